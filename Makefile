@@ -1,0 +1,83 @@
+# Needs Python 3.11 or newer, pip and make; everything else goes into .venv.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CHECKS := $(VENV)/.installed-with-checks
+LOWEST := .venv-lowest
+DEMO := build/demo
+PIP := -m pip --disable-pip-version-check --quiet --no-input
+
+.PHONY: help
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(INSTALLED)  ## install into .venv, prepare sample_data for training and testing, show both
+	@mkdir -p $(DEMO)
+	$(BIN)/negprep train sample_data/log.csv $(DEMO)/train.parquet --holdout last
+	$(BIN)/negprep test sample_data/log.csv $(DEMO)/test.parquet --summary $(DEMO)/test.json
+	@$(BIN)/python sample_data/show_rows.py $(DEMO)/train.parquet $(DEMO)/test.parquet
+	@echo "The files are in $(DEMO), with the facts of the test run as JSON."
+
+.PHONY: test
+test: $(CHECKS)  ## run the tests (minutes on two cores)
+	$(BIN)/python -m pytest -n auto -m "not heavy"
+
+.PHONY: test-heavy
+test-heavy: $(CHECKS)  ## run the tests that take long
+	$(BIN)/python -m pytest -m heavy
+
+.PHONY: test-lowest
+test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest -n auto -m "not heavy"
+
+.PHONY: lint
+lint: $(CHECKS)  ## check style and form
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(CHECKS)  ## check types, strictly
+	$(BIN)/mypy
+
+.PHONY: docs
+docs: $(CHECKS)  ## check that docs/cli.md is what the commands say, and that links lead somewhere
+	$(BIN)/python docs/make_cli_reference.py --check
+	$(BIN)/python docs/check_links.py
+
+.PHONY: bench
+bench: $(CHECKS)  ## measure (the scripts of tests/benchmarks)
+	@set -e; for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+.PHONY: clean
+clean:  ## remove what make made
+	rm -rf build $(VENV) $(LOWEST)
+
+# Some systems package Python without the pip that a new environment gets: theirs installs it then.
+define make_venv
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv --clear $(1) || { $(PYTHON) -m venv --clear --without-pip $(1) && $(PYTHON) $(PIP) --python $(1)/bin/python install pip; }
+endef
+
+$(VENV)/.made:
+	$(call make_venv,$(VENV))
+	@touch $@
+
+# The package is installed as a link to this folder, so that only pyproject.toml can make it out of date.
+$(INSTALLED): pyproject.toml | $(VENV)/.made
+	$(BIN)/python $(PIP) install --editable .
+	@touch $@
+
+$(CHECKS): pyproject.toml | $(VENV)/.made
+	$(BIN)/python $(PIP) install --editable '.[test,lint]'
+	@touch $(INSTALLED) $@
+
+$(LOWEST)/.installed: pyproject.toml tests/lowest_versions.py
+	$(call make_venv,$(LOWEST))
+	$(LOWEST)/bin/python tests/lowest_versions.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python $(PIP) install --constraint $(LOWEST)/constraints.txt --editable '.[test]'
+	@touch $@

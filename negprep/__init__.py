@@ -1,0 +1,41 @@
+"""negprep: implicit-feedback logs to labelled train instances and leave-one-out test sets.
+
+The two functions are ``train`` and ``test``; ``prepare`` runs a whole job from file to file and returns its summary.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from negprep._version import __version__
+from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.options import Options, ReadOptions
+
+if TYPE_CHECKING:
+    from negprep.api import test, train
+    from negprep.pipeline import prepare
+    from negprep.summary import Summary
+
+__all__ = [
+    "BadDataError",
+    "NegprepError",
+    "Options",
+    "OutputError",
+    "ReadOptions",
+    "Summary",
+    "UsageError",
+    "__version__",
+    "prepare",
+    "test",
+    "train",
+]
+
+_HOMES = {"train": "api", "test": "api", "prepare": "pipeline", "Summary": "summary"}
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs numpy and pyarrow when it is asked for: ``negprep --help`` must not wait for them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'negprep' has no attribute {name!r}")
+    return getattr(import_module(f"negprep.{_HOMES[name]}"), name)

@@ -1,0 +1,5 @@
+"""``python -m negprep``."""
+
+from negprep.cli.main import run
+
+run()

@@ -1,0 +1,250 @@
+"""The library: the two commands as functions, on files, Arrow tables and pandas frames."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+
+import pyarrow as pa
+
+from negprep.errors import UsageError
+from negprep.options import Command, Holdout, Layout, LogSource, OnShort, Options, ReadOptions
+from negprep.pipeline import Run, prepare
+from negprep.reading import open_log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Keywords(TypedDict, total=False):
+    """What both functions take besides; the meanings are those of ``Options`` and ``ReadOptions``."""
+
+    with_valid: bool
+    layout: Layout
+    positive: str | None
+    keep_time: Literal["last", "first"]
+    exclude: LogSource | None
+    items: LogSource | None
+    on_short: OnShort
+    encode: bool
+    label_dtype: Literal["int8", "float32"]
+    seed: int
+    split_seed: int
+    jobs: int
+    user_col: str | None
+    item_col: str | None
+    time_col: str | None
+    value_col: str | None
+    event_col: str | None
+    columns: tuple[str, ...] | None
+    delimiter: str | None
+    drop_invalid: bool
+    expect_rows: int | None
+
+
+@overload
+def train(
+    log: pd.DataFrame,
+    output: None = None,
+    *,
+    num_neg: int = ...,
+    holdout: Holdout = ...,
+    distinct: bool = ...,
+    **keywords: Unpack[Keywords],
+) -> pd.DataFrame: ...
+@overload
+def train(
+    log: pa.Table | str | os.PathLike[str],
+    output: None = None,
+    *,
+    num_neg: int = ...,
+    holdout: Holdout = ...,
+    distinct: bool = ...,
+    **keywords: Unpack[Keywords],
+) -> pa.Table: ...
+@overload
+def train(
+    log: LogSource,
+    output: str | os.PathLike[str],
+    *,
+    num_neg: int = ...,
+    holdout: Holdout = ...,
+    distinct: bool = ...,
+    **keywords: Unpack[Keywords],
+) -> Path: ...
+def train(
+    log: LogSource,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    num_neg: int = 4,
+    holdout: Holdout = "none",
+    distinct: bool = False,
+    **keywords: Unpack[Keywords],
+) -> Any:
+    """Labelled train instances: each positive of the log and ``num_neg`` items that its user has not touched.
+
+    Parameters
+    ----------
+    log : str, path, pyarrow.Table or pandas.DataFrame
+        One row an interaction; columns are recognised by their usual names, or named by ``user_col`` and so on.
+        It is not changed.
+    output : str or path, optional
+        Write there, as ``negprep train`` does. None: return the rows.
+    num_neg : int
+        Negatives for each positive.
+    holdout : {"none", "last", "random", "auto"}
+        The positive of each user that is kept out, as ``test`` with the same holdout takes it.
+    distinct : bool
+        The negatives of one positive differ.
+    **keywords
+        The attributes of ``Options`` and ``ReadOptions``.
+
+    Returns
+    -------
+    pandas.DataFrame for a frame, pyarrow.Table for a table or a path, pathlib.Path of the output where one is given
+        Columns ``user``, ``item``, ``label`` (int8: 1 for positives), or those of the layout. Ids are int64 where every
+        id of the column is a canonical integer, else strings. Rows ascend by user and positive.
+
+    Raises
+    ------
+    NegprepError
+        Bad data, options that contradict each other, or a failure to write; in one line, with the remedy.
+
+    Notes
+    -----
+    Every item that a user has not seen is drawn with the same probability, and no other is. The rows are a function of
+    the set of interactions, the options and the seed alone. Source: He et al., WWW 2017, section 4.1.
+
+    Examples
+    --------
+    >>> import negprep, pyarrow as pa
+    >>> log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12]})
+    >>> negprep.train(log, num_neg=1).num_rows
+    6
+    """
+    return _run("train", log, output, num_neg, holdout, distinct, "test", keywords)
+
+
+@overload
+def test(
+    log: pd.DataFrame,
+    output: None = None,
+    *,
+    num_neg: int = ...,
+    holdout: Holdout = ...,
+    distinct: bool = ...,
+    fold: Literal["valid", "test"] = ...,
+    **keywords: Unpack[Keywords],
+) -> pd.DataFrame: ...
+@overload
+def test(
+    log: pa.Table | str | os.PathLike[str],
+    output: None = None,
+    *,
+    num_neg: int = ...,
+    holdout: Holdout = ...,
+    distinct: bool = ...,
+    fold: Literal["valid", "test"] = ...,
+    **keywords: Unpack[Keywords],
+) -> pa.Table: ...
+@overload
+def test(
+    log: LogSource,
+    output: str | os.PathLike[str],
+    *,
+    num_neg: int = ...,
+    holdout: Holdout = ...,
+    distinct: bool = ...,
+    fold: Literal["valid", "test"] = ...,
+    **keywords: Unpack[Keywords],
+) -> Path: ...
+def test(
+    log: LogSource,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    num_neg: int = 99,
+    holdout: Holdout = "auto",
+    distinct: bool = True,
+    fold: Literal["valid", "test"] = "test",
+    **keywords: Unpack[Keywords],
+) -> Any:
+    """Leave-one-out candidates: each user's held-out item among ``num_neg`` that the user has never touched.
+
+    Parameters
+    ----------
+    log, output, num_neg, holdout, distinct, **keywords
+        As for ``train``.
+    fold : {"test", "valid"}
+        The holdout to write; ``valid`` asks for ``with_valid``.
+
+    Returns
+    -------
+    As for ``train``; ``num_neg + 1`` rows for each user with a holdout, in random order, with label 1 for the holdout.
+
+    Raises
+    ------
+    NegprepError
+        As for ``train``; and where no user has enough positives for a holdout.
+
+    Notes
+    -----
+    Metrics on sampled candidates are not those on all items. Source: Krichene and Rendle, KDD 2020.
+
+    Examples
+    --------
+    >>> import negprep, pyarrow as pa
+    >>> log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 12, 13], "time": [1, 2, 3, 4]})
+    >>> candidates = negprep.test(log, num_neg=2)
+    >>> candidates.filter(candidates["label"] .cast("bool"))["item"].to_pylist()
+    [11, 13]
+    """
+    if fold == "valid":
+        keywords["with_valid"] = True
+    return _run("test", log, output, num_neg, holdout, distinct, fold, keywords)
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # the name is the command's; pytest must not take it for a test
+
+
+def _run(
+    command: Command,
+    log: LogSource,
+    output: str | os.PathLike[str] | None,
+    num_neg: int,
+    holdout: Holdout,
+    distinct: bool,
+    fold: Literal["valid", "test"],
+    keywords: Keywords,
+) -> pa.Table | pd.DataFrame | Path:
+    names = {field.name for field in fields(ReadOptions)}
+    given: dict[str, Any] = dict(keywords)
+    read = ReadOptions(**{name: value for name, value in given.items() if name in names})
+    rest = {name: value for name, value in given.items() if name not in names}
+    options = Options(
+        command=command, num_neg=num_neg, holdout=holdout, distinct=distinct, fold=fold, read=read, **rest
+    )
+    if output is not None:
+        prepare(log, os.fspath(output), options)
+        return Path(output)
+    if options.encode:
+        raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
+    with open_log(log, options.read) as reader:
+        run = Run(reader, options)
+        rows = _plain_strings(pa.Table.from_batches([batch for _, batch in run.batches()], run.form.schema))
+    return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
+
+
+def _plain_strings(rows: pa.Table) -> pa.Table:
+    """The rows with strings instead of dictionaries, as the log has them."""
+    fields_ = [pa.field(field.name, _plain(field.type), nullable=False) for field in rows.schema]
+    return rows.cast(pa.schema(fields_))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("element", _plain(kind.value_type), nullable=False))
+    return kind

@@ -1,0 +1,1 @@
+"""The command line: click, the error boundary, progress and the closing summary; no work on data."""

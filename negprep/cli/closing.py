@@ -1,0 +1,92 @@
+"""The closing summary: what a run did, for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from negprep.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from negprep.summary import Summary
+
+
+class Fact(NamedTuple):
+    """One line: a name, a number where there is one, and words."""
+
+    name: str
+    number: int | None
+    note: str = ""
+
+
+def closing_text(summary: Summary, source: str, target: str) -> str:
+    """Say in aligned lines what a run did; what did not happen (no row dropped, no user short) is left out.
+
+    Parameters
+    ----------
+    summary : Summary
+    source, target : str
+        INPUT and OUTPUT as given.
+
+    Returns
+    -------
+    str
+        Without a newline at the end. Control characters from names in the data are escaped.
+    """
+    facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
+    name_width = max(len(fact.name) for fact in facts)
+    number_width = max(len(f"{fact.number:,}") for fact in facts if fact.number is not None)
+    lines = [f"negprep {summary.command}: {source} -> {target}"]
+    for name, number, note in facts:
+        digits = "" if number is None else f"{number:>{number_width},}  "
+        lines.append(f"  {name:{name_width}}  {digits}{note}".rstrip())
+    lines += [f"  warning: {warning}" for warning in summary.warnings]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _read(summary: Summary) -> Iterator[Fact]:
+    taken = (role if role == header else f"{role} from {header}" for role, header in summary.columns.items())
+    yield Fact("columns", None, ", ".join(taken))
+    yield Fact("rows read", summary.rows_read)
+    if dropped := sum(summary.rows_dropped.values()):
+        reasons = (f"{reason}: {count:,}" for reason, count in summary.rows_dropped.items())
+        yield Fact("rows dropped", dropped, ", ".join(reasons))
+    yield Fact("users", summary.users)
+    yield Fact("items", summary.items, f"{summary.catalog_items:,} in the catalog")
+    yield Fact("positives", summary.positives)
+    if summary.weak:
+        yield Fact("weak", summary.weak, "observed pairs that are no positives")
+    if summary.excluded_pairs:
+        strangers = f"; {summary.excluded_unknown:,} of a user or item that occurs nowhere else"
+        yield Fact("excluded", summary.excluded_pairs, "more pairs" + (strangers if summary.excluded_unknown else ""))
+
+
+def _held_out(summary: Summary) -> Iterator[Fact]:
+    if summary.holdout == "none":
+        return
+    notes = []
+    if summary.tied_holdouts:
+        notes.append(f"{summary.tied_holdouts:,} chosen by hash among the latest")
+    if summary.cold_holdouts:
+        notes.append(f"{summary.cold_holdouts:,} of an item without a train positive")
+    yield Fact("holdouts", summary.holdouts, "; ".join([summary.holdout, *notes]))
+    if summary.unheld_users:
+        yield Fact("not held out", summary.unheld_users, "users with too few positives")
+
+
+def _drawn(summary: Summary) -> Iterator[Fact]:
+    yield Fact("negatives", summary.negatives, f"{summary.num_neg:,} for each positive, avoiding {summary.seen}")
+    if summary.short_users:
+        yield Fact("short users", summary.short_users, "with fewer eligible items than negatives asked for")
+    if summary.full_users:
+        yield Fact("full users", summary.full_users, "with no eligible item at all")
+    if summary.dropped_users:
+        yield Fact("dropped users", summary.dropped_users, "for being short (--on-short drop)")
+
+
+def _written(summary: Summary) -> Iterator[Fact]:
+    yield Fact("rows written", summary.rows_written, f"seed {summary.seed}, split seed {summary.split_seed}")
+    yield Fact(
+        "took", None, f"{summary.seconds:.2f} s, {summary.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak"
+    )

@@ -1,0 +1,53 @@
+"""Carry out a request: the one way from a command to the pipeline, for every command."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from negprep.cli.progress import bars
+from negprep.cli.summary_file import check_summary, write_summary
+from negprep.cli.telling import tell
+from negprep.errors import OutputError
+
+if TYPE_CHECKING:
+    from negprep.cli.request import Request
+
+
+def execute(request: Request) -> None:
+    """Prepare the output, then tell about it where the request says.
+
+    Raises
+    ------
+    NegprepError, OSError, MemoryError
+        From reading, sampling or writing; the output is as it was.
+    """
+    check_summary(request)
+    _load_libraries()
+    from negprep.cli.closing import closing_text
+    from negprep.pipeline import prepare
+
+    with bars(shown=request.progress) as progress:
+        summary = prepare(request.source, request.target, request.options, force=request.force, progress=progress)
+    if request.summary is not None:
+        write_summary(request.summary, summary)
+    if request.closing:
+        tell(closing_text(summary, request.source, request.target))
+
+
+def _load_libraries() -> None:
+    """Import numpy and pyarrow, only now: help and usage errors need not wait for them."""
+    # negprep does no linear algebra. OpenBLAS would reserve memory for its threads as numpy is imported, and send the
+    # process a SIGINT where a limit forbids it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in ("numpy", "pyarrow", "pyarrow.parquet"):
+        try:
+            import_module(name)
+        except (ImportError, SystemError) as error:
+            # numpy wraps the reason in a page of advice.
+            reason = str(error.__cause__ or error).strip().partition("\n")[0]
+            raise OutputError(
+                f"{name} cannot be loaded: {reason}",
+                remedy="give the process more memory (ulimit -v), or install it again",
+            ) from error

@@ -1,0 +1,60 @@
+"""The ``negprep`` command itself: its subcommands are imported when they are asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from negprep._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = ("train", "test")
+
+
+class LazyGroup(click.Group):
+    """A group whose command ``name`` is the attribute ``command`` of the module ``negprep.cli.name``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Name the commands in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Import one command, or say which name may have been meant."""
+        if cmd_name not in COMMANDS:
+            near = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
+            ctx.fail(f"no command '{cmd_name}' ({f'did you mean {near[0]}?' if near else 'train or test'})")
+        return cast("click.Command", importlib.import_module(f"negprep.cli.{cmd_name}").command)
+
+
+@click.group(
+    name="negprep",
+    cls=LazyGroup,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="negprep", message="%(prog)s %(version)s")
+def negprep() -> None:
+    """Turn an implicit-feedback log into what a recommender trains and is tested on.
+
+    A negative is never an item that the user has seen, every other item has exactly the same chance, and one seed gives
+    the same bytes on every machine, with any number of threads and any order of the rows.
+
+    \b
+      negprep train log.csv train.parquet --holdout last
+      negprep test  log.csv test.parquet
+
+    Exit codes: 0 done, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed run leaves an earlier
+    output as it was.
+    """  # noqa: D301
+
+
+def invoke(arguments: Sequence[str]) -> None:
+    """Run the command that `arguments` name. Raises whatever goes wrong, click's exceptions included."""
+    # Not `negprep.main()`: it would turn a broken pipe into exit code 1 and an end of file into "Aborted!".
+    with negprep.make_context("negprep", list(arguments)) as context:
+        negprep.invoke(context)

@@ -1,0 +1,52 @@
+"""One tqdm bar on stderr for each step of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@contextmanager
+def bars(*, shown: bool) -> Iterator[Progress | None]:
+    """Give a function that draws the progress of a run, or None where nobody would see it.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether bars are wanted. tqdm is imported only then.
+
+    Yields
+    ------
+    callable or None
+        Takes the step, the rows done so far, and their total or None. A new step replaces the bar of the one before.
+
+    Notes
+    -----
+    The bar is wiped on the way out, so that what comes next, an error too, starts on a line of its own.
+    """
+    if not shown:
+        yield None
+        return
+    from tqdm import tqdm
+
+    bar: tqdm[Any] | None = None
+    step_shown = ""
+
+    def show(step: str, done: int, total: int | None) -> None:
+        nonlocal bar, step_shown
+        if bar is None or step != step_shown:
+            if bar is not None:
+                bar.close()
+            bar = tqdm(total=total, desc=f"{step:6}", unit=" rows", unit_scale=True, leave=False, dynamic_ncols=True)
+            step_shown = step
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()

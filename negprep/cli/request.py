@@ -1,0 +1,149 @@
+"""From the words of a command line to what the pipeline is asked for; options that do not fit are refused here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, fields
+from typing import Any, TextIO
+
+import click
+from click.core import ParameterSource
+
+from negprep.errors import UsageError
+from negprep.options import Command, Options, ReadOptions
+
+_ROLES = ("user", "item", "time", "value", "event")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One run: what to prepare, and how to tell about it.
+
+    Attributes
+    ----------
+    source, target : str
+        INPUT and OUTPUT as given.
+    options : Options
+    force : bool
+        Replace what is in a folder.
+    summary : str or None
+        Where the JSON facts go; ``-`` is standard output.
+    closing : bool
+        Whether a summary for a person ends the run.
+    progress : bool
+        Whether bars are shown.
+    """
+
+    source: str
+    target: str
+    options: Options
+    force: bool
+    summary: str | None
+    closing: bool
+    progress: bool
+
+
+def request_from(command: Command, given: dict[str, Any]) -> Request:
+    """Check what click parsed, and say it in the pipeline's words.
+
+    Parameters
+    ----------
+    command : {"train", "test"}
+    given : dict
+        Parameter names of the command and their values.
+
+    Raises
+    ------
+    UsageError
+        Two options contradict each other, or one would be ignored.
+    """
+    _refuse_contradictions(given)
+    _refuse_streams(given)
+    _refuse_columns(given)
+    chosen = dict(given)
+    chosen["holdout"] = given["holdout"] or "auto"
+    chosen["with_valid"] = given["with_valid"] or given.get("fold") == "valid"
+    chosen["jobs"] = given["jobs"] or _available_cpus()
+    read = ReadOptions(**_taken(ReadOptions, chosen))
+    return Request(
+        source=given["source"],
+        target=given["target"],
+        options=Options(command=command, read=read, **_taken(Options, chosen)),
+        force=given["force"],
+        summary=given["summary"],
+        closing=not given["quiet"],
+        progress=not given["quiet"] and _is_terminal(sys.stderr) if given["progress"] is None else given["progress"],
+    )
+
+
+def _refuse_contradictions(given: dict[str, Any]) -> None:
+    if given["layout"] != "pointwise" and _is_explicit("label_dtype"):
+        raise UsageError(f"--label-dtype with --layout {given['layout']}, which has no label", remedy="leave one out")
+    if given["holdout"] == "none" and given["with_valid"]:
+        raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
+    if given["holdout"] == "none" and _is_explicit("split_seed"):
+        raise UsageError("--split-seed without a holdout", remedy="add --holdout last or --holdout random")
+    if given["quiet"] and given["progress"]:
+        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+
+
+def _refuse_streams(given: dict[str, Any]) -> None:
+    """Each of standard input and standard output carries one thing, and neither is a person."""
+    for name, argument in (("source", "INPUT"), ("target", "OUTPUT"), ("summary", "--summary")):
+        if given[name] == "":
+            raise UsageError(f"{argument} is empty", remedy="give a path, or - for a pipe")
+    if sum(given[name] == "-" for name in ("source", "items", "exclude")) > 1:
+        raise UsageError("standard input ('-') is named twice", remedy="give files for INPUT, --items or --exclude")
+    if given["source"] == "-" and _is_terminal(sys.stdin):
+        raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
+    if given["target"] != "-":
+        return
+    if _is_terminal(sys.stdout):
+        raise UsageError(
+            "OUTPUT is '-', but standard output is a terminal, and Parquet is binary",
+            remedy="pipe it on, or name a file",
+        )
+    if given["summary"] == "-":
+        raise UsageError("OUTPUT and --summary are both '-'", remedy="give a file for one of them")
+    if given["encode"]:
+        raise UsageError(
+            "--encode with OUTPUT '-': the vocabularies need a place beside the output",
+            remedy="name a file or a folder",
+        )
+
+
+def _refuse_columns(given: dict[str, Any]) -> None:
+    role_of: dict[str, str] = {}
+    for role in _ROLES:
+        header = given[f"{role}_col"]
+        if header is None:
+            continue
+        if header in role_of:
+            raise UsageError(
+                f"--{role_of[header]}-col and --{role}-col both name {header!r}", remedy="give two columns"
+            )
+        if given["columns"] is not None and header not in given["columns"]:
+            raise UsageError(
+                f"--{role}-col {header}: --columns has no such name ({', '.join(given['columns'])})",
+                remedy="name one of those",
+            )
+        role_of[header] = role
+
+
+def _taken(record: type[Options | ReadOptions], chosen: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: chosen[field.name] for field in fields(record) if field.name in chosen}
+
+
+def _is_explicit(parameter: str) -> bool:
+    return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.DEFAULT
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person is there; a stream that was closed before the start is None."""
+    return stream is not None and stream.isatty()
+
+
+def _available_cpus() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

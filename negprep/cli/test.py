@@ -1,0 +1,53 @@
+"""``negprep test``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from negprep.cli import shared
+from negprep.cli.execute import execute
+from negprep.cli.request import request_from
+from negprep.cli.sections import SectionCommand, SectionOption
+
+
+@click.command(name="test", cls=SectionCommand, short_help="Write leave-one-out candidates.")
+@shared.arguments
+@shared.negatives(num_neg=99, distinct=True)
+@shared.positives
+@shared.holdouts(
+    choices=("last", "random"),
+    default=None,
+    help_text="Which positive of each user is the test item: the last in time, or one at random.  [default: last where "
+    "the log has times, else random]",
+)
+@click.option(
+    "--fold",
+    cls=SectionOption,
+    section="Holdout",
+    type=click.Choice(["valid", "test"]),
+    default="test",
+    help="Whose candidates are written: those of the test item, or of the one before, to tune on "
+    "(implies --with-valid).",
+)
+@shared.layouts
+@shared.columns
+@shared.running
+def command(**given: Any) -> None:  # noqa: ANN401
+    """Write leave-one-out candidates: one held-out item of each user, and K negatives.
+
+    INPUT is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input.
+    OUTPUT is a Parquet file, a folder (ends in /), or - for standard output.
+
+    \b
+      negprep test log.csv test.parquet --num-neg 99
+
+    A negative is never an item that the user was observed with, before or after; every other item of the catalog has
+    exactly the same chance, and the K differ. The held-out item stands at a random place among them, so that a constant
+    score cannot win. Users with one positive are not held out, and counted. OUTPUT appears whole or not at all, and
+    depends on nothing but the interactions, the options and the seed.
+
+    Memory: the interactions of the log, as numbers, and not the output. Time: mostly that of reading and writing.
+    """  # noqa: D301
+    execute(request_from("test", given))

@@ -1,0 +1,43 @@
+"""``negprep train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from negprep.cli import shared
+from negprep.cli.execute import execute
+from negprep.cli.request import request_from
+from negprep.cli.sections import SectionCommand
+
+
+@click.command(name="train", cls=SectionCommand, short_help="Write labelled train instances.")
+@shared.arguments
+@shared.negatives(num_neg=4, distinct=False)
+@shared.positives
+@shared.holdouts(
+    choices=("none", "last", "random"),
+    default="none",
+    help_text="Which positive of each user is kept out of training: none, the last in time, or one at random. `negprep "
+    "test` on the same log, with the same choice, agrees on it.",
+)
+@shared.layouts
+@shared.columns
+@shared.running
+def command(**given: Any) -> None:  # noqa: ANN401
+    """Write labelled train instances: every positive of INPUT, and K negatives for each.
+
+    INPUT is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input.
+    OUTPUT is a Parquet file, a folder (ends in /), or - for standard output.
+
+    \b
+      negprep train log.csv train.parquet --num-neg 4 --holdout last
+
+    A negative is never one of the user's own train positives, weak interactions or excluded pairs; every other item of
+    the catalog has exactly the same chance. OUTPUT appears whole or not at all, and depends on nothing but the
+    interactions, the options and the seed: not on the order of the rows or the number of threads.
+
+    Memory: the interactions of the log, as numbers, and not the output. Time: mostly that of reading and writing.
+    """  # noqa: D301
+    execute(request_from("train", given))

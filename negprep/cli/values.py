@@ -1,0 +1,41 @@
+"""Option values with a form of their own, as click callbacks: a delimiter, a list of column names, a seed."""
+
+from __future__ import annotations
+
+import click
+
+_SPELLED = {r"\t": "\t", "tab": "\t"}
+
+
+def delimiter(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    r"""Take one character, ``::``, or a tab as ``\t`` or ``tab``; return the characters that the file holds."""
+    if value is None or value == "::":
+        return value
+    characters = _SPELLED.get(value, value)
+    if len(characters) != 1 or not characters.isascii() or characters in '"\n\r\0':
+        raise click.BadParameter(rf"{value!r} is neither one ASCII character, nor '::', '\t' or 'tab'")
+    return characters
+
+
+def column_names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Take names with commas between them, all different, at least two; return them in the order of the file."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if "" in names:
+        raise click.BadParameter(f"name {names.index('') + 1} of {len(names)} is empty")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise click.BadParameter(f"{twice!r} is there twice")
+    if len(names) < 2:
+        raise click.BadParameter("at least a user and an item column are needed, such as user,item")
+    return names
+
+
+def seed(_context: click.Context, _option: click.Parameter, value: str) -> int:
+    """Take a whole number from 0 to 2**64 - 1."""
+    # `int` alone takes 1_000, spaces, signs and the digits of every script as well.
+    number = int(value) if value.isascii() and value.isdecimal() and len(value) <= 20 else -1
+    if not 0 <= number < 1 << 64:
+        raise click.BadParameter(f"{value!r} is not a whole number from 0 to 2**64 - 1")
+    return number

@@ -1,0 +1,84 @@
+"""Cut sections into shards: row ranges that fit the row groups of the file, wherever sections begin and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from negprep.section import Section
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """A range of rows of a section.
+
+    Attributes
+    ----------
+    section : Section
+    begin, end : int
+        Rows of the section.
+    starts_part : bool
+        Whether a new part file begins here, if there are any.
+    """
+
+    section: Section
+    begin: int
+    end: int
+    starts_part: bool
+
+    def make(self) -> pa.RecordBatch:
+        """The rows."""
+        return self.section.make(self.begin, self.end)
+
+
+class Cutter:
+    """Cuts one section after the other.
+
+    Parameters
+    ----------
+    shard_rows : int
+        Shards end at multiples of this many rows, counted from the start of the output or of the part.
+    part_rows : int or None
+        A part begins with the first user whose rows start at or after each multiple of this, so that a user's rows are
+        in one part. None: there are no parts.
+    """
+
+    def __init__(self, shard_rows: int, part_rows: int | None = None) -> None:
+        self._shard_rows, self._part_rows = shard_rows, part_rows
+        self._rows_before = 0
+        self._rows_in_part = 0
+        self._part = -1
+
+    def cut(self, section: Section) -> Iterator[Shard]:
+        """The shards of the next section."""
+        part_starts = self._part_starts(section)
+        bounds = np.unique(np.append(part_starts, [0, section.n_rows])).tolist()
+        for begin_part, end_part in pairwise(bounds):
+            starts_part = begin_part in part_starts
+            if starts_part:
+                self._rows_in_part = 0
+            begin = begin_part
+            while begin < end_part:
+                end = min(end_part, begin + self._shard_rows - self._rows_in_part % self._shard_rows)
+                yield Shard(section, begin, end, starts_part and begin == begin_part)
+                self._rows_in_part += end - begin
+                begin = end
+        self._rows_before += section.n_rows
+
+    def _part_starts(self, section: Section) -> list[int]:
+        """The rows of the section with which a part begins."""
+        rows = np.unique(section.row_starts[:-1][np.diff(section.row_starts) > 0])
+        if self._part_rows is None:
+            is_start = np.zeros(len(rows), bool)
+            if self._part < 0 and len(rows):
+                is_start[0], self._part = True, 0
+        else:
+            parts = -(-(rows + self._rows_before) // self._part_rows)
+            is_start = np.diff(parts, prepend=self._part) > 0
+            self._part = int(parts[-1]) if len(parts) else self._part
+        starts: list[int] = rows[is_start].tolist()
+        return starts

@@ -1,0 +1,173 @@
+"""Counter-based random words: every random decision is a pure function of a key and a counter.
+
+The whole scheme, in the words of docs/randomness.md, which is complete enough to be rewritten in another language:
+
+- ``mix`` is the finaliser of SplitMix64 (variant 13 of Stafford; Steele, Lea and Flood, OOPSLA 2014).
+- A *key* is a 64-bit value; ``word(key, c) = mix(key + (c + 1) * GAMMA)`` is its word number ``c``.
+- ``id_keys`` gives every id a key that depends on the id alone, ``purpose_key`` gives every (seed, purpose) one, and
+  ``combine`` makes the key of a decision from those of its parts.
+- ``scale`` turns a word into an integer below n without bias, or says that the word must be thrown away.
+
+All arithmetic is on unsigned 64-bit integers and wraps. Changing any value here changes every output: raise
+``ALGORITHM`` with it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Words = npt.NDArray[np.uint64]
+
+ALGORITHM = 1
+"""Version of everything that decides which rows come out."""
+
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+_BYTES_IN_WORD = 8
+
+Purpose = Literal["negatives", "slot", "split"]
+_PURPOSES: dict[Purpose, int] = {"negatives": 1, "slot": 2, "split": 3}
+
+
+def mix(words: Words, scratch: Words | None = None) -> Words:
+    """Mix words in place: a fixed bijection of the 64-bit integers in which every input bit reaches every output bit.
+
+    Parameters
+    ----------
+    words : uint64 array, any shape
+        Overwritten.
+    scratch : uint64 array of the same shape, optional
+        Overwritten; saves an allocation.
+
+    Returns
+    -------
+    uint64 array
+        ``words``.
+    """
+    if scratch is None:
+        scratch = np.empty_like(words)
+    for shift, multiplier in ((30, _MULTIPLIERS[0]), (27, _MULTIPLIERS[1])):
+        np.right_shift(words, np.uint64(shift), out=scratch)
+        np.bitwise_xor(words, scratch, out=words)
+        np.multiply(words, multiplier, out=words)
+    np.right_shift(words, np.uint64(31), out=scratch)
+    return np.bitwise_xor(words, scratch, out=words)
+
+
+def word(keys: Words, counters: npt.ArrayLike) -> Words:
+    """Word number ``counters`` of each key; the two broadcast against each other. Returns uint64."""
+    steps: Words = np.atleast_1d(np.asarray(counters).astype(np.uint64) + np.uint64(1)) * GAMMA
+    return mix(keys + steps)
+
+
+def combine(left: Words, right: Words) -> Words:
+    """Make one key of two: mix(left ^ right). Shapes broadcast. Returns uint64."""
+    return mix(np.atleast_1d(left ^ right))
+
+
+def purpose_key(seed: int, purpose: Purpose) -> Words:
+    """Key of everything that is drawn with one seed for one purpose: uint64, shape (1,).
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2**64 - 1.
+    """
+    return word(word(np.array([seed], np.uint64), 0), _PURPOSES[purpose])
+
+
+def integer_keys(ids: npt.NDArray[np.int64]) -> Words:
+    """Keys of integer ids: uint64, the shape of ``ids``."""
+    return word(ids.view(np.uint64), 0)
+
+
+def text_keys(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Words:
+    """Keys of byte strings.
+
+    Parameters
+    ----------
+    data : uint8, shape (n_bytes,)
+        The strings, end to end.
+    offsets : int64, shape (n + 1,)
+        String ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
+
+    Returns
+    -------
+    uint64, shape (n,)
+        For a string of L bytes, taken as little-endian words b_0, b_1, ... with zeros after its end:
+        h = mix(~L), then h = mix((h + GAMMA) ^ b_i) for each word in turn.
+    """
+    lengths = np.diff(offsets)
+    keys = mix(~lengths.astype(np.uint64))
+    padded = np.concatenate([data, np.zeros(_BYTES_IN_WORD, np.uint8)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _BYTES_IN_WORD)
+    live = np.flatnonzero(lengths > 0)
+    position = 0
+    while live.size:
+        chunk = windows[offsets[live] + position]  # a copy: the fancy index gathers
+        rest = lengths[live] - position
+        chunk[np.arange(_BYTES_IN_WORD) >= rest[:, None]] = 0
+        keys[live] = mix((keys[live] + GAMMA) ^ chunk.view("<u8")[:, 0].astype(np.uint64, copy=False))
+        position += _BYTES_IN_WORD
+        live = live[rest > _BYTES_IN_WORD]
+    return keys
+
+
+def scale(words: Words, limits: npt.ArrayLike) -> tuple[Words, npt.NDArray[np.bool_]]:
+    """Turn words into integers below a limit, all equally likely among the words that are kept.
+
+    The integer is the upper 64 bits of word * limit; a word whose lower 64 bits are below 2**64 mod limit must be
+    thrown away. Source: Lemire, Fast random integer generation in an interval, ACM TOMACS 2019.
+
+    Parameters
+    ----------
+    words : uint64
+    limits : positive integers, broadcast against ``words``
+
+    Returns
+    -------
+    values : uint64
+        Below ``limits`` where kept.
+    kept : bool
+    """
+    limit = np.asarray(limits).astype(np.uint64)
+    high_word, low_word = words >> _HALF, words & _LOW_HALF
+    high_limit, low_limit = limit >> _HALF, limit & _LOW_HALF
+    middle = high_word * low_limit + ((low_word * low_limit) >> _HALF)
+    other = low_word * high_limit + (middle & _LOW_HALF)
+    values = high_word * high_limit + (middle >> _HALF) + (other >> _HALF)
+    return values, words * limit >= (~limit + np.uint64(1)) % limit
+
+
+def bounded(
+    keys: Words, limits: npt.NDArray[np.int64], draws: npt.NDArray[np.int64], attempt: int
+) -> npt.NDArray[np.int64]:
+    """One integer below its limit for each key and draw, unbiased.
+
+    Parameters
+    ----------
+    keys : uint64, shape (n,)
+    limits : int64, shape (n,)
+        1 to 2**63 - 1.
+    draws : int64, shape (n,)
+        Draw numbers, 0 to 2**32 - 1. Attempt ``a`` of draw ``d`` is word number ``d + a * 2**32`` of its key.
+    attempt : int
+        The first attempt to take; where ``scale`` says that its word must be thrown away, the next one follows.
+
+    Returns
+    -------
+    int64, shape (n,)
+    """
+    values = np.empty(keys.shape, np.int64)
+    todo = np.arange(len(keys))
+    while todo.size:  # a round throws away less than half of its words, and one in 2**33 for limits below 2**31
+        drawn, kept = scale(word(keys[todo], draws[todo] + (attempt << 32)), limits[todo])
+        values[todo[kept]] = drawn[kept].astype(np.int64)
+        todo = todo[~kept]
+        attempt += 1
+    return values

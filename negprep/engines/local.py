@@ -1,0 +1,31 @@
+"""Run shards on the threads of this machine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Shard = TypeVar("Shard")
+Result = TypeVar("Result")
+
+
+def run_shards(function: Callable[[Shard], Result], shards: Iterable[Shard], *, jobs: int) -> Iterator[Result]:
+    """Yield ``function(shard)`` for each shard, in their order.
+
+    ``jobs`` threads work ahead of the consumer, at most ``jobs + 1`` results wait, and no thread outlives the iterator.
+    An exception in a shard is raised where its result would have come.
+    """
+    remaining = iter(shards)
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="negprep")
+    try:
+        waiting.extend(pool.submit(function, shard) for shard in islice(remaining, jobs + 1))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, shard) for shard in islice(remaining, 1))
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,57 @@
+"""The errors that negprep raises on purpose: one line, a place, a remedy, an exit code."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+
+
+class NegprepError(Exception):
+    """An error that a user can act on.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, in one clause, with the value and the limit.
+    place : str, optional
+        Where: ``log.csv:17`` for a line of a text file, ``log.parquet: row 17``, or a path.
+    remedy : str, optional
+        What to do about it.
+
+    Notes
+    -----
+    ``str()`` of it is ``place: what; remedy`` in one line. Control characters, which may come from the data,
+    are escaped.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, place: str | None = None, remedy: str | None = None) -> None:
+        self.what, self.place, self.remedy = what, place, remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = self.what if self.place is None else f"{self.place}: {self.what}"
+        return printable(text if self.remedy is None else f"{text}; {self.remedy}")
+
+
+class BadDataError(NegprepError):
+    """The input is not what it should be (exit code 3)."""
+
+
+class UsageError(NegprepError):
+    """Options that do not fit each other or the input (exit code 2)."""
+
+    exit_code = 2
+
+
+class OutputError(NegprepError):
+    """The machine refused: no space, no permission, no memory, a limit (exit code 4)."""
+
+    exit_code = 4
+
+
+def printable(text: str) -> str:
+    """Escape control characters, so that an id cannot move the cursor or break the line."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)

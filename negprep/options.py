@@ -1,0 +1,143 @@
+"""What a user may ask for: two frozen records that travel as one from the command line to the pipeline."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from negprep.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+LogSource: TypeAlias = "str | os.PathLike[str] | pa.Table | pd.DataFrame"
+"""A path (file, folder, glob, or ``-``), or a table in memory."""
+
+Command = Literal["train", "test"]
+Holdout = Literal["none", "last", "random", "auto"]
+Layout = Literal["pointwise", "pairwise", "listwise"]
+OnShort = Literal["fewer", "drop", "error"]
+
+
+MAX_NUM_NEG = 1_000_000
+MAX_JOBS = 1_024
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How a log is read.
+
+    Attributes
+    ----------
+    user_col, item_col, time_col, value_col, event_col : str or None
+        The header of a column, where recognition does not suffice.
+    columns : tuple of str or None
+        The names of all columns, in order, of a text file without a header.
+    delimiter : str or None
+        What separates the fields of a text file: one character, or ``::``. None: found from the first line.
+    drop_invalid : bool
+        Count and drop rows with a null, NaN or empty id, or a missing or non-finite time or value, instead of refusing.
+    expect_rows : int or None
+        The number of rows the log must have.
+    """
+
+    user_col: str | None = None
+    item_col: str | None = None
+    time_col: str | None = None
+    value_col: str | None = None
+    event_col: str | None = None
+    columns: tuple[str, ...] | None = None
+    delimiter: str | None = None
+    drop_invalid: bool = False
+    expect_rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Everything that decides the rows of an output, and how they are made.
+
+    Attributes
+    ----------
+    command : {"train", "test"}
+    num_neg : int
+        Negatives for each positive, at least 1.
+    holdout : {"none", "last", "random", "auto"}
+        Which positive of a user is kept out of training. ``auto``: the last where the log has times, else a random one.
+    with_valid : bool
+        Hold out a second positive, the one before.
+    fold : {"valid", "test"}
+        The holdout whose candidates are written (``test`` only).
+    distinct : bool
+        The negatives of one positive differ.
+    layout : {"pointwise", "pairwise", "listwise"}
+    positive : str or None
+        ``>=4`` (a comparison on the value) or ``purchase,cart`` (event names). None: every interaction is one.
+    keep_time : {"last", "first"}
+        The time of a pair that occurs more than once.
+    exclude, items : str, path, pyarrow.Table, pandas.DataFrame or None
+        More seen pairs, and the catalog.
+    on_short : {"fewer", "drop", "error"}
+        What happens to a user with too few eligible items.
+    encode : bool
+        Write codes instead of ids, and the vocabularies beside the output.
+    label_dtype : {"int8", "float32"}
+    seed : int
+        Decides the negatives and the order of candidates, 0 to 2**64 - 1.
+    split_seed : int
+        Decides the holdout where chance does (``random``, and ties in time), 0 to 2**64 - 1.
+    jobs : int
+        Threads that sample. Does not change the output.
+    shard_rows : int
+        Output rows made at a time by one thread. Does not change the output.
+    """
+
+    command: Command
+    num_neg: int
+    holdout: Holdout
+    with_valid: bool = False
+    fold: Literal["valid", "test"] = "test"
+    distinct: bool = False
+    layout: Layout = "pointwise"
+    positive: str | None = None
+    keep_time: Literal["last", "first"] = "last"
+    exclude: LogSource | None = None
+    items: LogSource | None = None
+    on_short: OnShort = "fewer"
+    encode: bool = False
+    label_dtype: Literal["int8", "float32"] = "int8"
+    seed: int = 0
+    split_seed: int = 0
+    jobs: int = 1
+    shard_rows: int = 1 << 20
+    read: ReadOptions = field(default_factory=ReadOptions)
+
+    def __post_init__(self) -> None:
+        allowed: dict[str, Any] = {
+            "command": get_args(Command),
+            "holdout": get_args(Holdout),
+            "fold": ("valid", "test"),
+            "layout": get_args(Layout),
+            "keep_time": ("last", "first"),
+            "on_short": get_args(OnShort),
+            "label_dtype": ("int8", "float32"),
+        }
+        for name, choices in allowed.items():
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name} is {getattr(self, name)!r}", remedy=f"choose one of {', '.join(choices)}")
+        for name, least, most in (
+            ("num_neg", 1, MAX_NUM_NEG),
+            ("seed", 0, 2**64 - 1),
+            ("split_seed", 0, 2**64 - 1),
+            ("jobs", 1, MAX_JOBS),
+            ("shard_rows", 1, 2**31 - 1),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise UsageError(f"{name} is {getattr(self, name)}", remedy=f"choose a number from {least} to {most}")
+        if self.command == "test" and self.holdout == "none":
+            raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
+        if self.with_valid and self.holdout == "none":
+            raise UsageError("a validation holdout without a test holdout", remedy="choose holdout last or random")
+        if self.fold == "valid" and not self.with_valid:
+            raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")

@@ -1,0 +1,222 @@
+"""The way of the data, once, for every command: read, encode, hold out, sample, assemble, write."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from negprep.cutting import Cutter, Shard
+from negprep.draw import ALGORITHM
+from negprep.engines.local import run_shards
+from negprep.errors import BadDataError, UsageError
+from negprep.layout import Form, vocabulary_tables
+from negprep.loading import Loaded, Progress, load
+from negprep.options import Holdout, LogSource, Options
+from negprep.reading import LogReader, open_log
+from negprep.section import Section, make_form, make_section
+from negprep.summary import Summary, peak_memory_bytes
+from negprep.tally import Tally
+from negprep.writing import PART_ROWS, check_output, open_output
+
+
+def prepare(
+    source: LogSource, target: str, options: Options, *, force: bool = False, progress: Progress | None = None
+) -> Summary:
+    """Read a log and write an output, whole or not at all.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table or pandas.DataFrame
+        A file, a folder, a glob, ``-`` for standard input, or a table in memory.
+    target : str
+        A Parquet file, a folder (ends in ``/``), or ``-`` for standard output.
+    options : Options
+        What to write.
+    force : bool
+        Replace a folder that is not empty.
+    progress : callable, optional
+        Called with a step ("read", "encode", "write"), the rows done, and all rows where they are known.
+
+    Raises
+    ------
+    NegprepError
+        With the place, what is wrong, and the remedy.
+    """
+    started = time.perf_counter()
+    if options.encode and target == "-":
+        raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
+    with open_log(source, options.read) as log:
+        beside = [Path(given) for given in (options.exclude, options.items) if isinstance(given, str | os.PathLike)]
+        check_output(target, [*log.paths, *beside], force=force)
+        run = Run(log, options, progress)
+        with open_output(target, run.form.schema, force=force) as output:
+            for shard, batch in run.batches(part_rows=PART_ROWS if target.endswith("/") else None):
+                if shard.starts_part:
+                    output.next_part()
+                output.write(batch)
+            if options.encode:
+                interactions = run.loaded.interactions
+                for name, table in vocabulary_tables(interactions.users.ids, interactions.items.vocabulary[0]).items():
+                    output.write_beside(name, table)
+            output.finish({"negprep": json.dumps(run.facts(), sort_keys=True)})
+        return run.summary(time.perf_counter() - started)
+
+
+class Run:
+    """One pass from a log to batches of rows.
+
+    Parameters
+    ----------
+    log : LogReader
+        Open; read here.
+    options : Options
+        What to make.
+    progress : callable, optional
+        As for ``prepare``.
+
+    Raises
+    ------
+    NegprepError
+        Bad data, or options that do not fit the log.
+    """
+
+    def __init__(self, log: LogReader, options: Options, progress: Progress | None = None) -> None:
+        self._log, self._options, self._progress = log, options, progress or _silent
+        self._holdout, self._warnings = _resolve_holdout(log, options)
+        self.loaded: Loaded = load(log, options, with_times=self._holdout == "last", progress=self._progress)
+        self._tally = Tally(len(self.loaded.interactions.items))
+
+    @property
+    def form(self) -> Form:
+        """The layout and the columns of the rows."""
+        return make_form(self.loaded.interactions, self._options)
+
+    def batches(self, part_rows: int | None = None) -> Iterator[tuple[Shard, pa.RecordBatch]]:
+        """Make the rows, in order, on as many threads as the options ask for."""
+        cutter = Cutter(self._options.shard_rows, part_rows)
+        shards = [shard for section in self._sections() for shard in cutter.cut(section)]
+        done = 0
+        for shard, batch in zip(shards, run_shards(Shard.make, shards, jobs=self._options.jobs), strict=True):
+            yield shard, batch
+            done += len(batch)
+            self._progress("write", done, self._tally.rows)
+
+    def _sections(self) -> Iterator[Section]:
+        section = make_section(self.loaded.interactions, self.loaded.excluded, self._options, self._holdout)
+        self._tally.add(section)
+        if self._options.command == "test" and not self._tally.groups and not self._tally.dropped_users:
+            raise BadDataError(
+                f"no user has enough positives for a {self._options.fold} holdout",
+                remedy="a test holdout needs 2 positives of a user, a validation holdout 3",
+            )
+        yield section
+
+    @property
+    def _seen_policy(self) -> str:
+        of_train = "the user's train positives"
+        parts = [of_train if self._options.command == "train" else "the user's positives, those held out included"]
+        if self._options.positive is not None:
+            parts.append("the user's weak interactions")
+        if self._options.exclude is not None:
+            parts.append("the excluded pairs")
+        return ", ".join(parts)
+
+    def facts(self) -> dict[str, Any]:
+        """What the output depends on and what it holds, the same wherever and however it was made."""
+        options, tally, loaded = self._options, self._tally, self.loaded
+        return {
+            "algorithm": ALGORITHM,
+            "command": options.command,
+            "sampler": "uniform",
+            "draws": "distinct" if options.distinct else "repeats",
+            "num_neg": options.num_neg,
+            "holdout": self._holdout,
+            "with_valid": options.with_valid,
+            "fold": options.fold if options.command == "test" else None,
+            "layout": options.layout,
+            "positive": options.positive,
+            "keep_time": options.keep_time,
+            "on_short": options.on_short,
+            "encode": options.encode,
+            "label_dtype": options.label_dtype,
+            "catalog": "the items of the log" if options.items is None else "a file",
+            "seen": self._seen_policy,
+            "seed": options.seed,
+            "split_seed": options.split_seed,
+            "counts": {
+                "users": len(loaded.interactions.users),
+                "catalog_items": loaded.interactions.items.n_catalog,
+                "positives": tally.positives,
+                "weak": tally.weak,
+                "excluded_pairs": len(loaded.excluded),
+                "holdouts": tally.holdouts,
+                "tied_holdouts": tally.tied_holdouts,
+                "cold_holdouts": tally.cold_holdouts,
+                "short_users": tally.short_users,
+                "full_users": tally.full_users,
+                "dropped_users": tally.dropped_users,
+                "groups": tally.groups,
+                "negatives": tally.negatives,
+                "rows": tally.rows,
+                "eligible_min": tally.eligible_min,
+                "eligible_max": tally.eligible_max,
+            },
+        }
+
+    def summary(self, seconds: float) -> Summary:
+        """The facts of a run whose batches were all made."""
+        tally, loaded = self._tally, self.loaded
+        return Summary(
+            command=self._options.command,
+            rows_read=self._log.rows_read,
+            rows_dropped=dict(self._log.rows_dropped),
+            users=len(loaded.interactions.users),
+            items=loaded.n_items,
+            catalog_items=loaded.interactions.items.n_catalog,
+            positives=tally.positives,
+            weak=tally.weak,
+            holdout=self._holdout,
+            holdouts=tally.holdouts,
+            tied_holdouts=tally.tied_holdouts,
+            cold_holdouts=tally.cold_holdouts,
+            unheld_users=tally.unheld_users if self._holdout != "none" else 0,
+            num_neg=self._options.num_neg,
+            negatives=tally.negatives,
+            rows_written=tally.rows,
+            short_users=tally.short_users,
+            full_users=tally.full_users,
+            dropped_users=tally.dropped_users,
+            seen=self._seen_policy,
+            excluded_pairs=len(loaded.excluded),
+            excluded_unknown=loaded.excluded_unknown,
+            seed=self._options.seed,
+            split_seed=self._options.split_seed,
+            columns=dict(self._log.columns),
+            warnings=[*self._log.warnings, *self._warnings],
+            seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+
+
+def _resolve_holdout(log: LogReader, options: Options) -> tuple[Holdout, list[str]]:
+    if options.holdout == "last" and "time" not in log.columns:
+        raise UsageError(
+            "--holdout last needs times, and the log has no column that is recognised as one",
+            place=str(log.paths[0]) if log.paths else None,
+            remedy="name it with --time-col, or choose --holdout random",
+        )
+    if options.holdout != "auto":
+        return options.holdout, []
+    if "time" in log.columns:
+        return "last", []
+    return "random", ["the log has no times: each user's holdout is random (--holdout random says so)"]
+
+
+def _silent(step: str, done: int, total: int | None) -> None:
+    """Tell nobody."""

@@ -1,0 +1,201 @@
+"""From the columns of a piece, as read, to the canonical columns: nothing missing, one type for each role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from negprep.errors import BadDataError
+from negprep.reading.ids import parse_ids
+from negprep.reading.pieces import Piece, RowError, arrow, numbers, strings, text_bytes, truths
+from negprep.reading.times import Clock, parse_times
+from negprep.reading.values import parse_events, parse_values
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
+
+REASONS = {
+    "user": "null user id",
+    "item": "null item id",
+    "time": "missing or infinite time",
+    "value": "missing or infinite value",
+    "event": "missing event",
+}
+_INFINITE = [sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")]
+_NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """The rows of a piece that can be used, and what became of the others.
+
+    Attributes
+    ----------
+    batch : pa.RecordBatch
+        One column for each role, without nulls.
+    rows : int
+        Rows read, dropped ones included.
+    dropped : dict of str to int
+        Reason to rows.
+    clock : Clock or None
+        How the times are written, where there are any.
+    """
+
+    batch: pa.RecordBatch
+    rows: int
+    dropped: dict[str, int]
+    clock: Clock | None
+
+
+def canonical(piece: Piece, *, drop_invalid: bool) -> Canonical:
+    """Check and convert one piece.
+
+    Raises
+    ------
+    BadDataError
+        At the place of the first row that cannot be used; missing ids, times, values and events are dropped instead
+        and counted with ``drop_invalid``.
+    """
+    columns = {role: _simplified(column) for role, column in piece.columns.items()}
+    rows = len(next(iter(columns.values())))
+    row_numbers = None
+    try:
+        missing = {role: mask for role, column in columns.items() if (mask := _missing(role, column)) is not None}
+        if missing and not drop_invalid:
+            row, role = min((int(mask.argmax()), role) for role, mask in missing.items())
+            raise RowError(row, REASONS[role], "--drop-invalid drops and counts such rows")
+        dropped: dict[str, int] = {}
+        if missing:
+            keep = np.ones(rows, np.bool_)
+            for role, mask in missing.items():
+                dropped[REASONS[role]] = int(np.count_nonzero(mask & keep))
+                keep &= ~mask
+            row_numbers = np.flatnonzero(keep)
+            columns = {role: column.take(arrow(row_numbers)) for role, column in columns.items()}
+        parsed, clock = _parsed(columns, piece.header)
+    except RowError as error:
+        row = error.row if row_numbers is None else int(row_numbers[error.row])
+        raise BadDataError(error.what, place=piece.place(row), remedy=error.remedy) from None
+    return Canonical(pa.record_batch(parsed), rows, dropped, clock)
+
+
+def _parsed(columns: dict[str, pa.Array], header: dict[str, str]) -> tuple[dict[str, pa.Array], Clock | None]:
+    clock = None
+    parsed = {}
+    for role, column in columns.items():
+        if len(column) == 0:
+            parsed[role] = pa.array([], _EMPTY[role])
+        elif role == "time":
+            parsed[role], clock = _times(column)
+        else:
+            parsed[role] = _by_distinct(_PARSERS[role], column)
+    _refuse_second_header(parsed, header)
+    return parsed, clock
+
+
+_PARSERS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "user": lambda array: parse_ids(array, "user id"),
+    "item": lambda array: parse_ids(array, "item id"),
+    "value": parse_values,
+    "event": parse_events,
+}
+_EMPTY = {"user": pa.int64(), "item": pa.int64(), "time": pa.int64(), "value": pa.float64(), "event": pa.string()}
+
+
+def _times(column: pa.Array) -> tuple[pa.Array, Clock]:
+    clocks: list[Clock] = []
+
+    def parse(array: pa.Array) -> pa.Array:
+        times, clock = parse_times(array)
+        clocks.append(clock)
+        return times
+
+    return _by_distinct(parse, column), clocks[0]
+
+
+def _by_distinct(parse: Callable[[pa.Array], pa.Array], column: pa.Array) -> pa.Array:
+    """``parse`` a column; of a dictionary, only the values that occur: a huge one is not spelled out."""
+    if not pa.types.is_dictionary(column.type):
+        return parse(column)
+    indices = numbers(column.indices)
+    occurs = np.zeros(len(column.dictionary), np.bool_)
+    occurs[indices] = True
+    codes = (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[indices]
+    try:
+        parsed = parse(column.dictionary.take(arrow(np.flatnonzero(occurs))))
+    except RowError as error:
+        row = int(np.flatnonzero(codes == error.row)[0])
+        raise RowError(row, error.what, error.remedy) from None
+    if pa.types.is_string(parsed.type):
+        return pa.DictionaryArray.from_arrays(arrow(codes), parsed)
+    return parsed.take(arrow(codes))
+
+
+def _simplified(column: pa.Array) -> pa.Array:
+    """Text as ``pa.string()``, dictionaries as int32 to text, other dictionaries spelled out."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        if _is_text(kind.value_type):
+            return column.cast(pa.dictionary(pa.int32(), pa.string()))
+        return column.dictionary_decode()
+    return column.cast(pa.string()) if _is_text(kind) or pa.types.is_null(kind) else column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _missing(role: str, column: pa.Array) -> Mask | None:
+    """The rows without a usable value, or None where there is none."""
+    mask: Mask | None = None
+    if column.null_count:
+        mask = truths(column.is_null())
+    if pa.types.is_dictionary(column.type):
+        values = _missing(role, column.dictionary)
+        if values is not None:
+            indices = numbers(column.indices)
+            mask = values[indices] if mask is None else np.logical_or(mask, values[np.where(mask, 0, indices)])
+    elif pa.types.is_string(column.type):
+        mask = _either(mask, _missing_text(role, column))
+    elif pa.types.is_floating(column.type) and role != "event":
+        floats = numbers(column)
+        unusable: Mask = np.isnan(floats) if role in ("user", "item") else ~np.isfinite(floats)
+        mask = _either(mask, unusable)
+    if mask is None or not mask.any():
+        return None
+    return mask
+
+
+def _missing_text(role: str, column: pa.Array) -> Mask | None:
+    offsets, data = text_bytes(column)
+    empty: Mask = np.equal(offsets[1:], offsets[:-1])
+    # The words start with a letter or a backslash, which lie above the digits and the colon of a time.
+    if role in ("time", "value") and len(data) and data.max() > ord(":"):
+        empty = np.logical_or(empty, truths(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
+    return empty
+
+
+def _either(mask: Mask | None, other: Mask | None) -> Mask | None:
+    if mask is None or other is None:
+        return other if mask is None else mask
+    return np.logical_or(mask, other)
+
+
+def _refuse_second_header(parsed: dict[str, pa.Array], header: dict[str, str]) -> None:
+    """Files joined with their headers would make a user and an item of the second one."""
+    ids = {role: name for role, name in header.items() if role in ("user", "item") and role in parsed}
+    if not ids or any(pa.types.is_integer(parsed[role].type) for role in ids):
+        return
+    again = None
+    for role, name in ids.items():
+        found = truths(pc.is_in(parsed[role], strings([name])))
+        again = found if again is None else again & found
+    if again is not None and again.any():
+        raise RowError(int(again.argmax()), "the header occurs again", "were files joined? Remove the line")

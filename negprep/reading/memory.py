@@ -1,0 +1,115 @@
+"""Rows from a table in memory: Arrow or pandas. It is never changed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from negprep.errors import BadDataError
+from negprep.reading.columns import refuse_duplicates
+from negprep.reading.pieces import Piece
+from negprep.reading.sources import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_ROWS = 1 << 18
+
+
+def place_in_memory(first: int, row: int) -> str:
+    """``row 17``, counted from 1."""
+    return f"row {first + row + 1}"
+
+
+@dataclass(frozen=True)
+class TableInput:
+    """An Arrow table.
+
+    Attributes
+    ----------
+    table : pa.Table
+    warnings : list of str
+        Stays empty.
+    """
+
+    table: pa.Table
+    warnings: list[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return tuple(self.table.column_names)
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, as functions that give a batch each."""
+        chosen = self.table.select(list(columns.values()))
+        first = 0
+        for batch in chosen.to_batches(max_chunksize=_ROWS):
+            arrays = dict(zip(columns, batch.columns, strict=True))
+            yield partial(Piece, arrays, partial(place_in_memory, first), {})
+            first += batch.num_rows
+
+
+@dataclass(frozen=True)
+class FrameInput:
+    """A pandas frame; its index is ignored.
+
+    Attributes
+    ----------
+    frame : pd.DataFrame
+    warnings : list of str
+        Stays empty.
+    """
+
+    frame: pd.DataFrame
+    warnings: list[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return tuple(str(name) for name in self.frame.columns)
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, as functions that convert a slice each."""
+        positions = {role: self.names.index(name) for role, name in columns.items()}
+        for first in range(0, len(self.frame), _ROWS):
+            yield partial(self._piece, positions, first)
+
+    def _piece(self, positions: dict[str, int], first: int) -> Piece:
+        import pyarrow as pa
+
+        arrays = {}
+        for role, position in positions.items():
+            series = self.frame.iloc[first : first + _ROWS, position]
+            try:
+                arrays[role] = pa.Array.from_pandas(series)
+            except (pa.ArrowException, OverflowError) as error:
+                what = f"the column {self.names[position]!r} holds mixed types: {one_line(error)}"
+                raise BadDataError(what, remedy="make it one type, such as str") from None
+        return Piece(arrays, partial(place_in_memory, first), {})
+
+
+def memory_input(table: Any) -> TableInput | FrameInput:  # noqa: ANN401 - pandas may not be imported
+    """The input over ``table``, a ``pa.Table`` or a pandas frame.
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+    """
+    import pyarrow as pa
+
+    pandas = sys.modules.get("pandas")
+    made: TableInput | FrameInput
+    if isinstance(table, pa.Table):
+        made = TableInput(table, [])
+    elif pandas is not None and isinstance(table, pandas.DataFrame):
+        made = FrameInput(table, [])
+    else:
+        raise TypeError(f"a log is a path, a pyarrow.Table or a pandas.DataFrame, not {type(table).__name__}")
+    refuse_duplicates(made.names, "the table")
+    return made

@@ -1,0 +1,219 @@
+"""Where the bytes of a log come from: files, folders, globs and standard input, plain or compressed."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from negprep.errors import BadDataError, OutputError
+
+_CODECS = {"gzip": rb"\x1f\x8b", "zstd": rb"\x28\xb5\x2f\xfd", "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"}
+_FOREIGN = {
+    "a zip archive": rb"PK\x03\x04",
+    "xz data": rb"\xfd7zXZ\x00",
+    "lz4 data": rb"\x04\x22\x4d\x18",
+    "an Arrow (Feather) file": rb"ARROW1",
+    "an Avro file": rb"Obj\x01",
+    "an SQLite database": rb"SQLite format 3\x00",
+    "an HDF5 file": rb"\x89HDF",
+    "a NumPy file": rb"\x93NUMPY",
+}
+_PARQUET = rb"PAR[1E]"
+_FOREIGN_REMEDY = "negprep reads CSV, TSV and Parquet, and text in gzip, zstd or bzip2"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file, or standard input.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    path : Path or None
+        None for standard input.
+    spool : file or None
+        An unlinked temporary copy of what cannot be read twice (a pipe), or the redirected file itself.
+    codec : {"gzip", "zstd", "bz2"} or None
+        How the bytes are compressed, by their first bytes.
+    parquet : bool
+        Whether they are Parquet; text otherwise.
+    fingerprint : tuple of int
+        Size, time of change and inode when the source was found.
+    """
+
+    name: str
+    path: Path | None
+    spool: IO[bytes] | None
+    codec: str | None
+    parquet: bool
+    fingerprint: tuple[int, ...]
+
+    def raw(self) -> BinaryIO:
+        """The bytes as they are, from the start."""
+        if self.spool is None:
+            return cast(Path, self.path).open("rb")
+        self.spool.seek(0)
+        return os.fdopen(os.dup(self.spool.fileno()), "rb")
+
+    def open(self) -> BinaryIO:
+        """The bytes, decompressed, from the start."""
+        raw = self.raw()
+        return raw if self.codec is None else cast(BinaryIO, io.BufferedReader(_Inflated(raw, self.codec, self.name)))
+
+    def check_unchanged(self) -> None:
+        """Raise ``BadDataError`` if the file is no longer the one that was found."""
+        with machine_errors(self.name):
+            now = _fingerprint(os.fstat(self.spool.fileno()) if self.spool else cast(Path, self.path).stat())
+        if now != self.fingerprint:
+            raise BadDataError(
+                "the file changed while it was read", place=self.name, remedy="run again when it is whole"
+            )
+
+    def close(self) -> None:
+        """Let go of the temporary copy."""
+        if self.spool is not None:
+            self.spool.close()
+
+
+class _Inflated(io.RawIOBase):
+    """Decompressed bytes; damaged data becomes ``BadDataError``."""
+
+    def __init__(self, raw: BinaryIO, codec: str, name: str) -> None:
+        import pyarrow as pa
+
+        self._codec, self._name, self._raw = codec, name, raw
+        self._stream = pa.CompressedInputStream(raw, codec)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer has no name in typing on Python 3.11
+        try:
+            return cast(int, self._stream.readinto(buffer))
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            cut = "Truncated" in str(error)
+            what = f"the {self._codec} data is " + ("cut short" if cut else f"damaged: {one_line(error)}")
+            raise BadDataError(what, place=self._name, remedy="copy or make the file again") from None
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._raw.close()
+        super().close()
+
+
+def find_sources(where: str) -> tuple[Source, ...]:
+    """The files that ``where`` names, in the order of their names.
+
+    Parameters
+    ----------
+    where : str
+        A file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, or ``-``.
+
+    Raises
+    ------
+    OutputError
+        A file does not exist or cannot be read.
+    BadDataError
+        There is no file, or one is of a kind that negprep does not read.
+    """
+    if where == "-":
+        return (_identified("stdin", None, sys.stdin.buffer),)
+    path = Path(where)
+    if path.is_dir():
+        files = _files_below(path)
+        if not files:
+            raise BadDataError(
+                "no data file in the folder", place=where, remedy="names starting with _ or . are ignored"
+            )
+    elif not path.exists() and glob.has_magic(where):
+        found = sorted(Path(match) for match in glob.glob(where, recursive=True))  # noqa: PTH207
+        visible = [match for match in found if not match.name.startswith(("_", "."))]
+        files = [file for match in visible for file in (_files_below(match) if match.is_dir() else [match])]
+        if not files:
+            raise BadDataError("no file matches", place=where, remedy="check the pattern")
+    else:
+        files = [path]
+    return tuple(_identified(str(file), file, None) for file in files)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    files = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(("_", "."))]
+        files += [Path(parent, name) for name in names if not name.startswith(("_", "."))]
+    return sorted(files)
+
+
+def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Source:
+    with machine_errors(name):
+        handle = path.open("rb") if path is not None else cast(IO[bytes], stream)
+        spool = None
+        try:
+            if path is None or not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                spool = _spooled(handle)
+        finally:
+            if path is not None:
+                handle.close()
+        status = os.fstat(spool.fileno()) if spool is not None else cast(Path, path).stat()
+        plain = Source(name, path, spool, None, False, _fingerprint(status))
+        with plain.raw() as raw:
+            head = raw.read(16)
+        codec = next((codec for codec, magic in _CODECS.items() if re.match(magic, head)), None)
+        source = Source(name, path, spool, codec, re.match(_PARQUET, head) is not None, plain.fingerprint)
+        if codec is not None:
+            with source.open() as inflated:
+                head = inflated.read(16)
+            kinds = {"Parquet": _PARQUET, **_CODECS}
+            inner = next((kind for kind, magic in kinds.items() if re.match(magic, head)), None)
+            if inner is not None:
+                raise BadDataError(f"{inner} inside {codec}", place=name, remedy=f"decompress the {codec} first")
+    foreign = next((kind for kind, magic in _FOREIGN.items() if re.match(magic, head)), None)
+    if foreign is not None:
+        raise BadDataError(f"this is {foreign}", place=name, remedy=_FOREIGN_REMEDY)
+    return source
+
+
+def _spooled(handle: IO[bytes]) -> IO[bytes]:
+    """``handle`` itself where it can be read again, else an unlinked copy."""
+    if stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        return os.fdopen(os.dup(handle.fileno()), "rb")
+    copy = tempfile.TemporaryFile(prefix="negprep-")  # noqa: SIM115 - lives as long as the source
+    shutil.copyfileobj(handle, copy, 1 << 20)
+    copy.flush()
+    return copy
+
+
+def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@contextmanager
+def machine_errors(name: str) -> Iterator[None]:
+    """Turn what the operating system refuses into ``OutputError``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = "no such file or folder" if isinstance(error, FileNotFoundError) else str(error.strerror).lower()
+        raise OutputError(what, place=name) from error
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of a library's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")

@@ -1,0 +1,193 @@
+"""Rows from CSV and its relatives: blocks cut at line ends, parsed in parallel and in order."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from negprep.errors import BadDataError, NegprepError
+from negprep.reading.dialect import Dialect
+from negprep.reading.lines import MAX_LINE, explained, place_of, unclosed
+from negprep.reading.pieces import Piece
+from negprep.reading.sources import Source, machine_errors, one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# A line that has no end within a block is refused.
+BLOCK = MAX_LINE
+_STAND_IN = b"\x1f"
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """One text file, ready to be read.
+
+    Attributes
+    ----------
+    source : Source
+    dialect : Dialect
+    warnings : list of str
+        Grows while the file is read.
+    """
+
+    source: Source
+    dialect: Dialect
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return self.dialect.names
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, as functions that parse a block each and may run in any thread.
+
+        Parameters
+        ----------
+        columns : dict of str to str
+            Role to the column to read.
+        """
+        self.warnings.clear()
+        parse = _Parser(self.source, self.dialect, columns)
+        with machine_errors(self.source.name), self.source.open() as stream:
+            offset = self.dialect.start
+            stream.read(offset)
+            rest = b""
+            while True:
+                block = bytearray(BLOCK)
+                view = memoryview(block)
+                view[: len(rest)] = rest
+                size = len(rest) + cast(io.BufferedReader, stream).readinto(view[len(rest) :])
+                if parse.quotes and block.find(b'"', 0, size) >= 0:
+                    # A quoted field may hold line ends, and only a parser from here on knows which.
+                    yield from parse.serially(_Joined(bytes(view[:size]), stream, parse.guard, self._warn), offset)
+                    return
+                if size < BLOCK:
+                    self._warn(bytes(view[max(0, size - 1) : size]))
+                    if size:
+                        yield partial(parse.block, view[:size], offset)
+                    return
+                end = _last_line_end(block)
+                if end == 0:
+                    raise parse.explained(offset, "a line is too long")
+                yield partial(parse.block, view[:end], offset)
+                rest = bytes(view[end:])
+                offset += end
+
+    def _warn(self, last: bytes) -> None:
+        if last not in (b"", b"\n", b"\r"):
+            what = "no newline at the end of the file; the last line may be cut (--expect-rows N checks)"
+            self.warnings.append(f"{self.source.name}: {what}")
+
+
+def _last_line_end(block: bytearray) -> int:
+    """Where the last whole line of a full block ends; 0 if none does."""
+    end = block.rfind(b"\n") + 1
+    # A CR in the last place may be half of a CRLF.
+    return end or block.rfind(b"\r", 0, len(block) - 1) + 1
+
+
+class _Parser:
+    """pyarrow's parser, set to one file and some of its columns."""
+
+    def __init__(self, source: Source, dialect: Dialect, columns: dict[str, str]) -> None:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        self.quotes = dialect.delimiter != "::"
+        self._source, self._dialect, self._columns = source, dialect, columns
+        self._header = columns if dialect.header else {}
+        names = [str(position) for position in range(len(dialect.names))]
+        self._needed = [dialect.names.index(name) for name in columns.values()]
+        included = [names[position] for position in self._needed]
+        strings = dict.fromkeys(included, pa.string())
+        self._convert = csv.ConvertOptions(include_columns=included, column_types=strings, strings_can_be_null=False)
+        self._names = names
+        # A row of empty fields after the last: a quote that is never closed swallows it, and rows before it unseen.
+        self.guard = b'\n""' + dialect.delimiter.encode() * (len(names) - 1) + b"\n"
+
+    def _options(self, *, serial: bool) -> dict[str, Any]:
+        from pyarrow import csv
+
+        delimiter = self._dialect.delimiter if self.quotes else _STAND_IN.decode()
+        return {
+            "read_options": csv.ReadOptions(column_names=self._names, block_size=BLOCK, use_threads=serial),
+            "parse_options": csv.ParseOptions(
+                delimiter=delimiter, quote_char='"' if self.quotes else False, newlines_in_values=serial
+            ),
+            "convert_options": self._convert,
+        }
+
+    def block(self, block: memoryview, offset: int) -> Piece:
+        """Parse whole lines that hold no quote."""
+        import pyarrow as pa
+        from pyarrow import csv
+
+        data = pa.py_buffer(block if self.quotes else self._translated(block))
+        try:
+            table = csv.read_csv(pa.BufferReader(data), **self._options(serial=False))
+        except pa.ArrowInvalid as error:
+            raise self.explained(offset, one_line(error)) from None
+        return self._piece([column.combine_chunks() for column in table.columns], offset, 0)
+
+    def serially(self, stream: _Joined, offset: int) -> Iterator[Callable[[], Piece]]:
+        """Parse what is left of the file, quotes and all."""
+        import pyarrow as pa
+        from pyarrow import csv
+
+        first, held = 0, None
+        try:
+            with csv.open_csv(pa.PythonFile(stream, "r"), **self._options(serial=True)) as batches:
+                for batch in batches:
+                    if held is not None and batch.num_rows:
+                        yield partial(self._piece, held.columns, offset, first)
+                        first += held.num_rows
+                    held = batch if batch.num_rows else held
+        except pa.ArrowInvalid as error:
+            raise self.explained(offset, one_line(error)) from None
+        if held is None or any(column[-1].as_py() for column in held.columns):
+            raise unclosed(self._source, self._dialect, offset)
+        yield partial(self._piece, held.slice(0, held.num_rows - 1).columns, offset, first)
+
+    def _piece(self, columns: list[pa.Array], offset: int, first: int) -> Piece:
+        def place(row: int) -> str:
+            return place_of(self._source, self._dialect, offset, first + row)
+
+        return Piece(dict(zip(self._columns, columns, strict=True)), place, self._header)
+
+    def _translated(self, block: memoryview) -> bytes:
+        data = bytes(block)
+        if _STAND_IN in data:
+            what = "a field holds the control character U+001F, which cannot stand in a file separated by ::"
+            raise BadDataError(what, place=self._source.name, remedy="remove it, or use another delimiter")
+        return data.replace(b"::", _STAND_IN)
+
+    def explained(self, offset: int, reason: str) -> NegprepError:
+        """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
+        return explained(self._source, self._dialect, offset, self._needed, reason)
+
+
+class _Joined(io.RawIOBase):
+    """Bytes already read, the rest of a stream, and a guard after the end, at which the last byte is reported."""
+
+    def __init__(self, read: bytes, stream: BinaryIO, guard: bytes, at_end: Callable[[bytes], None]) -> None:
+        self._read, self._stream, self._guard, self._at_end = read, stream, guard, at_end
+        self._last = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._read[:size] or self._stream.read(size)
+        self._read = self._read[size:]
+        if data:
+            self._last = data[-1:]
+            return data
+        if self._guard:
+            self._at_end(self._last)
+        data, self._guard = self._guard[:size], self._guard[size:]
+        return data

@@ -1,0 +1,195 @@
+"""Uniform negatives: every eligible item of a user with the same probability 1/m.
+
+Exact without luck. The first attempt at a draw is a position in the whole catalog, of which most users have seen
+little; where it falls on a seen item, the second is a *rank* among the m eligible items, which cannot fail. An eligible
+item then has probability 1/n + (n - m)/n * 1/m = 1/m.
+
+Source of the task: He et al., Neural Collaborative Filtering, WWW 2017, section 4.1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.draw import GAMMA, Words, bounded, mix, word
+from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
+
+_BLOCK_SEEN = 1 << 16
+"""Seen items whose mask is held at a time: mask and words stay in a core's second-level cache."""
+
+_BLOCK_DRAWS = 1 << 15
+
+_DENSE = 4
+"""Distinct draws from fewer eligible items than this many times num_neg are the head of a shuffle of them all."""
+
+_SHUFFLE_WORDS = 1 << 63
+"""First word of a shuffle; draw d has the words d, d + 2**32, d + 2 * 2**32, ... for its attempts."""
+
+_HALF = np.uint64(32)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+
+
+def uniform(
+    seen: Seen, users: npt.NDArray[np.integer], keys: Words, num_neg: int, *, distinct: bool, buffer: MaskBuffer
+) -> Codes:
+    """Draw negatives.
+
+    Parameters
+    ----------
+    seen : Seen
+    users : integers, shape (n_positives,)
+        The user of each positive, a row of ``seen``, ascending.
+    keys : uint64, shape (n_positives,)
+        The random key of each positive.
+    num_neg : int
+    distinct : bool
+        The negatives of one positive differ: every ordered choice of num_neg eligible items is equally likely.
+    buffer : MaskBuffer
+        Memory to work in; no two threads may share one.
+
+    Returns
+    -------
+    int32, shape (n_positives, num_neg)
+        Item codes. -1 at the end of a row whose user has too few eligible items: none at all, or, for distinct draws,
+        fewer than num_neg.
+    """
+    items = np.empty((num_neg, len(users)), np.int32)
+    step = max(1, _BLOCK_DRAWS // num_neg)
+    workspace = _Workspace(num_neg * min(step, len(users)))
+    for first, last, begin, end in seen.blocks(users, _BLOCK_SEEN):
+        block = SeenBlock(seen, first, last)
+        with block.marked(buffer) as mask:
+            for start in range(begin, end, step):
+                here = slice(start, min(start + step, end))
+                rows = users[here].astype(np.int64) - first
+                items[:, here] = _draw_groups(block, mask, rows, keys[here], num_neg, distinct, workspace)
+    return items.T
+
+
+class _Workspace:
+    """Arrays that every block of draws reuses."""
+
+    def __init__(self, size: int) -> None:
+        self.words, self.scratch = np.empty(size, np.uint64), np.empty(size, np.uint64)
+        self.hits = np.empty(size, np.uint8)
+
+
+def _draw_groups(
+    block: SeenBlock,
+    mask: npt.NDArray[np.uint8],
+    rows: Positions,
+    keys: Words,
+    num_neg: int,
+    distinct: bool,
+    workspace: _Workspace,
+) -> Positions:
+    """Item codes, int64, shape (num_neg, n_positives), -1 where there is none."""
+    if not distinct:
+        return _draw_repeats(block, mask, rows, keys, num_neg, workspace)
+    dense = block.eligible[rows] < _DENSE * num_neg
+    items = np.empty((num_neg, len(rows)), np.int64)
+    if dense.any():
+        items[:, dense] = _draw_shuffle_head(block, rows[dense], keys[dense], num_neg)
+    if not dense.all():
+        rows, keys = rows[~dense], keys[~dense]
+        drawn = _draw_repeats(block, mask, rows, keys, num_neg, workspace)
+        _redraw_duplicates(block, rows, keys, drawn)
+        items[:, ~dense] = drawn
+    return items
+
+
+def _draw_repeats(
+    block: SeenBlock,
+    mask: npt.NDArray[np.uint8],
+    rows: Positions,
+    keys: Words,
+    num_neg: int,
+    workspace: _Workspace,
+) -> Positions:
+    """Independent draws: int64, shape (num_neg, n_positives), -1 for a user without an eligible item."""
+    items, failed = _first_attempt(block, mask, rows, keys, num_neg, workspace)
+    draws, groups = np.divmod(failed, len(rows))
+    some = block.eligible[rows[groups]] > 0
+    items.reshape(-1)[failed[~some]] = -1
+    items.reshape(-1)[failed[some]] = _draw_ranks(block, rows, keys, draws[some], groups[some], attempt=1)
+    return items
+
+
+def _first_attempt(
+    block: SeenBlock,
+    mask: npt.NDArray[np.uint8],
+    rows: Positions,
+    keys: Words,
+    num_neg: int,
+    workspace: _Workspace,
+) -> tuple[Positions, Positions]:
+    """Positions in the catalog, shape (num_neg, n_positives), and which of them (flat) are seen or would be biased."""
+    shape, size, n_items = (num_neg, len(rows)), num_neg * len(rows), np.uint64(block.n_items)
+    words, scratch = workspace.words[:size].reshape(shape), workspace.scratch[:size].reshape(shape)
+    hits = workspace.hits[:size].reshape(shape)
+    counters = np.arange(1, num_neg + 1, dtype=np.uint64) * GAMMA
+    mix(np.add(keys, counters[:, None], out=words), scratch)
+    np.right_shift(words, _HALF, out=words)
+    np.multiply(words, n_items, out=words)
+    too_low = np.uint64(2**32 % block.n_items)
+    np.bitwise_and(words, _LOW_HALF, out=scratch)
+    biased = np.flatnonzero(scratch < too_low) if scratch.min() < too_low else np.empty(0, np.int64)
+    np.right_shift(words, _HALF, out=words)
+    items, places = words.view(np.int64), scratch.view(np.int64)
+    folded = items if block.is_exact else np.bitwise_and(items, block.width - 1, out=places)
+    np.add(folded, rows * block.width, out=places)
+    mask.take(places, out=hits, mode="clip")
+    failed = np.flatnonzero(hits.view(np.bool_))
+    if not block.is_exact:
+        failed = failed[block.contains(rows[failed % len(rows)], items.reshape(-1)[failed])]
+    return items, np.union1d(failed, biased) if biased.size else failed
+
+
+def _draw_ranks(
+    block: SeenBlock, rows: Positions, keys: Words, draws: Positions, groups: Positions, *, attempt: int
+) -> Positions:
+    """Draws that cannot fall on a seen item: int64, one for each of ``draws``."""
+    mine = rows[groups]
+    return block.select(mine, bounded(keys[groups], block.eligible[mine], draws, attempt))
+
+
+def _redraw_duplicates(block: SeenBlock, rows: Positions, keys: Words, items: Positions) -> None:
+    """Make the draws of each group differ, in place.
+
+    In round r = 1, 2, ... every draw that equals an earlier one of its group is replaced by its attempt r + 1. No item
+    is treated unlike another, so that every ordered choice is equally likely. A redraw meets one of the others with
+    a probability below 1/_DENSE.
+    """
+    suspects = np.arange(len(rows))
+    attempt = 2
+    while suspects.size:
+        draws, within = _repeated(items[:, suspects])
+        groups = suspects[within]
+        items[draws, groups] = _draw_ranks(block, rows, keys, draws, groups, attempt=attempt)
+        suspects = np.unique(groups)
+        attempt += 1
+
+
+def _repeated(items: Positions) -> tuple[Positions, Positions]:
+    """Draw and group of every item that an earlier draw of its group has already."""
+    bits = len(items).bit_length()
+    tagged = np.ascontiguousarray(((items << bits) | np.arange(len(items))[:, None]).T)
+    tagged.sort(axis=1)
+    group, after = np.nonzero((tagged[:, 1:] >> bits) == (tagged[:, :-1] >> bits))
+    return tagged[group, after + 1] & ((1 << bits) - 1), group
+
+
+def _draw_shuffle_head(block: SeenBlock, rows: Positions, keys: Words, num_neg: int) -> Positions:
+    """The first num_neg of each user's eligible items in random order: int64, (num_neg, n_positives), padded by -1."""
+    eligible = block.eligible[rows]
+    ranks = np.arange(eligible.max(initial=0))
+    if not ranks.size:
+        return np.full((num_neg, len(rows)), -1)
+    words = word(keys[:, None], _SHUFFLE_WORDS + ranks.astype(np.uint64))
+    words[ranks >= eligible[:, None]] = np.iinfo(np.uint64).max
+    order = np.argsort(words, axis=1, kind="stable")[:, :num_neg]
+    groups, slots = np.nonzero(np.arange(order.shape[1]) < eligible[:, None])
+    items = np.full((num_neg, len(rows)), -1)
+    items[slots, groups] = block.select(rows[groups], order[groups, slots])
+    return items

@@ -1,0 +1,91 @@
+"""What a run did, in numbers."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from negprep._version import __version__
+from negprep.draw import ALGORITHM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The facts of a run; ``as_dict`` is what ``--summary`` writes.
+
+    Attributes
+    ----------
+    command : str
+    rows_read : int
+        Rows of the log: those used and those dropped.
+    rows_dropped : dict of str to int
+        Reason and count.
+    users, items, catalog_items : int
+        Distinct users and items of the log, and items that may be drawn.
+    positives, weak : int
+        Distinct positive pairs, and observed pairs that are none.
+    holdout : str
+        The rule that chose the holdouts.
+    holdouts, tied_holdouts, cold_holdouts, unheld_users : int
+        Users with a holdout, those among them where a hash chose between equal times, holdouts whose item has no train
+        positive, and users with positives but too few to hold one out.
+    num_neg, negatives, rows_written : int
+        Negatives asked for each positive, negatives written, and rows.
+    short_users, full_users, dropped_users : int
+        Users with too few eligible items, those of them with none, and those left out for it.
+    seen : str
+        What a user's negatives avoid.
+    excluded_pairs, excluded_unknown : int
+        Pairs of ``--exclude`` taken, and those whose user or item occurs nowhere else.
+    seed, split_seed, algorithm : int
+    columns : dict of str to str
+        Role and header of the columns taken.
+    warnings : list of str
+    seconds : float
+    peak_memory_bytes : int
+        Of the whole process so far.
+    version : str
+    """
+
+    command: str
+    rows_read: int
+    rows_dropped: dict[str, int]
+    users: int
+    items: int
+    catalog_items: int
+    positives: int
+    weak: int
+    holdout: str
+    holdouts: int
+    tied_holdouts: int
+    cold_holdouts: int
+    unheld_users: int
+    num_neg: int
+    negatives: int
+    rows_written: int
+    short_users: int
+    full_users: int
+    dropped_users: int
+    seen: str
+    excluded_pairs: int
+    excluded_unknown: int
+    seed: int
+    split_seed: int
+    columns: dict[str, str]
+    warnings: list[str]
+    seconds: float
+    peak_memory_bytes: int
+    algorithm: int = ALGORITHM
+    version: str = field(default=__version__)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All facts, ready for JSON."""
+        return asdict(self)
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident size of this process so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

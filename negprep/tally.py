@@ -1,0 +1,78 @@
+"""Counts of a run, added up section by section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.holdout import NONE
+from negprep.section import Section
+
+
+@dataclass
+class Tally:
+    """What the sections of an output hold.
+
+    Attributes
+    ----------
+    positives, weak : int
+        Distinct positive pairs, and observed pairs that are none.
+    holdouts, tied_holdouts, unheld_users : int
+        Users with a test holdout, users one of whose holdouts a hash chose between equal times, and users with
+        positives but too few for a holdout.
+    short_users, full_users, dropped_users : int
+        Users with too few eligible items, those of them with none, and those left out for it.
+    groups, negatives, rows : int
+    eligible_min, eligible_max : int
+        Eligible items of the users who lead a group.
+    """
+
+    n_items: int
+    positives: int = 0
+    weak: int = 0
+    holdouts: int = 0
+    tied_holdouts: int = 0
+    unheld_users: int = 0
+    short_users: int = 0
+    full_users: int = 0
+    dropped_users: int = 0
+    groups: int = 0
+    negatives: int = 0
+    rows: int = 0
+    eligible_min: int | None = None
+    eligible_max: int | None = None
+    _warm: npt.NDArray[np.bool_] = field(init=False)
+    _held: npt.NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._warm, self._held = np.zeros(self.n_items, bool), np.zeros(self.n_items, np.int64)
+
+    def add(self, section: Section) -> None:
+        """Count one more section."""
+        positives, split, heads = section.interactions.positives, section.split, section.heads
+        has_test = split.test != NONE
+        self.positives += len(positives)
+        self.weak += len(section.interactions.weak)
+        self.holdouts += int(has_test.sum())
+        self.tied_holdouts += int(split.tied.sum())
+        self.unheld_users += int(((positives.counts > 0) & ~has_test).sum())
+        self.short_users += int(section.short.sum())
+        self.full_users += int((section.short & (section.seen.eligible == 0)).sum())
+        self.dropped_users += int(section.short.sum()) if section.options.on_short == "drop" else 0
+        self.groups += len(heads)
+        self.negatives += int((heads.counts * section.counts).sum())
+        self.rows += section.n_rows
+        self._warm[section.train.items] = True
+        self._held += np.bincount(positives.items[split.test[has_test]], minlength=self.n_items)
+        eligible = section.seen.eligible[heads.counts > 0]
+        if eligible.size:
+            least, most = int(eligible.min()), int(eligible.max())
+            self.eligible_min = least if self.eligible_min is None else min(least, self.eligible_min)
+            self.eligible_max = most if self.eligible_max is None else max(most, self.eligible_max)
+
+    @property
+    def cold_holdouts(self) -> int:
+        """Test holdouts whose item has no train positive."""
+        return int(self._held[~self._warm].sum())

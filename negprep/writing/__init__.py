@@ -1,0 +1,11 @@
+"""Writing: rows in order -> Parquet files, complete under their names or not there at all."""
+
+from __future__ import annotations
+
+from negprep.writing.destination import check_output
+from negprep.writing.folder import PART_ROWS
+from negprep.writing.opening import open_output
+from negprep.writing.output import Output
+from negprep.writing.parquet import ROW_GROUP_ROWS
+
+__all__ = ["PART_ROWS", "ROW_GROUP_ROWS", "Output", "check_output", "open_output"]

@@ -1,0 +1,175 @@
+"""What an OUTPUT names (a file, a folder, a stream), and whether a run may write there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from negprep.errors import OutputError, UsageError
+from negprep.writing.sink import machine_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STANDARD_OUTPUT = 1
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where an output goes.
+
+    Attributes
+    ----------
+    place : str
+        What messages call it.
+    kind : {"file", "folder", "stream"}
+        A stream is standard output, a named pipe or a device such as ``/dev/null``: written as it is, without a
+        temporary.
+    path : pathlib.Path
+        Without symbolic links, but for a stream: a link to a file stays, and the file that it leads to is replaced.
+    """
+
+    place: str
+    kind: Literal["file", "folder", "stream"]
+    path: Path
+
+    @property
+    def is_standard_output(self) -> bool:
+        """Whether it was named ``-``."""
+        return self.kind == "stream" and self.path == Path("-")
+
+
+def locate(target: str) -> Destination:
+    """Find out what an OUTPUT names."""
+    if target == "-":
+        return Destination("standard output", "stream", Path(target))
+    path = Path(os.path.realpath(target))
+    if target.endswith("/"):
+        return Destination(target, "folder", path)
+    # Not of `path`: the links under /proc to which /dev/stdout leads can be followed, but not spelt out.
+    mode = Path(target).stat().st_mode if Path(target).exists() else stat.S_IFREG
+    if stat.S_ISDIR(mode):
+        raise UsageError("is a folder", place=target, remedy=f"write part files into it with {target}/, or name a file")
+    if stat.S_ISREG(mode):
+        return Destination(target, "file", path)
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        return Destination(target, "stream", Path(target))
+    raise UsageError("is neither a file nor a folder nor a pipe", place=target, remedy="name another OUTPUT")
+
+
+def check_output(target: str, inputs: Sequence[Path], *, force: bool = False) -> None:
+    """Refuse an OUTPUT that cannot or must not be written, before anything is read.
+
+    Parameters
+    ----------
+    target : str
+        A file, a folder (ends in ``/``) or ``-``.
+    inputs : sequence of pathlib.Path
+        All files and folders that the run reads.
+    force : bool
+        Whether a folder with an earlier output may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If it is one of the inputs (by name, symbolic link or hard link) or lies in one, or one lies in it; if it is a
+        terminal; if it is a folder that is not empty and either `force` is not given or it holds what is no output; if
+        it is a folder and has no slash at the end, or a file and has one.
+    OutputError
+        If its folder is missing or cannot be written to.
+    """
+    with machine_errors(target):
+        destination = locate(target)
+        if destination.kind == "stream":
+            refuse_terminal(destination)
+        else:
+            _refuse_parent(destination)
+        if destination.kind == "folder":
+            refuse_contents(destination, force=force)
+        for source in inputs:
+            if source.exists():
+                _refuse_input(destination, source)
+
+
+def refuse_terminal(destination: Destination) -> None:
+    """Raise UsageError if the bytes would land on a screen."""
+    if destination.is_standard_output:
+        shown = os.isatty(STANDARD_OUTPUT)
+    elif destination.path.is_char_device():
+        descriptor = os.open(destination.path, os.O_WRONLY | os.O_NOCTTY)
+        shown = os.isatty(descriptor)
+        os.close(descriptor)
+    else:
+        shown = False
+    if shown:
+        raise UsageError(
+            "is a terminal, and Parquet is not text",
+            place=destination.place,
+            remedy="name a file, or redirect it (> out.parquet)",
+        )
+
+
+def refuse_contents(destination: Destination, *, force: bool) -> None:
+    """Raise UsageError if a folder holds anything, or with `force` anything but an earlier output."""
+    if not destination.path.exists():
+        return
+    held = sorted(destination.path.iterdir())
+    if not held:
+        return
+    if not force:
+        raise UsageError(
+            f"is not empty (it holds {held[0].name!r})",
+            place=destination.place,
+            remedy="name a new folder, or replace what an earlier run wrote with --force",
+        )
+    for path in held:
+        # Spark writes the same names, and check sums as ._SUCCESS.crc and .part-00000.crc.
+        if path.is_dir() or not path.name.removeprefix(".").startswith(("part-", "_")):
+            raise UsageError(
+                f"holds {path.name!r}, which is no output of negprep, and --force removes outputs only",
+                place=destination.place,
+                remedy="name another folder, or empty it yourself",
+            )
+
+
+def _refuse_parent(destination: Destination) -> None:
+    path, place = destination.path, destination.place
+    if not path.parent.exists():
+        raise OutputError(f"there is no folder {path.parent}", place=place, remedy="create it (mkdir -p)")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not a folder", place=place, remedy="name an OUTPUT elsewhere")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"nothing can be created in {path.parent}",
+            place=place,
+            remedy="allow it (chmod), or name an OUTPUT elsewhere",
+        )
+    if destination.kind == "folder":
+        if path.exists() and not path.is_dir():
+            raise UsageError("is a file", place=place, remedy="leave out the slash at the end")
+        if path.is_mount():
+            raise UsageError("is a mount point and cannot be replaced", place=place, remedy="name a folder inside it")
+    elif path.exists() and not os.access(path, os.W_OK):
+        raise OutputError("is read-only", place=place, remedy="allow it (chmod), or name another OUTPUT")
+
+
+def _refuse_input(destination: Destination, source: Path) -> None:
+    path, real = destination.path, Path(os.path.realpath(source))
+    if destination.kind == "stream":
+        status = os.fstat(STANDARD_OUTPUT) if destination.is_standard_output else path.stat()
+        same = stat.S_ISREG(status.st_mode) and os.path.samestat(status, source.stat())
+    else:
+        same = path.exists() and path.samefile(source)
+    if same:
+        raise UsageError(f"is the input {source}", place=destination.place, remedy="name another OUTPUT")
+    if destination.kind == "folder" and real.is_relative_to(path):
+        raise UsageError(f"holds the input {source}", place=destination.place, remedy="name another OUTPUT")
+    if destination.kind != "stream" and real.is_dir() and path.is_relative_to(real):
+        raise UsageError(
+            f"lies in the input {source} and would be read with it next time",
+            place=destination.place,
+            remedy="name an OUTPUT elsewhere",
+        )

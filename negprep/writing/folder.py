@@ -1,0 +1,88 @@
+"""An output that is a folder of part files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from negprep.writing.destination import refuse_contents
+from negprep.writing.output import Output
+from negprep.writing.parquet import ROW_GROUP_ROWS
+from negprep.writing.sink import PathSink, machine_errors
+from negprep.writing.staging import PARTS, Staging, final_mode, make_file, settle, sweep, sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from negprep.writing.destination import Destination
+    from negprep.writing.parquet import ParquetStream
+
+PART_ROWS = 8 * ROW_GROUP_ROWS
+"""About how many rows a part file should have. It ends where `Output.next_part` says, between two users."""
+
+
+class FolderOutput(Output):
+    """``part-00000.parquet``, ``part-00001.parquet`` ..., ``_SUCCESS``: built as a hidden folder beside the target.
+
+    It takes the target's name in one step. With `force`, an earlier output moves away just before, is put back if that
+    step fails, and is removed afterwards.
+    """
+
+    def __init__(self, destination: Destination, schema: pa.Schema, *, force: bool) -> None:
+        super().__init__(destination, schema)
+        self._force = force
+        self._staging = Staging(destination.path)
+        self._folder = self._staging.path(PARTS)
+        self._parts: list[ParquetStream] = []
+        self._part: ParquetStream | None = None
+
+    def open(self) -> None:
+        """Make the hidden folder."""
+        sweep(self._destination.path)
+        refuse_contents(self._destination, force=self._force)
+        self._staging.open()
+        self._folder.mkdir(mode=0o700)
+
+    def next_part(self) -> None:
+        """Complete the rows of the part file; its footer waits for `finish`."""
+        if self._part is not None:
+            with machine_errors(self._destination.place):
+                self._part.end_rows()
+            self._part = None
+
+    def write_beside(self, suffix_name: str, table: pa.Table) -> None:
+        """Add a file whose name begins with an underscore."""
+        self._write_table(self._folder / f"_{suffix_name}.parquet", table)
+
+    def finish(self, metadata: dict[str, str]) -> None:
+        """Complete all part files, and give the folder its name."""
+        path = self._destination.path
+        with machine_errors(self._destination.place):
+            if not self._parts:
+                self._current()
+            for part in self._parts:
+                part.close(metadata)
+            make_file(self._folder / "_SUCCESS")
+            mode = final_mode(self._folder / "new", 0o666)
+            for file in sorted(self._folder.iterdir()):
+                settle(file, mode)
+            settle(self._folder, final_mode(path, 0o777))
+            refuse_contents(self._destination, force=self._force)
+            with ExitStack() as undo:
+                self._staging.exchange(PARTS, undo, decider=self._folder)
+            sync_folder(path.parent)
+
+    def close(self) -> None:
+        """Remove what is unfinished."""
+        super().close()
+        self._staging.close()
+
+    def _current(self) -> ParquetStream:
+        if self._part is None:
+            path: Path = self._folder / f"part-{len(self._parts):05}.parquet"
+            make_file(path)
+            self._part = self._add(PathSink(path), self._schema)
+            self._parts.append(self._part)
+        return self._part

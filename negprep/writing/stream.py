@@ -1,0 +1,60 @@
+"""An output that is standard output, a named pipe or a device."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from negprep.errors import UsageError
+from negprep.writing.destination import STANDARD_OUTPUT, refuse_terminal
+from negprep.writing.output import Output
+from negprep.writing.sink import Sink, machine_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from negprep.writing.destination import Destination
+    from negprep.writing.parquet import ParquetStream
+
+
+class StreamOutput(Output):
+    """Bytes sent as they come, row group by row group.
+
+    What was sent before an error cannot be taken back: it lacks the footer, and every reader of Parquet refuses it.
+    """
+
+    def __init__(self, destination: Destination, schema: pa.Schema) -> None:
+        super().__init__(destination, schema)
+        self._descriptor = STANDARD_OUTPUT
+
+    def open(self) -> None:
+        """Open the device or pipe."""
+        refuse_terminal(self._destination)
+        if not self._destination.is_standard_output:
+            self._descriptor = os.open(self._destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        self._add(Sink(self._descriptor), self._schema)
+
+    def next_part(self) -> None:
+        """Do nothing: there is one part."""
+
+    def write_beside(self, suffix_name: str, table: pa.Table) -> None:  # noqa: ARG002
+        """Refuse: a stream has no place for a second file."""
+        raise UsageError(
+            f"is a stream, and the {suffix_name} need a file of their own",
+            place=self._destination.place,
+            remedy="name a file or a folder",
+        )
+
+    def finish(self, metadata: dict[str, str]) -> None:
+        """Send the last rows and the footer."""
+        with machine_errors(self._destination.place):
+            self._current().close(metadata)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        super().close()
+        if self._descriptor != STANDARD_OUTPUT:
+            os.close(self._descriptor)
+
+    def _current(self) -> ParquetStream:
+        return self._streams[0]
