@@ -1,0 +1,75 @@
+"""The closing summary: aligned, short, and only of what happened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from negprep.cli.closing import closing_text
+
+
+def test_a_plain_run(facts):
+    assert closing_text(facts, "log.csv", "train.parquet") == (
+        "negprep train: log.csv -> train.parquet\n"
+        "  columns       user from userId, item from movieId\n"
+        "  rows read      60,012\n"
+        "  users           1,000\n"
+        "  items             600  640 in the catalog\n"
+        "  positives      46,349\n"
+        "  negatives     185,396  4 for each positive, avoiding the user's positives\n"
+        "  rows written  231,745  seed 0, split seed 0\n"
+        "  took          0.41 s, 123 MB of memory at its peak"
+    )
+
+
+def test_everything_that_can_happen(facts):
+    facts = replace(
+        facts,
+        command="test",
+        rows_dropped={"null user": 10, "null time": 1_200},
+        weak=9,
+        excluded_pairs=50,
+        excluded_unknown=4,
+        holdout="last",
+        holdouts=990,
+        tied_holdouts=7,
+        cold_holdouts=2,
+        unheld_users=10,
+        short_users=3,
+        full_users=1,
+        dropped_users=3,
+        warnings=["the last line has no newline"],
+    )
+    text = closing_text(facts, "log.csv", "test.parquet")
+    for line in (
+        "  rows dropped     1,210  null user: 10, null time: 1,200",
+        "  weak                 9  observed pairs that are no positives",
+        "  excluded            50  more pairs; 4 of a user or item that occurs nowhere else",
+        "  holdouts           990  last; 7 chosen by hash among the latest; 2 of an item without a train positive",
+        "  not held out        10  users with too few positives",
+        "  short users          3  with fewer eligible items than negatives asked for",
+        "  full users           1  with no eligible item at all",
+        "  dropped users        3  for being short (--on-short drop)",
+        "  warning: the last line has no newline",
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_column_named_as_its_role_is_said_once(facts):
+    text = closing_text(replace(facts, columns={"user": "user", "item": "movieId"}), "a", "b")
+    assert "  columns       user, item from movieId\n" in text
+
+
+def test_names_from_the_data_cannot_move_the_cursor(facts):
+    text = closing_text(replace(facts, columns={"user": "u\x1b[2J\nx"}), "a\rb", "out")
+    assert "\x1b" not in text
+    assert r"user from u\x1b[2J\nx" in text
+    assert r"a\rb -> out" in text
+
+
+def test_it_goes_to_stderr_unless_quiet(line, capsys):
+    assert line.run("train", "a", "b") == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == closing_text(line.summary, "a", "b") + "\n"
+    assert line.run("train", "a", "b", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")

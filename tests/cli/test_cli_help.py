@@ -1,0 +1,69 @@
+"""Help and version: quick, complete, and the same as the reference page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+import negprep
+from negprep.cli.group import COMMANDS
+from negprep.cli.group import negprep as group
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("numpy", "pandas", "pyarrow", "tqdm")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["train", "--help"], ["test", "-h"], ["train", "a", "b", "c"]]
+)
+def test_nothing_heavy_is_imported(words):
+    script = (
+        "import sys; from negprep.cli.main import run\n"
+        "try: run()\n"
+        f"except SystemExit: print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version(line, capsys):
+    assert line.run("--version") == 0
+    assert capsys.readouterr().out == f"negprep {negprep.__version__}\n"
+
+
+def test_version_takes_little_more_than_importing_click():
+    def quickest(*words):
+        seconds = []
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *words], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    assert quickest("-m", "negprep", "--version") < 2.5 * quickest("-c", "import click")
+
+
+def test_reference_is_what_the_commands_say():
+    script = ROOT / "docs" / "make_cli_reference.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_section_and_a_sentence(name):
+    command = group.get_command(click.Context(group), name)
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    assert all(option.section and option.help for option in options if option.name != "help")
+    assert len({option.name for option in options}) == len(options)
+
+
+def test_help_of_a_command_lists_sections_in_order(line, capsys):
+    assert line.run("test", "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles = [text for text in lines if text.endswith(":") and not text.startswith(" ")]
+    assert titles == ["Negatives:", "Positives:", "Holdout:", "Output:", "Reading:", "Run:", "Help:"]

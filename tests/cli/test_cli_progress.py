@@ -1,0 +1,86 @@
+"""Bars: on a terminal or when asked for, and never in the way of what else is written."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+
+import pytest
+
+SCRIPT = """
+import sys, types
+from negprep.summary import Summary
+def prepare(*arguments, progress=None, **options):
+    if progress is None:
+        print("no progress")
+    else:
+        for step, total in (("read", None), ("encode", 1000), ("write", 5000)):
+            for done in (0, 500, 1000):
+                progress(step, done, total)
+    {ending}
+    return Summary(**{facts})
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
+from negprep.cli.main import run
+run()
+"""
+
+
+@pytest.fixture
+def script(facts):
+    return lambda ending="": SCRIPT.format(ending=ending, facts=facts.as_dict())
+
+
+def on_terminal(source, *words):
+    """Exit code, standard output, and what a terminal on stderr was sent."""
+    terminal, its_end = pty.openpty()
+    termios.tcsetwinsize(its_end, (24, 100))
+    process = subprocess.Popen(
+        [sys.executable, "-c", source, "train", "a", "b", *words], stdout=subprocess.PIPE, stderr=its_end
+    )
+    os.close(its_end)
+    shown = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # Linux says EIO where the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(terminal)
+    out, _ = process.communicate(timeout=10)
+    return process.returncode, out.decode(), shown.decode()
+
+
+def test_a_terminal_sees_one_bar_a_step(script):
+    code, out, shown = on_terminal(script())
+    assert (code, out) == (0, "")
+    for step in ("read", "encode", "write"):
+        assert step in shown
+    assert " rows/s" in shown
+    assert "rows written" in shown.rpartition("\r")[0]
+
+
+def test_an_error_starts_on_a_line_of_its_own(script):
+    code, _, shown = on_terminal(script(ending="raise OSError('no')"))
+    assert code == 4
+    assert "\rnegprep: no\r\n" in shown
+
+
+@pytest.mark.parametrize("words", [["--quiet"], ["--no-progress"]])
+def test_a_terminal_sees_none_if_so_asked(script, words):
+    code, out, shown = on_terminal(script(), *words)
+    assert (code, out) == (0, "no progress\n")
+    assert (shown == "") == (words == ["--quiet"])
+
+
+@pytest.mark.parametrize(("words", "bars"), [([], False), (["--progress"], True)])
+def test_a_pipe_sees_bars_only_if_so_asked(script, words, bars):
+    done = subprocess.run(
+        [sys.executable, "-c", script(), "train", "a", "b", *words], capture_output=True, text=True, check=True
+    )
+    assert ("rows/s" in done.stderr) == bars
+    assert (done.stdout == "no progress\n") != bars

@@ -1,0 +1,80 @@
+"""A signal ends a run within two seconds, after its clean-up, with the exit code that shells expect."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+SLOW_RUN = """
+import sys, time, types
+def prepare(*arguments, **options):
+    try:
+        print("started", flush=True)
+        time.sleep(60)
+    finally:
+        time.sleep(0.5)
+        print("cleaned up", flush=True)
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
+from negprep.cli.main import run
+run()
+"""
+
+
+@contextlib.contextmanager
+def started(script, *words, ignored=()):
+    """A process that has printed a line; signals are as a terminal's shell leaves them, whatever runs the tests."""
+
+    def set_signals():
+        for signum in CODES:
+            signal.signal(signum, signal.SIG_IGN if signum in ignored else signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=set_signals,
+    )
+    with process:
+        assert process.stdout.readline() == "started\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(("signum", "code"), CODES.items())
+def test_a_signal_ends_the_run_after_its_clean_up(signum, code):
+    with started(SLOW_RUN, "train", "log.csv", "out.parquet") as process:
+        start = time.perf_counter()
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == code
+        assert out == "cleaned up\n"
+        assert err == f"negprep: stopped by {signal.Signals(signum).name}\n"
+        assert time.perf_counter() - start < 2
+
+
+def test_a_second_signal_does_not_break_the_clean_up():
+    with started(SLOW_RUN, "train", "log.csv", "out.parquet") as process:
+        for signum in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(signum)
+            time.sleep(0.1)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 130
+        assert out == "cleaned up\n"
+        assert err == "negprep: stopped by SIGINT\n"
+
+
+def test_an_ignored_signal_stays_ignored():
+    with started(SLOW_RUN, "train", "log.csv", "out.parquet", ignored=[signal.SIGHUP]) as process:
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+        assert process.returncode == 143

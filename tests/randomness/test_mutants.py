@@ -1,0 +1,271 @@
+"""Ten faults that published data has had, each patched in: the checks of this suite must reject every one.
+
+A mutant is a patch and the check that finds it; the check is one that ordinary tests make. ``test_control`` shows that
+the check accepts the code as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import independent
+import numpy as np
+import pyarrow as pa
+import pytest
+from logs import as_table, random_rows
+from randomness.experiments import Rejected, passes
+
+import negprep
+from negprep import draw, holdout, section
+from negprep.samplers import uniform as sampler
+
+SEED = 31_415
+FIRST_ATTEMPT, DRAW_REPEATS = sampler._first_attempt, sampler._draw_repeats
+LOG = as_table(random_rows(11, users=60, items=50, most=30))
+
+
+def experiment(name):
+    return lambda: passes(name, SEED)
+
+
+def check_candidates():
+    independent.check_test(LOG, negprep.test(LOG, num_neg=9), num_neg=9)
+
+
+def check_instances():
+    independent.check_train(LOG, negprep.train(LOG, holdout="last"), holdout="last")
+
+
+def check_folds():
+    train = independent.groups_of(negprep.train(LOG, holdout="last"))
+    test = independent.groups_of(negprep.test(LOG, num_neg=9), whole_users=True)
+    independent.check_partition(LOG, train, test)
+
+
+def check_seed_reaches_every_user():
+    first, second = (independent.groups_of(negprep.train(LOG, num_neg=8, seed=seed)) for seed in (1, 2))
+    same = [a.user for a, b in zip(first, second, strict=True) if a.negatives == b.negatives]
+    assert not same, f"user {same[0]!r} has the same negatives at another seed"
+
+
+def never_draw_the_last_item(patch):
+    """randint(0, n - 1)."""
+
+    def first_attempt(block, *rest):
+        short = copy.copy(block)
+        short.n_items -= 1
+        return FIRST_ATTEMPT(short, *rest)
+
+    patch.setattr(sampler, "_first_attempt", first_attempt)
+
+
+def draw_with_replacement(patch):
+    patch.setattr(sampler, "_redraw_duplicates", lambda *_: None)
+
+
+def keep_the_holdout_in_train(patch):
+    patch.setattr(holdout.Split, "train_mask", lambda _, n_positives: np.ones(n_positives, bool))
+
+
+def let_candidates_hold_the_holdout_twice(patch):
+    """Seen in test: the positives of train only."""
+    lead, held = section._lead, []
+
+    def remember(positives, holdouts):
+        held.append(holdouts[holdouts >= 0])
+        return lead(positives, holdouts)
+
+    merge = section.merge_pairs
+
+    def forget(parts, n_items):
+        mask = np.ones(len(parts[0]), bool)
+        mask[held.pop()] = False
+        return merge([parts[0].where(mask), *parts[1:]], n_items)
+
+    patch.setattr(section, "_lead", remember)
+    patch.setattr(section, "merge_pairs", forget)
+
+
+def give_up(patch):
+    """After a try that fell on a seen item, take it."""
+
+    def draw_ranks(block, rows, keys, draws, groups, *, attempt):
+        limits = np.full(len(groups), block.n_items)
+        return draw.bounded(keys[groups], limits, draws, attempt)
+
+    patch.setattr(sampler, "_draw_ranks", draw_ranks)
+
+
+def probe_linearly(patch):
+    """Where a draw falls on a seen item, take the next item that is free."""
+
+    def draw_repeats(block, mask, rows, keys, num_neg, workspace):
+        items, failed = FIRST_ATTEMPT(block, mask, rows, keys, num_neg, workspace)
+        flat = items.reshape(-1)
+        groups = failed % len(rows)
+        while failed.size:
+            flat[failed] = (flat[failed] + 1) % block.n_items
+            seen = block.contains(rows[groups], flat[failed])
+            failed, groups = failed[seen], groups[seen]
+        return items
+
+    patch.setattr(sampler, "_draw_repeats", draw_repeats)
+
+
+def probe_linearly_for_duplicates(patch):
+    """Where a draw repeats an earlier one, take the next item that is free: its neighbours come together too often."""
+
+    def redraw(block, rows, keys, items):
+        while True:
+            draws, groups = sampler._repeated(items)
+            if not draws.size:
+                return
+            moved = (items[draws, groups] + 1) % block.n_items
+            seen = block.contains(rows[groups], moved)
+            while seen.any():
+                moved[seen] = (moved[seen] + 1) % block.n_items
+                seen = block.contains(rows[groups], moved)
+            items[draws, groups] = moved
+
+    patch.setattr(sampler, "_redraw_duplicates", redraw)
+
+
+def seed_every_shard_alike(patch):
+    """One stream a shard: the words depend on the position in it."""
+
+    def keys(self, purpose, users, positives):
+        return draw.word(draw.purpose_key(self.options.seed, purpose), np.arange(len(users)))
+
+    patch.setattr(section.Section, "_keys", keys)
+
+
+def put_the_holdout_first(patch):
+    patch.setattr(section, "bounded", lambda keys, limits, draws, attempt: np.zeros(len(keys), np.int64))
+
+
+def sort_the_negatives(patch):
+    """Draw, then sort: a set difference that is cut short, or candidates in the order of their ids."""
+    uniform = section.uniform
+    patch.setattr(section, "uniform", lambda *given, **named: np.sort(uniform(*given, **named), axis=1))
+
+
+def take_small_words_modulo(patch):
+    """An 8-bit word modulo n."""
+
+    def first_attempt(block, mask, rows, keys, num_neg, workspace):
+        words = draw.word(keys, np.arange(num_neg)[:, None])
+        items = ((words & np.uint64(0xFF)) % np.uint64(block.n_items)).astype(np.int64)
+        seen = block.contains(np.tile(rows, num_neg), items.reshape(-1))
+        return items, np.flatnonzero(seen)
+
+    patch.setattr(sampler, "_first_attempt", first_attempt)
+
+
+def scale_32_bits_modulo(patch):
+    def scale(words, limits):
+        return (words >> np.uint64(32)) % np.asarray(limits).astype(np.uint64), np.ones(len(words), bool)
+
+    patch.setattr(draw, "scale", scale)
+
+
+def leak_popularity(patch):
+    """One draw in twenty is by popularity, which falls as the power -2/3 of the rank."""
+    chance = np.random.default_rng(5)
+
+    def draw_repeats(block, mask, rows, keys, num_neg, workspace):
+        items = DRAW_REPEATS(block, mask, rows, keys, num_neg, workspace)
+        draws, groups = np.nonzero(chance.random(items.shape) < 0.05)
+        m = block.eligible[rows[groups]]
+        popular = np.minimum((m * chance.random(len(draws)) ** 3).astype(np.int64), m - 1)
+        items[draws, groups] = block.select(rows[groups], popular)
+        return items
+
+    patch.setattr(sampler, "_draw_repeats", draw_repeats)
+
+
+def ignore_the_seed(patch):
+    patch.setattr(section, "purpose_key", lambda seed, purpose: draw.purpose_key(0, purpose))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault and the check that must find it."""
+
+    patch: Callable[[pytest.MonkeyPatch], None]
+    check: Callable[[], object]
+
+    def __str__(self):
+        return self.patch.__name__
+
+
+MOST, HALF = "most of the catalog, k small", "half of the catalog"
+MUTANTS = [
+    Mutant(never_draw_the_last_item, experiment(f"largest deviation, {MOST}")),
+    Mutant(never_draw_the_last_item, experiment(f"inclusion, {MOST}")),
+    Mutant(never_draw_the_last_item, experiment(f"repeats, {MOST}")),
+    Mutant(draw_with_replacement, check_candidates),
+    Mutant(keep_the_holdout_in_train, check_instances),
+    Mutant(keep_the_holdout_in_train, check_folds),
+    Mutant(let_candidates_hold_the_holdout_twice, check_candidates),
+    Mutant(give_up, check_candidates),
+    Mutant(give_up, check_instances),
+    Mutant(probe_linearly, experiment(f"inclusion, {HALF}")),
+    Mutant(probe_linearly, experiment(f"repeats, {MOST}")),
+    Mutant(probe_linearly, experiment("pooled users, repeats")),
+    Mutant(probe_linearly, experiment("pooled users, distinct")),
+    Mutant(probe_linearly_for_duplicates, experiment("all 72 ordered pairs of 9")),
+    Mutant(seed_every_shard_alike, experiment("no stream is used twice")),
+    Mutant(put_the_holdout_first, experiment("the slot of the holdout among 100")),
+    Mutant(sort_the_negatives, experiment("the order of candidates")),
+    Mutant(take_small_words_modulo, experiment(f"inclusion, {MOST}")),
+    Mutant(take_small_words_modulo, experiment(f"repeats, {MOST}")),
+    Mutant(scale_32_bits_modulo, experiment("thirds of 3 * 2**30")),
+    Mutant(scale_32_bits_modulo, experiment("thirds of 3 * 2**62")),
+    Mutant(leak_popularity, experiment(f"repeats, {MOST}")),
+    Mutant(leak_popularity, experiment(f"inclusion, {HALF}")),
+    Mutant(leak_popularity, experiment("pooled users, repeats")),
+    Mutant(ignore_the_seed, check_seed_reaches_every_user),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_mutant_is_rejected(monkeypatch, mutant):
+    mutant.patch(monkeypatch)
+    with pytest.raises(AssertionError) as rejection:
+        mutant.check()
+    if isinstance(rejection.value, Rejected):
+        assert rejection.value.p < 1e-9  # at any seed, not by luck at this one
+
+
+@pytest.mark.parametrize("check", [check_candidates, check_instances, check_folds, check_seed_reaches_every_user])
+def test_control(check):
+    check()
+
+
+def test_control_of_experiments():
+    """At the mutants' own seed."""
+    for mutant in MUTANTS:
+        if "passes" in mutant.check.__code__.co_names:
+            mutant.check()
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([(1, 10, 1), (1, 12, 0), (1, 11, 1), (1, 13, 0)], "no positive of user 2 is in train"),
+        ([(1, 10, 1), (1, 12, 0), (2, 12, 1), (2, 13, 0)], "with 2 positives has 1 holdouts, not 0"),
+        ([(1, 10, 1), (1, 12, 0), (1, 11, 1), (1, 10, 0), (2, 12, 1), (2, 13, 0)], "negative 10 .* is seen"),
+        ([(1, 10, 1), (1, 12, 0), (1, 11, 1), (1, 99, 0), (2, 12, 1), (2, 13, 0)], "99 .* is not in the catalog"),
+        ([(1, 10, 1), (1, 12, 0), (1, 10, 1), (1, 12, 0), (2, 12, 1), (2, 13, 0)], "occurs twice"),
+        ([(1, 10, 1), (1, 12, 0), (1, 11, 1), (2, 12, 1), (2, 13, 0)], "0 negatives of user 1"),
+        ([(1, 10, 1), (1, 12, 0), (1, 13, 0), (1, 11, 1), (1, 12, 0), (2, 12, 1), (2, 13, 0)], "2 negatives of user 1"),
+        ([(1, 10, 1), (1, 12, 0), (1, 11, 1), (1, 12, 0), (2, 13, 1), (2, 10, 0)], "13 is no positive of 2"),
+    ],
+)
+def test_the_independent_checks_complain(rows, complaint):
+    log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12]})
+    table = pa.table({name: [row[place] for row in rows] for place, name in enumerate(("user", "item", "label"))})
+    with pytest.raises(AssertionError, match=complaint):
+        independent.check_train(log, table, num_neg=1, catalog=[10, 11, 12, 13])

@@ -1,0 +1,104 @@
+"""The package gives the rows of the plain reference, and those of the golden digests."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import reference
+from logs import as_table, random_rows
+
+import negprep
+
+SMALL = {"users": 30, "items": 40, "most": 12}
+DENSE = {"users": 25, "items": 14, "most": 14}
+
+
+def text(given):
+    """Ids of which some are canonical integers, some only look like them, and one is not ASCII."""
+    return {0: f"{given}", 1: f"0{given}", 2: f"user {given} with a longer name", 3: f"é{given}"}[given % 4]
+
+
+def tuples(table):
+    return list(zip(*table.to_pydict().values(), strict=True))
+
+
+LOGS = {
+    "integers": (SMALL, None),
+    "strings": (SMALL, text),
+    "users who have nearly everything": (DENSE, None),
+    "one item each": ({"users": 9, "items": 5, "most": 1}, None),
+    "one item in all": ({"users": 4, "items": 1, "most": 1}, None),
+    "sparse": ({"users": 12, "items": 400, "most": 9}, text),
+}
+
+
+@pytest.mark.parametrize("distinct", [False, True], ids=["repeats", "distinct"])
+@pytest.mark.parametrize("num_neg", [1, 4, 9, 99])
+@pytest.mark.parametrize("name", LOGS)
+def test_train_gives_the_rows_of_the_reference(name, num_neg, distinct):
+    shape, ids = LOGS[name]
+    for seed, holdout in ((0, "none"), (2**64 - 1, "last"), (12345678901234567890, "random")):
+        log = random_rows(seed % 1000, **shape)
+        if ids:
+            log = [(ids(user), ids(item), time) for user, item, time in log]
+        options = {"distinct": distinct, "holdout": holdout, "seed": seed, "split_seed": seed // 3}
+        made = negprep.train(as_table(log), num_neg=num_neg, **options)
+        assert tuples(made) == reference.rows("train", log, num_neg, **options)
+
+
+@pytest.mark.parametrize("distinct", [False, True], ids=["repeats", "distinct"])
+@pytest.mark.parametrize("num_neg", [1, 6, 99])
+@pytest.mark.parametrize("name", [name for name in LOGS if not name.startswith("one item")])
+def test_test_gives_the_rows_of_the_reference(name, num_neg, distinct):
+    shape, ids = LOGS[name]
+    for seed, holdout, fold in (
+        (0, "last", "test"),
+        (7, "last", "valid"),
+        (2**63, "random", "test"),
+        (1, "random", "valid"),
+    ):
+        log = random_rows(seed % 1000 + 50, **shape)
+        if ids:
+            log = [(ids(user), ids(item), time) for user, item, time in log]
+        options = {"distinct": distinct, "holdout": holdout, "fold": fold, "seed": seed, "split_seed": seed // 3}
+        made = negprep.test(as_table(log), num_neg=num_neg, with_valid=fold == "valid", **options)
+        assert tuples(made) == reference.rows("test", log, num_neg, with_valid=fold == "valid", **options)
+
+
+@pytest.mark.parametrize("command", ["train", "test"])
+def test_a_catalog_gives_the_rows_of_the_reference(command):
+    log = random_rows(3, **SMALL)
+    catalog = {item for _, item, _ in log if item % 2} | {7, 8, 10**15, -5}  # without some items of the log
+    table = as_table([(0, item, 0) for item in sorted(catalog, reverse=True)]).select(["item"])
+    make = {"train": negprep.train, "test": negprep.test}[command]
+    made = make(as_table(log), num_neg=5, distinct=True, holdout="last", items=table)
+    assert tuples(made) == reference.rows(command, log, 5, distinct=True, catalog=catalog)
+
+
+def digest(rows):
+    """SHA-256 over the logical rows: tab-separated, each ended by a newline, UTF-8."""
+    lines = "".join("\t".join(str(value) for value in row) + "\n" for row in rows)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+GOLDEN = {
+    "train integers 4 0": "848c47cd4e6b07605913b265b3b39f20ea23e77248cda20e56cd6ede68219616",
+    "train integers 4 18446744073709551615": "8342fbcf6f840c9056e1caa278efaa3aa75924ea00c6af65f7a8eaaa8dedb738",
+    "train text 4 0": "d03907fd100faa58860b383258a4cca6756bc3aa8c5468e87ad9d39f99451c75",
+    "test integers 5 0": "1fe9bf1e326526c3edbe395a98bd5590b9b8f16fe422d3ab19e2289d0cc8df26",
+    "test integers 99 1": "33214721fad05e013096ff1a44487879aeea09ae1377fc05128474af9e90604a",
+    "test text 5 0": "e9093e76ddc90bbacfd0cf10a1d417772a80a5ab5e21e142ca0359210baa90f1",
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_rows_of_a_seed_never_change(name):
+    """A digest that fails means other rows for a seed that someone has used: CONTRIBUTING.md says what then."""
+    command, kind, num_neg, seed = name.split()
+    log = random_rows(2024, **SMALL)
+    if kind == "text":
+        log = [(text(user), text(item), time) for user, item, time in log]
+    make = {"train": negprep.train, "test": negprep.test}[command]
+    rows = tuples(make(as_table(log), num_neg=int(num_neg), holdout="last", seed=int(seed)))
+    assert digest(rows) == GOLDEN[name]

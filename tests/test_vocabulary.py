@@ -1,0 +1,149 @@
+"""Vocabularies: ids without loss, in a defined order, with keys that depend on the id alone."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import reference
+
+from negprep import vocabulary as module
+from negprep.vocabulary import Vocabulary, VocabularyBuilder
+
+WIDE = [-(2**63), 2**63 - 1, 0, 9007199254740993, 9007199254740992]
+
+
+def encode(*batches):
+    builder = VocabularyBuilder()
+    for batch in batches:
+        builder.add(batch)
+    vocabulary, codes = builder.finish()
+    assert codes.dtype == np.int32
+    ids = vocabulary.ids.to_pylist()
+    return ids, [ids[code] for code in codes], vocabulary
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [[3, 1, 3, 2]],
+        [[5], [], [4, 5], [-7]],
+        [WIDE, [1, 2, 3]],
+        [[2**31, 2**31 - 1], [-(2**31) - 1, -(2**31)]],
+        [[7], [2**62]],
+        [[0]],
+    ],
+    ids=str,
+)
+def test_integers(batches):
+    ids, rows, vocabulary = encode(*(pa.array(batch, pa.int64()) for batch in batches))
+    assert vocabulary.is_integer
+    assert rows == [value for batch in batches for value in batch]
+    assert ids == sorted(set(rows))
+
+
+@pytest.mark.parametrize("limit", [1, 100, 1 << 26])
+def test_no_table_shows(monkeypatch, limit):
+    monkeypatch.setattr(module, "_TABLE_LIMIT", limit)
+    chance = random.Random(3)
+    batches = [[chance.randrange(-50, 900) for _ in range(40)] for _ in range(5)]
+    ids, rows, _ = encode(*(pa.array(batch, pa.int64()) for batch in batches))
+    assert rows == [value for batch in batches for value in batch]
+    assert ids == sorted(set(rows))
+
+
+def test_text():
+    texts = ["b", "a", "é", "z", "007", "7", "", "a\0", "日本", "B", "10", "9"]
+    ids, rows, vocabulary = encode(pa.array(texts[:5]), pa.array(texts[5:]), pa.array(["a"]))
+    assert not vocabulary.is_integer
+    assert rows == [*texts, "a"]
+    assert ids == sorted(set(texts), key=str.encode)
+
+
+def test_text_after_integers_makes_all_text():
+    ids, rows, _ = encode(pa.array([10, 9, -1]), pa.array(["x", "9"]), pa.array([2]))
+    assert rows == ["10", "9", "-1", "x", "9", "2"]
+    assert ids == ["-1", "10", "2", "9", "x"]
+
+
+@pytest.mark.parametrize("index", [pa.int8(), pa.int32()], ids=str)
+def test_dictionaries_with_unused_and_repeated_members(index):
+    dictionary = pa.array(["unused", "b", "a", "b"])
+    batch = pa.DictionaryArray.from_arrays(pa.array([3, 1, 2, 1], index), dictionary)
+    ids, rows, _ = encode(batch, batch.slice(1, 2), pa.array(["c"]))
+    assert rows == ["b", "b", "a", "b", "b", "a", "c"]
+    assert ids == ["a", "b", "c"]
+
+
+def test_slices():
+    ids, rows, _ = encode(pa.array([9, 8, 7, 6]).slice(1, 2), pa.array(["q", "r", "s"]).slice(2))
+    assert rows == ["8", "7", "s"]
+    assert ids == ["7", "8", "s"]
+
+
+def test_nothing():
+    ids, rows, vocabulary = encode()
+    assert (ids, rows, len(vocabulary)) == ([], [], 0)
+    assert vocabulary.keys.tolist() == []
+    assert encode(pa.array([], pa.string()))[:2] == ([], [])
+
+
+CANONICAL = ["0", "7", "-7", "10", str(2**63 - 1), str(-(2**63))]
+OTHERS = [
+    "",
+    "-",
+    "-0",
+    "+7",
+    "007",
+    " 7",
+    "7 ",
+    "7\n",
+    "1e3",
+    "0x1F",
+    "7.0",
+    "٧",
+    str(2**63),
+    str(-(2**63) - 1),
+    "9" * 19,
+    "9" * 40,
+]
+
+
+def test_keys():
+    vocabulary = encode(pa.array(CANONICAL + OTHERS))[2]
+    assert vocabulary.keys.tolist() == [reference.id_key(one) for one in vocabulary.ids.to_pylist()]
+    numbers = Vocabulary(pa.array(sorted(map(int, CANONICAL))))
+    by_id = dict(zip(vocabulary.ids.to_pylist(), vocabulary.keys.tolist(), strict=True))
+    assert numbers.keys.tolist() == [by_id[str(number)] for number in numbers.ids.to_pylist()]
+    assert len(set(by_id.values())) == len(by_id)
+
+
+@pytest.mark.parametrize("text", CANONICAL + OTHERS)
+def test_find_text_among_integers(text):
+    vocabulary = Vocabulary(pa.array(sorted(map(int, CANONICAL))))
+    found = vocabulary.find(pa.array([text]))[0]
+    if text in CANONICAL:
+        assert vocabulary.ids[int(found)].as_py() == int(text)
+    else:
+        assert found == -1
+
+
+def test_find():
+    numbers, texts = Vocabulary(pa.array([3, 5, 8])), Vocabulary(pa.array(["3", "a", "b"]))
+    assert numbers.find(pa.array([8, 4, 3, 3])).tolist() == [2, -1, 0, 0]
+    assert texts.find(pa.array(["b", "z", "3", "03"])).tolist() == [2, -1, 0, -1]
+    assert texts.find(pa.array([3, 5])).tolist() == [0, -1]
+    assert texts.find(pa.array(["b", "z", "b"]).dictionary_encode()).tolist() == [2, -1, 2]
+    assert numbers.find(pa.array(["8", "x"]).dictionary_encode()).tolist() == [2, -1]
+    assert numbers.find(pa.array([], pa.int64())).tolist() == []
+    assert Vocabulary(pa.array([], pa.int64())).find(pa.array([1])).tolist() == [-1]
+    assert numbers.find(pa.array(["8", "5", "x"]).slice(1)).tolist() == [1, -1]
+
+
+def test_union():
+    one, other, text = Vocabulary(pa.array([1, 10])), Vocabulary(pa.array([2, 10])), Vocabulary(pa.array(["10", "x"]))
+    assert one.union(other).ids.to_pylist() == [1, 2, 10]
+    assert one.union(text).ids.to_pylist() == ["1", "10", "x"]
+    assert len(one.union(Vocabulary(pa.array([], pa.int64())))) == 2
