@@ -230,8 +230,7 @@ def _run(
         return Path(output)
     if options.encode:
         raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
-    with open_log(log, options.read) as reader:
-        run = Run(reader, options)
+    with open_log(log, options.read) as reader, Run(reader, options) as run:
         rows = _plain_strings(pa.Table.from_batches([batch for _, batch in run.batches()], run.form.schema))
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 

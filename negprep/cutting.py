@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from negprep.options import Options
 from negprep.section import Section
+from negprep.writing import ROW_GROUP_ROWS
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,11 @@ class Shard:
         return self.section.make(self.begin, self.end)
 
 
+def row_group_rows(options: Options) -> int:
+    """Rows of a row group, and of a shard at most: fewer where each holds a list, for about as many items."""
+    return max(1, ROW_GROUP_ROWS // options.num_neg) if options.layout == "listwise" else ROW_GROUP_ROWS
+
+
 class Cutter:
     """Cuts one section after the other.
 
@@ -56,8 +63,7 @@ class Cutter:
     def cut(self, section: Section) -> Iterator[Shard]:
         """The shards of the next section."""
         part_starts = self._part_starts(section)
-        bounds = np.unique(np.append(part_starts, [0, section.n_rows])).tolist()
-        for begin_part, end_part in pairwise(bounds):
+        for begin_part, end_part in pairwise(sorted({0, *part_starts, section.n_rows})):
             starts_part = begin_part in part_starts
             if starts_part:
                 self._rows_in_part = 0
@@ -77,7 +83,7 @@ class Cutter:
             if self._part < 0 and len(rows):
                 is_start[0], self._part = True, 0
         else:
-            parts = -(-(rows + self._rows_before) // self._part_rows)
+            parts = (rows + self._rows_before) // self._part_rows
             is_start = np.diff(parts, prepend=self._part) > 0
             self._part = int(parts[-1]) if len(parts) else self._part
         starts: list[int] = rows[is_start].tolist()

@@ -108,6 +108,12 @@ class Pairs:
         times = None if self.times is None else self.times[mask]
         return Pairs(kept[self.starts], self.items[mask], times)
 
+    def of_users(self, first: int, last: int) -> Pairs:
+        """The pairs of the users from ``first`` up to ``last``, who become 0, 1, ..."""
+        begin, end = self.starts[first], self.starts[last]
+        times = None if self.times is None else self.times[begin:end]
+        return Pairs(self.starts[first : last + 1] - begin, self.items[begin:end], times)
+
     def without_times(self) -> Pairs:
         """The same pairs, their times forgotten."""
         return replace(self, times=None)
@@ -138,28 +144,26 @@ def pair_keys(purpose: Words, users: Words, items: Words) -> Words:
     return combine(combine(purpose, users), items)
 
 
-def group_pairs(users: Codes, items: Codes, n_users: int, n_items: int) -> Pairs:
-    """Distinct pairs of the rows of a log, given the user and the item code of each row."""
+def group_pairs(
+    users: Codes, items: Codes, n_users: int, n_items: int, *, times: Times | None = None, latest: bool = True
+) -> Pairs:
+    """Distinct pairs of the rows of a log, given the codes of each row.
+
+    A pair that occurs more than once has the latest of its times, or, if not ``latest``, the earliest.
+    """
     packed = users * np.int64(n_items)
     packed += items
     if not _ascends(packed):
-        packed.sort()
-        packed = packed[_first_of_run(packed)]
-    return _unpack(packed, n_users, n_items)
-
-
-def group_timed_pairs(users: Codes, items: Codes, times: Times, n_users: int, n_items: int, *, latest: bool) -> Pairs:
-    """Distinct pairs of the rows of a log, each with the latest (or the earliest) of its times."""
-    packed = users * np.int64(n_items)
-    packed += items
-    if _ascends(packed):
-        return replace(_unpack(packed, n_users, n_items), times=times)
-    order = np.argsort(packed)
-    packed, times = packed[order], times[order]
-    first = _first_of_run(packed)
-    if not first.all():
-        reduce = np.maximum if latest else np.minimum
-        packed, times = packed[first], reduce.reduceat(times, np.flatnonzero(first))
+        if times is None:
+            packed.sort()
+        else:
+            order = np.argsort(packed)
+            packed, times = packed[order], times[order]
+        first = _first_of_run(packed)
+        if not first.all():
+            packed = packed[first]
+            if times is not None:
+                times = (np.maximum if latest else np.minimum).reduceat(times, np.flatnonzero(first))
     return replace(_unpack(packed, n_users, n_items), times=times)
 
 

@@ -1,54 +1,148 @@
-"""From the files that a user names to the arrays of a run."""
+"""From the files that a user names to the arrays of a run, all at once or, where memory is short, range by range."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from negprep.arrow import as_numpy
-from negprep.errors import BadDataError, UsageError
-from negprep.interactions import (
-    Interactions,
-    Mask,
-    Pairs,
-    group_pairs,
-    group_timed_pairs,
-    join_catalog,
-    subtract_pairs,
-)
-from negprep.options import LogSource, Options, ReadOptions
+from negprep.beside import read_catalog, read_excluded
+from negprep.encoding import DistinctIds, Encoder, raw_ids
+from negprep.errors import BadDataError
+from negprep.interactions import Interactions, Pairs, group_pairs, join_catalog, subtract_pairs
+from negprep.options import Options
+from negprep.partition import partition
 from negprep.positives import PositiveRule
-from negprep.reading import LogReader, open_log
-from negprep.vocabulary import Vocabulary, VocabularyBuilder
+from negprep.reading import LogReader
+from negprep.rows import Rows, RowStore
+from negprep.spill import SpillFile
+from negprep.vocabulary import Vocabulary
 
 Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
-    """A log in memory, and what else the run was given about it.
+class Portion:
+    """A range of users: all of them, or as many as fit in memory.
 
     Attributes
     ----------
+    first_user : int
+        The code of the first one.
     interactions : Interactions
+    excluded : Pairs
+        Their pairs of ``--exclude``.
+    """
+
+    first_user: int
+    interactions: Interactions
+    excluded: Pairs
+
+
+class Loaded:
+    """A log that was read, and what else the run was given about it. To be closed.
+
+    Attributes
+    ----------
+    users : Vocabulary
+    items : Items
     n_items : int
         Distinct items of the log, in the catalog or not.
     excluded : Pairs
         The pairs of ``--exclude`` whose user and item are known.
     excluded_unknown : int
-        Pairs of ``--exclude`` that name a user or an item which occurs nowhere else.
+        Rows of ``--exclude`` that name a user or an item which occurs nowhere else.
     """
 
-    interactions: Interactions
-    n_items: int
-    excluded: Pairs
-    excluded_unknown: int
+    def __init__(self, rows: RowStore, users: Vocabulary, found_items: Vocabulary, options: Options) -> None:
+        catalog = read_catalog(options.items, options.read) if options.items is not None else None
+        self.items, self._recode = join_catalog(found_items, catalog)
+        self.users, self.n_items = users, len(found_items)
+        self.excluded, self.excluded_unknown = read_excluded(options.exclude, options.read, users, self.items)
+        self._rows, self._latest = rows, options.keep_time == "last"
+        self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
+
+    @property
+    def is_spilled(self) -> bool:
+        """Whether the log outgrew memory."""
+        return self._rows.is_spilled
+
+    def portions(self, range_rows: int) -> Iterator[Portion]:
+        """The users in the order of their codes: all at once, or, of a spilled log, about ``range_rows`` rows a time.
+
+        Uses the rows up.
+        """
+        if not self.is_spilled:
+            yield self._portion(0, len(self.users), map(self._encode, self._rows.drain()), len(self._rows))
+            return
+        with SpillFile(self._rows.folder) as spill:
+            ranges = partition(self._rows, self._encode, len(self.users), spill, range_rows=range_rows)
+            self._rows.close()
+            for users in ranges:
+                rows = (Rows.from_arrow(spill.read(extent)) for extent in users.extents)
+                yield self._portion(users.first, users.last, rows, users.n_rows)
+
+    def close(self) -> None:
+        """Give back what the rows took."""
+        self._rows.close()
+
+    def _encode(self, rows: Rows) -> Rows:
+        items = self._item_encoder(rows.items)
+        if self._recode is not None:
+            items = self._recode[items]
+        return replace(rows, users=self._user_encoder(rows.users), items=items)
+
+    def _portion(self, first: int, last: int, coded: Iterable[Rows], n_rows: int) -> Portion:
+        """Group the rows of the users from ``first`` up to ``last``."""
+        users, items = np.empty(n_rows, np.int32), np.empty(n_rows, np.int32)
+        times = np.empty(n_rows, np.int64) if self._rows.has_times else None
+        positive = np.empty(n_rows, bool) if self._rows.has_positive else None
+        end = 0
+        for rows in coded:
+            here = slice(end, end := end + len(rows))
+            users[here] = rows.users
+            items[here] = rows.items
+            if times is not None and rows.times is not None:
+                times[here] = rows.times
+            if positive is not None and rows.positive is not None:
+                positive[here] = rows.positive
+        users -= np.int32(first)
+        sizes = (last - first, len(self.items))
+        if positive is None:
+            positives = group_pairs(users, items, *sizes, times=times, latest=self._latest)
+            weak = Pairs(np.zeros(last - first + 1, np.int64), np.empty(0, np.int32))
+        else:
+            timed = None if times is None else times[positive]
+            positives = group_pairs(users[positive], items[positive], *sizes, times=timed, latest=self._latest)
+            weak = subtract_pairs(group_pairs(users[~positive], items[~positive], *sizes), positives, len(self.items))
+        of_these = Vocabulary(self.users.ids.slice(first, last - first))
+        return Portion(first, Interactions(of_these, self.items, positives, weak), self.excluded.of_users(first, last))
 
 
-def load(log: LogReader, options: Options, *, with_times: bool, progress: Progress) -> Loaded:
-    """Read a log, encode it, and group it by user.
+def load(
+    log: LogReader,
+    options: Options,
+    *,
+    with_times: bool,
+    kept_bytes: int,
+    spill_folder: str | None,
+    progress: Progress,
+) -> Loaded:
+    """Read a log.
+
+    Parameters
+    ----------
+    log : LogReader
+    options : Options
+    with_times : bool
+        Whether the times are needed.
+    kept_bytes : int
+        Of rows in memory; more are spilled.
+    spill_folder : str or None
+        Where to. None: where the system keeps temporary files.
+    progress : callable
 
     Raises
     ------
@@ -58,78 +152,35 @@ def load(log: LogReader, options: Options, *, with_times: bool, progress: Progre
         Options that do not fit the log.
     """
     rule = PositiveRule.parse(options.positive) if options.positive is not None else None
-    roles = ["user", "item", *(["time"] if with_times else []), *([rule.role] if rule else [])]
-    users, items = VocabularyBuilder(), VocabularyBuilder()
-    times, positive = [], []
+    rows = RowStore(kept_bytes, spill_folder, has_times=with_times, has_positive=rule is not None)
+    try:
+        users, items = _read_rows(log, rule, rows, progress)
+        return Loaded(rows, users, items, options)
+    except BaseException:
+        rows.close()
+        raise
+
+
+def _read_rows(
+    log: LogReader, rule: PositiveRule | None, rows: RowStore, progress: Progress
+) -> tuple[Vocabulary, Vocabulary]:
+    """Fill the store; the vocabularies of users and of items."""
+    roles = ["user", "item", *(["time"] if rows.has_times else []), *([rule.role] if rule else [])]
+    users, items = DistinctIds(), DistinctIds()
+    n_positive = 0
     for batch in log.batches(roles):
-        users.add(batch.column("user"))
-        items.add(batch.column("item"))
-        if with_times:
-            times.append(as_numpy(batch.column("time")).copy())
-        if rule:
-            positive.append(rule(batch))
+        times = as_numpy(batch.column("time")).copy() if rows.has_times else None
+        some = Rows(raw_ids(batch.column("user")), raw_ids(batch.column("item")), times, rule(batch) if rule else None)
+        users.add(some.users)
+        items.add(some.items)
+        rows.append(some)
+        n_positive += 0 if some.positive is None else int(some.positive.sum())
         progress("read", log.rows_read, None)
     progress("encode", 0, log.rows_read)
-    user_vocabulary, user_codes = users.finish()
-    found_items, item_codes = items.finish()
-    if not len(user_codes):
+    if not len(rows):
         raise BadDataError("no rows are left after those dropped as invalid", remedy="look at the log")
-    catalog = read_catalog(options.items, options.read) if options.items is not None else None
-    all_items, recode = join_catalog(found_items, catalog)
-    if recode is not None:
-        item_codes = recode[item_codes]
-
-    def grouped(rows: Mask | slice) -> Pairs:
-        sizes = (len(user_vocabulary), len(all_items))
-        if not with_times:
-            return group_pairs(user_codes[rows], item_codes[rows], *sizes)
-        latest = options.keep_time == "last"
-        return group_timed_pairs(user_codes[rows], item_codes[rows], all_times[rows], *sizes, latest=latest)
-
-    all_times = np.concatenate(times) if with_times else np.empty(0, np.int64)
-    times.clear()
-    if rule is None:
-        positives = grouped(slice(None))
-        weak = Pairs(np.zeros(len(user_vocabulary) + 1, np.int64), np.empty(0, np.int32))
-    else:
-        is_positive = np.concatenate(positive)
-        rule.check(int(is_positive.sum()))
-        positives = grouped(is_positive)
-        weak = subtract_pairs(grouped(~is_positive).without_times(), positives, len(all_items))
+    if rule is not None:
+        rule.check(n_positive)
+    vocabularies = users.finish(), items.finish()
     progress("encode", log.rows_read, log.rows_read)
-    interactions = Interactions(user_vocabulary, all_items, positives, weak)
-    return Loaded(interactions, len(found_items), *_read_excluded(options, interactions))
-
-
-def read_catalog(source: LogSource, read: ReadOptions) -> Vocabulary:
-    """The distinct items of a catalog file."""
-    items = VocabularyBuilder()
-    with _open_beside(source, read, ("item",)) as file:
-        for batch in file.batches(["item"]):
-            items.add(batch.column("item"))
-    return items.finish()[0]
-
-
-def _read_excluded(options: Options, interactions: Interactions) -> tuple[Pairs, int]:
-    users, items = interactions.users, interactions.items
-    all_items = Vocabulary(items.ids)
-    user_codes, item_codes = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-    if options.exclude is not None:
-        with _open_beside(options.exclude, options.read, ("user", "item")) as file:
-            for batch in file.batches(["user", "item"]):
-                user_codes.append(users.find(batch.column("user")))
-                item_codes.append(all_items.find(batch.column("item")))
-    found_users, found_items = np.concatenate(user_codes), np.concatenate(item_codes)
-    known = (found_users >= 0) & (found_items >= 0)
-    return group_pairs(found_users[known], found_items[known], len(users), len(items)), int((~known).sum())
-
-
-def _open_beside(source: LogSource, read: ReadOptions, required: tuple[str, ...]) -> LogReader:
-    """Open what stands beside the log: its columns are named like the log's, or recognised."""
-    named = {f"{role}_col": getattr(read, f"{role}_col") for role in required}
-    if any(named.values()):
-        try:
-            return open_log(source, ReadOptions(**named), required=required)
-        except UsageError:
-            pass  # it has other names than the log; if none is recognised either, the next line says so
-    return open_log(source, ReadOptions(), required=required)
+    return vocabularies

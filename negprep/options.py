@@ -89,6 +89,11 @@ class Options:
         Decides the holdout where chance does (``random``, and ties in time), 0 to 2**64 - 1.
     jobs : int
         Threads that sample. Does not change the output.
+    memory : int or None
+        Bytes that the run may take; rows that do not fit are spilled. None: half of what the machine has. Does not
+        change the output.
+    spill_dir : str or None
+        Where they are spilled. None: beside the output.
     shard_rows : int
         Output rows made at a time by one thread. Does not change the output.
     """
@@ -110,6 +115,8 @@ class Options:
     seed: int = 0
     split_seed: int = 0
     jobs: int = 1
+    memory: int | None = None
+    spill_dir: str | None = None
     shard_rows: int = 1 << 20
     read: ReadOptions = field(default_factory=ReadOptions)
 
@@ -135,6 +142,8 @@ class Options:
         ):
             if not least <= getattr(self, name) <= most:
                 raise UsageError(f"{name} is {getattr(self, name)}", remedy=f"choose a number from {least} to {most}")
+        if self.memory is not None and self.memory < 1:
+            raise UsageError(f"memory is {self.memory}", remedy="choose a number of bytes")
         if self.command == "test" and self.holdout == "none":
             raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
         if self.with_valid and self.holdout == "none":

@@ -7,22 +7,23 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
-from negprep.cutting import Cutter, Shard
+from negprep.cutting import Cutter, Shard, row_group_rows
 from negprep.draw import ALGORITHM
 from negprep.engines.local import run_shards
 from negprep.errors import BadDataError, UsageError
 from negprep.layout import Form, vocabulary_tables
 from negprep.loading import Loaded, Progress, load
+from negprep.memory import MemoryPlan
 from negprep.options import Holdout, LogSource, Options
 from negprep.reading import LogReader, open_log
 from negprep.section import Section, make_form, make_section
 from negprep.summary import Summary, peak_memory_bytes
 from negprep.tally import Tally
-from negprep.writing import PART_ROWS, check_output, open_output
+from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, check_output, open_output
 
 
 def prepare(
@@ -54,22 +55,25 @@ def prepare(
     with open_log(source, options.read) as log:
         beside = [Path(given) for given in (options.exclude, options.items) if isinstance(given, str | os.PathLike)]
         check_output(target, [*log.paths, *beside], force=force)
-        run = Run(log, options, progress)
-        with open_output(target, run.form.schema, force=force) as output:
-            for shard, batch in run.batches(part_rows=PART_ROWS if target.endswith("/") else None):
+        group_rows = row_group_rows(options)
+        with (
+            Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run,
+            open_output(target, run.form.schema, force=force, row_group_rows=group_rows) as output,
+        ):
+            part_rows = group_rows * (PART_ROWS // ROW_GROUP_ROWS) if target.endswith("/") else None
+            for shard, batch in run.batches(part_rows):
                 if shard.starts_part:
                     output.next_part()
                 output.write(batch)
             if options.encode:
-                interactions = run.loaded.interactions
-                for name, table in vocabulary_tables(interactions.users.ids, interactions.items.vocabulary[0]).items():
+                for name, table in vocabulary_tables(run.loaded.users.ids, run.loaded.items.vocabulary[0]).items():
                     output.write_beside(name, table)
             output.finish({"negprep": json.dumps(run.facts(), sort_keys=True)})
         return run.summary(time.perf_counter() - started)
 
 
 class Run:
-    """One pass from a log to batches of rows.
+    """One pass from a log to batches of rows. A context: what it holds on disk goes with it.
 
     Parameters
     ----------
@@ -77,6 +81,8 @@ class Run:
         Open; read here.
     options : Options
         What to make.
+    spill_folder : str or None
+        Where rows are that do not fit in memory, unless the options say. None: where the system keeps temporary files.
     progress : callable, optional
         As for ``prepare``.
 
@@ -86,36 +92,55 @@ class Run:
         Bad data, or options that do not fit the log.
     """
 
-    def __init__(self, log: LogReader, options: Options, progress: Progress | None = None) -> None:
+    def __init__(
+        self, log: LogReader, options: Options, spill_folder: str | None = None, progress: Progress | None = None
+    ) -> None:
         self._log, self._options, self._progress = log, options, progress or _silent
         self._holdout, self._warnings = _resolve_holdout(log, options)
-        self.loaded: Loaded = load(log, options, with_times=self._holdout == "last", progress=self._progress)
-        self._tally = Tally(len(self.loaded.interactions.items))
+        self._memory = MemoryPlan.of(options.memory)
+        self.loaded: Loaded = load(
+            log,
+            options,
+            with_times=self._holdout == "last",
+            kept_bytes=self._memory.kept_bytes,
+            spill_folder=options.spill_dir or spill_folder,
+            progress=self._progress,
+        )
+        self._tally = Tally(len(self.loaded.items))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loaded.close()
 
     @property
     def form(self) -> Form:
         """The layout and the columns of the rows."""
-        return make_form(self.loaded.interactions, self._options)
+        return make_form(self.loaded.users, self.loaded.items, self._options)
 
     def batches(self, part_rows: int | None = None) -> Iterator[tuple[Shard, pa.RecordBatch]]:
         """Make the rows, in order, on as many threads as the options ask for."""
-        cutter = Cutter(self._options.shard_rows, part_rows)
-        shards = [shard for section in self._sections() for shard in cutter.cut(section)]
+        cutter = Cutter(min(self._options.shard_rows, row_group_rows(self._options)), part_rows)
+        shards = (shard for section in self._sections() for shard in cutter.cut(section))
         done = 0
-        for shard, batch in zip(shards, run_shards(Shard.make, shards, jobs=self._options.jobs), strict=True):
+        for shard, batch in run_shards(Shard.make, shards, jobs=self._options.jobs):
             yield shard, batch
             done += len(batch)
-            self._progress("write", done, self._tally.rows)
-
-    def _sections(self) -> Iterator[Section]:
-        section = make_section(self.loaded.interactions, self.loaded.excluded, self._options, self._holdout)
-        self._tally.add(section)
+            self._progress("write", done, None if self.loaded.is_spilled else self._tally.rows)
         if self._options.command == "test" and not self._tally.groups and not self._tally.dropped_users:
             raise BadDataError(
                 f"no user has enough positives for a {self._options.fold} holdout",
                 remedy="a test holdout needs 2 positives of a user, a validation holdout 3",
             )
-        yield section
+
+    def _sections(self) -> Iterator[Section]:
+        for portion in self.loaded.portions(self._memory.range_rows):
+            section = make_section(
+                portion.interactions, portion.excluded, self._options, self._holdout, portion.first_user
+            )
+            self._tally.add(section)
+            yield section
 
     @property
     def _seen_policy(self) -> str:
@@ -150,8 +175,8 @@ class Run:
             "seed": options.seed,
             "split_seed": options.split_seed,
             "counts": {
-                "users": len(loaded.interactions.users),
-                "catalog_items": loaded.interactions.items.n_catalog,
+                "users": len(loaded.users),
+                "catalog_items": loaded.items.n_catalog,
                 "positives": tally.positives,
                 "weak": tally.weak,
                 "excluded_pairs": len(loaded.excluded),
@@ -176,9 +201,9 @@ class Run:
             command=self._options.command,
             rows_read=self._log.rows_read,
             rows_dropped=dict(self._log.rows_dropped),
-            users=len(loaded.interactions.users),
+            users=len(loaded.users),
             items=loaded.n_items,
-            catalog_items=loaded.interactions.items.n_catalog,
+            catalog_items=loaded.items.n_catalog,
             positives=tally.positives,
             weak=tally.weak,
             holdout=self._holdout,

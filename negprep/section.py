@@ -12,11 +12,12 @@ import pyarrow as pa
 from negprep.draw import Purpose, Words, bounded, combine, purpose_key
 from negprep.errors import BadDataError
 from negprep.holdout import NONE, Split, split_last, split_none, split_random
-from negprep.interactions import Interactions, Pairs, as_seen, merge_pairs
+from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs
 from negprep.layout import Form, Groups, Ids
 from negprep.options import Holdout, Options
 from negprep.samplers.uniform import uniform
 from negprep.seen import Codes, MaskBuffer, Positions, Seen
+from negprep.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,10 @@ class Section:
         negatives = uniform(
             self.seen,
             users,
-            self._keys("negatives", users, positives),
-            options.num_neg,
+            # Apart, so that the negatives a model was trained on are no candidates by construction.
+            self._keys("negatives" if options.command == "train" else "candidates", users, positives),
+            # Nobody gets more than this: users who get fewer than num_neg draw alike whatever num_neg is.
+            max(1, int(counts.max(initial=0))),
             distinct=options.distinct,
             buffer=_mask_buffer(),
         )
@@ -162,13 +165,12 @@ def make_section(
         seen=seen,
         counts=counts,
         short=short,
-        form=make_form(interactions, options, first_user),
+        form=make_form(interactions.users, items, options, first_user),
     )
 
 
-def make_form(interactions: Interactions, options: Options, first_user: int = 0) -> Form:
-    """The layout and the columns of an output."""
-    users, items = interactions.users, interactions.items
+def make_form(users: Vocabulary, items: Items, options: Options, first_user: int = 0) -> Form:
+    """The layout and the columns of an output, for the users from code ``first_user`` on."""
     if options.encode:
         codes = np.arange(first_user, first_user + len(users), dtype=np.int32)
         written = (Ids(codes), Ids(items.vocabulary[1]))

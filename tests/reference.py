@@ -11,7 +11,7 @@ from typing import Any
 
 WRAP = (1 << 64) - 1
 GAMMA = 0x9E3779B97F4A7C15
-PURPOSES = {"negatives": 1, "slot": 2, "split": 3}
+PURPOSES = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4}
 SHUFFLE = 1 << 63
 
 
@@ -137,7 +137,7 @@ def rows(
             seen, heads = list(users[user]), held[int(fold == "valid") :][:1]
         eligible = [code for code, item in enumerate(in_catalog) if item not in seen]
         for positive in heads:
-            key = pair_key(seed, "negatives", user, positive)
+            key = pair_key(seed, {"train": "negatives", "test": "candidates"}[command], user, positive)
             drawn = draw_negatives(key, eligible, len(in_catalog), num_neg, distinct=distinct)
             group = [(user, in_catalog[code], 0) for code in drawn]
             if command == "test":

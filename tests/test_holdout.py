@@ -10,7 +10,7 @@ import pytest
 import reference
 
 from negprep.holdout import NONE, split_last, split_none, split_random
-from negprep.interactions import Interactions, Items, Pairs, group_timed_pairs
+from negprep.interactions import Interactions, Items, Pairs, group_pairs
 from negprep.vocabulary import Vocabulary
 
 EMPTY = Vocabulary(pa.array([], pa.int64()))
@@ -22,7 +22,7 @@ def interactions_of(users):
     rows = [(user, item, time) for user, mine in enumerate(users) for item, time in mine.items()]
     codes = [np.array([row[place] for row in rows], np.int32) for place in (0, 1)]
     times = np.array([row[2] for row in rows], np.int64)
-    positives = group_timed_pairs(*codes, times, len(users), n_items, latest=True)
+    positives = group_pairs(*codes, len(users), n_items, times=times)
     weak = Pairs(np.zeros(len(users) + 1, np.int64), np.empty(0, np.int32))
     ids = (Vocabulary(pa.array([10 * code for code in range(size)], pa.int64())) for size in (len(users), n_items))
     users_, items = ids

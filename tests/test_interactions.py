@@ -15,7 +15,6 @@ from negprep.interactions import (
     Pairs,
     as_seen,
     group_pairs,
-    group_timed_pairs,
     join_catalog,
     merge_pairs,
     pair_keys,
@@ -64,7 +63,7 @@ def test_group(order, latest):
         wanted = {}
         for user, item, time in zip(users.tolist(), items.tolist(), times.tolist(), strict=True):
             wanted[user, item] = (max if latest else min)(time, wanted.get((user, item), time))
-        timed = group_timed_pairs(users, items, times, N_USERS, N_ITEMS, latest=latest)
+        timed = group_pairs(users, items, N_USERS, N_ITEMS, times=times, latest=latest)
         plain = group_pairs(users, items, N_USERS, N_ITEMS)
         for pairs in (timed, plain):
             check(pairs)
@@ -77,12 +76,12 @@ def test_group(order, latest):
 def test_group_nothing():
     empty = np.empty(0, np.int32)
     check(group_pairs(empty, empty, N_USERS, N_ITEMS))
-    check(group_timed_pairs(empty, empty, np.empty(0, np.int64), N_USERS, N_ITEMS, latest=True))
+    check(group_pairs(empty, empty, N_USERS, N_ITEMS, times=np.empty(0, np.int64)))
 
 
 def grouped(seed, size=60):
     users, items, times = rows_of(seed, size)
-    return group_timed_pairs(users, items, times, N_USERS, N_ITEMS, latest=True)
+    return group_pairs(users, items, N_USERS, N_ITEMS, times=times)
 
 
 def test_users_of_a_range_of_pairs():

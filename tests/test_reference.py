@@ -86,9 +86,9 @@ GOLDEN = {
     "train integers 4 0": "848c47cd4e6b07605913b265b3b39f20ea23e77248cda20e56cd6ede68219616",
     "train integers 4 18446744073709551615": "8342fbcf6f840c9056e1caa278efaa3aa75924ea00c6af65f7a8eaaa8dedb738",
     "train text 4 0": "d03907fd100faa58860b383258a4cca6756bc3aa8c5468e87ad9d39f99451c75",
-    "test integers 5 0": "1fe9bf1e326526c3edbe395a98bd5590b9b8f16fe422d3ab19e2289d0cc8df26",
-    "test integers 99 1": "33214721fad05e013096ff1a44487879aeea09ae1377fc05128474af9e90604a",
-    "test text 5 0": "e9093e76ddc90bbacfd0cf10a1d417772a80a5ab5e21e142ca0359210baa90f1",
+    "test integers 5 0": "98b2b0693d221a5f52a4fa632a5845131f9fe11c24ab5abbca8fee812a504e1c",
+    "test integers 99 1": "4d3be9f10923a7bef1a8f014e42ba136e012d4dbe6520810c945dcb4bbd333aa",
+    "test text 5 0": "7804a1c22ca5120667f7d70f99747a6faba4108ad1a03fbe8a81a5b8e4a55bb4",
 }
 
 

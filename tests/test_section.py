@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from logs import as_table, random_rows
 
-from negprep.cutting import Cutter
+from negprep.cutting import Cutter, row_group_rows
 from negprep.interactions import Interactions, Pairs
 from negprep.loading import load
 from negprep.options import Options
@@ -32,7 +32,15 @@ def options_of(command, **changes):
 
 def loaded_of(options, log=None):
     with open_log(as_table(ROWS) if log is None else log) as reader:
-        return load(reader, options, with_times=options.holdout == "last", progress=lambda *_: None)
+        loaded = load(
+            reader,
+            options,
+            with_times=options.holdout == "last",
+            kept_bytes=1 << 30,
+            spill_folder=None,
+            progress=lambda *_: None,
+        )
+        return next(loaded.portions(1))
 
 
 def slice_pairs(pairs, first, last):
@@ -113,7 +121,7 @@ def test_the_lists_of_a_shard_fit_their_offsets_and_memory():
     options = options_of("train", holdout="none", layout="listwise", num_neg=2_900)
     loaded = loaded_of(options, log)
     section = make_section(loaded.interactions, loaded.excluded, options, "none")
-    for shard in Cutter(options.shard_rows).cut(section):
+    for shard in Cutter(row_group_rows(options)).cut(section):
         groups = section.locate(shard.end)[0] - section.locate(shard.begin)[0]
         assert groups * options.num_neg < 2**31
 

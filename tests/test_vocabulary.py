@@ -9,17 +9,19 @@ import pyarrow as pa
 import pytest
 import reference
 
-from negprep import vocabulary as module
-from negprep.vocabulary import Vocabulary, VocabularyBuilder
+from negprep import encoding as module
+from negprep.encoding import DistinctIds, Encoder, raw_ids
+from negprep.vocabulary import Vocabulary
 
 WIDE = [-(2**63), 2**63 - 1, 0, 9007199254740993, 9007199254740992]
 
 
 def encode(*batches):
-    builder = VocabularyBuilder()
-    for batch in batches:
-        builder.add(batch)
-    vocabulary, codes = builder.finish()
+    distinct, raw = DistinctIds(), [raw_ids(batch) for batch in batches]
+    for rows in raw:
+        distinct.add(rows)
+    vocabulary = distinct.finish()
+    codes = np.concatenate([np.empty(0, np.int32), *(Encoder(vocabulary)(rows) for rows in raw)])
     assert codes.dtype == np.int32
     ids = vocabulary.ids.to_pylist()
     return ids, [ids[code] for code in codes], vocabulary

@@ -193,6 +193,19 @@ def running(command: Function) -> Function:
             help="Threads that sample. The output does not depend on it.  [default: the CPUs this process may use]",
         ),
         option(
+            "--memory",
+            metavar="SIZE",
+            callback=values.memory,
+            help="Memory to take, such as 512M or 4G. Rows that do not fit are spilled to disk, which takes half the time "
+            "again; the output does not depend on it. About 250 MB are needed in any case, besides the distinct ids.  "
+            "[default: half of what the machine has]",
+        ),
+        option(
+            "--spill-dir",
+            metavar="DIR",
+            help="Where rows are spilled, in a file without a name.  [default: beside the output]",
+        ),
+        option(
             "--summary",
             metavar="FILE",
             help="Write the facts of the run as JSON: rows, users, negatives, seconds, memory. '-' is standard output.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 _SPELLED = {r"\t": "\t", "tab": "\t"}
@@ -39,3 +41,14 @@ def seed(_context: click.Context, _option: click.Parameter, value: str) -> int:
     if not 0 <= number < 1 << 64:
         raise click.BadParameter(f"{value!r} is not a whole number from 0 to 2**64 - 1")
     return number
+
+
+def memory(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    """Take a number of bytes, with K, M, G or T for the powers of 1024; at least 1 MiB."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)(i?B)?", value.strip(), re.IGNORECASE | re.ASCII)
+    size = int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[found[2].upper()] if found else 0
+    if size < 1 << 20:
+        raise click.BadParameter(f"{value!r} is not a size of at least 1M, such as 512M or 4G")
+    return size

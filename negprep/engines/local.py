@@ -12,20 +12,24 @@ Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
 
-def run_shards(function: Callable[[Shard], Result], shards: Iterable[Shard], *, jobs: int) -> Iterator[Result]:
-    """Yield ``function(shard)`` for each shard, in their order.
+def run_shards(
+    function: Callable[[Shard], Result], shards: Iterable[Shard], *, jobs: int
+) -> Iterator[tuple[Shard, Result]]:
+    """Yield each shard and ``function(shard)``, in the order of the shards.
 
-    ``jobs`` threads work ahead of the consumer, at most ``jobs + 1`` results wait, and no thread outlives the iterator.
-    An exception in a shard is raised where its result would have come.
+    Shards are taken from their iterator as needed. ``jobs`` threads work ahead of the consumer, at most ``jobs + 1``
+    results wait, and no thread outlives the iterator. An exception in a shard is raised where its result would have
+    come.
     """
     remaining = iter(shards)
-    waiting: deque[Future[Result]] = deque()
+    waiting: deque[tuple[Shard, Future[Result]]] = deque()
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="negprep")
     try:
-        waiting.extend(pool.submit(function, shard) for shard in islice(remaining, jobs + 1))
+        waiting.extend((shard, pool.submit(function, shard)) for shard in islice(remaining, jobs + 1))
         while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, shard) for shard in islice(remaining, 1))
-            yield result
+            shard, future = waiting.popleft()
+            result = future.result()
+            waiting.extend((shard, pool.submit(function, shard)) for shard in islice(remaining, 1))
+            yield shard, result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class FileOutput(Output):
     """One file, built under a temporary name beside its own, as are the files that belong to it."""
 
-    def __init__(self, destination: Destination, schema: pa.Schema) -> None:
-        super().__init__(destination, schema)
+    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int) -> None:
+        super().__init__(destination, schema, row_group_rows=row_group_rows)
         self._staging = Staging(destination.path)
         self._beside: list[str] = []
 

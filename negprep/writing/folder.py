@@ -30,8 +30,8 @@ class FolderOutput(Output):
     step fails, and is removed afterwards.
     """
 
-    def __init__(self, destination: Destination, schema: pa.Schema, *, force: bool) -> None:
-        super().__init__(destination, schema)
+    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int, force: bool) -> None:
+        super().__init__(destination, schema, row_group_rows=row_group_rows)
         self._force = force
         self._staging = Staging(destination.path)
         self._folder = self._staging.path(PARTS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from negprep.writing.destination import locate
 from negprep.writing.file import FileOutput
 from negprep.writing.folder import FolderOutput
+from negprep.writing.parquet import ROW_GROUP_ROWS
 from negprep.writing.sink import machine_errors
 from negprep.writing.stream import StreamOutput
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_output(target: str, schema: pa.Schema, *, force: bool = False) -> Iterator[Output]:
+def open_output(
+    target: str, schema: pa.Schema, *, force: bool = False, row_group_rows: int = ROW_GROUP_ROWS
+) -> Iterator[Output]:
     """Open an output for rows of one schema.
 
     Parameters
@@ -31,6 +34,8 @@ def open_output(target: str, schema: pa.Schema, *, force: bool = False) -> Itera
         Of every batch. Columns declared non-null take a fifth less time to write, and less to read.
     force : bool
         Replace the earlier output that a folder holds.
+    row_group_rows : int
+        Rows of a row group; fewer than usual where a row holds a list.
 
     Yields
     ------
@@ -57,11 +62,11 @@ def open_output(target: str, schema: pa.Schema, *, force: bool = False) -> Itera
         destination = locate(target)
     output: Output
     if destination.kind == "file":
-        output = FileOutput(destination, schema)
+        output = FileOutput(destination, schema, row_group_rows=row_group_rows)
     elif destination.kind == "folder":
-        output = FolderOutput(destination, schema, force=force)
+        output = FolderOutput(destination, schema, row_group_rows=row_group_rows, force=force)
     else:
-        output = StreamOutput(destination, schema)
+        output = StreamOutput(destination, schema, row_group_rows=row_group_rows)
     try:
         with machine_errors(destination.place):
             output.open()

@@ -27,10 +27,11 @@ class Output(ABC):
         Rows taken so far.
     """
 
-    def __init__(self, destination: Destination, schema: pa.Schema) -> None:
+    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int) -> None:
         self.rows_written = 0
         self._destination = destination
         self._schema = schema
+        self._row_group_rows = row_group_rows
         self._streams: list[ParquetStream] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -78,7 +79,7 @@ class Output(ABC):
         """What takes the next rows."""
 
     def _add(self, sink: Sink, schema: pa.Schema) -> ParquetStream:
-        stream = ParquetStream(sink, schema)
+        stream = ParquetStream(sink, schema, self._row_group_rows)
         self._streams.append(stream)
         return stream
 

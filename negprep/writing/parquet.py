@@ -74,13 +74,14 @@ class ParquetStream:
 
     Notes
     -----
-    Row groups have `ROW_GROUP_ROWS` rows, the last one fewer. Batches are kept, not copied, until their row group is
+    Row groups have ``row_group_rows`` rows, the last one fewer. Batches are kept, not copied, until their row group is
     full: their memory must not be written to again.
     """
 
-    def __init__(self, sink: Sink, schema: pa.Schema) -> None:
+    def __init__(self, sink: Sink, schema: pa.Schema, row_group_rows: int = ROW_GROUP_ROWS) -> None:
         self._sink = sink
         self._schema = schema
+        self._row_group_rows = row_group_rows
         self._pieces: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self._stream: Any = None
@@ -89,8 +90,8 @@ class ParquetStream:
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows, and write each row group that they complete."""
         start = 0
-        while batch.num_rows - start >= ROW_GROUP_ROWS - self._pending_rows:
-            stop = start + ROW_GROUP_ROWS - self._pending_rows
+        while batch.num_rows - start >= self._row_group_rows - self._pending_rows:
+            stop = start + self._row_group_rows - self._pending_rows
             self._keep(batch.slice(start, stop - start))
             self._write_row_group()
             start = stop
@@ -134,7 +135,7 @@ class ParquetStream:
         rows = pa.RecordBatch.from_arrays([_canonical(column) for column in rows.columns], schema=self._schema)
         if self._writer is None:
             self._open(rows)
-        self._writer.write_table(pa.Table.from_batches([rows]), row_group_size=ROW_GROUP_ROWS)
+        self._writer.write_table(pa.Table.from_batches([rows]), row_group_size=self._row_group_rows)
 
     def _open(self, first: pa.RecordBatch) -> None:
         encodings = {path: _encoding(values) for path, values in _leaves(first)}

@@ -23,8 +23,8 @@ class StreamOutput(Output):
     What was sent before an error cannot be taken back: it lacks the footer, and every reader of Parquet refuses it.
     """
 
-    def __init__(self, destination: Destination, schema: pa.Schema) -> None:
-        super().__init__(destination, schema)
+    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int) -> None:
+        super().__init__(destination, schema, row_group_rows=row_group_rows)
         self._descriptor = STANDARD_OUTPUT
 
     def open(self) -> None:

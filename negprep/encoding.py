@@ -1,0 +1,113 @@
+"""A stream of ids becomes codes: first the distinct ids are collected, then every batch is looked up."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrow import as_numpy, from_numpy
+from negprep.vocabulary import Codes, Vocabulary, sorted_distinct
+
+RawIds: TypeAlias = "npt.NDArray[np.int32] | npt.NDArray[np.int64] | tuple[pa.StringArray, Codes]"
+"""The ids of some rows: integers, or distinct strings and which of them each row has."""
+
+_TABLE_LIMIT = 1 << 26
+"""Integer ids whose range is up to this wide are collected and looked up through a table of the whole range."""
+
+
+def raw_ids(column: pa.Array) -> RawIds:
+    """A copy of an int64, string or dictionary column, in as little memory as its values allow."""
+    if pa.types.is_integer(column.type):
+        values = as_numpy(column)
+        fits = values.size == 0 or (values.min() >= -(2**31) and values.max() < 2**31)
+        return values.astype(np.int32) if fits else values.astype(np.int64)
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    used, codes = np.unique(as_numpy(coded.indices), return_inverse=True)
+    return coded.dictionary.cast(pa.string()).take(from_numpy(used)), codes.astype(np.int32)
+
+
+class DistinctIds:
+    """Collects the distinct ids of a column, batch by batch, in memory that grows with them and not with the rows."""
+
+    def __init__(self) -> None:
+        self._lowest = 0
+        self._occurs = np.zeros(0, bool)
+        self._integers = _Pool(lambda parts: np.unique(np.concatenate(parts)))
+        self._texts = _Pool(lambda parts: pa.concat_arrays(parts).unique())
+
+    def add(self, ids: RawIds) -> None:
+        """Add the ids of some rows."""
+        if isinstance(ids, tuple):
+            self._texts.add(ids[0])
+        elif ids.size:
+            low, high = int(ids.min()), int(ids.max())
+            if self._reach(low, high):
+                self._occurs[ids.astype(np.int64) - self._lowest] = True
+            else:
+                self._integers.add(np.unique(ids.astype(np.int64, copy=False)))
+
+    def finish(self) -> Vocabulary:
+        """The vocabulary: of strings where any batch held strings, else of integers."""
+        integers = [np.flatnonzero(self._occurs) + self._lowest, *self._integers.parts]
+        distinct = (
+            pa.array([], pa.int64()) if not any(map(len, integers)) else from_numpy(np.unique(np.concatenate(integers)))
+        )
+        if not self._texts.parts:
+            return Vocabulary(distinct)
+        return Vocabulary(sorted_distinct(pa.concat_arrays([distinct.cast(pa.string()), *self._texts.parts])))
+
+    def _reach(self, low: int, high: int) -> bool:
+        """Make the table cover low to high, if it may become so large."""
+        size = len(self._occurs)
+        first, last = (min(low, self._lowest), max(high, self._lowest + size - 1)) if size else (low, high)
+        if last - first >= _TABLE_LIMIT:
+            return False
+        if last - first >= size:  # doubling, so that ids that grow along the log copy the table a few times only
+            grown = np.zeros(min(max(last - first + 1, 2 * size), _TABLE_LIMIT), bool)
+            grown[self._lowest - first : self._lowest - first + size] = self._occurs
+            self._occurs, self._lowest = grown, first
+        elif first < self._lowest:
+            raise AssertionError("a table that covers the range begins at its lowest id")
+        return True
+
+
+class _Pool:
+    """Arrays of distinct values, merged whenever the new ones outweigh the merged: each value is copied a few times."""
+
+    def __init__(self, merge: Any) -> None:  # noqa: ANN401
+        self._merge = merge
+        self.parts: list[Any] = []
+
+    def add(self, values: Any) -> None:  # noqa: ANN401
+        self.parts.append(values)
+        if len(self.parts) > 1 and sum(map(len, self.parts[1:])) > len(self.parts[0]):
+            self.parts = [self._merge(self.parts)]
+
+
+class Encoder:
+    """Gives the code in a vocabulary of every id that it holds."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._lowest = 0
+        self._table: Codes | None = None
+        if vocabulary.is_integer and len(vocabulary):
+            self._ids = as_numpy(vocabulary.ids)
+            self._lowest, width = int(self._ids[0]), int(self._ids[-1]) - int(self._ids[0]) + 1
+            if width <= _TABLE_LIMIT:
+                self._table = np.empty(width, np.int32)
+                self._table[self._ids - self._lowest] = np.arange(len(vocabulary), dtype=np.int32)
+
+    def __call__(self, ids: RawIds) -> Codes:
+        """Codes of the ids of some rows: int32, one a row."""
+        if isinstance(ids, tuple):
+            return self._vocabulary.find(ids[0])[ids[1]]
+        if not self._vocabulary.is_integer:
+            distinct, rows = np.unique(ids.astype(np.int64, copy=False), return_inverse=True)
+            return self._vocabulary.find(from_numpy(distinct))[rows]
+        if self._table is not None:
+            return self._table.take(ids.astype(np.int64) - self._lowest, mode="clip")
+        return np.searchsorted(self._ids, ids).astype(np.int32)

@@ -1,0 +1,56 @@
+"""How much memory a run may take, and what that means in rows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_BASE = 200 << 20
+"""What a run takes whatever the log's size: interpreter and libraries, batches being read, shards being made."""
+
+_PEAK_PER_BYTE = 3.5
+"""Largest resident size of an in-memory run, against the bytes of the rows it keeps from reading to grouping."""
+
+_BYTES_PER_GROUPED_ROW = 64
+"""What grouping and sampling a spilled row take."""
+
+_SECTIONS_ALIVE = 4
+"""Ranges of users in memory at a time, the arrays that grouping needs for a while included."""
+
+_FEWEST_ROWS = 1 << 16
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What fits.
+
+    Attributes
+    ----------
+    kept_bytes : int
+        Of rows between reading and grouping; more are spilled.
+    range_rows : int
+        Rows of the users that are grouped together once rows are spilled.
+    """
+
+    kept_bytes: int
+    range_rows: int
+
+    @classmethod
+    def of(cls, budget: int | None) -> MemoryPlan:
+        """The plan of a budget in bytes. None: half of what the machine, or its control group, has."""
+        free = max(0, (default_budget() if budget is None else budget) - _BASE)
+        return cls(int(free / _PEAK_PER_BYTE), max(_FEWEST_ROWS, free // (_SECTIONS_ALIVE * _BYTES_PER_GROUPED_ROW)))
+
+
+def default_budget() -> int:
+    """Half of the memory of the machine, or of the control group that this process is confined to; in bytes."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(limit).read_text(encoding="ascii").strip()
+        except OSError:
+            continue  # no such control group here
+        if text.isdigit():
+            sizes.append(int(text))
+    return min(sizes) // 2
