@@ -46,13 +46,15 @@ class Items:
     @cached_property
     def ids(self) -> pa.Array:
         """The id of each code, all int64 or all string."""
+        if not len(self.others):
+            return self.catalog.ids
         kind = pa.int64() if self.catalog.is_integer and self.others.is_integer else pa.string()
         return pa.concat_arrays([self.catalog.ids.cast(kind), self.others.ids.cast(kind)])
 
     @cached_property
     def keys(self) -> Words:
         """The random key of each code: uint64, shape (len(self),)."""
-        return np.concatenate([self.catalog.keys, self.others.keys])
+        return np.concatenate([self.catalog.keys, self.others.keys]) if len(self.others) else self.catalog.keys
 
     @cached_property
     def vocabulary(self) -> tuple[pa.Array, Codes]:

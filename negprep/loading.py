@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from negprep.encoding import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
 from negprep.interactions import Interactions, Pairs, group_pairs, join_catalog, subtract_pairs
 from negprep.options import Options
-from negprep.partition import partition
+from negprep.partition import UserRange, partition
 from negprep.positives import PositiveRule
 from negprep.reading import LogReader
 from negprep.rows import Rows, RowStore
@@ -70,19 +71,21 @@ class Loaded:
         return self._rows.is_spilled
 
     def portions(self, range_rows: int) -> Iterator[Portion]:
-        """The users in the order of their codes: all at once, or, of a spilled log, about ``range_rows`` rows a time.
-
-        Uses the rows up.
-        """
+        """The users in the order of their codes, about ``range_rows`` rows a time. Uses the rows up."""
+        n_users = len(self.users)
         if not self.is_spilled:
-            yield self._portion(0, len(self.users), map(self._encode, self._rows.drain()), len(self._rows))
+            coded = [self._encode(rows) for rows in self._rows.drain()]
+            for users in partition(coded, lambda rows: rows, Rows.copy, n_users, range_rows=range_rows):
+                coded.clear()
+                yield self._portion(users, users.pieces)
             return
         with SpillFile(self._rows.folder) as spill:
-            ranges = partition(self._rows, self._encode, len(self.users), spill, range_rows=range_rows)
+            ranges = partition(
+                self._rows, self._encode, lambda rows: spill.write(rows.to_arrow()), n_users, range_rows=range_rows
+            )
             self._rows.close()
-            for users in ranges:
-                rows = (Rows.from_arrow(spill.read(extent)) for extent in users.extents)
-                yield self._portion(users.first, users.last, rows, users.n_rows)
+            for spilled in ranges:
+                yield self._portion(spilled, (Rows.from_arrow(spill.read(extent)) for extent in spilled.pieces))
 
     def close(self) -> None:
         """Give back what the rows took."""
@@ -94,11 +97,11 @@ class Loaded:
             items = self._recode[items]
         return replace(rows, users=self._user_encoder(rows.users), items=items)
 
-    def _portion(self, first: int, last: int, coded: Iterable[Rows], n_rows: int) -> Portion:
-        """Group the rows of the users from ``first`` up to ``last``."""
-        users, items = np.empty(n_rows, np.int32), np.empty(n_rows, np.int32)
-        times = np.empty(n_rows, np.int64) if self._rows.has_times else None
-        positive = np.empty(n_rows, bool) if self._rows.has_positive else None
+    def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> Portion:
+        """Group the rows of a range; empties its pieces."""
+        users, items = np.empty(of.n_rows, np.int32), np.empty(of.n_rows, np.int32)
+        times = np.empty(of.n_rows, np.int64) if self._rows.has_times else None
+        positive = np.empty(of.n_rows, bool) if self._rows.has_positive else None
         end = 0
         for rows in coded:
             here = slice(end, end := end + len(rows))
@@ -108,17 +111,22 @@ class Loaded:
                 times[here] = rows.times
             if positive is not None and rows.positive is not None:
                 positive[here] = rows.positive
-        users -= np.int32(first)
-        sizes = (last - first, len(self.items))
+        of.pieces.clear()
+        users -= np.int32(of.first)
+        sizes = (of.last - of.first, len(self.items))
         if positive is None:
             positives = group_pairs(users, items, *sizes, times=times, latest=self._latest)
-            weak = Pairs(np.zeros(last - first + 1, np.int64), np.empty(0, np.int32))
+            weak = Pairs(np.zeros(sizes[0] + 1, np.int64), np.empty(0, np.int32))
         else:
             timed = None if times is None else times[positive]
             positives = group_pairs(users[positive], items[positive], *sizes, times=timed, latest=self._latest)
             weak = subtract_pairs(group_pairs(users[~positive], items[~positive], *sizes), positives, len(self.items))
-        of_these = Vocabulary(self.users.ids.slice(first, last - first))
-        return Portion(first, Interactions(of_these, self.items, positives, weak), self.excluded.of_users(first, last))
+        of_these = Vocabulary(self.users.ids.slice(of.first, sizes[0]))
+        return Portion(
+            of.first,
+            Interactions(of_these, self.items, positives, weak),
+            self.excluded.of_users(of.first, of.last),
+        )
 
 
 def load(

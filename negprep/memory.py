@@ -12,13 +12,14 @@ _BASE = 200 << 20
 _PEAK_PER_BYTE = 3.5
 """Largest resident size of an in-memory run, against the bytes of the rows it keeps from reading to grouping."""
 
-_BYTES_PER_GROUPED_ROW = 64
-"""What grouping and sampling a spilled row take."""
+_BYTES_PER_GROUPED_ROW = 80
+"""What grouping and sampling a row take."""
 
 _SECTIONS_ALIVE = 4
 """Ranges of users in memory at a time, the arrays that grouping needs for a while included."""
 
-_FEWEST_ROWS = 1 << 16
+_FEWEST_ROWS, _MOST_ROWS = 1 << 16, 1 << 21
+"""A range below has too little work for its overhead; one beyond falls out of the caches."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class MemoryPlan:
     kept_bytes : int
         Of rows between reading and grouping; more are spilled.
     range_rows : int
-        Rows of the users that are grouped together once rows are spilled.
+        Rows of the users that are grouped together.
     """
 
     kept_bytes: int
@@ -40,7 +41,10 @@ class MemoryPlan:
     def of(cls, budget: int | None) -> MemoryPlan:
         """The plan of a budget in bytes. None: half of what the machine, or its control group, has."""
         free = max(0, (default_budget() if budget is None else budget) - _BASE)
-        return cls(int(free / _PEAK_PER_BYTE), max(_FEWEST_ROWS, free // (_SECTIONS_ALIVE * _BYTES_PER_GROUPED_ROW)))
+        return cls(
+            int(free / _PEAK_PER_BYTE),
+            min(_MOST_ROWS, max(_FEWEST_ROWS, free // (_SECTIONS_ALIVE * _BYTES_PER_GROUPED_ROW))),
+        )
 
 
 def default_budget() -> int:

@@ -34,6 +34,24 @@ class Rows:
     def __len__(self) -> int:
         return len(self.users[1] if isinstance(self.users, tuple) else self.users)
 
+    def take(self, which: slice | npt.NDArray[np.int64]) -> Rows:
+        """Those of the rows, in that order; of a slice, views. Of rows of codes."""
+        return Rows(
+            self.users[which],
+            self.items[which],
+            None if self.times is None else self.times[which],
+            None if self.positive is None else self.positive[which],
+        )
+
+    def copy(self) -> Rows:
+        """The same rows in memory of their own. Of rows of codes."""
+        return Rows(
+            np.array(self.users),
+            np.array(self.items),
+            None if self.times is None else np.array(self.times),
+            None if self.positive is None else np.array(self.positive),
+        )
+
     def to_arrow(self) -> pa.RecordBatch:
         """As a batch."""
         columns = {"users": _ids_to_arrow(self.users), "items": _ids_to_arrow(self.items)}

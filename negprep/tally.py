@@ -44,10 +44,10 @@ class Tally:
     eligible_min: int | None = None
     eligible_max: int | None = None
     _warm: npt.NDArray[np.bool_] = field(init=False)
-    _held: npt.NDArray[np.int64] = field(init=False)
+    _held: npt.NDArray[np.int32] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._warm, self._held = np.zeros(self.n_items, bool), np.zeros(self.n_items, np.int64)
+        self._warm, self._held = np.zeros(self.n_items, bool), np.zeros(self.n_items, np.int32)
 
     def add(self, section: Section) -> None:
         """Count one more section."""
@@ -65,7 +65,7 @@ class Tally:
         self.negatives += int((heads.counts * section.counts).sum())
         self.rows += section.n_rows
         self._warm[section.train.items] = True
-        self._held += np.bincount(positives.items[split.test[has_test]], minlength=self.n_items)
+        np.add.at(self._held, positives.items[split.test[has_test]], 1)
         eligible = section.seen.eligible[heads.counts > 0]
         if eligible.size:
             least, most = int(eligible.min()), int(eligible.max())

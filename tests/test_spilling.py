@@ -106,13 +106,13 @@ def test_ranges_cover_all_users_and_rows_once():
         return Rows(encode_users(rows.users), rows.items, None, None)
 
     with spill.SpillFile(None) as file:
-        ranges = partition(store, encode, 50, file, range_rows=25)
+        ranges = partition(store, encode, lambda rows: file.write(rows.to_arrow()), 50, range_rows=25)
         assert [part.first for part in ranges[1:]] == [part.last for part in ranges[:-1]]
         assert (ranges[0].first, ranges[-1].last) == (0, 50)
         assert len(ranges) > 4
         found = []
         for part in ranges:
-            rows = [Rows.from_arrow(file.read(extent)) for extent in part.extents]
+            rows = [Rows.from_arrow(file.read(extent)) for extent in part.pieces]
             mine = [pair for some in rows for pair in zip(some.users.tolist(), some.items.tolist(), strict=True)]
             assert all(part.first <= user < part.last for user, _ in mine)
             assert len(mine) == part.n_rows

@@ -196,9 +196,9 @@ def running(command: Function) -> Function:
             "--memory",
             metavar="SIZE",
             callback=values.memory,
-            help="Memory to take, such as 512M or 4G. Rows that do not fit are spilled to disk, which takes half the time "
-            "again; the output does not depend on it. About 250 MB are needed in any case, besides the distinct ids.  "
-            "[default: half of what the machine has]",
+            help="Memory to take, such as 512M or 4G. Rows that do not fit are spilled to disk, which takes half the "
+            "time again; the output does not depend on it. About 250 MB are needed in any case, besides the distinct "
+            "ids.  [default: half of what the machine has]",
         ),
         option(
             "--spill-dir",

@@ -49,8 +49,11 @@ def locate(target: str) -> Destination:
     path = Path(os.path.realpath(target))
     if target.endswith("/"):
         return Destination(target, "folder", path)
-    # Not of `path`: the links under /proc to which /dev/stdout leads can be followed, but not spelt out.
-    mode = Path(target).stat().st_mode if Path(target).exists() else stat.S_IFREG
+    try:
+        # Not of `path`: the links under /proc to which /dev/stdout leads can be followed, but not spelt out.
+        mode = Path(target).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = stat.S_IFREG
     if stat.S_ISDIR(mode):
         raise UsageError("is a folder", place=target, remedy=f"write part files into it with {target}/, or name a file")
     if stat.S_ISREG(mode):

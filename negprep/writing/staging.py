@@ -82,9 +82,12 @@ class Staging:
 
     def close(self) -> None:
         """Remove every temporary that is left, and let go of the lock."""
-        if self._lock is not None:
+        if self._lock is None:
+            return
+        try:
             with suppress(OSError):  # what cannot be removed is left for the next run
                 _clear(self._target, self._token)
+        finally:
             os.close(self._lock)
             self._lock = None
 

@@ -1,0 +1,137 @@
+"""README.md is true: its commands run, print what it shows, and leave the files that it shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"((?:^(?!```).+\n)*)\n?^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+"""The paragraph before each fenced block, its language, and its text."""
+
+MEASURED = re.compile(r"\d+\.\d\d s, [\d,]+ MB")
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def run(command, folder):
+    """Standard output and error of a shell command, as a terminal shows them, and its exit code."""
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    return done.stdout, done.returncode
+
+
+def commands(block):
+    """Each `$ ` line of a console block with the output shown below it."""
+    return [part.partition("\n")[::2] for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+
+
+def table(header):
+    """The rows of the table with this header line: a list of cells each."""
+    lines = README.partition(f"{header}\n")[2].splitlines()[1:]
+    end = next(place for place, line in enumerate(lines) if not line.startswith("|"))
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[:end]]
+
+
+def test_every_kind_of_block_is_checked():
+    assert {language for _, language, _ in BLOCKS} == {"csv", "console", "text", "python", "sh"}
+
+
+def test_commands_print_and_write_what_is_shown(tmp_path):
+    """In order and in one folder, as a reader would type them."""
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    printed = ""
+    for before, language, block in BLOCKS:
+        names = re.findall(r"`([\w.-]+)`", before)
+        if language == "csv":
+            (tmp_path / names[-1]).write_text(block)
+        elif language == "python":
+            (tmp_path / "example.py").write_text(block)
+            printed, code = run("python -W error example.py", tmp_path)
+            assert code == 0, printed
+        elif language == "text" and "prints" in before:
+            assert printed == block
+        elif language == "text":
+            assert pd.read_parquet(tmp_path / names[-1]).to_string(index=False) + "\n" == block
+        elif language == "console":
+            for command, shown in commands(block):
+                output, code = run(command, tmp_path)
+                assert (MEASURED.sub("", output), code) == (MEASURED.sub("", shown), 0), command
+
+
+@pytest.mark.heavy
+def test_install(tmp_path):
+    """Needs the network, as `pip install` does."""
+    (block,) = (block for _, language, block in BLOCKS if language == "sh")
+    left_out = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, tmp_path / "project", ignore=left_out)
+    output, code = run(f"set -e\n{block}command -v negprep; negprep --version", tmp_path / "project")
+    assert code == 0, output
+    assert output.splitlines()[-2] == str(tmp_path / "project" / ".venv" / "bin" / "negprep")
+
+
+ERRORS = {
+    "no column for the items": ("customer,thing\n1,2\n", "train log.csv o.parquet", 3),
+    "more than one column": ("user,item,item_id\n1,2,3\n", "train log.csv o.parquet", 3),
+    "there is no header": ("1,2,3\n1,3,4\n", "train log.csv o.parquet", 3),
+    "null user id": ("user,item\n1,2\n,3\n", "train log.csv o.parquet", 3),
+    "3 fields": ("user,item\n1,2\n1,3,4\n", "train log.csv o.parquet", 3),
+    "is in milliseconds": (
+        "user,item,time\n1,2,1700000000\n1,3,1700000000000\n",
+        "train log.csv o.parquet --holdout last",
+        3,
+    ),
+    "needs times": ("user,item\n1,2\n1,3\n", "train log.csv o.parquet --holdout last", 2),
+    "has enough positives": ("user,item\n1,2\n2,3\n", "test log.csv o.parquet", 3),
+    "eligible items of": ("user,item\n1,2\n1,3\n2,4\n", "test log.csv o.parquet --on-short error", 3),
+    "is in the catalog": ("user,item\n1,2\n1,3\n", "train log.csv o.parquet --items catalog.csv", 3),
+    "--expect-rows": ("user,item\n1,2\n1,3\n", "train log.csv o.parquet --expect-rows 3", 3),
+    "is not empty": ("user,item\n1,2\n1,3\n", "train log.csv out/", 2),
+}
+
+
+def test_every_error_of_the_table_is_tried():
+    messages = [message for message, _ in table("| message | remedy |")]
+    assert len(messages) == len(ERRORS)
+    assert [key for key, message in zip(ERRORS, messages, strict=True) if key not in message] == []
+
+
+@pytest.mark.parametrize("key", ERRORS)
+def test_errors_say_what_the_table_says(key, tmp_path):
+    log, words, code = ERRORS[key]
+    (tmp_path / "log.csv").write_text(log)
+    (tmp_path / "catalog.csv").write_text("item\na\nb\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "_SUCCESS").touch()
+    (wanted,) = (message.strip("`") for message, _ in table("| message | remedy |") if key in message)
+    assert run(f"negprep {words} --quiet", tmp_path) == (f"negprep: {wanted}\n", code)
+
+
+def test_dependencies_are_those_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert [name.strip("`") for name, _ in table("| package | for |")] == project["dependencies"]
+    for extra, packages in project["optional-dependencies"].items():
+        (sentence,) = re.findall(rf"extra `{extra}` adds ([^;.]+)", README)
+        assert set(re.split(r", | and ", sentence)) == {re.match(r"[\w-]+", package)[0] for package in packages}
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^\.PHONY: (\S+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = {word for words in re.findall(r"`make ([^`]+)`", README) for word in words.split()}
+    assert named
+    assert named <= targets
+
+
+def test_links_to_headings_lead_somewhere():
+    for page, anchor in re.findall(r"\]\(([\w/.]*)#([\w-]+)\)", README):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / (page or "README.md")).read_text(), flags=re.MULTILINE)
+        assert anchor in [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
