@@ -39,8 +39,9 @@ label, RLE_DICTIONARY           0.72   0.0   0.44
 
 Part of this is the page limit: pyarrow cuts a page every 20,000 rows, which costs a header and statistics each time
 (0.8 of the time without). Columns that are declared non-null take 0.8 of the time of nullable ones. BYTE_STREAM_SPLIT
-writes the item column as fast as DELTA_BINARY_PACKED, but is new for integers: Spark 3.5 cannot read it. Statistics are kept for the user only: rows are sorted by it, so a reader can skip by it and by nothing else; for
-strings they would double the time.
+writes the item column as fast as DELTA_BINARY_PACKED, but is new for integers: Spark 3.5 cannot read it. Statistics are
+kept for the user only: rows are sorted by it, so a reader can skip by it and by nothing else; for strings they would
+double the time.
 """
 
 from __future__ import annotations

@@ -49,14 +49,16 @@ def run(target: str, batch: pa.RecordBatch, *, name: str = "", beside: bool = Fa
         output.write(batch.slice(0, half))
         output.next_part()
         if beside:
-            output.write_beside("users", USERS.replace_schema_metadata({"name": name}))
+            output.write_beside("users", pa.table({"name": [name]}))
         output.write(batch.slice(half))
         output.finish({"name": name})
 
 
 def name_of(path: Path) -> str:
     """The name that `run` was given, of a file that can be read to its end."""
-    pq.read_table(path, page_checksum_verification=True)
+    table = pq.read_table(path, page_checksum_verification=True)
+    if table.column_names == ["name"]:
+        return table["name"][0].as_py()
     return pq.read_metadata(path).metadata[b"name"].decode()
 
 
