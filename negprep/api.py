@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from negprep.errors import UsageError
 from negprep.options import Command, Holdout, Layout, LogSource, OnShort, Options, ReadOptions
-from negprep.pipeline import Run, prepare
+from negprep.pipeline import prepare
 from negprep.reading import open_log
+from negprep.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,7 +232,7 @@ def _run(
     if options.encode:
         raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
-        rows = _plain_strings(pa.Table.from_batches([batch for _, batch in run.batches()], run.form.schema))
+        rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.form.schema))
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 
 

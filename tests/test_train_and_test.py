@@ -15,7 +15,7 @@ from logs import as_table, log_of, random_rows
 import negprep
 from negprep import BadDataError, UsageError
 from negprep.options import Options
-from negprep.pipeline import Run
+from negprep.run import Run
 from negprep.reading import open_log
 
 ROWS = random_rows(5, users=50, items=45, most=30)

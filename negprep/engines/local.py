@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 def run_shards(
     function: Callable[[Shard], Result], shards: Iterable[Shard], *, jobs: int
-) -> Iterator[tuple[Shard, Result]]:
+) -> Generator[tuple[Shard, Result], None, None]:
     """Yield each shard and ``function(shard)``, in the order of the shards.
 
     Shards are taken from their iterator as needed. ``jobs`` threads work ahead of the consumer, at most ``jobs + 1``

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from negprep.writing.destination import check_output
-from negprep.writing.folder import PART_ROWS
+from negprep.writing.folder import PART_ROWS, FolderOutput, Part
 from negprep.writing.opening import open_output
 from negprep.writing.output import Output
 from negprep.writing.parquet import ROW_GROUP_ROWS
 
-__all__ = ["PART_ROWS", "ROW_GROUP_ROWS", "Output", "check_output", "open_output"]
+__all__ = ["PART_ROWS", "ROW_GROUP_ROWS", "FolderOutput", "Output", "Part", "check_output", "open_output"]

@@ -23,6 +23,25 @@ PART_ROWS = 8 * ROW_GROUP_ROWS
 """About how many rows a part file should have. It ends where `Output.next_part` says, between two users."""
 
 
+class Part:
+    """A part file, which another thread than that of its output may fill."""
+
+    def __init__(self, stream: ParquetStream, place: str) -> None:
+        self.rows_written = 0
+        self._stream, self._place = stream, place
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows of the part."""
+        with machine_errors(self._place):
+            self._stream.write(batch)
+        self.rows_written += batch.num_rows
+
+    def end(self) -> None:
+        """Complete the rows; the footer waits for `FolderOutput.finish`."""
+        with machine_errors(self._place):
+            self._stream.end_rows()
+
+
 class FolderOutput(Output):
     """``part-00000.parquet``, ``part-00001.parquet`` ..., ``_SUCCESS``: built as a hidden folder beside the target.
 
@@ -51,6 +70,12 @@ class FolderOutput(Output):
             with machine_errors(self._destination.place):
                 self._part.end_rows()
             self._part = None
+
+    def start_part(self) -> Part:
+        """Begin a part that may be filled while others are."""
+        self.next_part()
+        part, self._part = Part(self._current(), self._destination.place), None
+        return part
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
         """Add a file whose name begins with an underscore."""

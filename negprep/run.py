@@ -1,0 +1,229 @@
+"""A run: one pass from a log to rows, and what it counts on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Any, Self
+
+import pyarrow as pa
+
+from negprep.cutting import Cutter, Shard, row_group_rows
+from negprep.draw import ALGORITHM
+from negprep.engines.local import run_shards
+from negprep.errors import BadDataError, UsageError
+from negprep.layout import Form
+from negprep.loading import Loaded, Progress, load
+from negprep.memory import MemoryPlan
+from negprep.options import Holdout, Options
+from negprep.reading import LogReader
+from negprep.section import Section, make_form, make_section
+from negprep.summary import Summary, peak_memory_bytes
+from negprep.tally import Tally
+from negprep.writing import Part
+
+
+class Run:
+    """One pass from a log to batches of rows. A context: what it holds on disk goes with it.
+
+    Parameters
+    ----------
+    log : LogReader
+        Open; read here.
+    options : Options
+        What to make.
+    spill_folder : str or None
+        Where rows are that do not fit in memory, unless the options say. None: where the system keeps temporary files.
+    progress : callable, optional
+        As for ``prepare``.
+
+    Raises
+    ------
+    NegprepError
+        Bad data, or options that do not fit the log.
+    """
+
+    def __init__(
+        self, log: LogReader, options: Options, spill_folder: str | None = None, progress: Progress | None = None
+    ) -> None:
+        self._log, self._options, self._progress = log, options, progress or _silent
+        self._holdout, self._warnings = _resolve_holdout(log, options)
+        self._memory = MemoryPlan.of(options.memory)
+        self.loaded: Loaded = load(
+            log,
+            options,
+            with_times=self._holdout == "last",
+            kept_bytes=self._memory.kept_bytes,
+            spill_folder=options.spill_dir or spill_folder,
+            progress=self._progress,
+        )
+        self._tally = Tally(len(self.loaded.items))
+        self._rows_written = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loaded.close()
+
+    @property
+    def form(self) -> Form:
+        """The layout and the columns of the rows."""
+        return make_form(self.loaded.users, self.loaded.items, self._options)
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """Make the rows, in order, on as many threads as the options ask for."""
+        for _, batch in run_shards(Shard.make, self._shards(None), jobs=self._options.jobs):
+            yield batch
+            self._tell_written(len(batch))
+
+    def fill_parts(self, start_part: Callable[[], Part], part_rows: int) -> None:
+        """Make the rows part by part, as many parts at a time as the options ask for threads."""
+        tasks = ((start_part(), shards) for shards in _by_part(self._shards(part_rows)))
+        with closing(run_shards(_fill, tasks, jobs=self._options.jobs)) as filled:
+            for (part, _), _ in filled:
+                self._tell_written(part.rows_written)
+
+    def _tell_written(self, rows: int) -> None:
+        self._rows_written += rows
+        self._progress("write", self._rows_written, None if self.loaded.is_spilled else self._tally.rows)
+
+    def _shards(self, part_rows: int | None) -> Iterator[Shard]:
+        cutter = Cutter(min(self._options.shard_rows, row_group_rows(self._options)), part_rows)
+        for section in self._sections():
+            yield from cutter.cut(section)
+        if self._options.command == "test" and not self._tally.groups and not self._tally.dropped_users:
+            raise BadDataError(
+                f"no user has enough positives for a {self._options.fold} holdout",
+                remedy="a test holdout needs 2 positives of a user, a validation holdout 3",
+            )
+
+    def _sections(self) -> Iterator[Section]:
+        for portion in self.loaded.portions(self._memory.range_rows):
+            section = make_section(
+                portion.interactions, portion.excluded, self._options, self._holdout, portion.first_user
+            )
+            self._tally.add(section)
+            yield section
+
+    @property
+    def _seen_policy(self) -> str:
+        parts = ["train positives" if self._options.command == "train" else "positives, held-out ones included"]
+        if self._options.positive is not None:
+            parts.append("weak interactions")
+        if self._options.exclude is not None:
+            parts.append("excluded pairs")
+        *most, last = parts
+        return f"the user's {', '.join(most)} and {last}" if most else f"the user's {last}"
+
+    def facts(self) -> dict[str, Any]:
+        """What the output depends on and what it holds, the same wherever and however it was made."""
+        options, tally, loaded = self._options, self._tally, self.loaded
+        return {
+            "algorithm": ALGORITHM,
+            "command": options.command,
+            "sampler": "uniform",
+            "draws": "distinct" if options.distinct else "repeats",
+            "num_neg": options.num_neg,
+            "holdout": self._holdout,
+            "with_valid": options.with_valid,
+            "fold": options.fold if options.command == "test" else None,
+            "layout": options.layout,
+            "positive": options.positive,
+            "keep_time": options.keep_time,
+            "on_short": options.on_short,
+            "encode": options.encode,
+            "label_dtype": options.label_dtype,
+            "catalog": "the items of the log" if options.items is None else "a file",
+            "seen": self._seen_policy,
+            "seed": options.seed,
+            "split_seed": options.split_seed,
+            "counts": {
+                "users": len(loaded.users),
+                "catalog_items": loaded.items.n_catalog,
+                "positives": tally.positives,
+                "weak": tally.weak,
+                "excluded_pairs": len(loaded.excluded),
+                "holdouts": tally.holdouts,
+                "tied_holdouts": tally.tied_holdouts,
+                "cold_holdouts": tally.cold_holdouts,
+                "short_users": tally.short_users,
+                "full_users": tally.full_users,
+                "dropped_users": tally.dropped_users,
+                "groups": tally.groups,
+                "negatives": tally.negatives,
+                "rows": tally.rows,
+                "eligible_min": tally.eligible_min,
+                "eligible_max": tally.eligible_max,
+            },
+        }
+
+    def summary(self, seconds: float) -> Summary:
+        """The facts of a run whose batches were all made."""
+        tally, loaded = self._tally, self.loaded
+        return Summary(
+            command=self._options.command,
+            rows_read=self._log.rows_read,
+            rows_dropped=dict(self._log.rows_dropped),
+            users=len(loaded.users),
+            items=loaded.n_items,
+            catalog_items=loaded.items.n_catalog,
+            positives=tally.positives,
+            weak=tally.weak,
+            holdout=self._holdout,
+            holdouts=tally.holdouts,
+            tied_holdouts=tally.tied_holdouts,
+            cold_holdouts=tally.cold_holdouts,
+            unheld_users=tally.unheld_users if self._holdout != "none" else 0,
+            num_neg=self._options.num_neg,
+            negatives=tally.negatives,
+            rows_written=tally.rows,
+            short_users=tally.short_users,
+            full_users=tally.full_users,
+            dropped_users=tally.dropped_users,
+            seen=self._seen_policy,
+            excluded_pairs=len(loaded.excluded),
+            excluded_unknown=loaded.excluded_unknown,
+            seed=self._options.seed,
+            split_seed=self._options.split_seed,
+            columns=dict(self._log.columns),
+            warnings=[*self._log.warnings, *self._warnings],
+            seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+
+
+def _resolve_holdout(log: LogReader, options: Options) -> tuple[Holdout, list[str]]:
+    if options.holdout == "last" and "time" not in log.columns:
+        raise UsageError(
+            "--holdout last needs times, and the log has no column that is recognised as one",
+            place=str(log.paths[0]) if log.paths else None,
+            remedy="name it with --time-col, or choose --holdout random",
+        )
+    if options.holdout != "auto":
+        return options.holdout, []
+    if "time" in log.columns:
+        return "last", []
+    return "random", ["the log has no times: each user's holdout is random (--holdout random says so)"]
+
+
+def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
+    part: list[Shard] = []
+    for shard in shards:
+        if shard.starts_part and part:
+            yield part
+            part = []
+        part.append(shard)
+    if part:
+        yield part
+
+
+def _fill(task: tuple[Part, list[Shard]]) -> None:
+    part, shards = task
+    for shard in shards:
+        part.write(shard.make())
+    part.end()
+
+
+def _silent(step: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
