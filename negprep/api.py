@@ -34,6 +34,8 @@ class Keywords(TypedDict, total=False):
     seed: int
     split_seed: int
     jobs: int
+    memory: int | None
+    spill_dir: str | None
     user_col: str | None
     item_col: str | None
     time_col: str | None

@@ -15,8 +15,8 @@ from logs import as_table, log_of, random_rows
 import negprep
 from negprep import BadDataError, UsageError
 from negprep.options import Options
-from negprep.run import Run
 from negprep.reading import open_log
+from negprep.run import Run
 
 ROWS = random_rows(5, users=50, items=45, most=30)
 LOG = as_table(ROWS)

@@ -1,0 +1,98 @@
+"""What a run costs, counted and not timed: passes over the log, columns decoded, memory at its peak."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import negprep
+from negprep import loading, run, section
+from negprep.options import Options
+from negprep.reading import LogReader, open_log
+from negprep.run import Run
+
+ROWS = 200_000
+
+
+@pytest.fixture(scope="module")
+def log():
+    """200,000 rows of 2,000 users and 5,000 items, no pair twice."""
+    users, places = np.divmod(np.arange(ROWS), 100)
+    items = (places * 50 + users * 7) % 5_000
+    return pa.table({"user": users, "item": items, "time": places})
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How often the costly steps are called."""
+    counts = Counter()
+
+    def count(owner, name):
+        real = getattr(owner, name)
+
+        def counted(*given, **named):
+            counts[name] += 1
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(LogReader, "batches")
+    count(loading, "group_pairs")
+    count(run, "make_section")
+    count(section, "uniform")
+    return counts
+
+
+@pytest.mark.parametrize("command", ["train", "test"])
+def test_the_log_is_read_and_grouped_once_and_each_shard_sampled_once(log, calls, command):
+    make = {"train": negprep.train, "test": negprep.test}[command]
+    rows = make(log, shard_rows=50_000)
+    shards = -(-rows.num_rows // 50_000)
+    assert calls == {"batches": 1, "group_pairs": 1, "make_section": 1, "uniform": shards}
+
+
+@pytest.mark.parametrize(("command", "name"), [("train", "time"), ("train", "value"), ("test", "value")])
+def test_columns_that_are_not_needed_are_not_decoded(tmp_path, command, name):
+    header = ["user", "item", "time", "value"]
+    lines = [[str(user), str(item), str(item), "5"] for user in range(5) for item in range(user, user + 7)]
+    lines[3][header.index(name)] = "nonsense"
+    (tmp_path / "log.csv").write_text("\n".join(",".join(line) for line in [header, *lines]) + "\n")
+    make = {"train": negprep.train, "test": negprep.test}[command]
+    assert make(tmp_path / "log.csv", num_neg=2).num_rows > 10
+    with pytest.raises(negprep.BadDataError, match=r"log\.csv:5: "):
+        negprep.test(tmp_path / "log.csv", num_neg=2, positive=">=1")
+
+
+def test_a_shard_takes_a_few_times_what_it_returns(log):
+    """And no temporary of the size of the whole output, or of users by items (10 million here)."""
+    with open_log(log) as reader, Run(reader, Options(command="train", num_neg=4, holdout="none")) as job:
+        (whole,) = job._sections()
+        whole.make(0, 1_000)  # what is made once stays: row starts, keys, the mask of this thread
+        tracemalloc.start()
+        try:
+            rows = whole.make(0, 200_000)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert rows.num_rows == 200_000
+    assert peak < 4 * rows.nbytes
+
+
+def test_shards_are_not_made_far_ahead_of_the_writer(log, calls):
+    options = Options(command="train", num_neg=4, holdout="none", jobs=2, shard_rows=10_000)
+    with open_log(log) as reader, Run(reader, options) as job:
+        batches = job.batches()
+        next(batches)
+        assert calls["uniform"] <= 1 + 2 + 1 + 1, "the one given, two in the making, one waiting, one just begun"
+        batches.close()
+
+
+def test_groups_of_a_spilled_log_are_as_many_as_its_ranges(log, calls, monkeypatch):
+    monkeypatch.setattr("negprep.memory._FEWEST_ROWS", 20_000)
+    negprep.train(log, memory=1, jobs=1)
+    assert calls["batches"] == 1
+    assert calls["make_section"] == calls["group_pairs"] == 10
