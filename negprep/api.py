@@ -45,6 +45,7 @@ class Keywords(TypedDict, total=False):
     delimiter: str | None
     drop_invalid: bool
     expect_rows: int | None
+    force: bool
 
 
 @overload
@@ -102,7 +103,7 @@ def train(
     distinct : bool
         The negatives of one positive differ.
     **keywords
-        The attributes of ``Options`` and ``ReadOptions``.
+        The attributes of ``Options`` and ``ReadOptions``; and ``force``, to replace a folder that is not empty.
 
     Returns
     -------
@@ -200,7 +201,7 @@ def test(
     >>> import negprep, pyarrow as pa
     >>> log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 12, 13], "time": [1, 2, 3, 4]})
     >>> candidates = negprep.test(log, num_neg=2)
-    >>> candidates.filter(candidates["label"] .cast("bool"))["item"].to_pylist()
+    >>> candidates.filter(candidates["label"].cast("bool"))["item"].to_pylist()
     [11, 13]
     """
     if fold == "valid":
@@ -223,13 +224,14 @@ def _run(
 ) -> pa.Table | pd.DataFrame | Path:
     names = {field.name for field in fields(ReadOptions)}
     given: dict[str, Any] = dict(keywords)
+    force = bool(given.pop("force", False))
     read = ReadOptions(**{name: value for name, value in given.items() if name in names})
     rest = {name: value for name, value in given.items() if name not in names}
     options = Options(
         command=command, num_neg=num_neg, holdout=holdout, distinct=distinct, fold=fold, read=read, **rest
     )
     if output is not None:
-        prepare(log, os.fspath(output), options)
+        prepare(log, os.fspath(output), options, force=force)
         return Path(output)
     if options.encode:
         raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")

@@ -35,6 +35,11 @@ def from_numpy(values: npt.NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(_ARROW[values.dtype], len(values), [None, pa.py_buffer(values)])
 
 
+def number(value: float, kind: pa.DataType) -> pa.Scalar:
+    """A number as a scalar; ``pa.scalar`` imports pandas as well."""
+    return from_numpy(np.array([value], _NUMPY[kind]))[0]
+
+
 def mask_as_numpy(mask: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     """A boolean array without nulls as bytes: bool, same length."""
     return as_numpy(mask.cast(pa.uint8())).astype(bool)

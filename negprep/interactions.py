@@ -209,7 +209,7 @@ def join_catalog(found: Vocabulary, catalog: Vocabulary | None) -> tuple[Items, 
     BadDataError
         No item of the log is in the catalog: it has other ids, or is another column.
     """
-    empty = pa.array([], found.ids.type)
+    empty = found.ids.slice(0, 0)
     if catalog is None:
         return Items(found, Vocabulary(empty)), None
     recode = catalog.find(found.ids).copy()

@@ -110,7 +110,7 @@ class Form:
     def _pointwise(self, groups: Groups) -> list[pa.Array]:
         size, num_neg = groups.negatives.shape
         items = np.empty((size, num_neg + 1), np.int32)
-        labels = np.zeros((size, num_neg + 1), as_numpy(pa.array([], self.label_type)).dtype)
+        labels = np.zeros((size, num_neg + 1), as_numpy(pa.nulls(0, self.label_type)).dtype)
         if groups.slots is None:
             items[:, 0], labels[:, 0] = groups.positives, 1
             for draw in range(num_neg):  # column by column: the negatives lie in memory draw by draw

@@ -47,6 +47,8 @@ class Loaded:
 
     Attributes
     ----------
+    roles : list of str
+        The columns that were read.
     users : Vocabulary
     items : Items
     n_items : int
@@ -57,7 +59,10 @@ class Loaded:
         Rows of ``--exclude`` that name a user or an item which occurs nowhere else.
     """
 
-    def __init__(self, rows: RowStore, users: Vocabulary, found_items: Vocabulary, options: Options) -> None:
+    def __init__(
+        self, rows: RowStore, roles: list[str], users: Vocabulary, found_items: Vocabulary, options: Options
+    ) -> None:
+        self.roles = roles
         catalog = read_catalog(options.items, options.read) if options.items is not None else None
         self.items, self._recode = join_catalog(found_items, catalog)
         self.users, self.n_items = users, len(found_items)
@@ -162,18 +167,18 @@ def load(
     rule = PositiveRule.parse(options.positive) if options.positive is not None else None
     rows = RowStore(kept_bytes, spill_folder, has_times=with_times, has_positive=rule is not None)
     try:
-        users, items = _read_rows(log, rule, rows, progress)
-        return Loaded(rows, users, items, options)
+        roles = ["user", "item", *(["time"] if with_times else []), *([rule.role] if rule else [])]
+        users, items = _read_rows(log, roles, rule, rows, progress)
+        return Loaded(rows, roles, users, items, options)
     except BaseException:
         rows.close()
         raise
 
 
 def _read_rows(
-    log: LogReader, rule: PositiveRule | None, rows: RowStore, progress: Progress
+    log: LogReader, roles: list[str], rule: PositiveRule | None, rows: RowStore, progress: Progress
 ) -> tuple[Vocabulary, Vocabulary]:
     """Fill the store; the vocabularies of users and of items."""
-    roles = ["user", "item", *(["time"] if rows.has_times else []), *([rule.role] if rule else [])]
     users, items = DistinctIds(), DistinctIds()
     n_positive = 0
     for batch in log.batches(roles):

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from negprep.arrow import mask_as_numpy
+from negprep.arrow import mask_as_numpy, number
 from negprep.errors import BadDataError, UsageError
 from negprep.interactions import Mask
+from negprep.reading.pieces import strings
 
 _COMPARISON = re.compile(r"(>=|<=|==|!=|>|<|=)\s*(\S+)")
-_COMPARE: dict[str, Callable[[pa.Array, float], pa.BooleanArray]] = {
+_COMPARE: dict[str, Callable[[pa.Array, pa.Scalar], pa.BooleanArray]] = {
     ">=": pc.greater_equal,
     "<=": pc.less_equal,
     ">": pc.greater,
@@ -57,17 +58,15 @@ class PositiveRule:
         """
         found = _COMPARISON.fullmatch(text.strip())
         if found:
-            operator, number = found[1], _number(found[2], text)
-            return cls(text, "value", lambda column: _COMPARE[operator](column, number))
+            operator, threshold = found[1], number(_number(found[2], text), pa.float64())
+            return cls(text, "value", lambda column: _COMPARE[operator](column, threshold))
         names = frozenset(name.strip() for name in text.split(","))
         if "" in names or text.strip()[0] in "<>=!":
             raise UsageError(
                 f"--positive {text!r} is neither a comparison nor event names",
                 remedy="write it like '>=4' or like purchase,cart",
             )
-        return cls(
-            text, "event", lambda column: pc.is_in(column, value_set=pa.array(sorted(names), pa.string())), names
-        )
+        return cls(text, "event", lambda column: pc.is_in(column, value_set=strings(sorted(names))), names)
 
     def __call__(self, batch: pa.RecordBatch) -> Mask:
         """Which rows of a batch are positives: bool, shape (n_rows,)."""

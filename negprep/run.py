@@ -186,7 +186,7 @@ class Run:
             excluded_unknown=loaded.excluded_unknown,
             seed=self._options.seed,
             split_seed=self._options.split_seed,
-            columns=dict(self._log.columns),
+            columns={role: self._log.columns[role] for role in self.loaded.roles},
             warnings=[*self._log.warnings, *self._warnings],
             seconds=seconds,
             peak_memory_bytes=peak_memory_bytes(),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, text_buffers
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, text_buffers
 from negprep.draw import Words, integer_keys, text_keys
 
 Codes = npt.NDArray[np.int32]
@@ -57,9 +57,11 @@ class Vocabulary:
             indices: Codes = as_numpy(ids.indices)
             return self.find(ids.dictionary.cast(pa.string()))[indices]
         if self.is_integer and not pa.types.is_integer(ids.type):  # of strings, only canonical integers can be here
-            canonical = pc.equal(from_numpy(_is_canonical(ids).view(np.uint8)), 1)
-            ids = pc.if_else(canonical, ids, pa.scalar(None, pa.string()))
-        codes: Codes = as_numpy(pc.fill_null(pc.index_in(ids.cast(self.ids.type), value_set=self.ids), -1))
+            canonical = from_numpy(_is_canonical(ids).view(np.uint8)).cast(pa.bool_())
+            ids = pc.if_else(canonical, ids, pa.nulls(1, pa.string())[0])
+        codes: Codes = as_numpy(
+            pc.fill_null(pc.index_in(ids.cast(self.ids.type), value_set=self.ids), number(-1, pa.int32()))
+        )
         return codes
 
 

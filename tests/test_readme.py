@@ -15,9 +15,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"((?:^(?!```).+\n)*)\n?^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-"""The paragraph before each fenced block, its language, and its text."""
 
+
+def fenced_blocks(text):
+    """The paragraph before each fenced block, its language, and its text."""
+    parts = re.split(r"^```(.*)\n", text, flags=re.MULTILINE)
+    before, languages, blocks = parts[0::4], parts[1::4], parts[2::4]
+    return list(zip((part.strip().rpartition("\n\n")[2] for part in before), languages, blocks, strict=False))
+
+
+BLOCKS = fenced_blocks(README)
 MEASURED = re.compile(r"\d+\.\d\d s, [\d,]+ MB")
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
@@ -25,7 +32,12 @@ ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}
 def run(command, folder):
     """Standard output and error of a shell command, as a terminal shows them, and its exit code."""
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ["bash", "-c", command],
+        cwd=folder,
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     return done.stdout, done.returncode
 

@@ -78,7 +78,7 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
 def _drawn(summary: Summary) -> Iterator[Fact]:
     yield Fact("negatives", summary.negatives, f"{summary.num_neg:,} for each positive, avoiding {summary.seen}")
     if summary.short_users:
-        yield Fact("short users", summary.short_users, "with fewer eligible items than negatives asked for")
+        yield Fact("short users", summary.short_users, "with too few eligible items")
     if summary.full_users:
         yield Fact("full users", summary.full_users, "with no eligible item at all")
     if summary.dropped_users:

@@ -42,7 +42,7 @@ def negprep() -> None:
     """Turn an implicit-feedback log into what a recommender trains and is tested on.
 
     A negative is never an item that the user has seen, every other item has exactly the same chance, and one seed gives
-    the same bytes on every machine, with any number of threads and any order of the rows.
+    the same rows on every machine, with any number of threads and any order of the rows.
 
     \b
       negprep train log.csv train.parquet --holdout last

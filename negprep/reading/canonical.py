@@ -91,7 +91,7 @@ def _parsed(columns: dict[str, pa.Array], header: dict[str, str]) -> tuple[dict[
     parsed = {}
     for role, column in columns.items():
         if len(column) == 0:
-            parsed[role] = pa.array([], _EMPTY[role])
+            parsed[role] = pa.nulls(0, _EMPTY[role])
         elif role == "time":
             parsed[role], clock = _times(column)
         else:

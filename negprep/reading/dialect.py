@@ -76,7 +76,7 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     if all(map(_is_number, names)):
         listed = ",".join((_EXAMPLE + tuple(f"other{n}" for n in range(1, len(names))))[: len(names)])
         what = f"there is no header: the first line is {_shown(first)}"
-        raise BadDataError(what, place=place, remedy=f"name the columns, as in --columns {listed}")
+        raise BadDataError(what, place=place, remedy=f"add a header, or name the columns of INPUT: --columns {listed}")
     refuse_duplicates(names, place)
     size = len("".join(consumed).encode("utf-8", "surrogateescape"))
     return Dialect(delimiter, names, header=True, start=size)

@@ -46,7 +46,7 @@ def test_everything_that_can_happen(facts):
         "  excluded            50  more pairs; 4 of a user or item that occurs nowhere else",
         "  holdouts           990  last; 7 chosen by hash among the latest; 2 of an item without a train positive",
         "  not held out        10  users with too few positives",
-        "  short users          3  with fewer eligible items than negatives asked for",
+        "  short users          3  with too few eligible items",
         "  full users           1  with no eligible item at all",
         "  dropped users        3  for being short (--on-short drop)",
         "  warning: the last line has no newline",

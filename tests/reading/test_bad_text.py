@@ -93,7 +93,7 @@ BAD = {
     "no header": (
         b"1::1193::5::978300760\n",
         "in.csv:1: there is no header: the first line is 1::1193::5::978300760; "
-        "name the columns, as in --columns user,item,value,time",
+        "add a header, or name the columns of INPUT: --columns user,item,value,time",
     ),
     "no user": (b"a,item,c\n1,2,3\n", "in.csv: no column for the users (found: a, item, c); name it with --user-col"),
     "two users": (

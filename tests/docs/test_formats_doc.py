@@ -1,0 +1,111 @@
+"""docs/formats.md names every key, column name and file that there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import negprep
+from negprep.reading.columns import _GROUPS, _KNOWN
+from negprep.summary import Summary
+from negprep.writing import PART_ROWS, ROW_GROUP_ROWS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+LOG = pa.table({"user": [1, 1, 2, 2], "item": ["a", "b", "a", "c"], "time": [1, 2, 3, 4]})
+
+
+def first_cells(before):
+    """The names in the first column of the first table after some words."""
+    lines = [*PAGE.partition(before)[2].splitlines(), ""]
+    first = next(place for place, line in enumerate(lines) if line.startswith("|"))
+    last = next(place for place, line in enumerate(lines) if place > first and not line.startswith("|"))
+    return [name for line in lines[first + 2 : last] for name in re.findall(r"`(\w+)`", line.split(" | ")[0])]
+
+
+def written(folder, **options):
+    target = folder / "out.parquet"
+    negprep.test(LOG, target, **options)
+    return target
+
+
+def test_metadata_keys(tmp_path):
+    facts = json.loads(pq.read_schema(written(tmp_path)).metadata[b"negprep"])
+    assert sorted(first_cells('metadata[b"negprep"]')) == sorted(facts)
+    assert sorted(first_cells("the numbers below |\n")) == sorted(facts["counts"])
+
+
+def test_summary_keys():
+    assert sorted(first_cells("### The summary")) == sorted(field.name for field in fields(Summary))
+
+
+@pytest.mark.parametrize("role", _KNOWN)
+def test_recognised_names(role):
+    (names,) = re.findall(rf"^\| {role} \| (.*) \|$", PAGE, flags=re.MULTILINE)
+    assert re.findall(r"`(\w+)`", names) == _KNOWN[role].split()
+
+
+def test_ids_that_are_no_items():
+    (groups,) = re.findall(r"unless it names (.*?)\.", PAGE, flags=re.DOTALL)
+    assert set(re.findall(r"\ban?\s+(\w+)", groups)) == set(_GROUPS)
+
+
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
+def test_columns(layout, tmp_path):
+    (row,) = re.findall(rf"^\| `{layout}` \| (.*?) \|", PAGE, flags=re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == pq.read_schema(written(tmp_path, layout=layout)).names
+
+
+def test_files(tmp_path):
+    written(tmp_path, encode=True)
+    names = {path.name for path in tmp_path.iterdir()}
+    negprep.test(LOG, f"{tmp_path}/out/", encode=True)
+    names |= {path.name for path in (tmp_path / "out").iterdir()}
+    assert len(names) == 7
+    assert {name for name in names if f"`{name}`" not in PAGE} == set()
+    vocabulary = pq.read_schema(tmp_path / "out.items.parquet")
+    assert (vocabulary.names, vocabulary.types) == (["code", "item"], [pa.int32(), pa.string()])
+
+
+def test_sizes():
+    assert f"{ROW_GROUP_ROWS:,} rows" in PAGE
+    assert PART_ROWS == 8 * ROW_GROUP_ROWS
+
+
+FILES = {
+    "movielens": ("userId,movieId,rating,timestamp\n1,2,3.5,1700000000\n1,3,4.0,1700000001\n2,9,1.0,1\n", {}),
+    "recbole": ("user_id:token\titem_id:token\ttimestamp:float\n1\ta\t1.5\n1\tb\t2.5\n2\tc\t1\n", {}),
+    "amazon": ("user_id,parent_asin,rating,timestamp\nu,a,1.0,1\nu,b,2.0,2\nv,c,1.0,1\n", {}),
+    "movielens 1M": (
+        "1::2::3::978300760\n1::3::4::978300761\n2::9::1::1\n",
+        {"columns": ("user", "item", "value", "time")},
+    ),
+    "ncf": ("1\t2\t3\t978300760\n1\t3\t4\t978300761\n2\t9\t1\t1\n", {"columns": ("user", "item", "value", "time")}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_that_are_said_to_read(name, tmp_path):
+    text, options = FILES[name]
+    (tmp_path / "log").write_text(text)
+    assert negprep.test(str(tmp_path / "log"), num_neg=1, holdout="last", **options).num_rows == 2
+
+
+TIMES = [
+    ["2024-05-01", "2024-05-01 12:30:00", "2024-05-01T12:30:00.5"],
+    ["2024-05-01T12:30:00Z", "2024-05-01T12:30:00+02:00"],
+    ["1700000000.25", "1700000000"],
+    ["1700000000000", "1700000000001"],
+]
+
+
+@pytest.mark.parametrize("times", TIMES, ids=lambda times: times[0])
+def test_times_that_are_said_to_read(times):
+    assert all(f"`{time}`" in PAGE for time in times[:1])
+    log = pa.table({"user": [1] * len(times) + [2], "item": range(len(times) + 1), "time": [*times, times[0]]})
+    assert negprep.test(log, num_neg=1).num_rows == 2

@@ -1,0 +1,115 @@
+"""docs/randomness.md gives the values of the package and of the reference, and names what both are made of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import reference
+
+from negprep import draw
+from negprep.arrow import text_buffers
+from negprep.interactions import pair_keys
+from negprep.samplers import uniform as sampler
+from negprep.samplers.uniform import uniform
+from negprep.seen import MaskBuffer, Seen
+from negprep.vocabulary import Vocabulary
+
+PAGE = (Path(__file__).parents[2] / "docs" / "randomness.md").read_text(encoding="utf-8")
+GOLDEN = dict(re.findall(r"^\| `(\w+\(.*\))` \| `(.+)` \|$", PAGE, flags=re.MULTILINE))
+
+
+def array(value):
+    return np.array([value], np.uint64)
+
+
+def id_key(given):
+    return Vocabulary(pa.array([given])).keys
+
+
+def scale(word, limit, bits):
+    if bits == 32:  # the package has this one inside the sampler, where `draw_negatives` and every row reach it
+        return reference.scale(word, limit, bits)
+    values, kept = draw.scale(array(word), limit)
+    return int(values[0]) if kept[0] else None
+
+
+def draw_negatives(key, eligible, n_items, num_neg, distinct):
+    seen = np.setdiff1d(np.arange(n_items, dtype=np.int32), np.array(eligible, np.int32))
+    of_user = Seen(np.array([0, len(seen)]), seen, n_items)
+    drawn = uniform(of_user, np.zeros(1, np.int64), array(key), num_neg, distinct=distinct, buffer=MaskBuffer())
+    return [code for code in drawn[0].tolist() if code >= 0]
+
+
+PACKAGE = {
+    "mix": lambda given: draw.mix(array(given)),
+    "word": lambda key, counter: draw.word(array(key), array(counter)),
+    "id_key": id_key,
+    "purpose_key": draw.purpose_key,
+    "pair_key": lambda seed, purpose, user, item: pair_keys(
+        draw.purpose_key(seed, purpose), id_key(user), id_key(item)
+    ),
+    "scale": scale,
+    "bounded": lambda key, limit, number, attempt: draw.bounded(
+        array(key), np.array([limit]), np.array([number]), attempt
+    ),
+    "draw_negatives": draw_negatives,
+}
+REFERENCE = {name: getattr(reference, name) for name in PACKAGE} | {
+    "draw_negatives": lambda key, eligible, n_items, num_neg, distinct: reference.draw_negatives(
+        key, list(eligible), n_items, num_neg, distinct=distinct
+    )
+}
+
+
+def plain(value):
+    return value.tolist()[0] if isinstance(value, np.ndarray) else value
+
+
+@pytest.mark.parametrize("functions", [PACKAGE, REFERENCE], ids=["package", "reference"])
+@pytest.mark.parametrize("expression", GOLDEN)
+def test_golden_values(expression, functions):
+    wanted = None if GOLDEN[expression] == "none" else eval(GOLDEN[expression])
+    assert plain(eval(expression, {**functions, "range": range})) == wanted
+
+
+def test_every_function_has_golden_values():
+    assert {expression.partition("(")[0] for expression in GOLDEN} == set(PACKAGE)
+
+
+def test_golden_values_reach_every_branch():
+    """Thrown-away words, redraws in several rounds, the shuffle with enough and with too few items, nothing at all."""
+    (key, limit, number, attempt) = (11, 2**62 + 2**61 + 1, 0, 0)
+    assert f"bounded({key}, 2 ** 62 + 2 ** 61 + 1, {number}, {attempt})" in GOLDEN
+    assert [reference.scale(reference.word(key, again << 32), limit) for again in (0, 1)] == [None, None]
+    cases = [re.findall(r"range\((\d+), (\d+)\), (\d+), (\d+), (\w+)", expression) for expression in GOLDEN]
+    shapes = {(int(b) - int(a), int(k), kind) for ((a, b, _, k, kind),) in filter(None, cases)}
+    assert any(kind == "False" and m > 0 for m, k, kind in shapes)
+    assert any(kind == "True" and m >= 4 * k for m, k, kind in shapes)
+    assert any(kind == "True" and k <= m < 4 * k for m, k, kind in shapes)
+    assert any(kind == "True" and 0 < m < k for m, k, kind in shapes)
+    assert any(m == 0 for m, k, kind in shapes)
+
+
+def test_constants_are_those_of_the_page():
+    assert f"algorithm version {draw.ALGORITHM}**" in PAGE
+    for constant in (draw.GAMMA, *draw._MULTIPLIERS):
+        assert f"0x{int(constant):016X}" in PAGE
+    for purpose, number in draw._PURPOSES.items():
+        assert f"`{purpose}` {number}" in PAGE
+    assert f"If m >= {sampler._DENSE}k" in PAGE
+    assert sampler._SHUFFLE_WORDS == 2**63
+
+
+def test_text_buffers_are_utf8():
+    """What `id_key` of a text hashes."""
+    data, offsets = text_buffers(pa.array(["é", "007"]))
+    assert (data.tobytes(), offsets.tolist()) == ("é007".encode(), [0, 2, 5])
+
+
+def test_fewer_repeats_are_the_first_of_more():
+    eight = draw_negatives(12345, range(20, 60), 60, 8, distinct=False)
+    assert draw_negatives(12345, range(20, 60), 60, 4, distinct=False) == eight[:4]

@@ -1,0 +1,195 @@
+"""Who may import whom: the modules from the bottom up, and what must not be imported to start or to run a command."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS = """
+_version errors
+options
+draw seen
+arrow vocabulary interactions
+samplers samplers.uniform
+holdout layout
+reading.pieces reading.sources reading.columns
+reading.lines reading.dialect reading.ids
+reading.times reading.values reading.canonical
+reading.text reading.parquet reading.memory reading.log reading
+writing.sink writing.staging writing.destination writing.parquet
+writing.output writing.file writing.folder writing.stream writing.opening writing
+encoding positives beside
+spill rows partition loading
+section cutting tally summary memory
+engines engines.local
+run
+pipeline
+api
+.
+cli cli.telling cli.boundary cli.stopping
+cli.sections cli.values cli.shared
+cli.request cli.progress cli.closing cli.summary_file
+cli.execute
+cli.train cli.test
+cli.group cli.main __main__
+"""
+"""A module may import those before it: of the lines above it here, and of its own line those to its left.
+
+`.` is `negprep/__init__.py`.
+"""
+
+ORDER = LAYERS.split()
+
+FOR_TYPES_ALONE = {("reading.lines", "reading.dialect")}
+"""Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`."""
+
+APART = {
+    "reading": {"errors", "options", "reading"},
+    "writing": {"errors", "writing"},
+    "engines": set(),
+    "samplers": {"draw", "seen"},
+}
+"""What the modules of a folder may import, of all that the order allows."""
+
+ARRAYS_ALONE = ["draw", "seen", "samplers.uniform"]
+"""The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""
+
+
+def short(name):
+    return name.removeprefix("negprep").removeprefix(".") or "."
+
+
+FILES = {
+    short(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")): path
+    for path in (ROOT / "negprep").rglob("*.py")
+}
+
+
+def imported(module, *, for_types=True):
+    """The full names of the modules that a module imports."""
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in guarded and not for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            within = [f"{node.module}.{name.name}" for name in node.names]
+            found |= {name if short(name) in FILES else node.module for name in within}
+    return found
+
+
+def ours(names):
+    return {short(name) for name in names if name.partition(".")[0] == "negprep"}
+
+
+def test_every_module_is_in_the_list_once():
+    assert sorted(ORDER) == sorted(FILES)
+
+
+def test_contributing_names_every_module():
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are")[2].partition("## Rules")[0]
+    names = {word.strip("/") for line in section.splitlines() if line.startswith("    ") for word in line.split()}
+    outer = {module.partition(".")[0] for module in ORDER} - {"", "__main__"}
+    inner = {module.partition(".")[2] for module in ORDER if module.startswith("cli.")}
+    assert (outer | inner) - names == set()
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_modules_import_from_below(module):
+    below = set(ORDER[: ORDER.index(module)])
+    assert {(module, name) for name in ours(imported(module)) - below} <= FOR_TYPES_ALONE
+    assert ours(imported(module, for_types=False)) <= below
+
+
+def test_every_exception_is_needed():
+    assert {(module, name) for module, name in FOR_TYPES_ALONE if name in ours(imported(module))} == FOR_TYPES_ALONE
+
+
+@pytest.mark.parametrize("folder", APART)
+def test_folders_keep_apart(folder):
+    modules = [module for module in ORDER if module.partition(".")[0] == folder]
+    assert modules
+    reached = {name for module in modules for name in ours(imported(module))}
+    assert {
+        name for name in reached if name not in APART[folder] and name.partition(".")[0] not in APART[folder]
+    } == set()
+
+
+@pytest.mark.parametrize("module", ARRAYS_ALONE)
+def test_kernels_know_arrays_alone(module):
+    outside = {name.partition(".")[0] for name in imported(module)} - {"negprep"}
+    assert outside <= {"__future__", "collections", "contextlib", "dataclasses", "functools", "numpy", "typing"}
+
+
+@pytest.mark.parametrize(("package", "where"), [("click", "cli"), ("tqdm", "cli")])
+def test_the_command_line_stays_in_its_folder(package, where):
+    users = {module for module in ORDER if package in {name.partition(".")[0] for name in imported(module)}}
+    assert users
+    assert {module for module in users if module.partition(".")[0] != where} == set()
+
+
+def test_pandas_is_imported_for_types_alone():
+    assert [module for module in ORDER if "pandas" in imported(module, for_types=False)] == []
+
+
+def loaded(script, *names, folder=ROOT):
+    """Which of the named modules a fresh interpreter has imported after a script."""
+    ending = f"\nimport sys\nprint(*[name for name in {names} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script + ending], capture_output=True, text=True, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test"])
+def test_a_start_imports_nothing_heavy(module):
+    assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []
+
+
+def test_the_functions_import_what_they_need():
+    assert loaded("import negprep; negprep.train", "numpy", "pyarrow", "pandas") == ["numpy", "pyarrow"]
+
+
+LOG, CATALOG = str(ROOT / "sample_data" / "log.parquet"), str(ROOT / "sample_data" / "catalog.csv")
+RUNS = {
+    "train CSV": ["train", LOG.replace("parquet", "csv"), "--holdout", "last"],
+    "train Parquet": ["train", LOG, "--holdout", "last"],
+    "test CSV": ["test", LOG.replace("parquet", "csv")],
+    "test Parquet": ["test", LOG],
+    "values": ["train", LOG, "--positive", ">=2"],
+    "events": ["train", LOG, "--positive", "purchase,cart", "--distinct", "--on-short", "drop"],
+    "beside": ["train", LOG, "--exclude", LOG, "--items", CATALOG, "--encode", "--layout", "listwise"],
+    "spilled": ["test", LOG, "--memory", "1M", "--layout", "pairwise", "--fold", "valid"],
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_imports_neither_pandas_nor_datasets(name, tmp_path):
+    """They take a quarter of a second and 40 MB. pyarrow imports pandas where it converts Python objects or numpy."""
+    command, *words = RUNS[name]
+    script = f"""
+import sys
+from negprep.cli.main import run
+sys.argv = ["negprep", *{[command, *words, "o.parquet", "--quiet"]}]
+try:
+    run()
+except SystemExit as end:
+    assert not end.code
+"""
+    assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
+    assert (tmp_path / "o.parquet").exists()
