@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
@@ -225,6 +226,11 @@ def _run(
     names = {field.name for field in fields(ReadOptions)}
     given: dict[str, Any] = dict(keywords)
     force = bool(given.pop("force", False))
+    unknown = sorted(set(given) - Keywords.__optional_keys__ - {"shard_rows"})
+    if unknown:
+        near = get_close_matches(unknown[0], [*Keywords.__optional_keys__, "num_neg", "holdout", "distinct"], 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"{command}() got an unexpected keyword argument {unknown[0]!r}{hint}")
     read = ReadOptions(**{name: value for name, value in given.items() if name in names})
     rest = {name: value for name, value in given.items() if name not in names}
     options = Options(

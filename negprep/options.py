@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
@@ -52,6 +53,13 @@ class ReadOptions:
     delimiter: str | None = None
     drop_invalid: bool = False
     expect_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
+        _check_kinds(self, str | None, "delimiter")
+        _check_kinds(self, bool, "drop_invalid")
+        if self.expect_rows is not None:
+            object.__setattr__(self, "expect_rows", _whole("expect_rows", self.expect_rows, 0, 2**63 - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,14 +147,29 @@ class Options:
             ("split_seed", 0, 2**64 - 1),
             ("jobs", 1, MAX_JOBS),
             ("shard_rows", 1, 2**31 - 1),
+            *([("memory", 1, 2**63 - 1)] if self.memory is not None else []),
         ):
-            if not least <= getattr(self, name) <= most:
-                raise UsageError(f"{name} is {getattr(self, name)}", remedy=f"choose a number from {least} to {most}")
-        if self.memory is not None and self.memory < 1:
-            raise UsageError(f"memory is {self.memory}", remedy="choose a number of bytes")
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
+        _check_kinds(self, bool, "with_valid", "distinct", "encode")
+        _check_kinds(self, str | None, "positive", "spill_dir")
         if self.command == "test" and self.holdout == "none":
             raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
         if self.with_valid and self.holdout == "none":
             raise UsageError("a validation holdout without a test holdout", remedy="choose holdout last or random")
         if self.fold == "valid" and not self.with_valid:
             raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")
+
+
+def _whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
+    """The number as an int; numpy's integers are taken, truth values and fractions are not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= index(value) <= most:
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose a whole number from {least} to {most}")
+    return index(value)
+
+
+def _check_kinds(options: Options | ReadOptions, kind: Any, *names: str) -> None:  # noqa: ANN401
+    for name in names:
+        value = getattr(options, name)
+        if not isinstance(value, kind):
+            wanted = "True or False" if kind is bool else "a string"
+            raise UsageError(f"{name} is {value!r}", remedy=f"give {wanted}")

@@ -6,10 +6,11 @@ import json
 import os
 import time
 from contextlib import closing
+from glob import has_magic
 from pathlib import Path
 
 from negprep.cutting import row_group_rows
-from negprep.errors import UsageError
+from negprep.errors import OutputError, UsageError
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
@@ -46,9 +47,14 @@ def prepare(
     if options.encode and target == "-":
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     with open_log(source, options.read) as log:
-        beside = [Path(given) for given in (options.exclude, options.items) if isinstance(given, str | os.PathLike)]
+        named = [
+            Path(given) for given in (source, options.exclude, options.items) if isinstance(given, str | os.PathLike)
+        ]
         for path in (target, *(_beside(target) if options.encode else [])):
-            check_output(path, [*log.paths, *beside], force=force)
+            check_output(path, [*log.paths, *named], force=force)
+        _refuse_match(source, target)
+        if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
+            raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
         group_rows = row_group_rows(options)
         with (
             Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run,
@@ -65,6 +71,16 @@ def prepare(
                     output.write_beside(name, table)
             output.finish({"negprep": json.dumps(run.facts(), sort_keys=True)})
         return run.summary(time.perf_counter() - started)
+
+
+def _refuse_match(source: LogSource, target: str) -> None:
+    """Refuse an output that the pattern of INPUT matches: the next run would read it as a part of the log."""
+    if not isinstance(source, str) or not has_magic(source) or Path(source).exists():
+        return
+    if Path(target).absolute().match(str(Path(source).absolute())):
+        raise UsageError(
+            f"would be one of the files that INPUT, {source}, matches", place=target, remedy="write elsewhere"
+        )
 
 
 def _beside(target: str) -> list[str]:

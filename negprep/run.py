@@ -106,6 +106,12 @@ class Run:
             self._tally.add(section)
             yield section
 
+    def _warn_of_excluded(self) -> list[str]:
+        known, unknown = len(self.loaded.excluded), self.loaded.excluded_unknown
+        if known or not unknown:
+            return []
+        return [f"none of the {unknown} pairs to exclude has a user and an item that are known: are its ids the log's?"]
+
     @property
     def _seen_policy(self) -> str:
         parts = ["train positives" if self._options.command == "train" else "positives, held-out ones included"]
@@ -187,13 +193,16 @@ class Run:
             seed=self._options.seed,
             split_seed=self._options.split_seed,
             columns={role: self._log.columns[role] for role in self.loaded.roles},
-            warnings=[*self._log.warnings, *self._warnings],
+            warnings=[*self._log.warnings, *self._warnings, *self._warn_of_excluded()],
             seconds=seconds,
             peak_memory_bytes=peak_memory_bytes(),
         )
 
 
 def _resolve_holdout(log: LogReader, options: Options) -> tuple[Holdout, list[str]]:
+    problem = log.problem("time") if options.holdout in ("last", "auto") else None
+    if problem is not None:
+        raise problem
     if options.holdout == "last" and "time" not in log.columns:
         raise UsageError(
             "--holdout last needs times, and the log has no column that is recognised as one",

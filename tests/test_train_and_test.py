@@ -191,7 +191,7 @@ def test_last_without_times():
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"num_neg": 0}, "num_neg is 0; choose a number from 1 to"),
+        ({"num_neg": 0}, "num_neg is 0; choose a whole number from 1 to"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 2**64}, "seed is 18446744073709551616"),
         ({"split_seed": -1}, "split_seed is -1"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from negprep.cli import stopping
 from negprep.cli.progress import bars
 from negprep.cli.summary_file import check_summary, write_summary
 from negprep.cli.telling import tell
@@ -13,6 +17,8 @@ from negprep.errors import OutputError
 
 if TYPE_CHECKING:
     from negprep.cli.request import Request
+
+_OTHER_KINDS = {".csv", ".tsv", ".txt", ".json"}
 
 
 def execute(request: Request) -> None:
@@ -23,13 +29,18 @@ def execute(request: Request) -> None:
     NegprepError, OSError, MemoryError
         From reading, sampling or writing; the output is as it was.
     """
+    if request.target == "-" and sys.stdout is None:
+        raise OutputError("standard output is closed", remedy="redirect it (> out.parquet), or name a file")
     check_summary(request)
     _load_libraries()
     from negprep.cli.closing import closing_text
     from negprep.pipeline import prepare
 
     with bars(shown=request.progress) as progress:
+        stopping.expect_traces()
         summary = prepare(request.source, request.target, request.options, force=request.force, progress=progress)
+    if Path(request.target).suffix.lower() in _OTHER_KINDS and not request.target.endswith("/"):
+        summary = replace(summary, warnings=[*summary.warnings, "the output is Parquet, whatever its name"])
     if request.summary is not None:
         write_summary(request.summary, summary)
     if request.closing:

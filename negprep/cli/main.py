@@ -16,8 +16,16 @@ def run() -> NoReturn:
         from negprep.cli.boundary import guarded
         from negprep.cli.group import invoke
 
-        code = guarded(lambda: invoke(sys.argv[1:]))
+        def body() -> None:
+            try:
+                invoke(sys.argv[1:])
+            finally:
+                # A library may have swallowed the signal, or made another error of it.
+                stopping.check()
+
+        code = guarded(body)
+        stopping.ignore_signals()
     except stopping.Stopped as stopped:
+        stopping.ignore_signals()
         code = stopping.say(stopped)
-    stopping.ignore_signals()
     sys.exit(code)

@@ -6,21 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from negprep.cli import stopping
+
 Progress = Callable[[str, int, int | None], None]
 
 
 @contextmanager
-def bars(*, shown: bool) -> Iterator[Progress | None]:
-    """Give a function that draws the progress of a run, or None where nobody would see it.
+def bars(*, shown: bool) -> Iterator[Progress]:
+    """Give a function that draws the progress of a run, and ends it where a signal was swallowed.
 
     Parameters
     ----------
     shown : bool
-        Whether bars are wanted. tqdm is imported only then.
+        Whether bars are wanted. tqdm is imported only then; nothing is drawn otherwise.
 
     Yields
     ------
-    callable or None
+    callable
         Takes the step, the rows done so far, and their total or None. A new step replaces the bar of the one before.
 
     Notes
@@ -28,7 +30,7 @@ def bars(*, shown: bool) -> Iterator[Progress | None]:
     The bar is wiped on the way out, so that what comes next, an error too, starts on a line of its own.
     """
     if not shown:
-        yield None
+        yield _check
         return
     from tqdm import tqdm
 
@@ -37,6 +39,7 @@ def bars(*, shown: bool) -> Iterator[Progress | None]:
 
     def show(step: str, done: int, total: int | None) -> None:
         nonlocal bar, step_shown
+        stopping.check()
         if bar is None or step != step_shown:
             if bar is not None:
                 bar.close()
@@ -50,3 +53,7 @@ def bars(*, shown: bool) -> Iterator[Progress | None]:
     finally:
         if bar is not None:
             bar.close()
+
+
+def _check(_step: str, _done: int, _total: int | None) -> None:
+    stopping.check()

@@ -18,6 +18,14 @@ class SectionOption(click.Option):
 class SectionCommand(click.Command):
     """A command whose help lists the options by section, in the order of their declaration."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words; whatever is wrong with them names this command, also where click leaves that out."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list a section."""
         sections: dict[str, list[tuple[str, str]]] = {}

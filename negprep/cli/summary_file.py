@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import glob
 import json
 import os
 import secrets
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +28,7 @@ def check_summary(request: Request) -> None:
     Raises
     ------
     UsageError
-        It is INPUT or OUTPUT.
+        It is, or lies in, something that the run reads or writes, by whatever name.
     OutputError
         It is a folder, its folder is missing or read-only, or standard output is closed.
     """
@@ -34,9 +37,11 @@ def check_summary(request: Request) -> None:
     if request.summary is None or request.summary == "-":
         return
     path = Path(os.path.realpath(request.summary))
-    for name, other in (("INPUT", request.source), ("OUTPUT", request.target)):
-        if other != "-" and path == Path(os.path.realpath(other)):
-            raise UsageError(f"--summary and {name} are one file, {request.summary}", remedy="give another name")
+    options = request.options
+    for name, read in (("INPUT", request.source), ("--items", options.items), ("--exclude", options.exclude)):
+        if isinstance(read, str):
+            _refuse_read(request.summary, path, name, read)
+    _refuse_written(request.summary, path, request.target, encode=options.encode)
     if path.is_dir():
         raise OutputError("a folder, where --summary needs a file", place=request.summary, remedy="name a file in it")
     if not path.parent.is_dir():
@@ -67,6 +72,77 @@ def write_summary(target: str, summary: Summary) -> None:
         reason = error.strerror or str(error)
         remedy = "the output itself is complete"
         raise OutputError(f"the summary could not be written: {reason}", place=target, remedy=remedy) from error
+
+
+def _refuse_read(given: str, path: Path, name: str, read: str) -> None:
+    """Refuse a summary that is one of the files that the run reads, or would be one the next time."""
+    if read == "-":
+        parts, folders = [], []
+        if sys.stdin is not None and _is_open_at(given, 0):
+            raise _one_file(given, name)
+    elif glob.has_magic(read) and not Path(read).exists():
+        if _fits(Path(given).absolute().parts, Path(read).absolute().parts):
+            raise UsageError(f"--summary {given} fits the pattern of {name}, {read}", remedy="give another name")
+        parts = glob.glob(read, recursive=True)  # noqa: PTH207
+        folders = [part for part in parts if Path(part).is_dir()]
+    else:
+        parts, folders = [read], [read] if Path(read).is_dir() else []
+    for folder in folders:
+        if path != (real := Path(os.path.realpath(folder))) and path.is_relative_to(real):
+            raise UsageError(f"--summary {given} lies in {name}, {folder}", remedy="give a place elsewhere")
+        if path.is_file():
+            parts += [os.path.join(parent, file) for parent, _, files in os.walk(folder) for file in files]  # noqa: PTH118
+    if any(_is_same(path, part) for part in parts if part not in folders):
+        raise _one_file(given, name)
+
+
+def _refuse_written(given: str, path: Path, target: str, *, encode: bool) -> None:
+    """Refuse a summary that would take the place of the output, or of a file beside it."""
+    real = Path(os.path.realpath(target))
+    if target == "-":
+        if sys.stdout is not None and _is_open_at(given, 1):
+            raise _one_file(given, "OUTPUT")
+    elif target.endswith("/") or real.is_dir():
+        if path.is_relative_to(real):
+            raise UsageError(f"--summary {given} lies in OUTPUT, {target}", remedy="give a place elsewhere")
+    elif _is_same(path, real):
+        raise _one_file(given, "OUTPUT")
+    elif encode:
+        for vocabulary in ("users", "items"):
+            if _is_same(path, real.with_name(f"{real.stem}.{vocabulary}.parquet")):
+                raise _one_file(given, f"the {vocabulary} of --encode")
+
+
+def _one_file(given: str, name: str) -> UsageError:
+    return UsageError(f"--summary and {name} are one file, {given}", remedy="give another name")
+
+
+def _is_same(path: Path, other: str | Path) -> bool:
+    """Whether both are one file, by name or by a link of either kind; they need not exist."""
+    if path == Path(os.path.realpath(other)):
+        return True
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def _is_open_at(given: str, descriptor: int) -> bool:
+    """Whether a standard stream is redirected to a file or a pipe. A device such as /dev/null may be everywhere."""
+    try:
+        status = os.fstat(descriptor)
+        return not stat.S_ISCHR(status.st_mode) and os.path.samestat(status, Path(given).stat())
+    except OSError:
+        return False
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a glob finds a path once it exists, by the names of its folders and its own."""
+    if not parts or not pattern:
+        return not parts and set(pattern) <= {"**"}
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or _fits(parts[1:], pattern)
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _replaceable(path: Path) -> bool:

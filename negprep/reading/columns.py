@@ -44,10 +44,13 @@ class Roles:
         Role to the log's own name of the column.
     problems : dict of str to NegprepError
         Why each other role has none, to be raised where it is needed.
+    ambiguous : set of str
+        Those of the other roles that more than one column could have.
     """
 
     found: dict[str, str]
     problems: dict[str, NegprepError]
+    ambiguous: set[str]
 
 
 def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
@@ -58,7 +61,7 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
     names : sequence of str
         The columns of the log.
     options : ReadOptions
-        The ``*_col`` options win. With ``columns``, only a column named like a role has it.
+        The ``*_col`` options win. With ``columns``, a column named exactly like a role comes before the usual names.
     place : str
         The input, for messages.
 
@@ -69,25 +72,25 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
     """
     found = _asked(names, options, place)
     problems: dict[str, NegprepError] = {}
+    ambiguous: set[str] = set()
     for role in ROLES:
         if role in found:
             continue
         free = [name for name in names if name not in found.values()]
-        if options.columns is not None:
-            choices = [name for name in free if name == role]
-        else:
-            choices = [name for name in free if _ROLE_OF.get(_plain(name)) == role]
-            if role == "item" and not choices:
-                choices = _lone_id(free)
+        choices = [role] if options.columns is not None and role in free else []
+        choices = choices or [name for name in free if _ROLE_OF.get(_plain(name)) == role]
+        if role == "item" and not choices:
+            choices = _lone_id(free)
         if len(choices) == 1:
             found[role] = choices[0]
         elif choices:
             what = f"more than one column could be the {role}: {', '.join(choices)}"
             problems[role] = BadDataError(what, place=place, remedy=f"choose with --{role}-col")
+            ambiguous.add(role)
         else:
             what = f"no column for the {role}s (found: {listed(names)})"
             problems[role] = BadDataError(what, place=place, remedy=f"name it with --{role}-col")
-    return Roles(found, problems)
+    return Roles(found, problems, ambiguous)
 
 
 def _asked(names: Sequence[str], options: ReadOptions, place: str) -> dict[str, str]:

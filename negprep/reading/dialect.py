@@ -11,12 +11,13 @@ from itertools import chain
 
 from negprep.errors import BadDataError, UsageError, printable
 from negprep.options import ReadOptions
-from negprep.reading.columns import find_roles, refuse_duplicates
+from negprep.reading.columns import ROLES, find_roles, refuse_duplicates
 from negprep.reading.lines import physical_lines, records, undecodable
-from negprep.reading.sources import Source
+from negprep.reading.sources import FOREIGN_REMEDY, Source
 
 _DELIMITERS = ("::", "\t", ",", ";", "|")
 _SPELLED = {"\t": "a tab", " ": "a space"}
+_MARKUP = {"{": "JSON", "[": "JSON", "<": "HTML or XML"}
 _EXAMPLE = ("user", "item", "value", "time")
 
 
@@ -69,6 +70,8 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     if problem is not None:
         raise problem
     delimiter = _delimiter(first, options.delimiter, place)
+    if options.columns is None:
+        _refuse_markup(first, delimiter, options, place)
     names = tuple(_first_record(chain((first,), reading), delimiter, place))
     if options.columns is not None:
         _check_columns(options.columns, names, place)
@@ -78,22 +81,39 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
         what = f"there is no header: the first line is {_shown(first)}"
         raise BadDataError(what, place=place, remedy=f"add a header, or name the columns of INPUT: --columns {listed}")
     refuse_duplicates(names, place)
+    if any("\ufeff" in name for name in names):
+        what = "the header holds a byte order mark (U+FEFF)"
+        raise BadDataError(what, place=place, remedy="only the file may start with one, once; remove it")
     size = len("".join(consumed).encode("utf-8", "surrogateescape"))
     return Dialect(delimiter, names, header=True, start=size)
 
 
 def _byte_order_mark(source: Source) -> int:
-    """The size of a UTF-8 mark at the start; UTF-16 and UTF-32 are refused."""
+    """The size of a UTF-8 mark at the start; UTF-16, UTF-32 and what is no text are refused."""
     with source.open() as stream:
         head = stream.read(4096)
-    half = len(head) // 2
+    zeros, half = sorted((head[::2].count(0), head[1::2].count(0))), len(head) // 2
     wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
-    if wide or (half and max(head[::2].count(0), head[1::2].count(0)) > 0.4 * half):
+    if wide or (half and zeros[0] == 0 and zeros[1] > 0.4 * half):
         name = "UTF-32" if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) else "UTF-16"
         raise BadDataError(
             f"the text is {name}", place=f"{source.name}:1", remedy=f"convert it: iconv -f {name} -t UTF-8"
         )
+    first = re.split(rb"[\r\n]", head.lstrip(b"\r\n"), maxsplit=1)[0]
+    if 0 in first or (0 in head and undecodable(first.decode("utf-8", "surrogateescape"), source.name)):
+        raise BadDataError("this is neither text nor Parquet", place=source.name, remedy=FOREIGN_REMEDY)
     return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+
+
+def _refuse_markup(line: str, delimiter: str, options: ReadOptions, place: str) -> None:
+    """Raise ``BadDataError`` if the first line starts like JSON or HTML and names no column that is known."""
+    kind = _MARKUP.get(line.lstrip()[:1])
+    if kind is None:
+        return
+    names = line.strip("\r\n").split(delimiter)
+    asked = {getattr(options, f"{role}_col") for role in ROLES}
+    if asked.isdisjoint(names) and not find_roles(names, ReadOptions(), place).found:
+        raise BadDataError(f"this looks like {kind}, not CSV", place=place, remedy=FOREIGN_REMEDY)
 
 
 def _delimiter(line: str, asked: str | None, place: str) -> str:

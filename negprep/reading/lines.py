@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -55,19 +56,27 @@ def records(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
 
 def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str]]]:
     """The rows from a byte offset on, each with the number of the line it starts on; blank lines are no rows."""
+    return ((line, row) for line, row, _ in _rows_and_text(source, dialect, offset))
+
+
+def _rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str], list[str]]]:
+    """As ``numbered_rows``, and the lines of the row."""
     stream = source.open()
     before = _skip(stream, offset)
     seen = 0
+    text: list[str] = []
 
     def counted() -> Iterator[str]:
         nonlocal seen
         for line in physical_lines(stream, source.name, before):
             seen += 1
+            text.append(line)
             yield line
 
     rows = records(counted(), dialect.delimiter)
     while True:
         start = before + seen + 1
+        text.clear()
         try:
             row = next(rows, None)
         except csv.Error as error:
@@ -76,7 +85,7 @@ def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tup
         if row is None:
             return
         if row:
-            yield start, row
+            yield start, row, text
 
 
 def _skip(stream: BinaryIO, size: int) -> int:
@@ -132,6 +141,35 @@ def unclosed(source: Source, dialect: Dialect, offset: int) -> NegprepError:
         what = "a quote in the row that starts here is not closed"
         return BadDataError(what, place=f"{source.name}:{line}", remedy="close it, or double it if it is text")
     return error
+
+
+def misquoted(source: Source, dialect: Dialect, offset: int, needed: Iterable[int]) -> NegprepError | None:
+    """The error that text follows the closing quote of a field, as in ``"10"x``, or None.
+
+    Parameters
+    ----------
+    needed : iterable of int
+        The positions of the columns that are looked at.
+    """
+    other = rf"[^{re.escape(dialect.delimiter)}\r\n]*"
+    field = re.compile(
+        rf'(?:"[^"]*(?:""[^"]*)*"(?!")(?P<after>{other})|{other})(?:{re.escape(dialect.delimiter)}|[\r\n]|$)'
+    )
+    positions = tuple(needed)
+    try:
+        for line, row, text in _rows_and_text(source, dialect, offset):
+            joined = "".join(text)
+            if '"' not in joined or len(row) != len(dialect.names):
+                continue
+            after = [found["after"] for found in field.finditer(joined)]
+            rest = next((after[position] for position in positions if after[position]), None)
+            if rest is not None:
+                what = f"a closing quote is followed by {rest[:20]!r}"
+                remedy = "double a quote that is text, or remove what follows it"
+                return BadDataError(what, place=f"{source.name}:{line}", remedy=remedy)
+    except BadDataError:
+        pass
+    return None
 
 
 def _ragged(row: list[str], dialect: Dialect, place: str) -> NegprepError:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, Self
 
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import Roles, find_roles, listed
 from negprep.reading.dialect import read_dialect
@@ -115,9 +115,7 @@ def _refuse_different_parts(sources: tuple[Source, ...], inputs: list[Input]) ->
             kinds = {True: "Parquet", False: "text"}
             what = f"this is {kinds[source.parquet]}, but {sources[0].name} is {kinds[sources[0].parquet]}"
             raise BadDataError(what, place=source.name, remedy="the parts of a log must be of one kind")
-        # The parts of a text file are written by one hand; a reordered header is more likely another file.
-        same = set(other.names) == set(first.names) if source.parquet else other.names == first.names
-        if not same:
+        if sorted(other.names) != sorted(first.names):
             what = f"the columns are {listed(other.names)}, but in {sources[0].name} {listed(first.names)}"
             raise BadDataError(what, place=source.name, remedy="the parts of a log must have the same columns")
 
@@ -159,6 +157,10 @@ class LogReader:
         self.rows_dropped: dict[str, int] = {}
         self.warnings: list[str] = []
 
+    def problem(self, role: str) -> NegprepError | None:
+        """The error that more than one column could be ``role``; None if one is, or none could be."""
+        return self._roles.problems[role] if role in self._roles.ambiguous else None
+
     def batches(self, roles: Iterable[str]) -> Iterator[pa.RecordBatch]:
         """The rows, in order.
 
@@ -179,7 +181,8 @@ class LogReader:
         UsageError
             A role has no column. At once, before the first row.
         BadDataError
-            A row cannot be used, the log has no row or not ``expect_rows``, or a file changed meanwhile.
+            More than one column could be a role (at once), a row cannot be used, the log has no row or not
+            ``expect_rows``, or a file changed meanwhile.
         OutputError
             A file cannot be read.
         """
@@ -187,6 +190,8 @@ class LogReader:
         for role in wanted:
             if role not in self.columns:
                 problem = self._roles.problems[role]
+                if role in self._roles.ambiguous:
+                    raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
         self._reset()
         return self._read({role: self.columns[role] for role in wanted})

@@ -30,7 +30,7 @@ _FOREIGN = {
     "a NumPy file": rb"\x93NUMPY",
 }
 _PARQUET = rb"PAR[1E]"
-_FOREIGN_REMEDY = "negprep reads CSV, TSV and Parquet, and text in gzip, zstd or bzip2"
+FOREIGN_REMEDY = "negprep reads CSV, TSV and Parquet, and text in gzip, zstd or bzip2"
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,13 @@ def find_sources(where: str) -> tuple[Source, ...]:
     Raises
     ------
     OutputError
-        A file does not exist or cannot be read.
+        A file does not exist or cannot be read, or standard input is closed.
     BadDataError
         There is no file, or one is of a kind that negprep does not read.
     """
     if where == "-":
+        if sys.stdin is None:
+            raise OutputError("standard input is closed", remedy="pipe a log in, or name a file")
         return (_identified("stdin", None, sys.stdin.buffer),)
     path = Path(where)
     if path.is_dir():
@@ -184,7 +186,7 @@ def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Sourc
                 raise BadDataError(f"{inner} inside {codec}", place=name, remedy=f"decompress the {codec} first")
     foreign = next((kind for kind, magic in _FOREIGN.items() if re.match(magic, head)), None)
     if foreign is not None:
-        raise BadDataError(f"this is {foreign}", place=name, remedy=_FOREIGN_REMEDY)
+        raise BadDataError(f"this is {foreign}", place=name, remedy=FOREIGN_REMEDY)
     return source
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from negprep.errors import BadDataError, NegprepError
 from negprep.reading.dialect import Dialect
-from negprep.reading.lines import MAX_LINE, explained, place_of, unclosed
+from negprep.reading.lines import MAX_LINE, explained, misquoted, place_of, unclosed
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import Source, machine_errors, one_line
 
@@ -64,7 +66,9 @@ class TextInput:
                 size = len(rest) + cast(io.BufferedReader, stream).readinto(view[len(rest) :])
                 if parse.quotes and block.find(b'"', 0, size) >= 0:
                     # A quoted field may hold line ends, and only a parser from here on knows which.
-                    yield from parse.serially(_Joined(bytes(view[:size]), stream, parse.guard, self._warn), offset)
+                    watch = partial(parse.refuse_misquoted, _Quotes(self.dialect.delimiter), offset)
+                    joined = _Joined(bytes(view[:size]), stream, parse.guard, self._warn, watch)
+                    yield from parse.serially(joined, offset)
                     return
                 if size < BLOCK:
                     self._warn(bytes(view[max(0, size - 1) : size]))
@@ -89,6 +93,12 @@ def _last_line_end(block: bytearray) -> int:
     end = block.rfind(b"\n") + 1
     # A CR in the last place may be half of a CRLF.
     return end or block.rfind(b"\r", 0, len(block) - 1) + 1
+
+
+def _marked(data: bytes | memoryview) -> bytes | memoryview:
+    """Data whose first bytes pyarrow keeps: it strips one byte order mark wherever it starts to read."""
+    mark = codecs.BOM_UTF8
+    return mark + data if data[: len(mark)] == mark else data
 
 
 class _Parser:
@@ -127,7 +137,7 @@ class _Parser:
         import pyarrow as pa
         from pyarrow import csv
 
-        data = pa.py_buffer(block if self.quotes else self._translated(block))
+        data = pa.py_buffer(_marked(block if self.quotes else self._translated(block)))
         try:
             table = csv.read_csv(pa.BufferReader(data), **self._options(serial=False))
         except pa.ArrowInvalid as error:
@@ -166,16 +176,61 @@ class _Parser:
             raise BadDataError(what, place=self._source.name, remedy="remove it, or use another delimiter")
         return data.replace(b"::", _STAND_IN)
 
+    def refuse_misquoted(self, quotes: _Quotes, offset: int, data: bytes) -> None:
+        """Raise ``BadDataError`` if ``data``, the next of the text from ``offset`` on, has a quote out of place."""
+        if quotes.regular and not quotes.follow(data):
+            error = misquoted(self._source, self._dialect, offset, self._needed)
+            if error is not None:
+                raise error
+
     def explained(self, offset: int, reason: str) -> NegprepError:
         """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
         return explained(self._source, self._dialect, offset, self._needed, reason)
 
 
-class _Joined(io.RawIOBase):
-    """Bytes already read, the rest of a stream, and a guard after the end, at which the last byte is reported."""
+class _Quotes:
+    """Whether text follows the closing quote of a field: fast, and no more.
 
-    def __init__(self, read: bytes, stream: BinaryIO, guard: bytes, at_end: Callable[[bytes], None]) -> None:
-        self._read, self._stream, self._guard, self._at_end = read, stream, guard, at_end
+    Attributes
+    ----------
+    regular : bool
+        Once false, it stays so.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        self.regular = True
+        end = rf"[{re.escape(delimiter)}\r\n]"
+        quoted = r'"[^"]*(?:""[^"]*)*"'
+        # A quote that is not first in its field is text.
+        self._good = re.compile(rf'(?:[^"]++|(?<={end}){quoted}(?={end})|(?<!{end})")*+'.encode())
+        self._bad = re.compile(rf'{quoted}(?!{end}|"|\Z)'.encode())
+        self._rest = b"\n"
+
+    def follow(self, data: bytes) -> bool:
+        """``regular``, after some more text."""
+        text = self._rest + data
+        good = cast(re.Match[bytes], self._good.match(text, 1)).end()
+        self.regular = self._bad.match(text, good) is None and len(text) - good <= 2 * BLOCK
+        self._rest = text[good - 1 :]
+        return self.regular
+
+
+class _Joined(io.RawIOBase):
+    """Bytes already read, the rest of a stream, each handed to ``watch``, and a guard after the end.
+
+    The last byte before the guard is reported.
+    """
+
+    def __init__(
+        self,
+        read: bytes,
+        stream: BinaryIO,
+        guard: bytes,
+        at_end: Callable[[bytes], None],
+        watch: Callable[[bytes], None],
+    ) -> None:
+        self._watch = watch
+        self._read, self._stream, self._guard, self._at_end = bytes(_marked(read)), stream, guard, at_end
         self._last = b""
 
     def readable(self) -> bool:
@@ -186,6 +241,7 @@ class _Joined(io.RawIOBase):
         self._read = self._read[size:]
         if data:
             self._last = data[-1:]
+            self._watch(data)
             return data
         if self._guard:
             self._at_end(self._last)

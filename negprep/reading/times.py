@@ -114,6 +114,9 @@ def _from_integers(array: pa.Array) -> tuple[pa.Array, Clock]:
 
 def _from_floats(array: pa.Array) -> tuple[pa.Array, Clock]:
     values = numbers(array)
+    outside = np.flatnonzero(np.abs(values) >= 2.0**63)
+    if len(outside):
+        raise RowError(int(outside[0]), f"the time {_shown(values[outside[0]])} is out of range", _OUT_OF_RANGE)
     unit, nanoseconds = _bands(values)
     if nanoseconds == 1:
         raise RowError(0, f"the time {_shown(values[0])} is in nanoseconds, which floats bend", "write integers")

@@ -106,3 +106,20 @@ def test_a_library_that_cannot_be_loaded_is_no_bug(line, capsys, monkeypatch):
         "negprep: numpy cannot be loaded: libarrow.so: failed to map segment from shared object; "
         "give the process more memory (ulimit -v), or install it again\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("- out.parquet <&-", "standard input is closed; pipe a log in, or name a file"),
+        ("log.csv out.parquet --items - <&-", "standard input is closed; pipe a log in, or name a file"),
+        ("log.csv - >&-", "standard output is closed; redirect it (> out.parquet), or name a file"),
+    ],
+)
+def test_a_closed_stream_that_is_needed_is_said(tmp_path, words, message):
+    (tmp_path / "log.csv").write_text("user,item\n1,2\n2,3\n")
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m negprep train {words}', sys.executable], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (4, f"negprep: {message}\n")
+    assert not (tmp_path / "out.parquet").exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from negprep.cli.closing import closing_text
 
 
@@ -73,3 +75,19 @@ def test_it_goes_to_stderr_unless_quiet(line, capsys):
     assert shown.err == closing_text(line.summary, "a", "b") + "\n"
     assert line.run("train", "a", "b", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("target", "warned"),
+    [
+        ("out.csv", True),
+        ("out.TSV", True),
+        ("out.json", True),
+        ("out.parquet", False),
+        ("out.csv/", False),
+        ("-", False),
+    ],
+)
+def test_a_name_of_another_kind_is_warned_of(line, capsys, target, warned):
+    assert line.run("train", "a", target) == 0
+    assert ("  warning: the output is Parquet, whatever its name\n" in capsys.readouterr().err) == warned

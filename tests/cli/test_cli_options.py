@@ -89,6 +89,7 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
     ("words", "message"),
     [
         ("train", "missing argument 'INPUT'; see 'negprep train --help'"),
+        ("train a b --summary", "option '--summary' requires an argument; see 'negprep train --help'"),
         ("train a b c", "got unexpected extra argument (c); see 'negprep train --help'"),
         ("trian a b", "no command 'trian' (did you mean train?); see 'negprep --help'"),
         ("inspect a", "no command 'inspect' (train or test); see 'negprep --help'"),

@@ -78,3 +78,60 @@ def test_an_ignored_signal_stays_ignored():
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
         assert process.returncode == 143
+
+
+DISCARDED = """
+import os, signal, sys, time, types, weakref
+class Thing: pass
+def lose_a_signal():
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    del thing
+    time.sleep(0)
+def prepare(*arguments, progress, **options):
+    try:
+        lose_a_signal()
+        print("started", flush=True)
+        {then}
+    finally:
+        print("cleaned up", file=sys.stderr, flush=True)
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
+from negprep.cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        'progress("read", 1, None); time.sleep(60)',
+        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)",
+        "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)",
+        "pass",
+        "raise RuntimeError('made of the signal by a library')",
+    ],
+    ids=["progress", "SIGTERM", "SIGINT", "end", "error"],
+)
+@pytest.mark.parametrize("words", [["--quiet"], ["--progress"]])
+def test_a_signal_that_python_discards_ends_the_run_all_the_same(then, words):
+    with started(DISCARDED.format(then=then), "train", "log.csv", "out.parquet", *words) as process:
+        _, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (143, "cleaned up\nnegprep: stopped by SIGTERM\n")
+
+
+@pytest.mark.parametrize(("signum", "code"), CODES.items())
+def test_a_signal_during_the_imports_ends_the_process_at_once(signum, code):
+    script = f"""
+import os, sys, weakref
+from negprep.cli import stopping
+stopping.raise_on_signals()
+print("started", flush=True)
+class Thing: pass
+thing = Thing()
+reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), {int(signum)}))
+del thing
+print("went on", file=sys.stderr)
+"""
+    with started(script) as process:
+        _, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (code, f"negprep: stopped by {signal.Signals(signum).name}\n")

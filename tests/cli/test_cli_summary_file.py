@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,91 @@ def test_a_read_only_folder_is_refused_before_any_work(line, tmp_path, capsys):
     assert line.run("train", "a", "b", "--summary", str(tmp_path / "facts.json")) == 4
     assert "the folder is read-only; give --summary another place" in capsys.readouterr().err
     assert line.asked is None
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """Two folders of parts, files, and links of both kinds to them."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("logs/a.csv", "logs/deep/b.csv", "other/c.txt", "log.csv", "items.csv", "out.parquet", "old/part-0"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    for name in ("logs/a.csv", "logs/deep/b.csv", "log.csv", "items.csv", "out.parquet"):
+        flat = name.replace("/", "-")
+        (tmp_path / f"soft-{flat}").symlink_to(tmp_path / name)
+        (tmp_path / f"hard-{flat}").hardlink_to(tmp_path / name)
+    (tmp_path / "soft-logs").symlink_to(tmp_path / "logs")
+    return tmp_path
+
+
+def held(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("words", "summary"),
+    [
+        *(("log.csv out.parquet", f"{link}log.csv") for link in ("", "soft-", "hard-", "./logs/../")),
+        *(("log.csv out.parquet", f"{link}out.parquet") for link in ("soft-", "hard-")),
+        *(
+            (f"{source} out.parquet", summary)
+            for source in ("logs", "logs/", "soft-logs", "log[s]", "lo*s")
+            for summary in (
+                "logs/a.csv",
+                "logs/deep/b.csv",
+                "soft-logs/new.json",
+                "soft-logs-a.csv",
+                "hard-logs-deep-b.csv",
+            )
+        ),
+        *((f"{source} out.parquet", "logs/a.csv") for source in ("logs/*.csv", "logs/**", "**/*.csv", "*/a.csv")),
+        *((f"{source} out.parquet", "logs/new.csv") for source in ("logs/*.csv", "logs/**", "**/*.csv", "./*/*.csv")),
+        ("logs/*.csv out.parquet", "hard-logs-a.csv"),
+        ("**/*.csv out.parquet", "new.csv"),
+        *(("log.csv out.parquet --items items.csv", f"{link}items.csv") for link in ("", "soft-", "hard-")),
+        ("log.csv out.parquet --exclude items.csv", "hard-items.csv"),
+        ("log.csv out.parquet --items logs", "logs/new.json"),
+        ("log.csv out.parquet --encode", "out.users.parquet"),
+        ("log.csv out.parquet --encode", "./out.items.parquet"),
+        ("log.csv soft-out.parquet --encode", "out.items.parquet"),
+        ("log.csv new/", "new/facts.json"),
+        ("log.csv old/ --force", "old/part-0"),
+        ("log.csv old/ --force", "old/_facts.json"),
+    ],
+)
+def test_what_the_run_reads_or_writes_is_refused(line, places, capsys, words, summary):
+    before = held(places)
+    assert line.run("train", *words.split(), "--summary", summary) == 2
+    assert capsys.readouterr().err.startswith("negprep: --summary ")
+    assert line.asked is None
+    assert held(places) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "summary"),
+    [
+        ("log.csv out.parquet", "other/c.txt"),
+        ("log.csv out.parquet", "logs/a.csv"),
+        ("log.csv out.parquet", "out.users.parquet"),
+        ("logs/*.csv out.parquet", "logs/facts.json"),
+        ("logs/*.csv out.parquet", "logs/deep/facts.csv"),
+        ("logs out.parquet", "logs.json"),
+        ("log.csv new/", "new.json"),
+        ("log.csv /dev/null", "facts.json"),
+    ],
+)
+def test_what_lies_beside_is_written(line, places, words, summary):
+    assert line.run("train", *words.split(), "--summary", summary, "--quiet") == 0
+    assert json.loads((places / summary).read_text())["command"] == "train"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [("- out.parquet <log.csv", "INPUT"), ("log.csv - >>log.csv", "OUTPUT"), ("- - <log.csv", "INPUT")],
+)
+def test_a_redirected_file_is_refused(places, words, name):
+    command = f'"$0" -m negprep train {words.replace("log.csv -", "items.csv -")} --summary log.csv'
+    done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"negprep: --summary and {name} are one file, log.csv; give another name\n"
+    assert (places / "log.csv").read_text() == "log.csv"

@@ -5,12 +5,16 @@ import gzip
 import pytest
 
 from negprep.errors import BadDataError, OutputError, UsageError
+from negprep.reading import open_log
 from negprep.reading.lines import MAX_LINE
+from negprep.reading.text import BLOCK
 
 HEAD = b"user,item,time\n"
 MISSING = "--drop-invalid drops and counts such rows"
 NO_MARK = "were files joined that each start with one? Remove it"
 TO_UTF8 = "UTF-16 text has them: iconv -f UTF-16 -t UTF-8 converts it"
+KINDS = "negprep reads CSV, TSV and Parquet, and text in gzip, zstd or bzip2"
+REDOUBLE = "double a quote that is text, or remove what follows it"
 LATIN = "the text looks like Latin-1; convert it: iconv -f LATIN1 -t UTF-8"
 FORMS = "times are seconds, milliseconds, microseconds or nanoseconds since 1970, or like 2024-05-01T12:30:00"
 RANGE = "times reach from 1677-09-21 to 2262-04-11"
@@ -67,6 +71,39 @@ BAD = {
         HEAD + b"1,2,3\n" + b"\xef\xbb\xbf1,2,3\n",
         f"in.csv:3: the user id holds a byte order mark (U+FEFF); {NO_MARK}",
     ),
+    "BOM in the first id": (
+        HEAD + b"\xef\xbb\xbf1,2,3\n1,2,3\n",
+        f"in.csv:2: the user id holds a byte order mark (U+FEFF); {NO_MARK}",
+    ),
+    "BOM in the first id beside a quote": (
+        HEAD + b'\xef\xbb\xbf1,2,3\n"1",2,3\n',
+        f"in.csv:2: the user id holds a byte order mark (U+FEFF); {NO_MARK}",
+    ),
+    "BOM in the first id of a :: file": (
+        HEAD.replace(b",", b"::") + b"\xef\xbb\xbf1::2::3\n",
+        f"in.csv:2: the user id holds a byte order mark (U+FEFF); {NO_MARK}",
+    ),
+    "BOM twice": (
+        b"\xef\xbb\xbf" * 2 + HEAD + b"1,2,3\n",
+        "in.csv:1: the header holds a byte order mark (U+FEFF); only the file may start with one, once; remove it",
+    ),
+    "text after a quote": (
+        HEAD + b'1,2,3\n"a\nb",2,3\n"10"x,2,3\n',
+        f"in.csv:5: a closing quote is followed by 'x'; {REDOUBLE}",
+    ),
+    "text after a quote behind an inch": (
+        HEAD + b'5" pipe,2,3\n1,"1""0" "y",3\n',
+        f"in.csv:3: a closing quote is followed by ' \"y\"'; {REDOUBLE}",
+    ),
+    "PNG": (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0\0\0\1\0\x08\6\0\0\0",
+        f"in.csv: this is neither text nor Parquet; {KINDS}",
+    ),
+    "zeros": (b"\0" * 100, f"in.csv: this is neither text nor Parquet; {KINDS}"),
+    "JSON lines": (b'{"user": 1, "item": 2}\n', f"in.csv:1: this looks like JSON, not CSV; {KINDS}"),
+    "JSON": (b'[\n  {"user": 1, "item": 2}\n]\n', f"in.csv:1: this looks like JSON, not CSV; {KINDS}"),
+    "HTML": (b"<!DOCTYPE html>\n<html>", f"in.csv:1: this looks like HTML or XML, not CSV; {KINDS}"),
+    "huge time": (HEAD + b"1,2,1e30\n", f"in.csv:2: the time 1e+30 is out of range; {RANGE}"),
     "UTF-16 body": (
         HEAD + b"1,2,3\n" + "1,2,3\n".encode("utf-16-be"),
         f"in.csv:3: the user id holds a NUL byte; {TO_UTF8}",
@@ -106,7 +143,7 @@ BAD = {
     ),
     "zip": (
         b"PK\x03\x04 and so on",
-        "in.csv: this is a zip archive; negprep reads CSV, TSV and Parquet, and text in gzip, zstd or bzip2",
+        f"in.csv: this is a zip archive; {KINDS}",
     ),
 }
 
@@ -117,6 +154,61 @@ def test_bad_text_is_refused_at_its_line(here, read, data, message):
     with pytest.raises(BadDataError) as error:
         read("in.csv", ("user", "item", "time") if b"time" in data else ("user", "item"))
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("quote", [b"", b'"'], ids=["plain", "quoted"])
+def test_byte_order_mark_where_a_block_starts(here, read, quote):
+    row = b"1,2," + b"9" * 995 + b"\n"
+    rows = row * (BLOCK // len(row))
+    rows += b"1,2," + b"9" * (BLOCK - len(rows) - 5) + b"\n"
+    assert len(rows) == BLOCK
+    (here / "in.csv").write_bytes(HEAD + rows + b"\xef\xbb\xbf1,2,%s3%s\n" % (quote, quote))
+    with pytest.raises(BadDataError) as error:
+        read("in.csv")
+    line = BLOCK // len(row) + 3
+    assert str(error.value) == f"in.csv:{line}: the user id holds a byte order mark (U+FEFF); {NO_MARK}"
+
+
+def test_a_byte_order_mark_without_a_header_counts_once(here, read):
+    (here / "in.csv").write_bytes(b"\xef\xbb\xbf" * 2 + b"7,8\n")
+    with pytest.raises(BadDataError) as error:
+        read("in.csv", columns=("user", "item"))
+    assert str(error.value) == f"in.csv:1: the user id holds a byte order mark (U+FEFF); {NO_MARK}"
+
+
+def test_two_columns_for_one_role_are_a_problem_of_that_role(here):
+    (here / "tt.csv").write_bytes(b"user,item,time,timestamp\n1,2,3,4\n")
+    message = "tt.csv: more than one column could be the time: time, timestamp; choose with --time-col"
+    with open_log("tt.csv") as log:
+        assert log.columns == {"user": "user", "item": "item"}
+        assert log.problem("user") is None
+        assert log.problem("value") is None
+        problem = log.problem("time")
+        assert isinstance(problem, BadDataError)
+        assert str(problem) == message
+        with pytest.raises(BadDataError) as error:
+            log.batches(["user", "time"])
+        assert str(error.value) == message
+
+
+def test_text_after_a_quote_far_into_the_file(here, read):
+    rows = [b'"%d","a, ""b""",3' % n for n in range(700_000)]
+    (here / "in.csv").write_bytes(HEAD + b"\r\n".join(rows) + b'\r\n1,"2"3,4\r\n')
+    with pytest.raises(BadDataError) as error:
+        read("in.csv")
+    assert str(error.value) == f"in.csv:700002: a closing quote is followed by '3'; {REDOUBLE}"
+
+
+def test_text_after_a_quote_in_a_column_that_is_not_read(here, read):
+    (here / "in.csv").write_bytes(HEAD + b'1,"2","3"x\n5" pipe,"4""", "3"\n')
+    assert read("in.csv").rows == [("1", "2"), ('5" pipe', '4"')]
+
+
+def test_brackets_in_a_header_that_is_known(here, read):
+    (here / "in.csv").write_bytes(b"<user>,[item]\n1,2\n")
+    assert read("in.csv").rows == [(1, 2)]
+    (here / "in.csv").write_bytes(b"{a},{b}\n1,2\n")
+    assert read("in.csv", user_col="{a}", item_col="{b}").rows == [(1, 2)]
 
 
 def test_line_number_is_right_far_into_the_file(here, read):
@@ -223,3 +315,12 @@ def test_control_characters_are_escaped(here, read):
     with pytest.raises(BadDataError) as error:
         read("in.csv", ("time",))
     assert "\x1b" not in str(error.value)
+
+
+def test_an_open_quote_after_a_doubled_one(here, read):
+    (here / "in.csv").write_bytes(HEAD + b'"1"x,2,3\n')
+    with pytest.raises(BadDataError, match=r"^in\.csv:2: a closing quote is followed by 'x'; "):
+        read("in.csv")
+    (here / "in.csv").write_bytes(HEAD + b'1,2,"3""\n')
+    with pytest.raises(BadDataError, match=r"^in\.csv:2: a quote in the row that starts here is not closed; "):
+        read("in.csv")

@@ -37,13 +37,25 @@ def test_options_win_and_take_the_column_from_other_roles():
     assert found == {"user": "item_id", "item": "user_id"}
 
 
-def test_columns_gives_roles_to_their_own_names_only():
-    options = ReadOptions(columns=("user", "movie", "rating"), item_col="movie")
-    assert find_roles(("user", "movie", "rating"), options, "log").found == {"user": "user", "item": "movie"}
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ("userId,movieId,ts", "userId movieId ts - -"),
+        ("user,item,value,rating,time,date", "user item time value -"),
+        ("uid,user,wineId", "user wineId - - -"),
+        ("user,item,ts,date", "user item - - -"),
+    ],
+)
+def test_columns_are_recognised_by_their_own_names_first(names, wanted):
+    columns = tuple(names.split(","))
+    found = find_roles(columns, ReadOptions(columns=columns), "log").found
+    assert " ".join(found.get(role, "-") for role in ("user", "item", "time", "value", "event")) == wanted
 
 
 def test_an_ambiguous_role_that_is_not_needed_waits():
-    problem = find_roles(["user", "item", "rating", "score"], ReadOptions(), "log").problems["value"]
+    roles = find_roles(["user", "item", "rating", "score"], ReadOptions(), "log")
+    problem = roles.problems["value"]
+    assert roles.ambiguous == {"value"}
     assert str(problem) == "log: more than one column could be the value: rating, score; choose with --value-col"
 
 

@@ -68,7 +68,9 @@ def test_nothing_found(here, read, where, message):
 
 
 def test_parts_with_different_headers(here, read):
-    parts("log", {"a": TEXT, "b": b"user,thing\n1,2\n"})
+    parts("log", {"a": TEXT, "b": b"item\tuser\n6\t5\n"})
+    assert read("log").rows == [(1, 2), (3, 4), (5, 6)]
+    parts("log", {"b": b"user,thing\n1,2\n"})
     with pytest.raises(BadDataError) as error:
         read("log")
     message = (
