@@ -139,9 +139,16 @@ def scale(words: Words, limits: npt.ArrayLike) -> tuple[Words, npt.NDArray[np.bo
     high_word, low_word = words >> _HALF, words & _LOW_HALF
     high_limit, low_limit = limit >> _HALF, limit & _LOW_HALF
     middle = high_word * low_limit + ((low_word * low_limit) >> _HALF)
-    other = low_word * high_limit + (middle & _LOW_HALF)
-    values = high_word * high_limit + (middle >> _HALF) + (other >> _HALF)
-    return values, words * limit >= (~limit + np.uint64(1)) % limit
+    values = middle >> _HALF
+    if high_limit.any():
+        other = low_word * high_limit + (middle & _LOW_HALF)
+        values += high_word * high_limit + (other >> _HALF)
+    lower = words * limit
+    kept = lower >= limit  # then it is not below the remainder either, and few divisions are left
+    doubtful = np.nonzero(~kept)
+    few = np.broadcast_to(limit, kept.shape)[doubtful]
+    kept[doubtful] = lower[doubtful] >= (~few + np.uint64(1)) % few
+    return values, kept
 
 
 def bounded(
@@ -163,11 +170,12 @@ def bounded(
     -------
     int64, shape (n,)
     """
-    values = np.empty(keys.shape, np.int64)
-    todo = np.arange(len(keys))
+    drawn, kept = scale(word(keys, draws + (attempt << 32)), limits)
+    values = drawn.view(np.int64)
+    todo = np.flatnonzero(~kept)
     while todo.size:  # a round throws away less than half of its words, and one in 2**33 for limits below 2**31
+        attempt += 1
         drawn, kept = scale(word(keys[todo], draws[todo] + (attempt << 32)), limits[todo])
         values[todo[kept]] = drawn[kept].astype(np.int64)
         todo = todo[~kept]
-        attempt += 1
     return values

@@ -152,17 +152,16 @@ class SeenBlock:
             The item with exactly ``rank`` eligible items below it.
         """
         wanted = np.bincount(rows, minlength=self._n_rows)
-        listed = np.flatnonzero(wanted * _LISTED_BYTES_PER_SEARCH > self.n_items)
-        if not listed.size:
+        is_listed = wanted * _LISTED_BYTES_PER_SEARCH > self.n_items
+        if not is_listed.any():
             return self._select_by_search(rows, ranks)
-        items = np.empty(len(rows), np.int64)
-        by_row = np.argsort(rows, kind="stable")
-        ends = np.cumsum(wanted)
-        for row in listed.tolist():
-            mine = by_row[ends[row] - wanted[row] : ends[row]]
-            items[mine] = self._list_eligible(row)[ranks[mine]]
-        rest = np.flatnonzero(wanted[rows] * _LISTED_BYTES_PER_SEARCH <= self.n_items)
-        items[rest] = self._select_by_search(rows[rest], ranks[rest])
+        lists = [self._list_eligible(row) for row in np.flatnonzero(is_listed).tolist()]
+        pool, begins = np.concatenate(lists), np.zeros(self._n_rows, np.int64)
+        begins[is_listed] = np.cumsum([0, *map(len, lists[:-1])])
+        items: Positions = pool.take(begins[rows] + ranks, mode="clip")  # of the other rows, anything
+        rest = np.flatnonzero(~is_listed[rows])
+        if rest.size:
+            items[rest] = self._select_by_search(rows[rest], ranks[rest])
         return items
 
     def _list_eligible(self, row: int) -> Positions:

@@ -18,7 +18,7 @@ from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 _BLOCK_SEEN = 1 << 16
 """Seen items whose mask is held at a time: mask and words stay in a core's second-level cache."""
 
-_BLOCK_DRAWS = 1 << 15
+_BLOCK_DRAWS = 1 << 16
 
 _DENSE = 4
 """Distinct draws from fewer eligible items than this many times num_neg are the head of a shuffle of them all."""
@@ -109,7 +109,7 @@ def _draw_repeats(
 ) -> Positions:
     """Independent draws: int64, shape (num_neg, n_positives), -1 for a user without an eligible item."""
     items, failed = _first_attempt(block, mask, rows, keys, num_neg, workspace)
-    draws, groups = np.divmod(failed, len(rows))
+    draws, groups = _unravel(failed, num_neg, len(rows))
     some = block.eligible[rows[groups]] > 0
     items.reshape(-1)[failed[~some]] = -1
     items.reshape(-1)[failed[some]] = _draw_ranks(block, rows, keys, draws[some], groups[some], attempt=1)
@@ -144,6 +144,13 @@ def _first_attempt(
     if not block.is_exact:
         failed = failed[block.contains(rows[failed % len(rows)], items.reshape(-1)[failed])]
     return items, np.union1d(failed, biased) if biased.size else failed
+
+
+def _unravel(places: Positions, num_neg: int, n_groups: int) -> tuple[Positions, Positions]:
+    """Draw and group of ascending flat places; ``np.divmod`` takes several times as long."""
+    firsts = np.arange(num_neg + 1) * n_groups
+    draws = np.repeat(np.arange(num_neg), np.diff(np.searchsorted(places, firsts)))
+    return draws, places - firsts[draws]
 
 
 def _draw_ranks(
