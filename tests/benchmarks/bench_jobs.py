@@ -1,0 +1,192 @@
+"""Whole jobs, from process start to process end, against copying their own output.
+
+python tests/benchmarks/bench_jobs.py [--size 1m|20m|100m] [--repeat N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from measure.processes import CACHE, Argument, Cost, in_child, in_turn, make_log, remove
+from measure.tables import Bar, bars, publish, table
+
+ROWS = {"1m": 1_000_209, "20m": 20_000_263, "100m": 100_000_000}
+TINY_USERS_ROWS = 20_000_000
+SMALL_MEMORY = "512M"
+
+COPY = """
+import sys
+import pyarrow.parquet as pq
+pq.write_table(pq.read_table(sys.argv[1]), sys.argv[2], compression="zstd", compression_level=3)
+"""
+COPY_AND_SYNC = f"""
+import os
+{COPY}
+os.fsync(os.open(sys.argv[2], os.O_RDONLY))
+"""
+READ_CSV = """
+import sys
+import pyarrow as pa
+import pyarrow.csv as csv
+types = dict.fromkeys(["userId", "movieId"], pa.int64())
+csv.read_csv(sys.argv[1], convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types))
+"""
+
+
+def negprep(command: str, *arguments: Argument) -> list[Argument]:
+    """A command line."""
+    return [sys.executable, "-m", "negprep", command, "--quiet", *arguments]
+
+
+def python(code: str, *arguments: Argument) -> list[Argument]:
+    """A command line that runs code."""
+    return [sys.executable, "-c", code, *arguments]
+
+
+def jobs_of(size: str) -> dict[str, Sequence[Argument]]:
+    """The jobs on a log, by name, in the order in which they run."""
+    log, text = make_log(size), make_log(size, "csv")
+    train, test, copied = CACHE / "train.parquet", CACHE / "test.parquet", CACHE / "copied.parquet"
+    jobs: dict[str, Sequence[Argument]] = {
+        "train": negprep("train", log, train),
+        "copy of train's output": python(COPY, train, copied),
+        "the same with fsync": python(COPY_AND_SYNC, train, copied),
+        "train to a folder, --jobs 2": negprep("train", log, f"{CACHE / 'train'}/", "--jobs", "2"),
+        "train from CSV": negprep("train", text, CACHE / "train-csv.parquet"),
+        "pyarrow reads that CSV's two columns": python(READ_CSV, text),
+        "test": negprep("test", log, test),
+        "copy of test's output": python(COPY, test, copied),
+    }
+    if size == "100m":
+        jobs[f"train, --memory {SMALL_MEMORY}"] = negprep(
+            "train", log, CACHE / "train-spilled.parquet", "--memory", SMALL_MEMORY
+        )
+    return jobs
+
+
+def scaling_jobs(size: str) -> dict[str, Sequence[Argument]]:
+    """Jobs on other logs: nearly nothing to do, fewer rows, and users of two rows."""
+    out = CACHE / "other.parquet"
+    jobs = {"train, 100 rows": negprep("train", make_log("startup"), out)}
+    for smaller in [name for name, rows in ROWS.items() if rows < ROWS[size]]:
+        jobs[f"train, {smaller}"] = negprep("train", make_log(smaller), out)
+    if size == "20m":
+        jobs["train, 10 M users of 2 rows"] = negprep("train", make_log("tiny-users"), out)
+    jobs["negprep --version"] = [sys.executable, "-m", "negprep", "--version"]
+    jobs["python -c 'import click'"] = python("import click")
+    return jobs
+
+
+def outputs_of(command: Sequence[Argument]) -> list[Path]:
+    """The files and folders that a job may have left."""
+    return [Path(part) for part in command if Path(part).parent == CACHE and not Path(part).name.startswith("log-")]
+
+
+def rows_of(path: Path) -> int:
+    """Rows of a Parquet file."""
+    code = "import sys, pyarrow.parquet as pq; print(pq.read_metadata(sys.argv[1]).num_rows)"
+    return int(in_child(code, path))
+
+
+def bars_of(size: str, costs: dict[str, Cost], seconds: Callable[[Cost], float]) -> list[Bar]:
+    """The figures that have a bar; ``seconds`` says which of a job's seconds."""
+    second = {name: seconds(cost) for name, cost in costs.items()}
+    startup = second["train, 100 rows"]
+    copy, train = second["copy of train's output"], second["train"]
+    of_20m = size == "20m"
+
+    def per_row(name: str, rows: int) -> float:
+        return (second[name] - startup) / rows
+
+    found = [
+        Bar("train : copy of its output", train / copy, 1.1, applies=of_20m),
+        Bar("train to a folder : that copy", second["train to a folder, --jobs 2"] / copy, 0.95, applies=of_20m),
+        Bar(
+            "(train from CSV - train) : pyarrow's read",
+            (second["train from CSV"] - train) / second["pyarrow reads that CSV's two columns"],
+            1.5,
+            applies=of_20m,
+        ),
+        Bar("test : train", second["test"] / train, 1, applies=of_20m),
+        Bar("--version : import click", second["negprep --version"] / second["python -c 'import click'"], 2.5),
+    ]
+    mine = per_row("train", ROWS[size])
+    for smaller in [name for name, rows in ROWS.items() if rows < ROWS[size]]:
+        ratio = mine / per_row(f"train, {smaller}", ROWS[smaller])
+        found.append(Bar(f"time for a row, {size} : {smaller}, the larger of both ways", max(ratio, 1 / ratio), 1.3))
+    if of_20m:
+        tiny = per_row("train, 10 M users of 2 rows", TINY_USERS_ROWS)
+        found.append(Bar("time for a row, users of 2 rows : 20m", tiny / mine, 2))
+    if size == "100m":
+        spilled = second[f"train, --memory {SMALL_MEMORY}"]
+        found.append(Bar(f"time with --memory {SMALL_MEMORY} : without", spilled / train, 2))
+    return found
+
+
+def memory_bars_of(size: str, costs: dict[str, Cost]) -> list[Bar]:
+    """The figures with a bar that are not times."""
+    if size == "20m":
+        most = max(costs["train"].peak, costs["test"].peak)
+        return [Bar("most memory of train and test", most / 1e9, 1.2, " GB")]
+    if size == "100m":
+        same = filecmp.cmp(CACHE / "train.parquet", CACHE / "train-spilled.parquet", shallow=False)
+        return [
+            Bar(
+                f"memory with --memory {SMALL_MEMORY}",
+                costs[f"train, --memory {SMALL_MEMORY}"].peak / 2**20,
+                640,
+                " MiB",
+            ),
+            Bar("outputs that it changes", float(not same), 0),
+        ]
+    return []
+
+
+def main() -> None:
+    """Measure all jobs in turn."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=list(ROWS), default="20m")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N")
+    given = parser.parse_args()
+    jobs = jobs_of(given.size) | scaling_jobs(given.size)
+
+    def clear_output(name: str) -> None:
+        if name.startswith("copy"):
+            remove(CACHE / "copied.parquet")
+        elif name.startswith("train"):
+            for path in outputs_of(jobs[name]):
+                remove(path)
+
+    costs = in_turn(jobs, given.repeat, clear_output)
+    copy = costs["copy of train's output"].median
+    rows = [
+        [
+            name,
+            f"{cost.median:.2f}",
+            cost.spread,
+            f"{cost.median / copy:.2f}",
+            f"{cost.least_cpu:.2f}",
+            f"{cost.peak / 1e6:,.0f}",
+        ]
+        for name, cost in costs.items()
+    ]
+    written = rows_of(CACHE / "train.parquet")
+    megabytes = {name: (CACHE / f"{name}.parquet").stat().st_size / 1e6 for name in ("train", "test")}
+    publish(
+        f"jobs-{given.size}",
+        f"Whole processes on the {given.size} log ({ROWS[given.size]:,} rows; train writes {written:,}, "
+        f"{megabytes['train']:,.0f} MB; test {megabytes['test']:,.0f} MB), medians of {given.repeat} rounds in turn.",
+        table(["job", "seconds", "range", ": copy", "CPU s", "peak MB"], rows),
+        "By the medians:",
+        bars(bars_of(given.size, costs, lambda cost: cost.median) + memory_bars_of(given.size, costs)),
+        "By the fastest run of each job, which others on the machine disturbed least:",
+        bars(bars_of(given.size, costs, lambda cost: cost.fastest)),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How the benchmarks measure and tell: processes, tables, the machine, the page that shows them."""
