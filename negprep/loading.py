@@ -67,6 +67,7 @@ class Loaded:
         self.items, self._recode = join_catalog(found_items, catalog)
         self.users, self.n_items = users, len(found_items)
         self.excluded, self.excluded_unknown = read_excluded(options.exclude, options.read, users, self.items)
+        self._spill: SpillFile | None = None
         self._rows, self._latest = rows, options.keep_time == "last"
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
 
@@ -75,26 +76,33 @@ class Loaded:
         """Whether the log outgrew memory."""
         return self._rows.is_spilled
 
-    def portions(self, range_rows: int) -> Iterator[Portion]:
-        """The users in the order of their codes, about ``range_rows`` rows a time. Uses the rows up."""
+    def portions(self, range_rows: int, *, again: bool = False) -> Iterable[Portion]:
+        """The users in the order of their codes, about ``range_rows`` rows a time. Uses the rows up; asked for once.
+
+        With ``again``, what is returned may be gone through more than once: grouped rows stay in memory, or, where the
+        log outgrew it, are grouped anew each time.
+        """
         n_users = len(self.users)
         if not self.is_spilled:
             coded = [self._encode(rows) for rows in self._rows.drain()]
-            for users in partition(coded, lambda rows: rows, Rows.copy, n_users, range_rows=range_rows):
-                coded.clear()
-                yield self._portion(users, users.pieces)
-            return
-        with SpillFile(self._rows.folder) as spill:
-            ranges = partition(
-                self._rows, self._encode, lambda rows: spill.write(rows.to_arrow()), n_users, range_rows=range_rows
-            )
-            self._rows.close()
-            for spilled in ranges:
-                yield self._portion(spilled, (Rows.from_arrow(spill.read(extent)) for extent in spilled.pieces))
+            ranges = partition(coded, lambda rows: rows, Rows.copy, n_users, range_rows=range_rows)
+            coded.clear()
+            portions = (self._portion(users, _taken(users.pieces)) for users in ranges)
+            return list(portions) if again else portions
+        spill = self._spill = SpillFile(self._rows.folder)
+        spilled = partition(
+            self._rows, self._encode, lambda rows: spill.write(rows.to_arrow()), n_users, range_rows=range_rows
+        )
+        self._rows.close()
+        return _Grouped(
+            lambda users: self._portion(users, map(Rows.from_arrow, map(spill.read, users.pieces))), spilled
+        )
 
     def close(self) -> None:
         """Give back what the rows took."""
         self._rows.close()
+        if self._spill is not None:
+            self._spill.close()
 
     def _encode(self, rows: Rows) -> Rows:
         items = self._item_encoder(rows.items)
@@ -103,7 +111,7 @@ class Loaded:
         return replace(rows, users=self._user_encoder(rows.users), items=items)
 
     def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> Portion:
-        """Group the rows of a range; empties its pieces."""
+        """Group the rows of a range."""
         users, items = np.empty(of.n_rows, np.int32), np.empty(of.n_rows, np.int32)
         times = np.empty(of.n_rows, np.int64) if self._rows.has_times else None
         positive = np.empty(of.n_rows, bool) if self._rows.has_positive else None
@@ -116,7 +124,6 @@ class Loaded:
                 times[here] = rows.times
             if positive is not None and rows.positive is not None:
                 positive[here] = rows.positive
-        of.pieces.clear()
         users -= np.int32(of.first)
         sizes = (of.last - of.first, len(self.items))
         if positive is None:
@@ -132,6 +139,23 @@ class Loaded:
             Interactions(of_these, self.items, positives, weak),
             self.excluded.of_users(of.first, of.last),
         )
+
+
+@dataclass(frozen=True)
+class _Grouped:
+    """Portions that are made each time they are gone through."""
+
+    group: Callable[[UserRange[Any]], Portion]
+    ranges: list[UserRange[Any]]
+
+    def __iter__(self) -> Iterator[Portion]:
+        return map(self.group, self.ranges)
+
+
+def _taken(pieces: list[Rows]) -> Iterator[Rows]:
+    """The pieces, all forgotten once they were gone through."""
+    yield from pieces
+    pieces.clear()
 
 
 def load(
