@@ -24,6 +24,15 @@ class Keywords(TypedDict, total=False):
     """What both functions take besides; the meanings are those of ``Options`` and ``ReadOptions``."""
 
     with_valid: bool
+    sampler: str | tuple[str, ...]
+    alpha: float | None
+    smooth: float | None
+    weights: LogSource | None
+    weak: LogSource | None
+    with_log_q: bool
+    available_at_time: bool
+    same: str | None
+    bootstrap: int | None
     layout: Layout
     positive: str | None
     keep_time: Literal["last", "first"]
@@ -54,7 +63,7 @@ def train(
     log: pd.DataFrame,
     output: None = None,
     *,
-    num_neg: int = ...,
+    num_neg: int | None = ...,
     holdout: Holdout = ...,
     distinct: bool = ...,
     **keywords: Unpack[Keywords],
@@ -64,7 +73,7 @@ def train(
     log: pa.Table | str | os.PathLike[str],
     output: None = None,
     *,
-    num_neg: int = ...,
+    num_neg: int | None = ...,
     holdout: Holdout = ...,
     distinct: bool = ...,
     **keywords: Unpack[Keywords],
@@ -74,7 +83,7 @@ def train(
     log: LogSource,
     output: str | os.PathLike[str],
     *,
-    num_neg: int = ...,
+    num_neg: int | None = ...,
     holdout: Holdout = ...,
     distinct: bool = ...,
     **keywords: Unpack[Keywords],
@@ -83,7 +92,7 @@ def train(
     log: LogSource,
     output: str | os.PathLike[str] | None = None,
     *,
-    num_neg: int = 4,
+    num_neg: int | None = None,
     holdout: Holdout = "none",
     distinct: bool = False,
     **keywords: Unpack[Keywords],
@@ -97,8 +106,8 @@ def train(
         It is not changed.
     output : str or path, optional
         Write there, as ``negprep train`` does. None: return the rows.
-    num_neg : int
-        Negatives for each positive.
+    num_neg : int, optional
+        Negatives for each positive; 4 by default (99 for ``test``), or the sum of a sampler's fixed counts.
     holdout : {"none", "last", "random", "auto"}
         The positive of each user that is kept out, as ``test`` with the same holdout takes it.
     distinct : bool
@@ -137,7 +146,7 @@ def test(
     log: pd.DataFrame,
     output: None = None,
     *,
-    num_neg: int = ...,
+    num_neg: int | None = ...,
     holdout: Holdout = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -148,7 +157,7 @@ def test(
     log: pa.Table | str | os.PathLike[str],
     output: None = None,
     *,
-    num_neg: int = ...,
+    num_neg: int | None = ...,
     holdout: Holdout = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -159,7 +168,7 @@ def test(
     log: LogSource,
     output: str | os.PathLike[str],
     *,
-    num_neg: int = ...,
+    num_neg: int | None = ...,
     holdout: Holdout = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -169,7 +178,7 @@ def test(
     log: LogSource,
     output: str | os.PathLike[str] | None = None,
     *,
-    num_neg: int = 99,
+    num_neg: int | None = None,
     holdout: Holdout = "auto",
     distinct: bool = True,
     fold: Literal["valid", "test"] = "test",
@@ -217,7 +226,7 @@ def _run(
     command: Command,
     log: LogSource,
     output: str | os.PathLike[str] | None,
-    num_neg: int,
+    num_neg: int | None,
     holdout: Holdout,
     distinct: bool,
     fold: Literal["valid", "test"],

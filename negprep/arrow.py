@@ -40,6 +40,14 @@ def number(value: float, kind: pa.DataType) -> pa.Scalar:
     return from_numpy(np.array([value], _NUMPY[kind]))[0]
 
 
+def strings(words: list[str]) -> pa.StringArray:
+    """A string array; ``pa.array`` of Python objects imports pandas as well."""
+    encoded = [word.encode() for word in words]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(words), buffers)
+
+
 def mask_as_numpy(mask: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     """A boolean array without nulls as bytes: bool, same length."""
     return as_numpy(mask.cast(pa.uint8())).astype(bool)

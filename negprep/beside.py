@@ -1,32 +1,134 @@
-"""The small files that may stand beside a log: the catalog, and pairs to exclude."""
+"""The small files that may stand beside a log: the catalog, item weights, and pairs to exclude or to draw."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from negprep.encoding import DistinctIds, raw_ids
-from negprep.errors import UsageError
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrow import as_numpy, from_numpy
+from negprep.encoding import DistinctIds, RawIds, raw_ids
+from negprep.errors import BadDataError
 from negprep.interactions import Items, Pairs, group_pairs
 from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
+from negprep.samplers.weights import Weights, quantised
+from negprep.seen import Codes
 from negprep.vocabulary import Vocabulary
 
+AVAILABLE_FROM = "available_from"
+"""The column of a catalog file that says from when on an item can be had."""
 
-def read_catalog(source: LogSource, read: ReadOptions) -> Vocabulary:
-    """The distinct items of a catalog file."""
+
+@dataclass(frozen=True, eq=False)
+class CatalogFile:
+    """What a catalog file says.
+
+    Attributes
+    ----------
+    items : Vocabulary
+    categories : int32, shape (n_items,), or None
+        The category of each item, numbered from 0.
+    available : int64, shape (n_items,), or None
+        From when on: nanoseconds since 1970.
+    """
+
+    items: Vocabulary
+    categories: Codes | None = None
+    available: npt.NDArray[np.int64] | None = None
+
+
+def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with_available: bool) -> CatalogFile:
+    """The distinct items of a catalog file, and what it says of them.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table or pandas.DataFrame
+    read : ReadOptions
+        Of the log.
+    same : str or None
+        The column of categories.
+    with_available : bool
+        Whether to read ``available_from``, if there is such a column.
+
+    Raises
+    ------
+    BadDataError
+        No such column; or an item that occurs with two categories or times.
+    """
+    extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
-    with _open(source, read, ("item",)) as file:
-        for batch in file.batches(["item"]):
-            items.add(raw_ids(batch.column("item")))
-    return items.finish()
+    parts: list[tuple[RawIds, pa.Array | None, pa.Array | None]] = []
+    with _open(source, read, ("item",), extra) as file:
+        place = str(file.paths[0]) if file.paths else "--items"
+        has_times = with_available and file.columns.get("time") == AVAILABLE_FROM
+        if same is not None and file.columns.get("event") != same:
+            raise BadDataError(f"no column {same!r} among those of the items", place=place, remedy="correct --same")
+        roles = ["item", *(["event"] if same is not None else []), *(["time"] if has_times else [])]
+        for batch in file.batches(roles):
+            ids = raw_ids(batch.column("item"))
+            items.add(ids)
+            if len(roles) > 1:
+                events = batch.column("event").cast(pa.string()) if same is not None else None
+                parts.append((ids, events, batch.column("time") if has_times else None))
+    vocabulary = items.finish()
+    if not parts:
+        return CatalogFile(vocabulary)
+    codes = np.concatenate([_find(vocabulary, ids) for ids, _, _ in parts])
+    categories = available = None
+    if same is not None:
+        words = pa.concat_arrays([events for _, events, _ in parts]).dictionary_encode()
+        categories = _of_items(codes, as_numpy(words.indices), vocabulary, same, place)
+    if has_times:
+        times = np.concatenate([as_numpy(times) for _, _, times in parts])
+        available = _of_items(codes, times, vocabulary, AVAILABLE_FROM, place)
+    return CatalogFile(vocabulary, categories, available)
 
 
-def read_excluded(source: LogSource | None, read: ReadOptions, users: Vocabulary, items: Items) -> tuple[Pairs, int]:
+def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, int]:
+    """The weights of the catalog's items, 0 for those that the file lacks; and how many of its items are unknown.
+
+    Raises
+    ------
+    BadDataError
+        A negative weight, an item with two weights, or no item of the catalog with a positive one.
+    """
+    catalog = items.catalog
+    with _open(source, read, ("item", "value"), {"value_col": "weight"}) as file:
+        place = str(file.paths[0]) if file.paths else "--weights"
+        parts = [
+            (catalog.find(batch.column("item")), as_numpy(batch.column("value")))
+            for batch in file.batches(["item", "value"])
+        ]
+    codes = np.concatenate([np.empty(0, np.int32), *(codes for codes, _ in parts)])
+    given = np.concatenate([np.empty(0), *(values for _, values in parts)])
+    known = codes >= 0
+    codes, given = codes[known], given[known]
+    values = np.zeros(len(catalog))
+    values[codes] = _of_items(codes, given, catalog, "weight", place)[codes] if codes.size else 0
+    if (values < 0).any():
+        item = int(np.flatnonzero(values < 0)[0])
+        raise BadDataError(
+            f"item {catalog.ids[item].as_py()!r} has the weight {values[item]:g}",
+            place=place,
+            remedy="give weights of 0 and more",
+        )
+    if not values.any():
+        raise BadDataError("no item of the catalog has a weight above 0", place=place, remedy="are its ids the log's?")
+    distinct, which = np.unique(values, return_inverse=True)
+    return quantised([Decimal(float(value)) for value in distinct], which), int((~known).sum())
+
+
+def read_pairs(source: LogSource | None, read: ReadOptions, users: Vocabulary, items: Items) -> tuple[Pairs, int]:
     """The pairs of a file whose user and item are known, and how many rows name one that is not."""
     known_items = Vocabulary(items.ids)
     user_codes, item_codes = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     if source is not None:
-        with _open(source, read, ("user", "item")) as file:
+        with _open(source, read, ("user", "item"), {}) as file:
             for batch in file.batches(["user", "item"]):
                 user_codes.append(users.find(batch.column("user")))
                 item_codes.append(known_items.find(batch.column("item")))
@@ -35,12 +137,30 @@ def read_excluded(source: LogSource | None, read: ReadOptions, users: Vocabulary
     return group_pairs(found_users[known], found_items[known], len(users), len(items)), int((~known).sum())
 
 
-def _open(source: LogSource, read: ReadOptions, required: tuple[str, ...]) -> LogReader:
+def _open(source: LogSource, read: ReadOptions, required: tuple[str, ...], extra: dict[str, str]) -> LogReader:
     """Open what stands beside the log: its columns are named like the log's, or recognised."""
-    named = {f"{role}_col": getattr(read, f"{role}_col") for role in required}
-    if any(named.values()):
-        try:
-            return open_log(source, ReadOptions(**named), required=required)
-        except UsageError:
-            pass  # it has other names than the log; if none is recognised either, the next line says so
-    return open_log(source, ReadOptions(), required=required)
+    wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
+
+    def fitting(names: tuple[str, ...]) -> ReadOptions:
+        return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
+
+    return open_log(source, ReadOptions(), required=required, fitting=fitting)
+
+
+def _find(vocabulary: Vocabulary, ids: RawIds) -> Codes:
+    return vocabulary.find(ids[0])[ids[1]] if isinstance(ids, tuple) else vocabulary.find(_wide(ids))
+
+
+def _wide(ids: npt.NDArray[np.integer]) -> pa.Array:
+    return from_numpy(ids.astype(np.int64))
+
+
+def _of_items(codes: Codes, values: npt.NDArray[Any], items: Vocabulary, column: str, place: str) -> npt.NDArray[Any]:
+    """The value of each item; refuses an item with two."""
+    of_items = np.zeros(len(items), values.dtype)
+    of_items[codes] = values
+    other = np.flatnonzero(of_items[codes] != values)
+    if other.size:
+        item = items.ids[int(codes[other[0]])].as_py()
+        raise BadDataError(f"item {item!r} has two values of {column}", place=place, remedy="give one row an item")
+    return of_items

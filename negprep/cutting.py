@@ -39,7 +39,7 @@ class Shard:
 
 def row_group_rows(options: Options) -> int:
     """Rows of a row group, and of a shard at most: fewer where each holds a list, for about as many items."""
-    return max(1, ROW_GROUP_ROWS // options.num_neg) if options.layout == "listwise" else ROW_GROUP_ROWS
+    return max(1, ROW_GROUP_ROWS // options.negatives_each) if options.layout == "listwise" else ROW_GROUP_ROWS
 
 
 class Cutter:

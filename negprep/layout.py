@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrow import as_numpy, from_numpy
+from negprep.arrow import as_numpy, from_numpy, strings
 from negprep.options import Layout
 from negprep.seen import Codes, Positions
 
@@ -58,6 +59,12 @@ class Groups:
         None: every row is full.
     slots : int64, shape (n_groups,), or None
         Where the positive stands among its negatives, 0 to ``counts[g]``. None: first.
+    sources : int8, shape (n_groups, num_neg), or None
+        Which sampler drew each negative.
+    log_q : float64, shape (n_groups, num_neg), or None
+        The log-probability of each draw.
+    pos_log_q : float64, shape (n_groups,), or None
+        That of the positive.
     """
 
     users: Codes
@@ -65,9 +72,18 @@ class Groups:
     negatives: Codes
     counts: Positions | None
     slots: Positions | None = None
+    sources: npt.NDArray[np.int8] | None = None
+    log_q: npt.NDArray[np.float64] | None = None
+    pos_log_q: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
+
+
+POSITIVE = "positive"
+"""The source of a row that is a positive."""
+
+_SOURCE = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True)
@@ -79,24 +95,35 @@ class Form:
     layout : {"pointwise", "pairwise", "listwise"}
     users, items : Ids
     label_type : pyarrow type
+    sources : tuple of str or None
+        The names of ``Groups.sources``. None: there is no such column.
+    with_log_q : bool
     """
 
     layout: Layout
     users: Ids
     items: Ids
     label_type: pa.DataType
+    sources: tuple[str, ...] | None = None
+    with_log_q: bool = False
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of the output."""
-        user, item = pa.field("user", self.users.type, nullable=False), self.items.type
-        if self.layout == "pointwise":
-            columns = [("item", item), ("label", self.label_type)]
-        elif self.layout == "pairwise":
-            columns = [("pos_item", item), ("neg_item", item)]
-        else:
-            columns = [("pos_item", item), ("neg_items", pa.list_(pa.field("element", item, nullable=False)))]
-        return pa.schema([user, *(pa.field(name, kind, nullable=False) for name, kind in columns)])
+        item = self.items.type
+        columns = {
+            "pointwise": [("item", item), ("label", self.label_type)],
+            "pairwise": [("pos_item", item), ("neg_item", item)],
+            "listwise": [("pos_item", item), ("neg_items", _list_of(item))],
+        }[self.layout]
+        pointwise, wrap = self.layout == "pointwise", _list_of if self.layout == "listwise" else _itself
+        if self.sources is not None:
+            columns.append(("source", wrap(_SOURCE)))
+        if self.with_log_q:
+            columns += [] if pointwise else [("pos_log_q", pa.float64())]
+            columns.append(("log_q" if pointwise else "neg_log_q", wrap(pa.float64())))
+        fields = [("user", self.users.type), *columns]
+        return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
     def rows_of(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """How many rows groups with so many negatives become: int64, the shape of ``counts``."""
@@ -107,57 +134,102 @@ class Form:
         make = {"pointwise": self._pointwise, "pairwise": self._pairwise, "listwise": self._listwise}[self.layout]
         return pa.RecordBatch.from_arrays(make(groups), schema=self.schema)
 
+    def source_counts(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+        """How many negatives of a batch come from each of ``sources``: int64, shape (n_sources,)."""
+        names = self.sources or ()
+        if self.sources is None or not batch.num_rows:
+            return np.zeros(len(names), np.int64)
+        column = batch.column("source")
+        values = column.flatten() if pa.types.is_list(column.type) else column
+        return np.bincount(as_numpy(values.indices), minlength=len(names) + 1)[: len(names)]
+
+    def _source_column(self, codes: npt.NDArray[np.int32]) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(from_numpy(codes), strings([*(self.sources or ()), POSITIVE]))
+
     def _pointwise(self, groups: Groups) -> list[pa.Array]:
         size, num_neg = groups.negatives.shape
-        items = np.empty((size, num_neg + 1), np.int32)
         labels = np.zeros((size, num_neg + 1), as_numpy(pa.nulls(0, self.label_type)).dtype)
-        if groups.slots is None:
-            items[:, 0], labels[:, 0] = groups.positives, 1
-            for draw in range(num_neg):  # column by column: the negatives lie in memory draw by draw
-                items[:, draw + 1] = groups.negatives[:, draw]
-        else:  # the negative of the positive's slot makes room by moving to the end: any order of them is as likely
-            each = np.arange(size)
-            items[:, :num_neg] = groups.negatives
-            ends = num_neg if groups.counts is None else groups.counts
-            items[each, ends] = items[each, groups.slots]
-            items[each, groups.slots], labels[each, groups.slots] = groups.positives, 1
-        if groups.counts is None:
-            return [
-                self.users.take(np.repeat(groups.users, num_neg + 1)),
-                self.items.take(items.reshape(-1)),
-                from_numpy(labels.reshape(-1)),
-            ]
-        filled = np.arange(num_neg + 1) <= groups.counts[:, None]
-        return [
-            self.users.take(np.repeat(groups.users, groups.counts + 1)),
-            self.items.take(items[filled]),
-            from_numpy(labels[filled]),
+        labels[np.arange(size), 0 if groups.slots is None else groups.slots] = 1
+        filled = None if groups.counts is None else np.arange(num_neg + 1) <= groups.counts[:, None]
+
+        def rows(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return values.reshape(-1) if filled is None else values[filled]
+
+        sizes = num_neg + 1 if groups.counts is None else groups.counts + 1
+        columns = [
+            self.users.take(np.repeat(groups.users, sizes)),
+            self.items.take(rows(_beside(groups, groups.positives, groups.negatives))),
+            from_numpy(rows(labels)),
         ]
+        if self.sources is not None and groups.sources is not None:
+            positives = np.full(size, len(self.sources), np.int8)
+            columns.append(self._source_column(rows(_beside(groups, positives, groups.sources)).astype(np.int32)))
+        if groups.log_q is not None and groups.pos_log_q is not None:
+            columns.append(from_numpy(rows(_beside(groups, groups.pos_log_q, groups.log_q))))
+        return columns
 
     def _pairwise(self, groups: Groups) -> list[pa.Array]:
-        negatives, counts = _flat_negatives(groups)
-        repeated = (np.repeat(codes, counts) for codes in (groups.users, groups.positives))
-        users, positives = repeated
-        return [self.users.take(users), self.items.take(positives), self.items.take(negatives)]
+        negatives, *extra = self._of_negatives(groups)
+        counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
+        columns = [
+            self.users.take(np.repeat(groups.users, counts)),
+            self.items.take(np.repeat(groups.positives, counts)),
+        ]
+        if groups.pos_log_q is not None:
+            extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
+        return [*columns, negatives, *extra]
 
     def _listwise(self, groups: Groups) -> list[pa.Array]:
-        negatives, counts = _flat_negatives(groups)
         starts = np.zeros(len(groups) + 1, np.int32)
+        counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
         np.cumsum(np.broadcast_to(counts, len(groups)), out=starts[1:])
-        lists = pa.ListArray.from_arrays(from_numpy(starts), self.items.take(negatives))
-        return [
-            self.users.take(groups.users),
-            self.items.take(groups.positives),
-            lists.cast(self.schema.field("neg_items").type),
+        lists = [
+            pa.ListArray.from_arrays(from_numpy(starts), values).cast(_list_of(values.type))
+            for values in self._of_negatives(groups)
         ]
+        if groups.pos_log_q is not None:
+            lists.insert(-1, from_numpy(groups.pos_log_q))
+        return [self.users.take(groups.users), self.items.take(groups.positives), *lists]
+
+    def _of_negatives(self, groups: Groups) -> list[pa.Array]:
+        """The negatives of all groups end to end; where asked for, their sources; their log q."""
+        columns = [self.items.take(_flat(groups, groups.negatives))]
+        if groups.sources is not None:
+            columns.append(self._source_column(_flat(groups, groups.sources).astype(np.int32)))
+        if groups.log_q is not None:
+            columns.append(from_numpy(_flat(groups, groups.log_q)))
+        return columns
 
 
-def _flat_negatives(groups: Groups) -> tuple[Codes, Positions | int]:
-    """The negatives of all groups end to end, and how many each group has."""
+def _itself(kind: pa.DataType) -> pa.DataType:
+    return kind
+
+
+def _list_of(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", kind, nullable=False))
+
+
+def _beside(groups: Groups, of_positives: npt.NDArray[Any], of_negatives: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of each group's rows: shape (n_groups, num_neg + 1), undefined beyond the group's count."""
+    size, num_neg = of_negatives.shape
+    values = np.empty((size, num_neg + 1), of_negatives.dtype)
+    if groups.slots is None:
+        values[:, 0] = of_positives
+        for draw in range(num_neg):  # column by column: the negatives lie in memory draw by draw
+            values[:, draw + 1] = of_negatives[:, draw]
+    else:  # the negative of the positive's slot makes room by moving to the end: any order of them is as likely
+        each = np.arange(size)
+        values[:, :num_neg] = of_negatives
+        values[each, num_neg if groups.counts is None else groups.counts] = values[each, groups.slots]
+        values[each, groups.slots] = of_positives
+    return values
+
+
+def _flat(groups: Groups, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of the negatives of all groups end to end."""
     if groups.counts is None:
-        return np.ascontiguousarray(groups.negatives).reshape(-1), groups.negatives.shape[1]
-    filled = np.arange(groups.negatives.shape[1]) < groups.counts[:, None]
-    return groups.negatives[filled], groups.counts
+        return np.ascontiguousarray(values).reshape(-1)
+    return values[np.arange(values.shape[1]) < groups.counts[:, None]]
 
 
 def vocabulary_tables(users: pa.Array, items: pa.Array) -> dict[str, pa.Table]:

@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from negprep.arrow import as_numpy
-from negprep.beside import read_catalog, read_excluded
+from negprep.beside import CatalogFile, read_catalog, read_pairs, read_weights
 from negprep.encoding import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
-from negprep.interactions import Interactions, Pairs, group_pairs, join_catalog, subtract_pairs
+from negprep.interactions import Interactions, Pairs, group_pairs, join_catalog, merge_pairs, subtract_pairs
 from negprep.options import Options
 from negprep.partition import UserRange, partition
 from negprep.positives import PositiveRule
 from negprep.reading import LogReader
 from negprep.rows import Rows, RowStore
+from negprep.seen import Codes
 from negprep.spill import SpillFile
 from negprep.vocabulary import Vocabulary
 
@@ -55,18 +57,25 @@ class Loaded:
         Distinct items of the log, in the catalog or not.
     excluded : Pairs
         The pairs of ``--exclude`` whose user and item are known.
-    excluded_unknown : int
-        Rows of ``--exclude`` that name a user or an item which occurs nowhere else.
+    catalog : CatalogFile or None
+    weights : Weights or None
+        Those of ``--weights``.
+    excluded_unknown, weak_unknown, weights_unknown : int
+        Rows of ``--exclude``, ``--weak`` and ``--weights`` that name a user or an item which occurs nowhere else.
     """
 
     def __init__(
         self, rows: RowStore, roles: list[str], users: Vocabulary, found_items: Vocabulary, options: Options
     ) -> None:
         self.roles = roles
-        catalog = read_catalog(options.items, options.read) if options.items is not None else None
-        self.items, self._recode = join_catalog(found_items, catalog)
+        catalog = self.catalog = _read_catalog(options)
+        self.items, self._recode = join_catalog(found_items, None if catalog is None else catalog.items)
         self.users, self.n_items = users, len(found_items)
-        self.excluded, self.excluded_unknown = read_excluded(options.exclude, options.read, users, self.items)
+        self.excluded, self.excluded_unknown = read_pairs(options.exclude, options.read, users, self.items)
+        self._weak, self.weak_unknown = read_pairs(options.weak, options.read, users, self.items)
+        self.weights, self.weights_unknown = None, 0
+        if options.weights is not None:
+            self.weights, self.weights_unknown = read_weights(options.weights, options.read, self.items)
         self._spill: SpillFile | None = None
         self._rows, self._latest = rows, options.keep_time == "last"
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
@@ -75,6 +84,21 @@ class Loaded:
     def is_spilled(self) -> bool:
         """Whether the log outgrew memory."""
         return self._rows.is_spilled
+
+    def first_times(self) -> npt.NDArray[np.int64]:
+        """When each item of the catalog was first there: int64, shape (n_catalog,), nanoseconds since 1970.
+
+        The earliest interaction of anybody, or what the catalog's file says, if that is earlier; the end of time for
+        an item that has neither. To be asked before ``portions``.
+        """
+        firsts = np.full(len(self.items), np.iinfo(np.int64).max)
+        for rows in self._rows:
+            if rows.times is not None:
+                np.minimum.at(firsts, self._encode_items(rows), rows.times)
+        firsts = firsts[: self.items.n_catalog]
+        if self.catalog is not None and self.catalog.available is not None:
+            firsts = np.minimum(firsts, self.catalog.available)
+        return firsts
 
     def portions(self, range_rows: int, *, again: bool = False) -> Iterable[Portion]:
         """The users in the order of their codes, about ``range_rows`` rows a time. Uses the rows up; asked for once.
@@ -105,10 +129,11 @@ class Loaded:
             self._spill.close()
 
     def _encode(self, rows: Rows) -> Rows:
+        return replace(rows, users=self._user_encoder(rows.users), items=self._encode_items(rows))
+
+    def _encode_items(self, rows: Rows) -> Codes:
         items = self._item_encoder(rows.items)
-        if self._recode is not None:
-            items = self._recode[items]
-        return replace(rows, users=self._user_encoder(rows.users), items=items)
+        return items if self._recode is None else self._recode[items]
 
     def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> Portion:
         """Group the rows of a range."""
@@ -126,13 +151,14 @@ class Loaded:
                 positive[here] = rows.positive
         users -= np.int32(of.first)
         sizes = (of.last - of.first, len(self.items))
+        weak = self._weak.of_users(of.first, of.last)
         if positive is None:
             positives = group_pairs(users, items, *sizes, times=times, latest=self._latest)
-            weak = Pairs(np.zeros(sizes[0] + 1, np.int64), np.empty(0, np.int32))
         else:
             timed = None if times is None else times[positive]
             positives = group_pairs(users[positive], items[positive], *sizes, times=timed, latest=self._latest)
-            weak = subtract_pairs(group_pairs(users[~positive], items[~positive], *sizes), positives, len(self.items))
+            weak = merge_pairs([weak, group_pairs(users[~positive], items[~positive], *sizes)], len(self.items))
+        weak = subtract_pairs(weak, positives, len(self.items))
         of_these = Vocabulary(self.users.ids.slice(of.first, sizes[0]))
         return Portion(
             of.first,
@@ -156,6 +182,12 @@ def _taken(pieces: list[Rows]) -> Iterator[Rows]:
     """The pieces, all forgotten once they were gone through."""
     yield from pieces
     pieces.clear()
+
+
+def _read_catalog(options: Options) -> CatalogFile | None:
+    if options.items is None:
+        return None
+    return read_catalog(options.items, options.read, same=options.same, with_available=options.available_at_time)
 
 
 def load(

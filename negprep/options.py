@@ -8,6 +8,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
+from negprep.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,9 @@ OnShort = Literal["fewer", "drop", "error"]
 
 MAX_NUM_NEG = 1_000_000
 MAX_JOBS = 1_024
+MAX_ALPHA = 10.0
+MAX_BOOTSTRAP = 1 << 40
+DEFAULT_NUM_NEG: dict[Command, int] = {"train": 4, "test": 99}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +73,26 @@ class Options:
     Attributes
     ----------
     command : {"train", "test"}
-    num_neg : int
-        Negatives for each positive, at least 1.
+    num_neg : int or None
+        Negatives for each positive, at least 1. None becomes the sum of fixed counts, 1 with ``bootstrap``, else 4 for
+        ``train`` and 99 for ``test``.
+    sampler : str or tuple of str
+        The rule that draws: ``uniform``, ``popularity``, ``weak``; several with shares (``uniform:0.7``, ``weak:0.3``)
+        or with fixed counts (``uniform=3``, ``weak=1``).
+    alpha, smooth : float or None
+        The weight of an item is (train positives + smooth) ** alpha. None: 0.75 and 0.
+    weights : str, path, pyarrow.Table, pandas.DataFrame or None
+        Item weights in place of these.
+    weak : str, path, pyarrow.Table, pandas.DataFrame or None
+        More weak pairs, such as a log of what was shown.
+    with_log_q : bool
+        Write the natural logarithm of the probability of each draw.
+    available_at_time : bool
+        Draw only items that were there at the positive's time.
+    same : str or None
+        A column of ``items``: draw only items whose value there is that of the positive.
+    bootstrap : int or None
+        Write this many pairs, of positives drawn with replacement (``train`` in the pairwise layout).
     holdout : {"none", "last", "random", "auto"}
         Which positive of a user is kept out of training. ``auto``: the last where the log has times, else a random one.
     with_valid : bool
@@ -107,8 +129,17 @@ class Options:
     """
 
     command: Command
-    num_neg: int
+    num_neg: int | None = None
     holdout: Holdout
+    sampler: str | tuple[str, ...] = ("uniform",)
+    alpha: float | None = None
+    smooth: float | None = None
+    weights: LogSource | None = None
+    weak: LogSource | None = None
+    with_log_q: bool = False
+    available_at_time: bool = False
+    same: str | None = None
+    bootstrap: int | None = None
     with_valid: bool = False
     fold: Literal["valid", "test"] = "test"
     distinct: bool = False
@@ -141,6 +172,7 @@ class Options:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy=f"choose one of {', '.join(choices)}")
+        self._settle_sampler()
         for name, least, most in (
             ("num_neg", 1, MAX_NUM_NEG),
             ("seed", 0, 2**64 - 1),
@@ -148,16 +180,69 @@ class Options:
             ("jobs", 1, MAX_JOBS),
             ("shard_rows", 1, 2**31 - 1),
             *([("memory", 1, 2**63 - 1)] if self.memory is not None else []),
+            *([("bootstrap", 1, MAX_BOOTSTRAP)] if self.bootstrap is not None else []),
         ):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
-        _check_kinds(self, bool, "with_valid", "distinct", "encode")
-        _check_kinds(self, str | None, "positive", "spill_dir")
+        _check_kinds(self, bool, "with_valid", "distinct", "encode", "with_log_q", "available_at_time")
+        _check_kinds(self, str | None, "positive", "spill_dir", "same")
         if self.command == "test" and self.holdout == "none":
             raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
         if self.with_valid and self.holdout == "none":
             raise UsageError("a validation holdout without a test holdout", remedy="choose holdout last or random")
         if self.fold == "valid" and not self.with_valid:
             raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The sampler, parsed."""
+        return Recipe.parse((self.sampler,) if isinstance(self.sampler, str) else tuple(self.sampler))
+
+    @property
+    def negatives_each(self) -> int:
+        """``num_neg`` as it is settled."""
+        return self.num_neg or DEFAULT_NUM_NEG[self.command]
+
+    def _settle_sampler(self) -> None:
+        """Refuse what does not go together, and say how many negatives a positive gets."""
+        recipe = self.recipe
+        fixed = recipe.num_neg or (1 if self.bootstrap is not None else None)
+        if self.num_neg is None:
+            object.__setattr__(self, "num_neg", fixed or DEFAULT_NUM_NEG[self.command])
+        elif fixed is not None and self.num_neg != fixed:
+            what = f"the counts of the samplers sum to {fixed}" if recipe.fixed else "--bootstrap writes pairs"
+            raise UsageError(f"{what}, and --num-neg says {self.num_neg}", remedy="leave --num-neg out")
+        if recipe.num_neg is not None and self.bootstrap is not None:
+            raise UsageError("--bootstrap draws one negative a pair, fixed counts several", remedy="give shares")
+        self._check_popularity("popularity" in recipe.names)
+        if "weak" in recipe.names:
+            if self.command == "test":
+                raise UsageError(
+                    "candidates are items that the user never touched; weak ones were",
+                    remedy="choose --sampler uniform or popularity",
+                )
+            if self.positive is None and self.weak is None:
+                raise UsageError(
+                    "--sampler weak without weak interactions",
+                    remedy="say with --positive which interactions of the log are none, or give --weak FILE",
+                )
+        if self.same is not None and self.items is None:
+            raise UsageError("--same names a column of --items, which is not given", remedy="add --items FILE")
+        if self.bootstrap is not None and (self.command == "test" or self.layout != "pairwise"):
+            raise UsageError("--bootstrap writes pairs to train on", remedy="add --layout pairwise")
+
+    def _check_popularity(self, is_drawn: bool) -> None:
+        for name in ("alpha", "smooth", "weights"):
+            if getattr(self, name) is not None and not is_drawn:
+                raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
+        for name, least, most in (("alpha", -MAX_ALPHA, MAX_ALPHA), ("smooth", 0.0, 1e9)):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if self.weights is not None:
+                raise UsageError(f"--{name} with --weights, which replaces what it shapes", remedy="leave one out")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+                raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
+            object.__setattr__(self, name, float(value))
 
 
 def _whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401

@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from negprep.arrow import mask_as_numpy, number
+from negprep.arrow import mask_as_numpy, number, strings
 from negprep.errors import BadDataError, UsageError
 from negprep.interactions import Mask
-from negprep.reading.pieces import strings
 
 _COMPARISON = re.compile(r"(>=|<=|==|!=|>|<|=)\s*(\S+)")
 _COMPARE: dict[str, Callable[[pa.Array, pa.Scalar], pa.BooleanArray]] = {

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.cutting import Cutter, Shard, row_group_rows
@@ -16,6 +18,7 @@ from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Holdout, Options
+from negprep.planning import DEFAULT_ALPHA, DEFAULT_SMOOTH, make_plan, needs_survey
 from negprep.reading import LogReader
 from negprep.section import Section, make_form, make_section
 from negprep.summary import Summary, peak_memory_bytes
@@ -52,12 +55,16 @@ class Run:
         self.loaded: Loaded = load(
             log,
             options,
-            with_times=self._holdout == "last",
+            with_times=self._holdout == "last" or options.available_at_time,
             kept_bytes=self._memory.kept_bytes,
             spill_folder=options.spill_dir or spill_folder,
             progress=self._progress,
         )
+        first_times = self.loaded.first_times() if options.available_at_time else None
+        self._portions = self.loaded.portions(self._memory.range_rows, again=needs_survey(options))
+        self._plan = make_plan(self.loaded, self._portions, options, self._holdout, first_times)
         self._tally = Tally(len(self.loaded.items))
+        self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
 
     def __enter__(self) -> Self:
@@ -74,6 +81,7 @@ class Run:
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Make the rows, in order, on as many threads as the options ask for."""
         for _, batch in run_shards(Shard.make, self._shards(None), jobs=self._options.jobs):
+            self._sources += self.form.source_counts(batch)
             yield batch
             self._tell_written(len(batch))
 
@@ -81,7 +89,8 @@ class Run:
         """Make the rows part by part, as many parts at a time as the options ask for threads."""
         tasks = ((start_part(), shards) for shards in _by_part(self._shards(part_rows)))
         with closing(run_shards(_fill, tasks, jobs=self._options.jobs)) as filled:
-            for (part, _), _ in filled:
+            for (part, _), sources in filled:
+                self._sources += sources
                 self._tell_written(part.rows_written)
 
     def _tell_written(self, rows: int) -> None:
@@ -99,9 +108,9 @@ class Run:
             )
 
     def _sections(self) -> Iterator[Section]:
-        for portion in self.loaded.portions(self._memory.range_rows):
+        for portion in self._portions:
             section = make_section(
-                portion.interactions, portion.excluded, self._options, self._holdout, portion.first_user
+                portion.interactions, portion.excluded, self._options, self._holdout, self._plan, portion.first_user
             )
             self._tally.add(section)
             yield section
@@ -115,7 +124,7 @@ class Run:
     @property
     def _seen_policy(self) -> str:
         parts = ["train positives" if self._options.command == "train" else "positives, held-out ones included"]
-        if self._options.positive is not None:
+        if self._options.positive is not None or self._options.weak is not None:
             parts.append("weak interactions")
         if self._options.exclude is not None:
             parts.append("excluded pairs")
@@ -128,9 +137,10 @@ class Run:
         return {
             "algorithm": ALGORITHM,
             "command": options.command,
-            "sampler": "uniform",
+            "sampler": str(options.recipe),
+            **self._sampler_facts,
             "draws": "distinct" if options.distinct else "repeats",
-            "num_neg": options.num_neg,
+            "num_neg": options.negatives_each,
             "holdout": self._holdout,
             "with_valid": options.with_valid,
             "fold": options.fold if options.command == "test" else None,
@@ -159,10 +169,29 @@ class Run:
                 "groups": tally.groups,
                 "negatives": tally.negatives,
                 "rows": tally.rows,
+                "sources": self._source_counts,
                 "eligible_min": tally.eligible_min,
                 "eligible_max": tally.eligible_max,
             },
         }
+
+    @property
+    def _sampler_facts(self) -> dict[str, Any]:
+        options, popular = self._options, "popularity" in self._options.recipe.names
+        weighted = popular and options.weights is None
+        return {
+            "alpha": (DEFAULT_ALPHA if options.alpha is None else options.alpha) if weighted else None,
+            "smooth": (DEFAULT_SMOOTH if options.smooth is None else options.smooth) if weighted else None,
+            "weights": ("a file" if options.weights is not None else "train positives") if popular else None,
+            "available_at_time": options.available_at_time,
+            "same": options.same,
+            "with_log_q": options.with_log_q,
+            "q_kind": "exact",
+        }
+
+    @property
+    def _source_counts(self) -> dict[str, int]:
+        return dict(zip(self.form.sources or (), self._sources.tolist(), strict=True))
 
     def summary(self, seconds: float) -> Summary:
         """The facts of a run whose batches were all made."""
@@ -181,7 +210,9 @@ class Run:
             tied_holdouts=tally.tied_holdouts,
             cold_holdouts=tally.cold_holdouts,
             unheld_users=tally.unheld_users if self._holdout != "none" else 0,
-            num_neg=self._options.num_neg,
+            num_neg=self._options.negatives_each,
+            sampler=str(self._options.recipe),
+            sources=self._source_counts,
             negatives=tally.negatives,
             rows_written=tally.rows,
             short_users=tally.short_users,
@@ -227,11 +258,16 @@ def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
         yield part
 
 
-def _fill(task: tuple[Part, list[Shard]]) -> None:
+def _fill(task: tuple[Part, list[Shard]]) -> npt.NDArray[np.int64]:
+    """Write a part; how many negatives come from each source."""
     part, shards = task
+    sources = np.zeros(len(shards[0].section.form.sources or ()), np.int64)
     for shard in shards:
-        part.write(shard.make())
+        rows = shard.make()
+        sources += shard.section.form.source_counts(rows)
+        part.write(rows)
     part.end()
+    return sources
 
 
 def _silent(step: str, done: int, total: int | None) -> None:

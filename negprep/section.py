@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,11 +11,11 @@ import pyarrow as pa
 from negprep.draw import Purpose, Words, bounded, combine, purpose_key
 from negprep.errors import BadDataError
 from negprep.holdout import NONE, Split, split_last, split_none, split_random
-from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs
+from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.layout import Form, Groups, Ids
 from negprep.options import Holdout, Options
-from negprep.samplers.uniform import uniform
-from negprep.seen import Codes, MaskBuffer, Positions, Seen
+from negprep.sampling import Leads, Plan, Sampling
+from negprep.seen import Codes, Positions, Seen
 from negprep.vocabulary import Vocabulary
 
 
@@ -35,10 +34,13 @@ class Section:
     heads : Pairs
         The positives that lead a group of rows: those of train, or the holdouts.
     seen : Seen
-    counts : int64, shape (n_users,)
-        Negatives of each group of a user.
+    sampling : Sampling
+    supply : int64, shape (n_users,) or (n_groups,)
+        Different items that can be drawn, for each user or each group.
+    counts : int64, of the same shape
+        Negatives of each group.
     short : bool, shape (n_users,)
-        Users who lead a group and have too few eligible items.
+        Users who lead a group for which too few items can be drawn.
     form : Form
     """
 
@@ -48,6 +50,8 @@ class Section:
     train: Pairs
     heads: Pairs
     seen: Seen
+    sampling: Sampling
+    supply: Positions
     counts: Positions
     short: np.ndarray[tuple[int], np.dtype[np.bool_]]
     form: Form
@@ -55,7 +59,14 @@ class Section:
     @cached_property
     def row_starts(self) -> Positions:
         """The first row of each user, and the end: int64, shape (n_users + 1,)."""
+        if self.sampling.by_group:
+            return self._group_rows[self.heads.starts]
         return np.concatenate([[0], np.cumsum(self.heads.counts * self.form.rows_of(self.counts))])
+
+    @cached_property
+    def _group_rows(self) -> Positions:
+        """The first row of each group, and the end, where the groups of a user differ in size."""
+        return np.concatenate([[0], np.cumsum(self.form.rows_of(self.counts))])
 
     @property
     def n_rows(self) -> int:
@@ -66,6 +77,9 @@ class Section:
         """The group of a row, and which of the group's rows it is."""
         if row == self.n_rows:
             return len(self.heads), 0
+        if self.sampling.by_group:
+            group = int(np.searchsorted(self._group_rows, row, side="right")) - 1
+            return group, row - int(self._group_rows[group])
         user = int(np.searchsorted(self.row_starts, row, side="right")) - 1
         rows_of_group = int(self.form.rows_of(self.counts[user : user + 1])[0])
         group, within = divmod(row - int(self.row_starts[user]), rows_of_group)
@@ -75,23 +89,28 @@ class Section:
         """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
         (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
         end += rest > 0
-        users, positives = self.heads.users(begin, end), self.heads.items[begin:end]
-        options, counts = self.options, self.counts[users]
-        negatives = uniform(
-            self.seen,
-            users,
-            # Apart, so that the negatives a model was trained on are no candidates by construction.
-            self._keys("negatives" if options.command == "train" else "candidates", users, positives),
-            # Nobody gets more than this: users who get fewer than num_neg draw alike whatever num_neg is.
-            max(1, int(counts.max(initial=0))),
-            distinct=options.distinct,
-            buffer=_mask_buffer(),
-        )
+        leads = _leads(self.heads, begin, end)
+        users, positives = leads.users, leads.items
+        options, counts = self.options, self.counts[begin:end] if self.sampling.by_group else self.counts[users]
+        # Apart, so that the negatives a model was trained on are no candidates by construction.
+        keys = self._keys("negatives" if options.command == "train" else "candidates", users, positives)
+        # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
+        drawn = self.sampling.draw(leads, keys, counts, max(1, int(counts.max(initial=0))))
         slots = None
         if options.command == "test" and options.layout == "pointwise":
             slots = bounded(self._keys("slot", users, positives), counts + 1, np.zeros_like(counts), attempt=0)
-        all_full = bool((counts == options.num_neg).all())
-        rows = self.form.batch(Groups(users, positives, negatives, None if all_full else counts, slots))
+        all_full = bool((counts == options.negatives_each).all())
+        groups = Groups(
+            users,
+            positives,
+            drawn.items,
+            None if all_full else counts,
+            slots,
+            sources=drawn.sources,
+            log_q=drawn.log_q,
+            pos_log_q=drawn.pos_log_q,
+        )
+        rows = self.form.batch(groups)
         return rows.slice(skip, last_row - first_row)
 
     def _keys(self, purpose: Purpose, users: Codes, positives: Codes) -> Words:
@@ -100,19 +119,22 @@ class Section:
         return combine(of_users[users - first], self.interactions.items.keys[positives])
 
 
-_threads = threading.local()
+def _leads(heads: Pairs, begin: int = 0, end: int | None = None) -> Leads:
+    end = len(heads) if end is None else end
+    times = None if heads.times is None else heads.times[begin:end]
+    return Leads(heads.users(begin, end), heads.items[begin:end], times)
 
 
-def _mask_buffer() -> MaskBuffer:
-    """The buffer of this thread."""
-    if not hasattr(_threads, "buffer"):
-        _threads.buffer = MaskBuffer()
-    buffer: MaskBuffer = _threads.buffer
-    return buffer
+def split_train(interactions: Interactions, options: Options, holdout: Holdout) -> tuple[Split, Pairs]:
+    """Hold out; the positives that stay in train, with times where those matter."""
+    positives = interactions.positives
+    split = _split(interactions, options, holdout)
+    train = positives if options.available_at_time else positives.without_times()
+    return split, train if holdout == "none" else train.where(split.train_mask(len(positives)))
 
 
 def make_section(
-    interactions: Interactions, excluded: Pairs, options: Options, holdout: Holdout, first_user: int = 0
+    interactions: Interactions, excluded: Pairs, options: Options, holdout: Holdout, plan: Plan, first_user: int = 0
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
@@ -123,6 +145,7 @@ def make_section(
         More seen pairs, of the same users.
     options : Options
     holdout : {"none", "last", "random"}
+    plan : Plan
     first_user : int
         The code of the first user.
 
@@ -132,30 +155,37 @@ def make_section(
         With ``on_short="error"``: a user has too few eligible items.
     """
     positives, items = interactions.positives, interactions.items
-    split = _split(interactions, options, holdout)
-    train = positives.without_times()
-    if holdout != "none":
-        train = train.where(split.train_mask(len(positives)))
+    split, train = split_train(interactions, options, holdout)
     if options.command == "train":
         heads = avoided = train
     else:
         heads, avoided = _lead(positives, split.test if options.fold == "test" else split.valid), positives
     seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
-    needed = options.num_neg if options.distinct else 1
-    short = (heads.counts > 0) & (seen.eligible < needed)
+    weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
+    sampling = Sampling(plan, seen, weak)
+    supply = sampling.supply(_leads(heads))
+    needed = options.negatives_each if options.distinct else 1
+    if sampling.by_group:
+        short_groups = supply < needed
+        short = np.bincount(heads.users()[short_groups], minlength=heads.n_users) > 0
+    else:
+        short = (heads.counts > 0) & (supply < needed)
+        short_groups = np.repeat(short, heads.counts)
     if short.any() and options.on_short == "error":
         user = int(np.flatnonzero(short)[0])
+        has = int(supply[short_groups][0] if sampling.by_group else supply[user])
         raise BadDataError(
-            f"user {interactions.users.ids[user].as_py()!r} has {seen.eligible[user]} eligible items of the "
-            f"{needed} needed",
+            f"user {interactions.users.ids[user].as_py()!r} has {has} eligible items of the {needed} needed",
             remedy="lower --num-neg, or choose --on-short fewer or drop",
         )
     if short.any() and options.on_short == "drop":
-        heads = heads.where(np.repeat(~short, heads.counts))
-    if options.distinct:
-        counts = np.minimum(seen.eligible, options.num_neg)
-    else:
-        counts = np.where(seen.eligible > 0, options.num_neg, 0)
+        heads = heads.where(~short_groups)
+        supply = supply[~short_groups] if sampling.by_group else supply
+    counts = (
+        np.minimum(supply, options.negatives_each)
+        if options.distinct
+        else np.where(supply > 0, options.negatives_each, 0)
+    )
     return Section(
         options=options,
         interactions=interactions,
@@ -163,6 +193,8 @@ def make_section(
         train=train,
         heads=heads,
         seen=seen,
+        sampling=sampling,
+        supply=supply,
         counts=counts,
         short=short,
         form=make_form(interactions.users, items, options, first_user),
@@ -176,7 +208,8 @@ def make_form(users: Vocabulary, items: Items, options: Options, first_user: int
         written = (Ids(codes), Ids(items.vocabulary[1]))
     else:
         written = (Ids.of(users.ids), Ids.of(items.ids))
-    return Form(options.layout, *written, pa.float32() if options.label_dtype == "float32" else pa.int8())
+    label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
+    return Form(options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q)
 
 
 def _split(interactions: Interactions, options: Options, holdout: Holdout) -> Split:
@@ -189,4 +222,5 @@ def _split(interactions: Interactions, options: Options, holdout: Holdout) -> Sp
 def _lead(positives: Pairs, holdouts: Positions) -> Pairs:
     """The holdouts as pairs."""
     held = holdouts != NONE
-    return Pairs(np.concatenate([[0], np.cumsum(held)]), positives.items[holdouts[held]])
+    times = None if positives.times is None else positives.times[holdouts[held]]
+    return Pairs(np.concatenate([[0], np.cumsum(held)]), positives.items[holdouts[held]], times)

@@ -94,6 +94,9 @@ class SeenBlock:
     ----------
     n_items : int
     eligible : int64, shape (n_rows,)
+    starts : int64, shape (n_rows + 1,)
+        Row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
+    items : int32, shape (n_seen,)
     width : int
         Bytes of mask for each row.
     is_exact : bool
@@ -105,10 +108,10 @@ class SeenBlock:
         begin, end = seen.starts[first_user], seen.starts[last_user]
         self.n_items = seen.n_items
         self.eligible = seen.eligible[first_user:last_user]
-        self._items = seen.items[begin:end]
-        self._starts = seen.starts[first_user : last_user + 1] - begin
+        self.items = seen.items[begin:end]
+        self.starts = seen.starts[first_user : last_user + 1] - begin
         self._n_rows = last_user - first_user
-        share = max(64, MASK_BYTES_PER_ENTRY * len(self._items) // self._n_rows)
+        share = max(64, MASK_BYTES_PER_ENTRY * len(self.items) // self._n_rows)
         folded = 1 << (share - 1).bit_length()
         self.is_exact = seen.n_items <= folded or self._n_rows * seen.n_items <= _LARGEST_EXACT_MASK
         self.width = seen.n_items if self.is_exact else folded
@@ -121,7 +124,7 @@ class SeenBlock:
         """
         mask = buffer.zeros(self._n_rows * self.width)
         places = self._rows * self.width
-        places += self._items if self.is_exact else self._items & np.int32(self.width - 1)
+        places += self.items if self.is_exact else self.items & np.int32(self.width - 1)
         mask[places] = 1
         try:
             yield mask
@@ -130,12 +133,27 @@ class SeenBlock:
 
     def contains(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:
         """Whether the user of each row has seen the item, by binary search: bool, shape (n,)."""
-        if not self._items.size:
+        if not self.items.size:
             return np.zeros(len(rows), bool)
         wanted = rows * self.n_items + items
         nearest = self._packed.take(np.searchsorted(self._packed, wanted), mode="clip")
         found: npt.NDArray[np.bool_] = nearest == wanted
         return found
+
+    def unseen(self, rows: Positions, items: Positions, mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Whether the user of each row has not seen the item, by the mask: bool, shape (n,)."""
+        places = rows * self.width
+        places += items if self.is_exact else items & (self.width - 1)
+        free: npt.NDArray[np.bool_] = mask.take(places, mode="clip") == 0
+        if not self.is_exact:
+            doubtful = np.flatnonzero(~free)
+            free[doubtful] = ~self.contains(rows[doubtful], items[doubtful])
+        return free
+
+    def count_below(self, rows: Positions, items: Positions) -> Positions:
+        """How many items below ``items``, 0 to n_items, the user of each row has seen: int64, shape (n,)."""
+        below: Positions = np.searchsorted(self._packed, rows * self.n_items + items) - self.starts[rows]
+        return below
 
     def select(self, rows: Positions, ranks: Positions) -> Positions:
         """The eligible item of each rank.
@@ -166,27 +184,27 @@ class SeenBlock:
 
     def _list_eligible(self, row: int) -> Positions:
         free = np.ones(self.n_items, bool)
-        free[self._items[self._starts[row] : self._starts[row + 1]]] = False
+        free[self.items[self.starts[row] : self.starts[row + 1]]] = False
         return np.flatnonzero(free)
 
     def _select_by_search(self, rows: Positions, ranks: Positions) -> Positions:
         # The user's seen item number t has item - t eligible ones below it; those with at most `rank` come before.
         stride = self.n_items + 1
-        before = np.searchsorted(self._packed_gaps, rows * stride + ranks, side="right") - self._starts[rows]
+        before = np.searchsorted(self._packed_gaps, rows * stride + ranks, side="right") - self.starts[rows]
         items: Positions = ranks + before
         return items
 
     @cached_property
     def _rows(self) -> Positions:
-        return np.repeat(np.arange(self._n_rows), np.diff(self._starts))
+        return np.repeat(np.arange(self._n_rows), np.diff(self.starts))
 
     @cached_property
     def _packed(self) -> Positions:
-        packed: Positions = self._rows * self.n_items + self._items
+        packed: Positions = self._rows * self.n_items + self.items
         return packed
 
     @cached_property
     def _packed_gaps(self) -> Positions:
-        within = np.arange(len(self._items)) - self._starts[self._rows]
-        packed: Positions = self._rows * (self.n_items + 1) + (self._items - within)
+        within = np.arange(len(self.items)) - self.starts[self._rows]
+        packed: Positions = self._rows * (self.n_items + 1) + (self.items - within)
         return packed

@@ -33,6 +33,9 @@ class Summary:
         positive, and users with positives but too few to hold one out.
     num_neg, negatives, rows_written : int
         Negatives asked for each positive, negatives written, and rows.
+    sampler : str
+    sources : dict of str to int
+        Negatives from each sampler, and uniform ones that fell back from it; empty where there is one source.
     short_users, full_users, dropped_users : int
         Users with too few eligible items, those of them with none, and those left out for it.
     seen : str
@@ -63,6 +66,8 @@ class Summary:
     cold_holdouts: int
     unheld_users: int
     num_neg: int
+    sampler: str
+    sources: dict[str, int]
     negatives: int
     rows_written: int
     short_users: int

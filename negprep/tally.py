@@ -26,7 +26,7 @@ class Tally:
         Users with too few eligible items, those of them with none, and those left out for it.
     groups, negatives, rows : int
     eligible_min, eligible_max : int
-        Eligible items of the users who lead a group.
+        Items that can be drawn for a group.
     """
 
     n_items: int
@@ -59,14 +59,14 @@ class Tally:
         self.tied_holdouts += int(split.tied.sum())
         self.unheld_users += int(((positives.counts > 0) & ~has_test).sum())
         self.short_users += int(section.short.sum())
-        self.full_users += int((section.short & (section.seen.eligible == 0)).sum())
+        self.full_users += _users_with_none(section)
         self.dropped_users += int(section.short.sum()) if section.options.on_short == "drop" else 0
         self.groups += len(heads)
-        self.negatives += int((heads.counts * section.counts).sum())
+        self.negatives += int((section.counts if section.sampling.by_group else heads.counts * section.counts).sum())
         self.rows += section.n_rows
         self._warm[section.train.items] = True
         np.add.at(self._held, positives.items[split.test[has_test]], 1)
-        eligible = section.seen.eligible[heads.counts > 0]
+        eligible = section.supply if section.sampling.by_group else section.supply[heads.counts > 0]
         if eligible.size:
             least, most = int(eligible.min()), int(eligible.max())
             self.eligible_min = least if self.eligible_min is None else min(least, self.eligible_min)
@@ -76,3 +76,11 @@ class Tally:
     def cold_holdouts(self) -> int:
         """Test holdouts whose item has no train positive."""
         return int(self._held[~self._warm].sum())
+
+
+def _users_with_none(section: Section) -> int:
+    """Users who lead a group for which nothing can be drawn."""
+    nothing = section.supply == 0
+    if section.sampling.by_group:
+        return len(np.unique(section.heads.users()[nothing]))
+    return int((nothing & section.short).sum())

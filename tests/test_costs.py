@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import negprep
-from negprep import loading, run, section
+from negprep import loading, run, sampling
 from negprep.options import Options
 from negprep.reading import LogReader, open_log
 from negprep.run import Run
@@ -43,7 +43,7 @@ def calls(monkeypatch):
     count(LogReader, "batches")
     count(loading, "group_pairs")
     count(run, "make_section")
-    count(section, "uniform")
+    count(sampling, "uniform")
     return counts
 
 

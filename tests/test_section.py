@@ -14,6 +14,7 @@ from negprep.interactions import Interactions, Pairs
 from negprep.loading import load
 from negprep.options import Options
 from negprep.reading import open_log
+from negprep.sampling import Plan
 from negprep.section import make_section
 from negprep.tally import Tally
 from negprep.vocabulary import Vocabulary
@@ -28,6 +29,10 @@ def options_of(command, **changes):
         else {"num_neg": 12, "holdout": "last", "distinct": True}
     )
     return Options(command=command, **{**usual, **changes})
+
+
+def plan_of(options):
+    return Plan(options.recipe, options.distinct)
 
 
 def loaded_of(options, log=None):
@@ -59,7 +64,9 @@ def sections_of(options, cuts):
             slice_pairs(whole.positives, first, last),
             slice_pairs(whole.weak, first, last),
         )
-        yield make_section(part, slice_pairs(loaded.excluded, first, last), options, options.holdout, first)
+        yield make_section(
+            part, slice_pairs(loaded.excluded, first, last), options, options.holdout, plan_of(options), first
+        )
 
 
 def rows_of(sections, shard_rows=1_000_000):
@@ -120,7 +127,7 @@ def test_the_lists_of_a_shard_fit_their_offsets_and_memory():
     log = pa.concat_tables([pa.table({"user": users, "item": items}), more])
     options = options_of("train", holdout="none", layout="listwise", num_neg=2_900)
     loaded = loaded_of(options, log)
-    section = make_section(loaded.interactions, loaded.excluded, options, "none")
+    section = make_section(loaded.interactions, loaded.excluded, options, "none", plan_of(options))
     for shard in Cutter(row_group_rows(options)).cut(section):
         groups = section.locate(shard.end)[0] - section.locate(shard.begin)[0]
         assert groups * options.num_neg < 2**31

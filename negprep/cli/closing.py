@@ -77,6 +77,9 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
 
 def _drawn(summary: Summary) -> Iterator[Fact]:
     yield Fact("negatives", summary.negatives, f"{summary.num_neg:,} for each positive, avoiding {summary.seen}")
+    if summary.sampler != "uniform":
+        sources = ", ".join(f"{count:,} {name}" for name, count in summary.sources.items())
+        yield Fact("sampler", None, f"{summary.sampler}: {sources}" if sources else summary.sampler)
     if summary.short_users:
         yield Fact("short users", summary.short_users, "with too few eligible items")
     if summary.full_users:

@@ -28,8 +28,57 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
             "--num-neg",
             metavar="K",
             type=click.IntRange(1, MAX_NUM_NEG),
-            default=num_neg,
-            help="Negatives for each positive. Time and the size of the output grow in proportion.",
+            help="Negatives for each positive. Time and the size of the output grow in proportion.  "
+            f"[default: {num_neg}, or the sum of fixed counts]",
+        ),
+        option(
+            "--sampler",
+            metavar="NAME",
+            multiple=True,
+            default=("uniform",),
+            help="The rule that draws: uniform, popularity, or weak (the user's weak interactions; uniform for a user "
+            "without any). Several make a mixture, with shares (--sampler uniform:0.7 --sampler weak:0.3) or with a "
+            "fixed count each (--sampler uniform=3 --sampler weak=1).",
+        ),
+        option(
+            "--alpha",
+            metavar="A",
+            type=float,
+            help="Of popularity: an item with c train positives has the weight (c + S) ** A.  [default: 0.75]",
+        ),
+        option(
+            "--smooth",
+            metavar="S",
+            type=float,
+            help="Above 0, popularity draws items without a train positive, too.  [default: 0]",
+        ),
+        option(
+            "--weights",
+            metavar="FILE",
+            help="Item weights in place of popularity: a file with the columns item and weight.",
+        ),
+        option(
+            "--weak",
+            metavar="FILE",
+            help="More weak (user, item) pairs, such as a log of what was shown: drawn by the sampler weak, and by no "
+            "other.",
+        ),
+        option(
+            "--available-at-time",
+            is_flag=True,
+            help="Draw only items that were there at the positive's time: with an interaction of anybody by then, or "
+            "available_from in --items.",
+        ),
+        option(
+            "--same",
+            metavar="COLUMN",
+            help="Draw only items that have the positive's value in this column of --items, such as its category.",
+        ),
+        option(
+            "--with-log-q",
+            is_flag=True,
+            help="Write the natural logarithm of the probability of each draw, and of the positive's, as the logQ "
+            "correction needs them.",
         ),
         option(
             "--distinct/--repeats",

@@ -49,6 +49,7 @@ def open_log(
     options: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
     *,
     required: tuple[str, ...] = ("user", "item"),
+    fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -59,6 +60,8 @@ def open_log(
     options : ReadOptions
     required : tuple of str
         The roles (``user``, ``item``, ``time``, ``value``, ``event``) that must be there.
+    fitting : callable, optional
+        From the names of the columns to options that name some of them, in place of those of ``options``.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def open_log(
             sources, place = (), "the table"
             _refuse_text_options(options, place)
             inputs = [memory_input(source)]
-        roles = find_roles(inputs[0].names, options, place)
+        roles = find_roles(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
         for role in required:
             if role not in roles.found:
                 raise roles.problems[role]

@@ -18,7 +18,7 @@ from logs import as_table, random_rows
 from randomness.experiments import Rejected, passes
 
 import negprep
-from negprep import draw, holdout, section
+from negprep import draw, holdout, sampling, section
 from negprep.samplers import uniform as sampler
 
 SEED = 31_415
@@ -147,8 +147,8 @@ def put_the_holdout_first(patch):
 
 def sort_the_negatives(patch):
     """Draw, then sort: a set difference that is cut short, or candidates in the order of their ids."""
-    uniform = section.uniform
-    patch.setattr(section, "uniform", lambda *given, **named: np.sort(uniform(*given, **named), axis=1))
+    uniform = sampling.uniform
+    patch.setattr(sampling, "uniform", lambda *given, **named: np.sort(uniform(*given, **named), axis=1))
 
 
 def take_small_words_modulo(patch):

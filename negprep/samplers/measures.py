@@ -1,0 +1,290 @@
+"""Measures: a whole number of points for each item that a user may get, laid end to end.
+
+To draw is to take one of a user's points at random. Each sampler is a measure: one point for every eligible item
+(uniform), as many as its weight has units (popularity), or one for each item of the user's own list (weak feedback).
+Points lie in the order of the catalog, so that a *window* of the catalog is a range of points.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.draw import Words, bounded, word
+from negprep.samplers.weights import Weights
+from negprep.seen import Positions, Seen, SeenBlock
+
+_HALF = np.uint64(32)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_COIN_WORDS = 3 << 61
+"""First of the words that decide a coin which 32 bits leave undecided."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asks:
+    """Draws to be made.
+
+    Attributes
+    ----------
+    rows : int64, shape (n,)
+        The user of each, counted from the first of a block.
+    keys : uint64, shape (n,)
+        The random key of its group.
+    draws : int64, shape (n,)
+        Its number within the group.
+    lows, highs : int64, shape (n,), or None
+        The window of the catalog, the end exclusive. None: all of it.
+    """
+
+    rows: Positions
+    keys: Words
+    draws: Positions
+    lows: Positions | None = None
+    highs: Positions | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at(self, which: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Asks:
+        """Some of them."""
+        if self.lows is None or self.highs is None:
+            return Asks(self.rows[which], self.keys[which], self.draws[which])
+        return Asks(self.rows[which], self.keys[which], self.draws[which], self.lows[which], self.highs[which])
+
+    def words(self, attempt: int) -> Words:
+        """The random word of an attempt at each."""
+        return word(self.keys, self.draws + (attempt << 32))
+
+
+class Measure(ABC):
+    """Points of the items of a block of users.
+
+    Attributes
+    ----------
+    is_listed : bool
+        Whether the items are a list of the user's own; else they are the eligible ones.
+    """
+
+    is_listed = False
+
+    @abstractmethod
+    def before(self, rows: Positions, items: Positions) -> Positions:
+        """The points of the user's items that come before ``items``: int64."""
+
+    @abstractmethod
+    def total(self, rows: Positions) -> Positions:
+        """All points of the user: int64."""
+
+    @abstractmethod
+    def sizes(self, items: Positions) -> Positions:
+        """The points of items if the user may get them: int64, the shape of ``items``."""
+
+    @abstractmethod
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:
+        """Whether the user may get the item: bool."""
+
+    @abstractmethod
+    def items_at(self, rows: Positions, points: Positions) -> Positions:
+        """The item that each point belongs to: int64."""
+
+    def span(self, asks: Asks) -> tuple[Positions, Positions]:
+        """The first point of each window, and how many there are in it."""
+        if asks.lows is None or asks.highs is None:
+            return np.zeros(len(asks), np.int64), self.total(asks.rows)
+        base = self.before(asks.rows, asks.lows)
+        return base, self.before(asks.rows, asks.highs) - base
+
+    def draw(self, asks: Asks, attempt: int) -> Positions:
+        """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""
+        base, mass = self.span(asks)
+        return self.items_at(asks.rows, base + bounded(asks.keys, mass, asks.draws, attempt))
+
+
+class EligibleItems(Measure):
+    """One point for each eligible item."""
+
+    def __init__(self, block: SeenBlock) -> None:
+        self._block = block
+
+    def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
+        points: Positions = items - self._block.count_below(rows, items)
+        return points
+
+    def total(self, rows: Positions) -> Positions:  # noqa: D102
+        points: Positions = self._block.eligible[rows]
+        return points
+
+    def sizes(self, items: Positions) -> Positions:  # noqa: D102
+        return np.ones(items.shape, np.int64)
+
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        return ~self._block.contains(rows, items)
+
+    def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
+        return self._block.select(rows, points)
+
+
+class WeightedItems(Measure):
+    """For each eligible item as many points as its weight has units.
+
+    The seen items of a user are cut out of the cumulative weights of the catalog, which the users share.
+    """
+
+    proposals = 4
+    """Attempts to draw from the whole catalog before seen items are cut out, which costs several times as much."""
+
+    def __init__(self, block: SeenBlock, weights: Weights, mask: npt.NDArray[np.uint8] | None = None) -> None:
+        self._block, self._weights, self._mask = block, weights, mask
+
+    def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
+        first = self._block.starts[rows]
+        seen = self._seen_before[first + self._block.count_below(rows, items)] - self._seen_before[first]
+        points: Positions = self._weights.before[items] - seen
+        return points
+
+    def total(self, rows: Positions) -> Positions:  # noqa: D102
+        starts = self._block.starts
+        points: Positions = self._weights.before[-1] - (
+            self._seen_before[starts[rows + 1]] - self._seen_before[starts[rows]]
+        )
+        return points
+
+    def sizes(self, items: Positions) -> Positions:  # noqa: D102
+        units = self._weights.units.take(items, mode="clip")
+        return np.where(items < len(self._weights), units, 0)  # beyond are items outside the catalog
+
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        return ~self._block.contains(rows, items)
+
+    def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
+        first = self._block.starts[rows]
+        passed = count_up_to(self._thresholds, first, self._block.starts[rows + 1], points)
+        shifted = points + (self._seen_before[first + passed] - self._seen_before[first])
+        items: Positions = np.searchsorted(self._weights.before[1:], shifted, side="right")
+        return items
+
+    def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
+        if asks.lows is not None or self._mask is None:
+            return super().draw(asks, attempt)
+        items = np.empty(len(asks), np.int64)
+        todo, pending = np.arange(len(asks)), asks
+        for proposal in range(attempt, attempt + self.proposals):
+            items[todo], fits = self._propose(pending, proposal, self._mask)
+            failed = np.flatnonzero(~fits)
+            todo, pending = todo[failed], pending.at(failed)
+            if not todo.size:
+                return items
+        items[todo] = super().draw(pending, attempt + self.proposals)
+        return items
+
+    def _propose(
+        self, asks: Asks, attempt: int, mask: npt.NDArray[np.uint8]
+    ) -> tuple[Positions, npt.NDArray[np.bool_]]:
+        """Items of the whole catalog, and which of them are not seen and come from a word without bias."""
+        words, n_items = asks.words(attempt), len(self._weights)
+        products = (words >> _HALF) * np.uint64(n_items)
+        columns = (products >> _HALF).view(np.int64)
+        items, undecided = self._weights.look_up(columns, words & _LOW_HALF)
+        if undecided.size:
+            further = asks.at(undecided)
+            counters = (further.draws + (attempt << 32)).astype(np.uint64) + np.uint64(_COIN_WORDS)
+            items[undecided] = self._weights.settle(columns[undecided], word(further.keys, counters))
+        fits = self._block.unseen(asks.rows, items, mask)
+        too_low = np.uint64(2**32 % n_items)
+        products &= _LOW_HALF
+        if products.size and products.min() < too_low:
+            fits &= products >= too_low
+        return items, fits
+
+    @cached_property
+    def _seen_before(self) -> Positions:
+        """The units of the block's seen items before each, wrapping: differences within a user are right."""
+        return np.concatenate([[0], np.cumsum(self._weights.units[self._block.items])])
+
+    @cached_property
+    def _thresholds(self) -> Positions:
+        """The point of its user that each seen item was cut out at."""
+        starts = np.repeat(self._block.starts[:-1], np.diff(self._block.starts))
+        cut = self._seen_before[:-1] - self._seen_before[starts]
+        points: Positions = self._weights.before[self._block.items] - cut
+        return points
+
+
+class ListedItems(Measure):
+    """One point for each item of a list of the user's own, such as the weak interactions."""
+
+    is_listed = True
+
+    def __init__(self, lists: Seen, first_user: int, last_user: int) -> None:
+        self._block = SeenBlock(lists, first_user, last_user)
+
+    def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
+        points: Positions = self._block.count_below(rows, items)
+        return points
+
+    def total(self, rows: Positions) -> Positions:  # noqa: D102
+        points: Positions = self._block.starts[rows + 1] - self._block.starts[rows]
+        return points
+
+    def sizes(self, items: Positions) -> Positions:  # noqa: D102
+        return np.ones(items.shape, np.int64)
+
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        return self._block.contains(rows, items)
+
+    def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
+        items: Positions = self._block.items[self._block.starts[rows] + points].astype(np.int64)
+        return items
+
+
+class Rest:
+    """The points that a measure has left for each of some asks, once other items are taken.
+
+    Parameters
+    ----------
+    measure : Measure
+    asks : Asks
+    taken : int64, shape (n_taken, n_asks)
+        Different items, of which the user may perhaps not get some by this measure. All lie in the window.
+
+    Attributes
+    ----------
+    mass, points : int64, shape (n_asks,)
+        Points of the window, all and those left.
+    """
+
+    def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:
+        self._measure, self._asks = measure, asks
+        self._base, self.mass = measure.span(asks)
+        rows, items = np.tile(asks.rows, len(taken)), taken.reshape(-1)
+        begins, sizes = np.full(items.size, np.iinfo(np.int64).max), np.zeros(items.size, np.int64)
+        has = measure.has(rows, items)
+        begins[has] = measure.before(rows[has], items[has])
+        sizes[has] = measure.sizes(items[has])
+        order = np.argsort(begins.reshape(taken.shape), axis=0, kind="stable")
+        self._begins = np.take_along_axis(begins.reshape(taken.shape), order, axis=0)
+        self._sizes = np.take_along_axis(sizes.reshape(taken.shape), order, axis=0)
+        self.points = self.mass - self._sizes.sum(axis=0)
+
+    def draw(self, which: Positions, attempt: int) -> Positions:
+        """One item for each of ``which``, all of which have points left."""
+        asks = self._asks.at(which)
+        points = self._base[which] + bounded(asks.keys, self.points[which], asks.draws, attempt)
+        for begins, sizes in zip(self._begins[:, which], self._sizes[:, which], strict=True):
+            points += np.where(points >= begins, sizes, 0)  # ascending: what was passed has moved the point already
+        return self._measure.items_at(asks.rows, points)
+
+
+def count_up_to(values: Positions, begins: Positions, ends: Positions, wanted: Positions) -> Positions:
+    """How many of ``values[begin:end]``, which ascend, are at most ``wanted``: int64, the shape of ``wanted``."""
+    low, high = begins.copy(), ends.copy()
+    for _ in range(int((ends - begins).max(initial=0)).bit_length()):
+        middle = (low + high) >> 1
+        goes_up = (low < high) & (values.take(middle, mode="clip") <= wanted)
+        low = np.where(goes_up, middle + 1, low)
+        high = np.where(goes_up, high, middle)
+    return low - begins

@@ -1,0 +1,207 @@
+"""Draws from measures: one or several in given shares, with repeats or all different.
+
+A draw of a group is attempted again only where a distinct one is asked for and it equals an earlier one of its group:
+each round is again a choice of a component and a draw from it, so that the draws of a group are those of drawing,
+taking away, and drawing again (successive sampling). After a bounded number of rounds what is missing is drawn from the
+points that are left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.draw import bounded
+from negprep.logarithm import natural_log
+from negprep.samplers.measures import Asks, EligibleItems, Measure, Rest
+from negprep.samplers.repeated import repeated
+from negprep.seen import Positions
+
+Sources = npt.NDArray[np.int8]
+
+_ROUND = 64
+"""Attempts of a round; those that a draw needs beyond its share of one have a probability below 2**-50."""
+
+_ROUNDS = 12
+_CHOICE_WORDS = 1 << 62
+"""First of the words that choose the component."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """The measures of a block of users, and how often each is drawn from.
+
+    Attributes
+    ----------
+    measures : list of Measure
+    shares : int64, shape (n_measures,)
+    fixed : bool
+        As in ``Recipe``.
+    fallback : EligibleItems or None
+        Drawn from where a measure has no points for a user. None: nothing is drawn.
+    """
+
+    measures: list[Measure]
+    shares: npt.NDArray[np.int64]
+    fixed: bool
+    fallback: EligibleItems | None
+
+    def draw(self, groups: Asks, counts: Positions, num_neg: int, *, distinct: bool) -> tuple[Positions, Sources]:
+        """Draw the negatives of some groups.
+
+        Parameters
+        ----------
+        groups : Asks
+            One a group; its draw numbers are not looked at.
+        counts : int64, shape (n_groups,)
+            Draws of each group, at most num_neg; for distinct ones, at most the items that can be drawn.
+        num_neg : int
+        distinct : bool
+
+        Returns
+        -------
+        items : int64, shape (num_neg, n_groups)
+            -1 beyond ``counts``.
+        sources : int8, of the same shape
+            Which measure was drawn from; n_measures for the fall-back.
+        """
+        shape = (num_neg, len(groups))
+        items, sources = np.full(shape, -1), np.zeros(shape, np.int8)
+        draws, of = np.nonzero(np.arange(num_neg)[:, None] < counts)
+        items[draws, of], sources[draws, of] = self._attempt(replace(groups.at(of), draws=draws), 0)
+        if distinct:
+            self._make_distinct(groups, counts, items, sources)
+        return items, sources
+
+    def log_q(
+        self, groups: Asks, items: Positions, sources: Sources, leaders: Positions
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The natural logarithm of the probability of one draw.
+
+        Parameters
+        ----------
+        groups : Asks
+        items : int64, shape (n_groups, num_neg)
+            What was drawn; anything beyond a group's draws.
+        sources : int8, of the same shape
+            As ``draw`` returned them.
+        leaders : int64, shape (n_groups,)
+            The positives of the groups; n_items for one outside the catalog.
+
+        Returns
+        -------
+        log_q : float64, shape (n_groups, num_neg)
+            ln of the sum, over the components that can produce the item, of share times probability; the shares are
+            those after fall-back, and with fixed counts those of the counts.
+        leader_log_q : float64, shape (n_groups,)
+            The same of the positive, as if it were one more eligible item.
+        """
+        shares = self.shares / self.shares.sum()
+        is_listed = np.isin(sources, [c for c, measure in enumerate(self.measures) if measure.is_listed])
+        q, leader_q, left_over = np.zeros(items.shape), np.zeros(len(groups)), np.zeros(len(groups))
+        components = list(zip(self.measures, shares, strict=True))
+        for measure, share in [*components, (self.fallback, None)]:
+            if measure is None:
+                continue
+            mass = measure.span(groups)[1]
+            part = np.where(mass > 0, share, 0.0) if share is not None else left_over
+            if share is not None:
+                left_over = left_over + (share - part)
+            produced = is_listed if measure.is_listed else ~is_listed
+            each = part / np.maximum(mass, 1)
+            q += np.where(produced, each[:, None] * measure.sizes(items), 0.0)
+            if not measure.is_listed:
+                size = measure.sizes(leaders)
+                leader_q += part * size / np.maximum(mass + size, 1)
+        return natural_log(q), natural_log(leader_q)
+
+    def _attempt(self, asks: Asks, attempt: int) -> tuple[Positions, Sources]:
+        """One draw for each ask."""
+        items = np.empty(len(asks), np.int64)
+        sources = self._choose(asks, attempt)
+        for component, measure in enumerate(self.measures):
+            self._draw_from(measure, asks, attempt, np.flatnonzero(sources == component), items, sources)
+        if self.fallback is not None:
+            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(sources == len(self.measures)), items, sources)
+        return items, sources
+
+    def _draw_from(
+        self, measure: Measure, asks: Asks, attempt: int, which: Positions, items: Positions, sources: Sources
+    ) -> None:
+        """Fill ``items[which]``; where the measure has no points for the user, ``sources`` says fall-back."""
+        if not which.size:
+            return
+        mine = asks.at(which)
+        empty = measure.span(mine)[1] == 0
+        if empty.any():
+            sources[which[empty]] = len(self.measures)
+            items[which[empty]] = -1
+            which, mine = which[~empty], mine.at(~empty)
+        if which.size:
+            items[which] = measure.draw(mine, attempt)
+
+    def _choose(self, asks: Asks, attempt: int) -> Sources:
+        """The component of each draw."""
+        ends = np.cumsum(self.shares)
+        if self.fixed:
+            points = asks.draws
+        elif len(self.measures) == 1:
+            return np.zeros(len(asks), np.int8)
+        else:
+            points = bounded(asks.keys, np.broadcast_to(ends[-1], len(asks)), asks.draws + _CHOICE_WORDS, attempt)
+        return np.searchsorted(ends, points, side="right").astype(np.int8)
+
+    def _make_distinct(self, groups: Asks, counts: Positions, items: Positions, sources: Sources) -> None:
+        """Make the draws of each group differ, in place."""
+        suspects = np.flatnonzero(counts > 1)
+        for round_ in range(1, _ROUNDS + 1):
+            draws, within = repeated(items[:, suspects])
+            drawn = draws < counts[suspects[within]]
+            draws, of = draws[drawn], suspects[within[drawn]]
+            if not of.size:
+                return
+            asks = replace(groups.at(of), draws=draws)
+            items[draws, of], sources[draws, of] = self._attempt(asks, round_ * _ROUND)
+            suspects = np.unique(of)
+        for draw in range(1, len(items)):  # one after the other: what a draw becomes, later ones must avoid
+            is_again = (items[:draw, suspects] == items[draw, suspects]).any(axis=0) & (draw < counts[suspects])
+            of = suspects[is_again]
+            if of.size:
+                asks = replace(groups.at(of), draws=np.full(of.size, draw))
+                items[draw, of], sources[draw, of] = self._draw_from_rest(asks, items[:draw, of])
+
+    def _draw_from_rest(self, asks: Asks, taken: Positions) -> tuple[Positions, Sources]:
+        """One draw for each ask, of the points that the items taken, shape (n_taken, n), leave."""
+        attempt = (_ROUNDS + 1) * _ROUND
+        measures = [*self.measures, *([self.fallback] if self.fallback is not None else [])]
+        rests = [Rest(measure, asks, taken) for measure in measures]
+        sources = self._choose_of_rests(asks, rests, attempt)
+        items = np.full(len(asks), -1)
+        for component, rest in enumerate(rests):
+            here = np.flatnonzero(sources == component)
+            if here.size:
+                items[here] = rest.draw(here, attempt + 1)
+        return items, sources
+
+    def _choose_of_rests(self, asks: Asks, rests: list[Rest], attempt: int) -> Sources:
+        """A component, with probability in proportion to its share and to the part of its points that is left.
+
+        The fall-back has the shares of the components that never had points; and all, where nothing else is left.
+        """
+        n_components = len(self.measures)
+        if self.fixed:
+            sources = self._choose(asks, attempt).astype(np.int64)
+        else:
+            had_points = np.array([rest.mass > 0 for rest in rests[:n_components]])
+            shares = np.where(had_points, self.shares[:, None], 0)
+            if self.fallback is not None:
+                shares = np.vstack([shares, self.shares.sum() - shares.sum(axis=0)])
+            ends = np.cumsum(shares * np.array([rest.points / np.maximum(rest.mass, 1) for rest in rests]), axis=0)
+            point = asks.words(attempt).astype(np.float64) * 2.0**-64 * ends[-1]
+            sources = np.minimum((ends <= point).sum(axis=0), len(rests) - 1)
+        has_points = np.array([rest.points > 0 for rest in rests])[sources, np.arange(len(asks))]
+        if self.fallback is not None:
+            sources[~has_points] = n_components
+        return sources.astype(np.int8)

@@ -1,0 +1,222 @@
+"""The sampler of a run, at work on a range of users: how many negatives there can be, the draws, and their log q."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.draw import Words
+from negprep.recipe import Recipe
+from negprep.samplers.measures import Asks, EligibleItems, ListedItems, Measure, WeightedItems
+from negprep.samplers.mixture import Mixture, Sources
+from negprep.samplers.order import CatalogOrder, Times
+from negprep.samplers.uniform import uniform
+from negprep.samplers.weights import Weights
+from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
+
+_BLOCK_SEEN = 1 << 16
+_BLOCK_DRAWS = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What the draws of all users have in common.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    distinct : bool
+    with_log_q : bool
+    weights : Weights or None
+        Of the catalog's items, where popularity is a component.
+    order : CatalogOrder or None
+        Where negatives are restricted to a window.
+    """
+
+    recipe: Recipe
+    distinct: bool
+    with_log_q: bool = False
+    weights: Weights | None = None
+    order: CatalogOrder | None = None
+
+    @cached_property
+    def ordered_weights(self) -> Weights | None:
+        """The weights by position."""
+        if self.weights is None or self.order is None:
+            return self.weights
+        return self.weights.reordered(self.order.items)
+
+
+@dataclass(frozen=True, eq=False)
+class Leads:
+    """The positives that lead some groups.
+
+    Attributes
+    ----------
+    users : int32, shape (n,)
+        Ascending.
+    items : int32, shape (n,)
+    times : int64, shape (n,), or None
+        Only where the plan restricts by time.
+    """
+
+    users: Codes
+    items: Codes
+    times: Times | None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The negatives of some groups.
+
+    Attributes
+    ----------
+    items : int32, shape (n_groups, num_neg)
+        Codes, -1 beyond the group's count.
+    sources : int8, of the same shape, or None
+        Positions in ``Recipe.sources``.
+    log_q : float64, of the same shape, or None
+    pos_log_q : float64, shape (n_groups,), or None
+    """
+
+    items: Codes
+    sources: Sources | None = None
+    log_q: npt.NDArray[np.float64] | None = None
+    pos_log_q: npt.NDArray[np.float64] | None = None
+
+
+class Sampling:
+    """A plan for a range of users.
+
+    Parameters
+    ----------
+    plan : Plan
+    seen : Seen
+        What the users' negatives must avoid.
+    weak : Seen
+        The weak interactions that may be drawn.
+    """
+
+    def __init__(self, plan: Plan, seen: Seen, weak: Seen) -> None:
+        self.plan = plan
+        self._seen = seen if plan.order is None else plan.order.reorder(seen)
+        self._weak = weak if plan.order is None or "weak" not in plan.recipe.names else plan.order.reorder(weak)
+
+    @property
+    def by_group(self) -> bool:
+        """Whether the positive of a group, and not only its user, decides what can be drawn."""
+        return self.plan.order is not None
+
+    def supply(self, leads: Leads) -> Positions:
+        """How many different items can be drawn: int64, for each user, or, ``by_group``, for each group."""
+        recipe, seen = self.plan.recipe, self._seen
+        if not self.by_group:
+            supply = seen.eligible
+            if not recipe.falls_back and self.plan.weights is not None:
+                heavy = self.plan.weights.units > 0
+                seen_before = np.concatenate([[0], np.cumsum(heavy[seen.items])])
+                supply = int(heavy.sum()) - np.diff(seen_before[seen.starts])
+            return supply + np.diff(self._weak.starts) if "weak" in recipe.names else supply
+        asks = self._asks(leads, slice(None), 0, np.zeros(len(leads), np.uint64))
+        supply = EligibleItems(SeenBlock(seen, 0, seen.n_users)).span(asks)[1]
+        if "weak" in recipe.names:
+            supply = supply + ListedItems(self._weak, 0, seen.n_users).span(asks)[1]
+        return supply
+
+    def draw(self, leads: Leads, keys: Words, counts: Positions, num_neg: int) -> Drawn:
+        """Draw the negatives of some groups.
+
+        Parameters
+        ----------
+        leads : Leads
+        keys : uint64, shape (n,)
+            The random key of each group.
+        counts : int64, shape (n,)
+            Draws of each group.
+        num_neg : int
+            At least the largest count.
+        """
+        recipe, sources = self.plan.recipe, None
+        if recipe.names == ("uniform",) and self.plan.order is None:
+            buffer = _mask_buffer()
+            items = uniform(self._seen, leads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
+        else:
+            items, sources = self._draw_mixture(leads, keys, counts, num_neg)
+        log_q = self._log_q(leads, items, sources) if self.plan.with_log_q else (None, None)
+        return Drawn(items, sources if recipe.sources is not None else None, *log_q)
+
+    def _draw_mixture(self, leads: Leads, keys: Words, counts: Positions, num_neg: int) -> tuple[Codes, Sources]:
+        shape = (num_neg, len(leads))
+        items, sources = np.empty(shape, np.int32), np.empty(shape, np.int8)
+        step = max(1, _BLOCK_DRAWS // num_neg)
+        buffer, order = _mask_buffer(), self.plan.order
+        for first, last, begin, end in self._seen.blocks(leads.users, _BLOCK_SEEN):
+            block = SeenBlock(self._seen, first, last)
+            with block.marked(buffer) as mask:
+                mixture = self._mixture(block, first, last, mask)
+                for start in range(begin, end, step):
+                    here = slice(start, min(start + step, end))
+                    groups = self._asks(leads, here, first, keys[here])
+                    items[:, here], sources[:, here] = mixture.draw(
+                        groups, counts[here], num_neg, distinct=self.plan.distinct
+                    )
+        if order is not None:
+            items = np.where(items >= 0, order.items.take(items, mode="clip"), np.int32(-1))
+        return items.T, sources.T
+
+    def _log_q(
+        self, leads: Leads, items: Codes, sources: Sources | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        log_q, pos_log_q = np.empty(items.shape), np.empty(len(leads))
+        order = self.plan.order
+        for first, last, begin, end in self._seen.blocks(leads.users, _BLOCK_SEEN):
+            here = slice(begin, end)
+            groups = self._asks(leads, here, first, np.zeros(end - begin, np.uint64))
+            mixture = self._mixture(SeenBlock(self._seen, first, last), first, last, None)
+            drawn, leaders = items[here].astype(np.int64), leads.items[here].astype(np.int64)
+            if order is not None:
+                drawn = order.positions.take(drawn, mode="clip").astype(np.int64)
+                inside = leaders < len(order.positions)
+                leaders = np.where(inside, order.positions.take(leaders, mode="clip"), len(order.positions))
+            of = np.zeros(drawn.shape, np.int8) if sources is None else sources[here]
+            log_q[here], pos_log_q[here] = mixture.log_q(groups, drawn, of, leaders)
+        return log_q, pos_log_q
+
+    def _mixture(self, block: SeenBlock, first: int, last: int, mask: npt.NDArray[np.uint8] | None) -> Mixture:
+        recipe, weights = self.plan.recipe, self.plan.ordered_weights
+        eligible = EligibleItems(block)
+        measures: list[Measure] = []
+        for name in recipe.names:
+            if name == "weak":
+                measures.append(ListedItems(self._weak, first, last))
+            elif name == "popularity" and weights is not None:
+                measures.append(WeightedItems(block, weights, mask))
+            else:
+                measures.append(eligible)
+        shares = np.array(recipe.shares)
+        return Mixture(measures, shares, recipe.fixed, eligible if recipe.falls_back else None)
+
+    def _asks(self, leads: Leads, here: slice, first_user: int, keys: Words) -> Asks:
+        rows = leads.users[here].astype(np.int64) - first_user
+        if self.plan.order is None:
+            return Asks(rows, keys, rows)
+        times = None if leads.times is None else leads.times[here]
+        return Asks(rows, keys, rows, *self.plan.order.windows(leads.items[here], times))
+
+
+_threads = threading.local()
+
+
+def _mask_buffer() -> MaskBuffer:
+    """The buffer of this thread."""
+    if not hasattr(_threads, "buffer"):
+        _threads.buffer = MaskBuffer()
+    buffer: MaskBuffer = _threads.buffer
+    return buffer
