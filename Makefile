@@ -50,8 +50,8 @@ docs: $(CHECKS)  ## check that docs/cli.md is what the commands say, and that li
 	$(BIN)/python docs/check_links.py
 
 .PHONY: bench
-bench: $(CHECKS)  ## measure (the scripts of tests/benchmarks)
-	@set -e; for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: $(CHECKS)  ## measure (tests/benchmarks/bench_*.py)
+	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 .PHONY: clean
 clean:  ## remove what make made

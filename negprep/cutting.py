@@ -76,15 +76,15 @@ class Cutter:
         self._rows_before += section.n_rows
 
     def _part_starts(self, section: Section) -> list[int]:
-        """The rows of the section with which a part begins."""
-        rows = np.unique(section.row_starts[:-1][np.diff(section.row_starts) > 0])
+        """The rows of the section with which a part begins; without parts, the first row of all."""
+        if not section.n_rows:
+            return []
         if self._part_rows is None:
-            is_start = np.zeros(len(rows), bool)
-            if self._part < 0 and len(rows):
-                is_start[0], self._part = True, 0
-        else:
-            parts = (rows + self._rows_before) // self._part_rows
-            is_start = np.diff(parts, prepend=self._part) > 0
-            self._part = int(parts[-1]) if len(parts) else self._part
-        starts: list[int] = rows[is_start].tolist()
+            is_first, self._part = self._part < 0, 0
+            return [0] if is_first else []
+        firsts, ends = section.row_starts[:-1], section.row_starts[1:]
+        rows = firsts[firsts < ends]  # of users with rows: strictly ascending
+        parts = (rows + self._rows_before) // self._part_rows
+        starts: list[int] = rows[np.diff(parts, prepend=self._part) > 0].tolist()
+        self._part = int(parts[-1])
         return starts

@@ -154,28 +154,33 @@ def scale(words: Words, limits: npt.ArrayLike) -> tuple[Words, npt.NDArray[np.bo
 def bounded(
     keys: Words, limits: npt.NDArray[np.int64], draws: npt.NDArray[np.int64], attempt: int
 ) -> npt.NDArray[np.int64]:
-    """One integer below its limit for each key and draw, unbiased.
+    """One integer below its limit for each key and draw, unbiased. Keys, limits and draws broadcast to one shape.
 
     Parameters
     ----------
-    keys : uint64, shape (n,)
-    limits : int64, shape (n,)
+    keys : uint64
+    limits : int64
         1 to 2**63 - 1.
-    draws : int64, shape (n,)
+    draws : int64
         Draw numbers, 0 to 2**32 - 1. Attempt ``a`` of draw ``d`` is word number ``d + a * 2**32`` of its key.
     attempt : int
         The first attempt to take; where ``scale`` says that its word must be thrown away, the next one follows.
 
     Returns
     -------
-    int64, shape (n,)
+    int64
     """
     drawn, kept = scale(word(keys, draws + (attempt << 32)), limits)
     values = drawn.view(np.int64)
-    todo = np.flatnonzero(~kept)
-    while todo.size:  # a round throws away less than half of its words, and one in 2**33 for limits below 2**31
+    if kept.all():
+        return values
+    todo = np.nonzero(~kept)
+    keys = np.broadcast_to(keys, kept.shape)[todo]
+    limits, draws = (np.broadcast_to(given, kept.shape)[todo] for given in (limits, draws))
+    while len(keys):  # a round throws away less than half of its words, and one in 2**33 for limits below 2**31
         attempt += 1
-        drawn, kept = scale(word(keys[todo], draws[todo] + (attempt << 32)), limits[todo])
-        values[todo[kept]] = drawn[kept].astype(np.int64)
-        todo = todo[~kept]
+        drawn, kept = scale(word(keys, draws + (attempt << 32)), limits)
+        values[tuple(axis[kept] for axis in todo)] = drawn[kept].view(np.int64)
+        todo = tuple(axis[~kept] for axis in todo)
+        keys, limits, draws = keys[~kept], limits[~kept], draws[~kept]
     return values

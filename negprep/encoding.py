@@ -17,6 +17,8 @@ RawIds: TypeAlias = "npt.NDArray[np.int32] | npt.NDArray[np.int64] | tuple[pa.St
 _TABLE_LIMIT = 1 << 26
 """Integer ids whose range is up to this wide are collected and looked up through a table of the whole range."""
 
+_LOWEST_ID = -(2**63)
+
 
 def raw_ids(column: pa.Array) -> RawIds:
     """A copy of an int64, string or dictionary column, in as little memory as its values allow."""
@@ -69,12 +71,11 @@ class DistinctIds:
         first, last = (min(low, self._lowest), max(high, self._lowest + size - 1)) if size else (low, high)
         if last - first >= _TABLE_LIMIT:
             return False
-        if last - first >= size:  # doubling, so that ids that grow along the log copy the table a few times only
+        if last - first >= size:  # doubling, so that rising or falling ids copy the table a few times only
             grown = np.zeros(min(max(last - first + 1, 2 * size), _TABLE_LIMIT), bool)
-            grown[self._lowest - first : self._lowest - first + size] = self._occurs
-            self._occurs, self._lowest = grown, first
-        elif first < self._lowest:
-            raise AssertionError("a table that covers the range begins at its lowest id")
+            lowest = max(last + 1 - len(grown), _LOWEST_ID) if first < self._lowest else first
+            grown[self._lowest - lowest : self._lowest - lowest + size] = self._occurs
+            self._occurs, self._lowest = grown, lowest
         return True
 
 

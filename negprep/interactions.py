@@ -91,7 +91,7 @@ class Pairs:
         """How many users there are, those without a pair among them."""
         return len(self.starts) - 1
 
-    @property
+    @cached_property
     def counts(self) -> Positions:
         """How many pairs each user has: int64, shape (n_users,)."""
         return np.diff(self.starts)

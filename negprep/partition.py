@@ -54,10 +54,10 @@ def partition(
     """
     counts = np.zeros(n_users, np.int64)
     for some in rows:
-        counts += np.bincount(encode(some).users, minlength=n_users)
+        np.add.at(counts, encode(some).users, 1)  # np.bincount would go through all users for every batch
     before = np.cumsum(counts) - counts
     range_of = before // max(range_rows, int(counts.sum()) // _MOST_RANGES + 1)
-    firsts = np.flatnonzero(np.diff(range_of, prepend=-1))
+    firsts = np.append(0, np.flatnonzero(range_of[1:] != range_of[:-1]) + 1)
     range_of = np.repeat(np.arange(len(firsts), dtype=np.int16), np.diff(firsts, append=n_users))
     pieces: list[list[Kept]] = [[] for _ in firsts]
     for some in rows:

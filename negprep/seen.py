@@ -161,15 +161,15 @@ class SeenBlock:
         Parameters
         ----------
         rows : int64, shape (n,)
-        ranks : int64, shape (n,)
+        ranks : int64, shape (n,) or (k, n)
             0 to ``eligible[row] - 1``.
 
         Returns
         -------
-        int64, shape (n,)
+        int64, the shape of ``ranks``
             The item with exactly ``rank`` eligible items below it.
         """
-        wanted = np.bincount(rows, minlength=self._n_rows)
+        wanted = np.bincount(rows, minlength=self._n_rows) * (ranks.shape[0] if ranks.ndim > 1 else 1)
         is_listed = wanted * _LISTED_BYTES_PER_SEARCH > self.n_items
         if not is_listed.any():
             return self._select_by_search(rows, ranks)
@@ -179,7 +179,7 @@ class SeenBlock:
         items: Positions = pool.take(begins[rows] + ranks, mode="clip")  # of the other rows, anything
         rest = np.flatnonzero(~is_listed[rows])
         if rest.size:
-            items[rest] = self._select_by_search(rows[rest], ranks[rest])
+            items[..., rest] = self._select_by_search(rows[rest], ranks[..., rest])
         return items
 
     def _list_eligible(self, row: int) -> Positions:
@@ -193,6 +193,11 @@ class SeenBlock:
         before = np.searchsorted(self._packed_gaps, rows * stride + ranks, side="right") - self.starts[rows]
         items: Positions = ranks + before
         return items
+
+    @cached_property
+    def mostly_seen(self) -> npt.NDArray[np.bool_]:
+        """Which users have seen more than half of the catalog: bool, shape (n_rows,)."""
+        return 2 * self.eligible < self.n_items
 
     @cached_property
     def _rows(self) -> Positions:

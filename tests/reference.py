@@ -77,9 +77,12 @@ def draw_negatives(key: int, eligible: list[int], n_items: int, num_neg: int, *,
         return [eligible[rank] for rank in shuffled[:num_neg]]
     drawn = []
     for draw in range(num_neg):
-        item = scale(word(key, draw) >> 32, n_items, bits=32)
-        if item is None or item not in eligible:
-            item = eligible[bounded(key, len(eligible), draw, 1)]
+        if 2 * len(eligible) < n_items:
+            item = eligible[bounded(key, len(eligible), draw, 0)]
+        else:
+            item = scale(word(key, draw) >> 32, n_items, bits=32)
+            if item is None or item not in eligible:
+                item = eligible[bounded(key, len(eligible), draw, 1)]
         drawn.append(item)
     attempt = 2
     while distinct and len(set(drawn)) < num_neg:

@@ -116,7 +116,10 @@ def test_select_mixes_listing_and_searching(monkeypatch):
     rows = np.array([0] * 50 + [1, 2, 3] + [2] * 40)  # of 10 and more, listed
     ranks = np.arange(len(rows)) % 96
     eligible = [sorted(set(range(100)) - set(items)) for items in lists]
-    assert block.select(rows, ranks).tolist() == [eligible[row][rank] for row, rank in zip(rows, ranks, strict=True)]
+    selected = [eligible[row][rank] for row, rank in zip(rows, ranks, strict=True)]
+    assert block.select(rows, ranks).tolist() == selected
+    again = np.stack([ranks, ranks[::-1] % 3, ranks % 2])
+    assert block.select(rows, again).tolist() == [block.select(rows, some).tolist() for some in again]
 
 
 def test_a_block_in_the_middle():

@@ -35,6 +35,7 @@ def encode(*batches):
         [WIDE, [1, 2, 3]],
         [[2**31, 2**31 - 1], [-(2**31) - 1, -(2**31)]],
         [[7], [2**62]],
+        [[5 - 2**63, 6 - 2**63, 9 - 2**63], [2 - 2**63], [-(2**63)]],
         [[0]],
     ],
     ids=str,
@@ -44,6 +45,17 @@ def test_integers(batches):
     assert vocabulary.is_integer
     assert rows == [value for batch in batches for value in batch]
     assert ids == sorted(set(rows))
+
+
+@pytest.mark.parametrize("step", [1_000, -1_000], ids=["rising", "falling"])
+def test_ids_in_order_copy_the_table_a_few_times_only(step):
+    distinct, tables = DistinctIds(), []
+    for batch in range(64):
+        distinct.add(np.arange(1_000) + batch * step)
+        if not any(distinct._occurs is table for table in tables):
+            tables.append(distinct._occurs)
+    assert len(tables) == 7
+    assert len(distinct.finish()) == 64_000
 
 
 @pytest.mark.parametrize("limit", [1, 100, 1 << 26])

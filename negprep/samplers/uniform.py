@@ -2,12 +2,15 @@
 
 Exact without luck. The first attempt at a draw is a position in the whole catalog, of which most users have seen
 little; where it falls on a seen item, the second is a *rank* among the m eligible items, which cannot fail. An eligible
-item then has probability 1/n + (n - m)/n * 1/m = 1/m.
+item then has probability 1/n + (n - m)/n * 1/m = 1/m. For users who have seen more than half of the catalog, whose
+first attempt would mostly be in vain, it is a rank already.
 
 Source of the task: He et al., Neural Collaborative Filtering, WWW 2017, section 4.1.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +23,7 @@ _BLOCK_SEEN = 1 << 16
 
 _BLOCK_DRAWS = 1 << 16
 
-_DENSE = 4
+_SHUFFLED_BELOW = 4
 """Distinct draws from fewer eligible items than this many times num_neg are the head of a shuffle of them all."""
 
 _SHUFFLE_WORDS = 1 << 63
@@ -87,16 +90,16 @@ def _draw_groups(
     """Item codes, int64, shape (num_neg, n_positives), -1 where there is none."""
     if not distinct:
         return _draw_repeats(block, mask, rows, keys, num_neg, workspace)
-    dense = block.eligible[rows] < _DENSE * num_neg
-    items = np.empty((num_neg, len(rows)), np.int64)
-    if dense.any():
-        items[:, dense] = _draw_shuffle_head(block, rows[dense], keys[dense], num_neg)
-    if not dense.all():
-        rows, keys = rows[~dense], keys[~dense]
+
+    def shuffled(rows: Positions, keys: Words) -> Positions:
+        return _draw_shuffle_head(block, rows, keys, num_neg)
+
+    def redrawn(rows: Positions, keys: Words) -> Positions:
         drawn = _draw_repeats(block, mask, rows, keys, num_neg, workspace)
         _redraw_duplicates(block, rows, keys, drawn)
-        items[:, ~dense] = drawn
-    return items
+        return drawn
+
+    return _either(block.eligible[rows] < _SHUFFLED_BELOW * num_neg, shuffled, redrawn, rows, keys)
 
 
 def _draw_repeats(
@@ -108,11 +111,40 @@ def _draw_repeats(
     workspace: _Workspace,
 ) -> Positions:
     """Independent draws: int64, shape (num_neg, n_positives), -1 for a user without an eligible item."""
-    items, failed = _first_attempt(block, mask, rows, keys, num_neg, workspace)
-    draws, groups = _unravel(failed, num_neg, len(rows))
-    some = block.eligible[rows[groups]] > 0
-    items.reshape(-1)[failed[~some]] = -1
-    items.reshape(-1)[failed[some]] = _draw_ranks(block, rows, keys, draws[some], groups[some], attempt=1)
+
+    def from_catalog(rows: Positions, keys: Words) -> Positions:
+        items, failed = _first_attempt(block, mask, rows, keys, num_neg, workspace)
+        draws, groups = _unravel(failed, num_neg, len(rows))
+        items.reshape(-1)[failed] = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=1)
+        return items
+
+    def from_eligible(rows: Positions, keys: Words) -> Positions:
+        return _either(block.eligible[rows] == 0, nothing, by_rank, rows, keys)
+
+    def nothing(rows: Positions, _: Words) -> Positions:
+        return np.full((num_neg, len(rows)), -1)
+
+    def by_rank(rows: Positions, keys: Words) -> Positions:
+        return _draw_ranks(block, rows, keys, np.arange(num_neg)[:, None], attempt=0)
+
+    if not block.mostly_seen.any():
+        return from_catalog(rows, keys)
+    return _either(block.mostly_seen[rows], from_eligible, from_catalog, rows, keys)
+
+
+_Draw = Callable[[Positions, Words], Positions]
+
+
+def _either(is_first: npt.NDArray[np.bool_], first: _Draw, second: _Draw, rows: Positions, keys: Words) -> Positions:
+    """Draw in one way for the positives of which ``is_first`` holds, and in another for the others."""
+    if is_first.all():
+        return first(rows, keys)
+    if not is_first.any():
+        return second(rows, keys)
+    drawn, rest = first(rows[is_first], keys[is_first]), ~is_first
+    items = np.empty((len(drawn), len(rows)), np.int64)
+    items[:, is_first] = drawn
+    items[:, rest] = second(rows[rest], keys[rest])
     return items
 
 
@@ -153,12 +185,9 @@ def _unravel(places: Positions, num_neg: int, n_groups: int) -> tuple[Positions,
     return draws, places - firsts[draws]
 
 
-def _draw_ranks(
-    block: SeenBlock, rows: Positions, keys: Words, draws: Positions, groups: Positions, *, attempt: int
-) -> Positions:
-    """Draws that cannot fall on a seen item: int64, one for each of ``draws``."""
-    mine = rows[groups]
-    return block.select(mine, bounded(keys[groups], block.eligible[mine], draws, attempt))
+def _draw_ranks(block: SeenBlock, rows: Positions, keys: Words, draws: Positions, *, attempt: int) -> Positions:
+    """Draws that cannot fall on a seen item: int64, in the shape to which rows, keys and draws broadcast."""
+    return block.select(rows, bounded(keys, block.eligible[rows], draws, attempt))
 
 
 def _redraw_duplicates(block: SeenBlock, rows: Positions, keys: Words, items: Positions) -> None:
@@ -166,14 +195,14 @@ def _redraw_duplicates(block: SeenBlock, rows: Positions, keys: Words, items: Po
 
     In round r = 1, 2, ... every draw that equals an earlier one of its group is replaced by its attempt r + 1. No item
     is treated unlike another, so that every ordered choice is equally likely. A redraw meets one of the others with
-    a probability below 1/_DENSE.
+    a probability below 1/_SHUFFLED_BELOW.
     """
     suspects = np.arange(len(rows))
     attempt = 2
     while suspects.size:
         draws, within = _repeated(items[:, suspects])
         groups = suspects[within]
-        items[draws, groups] = _draw_ranks(block, rows, keys, draws, groups, attempt=attempt)
+        items[draws, groups] = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=attempt)
         suspects = np.unique(groups)
         attempt += 1
 

@@ -81,17 +81,19 @@ def test_every_function_has_golden_values():
 
 
 def test_golden_values_reach_every_branch():
-    """Thrown-away words, redraws in several rounds, the shuffle with enough and with too few items, nothing at all."""
+    """Thrown-away words, redraws in several rounds, ranks at once, the shuffle with enough and too few, nothing."""
     (key, limit, number, attempt) = (11, 2**62 + 2**61 + 1, 0, 0)
     assert f"bounded({key}, 2 ** 62 + 2 ** 61 + 1, {number}, {attempt})" in GOLDEN
     assert [reference.scale(reference.word(key, again << 32), limit) for again in (0, 1)] == [None, None]
     cases = [re.findall(r"range\((\d+), (\d+)\), (\d+), (\d+), (\w+)", expression) for expression in GOLDEN]
-    shapes = {(int(b) - int(a), int(k), kind) for ((a, b, _, k, kind),) in filter(None, cases)}
-    assert any(kind == "False" and m > 0 for m, k, kind in shapes)
-    assert any(kind == "True" and m >= 4 * k for m, k, kind in shapes)
-    assert any(kind == "True" and k <= m < 4 * k for m, k, kind in shapes)
-    assert any(kind == "True" and 0 < m < k for m, k, kind in shapes)
-    assert any(m == 0 for m, k, kind in shapes)
+    shapes = {(int(b) - int(a), int(n), int(k), kind) for ((a, b, n, k, kind),) in filter(None, cases)}
+    assert any(kind == "False" and 2 * m >= n for m, n, k, kind in shapes)
+    assert any(kind == "False" and 0 < 2 * m < n for m, n, k, kind in shapes)
+    assert any(kind == "True" and m >= 4 * k and 2 * m >= n for m, n, k, kind in shapes)
+    assert any(kind == "True" and m >= 4 * k and 2 * m < n for m, n, k, kind in shapes)
+    assert any(kind == "True" and k <= m < 4 * k for m, n, k, kind in shapes)
+    assert any(kind == "True" and 0 < m < k for m, n, k, kind in shapes)
+    assert any(m == 0 for m, n, k, kind in shapes)
 
 
 def test_constants_are_those_of_the_page():
@@ -100,7 +102,7 @@ def test_constants_are_those_of_the_page():
         assert f"0x{int(constant):016X}" in PAGE
     for purpose, number in draw._PURPOSES.items():
         assert f"`{purpose}` {number}" in PAGE
-    assert f"If m >= {sampler._DENSE}k" in PAGE
+    assert f"If m >= {sampler._SHUFFLED_BELOW}k" in PAGE
     assert sampler._SHUFFLE_WORDS == 2**63
 
 

@@ -1,4 +1,4 @@
-"""Ten faults that published data has had, each patched in: the checks of this suite must reject every one.
+"""Eleven faults that published data has had, each patched in: the checks of this suite must reject every one.
 
 A mutant is a patch and the check that finds it; the check is one that ordinary tests make. ``test_control`` shows that
 the check accepts the code as it is.
@@ -61,6 +61,15 @@ def never_draw_the_last_item(patch):
     patch.setattr(sampler, "_first_attempt", first_attempt)
 
 
+def never_draw_the_last_rank(patch):
+    """The same fault for users who have seen most of the catalog."""
+
+    def draw_ranks(block, rows, keys, draws, *, attempt):
+        return block.select(rows, draw.bounded(keys, block.eligible[rows] - 1, draws, attempt))
+
+    patch.setattr(sampler, "_draw_ranks", draw_ranks)
+
+
 def draw_with_replacement(patch):
     patch.setattr(sampler, "_redraw_duplicates", lambda *_: None)
 
@@ -91,9 +100,8 @@ def let_candidates_hold_the_holdout_twice(patch):
 def give_up(patch):
     """After a try that fell on a seen item, take it."""
 
-    def draw_ranks(block, rows, keys, draws, groups, *, attempt):
-        limits = np.full(len(groups), block.n_items)
-        return draw.bounded(keys[groups], limits, draws, attempt)
+    def draw_ranks(block, rows, keys, draws, *, attempt):
+        return draw.bounded(keys, np.full(len(rows), block.n_items), draws, attempt)
 
     patch.setattr(sampler, "_draw_ranks", draw_ranks)
 
@@ -200,11 +208,13 @@ class Mutant:
         return self.patch.__name__
 
 
-MOST, HALF = "most of the catalog, k small", "half of the catalog"
+MOST, HALF, LITTLE = "most of the catalog, k small", "half of the catalog", "little of the catalog"
 MUTANTS = [
     Mutant(never_draw_the_last_item, experiment(f"largest deviation, {MOST}")),
     Mutant(never_draw_the_last_item, experiment(f"inclusion, {MOST}")),
     Mutant(never_draw_the_last_item, experiment(f"repeats, {MOST}")),
+    Mutant(never_draw_the_last_rank, experiment(f"largest deviation, {LITTLE}")),
+    Mutant(never_draw_the_last_rank, experiment(f"repeats, {LITTLE}")),
     Mutant(draw_with_replacement, check_candidates),
     Mutant(keep_the_holdout_in_train, check_instances),
     Mutant(keep_the_holdout_in_train, check_folds),

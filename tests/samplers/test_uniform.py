@@ -37,7 +37,8 @@ def plain(lists, users, n_items, num_neg, *, distinct):
 def cases():
     chance = random.Random(99)
     for n_items in (1, 2, 3, 16, 64, 65, 100, 257):
-        lists = [sorted(chance.sample(range(n_items), size)) for size in {0, 1, n_items // 2, n_items - 1, n_items}]
+        sizes = sorted({0, 1, n_items // 2, n_items // 2 + 1, n_items - 1, n_items})
+        lists = [sorted(chance.sample(range(n_items), size)) for size in sizes]
         users = sorted(chance.choices(range(len(lists)), k=25))
         yield n_items, lists, users
 
@@ -62,6 +63,16 @@ def test_the_switch_from_shuffling_to_redrawing(m):
         assert all(len(set(row)) == 4 and min(row) >= 40 - m for row in made.tolist())
     else:
         assert all(sorted(row) == [-1, 37, 38, 39] and row[3] == -1 for row in made.tolist())
+
+
+@BOTH
+@pytest.mark.parametrize("m", [9, 10, 11])
+def test_the_switch_from_the_catalog_to_ranks(m, distinct):
+    """A user with 2 m < n draws a rank at once; 2 m = n is the last case that looks at the catalog first."""
+    lists = [list(range(20 - m)), [], list(range(20 - m)), list(range(20))]  # between others
+    users = [0] * 90 + [1] * 90 + [2] * 90 + [3]
+    made = draw_all(lists, users, 20, 2, distinct=distinct)
+    assert made.tolist() == plain(lists, users, 20, 2, distinct=distinct)
 
 
 def mixed():
