@@ -140,7 +140,17 @@ def test_folders_keep_apart(folder):
 @pytest.mark.parametrize("module", ARRAYS_ALONE)
 def test_kernels_know_arrays_alone(module):
     outside = {name.partition(".")[0] for name in imported(module)} - {"negprep"}
-    assert outside <= {"__future__", "abc", "collections", "contextlib", "dataclasses", "decimal", "functools", "numpy", "typing"}
+    assert outside <= {
+        "__future__",
+        "abc",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "decimal",
+        "functools",
+        "numpy",
+        "typing",
+    }
 
 
 @pytest.mark.parametrize(("package", "where"), [("click", "cli"), ("tqdm", "cli")])

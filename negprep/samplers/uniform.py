@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.draw import GAMMA, Words, bounded, mix, word
+from negprep.samplers.repeated import repeated
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
 _BLOCK_SEEN = 1 << 16
@@ -200,20 +201,11 @@ def _redraw_duplicates(block: SeenBlock, rows: Positions, keys: Words, items: Po
     suspects = np.arange(len(rows))
     attempt = 2
     while suspects.size:
-        draws, within = _repeated(items[:, suspects])
+        draws, within = repeated(items[:, suspects])
         groups = suspects[within]
         items[draws, groups] = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=attempt)
         suspects = np.unique(groups)
         attempt += 1
-
-
-def _repeated(items: Positions) -> tuple[Positions, Positions]:
-    """Draw and group of every item that an earlier draw of its group has already."""
-    bits = len(items).bit_length()
-    tagged = np.ascontiguousarray(((items << bits) | np.arange(len(items))[:, None]).T)
-    tagged.sort(axis=1)
-    group, after = np.nonzero((tagged[:, 1:] >> bits) == (tagged[:, :-1] >> bits))
-    return tagged[group, after + 1] & ((1 << bits) - 1), group
 
 
 def _draw_shuffle_head(block: SeenBlock, rows: Positions, keys: Words, num_neg: int) -> Positions:

@@ -127,7 +127,7 @@ def probe_linearly_for_duplicates(patch):
 
     def redraw(block, rows, keys, items):
         while True:
-            draws, groups = sampler._repeated(items)
+            draws, groups = sampler.repeated(items)
             if not draws.size:
                 return
             moved = (items[draws, groups] + 1) % block.n_items
