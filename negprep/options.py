@@ -8,6 +8,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
+from negprep.holdout_rule import HoldoutRule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,6 @@ LogSource: TypeAlias = "str | os.PathLike[str] | pa.Table | pd.DataFrame"
 """A path (file, folder, glob, or ``-``), or a table in memory."""
 
 Command = Literal["train", "test"]
-Holdout = Literal["none", "last", "random", "auto"]
 Layout = Literal["pointwise", "pairwise", "listwise"]
 OnShort = Literal["fewer", "drop", "error"]
 
@@ -71,12 +71,14 @@ class Options:
     command : {"train", "test"}
     num_neg : int
         Negatives for each positive, at least 1.
-    holdout : {"none", "last", "random", "auto"}
-        Which positive of a user is kept out of training. ``auto``: the last where the log has times, else a random one.
+    holdout : str
+        Which positives are kept out of training: ``none``; ``last`` or ``random``, one of each user, or with ``:N`` N;
+        ``fraction:F``, the latest F of each user's; ``after:TIME``, all at or after a date, or a number in the log's
+        unit of time; ``auto``, ``last`` where the log has times, else ``random``.
     with_valid : bool
-        Hold out a second positive, the one before.
+        Hold out as many again for validation, those before.
     fold : {"valid", "test"}
-        The holdout whose candidates are written (``test`` only).
+        The holdouts whose candidates are written (``test`` only).
     distinct : bool
         The negatives of one positive differ.
     layout : {"pointwise", "pairwise", "listwise"}
@@ -108,7 +110,7 @@ class Options:
 
     command: Command
     num_neg: int
-    holdout: Holdout
+    holdout: str
     with_valid: bool = False
     fold: Literal["valid", "test"] = "test"
     distinct: bool = False
@@ -127,11 +129,12 @@ class Options:
     spill_dir: str | None = None
     shard_rows: int = 1 << 20
     read: ReadOptions = field(default_factory=ReadOptions)
+    rule: HoldoutRule = field(init=False, repr=False, compare=False)
+    """What ``holdout`` says, parsed."""
 
     def __post_init__(self) -> None:
         allowed: dict[str, Any] = {
             "command": get_args(Command),
-            "holdout": get_args(Holdout),
             "fold": ("valid", "test"),
             "layout": get_args(Layout),
             "keep_time": ("last", "first"),
@@ -152,10 +155,16 @@ class Options:
             object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
         _check_kinds(self, bool, "with_valid", "distinct", "encode")
         _check_kinds(self, str | None, "positive", "spill_dir")
-        if self.command == "test" and self.holdout == "none":
+        object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
+        if self.command == "test" and self.rule.kind == "none":
             raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
-        if self.with_valid and self.holdout == "none":
+        if self.with_valid and self.rule.kind == "none":
             raise UsageError("a validation holdout without a test holdout", remedy="choose holdout last or random")
+        if self.with_valid and self.rule.kind == "after":
+            raise UsageError(
+                f"holdout {self.rule} with a validation holdout: one cut has no second",
+                remedy="tune with a run of its own, with an earlier TIME",
+            )
         if self.fold == "valid" and not self.with_valid:
             raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")
 

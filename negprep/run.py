@@ -11,12 +11,12 @@ import pyarrow as pa
 from negprep.cutting import Cutter, Shard, row_group_rows
 from negprep.draw import ALGORITHM
 from negprep.engines.local import run_shards
-from negprep.errors import BadDataError, UsageError
 from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
-from negprep.options import Holdout, Options
+from negprep.options import Options
 from negprep.reading import LogReader
+from negprep.resolving import check_cut, nothing_to_write, resolve_rule
 from negprep.section import Section, make_form, make_section
 from negprep.summary import Summary, peak_memory_bytes
 from negprep.tally import Tally
@@ -47,16 +47,21 @@ class Run:
         self, log: LogReader, options: Options, spill_folder: str | None = None, progress: Progress | None = None
     ) -> None:
         self._log, self._options, self._progress = log, options, progress or _silent
-        self._holdout, self._warnings = _resolve_holdout(log, options)
+        self._rule, self._warnings = resolve_rule(log, options.rule)
         self._memory = MemoryPlan.of(options.memory)
         self.loaded: Loaded = load(
             log,
             options,
-            with_times=self._holdout == "last",
+            with_times=self._rule.needs_times,
             kept_bytes=self._memory.kept_bytes,
             spill_folder=options.spill_dir or spill_folder,
             progress=self._progress,
         )
+        try:
+            check_cut(log, self._rule)
+        except BaseException:
+            self.loaded.close()
+            raise
         self._tally = Tally(len(self.loaded.items))
         self._rows_written = 0
 
@@ -92,16 +97,15 @@ class Run:
         cutter = Cutter(min(self._options.shard_rows, row_group_rows(self._options)), part_rows)
         for section in self._sections():
             yield from cutter.cut(section)
-        if self._options.command == "test" and not self._tally.groups and not self._tally.dropped_users:
-            raise BadDataError(
-                f"no user has enough positives for a {self._options.fold} holdout",
-                remedy="a test holdout needs 2 positives of a user, a validation holdout 3",
-            )
+        if not self._tally.groups and not self._tally.dropped_users:
+            mistake = nothing_to_write(self._rule, self._options)
+            if mistake is not None:
+                raise mistake
 
     def _sections(self) -> Iterator[Section]:
         for portion in self.loaded.portions(self._memory.range_rows):
             section = make_section(
-                portion.interactions, portion.excluded, self._options, self._holdout, portion.first_user
+                portion.interactions, portion.excluded, self._options, self._rule, portion.first_user
             )
             self._tally.add(section)
             yield section
@@ -131,7 +135,7 @@ class Run:
             "sampler": "uniform",
             "draws": "distinct" if options.distinct else "repeats",
             "num_neg": options.num_neg,
-            "holdout": self._holdout,
+            "holdout": str(self._rule),
             "with_valid": options.with_valid,
             "fold": options.fold if options.command == "test" else None,
             "layout": options.layout,
@@ -151,8 +155,10 @@ class Run:
                 "weak": tally.weak,
                 "excluded_pairs": len(loaded.excluded),
                 "holdouts": tally.holdouts,
+                "holdout_users": tally.holdout_users,
                 "tied_holdouts": tally.tied_holdouts,
                 "cold_holdouts": tally.cold_holdouts,
+                "cold_users": tally.cold_users,
                 "short_users": tally.short_users,
                 "full_users": tally.full_users,
                 "dropped_users": tally.dropped_users,
@@ -176,11 +182,13 @@ class Run:
             catalog_items=loaded.items.n_catalog,
             positives=tally.positives,
             weak=tally.weak,
-            holdout=self._holdout,
+            holdout=str(self._rule),
             holdouts=tally.holdouts,
+            holdout_users=tally.holdout_users,
             tied_holdouts=tally.tied_holdouts,
             cold_holdouts=tally.cold_holdouts,
-            unheld_users=tally.unheld_users if self._holdout != "none" else 0,
+            cold_users=tally.cold_users,
+            unheld_users=tally.unheld_users if self._rule.kind != "none" else 0,
             num_neg=self._options.num_neg,
             negatives=tally.negatives,
             rows_written=tally.rows,
@@ -197,23 +205,6 @@ class Run:
             seconds=seconds,
             peak_memory_bytes=peak_memory_bytes(),
         )
-
-
-def _resolve_holdout(log: LogReader, options: Options) -> tuple[Holdout, list[str]]:
-    problem = log.problem("time") if options.holdout in ("last", "auto") else None
-    if problem is not None:
-        raise problem
-    if options.holdout == "last" and "time" not in log.columns:
-        raise UsageError(
-            "--holdout last needs times, and the log has no column that is recognised as one",
-            place=str(log.paths[0]) if log.paths else None,
-            remedy="name it with --time-col, or choose --holdout random",
-        )
-    if options.holdout != "auto":
-        return options.holdout, []
-    if "time" in log.columns:
-        return "last", []
-    return "random", ["the log has no times: each user's holdout is random (--holdout random says so)"]
 
 
 def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from negprep.draw import Purpose, Words, bounded, combine, purpose_key
 from negprep.errors import BadDataError
-from negprep.holdout import NONE, Split, split_last, split_none, split_random
+from negprep.holdout import Split, hold_out
+from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs
 from negprep.layout import Form, Groups, Ids
-from negprep.options import Holdout, Options
+from negprep.options import Options
 from negprep.samplers.uniform import uniform
 from negprep.seen import Codes, MaskBuffer, Positions, Seen
 from negprep.vocabulary import Vocabulary
@@ -112,7 +113,7 @@ def _mask_buffer() -> MaskBuffer:
 
 
 def make_section(
-    interactions: Interactions, excluded: Pairs, options: Options, holdout: Holdout, first_user: int = 0
+    interactions: Interactions, excluded: Pairs, options: Options, rule: HoldoutRule, first_user: int = 0
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
@@ -122,7 +123,8 @@ def make_section(
     excluded : Pairs
         More seen pairs, of the same users.
     options : Options
-    holdout : {"none", "last", "random"}
+    rule : HoldoutRule
+        Of the holdouts.
     first_user : int
         The code of the first user.
 
@@ -132,14 +134,13 @@ def make_section(
         With ``on_short="error"``: a user has too few eligible items.
     """
     positives, items = interactions.positives, interactions.items
-    split = _split(interactions, options, holdout)
-    train = positives.without_times()
-    if holdout != "none":
-        train = train.where(split.train_mask(len(positives)))
+    split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
+    timeless = positives.without_times()
+    train = timeless if rule.kind == "none" else timeless.where(split.train)
     if options.command == "train":
         heads = avoided = train
     else:
-        heads, avoided = _lead(positives, split.test if options.fold == "test" else split.valid), positives
+        heads, avoided = timeless.where(split.test if options.fold == "test" else split.valid), positives
     seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
     needed = options.num_neg if options.distinct else 1
     short = (heads.counts > 0) & (seen.eligible < needed)
@@ -177,16 +178,3 @@ def make_form(users: Vocabulary, items: Items, options: Options, first_user: int
     else:
         written = (Ids.of(users.ids), Ids.of(items.ids))
     return Form(options.layout, *written, pa.float32() if options.label_dtype == "float32" else pa.int8())
-
-
-def _split(interactions: Interactions, options: Options, holdout: Holdout) -> Split:
-    if holdout == "none":
-        return split_none(interactions)
-    rule = split_last if holdout == "last" else split_random
-    return rule(interactions, seed=options.split_seed, with_valid=options.with_valid)
-
-
-def _lead(positives: Pairs, holdouts: Positions) -> Pairs:
-    """The holdouts as pairs."""
-    held = holdouts != NONE
-    return Pairs(np.concatenate([[0], np.cumsum(held)]), positives.items[holdouts[held]])

@@ -28,9 +28,11 @@ class Summary:
         Distinct positive pairs, and observed pairs that are none.
     holdout : str
         The rule that chose the holdouts.
-    holdouts, tied_holdouts, cold_holdouts, unheld_users : int
-        Users with a holdout, those among them where a hash chose between equal times, holdouts whose item has no train
-        positive, and users with positives but too few to hold one out.
+    holdouts, holdout_users, tied_holdouts, cold_holdouts : int
+        Test holdouts, users with one, users one of whose holdouts a hash chose between equal times, and test holdouts
+        whose item has no train positive.
+    cold_users, unheld_users : int
+        Users with a test holdout and no train positive, and users with positives but without a test holdout.
     num_neg, negatives, rows_written : int
         Negatives asked for each positive, negatives written, and rows.
     short_users, full_users, dropped_users : int
@@ -59,8 +61,10 @@ class Summary:
     weak: int
     holdout: str
     holdouts: int
+    holdout_users: int
     tied_holdouts: int
     cold_holdouts: int
+    cold_users: int
     unheld_users: int
     num_neg: int
     negatives: int

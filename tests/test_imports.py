@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors
+_version errors holdout_rule
 options
 draw seen
 arrow vocabulary interactions
@@ -28,7 +28,7 @@ encoding positives beside
 spill rows partition loading
 section cutting tally summary memory
 engines engines.local
-run
+resolving run
 pipeline
 api
 .

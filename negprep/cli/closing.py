@@ -70,9 +70,14 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
         notes.append(f"{summary.tied_holdouts:,} chosen by hash among the latest")
     if summary.cold_holdouts:
         notes.append(f"{summary.cold_holdouts:,} of an item without a train positive")
+    if summary.holdout_users != summary.holdouts:
+        notes.insert(0, f"of {summary.holdout_users:,} users")
     yield Fact("holdouts", summary.holdouts, "; ".join([summary.holdout, *notes]))
+    if summary.cold_users:
+        yield Fact("cold users", summary.cold_users, "with holdouts and without a train positive")
     if summary.unheld_users:
-        yield Fact("not held out", summary.unheld_users, "users with too few positives")
+        few = "none that late" if summary.holdout.startswith("after") else "too few positives"
+        yield Fact("not held out", summary.unheld_users, f"users with {few}")
 
 
 def _drawn(summary: Summary) -> Iterator[Fact]:

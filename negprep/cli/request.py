@@ -62,7 +62,6 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
     _refuse_streams(given)
     _refuse_columns(given)
     chosen = dict(given)
-    chosen["holdout"] = given["holdout"] or "auto"
     chosen["with_valid"] = given["with_valid"] or given.get("fold") == "valid"
     chosen["jobs"] = given["jobs"] or _available_cpus()
     read = ReadOptions(**_taken(ReadOptions, chosen))
@@ -84,6 +83,8 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
     if given["holdout"] == "none" and _is_explicit("split_seed"):
         raise UsageError("--split-seed without a holdout", remedy="add --holdout last or --holdout random")
+    if given["holdout"].startswith("after") and _is_explicit("split_seed"):
+        raise UsageError("--split-seed with --holdout after, which leaves nothing to chance", remedy="leave it out")
     if given["quiet"] and given["progress"]:
         raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
 

@@ -84,20 +84,20 @@ def positives(command: Function) -> Function:
     )(command)
 
 
-def holdouts(*, choices: tuple[str, ...], default: str | None, help_text: str) -> Decorator:
-    """Which positives are kept out of training; the choices and the default are the command's."""
+def holdouts(*, default: str, help_text: str) -> Decorator:
+    """Which positives are kept out of training; the default is the command's."""
     option = _section("Holdout")
     return _together(
         option(
             "--holdout",
-            type=click.Choice(choices),
+            metavar="SPEC",
             default=default,
             help=help_text,
         ),
         option(
             "--with-valid",
             is_flag=True,
-            help="Hold out a second positive of each user, the one before, to tune on.",
+            help="Hold out as many positives of each user again, those before, to tune on.",
         ),
         option(
             "--split-seed",

@@ -40,6 +40,9 @@ def test_test_defaults(line):
         ("--keep-time first", "keep_time", "first"),
         ("--holdout last", "holdout", "last"),
         ("--holdout random", "holdout", "random"),
+        ("--holdout last:3", "holdout", "last:3"),
+        ("--holdout fraction:0.2", "holdout", "fraction:0.2"),
+        ("--holdout after:2024-05-01", "holdout", "after:2024-05-01"),
         ("--holdout last --with-valid", "with_valid", True),
         ("--holdout last --split-seed 3", "split_seed", 3),
         ("--layout pairwise", "layout", "pairwise"),
@@ -105,7 +108,7 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
         ("train a b --columns user", "at least a user and an item column are needed, such as user,item"),
         ("train a b --columns user,,item", "name 2 of 3 is empty"),
         ("train a b --columns user,item,user", "'user' is there twice"),
-        ("test a b --holdout none", "'none' is not one of 'last', 'random'"),
+        ("test a b --holdout none", "a test set without a holdout has nothing to test; choose holdout last or random"),
         ("train a b --layout pairwise --label-dtype int8", "--label-dtype with --layout pairwise, which has no label"),
         (
             "test a b --layout listwise --label-dtype float32",
@@ -113,6 +116,23 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
         ),
         ("train a b --with-valid", "--with-valid without a holdout; add --holdout last or --holdout random"),
         ("train a b --split-seed 1", "--split-seed without a holdout; add --holdout last or --holdout random"),
+        ("train a b --holdout last:0", "holdout is 'last:0', but '0' is no whole number from 1 to 1000000; write, for"),
+        (
+            "test a b --holdout first",
+            "holdout is 'first'; choose one of none, last, last:N, random, random:N, fraction:F",
+        ),
+        (
+            "train a b --holdout after:5 --with-valid",
+            "holdout after:5 with a validation holdout: one cut has no second;",
+        ),
+        (
+            "test a b --holdout after:5 --fold valid",
+            "holdout after:5 with a validation holdout: one cut has no second;",
+        ),
+        (
+            "test a b --holdout after:5 --split-seed 1",
+            "--split-seed with --holdout after, which leaves nothing to chance",
+        ),
         ("train a b --quiet --progress", "--quiet and --progress contradict each other; leave one out"),
         ("train a - --encode", "--encode with OUTPUT '-': the vocabularies need a place beside the output"),
         ("train a - --summary -", "OUTPUT and --summary are both '-'; give a file for one of them"),
