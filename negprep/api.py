@@ -27,6 +27,8 @@ class Keywords(TypedDict, total=False):
     layout: Layout
     positive: str | None
     keep_time: Literal["last", "first"]
+    min_positives: int | None
+    core: int | None
     exclude: LogSource | None
     items: LogSource | None
     on_short: OnShort

@@ -86,6 +86,11 @@ class Options:
         ``>=4`` (a comparison on the value) or ``purchase,cart`` (event names). None: every interaction is one.
     keep_time : {"last", "first"}
         The time of a pair that occurs more than once.
+    min_positives : int or None
+        Users with fewer distinct positives are left out whole, before the split.
+    core : int or None
+        Users and items with fewer positives are left out, again and again until all have as many; the catalog is what
+        remains.
     exclude, items : str, path, pyarrow.Table, pandas.DataFrame or None
         More seen pairs, and the catalog.
     on_short : {"fewer", "drop", "error"}
@@ -117,6 +122,8 @@ class Options:
     layout: Layout = "pointwise"
     positive: str | None = None
     keep_time: Literal["last", "first"] = "last"
+    min_positives: int | None = None
+    core: int | None = None
     exclude: LogSource | None = None
     items: LogSource | None = None
     on_short: OnShort = "fewer"
@@ -150,11 +157,23 @@ class Options:
             ("split_seed", 0, 2**64 - 1),
             ("jobs", 1, MAX_JOBS),
             ("shard_rows", 1, 2**31 - 1),
+            # With fewer than 2, everybody has enough who has a row at all.
+            *((name, 2, 2**31 - 1) for name in ("min_positives", "core") if getattr(self, name) is not None),
             *([("memory", 1, 2**63 - 1)] if self.memory is not None else []),
         ):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
         _check_kinds(self, bool, "with_valid", "distinct", "encode")
         _check_kinds(self, str | None, "positive", "spill_dir")
+        if self.core is not None and self.min_positives is not None and self.min_positives <= self.core:
+            raise UsageError(
+                f"min_positives is {self.min_positives}, which every user of a core of {self.core} has anyway",
+                remedy=f"leave it out, or choose {self.core + 1} or more",
+            )
+        if self.core is not None and self.items is not None:
+            raise UsageError(
+                "core with items: the catalog of a core is what remains of the log's items, not a file",
+                remedy="leave one out",
+            )
         object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
         if self.command == "test" and self.rule.kind == "none":
             raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from negprep.core import find_core
 from negprep.cutting import Cutter, Shard, row_group_rows
 from negprep.draw import ALGORITHM
 from negprep.engines.local import run_shards
@@ -59,10 +60,11 @@ class Run:
         )
         try:
             check_cut(log, self._rule)
+            self.core = find_core(self.loaded, options, self._memory.range_rows, self._progress)
         except BaseException:
             self.loaded.close()
             raise
-        self._tally = Tally(len(self.loaded.items))
+        self._tally = Tally(len(self.core.items))
         self._rows_written = 0
 
     def __enter__(self) -> Self:
@@ -74,7 +76,7 @@ class Run:
     @property
     def form(self) -> Form:
         """The layout and the columns of the rows."""
-        return make_form(self.loaded.users, self.loaded.items, self._options)
+        return make_form(self.core.users, self.core.items, self._options)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Make the rows, in order, on as many threads as the options ask for."""
@@ -103,7 +105,7 @@ class Run:
                 raise mistake
 
     def _sections(self) -> Iterator[Section]:
-        for portion in self.loaded.portions(self._memory.range_rows):
+        for portion in self.core.portions:
             section = make_section(
                 portion.interactions, portion.excluded, self._options, self._rule, portion.first_user
             )
@@ -117,6 +119,12 @@ class Run:
         return [f"none of the {unknown} pairs to exclude has a user and an item that are known: are its ids the log's?"]
 
     @property
+    def _catalog(self) -> str:
+        if self._options.core is not None:
+            return "the items of the core"
+        return "the items of the log" if self._options.items is None else "a file"
+
+    @property
     def _seen_policy(self) -> str:
         parts = ["train positives" if self._options.command == "train" else "positives, held-out ones included"]
         if self._options.positive is not None:
@@ -128,7 +136,7 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """What the output depends on and what it holds, the same wherever and however it was made."""
-        options, tally, loaded = self._options, self._tally, self.loaded
+        options, tally, loaded, core = self._options, self._tally, self.loaded, self.core
         return {
             "algorithm": ALGORITHM,
             "command": options.command,
@@ -141,16 +149,21 @@ class Run:
             "layout": options.layout,
             "positive": options.positive,
             "keep_time": options.keep_time,
+            "min_positives": options.min_positives,
+            "core": options.core,
             "on_short": options.on_short,
             "encode": options.encode,
             "label_dtype": options.label_dtype,
-            "catalog": "the items of the log" if options.items is None else "a file",
+            "catalog": self._catalog,
             "seen": self._seen_policy,
             "seed": options.seed,
             "split_seed": options.split_seed,
             "counts": {
-                "users": len(loaded.users),
-                "catalog_items": loaded.items.n_catalog,
+                "users": len(core.users),
+                "catalog_items": core.items.n_catalog,
+                "removed_users": core.removed_users,
+                "removed_items": core.removed_items,
+                "removed_positives": core.removed_positives,
                 "positives": tally.positives,
                 "weak": tally.weak,
                 "excluded_pairs": len(loaded.excluded),
@@ -172,14 +185,17 @@ class Run:
 
     def summary(self, seconds: float) -> Summary:
         """The facts of a run whose batches were all made."""
-        tally, loaded = self._tally, self.loaded
+        tally, loaded, core = self._tally, self.loaded, self.core
         return Summary(
             command=self._options.command,
             rows_read=self._log.rows_read,
             rows_dropped=dict(self._log.rows_dropped),
-            users=len(loaded.users),
-            items=loaded.n_items,
-            catalog_items=loaded.items.n_catalog,
+            users=len(core.users),
+            items=loaded.n_items - core.removed_items,
+            catalog_items=core.items.n_catalog,
+            removed_users=core.removed_users,
+            removed_items=core.removed_items,
+            removed_positives=core.removed_positives,
             positives=tally.positives,
             weak=tally.weak,
             holdout=str(self._rule),

@@ -23,7 +23,9 @@ class Summary:
     rows_dropped : dict of str to int
         Reason and count.
     users, items, catalog_items : int
-        Distinct users and items of the log, and items that may be drawn.
+        Distinct users and items of the log, and items that may be drawn; without those removed.
+    removed_users, removed_items, removed_positives : int
+        What ``min_positives`` and ``core`` left out.
     positives, weak : int
         Distinct positive pairs, and observed pairs that are none.
     holdout : str
@@ -57,6 +59,9 @@ class Summary:
     users: int
     items: int
     catalog_items: int
+    removed_users: int
+    removed_items: int
+    removed_positives: int
     positives: int
     weak: int
     holdout: str

@@ -25,7 +25,7 @@ reading.text reading.parquet reading.memory reading.log reading
 writing.sink writing.staging writing.destination writing.parquet
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
-spill rows partition loading
+spill rows partition loading core
 section cutting tally summary memory
 engines engines.local
 resolving run

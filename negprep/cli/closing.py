@@ -55,6 +55,9 @@ def _read(summary: Summary) -> Iterator[Fact]:
     yield Fact("users", summary.users)
     yield Fact("items", summary.items, f"{summary.catalog_items:,} in the catalog")
     yield Fact("positives", summary.positives)
+    if summary.removed_users or summary.removed_items:
+        others = f"and {summary.removed_items:,} items, with {summary.removed_positives:,} positives (too few)"
+        yield Fact("left out", summary.removed_users, f"users {others}")
     if summary.weak:
         yield Fact("weak", summary.weak, "observed pairs that are no positives")
     if summary.excluded_pairs:

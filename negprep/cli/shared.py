@@ -81,6 +81,21 @@ def positives(command: Function) -> Function:
             default="last",
             help="A pair that occurs more than once is one positive; this is the time it has.",
         ),
+        option(
+            "--min-positives",
+            metavar="N",
+            type=click.IntRange(2),
+            help="Leave users with fewer than N positives out whole, before the split: they are neither trained on nor "
+            "tested. The catalog stays.  [default: none is left out]",
+        ),
+        option(
+            "--core",
+            metavar="N",
+            type=click.IntRange(2),
+            help="Keep the N-core: users and items with fewer than N positives are left out, again and again until "
+            "all have N, before the split. The catalog is what remains. Takes a pass over the log for each round.  "
+            "[default: none is left out]",
+        ),
     )(command)
 
 

@@ -57,6 +57,11 @@ def test_everything_that_can_happen(facts):
         assert line in text.splitlines()
 
 
+def test_a_core(facts):
+    text = closing_text(replace(facts, removed_users=12, removed_items=3, removed_positives=1_234), "a", "b")
+    assert "  left out           12  users and 3 items, with 1,234 positives (too few)\n" in text
+
+
 def test_a_cut(facts):
     facts = replace(
         facts, holdout="after:5", holdouts=9, holdout_users=4, cold_holdouts=2, cold_users=1, unheld_users=3
