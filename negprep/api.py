@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 import pyarrow as pa
 
 from negprep.errors import UsageError
-from negprep.options import Command, Holdout, Layout, LogSource, OnShort, Options, ReadOptions
+from negprep.options import Command, Layout, LogSource, OnShort, Options, ReadOptions
 from negprep.pipeline import prepare
 from negprep.reading import open_log
 from negprep.run import Run
@@ -36,6 +36,8 @@ class Keywords(TypedDict, total=False):
     layout: Layout
     positive: str | None
     keep_time: Literal["last", "first"]
+    min_positives: int | None
+    core: int | None
     exclude: LogSource | None
     items: LogSource | None
     on_short: OnShort
@@ -64,7 +66,7 @@ def train(
     output: None = None,
     *,
     num_neg: int | None = ...,
-    holdout: Holdout = ...,
+    holdout: str = ...,
     distinct: bool = ...,
     **keywords: Unpack[Keywords],
 ) -> pd.DataFrame: ...
@@ -74,7 +76,7 @@ def train(
     output: None = None,
     *,
     num_neg: int | None = ...,
-    holdout: Holdout = ...,
+    holdout: str = ...,
     distinct: bool = ...,
     **keywords: Unpack[Keywords],
 ) -> pa.Table: ...
@@ -84,7 +86,7 @@ def train(
     output: str | os.PathLike[str],
     *,
     num_neg: int | None = ...,
-    holdout: Holdout = ...,
+    holdout: str = ...,
     distinct: bool = ...,
     **keywords: Unpack[Keywords],
 ) -> Path: ...
@@ -93,7 +95,7 @@ def train(
     output: str | os.PathLike[str] | None = None,
     *,
     num_neg: int | None = None,
-    holdout: Holdout = "none",
+    holdout: str = "none",
     distinct: bool = False,
     **keywords: Unpack[Keywords],
 ) -> Any:
@@ -108,8 +110,9 @@ def train(
         Write there, as ``negprep train`` does. None: return the rows.
     num_neg : int, optional
         Negatives for each positive; 4 by default (99 for ``test``), or the sum of a sampler's fixed counts.
-    holdout : {"none", "last", "random", "auto"}
-        The positive of each user that is kept out, as ``test`` with the same holdout takes it.
+    holdout : str
+        The positives that are kept out, as ``test`` with the same holdout takes them: ``none``, ``last``, ``last:N``,
+        ``random``, ``random:N``, ``fraction:F``, ``after:TIME`` or ``auto``.
     distinct : bool
         The negatives of one positive differ.
     **keywords
@@ -147,7 +150,7 @@ def test(
     output: None = None,
     *,
     num_neg: int | None = ...,
-    holdout: Holdout = ...,
+    holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
     **keywords: Unpack[Keywords],
@@ -158,7 +161,7 @@ def test(
     output: None = None,
     *,
     num_neg: int | None = ...,
-    holdout: Holdout = ...,
+    holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
     **keywords: Unpack[Keywords],
@@ -169,7 +172,7 @@ def test(
     output: str | os.PathLike[str],
     *,
     num_neg: int | None = ...,
-    holdout: Holdout = ...,
+    holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
     **keywords: Unpack[Keywords],
@@ -179,12 +182,12 @@ def test(
     output: str | os.PathLike[str] | None = None,
     *,
     num_neg: int | None = None,
-    holdout: Holdout = "auto",
+    holdout: str = "auto",
     distinct: bool = True,
     fold: Literal["valid", "test"] = "test",
     **keywords: Unpack[Keywords],
 ) -> Any:
-    """Leave-one-out candidates: each user's held-out item among ``num_neg`` that the user has never touched.
+    """Candidates: each held-out item among ``num_neg`` that its user has never touched.
 
     Parameters
     ----------
@@ -195,7 +198,8 @@ def test(
 
     Returns
     -------
-    As for ``train``; ``num_neg + 1`` rows for each user with a holdout, in random order, with label 1 for the holdout.
+    As for ``train``; ``num_neg + 1`` rows for each holdout, in random order, with label 1 for the holdout. The holdouts
+    of a user follow one another.
 
     Raises
     ------
@@ -227,7 +231,7 @@ def _run(
     log: LogSource,
     output: str | os.PathLike[str] | None,
     num_neg: int | None,
-    holdout: Holdout,
+    holdout: str,
     distinct: bool,
     fold: Literal["valid", "test"],
     keywords: Keywords,

@@ -1,4 +1,4 @@
-"""Holdouts: which positives are kept out of training. They are positions in the positives, not copies."""
+"""Holdouts: which positives are kept out of training. They are masks over the positives, not copies."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from negprep.draw import purpose_key
+from negprep.draw import Words, purpose_key
+from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Interactions, Mask, Times, pair_keys
 from negprep.seen import Positions
 
-NONE = -1
 _BEFORE_ALL = np.iinfo(np.int64).min
 
 
@@ -21,72 +21,100 @@ class Split:
 
     Attributes
     ----------
-    test, valid : int64, shape (n_users,)
-        A position in the positives, or -1 for a user without such a holdout.
+    test, valid : bool, shape (n_positives,)
+        Whether a positive is held out, for which fold; never for both.
     tied : bool, shape (n_users,)
         Whether a keyed hash chose between positives of equal time.
     """
 
-    test: Positions
-    valid: Positions
+    test: Mask
+    valid: Mask
     tied: Mask
 
-    def train_mask(self, n_positives: int) -> Mask:
+    @property
+    def train(self) -> Mask:
         """Which positives stay in train: bool, shape (n_positives,)."""
-        mask = np.ones(n_positives, bool)
-        for fold in (self.test, self.valid):
-            mask[fold[fold != NONE]] = False
-        return mask
+        return ~(self.test | self.valid)
 
 
-def split_none(interactions: Interactions) -> Split:
-    """Keep every positive in train."""
-    nothing = np.full(interactions.positives.n_users, NONE)
-    return Split(nothing, nothing, np.zeros(len(nothing), bool))
+def hold_out(interactions: Interactions, rule: HoldoutRule, *, seed: int, with_valid: bool) -> Split:
+    """Decide for every positive whether it is held out, and for which fold.
 
-
-def split_last(interactions: Interactions, *, seed: int, with_valid: bool) -> Split:
-    """Hold out each user's latest positive, and with ``with_valid`` the one before it for validation.
-
-    Positives of equal time are put in the order of a hash of (seed, user id, item id), so that the rows' order in the
-    log, which a cluster does not have, decides nothing. A user with one positive keeps it in train; a user with two has
-    no validation holdout. Source of the protocol: He et al., WWW 2017, section 4.1 (leave-one-out).
+    Except with ``after``, a user's positives are ranked, the latest first, and those of equal time (with ``random``,
+    all) in the order of a hash of (seed, user id, item id), so that the rows' order in the log, which a cluster does
+    not have, decides nothing. The first h are for test, and with ``with_valid`` the next h for validation; h is the
+    rule's number, or with ``fraction`` that part of the user's positives, rounded, halves up. One positive of each user
+    stays in train. With ``after`` the positives at or after the cut are for test, whoever's they are.
 
     Parameters
     ----------
     interactions : Interactions
-        Its positives have times.
+        Its positives have times if the rule needs them.
+    rule : HoldoutRule
+        Not ``auto``.
     seed : int
         0 to 2**64 - 1.
+
+    Notes
+    -----
+    Source of ``last``: He et al., WWW 2017, section 4.1 (leave-one-out).
     """
-    if interactions.positives.times is None:
-        raise ValueError("positives without times have no last one")
-    return _split(interactions, interactions.positives.times, seed, with_valid)
+    positives = interactions.positives
+    times = positives.times if rule.needs_times else None
+    nothing, nobody = np.zeros(len(positives), bool), np.zeros(positives.n_users, bool)
+    if rule.kind == "none":
+        return Split(nothing, nothing, nobody)
+    if times is None and rule.needs_times:
+        raise ValueError(f"positives without times have no holdout {rule}")
+    if times is not None and rule.cut is not None:
+        return Split(times >= rule.cut, nothing, nobody)
+    if rule.kind == "fraction" or rule.number > 1:
+        return _split_by_rank(interactions, times, _wanted(positives.counts, rule), seed, with_valid)
+    return _split_first(interactions, times, seed, with_valid)
 
 
-def split_random(interactions: Interactions, *, seed: int, with_valid: bool) -> Split:
-    """Hold out a positive of each user at random, and with ``with_valid`` another for validation.
+def _wanted(counts: Positions, rule: HoldoutRule) -> Positions:
+    """How many positives of each user the rule holds out for a fold, before one is left in train."""
+    if rule.kind != "fraction":
+        return np.full_like(counts, rule.number)
+    numerator, denominator = rule.share
+    return (2 * numerator * counts + denominator) // (2 * denominator)
 
-    The choice is a hash of (seed, user id, item id). A user with one positive keeps it in train; a user with two has no
-    validation holdout.
-    """
-    return _split(interactions, None, seed, with_valid)
+
+def _split_by_rank(
+    interactions: Interactions, times: Times | None, wanted: Positions, seed: int, with_valid: bool
+) -> Split:
+    positives = interactions.positives
+    counts, owners = positives.counts, positives.users()
+    keys = _keys(interactions, np.arange(len(positives)), owners, seed)
+    order = np.lexsort((keys, owners) if times is None else (keys, times, owners))
+    latest = np.repeat(positives.starts[1:] - 1, counts) - np.arange(len(positives))
+    ranks = np.empty_like(latest)
+    ranks[order] = latest  # sorting moves positives within their user only
+    n_test = np.minimum(wanted, counts - 1).clip(0)
+    n_held = np.minimum(wanted * (1 + with_valid), counts - 1).clip(0)
+    test, held = ranks < n_test[owners], ranks < n_held[owners]
+    tied = np.zeros(positives.n_users, bool)
+    if times is not None:
+        for n_before in (n_test, n_held):
+            users = np.flatnonzero(n_before > 0)
+            inner = positives.starts[users + 1] - n_before[users]  # of the ordered positives, the last of the fold
+            tied[users] |= times[order[inner]] == times[order[inner - 1]]
+    return Split(test, held & ~test, tied)
 
 
-def _split(interactions: Interactions, times: Times | None, seed: int, with_valid: bool) -> Split:
+def _split_first(interactions: Interactions, times: Times | None, seed: int, with_valid: bool) -> Split:
+    """The same where a fold takes one positive of a user: without sorting, in a third of the time."""
     counts = interactions.positives.counts
-    candidates = np.repeat(counts >= 2, counts)
-    test, tied = _latest(interactions, candidates, times, seed)
-    valid = np.full_like(test, NONE)
+    test, tied = _latest(interactions, np.repeat(counts >= 2, counts), times, seed)
+    valid = np.zeros_like(test)
     if with_valid:
-        candidates = np.repeat(counts >= 3, counts)
-        candidates[test[counts >= 3]] = False
-        valid, tied_valid = _latest(interactions, candidates, times, seed)
+        valid, tied_valid = _latest(interactions, np.repeat(counts >= 3, counts) & ~test, times, seed)
         tied |= tied_valid
     return Split(test, valid, tied if times is not None else np.zeros_like(tied))
 
 
-def _latest(interactions: Interactions, candidates: Mask, times: Times | None, seed: int) -> tuple[Positions, Mask]:
+def _latest(interactions: Interactions, candidates: Mask, times: Times | None, seed: int) -> tuple[Mask, Mask]:
     """Each user's latest candidate, of those of equal time the one with the largest key; and whether the key chose."""
     positives = interactions.positives
     owners = positives.users()
@@ -97,17 +125,21 @@ def _latest(interactions: Interactions, candidates: Mask, times: Times | None, s
         newest[users] = np.maximum.reduceat(times[places], first) if first.size else 0
         candidates = candidates & (times == newest[owners])
     places = np.flatnonzero(candidates)
-    chosen, tied = np.full(positives.n_users, NONE), np.zeros(positives.n_users, bool)
+    chosen, tied = np.zeros(len(positives), bool), np.zeros(positives.n_users, bool)
     if places.size:
         owners = owners[places]
         users, first = _runs(owners)
-        purpose = purpose_key(seed, "split")
-        keys = pair_keys(purpose, interactions.users.keys[owners], interactions.items.keys[positives.items[places]])
+        keys = _keys(interactions, places, owners, seed)
         largest = np.repeat(np.maximum.reduceat(keys, first), np.diff(first, append=len(keys)))
-        winners = np.flatnonzero(keys == largest)
-        chosen[owners[winners]] = places[winners]
+        chosen[places[keys == largest]] = True
         tied[users[np.diff(first, append=len(keys)) > 1]] = True
     return chosen, tied
+
+
+def _keys(interactions: Interactions, places: Positions, owners: npt.NDArray[np.int32], seed: int) -> Words:
+    """What decides between positives of equal time."""
+    items = interactions.positives.items[places]
+    return pair_keys(purpose_key(seed, "split"), interactions.users.keys[owners], interactions.items.keys[items])
 
 
 def _runs(owners: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], Positions]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.arrow import as_numpy
-from negprep.beside import CatalogFile, read_catalog, read_pairs, read_weights
+from negprep.beside import CatalogFile, read_catalog, read_pairs
 from negprep.encoding import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
 from negprep.interactions import Interactions, Pairs, group_pairs, join_catalog, merge_pairs, subtract_pairs
@@ -58,10 +58,10 @@ class Loaded:
     excluded : Pairs
         The pairs of ``--exclude`` whose user and item are known.
     catalog : CatalogFile or None
-    weights : Weights or None
-        Those of ``--weights``.
-    excluded_unknown, weak_unknown, weights_unknown : int
-        Rows of ``--exclude``, ``--weak`` and ``--weights`` that name a user or an item which occurs nowhere else.
+    n_weak_listed : int
+        Pairs of ``--weak`` whose user and item are known.
+    excluded_unknown, weak_unknown : int
+        Rows of ``--exclude`` and ``--weak`` that name a user or an item which occurs nowhere else.
     """
 
     def __init__(
@@ -73,9 +73,7 @@ class Loaded:
         self.users, self.n_items = users, len(found_items)
         self.excluded, self.excluded_unknown = read_pairs(options.exclude, options.read, users, self.items)
         self._weak, self.weak_unknown = read_pairs(options.weak, options.read, users, self.items)
-        self.weights, self.weights_unknown = None, 0
-        if options.weights is not None:
-            self.weights, self.weights_unknown = read_weights(options.weights, options.read, self.items)
+        self.n_weak_listed = len(self._weak)
         self._spill: SpillFile | None = None
         self._rows, self._latest = rows, options.keep_time == "last"
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)

@@ -8,6 +8,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
+from negprep.holdout_rule import HoldoutRule
 from negprep.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ LogSource: TypeAlias = "str | os.PathLike[str] | pa.Table | pd.DataFrame"
 """A path (file, folder, glob, or ``-``), or a table in memory."""
 
 Command = Literal["train", "test"]
-Holdout = Literal["none", "last", "random", "auto"]
 Layout = Literal["pointwise", "pairwise", "listwise"]
 OnShort = Literal["fewer", "drop", "error"]
 
@@ -93,12 +93,14 @@ class Options:
         A column of ``items``: draw only items whose value there is that of the positive.
     bootstrap : int or None
         Write this many pairs, of positives drawn with replacement (``train`` in the pairwise layout).
-    holdout : {"none", "last", "random", "auto"}
-        Which positive of a user is kept out of training. ``auto``: the last where the log has times, else a random one.
+    holdout : str
+        Which positives are kept out of training: ``none``; ``last`` or ``random``, one of each user, or with ``:N`` N;
+        ``fraction:F``, the latest F of each user's; ``after:TIME``, all at or after a date, or a number in the log's
+        unit of time; ``auto``, ``last`` where the log has times, else ``random``.
     with_valid : bool
-        Hold out a second positive, the one before.
+        Hold out as many again for validation, those before.
     fold : {"valid", "test"}
-        The holdout whose candidates are written (``test`` only).
+        The holdouts whose candidates are written (``test`` only).
     distinct : bool
         The negatives of one positive differ.
     layout : {"pointwise", "pairwise", "listwise"}
@@ -106,6 +108,11 @@ class Options:
         ``>=4`` (a comparison on the value) or ``purchase,cart`` (event names). None: every interaction is one.
     keep_time : {"last", "first"}
         The time of a pair that occurs more than once.
+    min_positives : int or None
+        Users with fewer distinct positives are left out whole, before the split.
+    core : int or None
+        Users and items with fewer positives are left out, again and again until all have as many; the catalog is what
+        remains.
     exclude, items : str, path, pyarrow.Table, pandas.DataFrame or None
         More seen pairs, and the catalog.
     on_short : {"fewer", "drop", "error"}
@@ -130,7 +137,7 @@ class Options:
 
     command: Command
     num_neg: int | None = None
-    holdout: Holdout
+    holdout: str
     sampler: str | tuple[str, ...] = ("uniform",)
     alpha: float | None = None
     smooth: float | None = None
@@ -146,6 +153,8 @@ class Options:
     layout: Layout = "pointwise"
     positive: str | None = None
     keep_time: Literal["last", "first"] = "last"
+    min_positives: int | None = None
+    core: int | None = None
     exclude: LogSource | None = None
     items: LogSource | None = None
     on_short: OnShort = "fewer"
@@ -158,11 +167,12 @@ class Options:
     spill_dir: str | None = None
     shard_rows: int = 1 << 20
     read: ReadOptions = field(default_factory=ReadOptions)
+    rule: HoldoutRule = field(init=False, repr=False, compare=False)
+    """What ``holdout`` says, parsed."""
 
     def __post_init__(self) -> None:
         allowed: dict[str, Any] = {
             "command": get_args(Command),
-            "holdout": get_args(Holdout),
             "fold": ("valid", "test"),
             "layout": get_args(Layout),
             "keep_time": ("last", "first"),
@@ -179,16 +189,34 @@ class Options:
             ("split_seed", 0, 2**64 - 1),
             ("jobs", 1, MAX_JOBS),
             ("shard_rows", 1, 2**31 - 1),
+            # With fewer than 2, everybody has enough who has a row at all.
+            *((name, 2, 2**31 - 1) for name in ("min_positives", "core") if getattr(self, name) is not None),
             *([("memory", 1, 2**63 - 1)] if self.memory is not None else []),
             *([("bootstrap", 1, MAX_BOOTSTRAP)] if self.bootstrap is not None else []),
         ):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
         _check_kinds(self, bool, "with_valid", "distinct", "encode", "with_log_q", "available_at_time")
         _check_kinds(self, str | None, "positive", "spill_dir", "same")
-        if self.command == "test" and self.holdout == "none":
+        if self.core is not None and self.min_positives is not None and self.min_positives <= self.core:
+            raise UsageError(
+                f"min_positives is {self.min_positives}, which every user of a core of {self.core} has anyway",
+                remedy=f"leave it out, or choose {self.core + 1} or more",
+            )
+        if self.core is not None and self.items is not None:
+            raise UsageError(
+                "core with items: the catalog of a core is what remains of the log's items, not a file",
+                remedy="leave one out",
+            )
+        object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
+        if self.command == "test" and self.rule.kind == "none":
             raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
-        if self.with_valid and self.holdout == "none":
+        if self.with_valid and self.rule.kind == "none":
             raise UsageError("a validation holdout without a test holdout", remedy="choose holdout last or random")
+        if self.with_valid and self.rule.kind == "after":
+            raise UsageError(
+                f"holdout {self.rule} with a validation holdout: one cut has no second",
+                remedy="tune with a run of its own, with an earlier TIME",
+            )
         if self.fold == "valid" and not self.with_valid:
             raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")
 

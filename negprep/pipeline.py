@@ -36,7 +36,7 @@ def prepare(
     force : bool
         Replace a folder that is not empty.
     progress : callable, optional
-        Called with a step ("read", "encode", "write"), the rows done, and all rows where they are known.
+        Called with a step ("read", "encode", "core", "write"), the rows done, and all rows where they are known.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def prepare(
                     for batch in batches:
                         output.write(batch)
             if options.encode:
-                for name, table in vocabulary_tables(run.loaded.users.ids, run.loaded.items.vocabulary[0]).items():
+                for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
                     output.write_beside(name, table)
             output.finish({"negprep": json.dumps(run.facts(), sort_keys=True)})
         return run.summary(time.perf_counter() - started)

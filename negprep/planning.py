@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import numpy as np
 
+from negprep.beside import read_weights
+from negprep.core import Core
 from negprep.errors import BadDataError
-from negprep.loading import Loaded, Portion
-from negprep.options import Holdout, Options
+from negprep.holdout_rule import HoldoutRule
+from negprep.loading import Loaded
+from negprep.options import Options
 from negprep.samplers.order import CatalogOrder, Times
 from negprep.samplers.weights import Weights, popularity_weights
 from negprep.sampling import Plan
@@ -24,19 +26,25 @@ def needs_survey(options: Options) -> bool:
 
 
 def make_plan(
-    loaded: Loaded, portions: Iterable[Portion], options: Options, holdout: Holdout, first_times: Times | None
-) -> Plan:
+    loaded: Loaded, core: Core, options: Options, rule: HoldoutRule, first_times: Times | None
+) -> tuple[Plan, int]:
     """Make the plan of a run.
 
     Parameters
     ----------
     loaded : Loaded
-    portions : iterable of Portion
-        Gone through where ``needs_survey``.
+    core : Core
+        Its portions are gone through where ``needs_survey``.
     options : Options
-    holdout : {"none", "last", "random"}
+    rule : HoldoutRule
     first_times : int64, shape (n_catalog,), or None
-        From when on each item is there, where the options restrict by that.
+        From when on each item of the loaded catalog is there, where the options restrict by that.
+
+    Returns
+    -------
+    plan : Plan
+    unknown : int
+        Rows of ``--weights`` whose item is not in the catalog.
 
     Raises
     ------
@@ -44,26 +52,30 @@ def make_plan(
         No item has a weight.
     """
     recipe = options.recipe
-    weights = loaded.weights
-    if needs_survey(options):
-        weights = _popularity(loaded, portions, options, holdout)
+    weights, unknown = None, 0
+    if options.weights is not None:
+        weights, unknown = read_weights(options.weights, options.read, core.items)
+    elif needs_survey(options):
+        weights = _popularity(core, options, rule)
     order = None
     if options.same is not None or options.available_at_time:
+        if first_times is not None and core.items is not loaded.items:
+            first_times = first_times[loaded.items.catalog.find(core.items.catalog.ids)]
         order = CatalogOrder.of(
-            loaded.items.n_catalog,
+            core.items.n_catalog,
             segments=None if loaded.catalog is None else loaded.catalog.categories,
             available=first_times,
             drawable=None if weights is None or recipe.falls_back else weights.units > 0,
         )
-    return Plan(recipe, options.distinct, options.with_log_q, weights, order)
+    return Plan(recipe, options.distinct, options.with_log_q, weights, order), unknown
 
 
-def _popularity(loaded: Loaded, portions: Iterable[Portion], options: Options, holdout: Holdout) -> Weights:
-    counts = np.zeros(len(loaded.items), np.int64)
-    for portion in portions:
-        _, train = split_train(portion.interactions, options, holdout)
+def _popularity(core: Core, options: Options, rule: HoldoutRule) -> Weights:
+    counts = np.zeros(len(core.items), np.int64)
+    for portion in core.portions:
+        _, train = split_train(portion.interactions, options, rule)
         counts += np.bincount(train.items, minlength=len(counts))
-    counts = counts[: loaded.items.n_catalog]
+    counts = counts[: core.items.n_catalog]
     alpha = DEFAULT_ALPHA if options.alpha is None else options.alpha
     smooth = DEFAULT_SMOOTH if options.smooth is None else options.smooth
     if not counts.any() and not smooth:

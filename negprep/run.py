@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from negprep.core import find_core
 from negprep.cutting import Cutter, Shard, row_group_rows
 from negprep.draw import ALGORITHM
 from negprep.engines.local import run_shards
-from negprep.errors import BadDataError, UsageError
 from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
-from negprep.options import Holdout, Options
+from negprep.options import Options
 from negprep.planning import DEFAULT_ALPHA, DEFAULT_SMOOTH, make_plan, needs_survey
 from negprep.reading import LogReader
+from negprep.resolving import check_cut, nothing_to_write, resolve_rule
 from negprep.section import Section, make_form, make_section
 from negprep.summary import Summary, peak_memory_bytes
 from negprep.tally import Tally
@@ -50,20 +51,27 @@ class Run:
         self, log: LogReader, options: Options, spill_folder: str | None = None, progress: Progress | None = None
     ) -> None:
         self._log, self._options, self._progress = log, options, progress or _silent
-        self._holdout, self._warnings = _resolve_holdout(log, options)
+        self._rule, self._warnings = resolve_rule(log, options.rule)
         self._memory = MemoryPlan.of(options.memory)
         self.loaded: Loaded = load(
             log,
             options,
-            with_times=self._holdout == "last" or options.available_at_time,
+            with_times=self._rule.needs_times or options.available_at_time,
             kept_bytes=self._memory.kept_bytes,
             spill_folder=options.spill_dir or spill_folder,
             progress=self._progress,
         )
-        first_times = self.loaded.first_times() if options.available_at_time else None
-        self._portions = self.loaded.portions(self._memory.range_rows, again=needs_survey(options))
-        self._plan = make_plan(self.loaded, self._portions, options, self._holdout, first_times)
-        self._tally = Tally(len(self.loaded.items))
+        try:
+            check_cut(log, self._rule)
+            first_times = self.loaded.first_times() if options.available_at_time else None
+            self.core = find_core(
+                self.loaded, options, self._memory.range_rows, self._progress, again=needs_survey(options)
+            )
+            self._plan, self._weights_unknown = make_plan(self.loaded, self.core, options, self._rule, first_times)
+        except BaseException:
+            self.loaded.close()
+            raise
+        self._tally = Tally(len(self.core.items))
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
 
@@ -76,7 +84,7 @@ class Run:
     @property
     def form(self) -> Form:
         """The layout and the columns of the rows."""
-        return make_form(self.loaded.users, self.loaded.items, self._options)
+        return make_form(self.core.users, self.core.items, self._options)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Make the rows, in order, on as many threads as the options ask for."""
@@ -101,25 +109,39 @@ class Run:
         cutter = Cutter(min(self._options.shard_rows, row_group_rows(self._options)), part_rows)
         for section in self._sections():
             yield from cutter.cut(section)
-        if self._options.command == "test" and not self._tally.groups and not self._tally.dropped_users:
-            raise BadDataError(
-                f"no user has enough positives for a {self._options.fold} holdout",
-                remedy="a test holdout needs 2 positives of a user, a validation holdout 3",
-            )
+        if not self._tally.groups and not self._tally.dropped_users:
+            mistake = nothing_to_write(self._rule, self._options)
+            if mistake is not None:
+                raise mistake
 
     def _sections(self) -> Iterator[Section]:
-        for portion in self._portions:
+        for portion in self.core.portions:
             section = make_section(
-                portion.interactions, portion.excluded, self._options, self._holdout, self._plan, portion.first_user
+                portion.interactions, portion.excluded, self._options, self._rule, self._plan, portion.first_user
             )
             self._tally.add(section)
             yield section
 
-    def _warn_of_excluded(self) -> list[str]:
-        known, unknown = len(self.loaded.excluded), self.loaded.excluded_unknown
-        if known or not unknown:
-            return []
-        return [f"none of the {unknown} pairs to exclude has a user and an item that are known: are its ids the log's?"]
+    def _warn_of_strangers(self) -> list[str]:
+        """Of files beside the log that name users and items which are not in it."""
+        loaded = self.loaded
+        warnings = [
+            f"none of the {unknown} pairs {use} has a user and an item that are known: are its ids the log's?"
+            for use, known, unknown in (
+                ("to exclude", len(loaded.excluded), loaded.excluded_unknown),
+                ("of --weak", loaded.n_weak_listed, loaded.weak_unknown),
+            )
+            if unknown and not known
+        ]
+        if self._weights_unknown:
+            warnings.append(f"{self._weights_unknown} items of --weights are not in the catalog")
+        return warnings
+
+    @property
+    def _catalog(self) -> str:
+        if self._options.core is not None:
+            return "the items of the core"
+        return "the items of the log" if self._options.items is None else "a file"
 
     @property
     def _seen_policy(self) -> str:
@@ -133,7 +155,7 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """What the output depends on and what it holds, the same wherever and however it was made."""
-        options, tally, loaded = self._options, self._tally, self.loaded
+        options, tally, loaded, core = self._options, self._tally, self.loaded, self.core
         return {
             "algorithm": ALGORITHM,
             "command": options.command,
@@ -141,28 +163,35 @@ class Run:
             **self._sampler_facts,
             "draws": "distinct" if options.distinct else "repeats",
             "num_neg": options.negatives_each,
-            "holdout": self._holdout,
+            "holdout": str(self._rule),
             "with_valid": options.with_valid,
             "fold": options.fold if options.command == "test" else None,
             "layout": options.layout,
             "positive": options.positive,
             "keep_time": options.keep_time,
+            "min_positives": options.min_positives,
+            "core": options.core,
             "on_short": options.on_short,
             "encode": options.encode,
             "label_dtype": options.label_dtype,
-            "catalog": "the items of the log" if options.items is None else "a file",
+            "catalog": self._catalog,
             "seen": self._seen_policy,
             "seed": options.seed,
             "split_seed": options.split_seed,
             "counts": {
-                "users": len(loaded.users),
-                "catalog_items": loaded.items.n_catalog,
+                "users": len(core.users),
+                "catalog_items": core.items.n_catalog,
+                "removed_users": core.removed_users,
+                "removed_items": core.removed_items,
+                "removed_positives": core.removed_positives,
                 "positives": tally.positives,
                 "weak": tally.weak,
                 "excluded_pairs": len(loaded.excluded),
                 "holdouts": tally.holdouts,
+                "holdout_users": tally.holdout_users,
                 "tied_holdouts": tally.tied_holdouts,
                 "cold_holdouts": tally.cold_holdouts,
+                "cold_users": tally.cold_users,
                 "short_users": tally.short_users,
                 "full_users": tally.full_users,
                 "dropped_users": tally.dropped_users,
@@ -195,21 +224,26 @@ class Run:
 
     def summary(self, seconds: float) -> Summary:
         """The facts of a run whose batches were all made."""
-        tally, loaded = self._tally, self.loaded
+        tally, loaded, core = self._tally, self.loaded, self.core
         return Summary(
             command=self._options.command,
             rows_read=self._log.rows_read,
             rows_dropped=dict(self._log.rows_dropped),
-            users=len(loaded.users),
-            items=loaded.n_items,
-            catalog_items=loaded.items.n_catalog,
+            users=len(core.users),
+            items=loaded.n_items - core.removed_items,
+            catalog_items=core.items.n_catalog,
+            removed_users=core.removed_users,
+            removed_items=core.removed_items,
+            removed_positives=core.removed_positives,
             positives=tally.positives,
             weak=tally.weak,
-            holdout=self._holdout,
+            holdout=str(self._rule),
             holdouts=tally.holdouts,
+            holdout_users=tally.holdout_users,
             tied_holdouts=tally.tied_holdouts,
             cold_holdouts=tally.cold_holdouts,
-            unheld_users=tally.unheld_users if self._holdout != "none" else 0,
+            cold_users=tally.cold_users,
+            unheld_users=tally.unheld_users if self._rule.kind != "none" else 0,
             num_neg=self._options.negatives_each,
             sampler=str(self._options.recipe),
             sources=self._source_counts,
@@ -224,27 +258,10 @@ class Run:
             seed=self._options.seed,
             split_seed=self._options.split_seed,
             columns={role: self._log.columns[role] for role in self.loaded.roles},
-            warnings=[*self._log.warnings, *self._warnings, *self._warn_of_excluded()],
+            warnings=[*self._log.warnings, *self._warnings, *self._warn_of_strangers()],
             seconds=seconds,
             peak_memory_bytes=peak_memory_bytes(),
         )
-
-
-def _resolve_holdout(log: LogReader, options: Options) -> tuple[Holdout, list[str]]:
-    problem = log.problem("time") if options.holdout in ("last", "auto") else None
-    if problem is not None:
-        raise problem
-    if options.holdout == "last" and "time" not in log.columns:
-        raise UsageError(
-            "--holdout last needs times, and the log has no column that is recognised as one",
-            place=str(log.paths[0]) if log.paths else None,
-            remedy="name it with --time-col, or choose --holdout random",
-        )
-    if options.holdout != "auto":
-        return options.holdout, []
-    if "time" in log.columns:
-        return "last", []
-    return "random", ["the log has no times: each user's holdout is random (--holdout random says so)"]
 
 
 def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from negprep.draw import Purpose, Words, bounded, combine, purpose_key
 from negprep.errors import BadDataError
-from negprep.holdout import NONE, Split, split_last, split_none, split_random
+from negprep.holdout import Split, hold_out
+from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.layout import Form, Groups, Ids
-from negprep.options import Holdout, Options
+from negprep.options import Options
 from negprep.sampling import Leads, Plan, Sampling
 from negprep.seen import Codes, Positions, Seen
 from negprep.vocabulary import Vocabulary
@@ -125,16 +126,21 @@ def _leads(heads: Pairs, begin: int = 0, end: int | None = None) -> Leads:
     return Leads(heads.users(begin, end), heads.items[begin:end], times)
 
 
-def split_train(interactions: Interactions, options: Options, holdout: Holdout) -> tuple[Split, Pairs]:
+def split_train(interactions: Interactions, options: Options, rule: HoldoutRule) -> tuple[Split, Pairs]:
     """Hold out; the positives that stay in train, with times where those matter."""
     positives = interactions.positives
-    split = _split(interactions, options, holdout)
+    split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
     train = positives if options.available_at_time else positives.without_times()
-    return split, train if holdout == "none" else train.where(split.train_mask(len(positives)))
+    return split, train if rule.kind == "none" else train.where(split.train)
 
 
 def make_section(
-    interactions: Interactions, excluded: Pairs, options: Options, holdout: Holdout, plan: Plan, first_user: int = 0
+    interactions: Interactions,
+    excluded: Pairs,
+    options: Options,
+    rule: HoldoutRule,
+    plan: Plan,
+    first_user: int = 0,
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
@@ -144,7 +150,8 @@ def make_section(
     excluded : Pairs
         More seen pairs, of the same users.
     options : Options
-    holdout : {"none", "last", "random"}
+    rule : HoldoutRule
+        Of the holdouts.
     plan : Plan
     first_user : int
         The code of the first user.
@@ -155,11 +162,11 @@ def make_section(
         With ``on_short="error"``: a user has too few eligible items.
     """
     positives, items = interactions.positives, interactions.items
-    split, train = split_train(interactions, options, holdout)
+    split, train = split_train(interactions, options, rule)
     if options.command == "train":
         heads = avoided = train
     else:
-        heads, avoided = _lead(positives, split.test if options.fold == "test" else split.valid), positives
+        heads, avoided = positives.where(split.test if options.fold == "test" else split.valid), positives
     seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
     sampling = Sampling(plan, seen, weak)
@@ -210,17 +217,3 @@ def make_form(users: Vocabulary, items: Items, options: Options, first_user: int
         written = (Ids.of(users.ids), Ids.of(items.ids))
     label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
     return Form(options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q)
-
-
-def _split(interactions: Interactions, options: Options, holdout: Holdout) -> Split:
-    if holdout == "none":
-        return split_none(interactions)
-    rule = split_last if holdout == "last" else split_random
-    return rule(interactions, seed=options.split_seed, with_valid=options.with_valid)
-
-
-def _lead(positives: Pairs, holdouts: Positions) -> Pairs:
-    """The holdouts as pairs."""
-    held = holdouts != NONE
-    times = None if positives.times is None else positives.times[holdouts[held]]
-    return Pairs(np.concatenate([[0], np.cumsum(held)]), positives.items[holdouts[held]], times)

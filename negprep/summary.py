@@ -23,14 +23,18 @@ class Summary:
     rows_dropped : dict of str to int
         Reason and count.
     users, items, catalog_items : int
-        Distinct users and items of the log, and items that may be drawn.
+        Distinct users and items of the log, and items that may be drawn; without those removed.
+    removed_users, removed_items, removed_positives : int
+        What ``min_positives`` and ``core`` left out.
     positives, weak : int
         Distinct positive pairs, and observed pairs that are none.
     holdout : str
         The rule that chose the holdouts.
-    holdouts, tied_holdouts, cold_holdouts, unheld_users : int
-        Users with a holdout, those among them where a hash chose between equal times, holdouts whose item has no train
-        positive, and users with positives but too few to hold one out.
+    holdouts, holdout_users, tied_holdouts, cold_holdouts : int
+        Test holdouts, users with one, users one of whose holdouts a hash chose between equal times, and test holdouts
+        whose item has no train positive.
+    cold_users, unheld_users : int
+        Users with a test holdout and no train positive, and users with positives but without a test holdout.
     num_neg, negatives, rows_written : int
         Negatives asked for each positive, negatives written, and rows.
     sampler : str
@@ -58,12 +62,17 @@ class Summary:
     users: int
     items: int
     catalog_items: int
+    removed_users: int
+    removed_items: int
+    removed_positives: int
     positives: int
     weak: int
     holdout: str
     holdouts: int
+    holdout_users: int
     tied_holdouts: int
     cold_holdouts: int
+    cold_users: int
     unheld_users: int
     num_neg: int
     sampler: str

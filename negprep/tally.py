@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from negprep.holdout import NONE
 from negprep.section import Section
 
 
@@ -19,9 +18,10 @@ class Tally:
     ----------
     positives, weak : int
         Distinct positive pairs, and observed pairs that are none.
-    holdouts, tied_holdouts, unheld_users : int
-        Users with a test holdout, users one of whose holdouts a hash chose between equal times, and users with
-        positives but too few for a holdout.
+    holdouts, holdout_users, tied_holdouts : int
+        Test holdouts, users with one, and users one of whose holdouts a hash chose between equal times.
+    cold_users, unheld_users : int
+        Users with a test holdout and no train positive, and users with positives but without a test holdout.
     short_users, full_users, dropped_users : int
         Users with too few eligible items, those of them with none, and those left out for it.
     groups, negatives, rows : int
@@ -33,7 +33,9 @@ class Tally:
     positives: int = 0
     weak: int = 0
     holdouts: int = 0
+    holdout_users: int = 0
     tied_holdouts: int = 0
+    cold_users: int = 0
     unheld_users: int = 0
     short_users: int = 0
     full_users: int = 0
@@ -52,11 +54,14 @@ class Tally:
     def add(self, section: Section) -> None:
         """Count one more section."""
         positives, split, heads = section.interactions.positives, section.split, section.heads
-        has_test = split.test != NONE
+        held = positives.where(split.test)
+        has_test = held.counts > 0
         self.positives += len(positives)
         self.weak += len(section.interactions.weak)
-        self.holdouts += int(has_test.sum())
+        self.holdouts += len(held)
+        self.holdout_users += int(has_test.sum())
         self.tied_holdouts += int(split.tied.sum())
+        self.cold_users += int((has_test & (section.train.counts == 0)).sum())
         self.unheld_users += int(((positives.counts > 0) & ~has_test).sum())
         self.short_users += int(section.short.sum())
         self.full_users += _users_with_none(section)
@@ -65,7 +70,7 @@ class Tally:
         self.negatives += int((section.counts if section.sampling.by_group else heads.counts * section.counts).sum())
         self.rows += section.n_rows
         self._warm[section.train.items] = True
-        np.add.at(self._held, positives.items[split.test[has_test]], 1)
+        np.add.at(self._held, held.items, 1)
         eligible = section.supply if section.sampling.by_group else section.supply[heads.counts > 0]
         if eligible.size:
             least, most = int(eligible.min()), int(eligible.max())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 
@@ -75,7 +76,8 @@ def observe(
 def groups_of(rows: Any, *, whole_users: bool = False) -> list[Group]:
     """The groups of an output of any layout, in order.
 
-    Pointwise rows of train begin a group with its positive; with ``whole_users`` (test) a group is all rows of a user.
+    Pointwise rows of train begin a group with its positive; with ``whole_users`` (test) the rows of a user are groups
+    of one size.
     """
     columns = columns_of(rows)
     if "neg_items" in columns:
@@ -92,11 +94,17 @@ def groups_of(rows: Any, *, whole_users: bool = False) -> list[Group]:
     pending: list[tuple[Any, Any, Any]] = []
 
     def close() -> None:
-        places = [place for place, row in enumerate(pending) if row[2] == 1]
-        assert len(places) == 1, f"user {pending[0][0]!r} has {len(places)} positives in one group of candidates"
-        place = places[0]
-        others = [row[1] for row in pending[:place] + pending[place + 1 :]]
-        groups.append(Group(pending[0][0], pending[place][1], others, place))
+        user, n_groups = pending[0][0], sum(row[2] for row in pending)
+        assert n_groups, f"user {user!r} has no positive among the candidates"
+        assert len(pending) % n_groups == 0, f"{n_groups} groups of user {user!r} have {len(pending)} rows"
+        size = len(pending) // n_groups
+        for start in range(0, len(pending), size):
+            rows = pending[start : start + size]
+            places = [place for place, row in enumerate(rows) if row[2] == 1]
+            assert len(places) == 1, f"user {user!r} has {len(places)} positives in one group of candidates"
+            place = places[0]
+            others = [row[1] for row in rows[:place] + rows[place + 1 :]]
+            groups.append(Group(user, rows[place][1], others, place))
 
     for row in zip(columns["user"], columns["item"], columns["label"], strict=True):
         assert row[2] in (0, 1), f"a label is {row[2]!r}"
@@ -137,19 +145,36 @@ def _is_short(seen: set[Any], catalog: set[Any], num_neg: int, *, distinct: bool
     return len(catalog) - len(seen & catalog) < (num_neg if distinct else 1)
 
 
-def _check_held(user: Any, known: Observed, held: list[Any], holdout: str, *, with_valid: bool) -> None:
-    """The number of holdouts (test first), and that each is among the latest of what it was chosen from."""
-    n_positives = len(known.positives)
-    wanted = 0 if holdout == "none" else int(n_positives >= 2) + int(with_valid and n_positives >= 3)
-    assert len(held) == wanted, f"user {user!r} with {n_positives} positives has {len(held)} holdouts, not {wanted}"
-    if holdout == "last":
-        rest = set(known.positives)
-        for item in held:
-            latest = max(known.times[other] for other in rest)
-            assert known.times[item] == latest, (
-                f"holdout {item!r} of user {user!r} is of {known.times[item]}, the latest of {latest}"
-            )
-            rest.remove(item)
+def _sizes(known: Observed, holdout: str, *, with_valid: bool) -> tuple[int, int]:
+    """How many of a user's positives are held out for test, and how many for test or validation."""
+    kind, _, size = holdout.partition(":")
+    n_positives, fewest = len(known.positives), 1
+    if kind == "none":
+        wanted = 0
+    elif kind == "after":
+        wanted, fewest = sum(known.times[item] >= int(size) for item in known.positives), 0
+    elif kind == "fraction":
+        wanted = int(Decimal(n_positives * Decimal(size)).to_integral_value(ROUND_HALF_UP))
+    else:
+        wanted = int(size or 1)
+    most = max(0, n_positives - fewest)
+    return min(wanted, most), min(wanted * (1 + with_valid), most)
+
+
+def _check_held(
+    user: Any, known: Observed, held: set[Any], holdout: str, *, with_valid: bool, folds: tuple[str, ...]
+) -> None:
+    """The number of the holdouts of some folds, and that their times are the latest, or for ``valid`` the next."""
+    n_test, n_held = _sizes(known, holdout, with_valid=with_valid)
+    first, last = (0 if "test" in folds else n_test), (n_held if "valid" in folds else n_test)
+    wanted = last - first
+    assert len(held) == wanted, (
+        f"user {user!r} with {len(known.positives)} positives has {len(held)} holdouts, not {wanted}"
+    )
+    if holdout.partition(":")[0] in ("last", "fraction", "after"):
+        times = sorted((known.times[item] for item in known.positives), reverse=True)[first:last]
+        found = sorted((known.times[item] for item in held), reverse=True)
+        assert found == times, f"the holdouts of user {user!r} are of {found}, the latest of {times}"
 
 
 def _catalog_of(users: Mapping[Any, Observed], catalog: Iterable[Any] | None, ids: Any) -> set[Any]:
@@ -213,17 +238,17 @@ def check_train(
     for user, known in users.items():
         weak = known.items - known.positives
         mine = kept.get(user, set())
-        held = sorted(known.positives - mine, key=lambda item: known.times[item], reverse=True) if mine else []
+        n_held = _sizes(known, holdout, with_valid=with_valid)[1]
         seen = (mine or known.positives) | weak | excluded.get(user, set())
-        if not mine and known.positives:
+        if not mine and len(known.positives) > n_held:
             may_hide = on_short == "drop" or (hides_full and not all_items - seen)
             # whichever positives are held out, at most that many more items are eligible
-            spare = 0 if holdout == "none" else 1 + with_valid
-            short = len(all_items - seen) - spare < (num_neg if distinct else 1)
+            short = len(all_items - seen) - n_held < (num_neg if distinct else 1)
             assert may_hide, f"no positive of user {user!r} is in train"
             assert short, f"no positive of user {user!r} is in train, who is not short"
-        elif mine:
-            _check_held(user, known, held, holdout, with_valid=with_valid)
+        elif known.positives:
+            held = known.positives - mine
+            _check_held(user, known, held, holdout, with_valid=with_valid, folds=("test", "valid"))
     for group in groups:
         known = users[group.user]
         seen = kept[group.user] | (known.items - known.positives) | excluded.get(group.user, set())
@@ -247,32 +272,24 @@ def check_test(
     on_short: str = "fewer",
     ids: Any = None,
 ) -> list[Group]:
-    """Check test rows against their log: one group a user, as many candidates as promised. Parameters as above."""
+    """Check test rows against their log: a group a holdout, as many candidates as promised. Parameters as above."""
     users = observe(log, positive=positive, keep_time=keep_time, ids=ids)
     all_items, excluded = _catalog_of(users, catalog, ids), _excluded_of(exclude, ids)
     groups = groups_of(rows, whole_users=True)
-    counts = Counter(group.user for group in groups)
-    least = 2 if fold == "test" else 3
+    held: dict[Any, set[Any]] = {}
     assert fold == "test" or with_valid
     for group in groups:
         assert group.user in users, f"user {group.user!r} is not in the log"
-        assert counts[group.user] == 1, f"user {group.user!r} has {counts[group.user]} groups"
-        known = users[group.user]
-        assert len(known.positives) >= least, f"the only positive of user {group.user!r} is held out"
+        known, mine = users[group.user], held.setdefault(group.user, set())
+        assert group.positive not in mine, f"the holdout {group.positive!r} of user {group.user!r} occurs twice"
+        mine.add(group.positive)
         assert group.positive in known.positives, f"holdout {group.positive!r} of {group.user!r} is no positive"
-        if holdout == "last":
-            times = sorted((known.times[item] for item in known.positives), reverse=True)
-            latest = times[0] if fold == "test" else times[1]
-            assert known.times[group.positive] == latest, (
-                f"holdout {group.positive!r} of {group.user!r} is not the last"
-            )
         seen = known.items | excluded.get(group.user, set())
         _check_negatives(group, seen, all_items, num_neg, distinct=distinct, on_short=on_short)
     for user, known in users.items():
-        if user not in counts and len(known.positives) >= least:
-            short = _is_short(known.items | excluded.get(user, set()), all_items, num_neg, distinct=distinct)
-            assert on_short == "drop", f"user {user!r} has positives and no candidates"
-            assert short, f"user {user!r} has positives and no candidates, and is not short"
+        short = _is_short(known.items | excluded.get(user, set()), all_items, num_neg, distinct=distinct)
+        if user in held or not (on_short == "drop" and short):
+            _check_held(user, known, held.get(user, set()), holdout, with_valid=with_valid, folds=(fold,))
     return groups
 
 

@@ -7,6 +7,8 @@ rows in another language can port this file.
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 WRAP = (1 << 64) - 1
@@ -98,17 +100,24 @@ def in_order(ids: set[Any]) -> list[Any]:
     return sorted(ids, key=lambda given: given.encode() if isinstance(given, str) else given)
 
 
-def hold_out(positives: dict[Any, int], user: Any, rule: str, split_seed: int, *, with_valid: bool) -> list[Any]:
-    """A user's holdouts: for test, then perhaps for validation. ``positives`` has the time of each item."""
-    if rule == "none":
-        return []
+def hold_out(
+    positives: dict[Any, int], user: Any, rule: str, split_seed: int, *, with_valid: bool
+) -> tuple[list[Any], list[Any]]:
+    """A user's holdouts for test and for validation. ``positives`` has the time of each item."""
+    kind, _, size = rule.partition(":")
+    if kind == "none":
+        return [], []
+    if kind == "after":
+        return [item for item in positives if positives[item] >= int(size)], []
 
     def rank(item: Any) -> tuple[int, int]:
-        return (positives[item] if rule == "last" else 0, pair_key(split_seed, "split", user, item))
+        return (0 if kind == "random" else positives[item], pair_key(split_seed, "split", user, item))
 
     latest = sorted(positives, key=rank, reverse=True)
-    wanted = (len(positives) >= 2) + (with_valid and len(positives) >= 3)
-    return latest[:wanted]
+    wanted = floor(Fraction(size) * len(positives) + Fraction(1, 2)) if kind == "fraction" else int(size or 1)
+    most = max(0, len(positives) - 1)
+    test = latest[: min(wanted, most)]
+    return test, latest[len(test) : min(2 * wanted, most)] if with_valid else []
 
 
 def rows(
@@ -134,10 +143,11 @@ def rows(
     made = []
     for user in in_order(set(users)):
         held = hold_out(users[user], user, holdout, split_seed, with_valid=with_valid)
+        mine = [item for item in [*in_catalog, *others] if item in users[user]]
         if command == "train":
-            seen = heads = [item for item in [*in_catalog, *others] if item in users[user] and item not in held]
+            seen = heads = [item for item in mine if item not in held[0] + held[1]]
         else:
-            seen, heads = list(users[user]), held[int(fold == "valid") :][:1]
+            seen, heads = mine, [item for item in mine if item in held[int(fold == "valid")]]
         eligible = [code for code, item in enumerate(in_catalog) if item not in seen]
         for positive in heads:
             key = pair_key(seed, {"train": "negatives", "test": "candidates"}[command], user, positive)

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors
+_version errors holdout_rule
 recipe options
 draw seen logarithm
 arrow vocabulary interactions
@@ -26,10 +26,10 @@ reading.text reading.parquet reading.memory reading.log reading
 writing.sink writing.staging writing.destination writing.parquet
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
-spill rows partition loading
+spill rows partition loading core
 section planning cutting tally summary memory
 engines engines.local
-run
+resolving run
 pipeline
 api
 .

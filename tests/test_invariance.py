@@ -21,6 +21,15 @@ MAKES = {
     ),
     "test": lambda log, **options: negprep.test(log, num_neg=9, **options),
     "test, random": lambda log, **options: negprep.test(log, num_neg=30, holdout="random", **options),
+    "train, fraction": lambda log, **options: negprep.train(
+        log, num_neg=2, holdout="fraction:0.3", with_valid=True, **options
+    ),
+    "test, last:3": lambda log, **options: negprep.test(log, num_neg=9, holdout="last:3", **options),
+    "test, random:2, valid": lambda log, **options: negprep.test(
+        log, num_neg=9, holdout="random:2", fold="valid", **options
+    ),
+    "train, after": lambda log, **options: negprep.train(log, num_neg=2, holdout="after:5", **options),
+    "test, after": lambda log, **options: negprep.test(log, num_neg=9, holdout="after:5", **options),
 }
 made_by = pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
 LAYOUTS = pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
@@ -159,7 +168,7 @@ def test_one_more_user_changes_no_other(make, user, items):
     ids = str if any(isinstance(one, str) for one in [user, *items]) else (lambda given: given)
     before = by_user(make(as_table(ROWS), items=CATALOG))
     after = by_user(make(as_table(ROWS + more, ids), items=CATALOG))
-    del after[str(user)]
+    after.pop(str(user), None)  # who may have no holdout
     assert after == before
     assert (
         by_user(make(as_table(ROWS + more, ids), items=CATALOG, jobs=2, shard_rows=11)).keys() - {str(user)}
@@ -176,8 +185,12 @@ def test_one_user_less_changes_no_other(make):
     assert after == before
 
 
-@pytest.mark.parametrize("holdout", ["last", "random"])
-@pytest.mark.parametrize("with_valid", [False, True])
+SPECS = ["last", "random", "last:2", "last:5", "random:3", "fraction:0.25", "fraction:0.9"]
+
+
+@pytest.mark.parametrize(
+    ("holdout", "with_valid"), [*((spec, valid) for spec in SPECS for valid in (False, True)), ("after:6", False)]
+)
 @LAYOUTS
 def test_train_and_folds_partition_the_positives(holdout, with_valid, layout):
     log = as_table(ROWS)

@@ -38,7 +38,14 @@ LOGS = {
 @pytest.mark.parametrize("name", LOGS)
 def test_train_gives_the_rows_of_the_reference(name, num_neg, distinct):
     shape, ids = LOGS[name]
-    for seed, holdout in ((0, "none"), (2**64 - 1, "last"), (12345678901234567890, "random")):
+    for seed, holdout in (
+        (0, "none"),
+        (2**64 - 1, "last"),
+        (12345678901234567890, "random"),
+        (4, "last:3"),
+        (5, "fraction:0.3"),
+        (6, "after:5"),
+    ):
         log = random_rows(seed % 1000, **shape)
         if ids:
             log = [(ids(user), ids(item), time) for user, item, time in log]
@@ -57,6 +64,11 @@ def test_test_gives_the_rows_of_the_reference(name, num_neg, distinct):
         (7, "last", "valid"),
         (2**63, "random", "test"),
         (1, "random", "valid"),
+        (2, "random:2", "test"),
+        (3, "last:2", "valid"),
+        (4, "fraction:0.4", "test"),
+        (5, "fraction:0.4", "valid"),
+        (6, "after:4", "test"),
     ):
         log = random_rows(seed % 1000 + 50, **shape)
         if ids:

@@ -40,7 +40,7 @@ def loaded_of(options, log=None):
         loaded = load(
             reader,
             options,
-            with_times=options.holdout == "last",
+            with_times=options.rule.needs_times,
             kept_bytes=1 << 30,
             spill_folder=None,
             progress=lambda *_: None,
@@ -65,7 +65,7 @@ def sections_of(options, cuts):
             slice_pairs(whole.weak, first, last),
         )
         yield make_section(
-            part, slice_pairs(loaded.excluded, first, last), options, options.holdout, plan_of(options), first
+            part, slice_pairs(loaded.excluded, first, last), options, options.rule, plan_of(options), first
         )
 
 
@@ -127,7 +127,7 @@ def test_the_lists_of_a_shard_fit_their_offsets_and_memory():
     log = pa.concat_tables([pa.table({"user": users, "item": items}), more])
     options = options_of("train", holdout="none", layout="listwise", num_neg=2_900)
     loaded = loaded_of(options, log)
-    section = make_section(loaded.interactions, loaded.excluded, options, "none", plan_of(options))
+    section = make_section(loaded.interactions, loaded.excluded, options, options.rule, plan_of(options))
     for shard in Cutter(row_group_rows(options)).cut(section):
         groups = section.locate(shard.end)[0] - section.locate(shard.begin)[0]
         assert groups * options.num_neg < 2**31

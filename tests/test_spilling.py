@@ -26,6 +26,8 @@ RUNS = {
     "train after a holdout": {"command": "train", "num_neg": 2, "holdout": "last", "with_valid": True},
     "test": {"command": "test", "num_neg": 9, "holdout": "last", "distinct": True},
     "weak": {"command": "train", "num_neg": 3, "holdout": "random", "positive": ">=3"},
+    "a third": {"command": "test", "num_neg": 3, "holdout": "fraction:0.3", "distinct": True, "with_valid": True},
+    "after": {"command": "train", "num_neg": 3, "holdout": "after:5"},
     "lists": {"command": "test", "num_neg": 5, "holdout": "last", "distinct": True, "layout": "listwise"},
     "codes": {"command": "train", "num_neg": 1, "holdout": "none", "encode": True},
 }

@@ -176,7 +176,119 @@ def test_counts_of_holdouts():
     assert facts(log, "train")["holdouts"] == 0
 
 
+HELD = pytest.mark.parametrize("holdout", ["last:2", "last:4", "random:3", "fraction:0.2", "fraction:0.5", "after:5"])
+
+
+@HELD
+@LAYOUTS
+def test_several_holdouts_of_a_user(holdout, layout):
+    check_train(LOG, negprep.train(LOG, num_neg=3, holdout=holdout, layout=layout), num_neg=3, holdout=holdout)
+    rows = negprep.test(LOG, num_neg=8, holdout=holdout, layout=layout)
+    if layout == "pointwise":
+        groups = check_test(LOG, rows, num_neg=8, holdout=holdout)
+        assert facts(LOG, "test", num_neg=8, holdout=holdout)["groups"] == len(groups)
+    else:
+        groups = independent.groups_of(rows)
+        assert len(groups) == facts(LOG, "test", num_neg=8, holdout=holdout)["holdouts"]
+    assert [(g.user, g.positive) for g in groups] == sorted((g.user, g.positive) for g in groups)
+    of_one = [sorted(g.negatives) for g in groups if g.user == groups[0].user]
+    assert len({tuple(one) for one in of_one}) == len(of_one), "each group has negatives of its own"
+
+
+@HELD
+def test_counts_of_several_holdouts(holdout):
+    counts = facts(LOG, "test", num_neg=2, holdout=holdout)
+    groups = check_test(LOG, negprep.test(LOG, num_neg=2, holdout=holdout), num_neg=2, holdout=holdout)
+    train = independent.groups_of(negprep.train(LOG, num_neg=1, holdout=holdout))
+    assert counts["holdouts"] == len(groups)
+    assert counts["holdout_users"] == len({group.user for group in groups})
+    assert counts["cold_users"] == len({group.user for group in groups} - {group.user for group in train})
+    known = {group.positive for group in train}
+    assert counts["cold_holdouts"] == sum(group.positive not in known for group in groups)
+
+
+def test_users_without_a_train_positive_are_tested_all_the_same():
+    log = as_table([(1, 10, 1), (1, 11, 7), (2, 12, 7), (2, 13, 8), (3, 14, 1)])
+    rows = negprep.test(log, num_neg=2, holdout="after:7")
+    assert [(g.user, g.positive) for g in check_test(log, rows, num_neg=2, holdout="after:7")] == [
+        (1, 11),
+        (2, 12),
+        (2, 13),
+    ]
+    counts = facts(log, "test", num_neg=2, holdout="after:7")
+    assert (counts["holdouts"], counts["holdout_users"], counts["cold_users"]) == (3, 2, 1)
+
+
+DATED = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 10, 12], "time": ["2024-05-01", "2024-05-02"] * 2})
+SECONDS = DATED.set_column(2, "time", pa.array([1714521600, 1714608000] * 2))
+MILLISECONDS = DATED.set_column(2, "time", pa.array([1714521600000, 1714608000000] * 2))
+INSTANTS = DATED.set_column(2, "time", pa.array([1714521600, 1714608000] * 2, pa.timestamp("s", "Europe/Zurich")))
+
+
+@pytest.mark.parametrize(
+    ("log", "time"),
+    [
+        *((log, "2024-05-02") for log in (DATED, SECONDS, MILLISECONDS, INSTANTS)),
+        *((log, "2024-05-02T02:00:00+02:00") for log in (DATED, SECONDS, MILLISECONDS, INSTANTS)),
+        (DATED, "2024-05-01T00:00:01"),
+        (DATED, "2024-05-01 23:59"),
+        (SECONDS, "1714608000"),
+        (SECONDS, "1714607999.5"),
+        (MILLISECONDS, "1714608000000"),
+    ],
+    ids=str,
+)
+def test_a_cut_is_a_date_or_a_time_of_the_log(log, time):
+    rows = negprep.test(log, num_neg=1, holdout=f"after:{time}")
+    assert [(g.user, g.positive) for g in independent.groups_of(rows, whole_users=True)] == [(1, 11), (2, 12)]
+
+
+@pytest.mark.parametrize(
+    ("log", "time", "complaint"),
+    [
+        (MILLISECONDS, "1714608000", "the time 1714608000 is in seconds, but 1714521600000 is in milliseconds; write"),
+        (DATED, "1714608000", "the time 1714608000 is in seconds, but 2024-05-01 is without a zone; write TIME as"),
+        (DATED, "2024-13-01", "--holdout after:2024-13-01: '2024-13-01' is not a time"),
+        (DATED, "3024-01-01", "--holdout after:3024-01-01: the time 3024-01-01 is out of range"),
+    ],
+    ids=str,
+)
+def test_a_cut_that_does_not_fit(log, time, complaint):
+    for make in (negprep.train, negprep.test):
+        with pytest.raises(UsageError) as caught:
+            make(log, num_neg=1, holdout=f"after:{time}")
+        assert complaint in str(caught.value)
+
+
+def test_a_cut_with_nothing_on_one_side():
+    with pytest.raises(BadDataError, match="no positive is at or after 2024-05-03; cut at an earlier time"):
+        negprep.test(DATED, num_neg=1, holdout="after:2024-05-03")
+    with pytest.raises(BadDataError, match="no positive is before 2024-05-01; cut at a later time"):
+        negprep.train(DATED, num_neg=1, holdout="after:2024-05-01")
+    assert negprep.train(DATED, num_neg=1, holdout="after:2024-05-03").equals(negprep.train(DATED, num_neg=1))
+
+
+def test_one_cut_has_no_second():
+    complaint = (
+        "holdout after:5 with a validation holdout: one cut has no second; tune with a run of its own, with an earlier"
+    )
+    with pytest.raises(UsageError, match=complaint):
+        negprep.train(LOG, holdout="after:5", with_valid=True)
+    with pytest.raises(UsageError, match=complaint):
+        negprep.test(LOG, holdout="after:5", fold="valid")
+
+
+@pytest.mark.parametrize("holdout", ["last:2", "fraction:0.5", "after:5"])
+def test_holdouts_that_need_times(holdout):
+    with pytest.raises(UsageError, match=f"--holdout {holdout.partition(':')[0]} needs times"):
+        negprep.train(LOG.select(["user", "item"]), holdout=holdout)
+
+
 def test_nobody_to_hold_out():
+    with pytest.raises(BadDataError, match=r"a test holdout needs 2 positives of a user, a validation holdout 4"):
+        negprep.test(log_of({1: [10, 11, 12]}), holdout="last:2", fold="valid")
+    with pytest.raises(BadDataError, match=r"for a test holdout; that part of a user's positives must round to one"):
+        negprep.test(log_of({1: [10, 11, 12]}), holdout="fraction:0.1")
     with pytest.raises(BadDataError, match="no user has enough positives for a test holdout"):
         negprep.test(as_table([(1, 10, 1), (2, 11, 1)]))
     with pytest.raises(BadDataError, match="no user has enough positives for a valid holdout"):

@@ -55,6 +55,9 @@ def _read(summary: Summary) -> Iterator[Fact]:
     yield Fact("users", summary.users)
     yield Fact("items", summary.items, f"{summary.catalog_items:,} in the catalog")
     yield Fact("positives", summary.positives)
+    if summary.removed_users or summary.removed_items:
+        others = f"and {summary.removed_items:,} items, with {summary.removed_positives:,} positives (too few)"
+        yield Fact("left out", summary.removed_users, f"users {others}")
     if summary.weak:
         yield Fact("weak", summary.weak, "observed pairs that are no positives")
     if summary.excluded_pairs:
@@ -70,9 +73,14 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
         notes.append(f"{summary.tied_holdouts:,} chosen by hash among the latest")
     if summary.cold_holdouts:
         notes.append(f"{summary.cold_holdouts:,} of an item without a train positive")
+    if summary.holdout_users != summary.holdouts:
+        notes.insert(0, f"of {summary.holdout_users:,} users")
     yield Fact("holdouts", summary.holdouts, "; ".join([summary.holdout, *notes]))
+    if summary.cold_users:
+        yield Fact("cold users", summary.cold_users, "with holdouts and without a train positive")
     if summary.unheld_users:
-        yield Fact("not held out", summary.unheld_users, "users with too few positives")
+        few = "none that late" if summary.holdout.startswith("after") else "too few positives"
+        yield Fact("not held out", summary.unheld_users, f"users with {few}")
 
 
 def _drawn(summary: Summary) -> Iterator[Fact]:

@@ -62,7 +62,6 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
     _refuse_streams(given)
     _refuse_columns(given)
     chosen = dict(given)
-    chosen["holdout"] = given["holdout"] or "auto"
     chosen["with_valid"] = given["with_valid"] or given.get("fold") == "valid"
     chosen["jobs"] = given["jobs"] or _available_cpus()
     read = ReadOptions(**_taken(ReadOptions, chosen))
@@ -84,6 +83,18 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
     if given["holdout"] == "none" and _is_explicit("split_seed"):
         raise UsageError("--split-seed without a holdout", remedy="add --holdout last or --holdout random")
+    if given["holdout"].startswith("after") and _is_explicit("split_seed"):
+        raise UsageError("--split-seed with --holdout after, which leaves nothing to chance", remedy="leave it out")
+    if given["core"] is not None and given["items"] is not None:
+        raise UsageError(
+            "--core with --items: the catalog of a core is what remains of the log's items, not a file",
+            remedy="leave one out",
+        )
+    if given["core"] is not None and given["min_positives"] is not None and given["min_positives"] <= given["core"]:
+        raise UsageError(
+            f"--min-positives {given['min_positives']} with --core {given['core']}, in which every user has as many",
+            remedy=f"leave it out, or choose {given['core'] + 1} or more",
+        )
     if given["quiet"] and given["progress"]:
         raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
 

@@ -130,23 +130,38 @@ def positives(command: Function) -> Function:
             default="last",
             help="A pair that occurs more than once is one positive; this is the time it has.",
         ),
+        option(
+            "--min-positives",
+            metavar="N",
+            type=click.IntRange(2),
+            help="Leave users with fewer than N positives out whole, before the split: they are neither trained on nor "
+            "tested. The catalog stays.  [default: none is left out]",
+        ),
+        option(
+            "--core",
+            metavar="N",
+            type=click.IntRange(2),
+            help="Keep the N-core: users and items with fewer than N positives are left out, again and again until "
+            "all have N, before the split. The catalog is what remains. Takes a pass over the log for each round.  "
+            "[default: none is left out]",
+        ),
     )(command)
 
 
-def holdouts(*, choices: tuple[str, ...], default: str | None, help_text: str) -> Decorator:
-    """Which positives are kept out of training; the choices and the default are the command's."""
+def holdouts(*, default: str, help_text: str) -> Decorator:
+    """Which positives are kept out of training; the default is the command's."""
     option = _section("Holdout")
     return _together(
         option(
             "--holdout",
-            type=click.Choice(choices),
+            metavar="SPEC",
             default=default,
             help=help_text,
         ),
         option(
             "--with-valid",
             is_flag=True,
-            help="Hold out a second positive of each user, the one before, to tune on.",
+            help="Hold out as many positives of each user again, those before, to tune on.",
         ),
         option(
             "--split-seed",

@@ -12,15 +12,15 @@ from negprep.cli.request import request_from
 from negprep.cli.sections import SectionCommand, SectionOption
 
 
-@click.command(name="test", cls=SectionCommand, short_help="Write leave-one-out candidates.")
+@click.command(name="test", cls=SectionCommand, short_help="Write candidates of held-out items.")
 @shared.arguments
 @shared.negatives(num_neg=99, distinct=True)
 @shared.positives
 @shared.holdouts(
-    choices=("last", "random"),
-    default=None,
-    help_text="Which positive of each user is the test item: the last in time, or one at random.  [default: last where "
-    "the log has times, else random]",
+    default="auto",
+    help_text="Which positives are test items: of each user the last in time (last, last:N), some at random (random, "
+    "random:N) or the latest part (fraction:0.2); or all from a time on (after:2024-05-01, or after: and a number as "
+    "in the log). auto is last where the log has times, else random.",
 )
 @click.option(
     "--fold",
@@ -28,14 +28,14 @@ from negprep.cli.sections import SectionCommand, SectionOption
     section="Holdout",
     type=click.Choice(["valid", "test"]),
     default="test",
-    help="Whose candidates are written: those of the test item, or of the one before, to tune on "
+    help="Whose candidates are written: those of the test items, or of the ones before, to tune on "
     "(implies --with-valid).",
 )
 @shared.layouts
 @shared.columns
 @shared.running
 def command(**given: Any) -> None:  # noqa: ANN401
-    """Write leave-one-out candidates: one held-out item of each user, and K negatives.
+    """Write candidates: each held-out item of a user, and K negatives.
 
     INPUT is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input.
     OUTPUT is a Parquet file, a folder (ends in /), or - for standard output.
@@ -44,9 +44,10 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep test log.csv test.parquet --num-neg 99
 
     A negative is never an item that the user was observed with, before or after; every other item of the catalog has
-    exactly the same chance, and the K differ. The held-out item stands at a random place among them, so that a constant
-    score cannot win. Users with one positive are not held out, and counted. OUTPUT appears whole or not at all, and
-    depends on nothing but the interactions, the options and the seed.
+    exactly the same chance, and the K differ. The held-out item stands at a random place among them, so that a
+    constant score cannot win. Several held-out items of a user have candidates each, one group after the other. Users
+    with one positive are not held out, and counted. OUTPUT appears whole or not at all, and depends on nothing but the
+    interactions, the options and the seed.
 
     Memory: the interactions of the log, as numbers, and not the output. Time: mostly that of reading and writing.
     """  # noqa: D301

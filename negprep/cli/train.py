@@ -17,10 +17,10 @@ from negprep.cli.sections import SectionCommand
 @shared.negatives(num_neg=4, distinct=False)
 @shared.positives
 @shared.holdouts(
-    choices=("none", "last", "random"),
     default="none",
-    help_text="Which positive of each user is kept out of training: none, the last in time, or one at random. `negprep "
-    "test` on the same log, with the same choice, agrees on it.",
+    help_text="Which positives are kept out of training: none; of each user the last in time (last, last:N), some at "
+    "random (random, random:N) or the latest part (fraction:0.2); or all from a time on (after:2024-05-01, or after: "
+    "and a number as in the log). `negprep test` on the same log, with the same SPEC, agrees on them.",
 )
 @shared.layouts
 @shared.columns

@@ -138,6 +138,8 @@ class LogReader:
         Reason to rows, so far.
     warnings : list of str
         What is suspicious but no error, so far.
+    clock : Clock or None
+        How times are written, once some were read.
     """
 
     def __init__(
@@ -159,6 +161,7 @@ class LogReader:
         self.rows_read = 0
         self.rows_dropped: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.clock: Clock | None = None
 
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
@@ -207,13 +210,12 @@ class LogReader:
             made = piece()
             return made, canonical(made, drop_invalid=self._options.drop_invalid)
 
-        clock: Clock | None = None
         for each in self._inputs:
             for piece, rows in _in_order(work, each.pieces(columns)):
-                if clock is not None and rows.clock is not None and rows.clock.kind != clock.kind:
-                    error = mixed_clocks(rows.clock, clock)
+                if self.clock is not None and rows.clock is not None and rows.clock.kind != self.clock.kind:
+                    error = mixed_clocks(rows.clock, self.clock)
                     raise BadDataError(error.what, place=piece.place(error.row), remedy=error.remedy)
-                clock = clock or rows.clock
+                self.clock = self.clock or rows.clock
                 self.rows_read += rows.rows
                 for reason, count in rows.dropped.items():
                     self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from negprep.reading.pieces import RowError, arrow, first_failure, numbers, text_bytes
+from negprep.reading.pieces import RowError, arrow, first_failure, numbers, strings, text_bytes
 
 # An integer is read as seconds below the first limit (the year 5138), as milliseconds below the second, and so on.
 _UNITS = (("in seconds", 10**9), ("in milliseconds", 10**6), ("in microseconds", 10**3), ("in nanoseconds", 1))
@@ -26,6 +26,11 @@ class Clock:
 
     kind: str
     example: str
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether times are written as dates, not as numbers."""
+        return self.kind in (_NAIVE, _ZONED)
 
 
 def parse_times(array: pa.Array) -> tuple[pa.Array, Clock]:
@@ -62,6 +67,12 @@ def parse_times(array: pa.Array) -> tuple[pa.Array, Clock]:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _from_floats(array.cast(pa.float64()))
     raise RowError(0, f"the time has the type {kind}", _FORMS)
+
+
+def parse_instant(text: str) -> tuple[int, Clock]:
+    """One time, as ``parse_times`` takes it: nanoseconds since 1970, and how it is written."""
+    parsed, clock = parse_times(strings([text]))
+    return parsed[0].as_py(), clock
 
 
 def _spelled(instants: pa.Array, row: int) -> str:

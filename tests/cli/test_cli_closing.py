@@ -33,6 +33,7 @@ def test_everything_that_can_happen(facts):
         excluded_unknown=4,
         holdout="last",
         holdouts=990,
+        holdout_users=990,
         tied_holdouts=7,
         cold_holdouts=2,
         unheld_users=10,
@@ -54,6 +55,21 @@ def test_everything_that_can_happen(facts):
         "  warning: the last line has no newline",
     ):
         assert line in text.splitlines()
+
+
+def test_a_core(facts):
+    text = closing_text(replace(facts, removed_users=12, removed_items=3, removed_positives=1_234), "a", "b")
+    assert "  left out           12  users and 3 items, with 1,234 positives (too few)\n" in text
+
+
+def test_a_cut(facts):
+    facts = replace(
+        facts, holdout="after:5", holdouts=9, holdout_users=4, cold_holdouts=2, cold_users=1, unheld_users=3
+    )
+    lines = closing_text(facts, "log.csv", "test.parquet").splitlines()
+    assert "  holdouts            9  after:5; of 4 users; 2 of an item without a train positive" in lines
+    assert "  cold users          1  with holdouts and without a train positive" in lines
+    assert "  not held out        3  users with none that late" in lines
 
 
 def test_a_column_named_as_its_role_is_said_once(facts):

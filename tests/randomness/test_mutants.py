@@ -75,25 +75,21 @@ def draw_with_replacement(patch):
 
 
 def keep_the_holdout_in_train(patch):
-    patch.setattr(holdout.Split, "train_mask", lambda _, n_positives: np.ones(n_positives, bool))
+    patch.setattr(holdout.Split, "train", property(lambda split: np.ones(len(split.test), bool)))
 
 
 def let_candidates_hold_the_holdout_twice(patch):
     """Seen in test: the positives of train only."""
-    lead, held = section._lead, []
+    hold_out, merge, held = section.hold_out, section.merge_pairs, []
 
-    def remember(positives, holdouts):
-        held.append(holdouts[holdouts >= 0])
-        return lead(positives, holdouts)
-
-    merge = section.merge_pairs
+    def remember(*given, **named):
+        held.append(hold_out(*given, **named).test)
+        return hold_out(*given, **named)
 
     def forget(parts, n_items):
-        mask = np.ones(len(parts[0]), bool)
-        mask[held.pop()] = False
-        return merge([parts[0].where(mask), *parts[1:]], n_items)
+        return merge([parts[0].where(~held.pop()), *parts[1:]], n_items)
 
-    patch.setattr(section, "_lead", remember)
+    patch.setattr(section, "hold_out", remember)
     patch.setattr(section, "merge_pairs", forget)
 
 

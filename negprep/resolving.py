@@ -1,0 +1,70 @@
+"""What a holdout rule means for the log at hand: whether there are times, how they are written, and who is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from negprep.errors import BadDataError, UsageError
+from negprep.holdout_rule import HoldoutRule
+from negprep.options import Options
+from negprep.reading import LogReader
+from negprep.reading.pieces import RowError
+from negprep.reading.times import mixed, parse_instant
+
+
+def resolve_rule(log: LogReader, rule: HoldoutRule) -> tuple[HoldoutRule, list[str]]:
+    """The rule without ``auto`` and with its cut, and warnings; before the log is read.
+
+    Raises
+    ------
+    UsageError
+        The rule needs times, and the log has none; or TIME is no time.
+    BadDataError
+        More than one column could be the time.
+    """
+    problem = log.problem("time") if rule.needs_times or rule.kind == "auto" else None
+    if problem is not None:
+        raise problem
+    if rule.needs_times and "time" not in log.columns:
+        raise UsageError(
+            f"--holdout {rule.kind} needs times, and the log has no column that is recognised as one",
+            place=str(log.paths[0]) if log.paths else None,
+            remedy="name it with --time-col, or choose --holdout random",
+        )
+    if rule.kind == "after":
+        try:
+            return replace(rule, cut=parse_instant(rule.time)[0]), []
+        except RowError as error:
+            raise UsageError(f"--holdout {rule}: {error.what}", remedy=error.remedy) from None
+    if rule.kind != "auto":
+        return rule, []
+    if "time" in log.columns:
+        return HoldoutRule("last"), []
+    return HoldoutRule("random"), ["the log has no times: each user's holdout is random (--holdout random says so)"]
+
+
+def check_cut(log: LogReader, rule: HoldoutRule) -> None:
+    """Refuse a cut that is a number in another unit than the times of the log, which was read."""
+    if rule.kind != "after" or log.clock is None:
+        return
+    clock = parse_instant(rule.time)[1]
+    if not clock.is_dated and clock.kind != log.clock.kind:
+        raise UsageError(
+            f"--holdout {rule}: {mixed(rule.time, clock.kind, log.clock)}",
+            remedy="write TIME as the log writes its times, or as a date",
+        )
+
+
+def nothing_to_write(rule: HoldoutRule, options: Options) -> BadDataError | None:
+    """Why no positive leads a group, if that is a mistake."""
+    if rule.kind == "after":
+        missing, other = ("before", "a later") if options.command == "train" else ("at or after", "an earlier")
+        return BadDataError(f"no positive is {missing} {rule.time}", remedy=f"cut at {other} time")
+    if options.command == "train":
+        return None
+    if rule.kind == "fraction":
+        remedy = "that part of a user's positives must round to one at least, and one more stays in train"
+    else:
+        h = rule.number
+        remedy = f"a test holdout needs 2 positives of a user, a validation holdout {h + 2}"
+    return BadDataError(f"no user has enough positives for a {options.fold} holdout", remedy=remedy)
