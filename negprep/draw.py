@@ -30,8 +30,8 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _BYTES_IN_WORD = 8
 
-Purpose = Literal["negatives", "slot", "split", "candidates"]
-_PURPOSES: dict[Purpose, int] = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4}
+Purpose = Literal["negatives", "slot", "split", "candidates", "bootstrap"]
+_PURPOSES: dict[Purpose, int] = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4, "bootstrap": 6}
 
 
 def mix(words: Words, scratch: Words | None = None) -> Words:

@@ -110,6 +110,12 @@ class Pairs:
         times = None if self.times is None else self.times[mask]
         return Pairs(kept[self.starts], self.items[mask], times)
 
+    def repeated(self, counts: npt.NDArray[np.int32]) -> Pairs:
+        """Each pair as often as ``counts``, shape (n_pairs,), says: no longer distinct."""
+        ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        times = None if self.times is None else np.repeat(self.times, counts)
+        return Pairs(ends[self.starts], np.repeat(self.items, counts), times)
+
     def of_users(self, first: int, last: int) -> Pairs:
         """The pairs of the users from ``first`` up to ``last``, who become 0, 1, ..."""
         begin, end = self.starts[first], self.starts[last]

@@ -65,6 +65,8 @@ class Groups:
         The log-probability of each draw.
     pos_log_q : float64, shape (n_groups,), or None
         That of the positive.
+    leaders : int32, shape (n_groups, num_neg), or None
+        What is written in the place of the positive beside each negative, in pairs.
     """
 
     users: Codes
@@ -75,6 +77,7 @@ class Groups:
     sources: npt.NDArray[np.int8] | None = None
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
+    leaders: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -171,10 +174,8 @@ class Form:
     def _pairwise(self, groups: Groups) -> list[pa.Array]:
         negatives, *extra = self._of_negatives(groups)
         counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
-        columns = [
-            self.users.take(np.repeat(groups.users, counts)),
-            self.items.take(np.repeat(groups.positives, counts)),
-        ]
+        leaders = np.repeat(groups.positives, counts) if groups.leaders is None else _flat(groups, groups.leaders)
+        columns = [self.users.take(np.repeat(groups.users, counts)), self.items.take(leaders)]
         if groups.pos_log_q is not None:
             extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
         return [*columns, negatives, *extra]

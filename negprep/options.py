@@ -26,7 +26,7 @@ OnShort = Literal["fewer", "drop", "error"]
 MAX_NUM_NEG = 1_000_000
 MAX_JOBS = 1_024
 MAX_ALPHA = 10.0
-MAX_BOOTSTRAP = 1 << 40
+MAX_BOOTSTRAP = 1 << 32
 DEFAULT_NUM_NEG: dict[Command, int] = {"train": 4, "test": 99}
 
 
@@ -93,6 +93,9 @@ class Options:
         A column of ``items``: draw only items whose value there is that of the positive.
     bootstrap : int or None
         Write this many pairs, of positives drawn with replacement (``train`` in the pairwise layout).
+    levels : str or None
+        ``W1,W2``: the shares of pairs positive > weak and of positive > unobserved; the rest is weak > unobserved
+        (``train`` in the pairwise layout, in place of ``sampler``).
     holdout : str
         Which positives are kept out of training: ``none``; ``last`` or ``random``, one of each user, or with ``:N`` N;
         ``fraction:F``, the latest F of each user's; ``after:TIME``, all at or after a date, or a number in the log's
@@ -147,6 +150,7 @@ class Options:
     available_at_time: bool = False
     same: str | None = None
     bootstrap: int | None = None
+    levels: str | None = None
     with_valid: bool = False
     fold: Literal["valid", "test"] = "test"
     distinct: bool = False
@@ -223,6 +227,8 @@ class Options:
     @property
     def recipe(self) -> Recipe:
         """The sampler, parsed."""
+        if self.levels is not None:
+            return Recipe.parse_levels(self.levels)
         return Recipe.parse((self.sampler,) if isinstance(self.sampler, str) else tuple(self.sampler))
 
     @property
@@ -241,6 +247,8 @@ class Options:
             raise UsageError(f"{what}, and --num-neg says {self.num_neg}", remedy="leave --num-neg out")
         if recipe.num_neg is not None and self.bootstrap is not None:
             raise UsageError("--bootstrap draws one negative a pair, fixed counts several", remedy="give shares")
+        if self.levels is not None:
+            self._check_levels()
         self._check_popularity("popularity" in recipe.names)
         if "weak" in recipe.names:
             if self.command == "test":
@@ -250,13 +258,23 @@ class Options:
                 )
             if self.positive is None and self.weak is None:
                 raise UsageError(
-                    "--sampler weak without weak interactions",
+                    f"--{'sampler weak' if self.levels is None else 'levels'} without weak interactions",
                     remedy="say with --positive which interactions of the log are none, or give --weak FILE",
                 )
         if self.same is not None and self.items is None:
             raise UsageError("--same names a column of --items, which is not given", remedy="add --items FILE")
         if self.bootstrap is not None and (self.command == "test" or self.layout != "pairwise"):
             raise UsageError("--bootstrap writes pairs to train on", remedy="add --layout pairwise")
+
+    def _check_levels(self) -> None:
+        if self.command == "test" or self.layout != "pairwise":
+            raise UsageError("--levels writes pairs to train on", remedy="add --layout pairwise")
+        if self.sampler != ("uniform",):
+            raise UsageError("--levels and --sampler each say what is drawn", remedy="leave one out")
+        if self.with_log_q:
+            raise UsageError(
+                "--with-log-q with --levels, whose pairs are not draws for one positive", remedy="leave one out"
+            )
 
     def _check_popularity(self, is_drawn: bool) -> None:
         for name in ("alpha", "smooth", "weights"):

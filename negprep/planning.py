@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 
 from negprep.beside import read_weights
 from negprep.core import Core
@@ -22,7 +23,7 @@ DEFAULT_ALPHA, DEFAULT_SMOOTH = 0.75, 0.0
 
 def needs_survey(options: Options) -> bool:
     """Whether the users are gone through once before anything is drawn."""
-    return "popularity" in options.recipe.names and options.weights is None
+    return ("popularity" in options.recipe.names and options.weights is None) or options.bootstrap is not None
 
 
 def make_plan(
@@ -52,11 +53,12 @@ def make_plan(
         No item has a weight.
     """
     recipe = options.recipe
+    counts = _train_counts(core, options, rule) if needs_survey(options) else np.empty(0, np.int64)
     weights, unknown = None, 0
     if options.weights is not None:
         weights, unknown = read_weights(options.weights, options.read, core.items)
-    elif needs_survey(options):
-        weights = _popularity(core, options, rule)
+    elif "popularity" in recipe.names:
+        weights = _popularity(counts[: core.items.n_catalog], options)
     order = None
     if options.same is not None or options.available_at_time:
         if first_times is not None and core.items is not loaded.items:
@@ -67,15 +69,19 @@ def make_plan(
             available=first_times,
             drawable=None if weights is None or recipe.falls_back else weights.units > 0,
         )
-    return Plan(recipe, options.distinct, options.with_log_q, weights, order), unknown
+    return Plan(recipe, options.distinct, options.with_log_q, weights, order, int(counts.sum())), unknown
 
 
-def _popularity(core: Core, options: Options, rule: HoldoutRule) -> Weights:
+def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> npt.NDArray[np.int64]:
+    """Train positives of each item, in the catalog or not."""
     counts = np.zeros(len(core.items), np.int64)
     for portion in core.portions:
         _, train = split_train(portion.interactions, options, rule)
         counts += np.bincount(train.items, minlength=len(counts))
-    counts = counts[: core.items.n_catalog]
+    return counts
+
+
+def _popularity(counts: npt.NDArray[np.int64], options: Options) -> Weights:
     alpha = DEFAULT_ALPHA if options.alpha is None else options.alpha
     smooth = DEFAULT_SMOOTH if options.smooth is None else options.smooth
     if not counts.any() and not smooth:

@@ -10,10 +10,16 @@ from math import lcm
 from negprep.errors import UsageError
 
 SAMPLERS = ("uniform", "popularity", "weak")
+LEVELS = ("weak", "uniform", "level")
+"""The components of ``--levels``; the third takes the place of the positive, too."""
+
+_LEVEL_SOURCES = ("positive>weak", "positive>unobserved", "weak>unobserved")
+
 FALLBACK = "fallback"
 """The source of a uniform draw in place of a sampler that has nothing for the user."""
 
 _TERM = re.compile(r"([a-z]+)(?:([:=])(.*))?")
+_SHARE = r"[0-9]*\.?[0-9]+"
 _LARGEST_SHARE_UNIT = 1 << 32
 
 
@@ -66,10 +72,26 @@ class Recipe:
             raise UsageError(
                 f"the shares of the samplers sum to {float(total):g}, not to 1", remedy="give shares that sum to 1"
             )
-        unit = lcm(*(value.denominator for _, _, value in found))
-        if unit > _LARGEST_SHARE_UNIT:
-            raise UsageError("the shares of the samplers have too many digits", remedy="give at most nine decimals")
-        return cls(names, tuple(int(value * unit) for _, _, value in found), fixed=False)
+        return cls(names, _as_counts([value for _, _, value in found]), fixed=False)
+
+    @classmethod
+    def parse_levels(cls, text: str) -> Recipe:
+        """Parse ``W1,W2``: shares of pairs positive > weak and positive > unobserved; the rest is weak > unobserved.
+
+        Source: Ding et al., Improving implicit recommender systems with view data, IJCAI 2018.
+
+        Raises
+        ------
+        UsageError
+            Not two shares above 0 with a sum below 1.
+        """
+        words = [word.strip() for word in text.split(",")]
+        shares = [Fraction(word) for word in words if re.fullmatch(_SHARE, word, re.ASCII)]
+        if len(words) != 2 or len(shares) != 2 or not min(shares) > 0 or not sum(shares) < 1:
+            raise UsageError(
+                f"--levels {text!r} is not two shares above 0 with a sum below 1", remedy="write it like 0.3,0.5"
+            )
+        return cls(LEVELS, _as_counts([*shares, 1 - sum(shares, Fraction(0))]), fixed=False)
 
     @property
     def num_neg(self) -> int | None:
@@ -91,15 +113,30 @@ class Recipe:
         """What the ``source`` column may say of a negative: the components in order, then the fall-back. None: no such
         column, for there is one source alone.
         """
+        if self.names == LEVELS:
+            return (*_LEVEL_SOURCES, FALLBACK)
         return (*self.names, FALLBACK) if self.is_mixed or self.names == ("weak",) else None
 
     def __str__(self) -> str:
         if not self.is_mixed:
             return self.names[0]
+        if self.names == LEVELS:
+            return "levels " + " ".join(
+                f"{name}:{share / sum(self.shares):.9g}"
+                for name, share in zip(_LEVEL_SOURCES, self.shares, strict=True)
+            )
         if self.fixed:
             return " ".join(f"{name}={count}" for name, count in zip(self.names, self.shares, strict=True))
         total = sum(self.shares)
         return " ".join(f"{name}:{share / total:.9g}" for name, share in zip(self.names, self.shares, strict=True))
+
+
+def _as_counts(shares: list[Fraction]) -> tuple[int, ...]:
+    """Whole numbers in the proportion of the shares."""
+    unit = lcm(*(share.denominator for share in shares))
+    if unit > _LARGEST_SHARE_UNIT:
+        raise UsageError("the shares of the samplers have too many digits", remedy="give at most nine decimals")
+    return tuple(int(share * unit) for share in shares)
 
 
 def _parse_term(term: str) -> tuple[str, str | None, Fraction]:
@@ -109,7 +146,7 @@ def _parse_term(term: str) -> tuple[str, str | None, Fraction]:
     name, mark, text = found[1], found[2], found[3]
     if mark is None:
         return name, None, Fraction(1)
-    form = r"[0-9]{1,7}" if mark == "=" else r"[0-9]*\.?[0-9]+"
+    form = r"[0-9]{1,7}" if mark == "=" else _SHARE
     value = Fraction(text) if re.fullmatch(form, text, re.ASCII) else Fraction(0)
     if value <= 0:
         wanted = "a whole number above 0, such as =3" if mark == "=" else "a share above 0, such as :0.3"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from negprep.bootstrap import Bootstrap
 from negprep.core import find_core
 from negprep.cutting import Cutter, Shard, row_group_rows
 from negprep.draw import ALGORITHM
@@ -115,9 +116,18 @@ class Run:
                 raise mistake
 
     def _sections(self) -> Iterator[Section]:
+        options, bootstrap = self._options, None
+        if options.bootstrap is not None:
+            bootstrap = Bootstrap(options.seed, options.bootstrap, self._plan.n_train)
         for portion in self.core.portions:
             section = make_section(
-                portion.interactions, portion.excluded, self._options, self._rule, self._plan, portion.first_user
+                portion.interactions,
+                portion.excluded,
+                options,
+                self._rule,
+                self._plan,
+                portion.first_user,
+                bootstrap,
             )
             self._tally.add(section)
             yield section
@@ -163,6 +173,7 @@ class Run:
             **self._sampler_facts,
             "draws": "distinct" if options.distinct else "repeats",
             "num_neg": options.negatives_each,
+            "bootstrap": options.bootstrap,
             "holdout": str(self._rule),
             "with_valid": options.with_valid,
             "fold": options.fold if options.command == "test" else None,

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.draw import Words
-from negprep.recipe import Recipe
-from negprep.samplers.measures import Asks, EligibleItems, ListedItems, Measure, WeightedItems
+from negprep.recipe import LEVELS, Recipe
+from negprep.samplers.measures import (
+    Asks,
+    EligibleBelowListed,
+    EligibleItems,
+    ListedItems,
+    Measure,
+    WeightedItems,
+)
 from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.order import CatalogOrder, Times
 from negprep.samplers.uniform import uniform
@@ -20,6 +27,9 @@ from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
 _BLOCK_SEEN = 1 << 16
 _BLOCK_DRAWS = 1 << 16
+
+LEADER_WORDS = 5 << 60
+"""First of the words that draw an item in the place of the positive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +45,8 @@ class Plan:
         Of the catalog's items, where popularity is a component.
     order : CatalogOrder or None
         Where negatives are restricted to a window.
+    n_train : int
+        Train positives of all users, where they were counted.
     """
 
     recipe: Recipe
@@ -42,6 +54,7 @@ class Plan:
     with_log_q: bool = False
     weights: Weights | None = None
     order: CatalogOrder | None = None
+    n_train: int = 0
 
     @cached_property
     def ordered_weights(self) -> Weights | None:
@@ -84,12 +97,16 @@ class Drawn:
         Positions in ``Recipe.sources``.
     log_q : float64, of the same shape, or None
     pos_log_q : float64, shape (n_groups,), or None
+    leaders : int32, of the shape of ``items``, or None
+        What stands in the place of the positive beside each negative, where that is not always the positive.
     """
 
     items: Codes
     sources: Sources | None = None
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
+    leaders: Codes | None = None
+    leaders: Codes | None = None
 
 
 class Sampling:
@@ -150,7 +167,19 @@ class Sampling:
         else:
             items, sources = self._draw_mixture(leads, keys, counts, num_neg)
         log_q = self._log_q(leads, items, sources) if self.plan.with_log_q else (None, None)
-        return Drawn(items, sources if recipe.sources is not None else None, *log_q)
+        leaders = self._leaders(leads, keys, sources) if recipe.names == LEVELS and sources is not None else None
+        return Drawn(items, sources if recipe.sources is not None else None, *log_q, leaders)
+
+    def _leaders(self, leads: Leads, keys: Words, sources: Sources) -> Codes:
+        """The positive of each group, and where its third level was drawn from, one of the user's weak items."""
+        leaders = np.repeat(leads.items[:, None], sources.shape[1], axis=1)
+        groups, draws = np.nonzero(sources == LEVELS.index("level"))
+        if groups.size:
+            asks = replace(self._asks(leads, slice(None), int(leads.users[0]), keys).at(groups), draws=draws)
+            listed = ListedItems(self._weak, int(leads.users[0]), int(leads.users[-1]) + 1)
+            drawn = listed.draw(replace(asks, draws=draws + LEADER_WORDS), 0)
+            leaders[groups, draws] = drawn if self.plan.order is None else self.plan.order.items[drawn]
+        return leaders
 
     def _draw_mixture(self, leads: Leads, keys: Words, counts: Positions, num_neg: int) -> tuple[Codes, Sources]:
         shape = (num_neg, len(leads))
@@ -196,6 +225,8 @@ class Sampling:
         for name in recipe.names:
             if name == "weak":
                 measures.append(ListedItems(self._weak, first, last))
+            elif name == "level":
+                measures.append(EligibleBelowListed(block, ListedItems(self._weak, first, last)))
             elif name == "popularity" and weights is not None:
                 measures.append(WeightedItems(block, weights, mask))
             else:

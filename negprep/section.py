@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from negprep.bootstrap import Bootstrap
 from negprep.draw import Purpose, Words, bounded, combine, purpose_key
 from negprep.errors import BadDataError
 from negprep.holdout import Split, hold_out
@@ -43,6 +44,8 @@ class Section:
     short : bool, shape (n_users,)
         Users who lead a group for which too few items can be drawn.
     form : Form
+    occurrences : int32, shape (n_groups,), or None
+        Which of the groups of its positive each one is, where positives are drawn with replacement.
     """
 
     options: Options
@@ -56,6 +59,7 @@ class Section:
     counts: Positions
     short: np.ndarray[tuple[int], np.dtype[np.bool_]]
     form: Form
+    occurrences: Codes | None = None
 
     @cached_property
     def row_starts(self) -> Positions:
@@ -95,6 +99,8 @@ class Section:
         options, counts = self.options, self.counts[begin:end] if self.sampling.by_group else self.counts[users]
         # Apart, so that the negatives a model was trained on are no candidates by construction.
         keys = self._keys("negatives" if options.command == "train" else "candidates", users, positives)
+        if self.occurrences is not None:
+            keys = combine(keys, self.occurrences[begin:end].astype(np.uint64))
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
         drawn = self.sampling.draw(leads, keys, counts, max(1, int(counts.max(initial=0))))
         slots = None
@@ -110,6 +116,7 @@ class Section:
             sources=drawn.sources,
             log_q=drawn.log_q,
             pos_log_q=drawn.pos_log_q,
+            leaders=drawn.leaders,
         )
         rows = self.form.batch(groups)
         return rows.slice(skip, last_row - first_row)
@@ -141,6 +148,7 @@ def make_section(
     rule: HoldoutRule,
     plan: Plan,
     first_user: int = 0,
+    bootstrap: Bootstrap | None = None,
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
@@ -155,6 +163,8 @@ def make_section(
     plan : Plan
     first_user : int
         The code of the first user.
+    bootstrap : Bootstrap, optional
+        Draws the positives, of which those of these users come next.
 
     Raises
     ------
@@ -168,6 +178,12 @@ def make_section(
     else:
         heads, avoided = positives.where(split.test if options.fold == "test" else split.valid), positives
     seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
+    occurrences = None
+    if bootstrap is not None:
+        drawn = bootstrap.next(len(train))
+        heads = train.repeated(drawn)
+        firsts = np.cumsum(drawn) - drawn
+        occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
     sampling = Sampling(plan, seen, weak)
     supply = sampling.supply(_leads(heads))
@@ -187,6 +203,7 @@ def make_section(
         )
     if short.any() and options.on_short == "drop":
         heads = heads.where(~short_groups)
+        occurrences = None if occurrences is None else occurrences[~short_groups]
         supply = supply[~short_groups] if sampling.by_group else supply
     counts = (
         np.minimum(supply, options.negatives_each)
@@ -205,6 +222,7 @@ def make_section(
         counts=counts,
         short=short,
         form=make_form(interactions.users, items, options, first_user),
+        occurrences=occurrences,
     )
 
 

@@ -9,7 +9,7 @@ import click
 
 from negprep.cli import values
 from negprep.cli.sections import SectionOption
-from negprep.options import MAX_JOBS, MAX_NUM_NEG
+from negprep.options import MAX_BOOTSTRAP, MAX_JOBS, MAX_NUM_NEG
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -111,6 +111,25 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
             help="Decides every negative and the order of candidates. The same seed gives the same bytes.",
         ),
     )
+
+
+def pairs_to_rank(command: Function) -> Function:
+    """What is in pairs besides a positive and a negative of its own."""
+    option = _section("Pairs (with --layout pairwise)")
+    return _together(
+        option(
+            "--bootstrap",
+            metavar="N",
+            type=click.IntRange(1, MAX_BOOTSTRAP),
+            help="N rows, whose positives are drawn with replacement from those of train, as BPR learns from them.",
+        ),
+        option(
+            "--levels",
+            metavar="W1,W2",
+            help="In place of --sampler: a pair is positive > weak with probability W1, positive > unobserved with W2, "
+            "else weak > unobserved. For a user without weak interactions all are positive > unobserved.",
+        ),
+    )(command)
 
 
 def positives(command: Function) -> Function:

@@ -128,6 +128,18 @@ class EligibleItems(Measure):
         return self._block.select(rows, points)
 
 
+class EligibleBelowListed(EligibleItems):
+    """The eligible items of users with a list of their own, and no points for the others."""
+
+    def __init__(self, block: SeenBlock, listed: ListedItems) -> None:
+        super().__init__(block)
+        self._listed = listed
+
+    def span(self, asks: Asks) -> tuple[Positions, Positions]:  # noqa: D102
+        base, mass = super().span(asks)
+        return base, np.where(self._listed.span(asks)[1] > 0, mass, 0)
+
+
 class WeightedItems(Measure):
     """For each eligible item as many points as its weight has units.
 
