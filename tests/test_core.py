@@ -179,6 +179,33 @@ def test_excluded_pairs_of_a_core():
     assert not negprep.train(log, core=5, exclude=pairs).equals(negprep.train(log, core=5))
 
 
+@pytest.mark.parametrize("command", ["train", "test"])
+def test_popularity_is_that_of_the_core(command):
+    log, _ = LOGS["integers"]
+    left = remaining(log, *reference_core(log, None, 5, 5)[:2])
+    make = {"train": negprep.train, "test": negprep.test}[command]
+    options = {"sampler": "popularity", "with_log_q": True, "num_neg": 5, "holdout": "last:2"}
+    assert make(log, core=5, **options).equals(make(left, **options))
+    assert make(log, core=5, memory=1, **options).equals(make(left, **options))
+    weights = pa.table({"item": log["item"].unique(), "weight": pa.array(range(1, len(log["item"].unique()) + 1))})
+    options["weights"] = weights
+    assert make(log, core=5, **options).equals(make(left, **options))
+
+
+def test_items_of_a_core_are_there_when_they_were_in_the_log():
+    log, _ = LOGS["integers"]
+    users, items, _ = reference_core(log, None, 4, 4)
+    first = {}
+    for row in log.to_pylist():
+        first[row["item"]] = min(row["time"], first.get(row["item"], row["time"]))
+    times = {(row["user"], row["item"]): row["time"] for row in sorted(log.to_pylist(), key=lambda row: row["time"])}
+    rows = negprep.train(log, core=4, available_at_time=True, num_neg=2)
+    groups = independent.groups_of(rows)
+    assert {group.user for group in groups} == users
+    for group in groups:
+        assert all(item in items and first[item] <= times[group.user, group.positive] for item in group.negatives)
+
+
 def test_a_core_without_effect_changes_no_row():
     left = remaining(LOGS["integers"][0], *reference_core(LOGS["integers"][0], None, 4, 4)[:2])
     assert negprep.train(left, core=4).equals(negprep.train(left))

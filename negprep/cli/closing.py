@@ -56,8 +56,12 @@ def _read(summary: Summary) -> Iterator[Fact]:
     yield Fact("items", summary.items, f"{summary.catalog_items:,} in the catalog")
     yield Fact("positives", summary.positives)
     if summary.removed_users or summary.removed_items:
-        others = f"and {summary.removed_items:,} items, with {summary.removed_positives:,} positives (too few)"
-        yield Fact("left out", summary.removed_users, f"users {others}")
+        items = f" and {summary.removed_items:,} items" if summary.removed_items else ""
+        yield Fact(
+            "left out",
+            summary.removed_users,
+            f"users{items} with too few positives: {summary.removed_positives:,} in all",
+        )
     if summary.weak:
         yield Fact("weak", summary.weak, "observed pairs that are no positives")
     if summary.excluded_pairs:

@@ -59,7 +59,7 @@ def test_everything_that_can_happen(facts):
 
 def test_a_core(facts):
     text = closing_text(replace(facts, removed_users=12, removed_items=3, removed_positives=1_234), "a", "b")
-    assert "  left out           12  users and 3 items, with 1,234 positives (too few)\n" in text
+    assert "  left out           12  users and 3 items with too few positives: 1,234 in all\n" in text
 
 
 def test_a_cut(facts):
