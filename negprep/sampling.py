@@ -106,7 +106,6 @@ class Drawn:
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
     leaders: Codes | None = None
-    leaders: Codes | None = None
 
 
 class Sampling:
@@ -166,9 +165,9 @@ class Sampling:
             items = uniform(self._seen, leads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
         else:
             items, sources = self._draw_mixture(leads, keys, counts, num_neg)
-        log_q = self._log_q(leads, items, sources) if self.plan.with_log_q else (None, None)
+        log_q, pos_log_q = self._log_q(leads, items, sources) if self.plan.with_log_q else (None, None)
         leaders = self._leaders(leads, keys, sources) if recipe.names == LEVELS and sources is not None else None
-        return Drawn(items, sources if recipe.sources is not None else None, *log_q, leaders)
+        return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, leaders)
 
     def _leaders(self, leads: Leads, keys: Words, sources: Sources) -> Codes:
         """The positive of each group, and where its third level was drawn from, one of the user's weak items."""
