@@ -60,6 +60,13 @@ class Keywords(TypedDict, total=False):
     force: bool
 
 
+class TrainKeywords(Keywords, total=False):
+    """What ``train`` takes besides."""
+
+    epoch: int
+    epochs: int | None
+
+
 @overload
 def train(
     log: pd.DataFrame,
@@ -68,7 +75,7 @@ def train(
     num_neg: int | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
-    **keywords: Unpack[Keywords],
+    **keywords: Unpack[TrainKeywords],
 ) -> pd.DataFrame: ...
 @overload
 def train(
@@ -78,7 +85,7 @@ def train(
     num_neg: int | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
-    **keywords: Unpack[Keywords],
+    **keywords: Unpack[TrainKeywords],
 ) -> pa.Table: ...
 @overload
 def train(
@@ -88,7 +95,7 @@ def train(
     num_neg: int | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
-    **keywords: Unpack[Keywords],
+    **keywords: Unpack[TrainKeywords],
 ) -> Path: ...
 def train(
     log: LogSource,
@@ -97,7 +104,7 @@ def train(
     num_neg: int | None = None,
     holdout: str = "none",
     distinct: bool = False,
-    **keywords: Unpack[Keywords],
+    **keywords: Unpack[TrainKeywords],
 ) -> Any:
     """Labelled train instances: each positive of the log and ``num_neg`` items that its user has not touched.
 
@@ -234,14 +241,15 @@ def _run(
     holdout: str,
     distinct: bool,
     fold: Literal["valid", "test"],
-    keywords: Keywords,
+    keywords: TrainKeywords | Keywords,
 ) -> pa.Table | pd.DataFrame | Path:
     names = {field.name for field in fields(ReadOptions)}
     given: dict[str, Any] = dict(keywords)
     force = bool(given.pop("force", False))
-    unknown = sorted(set(given) - Keywords.__optional_keys__ - {"shard_rows"})
+    known = (TrainKeywords if command == "train" else Keywords).__optional_keys__
+    unknown = sorted(set(given) - known - {"shard_rows"})
     if unknown:
-        near = get_close_matches(unknown[0], [*Keywords.__optional_keys__, "num_neg", "holdout", "distinct"], 1)
+        near = get_close_matches(unknown[0], [*known, "num_neg", "holdout", "distinct"], 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise TypeError(f"{command}() got an unexpected keyword argument {unknown[0]!r}{hint}")
     read = ReadOptions(**{name: value for name, value in given.items() if name in names})
@@ -255,7 +263,7 @@ def _run(
     if options.encode:
         raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
-        rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.form.schema))
+        rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.schema))
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 
 

@@ -70,15 +70,17 @@ def combine(left: Words, right: Words) -> Words:
     return mix(np.atleast_1d(left ^ right))
 
 
-def purpose_key(seed: int, purpose: Purpose) -> Words:
-    """Key of everything that is drawn with one seed for one purpose: uint64, shape (1,).
+def purpose_key(seed: int, purpose: Purpose, epoch: int = 0) -> Words:
+    """Key of everything that is drawn with one seed for one purpose in one epoch: uint64, shape (1,).
 
     Parameters
     ----------
     seed : int
         0 to 2**64 - 1.
+    epoch : int
+        0 to 2**31 - 1.
     """
-    return word(word(np.array([seed], np.uint64), 0), _PURPOSES[purpose])
+    return word(word(np.array([seed], np.uint64), 0), _PURPOSES[purpose] + (epoch << 32))
 
 
 def integer_keys(ids: npt.NDArray[np.int64]) -> Words:

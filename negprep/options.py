@@ -125,6 +125,10 @@ class Options:
     label_dtype : {"int8", "float32"}
     seed : int
         Decides the negatives and the order of candidates, 0 to 2**64 - 1.
+    epoch : int
+        Which of the independent draws of a seed, 0 to 2**31 - 1 (``train`` only).
+    epochs : int or None
+        Write so many draws, those of the epochs from 0 on, and say which a row is of. None: that of ``epoch`` alone.
     split_seed : int
         Decides the holdout where chance does (``random``, and ties in time), 0 to 2**64 - 1.
     jobs : int
@@ -165,6 +169,8 @@ class Options:
     encode: bool = False
     label_dtype: Literal["int8", "float32"] = "int8"
     seed: int = 0
+    epoch: int = 0
+    epochs: int | None = None
     split_seed: int = 0
     jobs: int = 1
     memory: int | None = None
@@ -191,10 +197,12 @@ class Options:
             ("num_neg", 1, MAX_NUM_NEG),
             ("seed", 0, 2**64 - 1),
             ("split_seed", 0, 2**64 - 1),
+            ("epoch", 0, 2**31 - 1),
             ("jobs", 1, MAX_JOBS),
             ("shard_rows", 1, 2**31 - 1),
             # With fewer than 2, everybody has enough who has a row at all.
             *((name, 2, 2**31 - 1) for name in ("min_positives", "core") if getattr(self, name) is not None),
+            *([("epochs", 1, 2**31)] if self.epochs is not None else []),
             *([("memory", 1, 2**63 - 1)] if self.memory is not None else []),
             *([("bootstrap", 1, MAX_BOOTSTRAP)] if self.bootstrap is not None else []),
         ):
@@ -212,6 +220,10 @@ class Options:
                 remedy="leave one out",
             )
         object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
+        if self.command == "test" and (self.epoch or self.epochs is not None):
+            raise UsageError("epochs of a test set: its candidates are drawn once", remedy="leave epoch and epochs out")
+        if self.epoch and self.epochs is not None:
+            raise UsageError("epoch and epochs, which begin with epoch 0", remedy="leave one out")
         if self.command == "test" and self.rule.kind == "none":
             raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
         if self.with_valid and self.rule.kind == "none":

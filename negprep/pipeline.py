@@ -58,7 +58,9 @@ def prepare(
         group_rows = row_group_rows(options)
         with (
             Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run,
-            open_output(target, run.form.schema, force=force, row_group_rows=group_rows) as output,
+            open_output(
+                target, run.form.schema if target.endswith("/") else run.schema, force=force, row_group_rows=group_rows
+            ) as output,
         ):
             if isinstance(output, FolderOutput):
                 run.fill_parts(output.start_part, part_rows=group_rows * (PART_ROWS // ROW_GROUP_ROWS))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from negprep.arrow import from_numpy
 from negprep.bootstrap import Bootstrap
 from negprep.core import find_core
 from negprep.cutting import Cutter, Shard, row_group_rows
@@ -66,7 +68,11 @@ class Run:
             check_cut(log, self._rule)
             first_times = self.loaded.first_times() if options.available_at_time else None
             self.core = find_core(
-                self.loaded, options, self._memory.range_rows, self._progress, again=needs_survey(options)
+                self.loaded,
+                options,
+                self._memory.range_rows,
+                self._progress,
+                again=needs_survey(options) or (options.epochs or 1) > 1,
             )
             self._plan, self._weights_unknown = make_plan(self.loaded, self.core, options, self._rule, first_times)
         except BaseException:
@@ -87,16 +93,47 @@ class Run:
         """The layout and the columns of the rows."""
         return make_form(self.core.users, self.core.items, self._options)
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of `batches`: those of the form, and the epoch where there may be several."""
+        if self._options.epochs is None:
+            return self.form.schema
+        return self.form.schema.append(pa.field("epoch", pa.int32(), nullable=False))
+
+    @property
+    def epochs(self) -> range:
+        """Those that are drawn."""
+        first, count = self._options.epoch, self._options.epochs
+        return range(first, first + 1) if count is None else range(count)
+
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Make the rows, in order, on as many threads as the options ask for."""
-        for _, batch in run_shards(Shard.make, self._shards(None), jobs=self._options.jobs):
-            self._sources += self.form.source_counts(batch)
-            yield batch
-            self._tell_written(len(batch))
+        schema = self.schema
+        for epoch in self.epochs:
+            for _, batch in run_shards(Shard.make, self._shards(None, epoch), jobs=self._options.jobs):
+                self._sources += self.form.source_counts(batch)
+                if self._options.epochs is None:
+                    yield batch
+                else:
+                    column = from_numpy(np.full(len(batch), epoch, np.int32))
+                    yield pa.RecordBatch.from_arrays([*batch.columns, column], schema=schema)
+                self._tell_written(len(batch))
 
-    def fill_parts(self, start_part: Callable[[], Part], part_rows: int) -> None:
-        """Make the rows part by part, as many parts at a time as the options ask for threads."""
-        tasks = ((start_part(), shards) for shards in _by_part(self._shards(part_rows)))
+    def fill_parts(self, start_part: Callable[[str], Part], part_rows: int) -> None:
+        """Make the rows part by part, as many parts at a time as the options ask for threads.
+
+        Parameters
+        ----------
+        start_part : callable
+            Takes the name of a folder for the part, or ``""``.
+        part_rows : int
+        """
+        several = self._options.epochs is not None
+        tasks = (
+            (start_part(f"epoch={epoch}" if several else ""), shards)
+            for epoch in self.epochs
+            for shards in _by_part(self._shards(part_rows, epoch))
+        )
         with closing(run_shards(_fill, tasks, jobs=self._options.jobs)) as filled:
             for (part, _), sources in filled:
                 self._sources += sources
@@ -104,19 +141,24 @@ class Run:
 
     def _tell_written(self, rows: int) -> None:
         self._rows_written += rows
-        self._progress("write", self._rows_written, None if self.loaded.is_spilled else self._tally.rows)
+        self._progress("write", self._rows_written, None if self.loaded.is_spilled else self._n_rows)
 
-    def _shards(self, part_rows: int | None) -> Iterator[Shard]:
+    @property
+    def _n_rows(self) -> int:
+        """Rows of all epochs: in each, there are as many."""
+        return self._tally.rows * len(self.epochs)
+
+    def _shards(self, part_rows: int | None, epoch: int) -> Iterator[Shard]:
         cutter = Cutter(min(self._options.shard_rows, row_group_rows(self._options)), part_rows)
-        for section in self._sections():
+        for section in self._sections(epoch):
             yield from cutter.cut(section)
         if not self._tally.groups and not self._tally.dropped_users:
             mistake = nothing_to_write(self._rule, self._options)
             if mistake is not None:
                 raise mistake
 
-    def _sections(self) -> Iterator[Section]:
-        options, bootstrap = self._options, None
+    def _sections(self, epoch: int = 0) -> Iterator[Section]:
+        options, bootstrap = replace(self._options, epoch=epoch, epochs=None), None
         if options.bootstrap is not None:
             bootstrap = Bootstrap(options.seed, options.bootstrap, self._plan.n_train)
         for portion in self.core.portions:
@@ -129,7 +171,8 @@ class Run:
                 portion.first_user,
                 bootstrap,
             )
-            self._tally.add(section)
+            if epoch == self.epochs[0]:  # the next ones have the same interactions, and draw as often
+                self._tally.add(section)
             yield section
 
     def _warn_of_strangers(self) -> list[str]:
@@ -188,6 +231,8 @@ class Run:
             "catalog": self._catalog,
             "seen": self._seen_policy,
             "seed": options.seed,
+            "epoch": options.epoch,
+            "epochs": options.epochs,
             "split_seed": options.split_seed,
             "counts": {
                 "users": len(core.users),
@@ -207,8 +252,8 @@ class Run:
                 "full_users": tally.full_users,
                 "dropped_users": tally.dropped_users,
                 "groups": tally.groups,
-                "negatives": tally.negatives,
-                "rows": tally.rows,
+                "negatives": tally.negatives * len(self.epochs),
+                "rows": self._n_rows,
                 "sources": self._source_counts,
                 "eligible_min": tally.eligible_min,
                 "eligible_max": tally.eligible_max,
@@ -258,8 +303,8 @@ class Run:
             num_neg=self._options.negatives_each,
             sampler=str(self._options.recipe),
             sources=self._source_counts,
-            negatives=tally.negatives,
-            rows_written=tally.rows,
+            negatives=tally.negatives * len(self.epochs),
+            rows_written=self._n_rows,
             short_users=tally.short_users,
             full_users=tally.full_users,
             dropped_users=tally.dropped_users,
@@ -267,6 +312,8 @@ class Run:
             excluded_pairs=len(loaded.excluded),
             excluded_unknown=loaded.excluded_unknown,
             seed=self._options.seed,
+            epoch=self._options.epoch,
+            epochs=self._options.epochs,
             split_seed=self._options.split_seed,
             columns={role: self._log.columns[role] for role in self.loaded.roles},
             warnings=[*self._log.warnings, *self._warnings, *self._warn_of_strangers()],

@@ -123,7 +123,9 @@ class Section:
 
     def _keys(self, purpose: Purpose, users: Codes, positives: Codes) -> Words:
         first, last = users[0], users[-1]
-        of_users = combine(purpose_key(self.options.seed, purpose), self.interactions.users.keys[first : last + 1])
+        of_users = combine(
+            purpose_key(self.options.seed, purpose, self.options.epoch), self.interactions.users.keys[first : last + 1]
+        )
         return combine(of_users[users - first], self.interactions.items.keys[positives])
 
 

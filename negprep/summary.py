@@ -47,6 +47,8 @@ class Summary:
     excluded_pairs, excluded_unknown : int
         Pairs of ``--exclude`` taken, and those whose user or item occurs nowhere else.
     seed, split_seed, algorithm : int
+    epoch : int
+    epochs : int or None
     columns : dict of str to str
         Role and header of the columns taken.
     warnings : list of str
@@ -87,6 +89,8 @@ class Summary:
     excluded_unknown: int
     seed: int
     split_seed: int
+    epoch: int = 0
+    epochs: int | None = None
     columns: dict[str, str]
     warnings: list[str]
     seconds: float

@@ -77,6 +77,8 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
 
 
 def _refuse_contradictions(given: dict[str, Any]) -> None:
+    if given.get("epochs") is not None and _is_explicit("epoch"):
+        raise UsageError("--epoch with --epochs, which begins with epoch 0", remedy="leave one out")
     if given["layout"] != "pointwise" and _is_explicit("label_dtype"):
         raise UsageError(f"--label-dtype with --layout {given['layout']}, which has no label", remedy="leave one out")
     if given["holdout"] == "none" and given["with_valid"]:

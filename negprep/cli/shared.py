@@ -132,6 +132,27 @@ def pairs_to_rank(command: Function) -> Function:
     )(command)
 
 
+def epochs(command: Function) -> Function:
+    """Draws that are independent of each other."""
+    option = _section("Negatives")
+    return _together(
+        option(
+            "--epoch",
+            metavar="E",
+            type=click.IntRange(0, 2**31 - 1),
+            default=0,
+            help="Which of the independent draws of a seed to write.",
+        ),
+        option(
+            "--epochs",
+            metavar="E",
+            type=click.IntRange(1, 2**31),
+            help="Write the draws of epochs 0 to E - 1, one after the other: in a column 'epoch', or in a folder one "
+            "subfolder each, epoch=0/. Time and the size of the output grow in proportion.  [default: one, --epoch]",
+        ),
+    )(command)
+
+
 def positives(command: Function) -> Function:
     """Which interactions are positives."""
     option = _section("Positives")

@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from re import fullmatch
 from typing import TYPE_CHECKING, Literal
 
 from negprep.errors import OutputError, UsageError
@@ -130,12 +131,21 @@ def refuse_contents(destination: Destination, *, force: bool) -> None:
         )
     for path in held:
         # Spark writes the same names, and check sums as ._SUCCESS.crc and .part-00000.crc.
-        if path.is_dir() or not path.name.removeprefix(".").startswith(("part-", "_")):
+        if path.is_dir() and fullmatch(r"epoch=\d+", path.name):
+            strange = [inner for inner in path.iterdir() if inner.is_dir() or not _is_part(inner)]
+        else:
+            strange = [path] if path.is_dir() or not _is_part(path) else []
+        if strange:
+            name = str(strange[0].relative_to(destination.path))
             raise UsageError(
-                f"holds {path.name!r}, which is no output of negprep, and --force removes outputs only",
+                f"holds {name!r}, which is no output of negprep, and --force removes outputs only",
                 place=destination.place,
                 remedy="name another folder, or empty it yourself",
             )
+
+
+def _is_part(path: Path) -> bool:
+    return path.name.removeprefix(".").startswith(("part-", "_"))
 
 
 def _refuse_parent(destination: Destination) -> None:

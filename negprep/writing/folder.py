@@ -56,6 +56,7 @@ class FolderOutput(Output):
         self._folder = self._staging.path(PARTS)
         self._parts: list[ParquetStream] = []
         self._part: ParquetStream | None = None
+        self._inner, self._first = "", 0
 
     def open(self) -> None:
         """Make the hidden folder."""
@@ -71,9 +72,12 @@ class FolderOutput(Output):
                 self._part.end_rows()
             self._part = None
 
-    def start_part(self) -> Part:
-        """Begin a part that may be filled while others are."""
+    def start_part(self, folder: str = "") -> Part:
+        """Begin a part that may be filled while others are, within a folder of that name, where one is given."""
         self.next_part()
+        if folder != self._inner:
+            self._inner, self._first = folder, len(self._parts)
+            (self._folder / folder).mkdir(mode=0o700)
         part, self._part = Part(self._current(), self._destination.place), None
         return part
 
@@ -90,9 +94,9 @@ class FolderOutput(Output):
             for part in self._parts:
                 part.close(metadata)
             make_file(self._folder / "_SUCCESS")
-            mode = final_mode(self._folder / "new", 0o666)
-            for file in sorted(self._folder.iterdir()):
-                settle(file, mode)
+            mode, inner_mode = (final_mode(self._folder / "new", full) for full in (0o666, 0o777))
+            for held in sorted(self._folder.rglob("*"), reverse=True):
+                settle(held, inner_mode if held.is_dir() else mode)
             settle(self._folder, final_mode(path, 0o777))
             refuse_contents(self._destination, force=self._force)
             with ExitStack() as undo:
@@ -106,7 +110,7 @@ class FolderOutput(Output):
 
     def _current(self) -> ParquetStream:
         if self._part is None:
-            path: Path = self._folder / f"part-{len(self._parts):05}.parquet"
+            path: Path = self._folder / self._inner / f"part-{len(self._parts) - self._first:05}.parquet"
             make_file(path)
             self._part = self._add(PathSink(path), self._schema)
             self._parts.append(self._part)
