@@ -18,15 +18,15 @@ class Bootstrap:
 
     Parameters
     ----------
-    seed : int
+    seed, epoch : int
     n_draws : int
         At most 2**32.
     n_positives : int
         Of all users: draw ``d`` takes the one at a random place among them, in the order of users and items.
     """
 
-    def __init__(self, seed: int, n_draws: int, n_positives: int) -> None:
-        self._key = purpose_key(seed, "bootstrap")
+    def __init__(self, seed: int, epoch: int, n_draws: int, n_positives: int) -> None:
+        self._key = purpose_key(seed, "bootstrap", epoch)
         self._n_draws, self._n_positives = n_draws, n_positives
         self._given = 0
         self._begin, self._counts = 0, np.empty(0, np.int32)

@@ -160,7 +160,7 @@ class Run:
     def _sections(self, epoch: int = 0) -> Iterator[Section]:
         options, bootstrap = replace(self._options, epoch=epoch, epochs=None), None
         if options.bootstrap is not None:
-            bootstrap = Bootstrap(options.seed, options.bootstrap, self._plan.n_train)
+            bootstrap = Bootstrap(options.seed, epoch, options.bootstrap, self._plan.n_train)
         for portion in self.core.portions:
             section = make_section(
                 portion.interactions,
