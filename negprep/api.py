@@ -65,6 +65,7 @@ class TrainKeywords(Keywords, total=False):
 
     epoch: int
     epochs: int | None
+    shuffle: bool
 
 
 @overload

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,25 @@ class Form:
             columns.append(("log_q" if pointwise else "neg_log_q", wrap(pa.float64())))
         fields = [("user", self.users.type), *columns]
         return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+
+    def coded(self, first_user: int, n_users: int, n_items: int) -> Form:
+        """The same with codes in place of ids, for the users from code ``first_user`` on."""
+        users = Ids(np.arange(first_user, first_user + n_users, dtype=np.int32))
+        return replace(self, users=users, items=Ids(np.arange(n_items, dtype=np.int32)))
+
+    def decode(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows of a coded form with the ids of this one."""
+        ids = dict.fromkeys(("item", "pos_item", "neg_item", "neg_items"), self.items) | {"user": self.users}
+        columns = []
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            values = column
+            if name in ids and pa.types.is_list(column.type):
+                values = pa.ListArray.from_arrays(column.offsets, ids[name].take(as_numpy(column.values)))
+                values = values.cast(self.schema.field(name).type)
+            elif name in ids:
+                values = ids[name].take(as_numpy(column))
+            columns.append(values)
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def rows_of(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """How many rows groups with so many negatives become: int64, the shape of ``counts``."""

@@ -129,6 +129,8 @@ class Options:
         Which of the independent draws of a seed, 0 to 2**31 - 1 (``train`` only).
     epochs : int or None
         Write so many draws, those of the epochs from 0 on, and say which a row is of. None: that of ``epoch`` alone.
+    shuffle : bool
+        Put the rows of an epoch in random order (``train`` only).
     split_seed : int
         Decides the holdout where chance does (``random``, and ties in time), 0 to 2**64 - 1.
     jobs : int
@@ -171,6 +173,7 @@ class Options:
     seed: int = 0
     epoch: int = 0
     epochs: int | None = None
+    shuffle: bool = False
     split_seed: int = 0
     jobs: int = 1
     memory: int | None = None
@@ -207,7 +210,7 @@ class Options:
             *([("bootstrap", 1, MAX_BOOTSTRAP)] if self.bootstrap is not None else []),
         ):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
-        _check_kinds(self, bool, "with_valid", "distinct", "encode", "with_log_q", "available_at_time")
+        _check_kinds(self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time")
         _check_kinds(self, str | None, "positive", "spill_dir", "same")
         if self.core is not None and self.min_positives is not None and self.min_positives <= self.core:
             raise UsageError(
@@ -222,6 +225,8 @@ class Options:
         object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
         if self.command == "test" and (self.epoch or self.epochs is not None):
             raise UsageError("epochs of a test set: its candidates are drawn once", remedy="leave epoch and epochs out")
+        if self.command == "test" and self.shuffle:
+            raise UsageError("a test set is not shuffled: the rows of a user stay together", remedy="leave shuffle out")
         if self.epoch and self.epochs is not None:
             raise UsageError("epoch and epochs, which begin with epoch 0", remedy="leave one out")
         if self.command == "test" and self.rule.kind == "none":

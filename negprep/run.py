@@ -25,6 +25,7 @@ from negprep.planning import DEFAULT_ALPHA, DEFAULT_SMOOTH, make_plan, needs_sur
 from negprep.reading import LogReader
 from negprep.resolving import check_cut, nothing_to_write, resolve_rule
 from negprep.section import Section, make_form, make_section
+from negprep.shuffle import Shuffle
 from negprep.summary import Summary, peak_memory_bytes
 from negprep.tally import Tally
 from negprep.writing import Part
@@ -81,6 +82,7 @@ class Run:
         self._tally = Tally(len(self.core.items))
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
+        self._spill_folder = options.spill_dir or spill_folder
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +112,7 @@ class Run:
         """Make the rows, in order, on as many threads as the options ask for."""
         schema = self.schema
         for epoch in self.epochs:
-            for _, batch in run_shards(Shard.make, self._shards(None, epoch), jobs=self._options.jobs):
+            for batch in self._rows(epoch):
                 self._sources += self.form.source_counts(batch)
                 if self._options.epochs is None:
                     yield batch
@@ -118,6 +120,56 @@ class Run:
                     column = from_numpy(np.full(len(batch), epoch, np.int32))
                     yield pa.RecordBatch.from_arrays([*batch.columns, column], schema=schema)
                 self._tell_written(len(batch))
+
+    def _rows(self, epoch: int) -> Generator[pa.RecordBatch, None, None]:
+        jobs = self._options.jobs
+        if not self._options.shuffle:
+            yield from (rows for _, rows in run_shards(Shard.make, self._shards(None, epoch), jobs=jobs))
+            return
+        form = self.form
+        with closing(self._scattered(epoch)) as shuffle:
+            for _, rows in run_shards(shuffle.sort, shuffle.buckets(), jobs=jobs):
+                if rows is not None:
+                    yield form.decode(rows)
+
+    def _scattered(self, epoch: int) -> Shuffle:
+        """The rows of an epoch in buckets."""
+        group_rows, each = row_group_rows(self._options), self._options.negatives_each + 1
+        most = (
+            self._log.rows_read * (self._options.bootstrap or 1) * (1 if self._options.layout == "listwise" else each)
+        )
+        shuffle = Shuffle(most, group_rows, self._memory.kept_bytes, self._spill_folder)
+        try:
+            with closing(run_shards(shuffle.scatter, self._shards(None, epoch), jobs=self._options.jobs)) as scattered:
+                for _, rows in scattered:
+                    shuffle.add(rows)
+        except BaseException:
+            shuffle.close()
+            raise
+        return shuffle
+
+    def _fill_shuffled(self, start_part: Callable[[str], Part], part_rows: int) -> None:
+        form = self.form
+        for epoch in self.epochs:
+            folder = "" if self._options.epochs is None else f"epoch={epoch}"
+            with closing(self._scattered(epoch)) as shuffle:
+
+                def fill(task: tuple[Part, list[list[pa.RecordBatch]]]) -> npt.NDArray[np.int64]:
+                    part, buckets = task
+                    sources = np.zeros(len(form.sources or ()), np.int64)
+                    for bucket in buckets:
+                        rows = shuffle.sort(bucket)
+                        if rows is not None:
+                            sources += form.source_counts(rows)
+                            part.write(form.decode(rows))
+                    part.end()
+                    return sources
+
+                tasks = ((start_part(folder), buckets) for buckets in shuffle.parts(part_rows))
+                with closing(run_shards(fill, tasks, jobs=self._options.jobs)) as filled:
+                    for (part, _), sources in filled:
+                        self._sources += sources
+                        self._tell_written(part.rows_written)
 
     def fill_parts(self, start_part: Callable[[str], Part], part_rows: int) -> None:
         """Make the rows part by part, as many parts at a time as the options ask for threads.
@@ -128,6 +180,9 @@ class Run:
             Takes the name of a folder for the part, or ``""``.
         part_rows : int
         """
+        if self._options.shuffle:
+            self._fill_shuffled(start_part, part_rows)
+            return
         several = self._options.epochs is not None
         tasks = (
             (start_part(f"epoch={epoch}" if several else ""), shards)
@@ -173,6 +228,9 @@ class Run:
             )
             if epoch == self.epochs[0]:  # the next ones have the same interactions, and draw as often
                 self._tally.add(section)
+            if options.shuffle:
+                sizes = len(portion.interactions.users), len(portion.interactions.items)
+                section = replace(section, form=section.form.coded(portion.first_user, *sizes))
             yield section
 
     def _warn_of_strangers(self) -> list[str]:
@@ -233,6 +291,7 @@ class Run:
             "seed": options.seed,
             "epoch": options.epoch,
             "epochs": options.epochs,
+            "shuffle": options.shuffle,
             "split_seed": options.split_seed,
             "counts": {
                 "users": len(core.users),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from negprep.bootstrap import Bootstrap
-from negprep.draw import Purpose, Words, bounded, combine, purpose_key
+from negprep.draw import Purpose, Words, bounded, combine, purpose_key, word
 from negprep.errors import BadDataError
 from negprep.holdout import Split, hold_out
 from negprep.holdout_rule import HoldoutRule
@@ -120,6 +120,18 @@ class Section:
         )
         rows = self.form.batch(groups)
         return rows.slice(skip, last_row - first_row)
+
+    def order_words(self, first_row: int, last_row: int) -> Words:
+        """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
+        (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
+        end += rest > 0
+        leads = _leads(self.heads, begin, end)
+        keys = self._keys("order", leads.users, leads.items)
+        if self.occurrences is not None:
+            keys = combine(keys, self.occurrences[begin:end].astype(np.uint64))
+        counts = self.form.rows_of(self.counts[begin:end] if self.sampling.by_group else self.counts[leads.users])
+        of_group = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        return word(np.repeat(keys, counts), of_group)[skip : skip + last_row - first_row]
 
     def _keys(self, purpose: Purpose, users: Codes, positives: Codes) -> Words:
         first, last = users[0], users[-1]

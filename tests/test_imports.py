@@ -27,7 +27,7 @@ writing.sink writing.staging writing.destination writing.parquet
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
 spill rows partition loading core
-bootstrap section planning cutting tally summary memory
+bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run
 pipeline

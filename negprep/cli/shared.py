@@ -144,6 +144,11 @@ def epochs(command: Function) -> Function:
             help="Which of the independent draws of a seed to write.",
         ),
         option(
+            "--shuffle",
+            is_flag=True,
+            help="Write the rows, of each epoch by itself, in random order instead of user by user; --seed decides it.",
+        ),
+        option(
             "--epochs",
             metavar="E",
             type=click.IntRange(1, 2**31),

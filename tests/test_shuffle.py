@@ -1,0 +1,125 @@
+"""Shuffled rows: the same rows, in an order that the seed and the ids alone decide."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import reference
+from logs import as_table, random_rows
+from scipy import stats
+
+import negprep
+from negprep import memory, shuffle
+from negprep.options import Options
+
+ROWS = random_rows(5, users=40, items=60, most=20)
+LOG = as_table(ROWS)
+LAYOUTS = pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
+
+
+def tuples(table):
+    return list(zip(*table.to_pydict().values(), strict=True))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Buckets of few rows, and ranges of few users."""
+    monkeypatch.setattr(memory, "_FEWEST_ROWS", 40)
+    monkeypatch.setattr("negprep.run.row_group_rows", lambda options: 50)
+
+
+@LAYOUTS
+@pytest.mark.parametrize("ids", [None, "u{}".format], ids=["integers", "text"])
+@pytest.mark.parametrize("options", [{}, {"with_log_q": True}, {"encode": True}], ids=str)
+def test_the_same_rows_in_another_order(tmp_path, layout, ids, options):
+    log = as_table(ROWS, ids) if ids else LOG
+    plain, shuffled = (
+        pq.read_table(negprep.train(log, tmp_path / f"{on}.parquet", layout=layout, shuffle=on, **options))
+        for on in (False, True)
+    )
+    assert shuffled.schema.equals(plain.schema)
+    assert tuples(shuffled) != tuples(plain)
+    assert sorted(map(repr, tuples(shuffled))) == sorted(map(repr, tuples(plain)))
+
+
+@LAYOUTS
+@pytest.mark.parametrize("options", [{}, {"jobs": 2}, {"jobs": 3, "shard_rows": 7}, {"memory": 1}], ids=str)
+def test_jobs_memory_shards_and_row_order_do_not_matter(layout, options, small):
+    rows = list(ROWS)
+    random.Random(3).shuffle(rows)
+    made = negprep.train(as_table(rows), layout=layout, shuffle=True, **options)
+    assert made.equals(negprep.train(LOG, layout=layout, shuffle=True))
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_the_order_is_that_of_the_page(epoch):
+    plain = tuples(negprep.train(LOG, seed=9, epoch=epoch))
+    key = reference.word(reference.word(9, 0), 7 + epoch * 2**32)
+    words = []
+    for number, (user, item, label) in enumerate(plain):
+        if label:
+            pair, first = reference.mix(reference.mix(key ^ reference.id_key(user)) ^ reference.id_key(item)), number
+        words.append(reference.word(pair, number - first))
+    wanted = [row for _, _, row in sorted(zip(words, range(len(plain)), plain, strict=True))]
+    assert tuples(negprep.train(LOG, seed=9, epoch=epoch, shuffle=True)) == wanted
+
+
+def test_epochs_are_shuffled_each():
+    made = negprep.train(LOG, epochs=2, shuffle=True).drop_columns("epoch")
+    assert made.equals(pa.concat_tables([negprep.train(LOG, epoch=epoch, shuffle=True) for epoch in range(2)]))
+
+
+@pytest.mark.parametrize("epochs", [None, 2])
+def test_parts_are_stretches_of_the_order(tmp_path, small, epochs, monkeypatch):
+    monkeypatch.setattr("negprep.pipeline.row_group_rows", lambda options: 50)
+    negprep.train(LOG, f"{tmp_path}/out/", shuffle=True, epochs=epochs, jobs=2)
+    parts = sorted((tmp_path / "out").rglob("part-*"))
+    assert len(parts) > 2
+    rows = pa.concat_tables([pq.ParquetFile(part).read() for part in parts])
+    whole = negprep.train(LOG, shuffle=True, epochs=epochs)
+    assert tuples(rows) == tuples(whole.select(["user", "item", "label"]))
+
+
+def test_rows_are_spilled_and_the_file_goes(tmp_path, small, monkeypatch):
+    made = []
+
+    class Watched(shuffle.SpillFile):
+        def __init__(self, folder):
+            super().__init__(folder)
+            made.append(self)
+
+    monkeypatch.setattr(shuffle, "SpillFile", Watched)
+    negprep.train(LOG, tmp_path / "o.parquet", shuffle=True, memory=1)
+    assert [file._file.closed for file in made] == [True]
+    assert [path.name for path in tmp_path.iterdir()] == ["o.parquet"]
+
+
+@pytest.mark.parametrize("bits", [0, 3])
+def test_ascending_settles_ties_by_the_whole_word_and_then_by_place(bits):
+    chance = np.random.default_rng(1)
+    words = chance.integers(0, 4, 5_000).astype(np.uint64) << np.uint64(40) | chance.integers(0, 9, 5_000).astype("u8")
+    assert shuffle.ascending(words, bits).tolist() == np.argsort(words, kind="stable").tolist()
+
+
+def test_permutations_and_places_are_even():
+    log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 12, 13]})
+    made = [negprep.train(log, num_neg=1, layout="pairwise", shuffle=True, seed=seed) for seed in range(1_200)]
+    orders = Counter(tuple(rows["pos_item"].to_pylist()) for rows in made)
+    assert len(orders) == 24
+    assert stats.chisquare(list(orders.values())).pvalue > 1e-3
+    places = Counter(order.index(10) for order in orders.elements())
+    assert stats.chisquare([places[place] for place in range(4)]).pvalue > 1e-3
+
+
+def test_refusals():
+    with pytest.raises(negprep.UsageError, match="shuffle is 'yes'; give True or False"):
+        negprep.train(LOG, shuffle="yes")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shuffle'"):
+        negprep.test(LOG, shuffle=True)
+    with pytest.raises(negprep.UsageError, match="a test set is not shuffled"):
+        Options(command="test", holdout="last", shuffle=True)
