@@ -5,36 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from negprep.layout import Form
 from negprep.options import Options
 from negprep.section import Section
 from negprep.writing import ROW_GROUP_ROWS
 
 
+class RowSource(Protocol):
+    """What makes ranges of its rows: a section, or rows in random order."""
+
+    @property
+    def form(self) -> Form:
+        """The layout and the columns."""
+
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
+
+
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """A range of rows of a section.
+    """A range of rows.
 
     Attributes
     ----------
-    section : Section
+    source : RowSource
     begin, end : int
-        Rows of the section.
+        Rows of the source.
     starts_part : bool
         Whether a new part file begins here, if there are any.
     """
 
-    section: Section
+    source: RowSource
     begin: int
     end: int
     starts_part: bool
 
     def make(self) -> pa.RecordBatch:
         """The rows."""
-        return self.section.make(self.begin, self.end)
+        return self.source.make(self.begin, self.end)
 
 
 def row_group_rows(options: Options) -> int:

@@ -18,6 +18,11 @@ _BYTES_PER_GROUPED_ROW = 80
 _SECTIONS_ALIVE = 4
 """Ranges of users in memory at a time, the arrays that grouping needs for a while included."""
 
+_BYTES_PER_SHUFFLED_ROW = 400
+"""What shuffling a row takes, in all buckets that are sorted or written at a time."""
+
+_MOST_BUCKET_ROWS = 1 << 20
+
 _FEWEST_ROWS, _MOST_ROWS = 1 << 16, 1 << 21
 """A range below has too little work for its overhead; one beyond falls out of the caches."""
 
@@ -32,18 +37,28 @@ class MemoryPlan:
         Of rows between reading and grouping; more are spilled.
     range_rows : int
         Rows of the users that are grouped together.
+    shuffled_bytes : int
+        Of output rows to be shuffled; more are spilled.
+    bucket_rows : int
+        Rows that are shuffled at a time.
     """
 
     kept_bytes: int
     range_rows: int
+    shuffled_bytes: int
+    bucket_rows: int
 
     @classmethod
-    def of(cls, budget: int | None) -> MemoryPlan:
+    def of(cls, budget: int | None, *, shuffle: bool = False) -> MemoryPlan:
         """The plan of a budget in bytes. None: half of what the machine, or its control group, has."""
         free = max(0, (default_budget() if budget is None else budget) - _BASE)
+        if shuffle:
+            free //= 2
         return cls(
             int(free / _PEAK_PER_BYTE),
             min(_MOST_ROWS, max(_FEWEST_ROWS, free // (_SECTIONS_ALIVE * _BYTES_PER_GROUPED_ROW))),
+            free // 2,
+            min(_MOST_BUCKET_ROWS, max(_FEWEST_ROWS, free // _BYTES_PER_SHUFFLED_ROW)),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any, Self
 
@@ -56,7 +56,7 @@ class Run:
     ) -> None:
         self._log, self._options, self._progress = log, options, progress or _silent
         self._rule, self._warnings = resolve_rule(log, options.rule)
-        self._memory = MemoryPlan.of(options.memory)
+        self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
         self.loaded: Loaded = load(
             log,
             options,
@@ -112,64 +112,15 @@ class Run:
         """Make the rows, in order, on as many threads as the options ask for."""
         schema = self.schema
         for epoch in self.epochs:
-            for batch in self._rows(epoch):
-                self._sources += self.form.source_counts(batch)
-                if self._options.epochs is None:
-                    yield batch
-                else:
-                    column = from_numpy(np.full(len(batch), epoch, np.int32))
-                    yield pa.RecordBatch.from_arrays([*batch.columns, column], schema=schema)
-                self._tell_written(len(batch))
-
-    def _rows(self, epoch: int) -> Generator[pa.RecordBatch, None, None]:
-        jobs = self._options.jobs
-        if not self._options.shuffle:
-            yield from (rows for _, rows in run_shards(Shard.make, self._shards(None, epoch), jobs=jobs))
-            return
-        form = self.form
-        with closing(self._scattered(epoch)) as shuffle:
-            for _, rows in run_shards(shuffle.sort, shuffle.buckets(), jobs=jobs):
-                if rows is not None:
-                    yield form.decode(rows)
-
-    def _scattered(self, epoch: int) -> Shuffle:
-        """The rows of an epoch in buckets."""
-        group_rows, each = row_group_rows(self._options), self._options.negatives_each + 1
-        most = (
-            self._log.rows_read * (self._options.bootstrap or 1) * (1 if self._options.layout == "listwise" else each)
-        )
-        shuffle = Shuffle(most, group_rows, self._memory.kept_bytes, self._spill_folder)
-        try:
-            with closing(run_shards(shuffle.scatter, self._shards(None, epoch), jobs=self._options.jobs)) as scattered:
-                for _, rows in scattered:
-                    shuffle.add(rows)
-        except BaseException:
-            shuffle.close()
-            raise
-        return shuffle
-
-    def _fill_shuffled(self, start_part: Callable[[str], Part], part_rows: int) -> None:
-        form = self.form
-        for epoch in self.epochs:
-            folder = "" if self._options.epochs is None else f"epoch={epoch}"
-            with closing(self._scattered(epoch)) as shuffle:
-
-                def fill(task: tuple[Part, list[list[pa.RecordBatch]]]) -> npt.NDArray[np.int64]:
-                    part, buckets = task
-                    sources = np.zeros(len(form.sources or ()), np.int64)
-                    for bucket in buckets:
-                        rows = shuffle.sort(bucket)
-                        if rows is not None:
-                            sources += form.source_counts(rows)
-                            part.write(form.decode(rows))
-                    part.end()
-                    return sources
-
-                tasks = ((start_part(folder), buckets) for buckets in shuffle.parts(part_rows))
-                with closing(run_shards(fill, tasks, jobs=self._options.jobs)) as filled:
-                    for (part, _), sources in filled:
-                        self._sources += sources
-                        self._tell_written(part.rows_written)
+            with ExitStack() as held:
+                for _, batch in run_shards(Shard.make, self._shards(None, epoch, held), jobs=self._options.jobs):
+                    self._sources += self.form.source_counts(batch)
+                    if self._options.epochs is None:
+                        yield batch
+                    else:
+                        column = from_numpy(np.full(len(batch), epoch, np.int32))
+                        yield pa.RecordBatch.from_arrays([*batch.columns, column], schema=schema)
+                    self._tell_written(len(batch))
 
     def fill_parts(self, start_part: Callable[[str], Part], part_rows: int) -> None:
         """Make the rows part by part, as many parts at a time as the options ask for threads.
@@ -180,19 +131,14 @@ class Run:
             Takes the name of a folder for the part, or ``""``.
         part_rows : int
         """
-        if self._options.shuffle:
-            self._fill_shuffled(start_part, part_rows)
-            return
-        several = self._options.epochs is not None
-        tasks = (
-            (start_part(f"epoch={epoch}" if several else ""), shards)
-            for epoch in self.epochs
-            for shards in _by_part(self._shards(part_rows, epoch))
-        )
-        with closing(run_shards(_fill, tasks, jobs=self._options.jobs)) as filled:
-            for (part, _), sources in filled:
-                self._sources += sources
-                self._tell_written(part.rows_written)
+        for epoch in self.epochs:
+            folder = "" if self._options.epochs is None else f"epoch={epoch}"
+            with ExitStack() as held:
+                tasks = ((start_part(folder), shards) for shards in _by_part(self._shards(part_rows, epoch, held)))
+                with closing(run_shards(_fill, tasks, jobs=self._options.jobs)) as filled:
+                    for (part, _), sources in filled:
+                        self._sources += sources
+                        self._tell_written(part.rows_written)
 
     def _tell_written(self, rows: int) -> None:
         self._rows_written += rows
@@ -203,14 +149,40 @@ class Run:
         """Rows of all epochs: in each, there are as many."""
         return self._tally.rows * len(self.epochs)
 
-    def _shards(self, part_rows: int | None, epoch: int) -> Iterator[Shard]:
-        cutter = Cutter(min(self._options.shard_rows, row_group_rows(self._options)), part_rows)
-        for section in self._sections(epoch):
-            yield from cutter.cut(section)
+    def _shards(self, part_rows: int | None, epoch: int, held: ExitStack) -> Iterator[Shard]:
+        """The rows of an epoch; what they need is held until ``held`` ends."""
+        shard_rows = min(self._options.shard_rows, row_group_rows(self._options))
+        if self._options.shuffle:
+            shuffle = held.enter_context(closing(self._scattered(epoch, shard_rows)))
+            yield from shuffle.shards(part_rows)
+        else:
+            cutter = Cutter(shard_rows, part_rows)
+            for section in self._sections(epoch):
+                yield from cutter.cut(section)
         if not self._tally.groups and not self._tally.dropped_users:
             mistake = nothing_to_write(self._rule, self._options)
             if mistake is not None:
                 raise mistake
+
+    def _scattered(self, epoch: int, shard_rows: int) -> Shuffle:
+        """The rows of an epoch in buckets."""
+        options, cutter = self._options, Cutter(shard_rows)
+        rows_each = {"pointwise": options.negatives_each + 1, "pairwise": options.negatives_each, "listwise": 1}
+        most_rows = options.bootstrap or self._log.rows_read * rows_each[options.layout]
+        bucket_rows = min(shard_rows, self._memory.bucket_rows)
+        shuffle = Shuffle(self.form, most_rows, bucket_rows, self._memory.shuffled_bytes, self._spill_folder)
+        tasks = ((section, shard) for section in self._sections(epoch) for shard in cutter.cut(section))
+        done = 0
+        try:
+            with closing(run_shards(lambda task: shuffle.scatter(*task), tasks, jobs=options.jobs)) as scattered:
+                for _, rows in scattered:
+                    shuffle.add(rows)
+                    done += len(rows[0])
+                    self._progress("shuffle", done, None)
+        except BaseException:
+            shuffle.close()
+            raise
+        return shuffle
 
     def _sections(self, epoch: int = 0) -> Iterator[Section]:
         options, bootstrap = replace(self._options, epoch=epoch, epochs=None), None
@@ -395,10 +367,10 @@ def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
 def _fill(task: tuple[Part, list[Shard]]) -> npt.NDArray[np.int64]:
     """Write a part; how many negatives come from each source."""
     part, shards = task
-    sources = np.zeros(len(shards[0].section.form.sources or ()), np.int64)
+    sources = np.zeros(len(shards[0].source.form.sources or ()), np.int64)
     for shard in shards:
         rows = shard.make()
-        sources += shard.section.form.source_counts(rows)
+        sources += shard.source.form.source_counts(rows)
         part.write(rows)
     part.end()
     return sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,8 @@ import pyarrow as pa
 from negprep.arrow import as_numpy, from_numpy
 from negprep.cutting import Shard
 from negprep.draw import Words
+from negprep.layout import Form
+from negprep.section import Section
 from negprep.spill import Extent, SpillFile
 
 _WORD = "word of the order"
@@ -49,6 +52,8 @@ class Shuffle:
 
     Parameters
     ----------
+    form : Form
+        Of the rows that come out; those that go in are of codes.
     most_rows : int
         An upper bound of the rows.
     bucket_rows : int
@@ -59,61 +64,61 @@ class Shuffle:
         Where the others are.
     """
 
-    def __init__(self, most_rows: int, bucket_rows: int, kept_bytes: int, folder: str | None) -> None:
-        self.bits = min(_MOST_BITS, (max(1, most_rows - 1) // bucket_rows).bit_length())
-        self.n_rows = 0
-        self._kept: list[Scattered] = []
+    def __init__(self, form: Form, most_rows: int, bucket_rows: int, kept_bytes: int, folder: str | None) -> None:
+        self.form = form
+        self._bits = min(_MOST_BITS, (max(1, most_rows - 1) // bucket_rows).bit_length())
+        self._sizes = np.zeros(1 << self._bits, np.int64)
+        self._kept: list[list[pa.RecordBatch]] = [[] for _ in self._sizes]
         self._bytes, self._kept_bytes, self._folder = 0, kept_bytes, folder
         self._spill: SpillFile | None = None
-        self._extents: list[list[Extent]] = [[] for _ in range(1 << self.bits)]
+        self._extents: list[list[Extent]] = [[] for _ in self._sizes]
+        self._reading = threading.Lock()
 
-    def scatter(self, shard: Shard) -> Scattered:
+    def scatter(self, section: Section, shard: Shard) -> Scattered:
         """Make the rows of a shard, of codes, and sort them by bucket. May run in any thread."""
-        rows, words = shard.make(), shard.section.order_words(shard.begin, shard.end)
+        rows, words = shard.make(), section.order_words(shard.begin, shard.end)
         columns = [*rows.columns, from_numpy(words.view(np.int64))]
         rows = pa.RecordBatch.from_arrays(columns, names=[*rows.schema.names, _WORD])
-        if not self.bits:
+        if not self._bits:
             return rows, np.array([0, len(words)])
-        buckets = (words >> np.uint64(64 - self.bits)).astype(np.uint16)
+        buckets = (words >> np.uint64(64 - self._bits)).astype(np.uint16)
         order = np.argsort(buckets, kind="stable")
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=1 << self.bits))])
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=len(self._sizes)))])
         return rows.take(from_numpy(order)), bounds
 
     def add(self, scattered: Scattered) -> None:
         """Take the next rows."""
-        self._kept.append(scattered)
-        self.n_rows += len(scattered[0])
-        self._bytes += scattered[0].nbytes
+        rows, bounds = scattered
+        for bucket, (begin, end) in enumerate(pairwise(bounds.tolist())):
+            if end > begin:
+                self._kept[bucket].append(rows.slice(begin, end - begin))
+        self._sizes += np.diff(bounds)
+        self._bytes += rows.nbytes
         if self._bytes > self._kept_bytes:
             self._spill = self._spill or SpillFile(self._folder)
-            for bucket, extents in enumerate(self._extents):
-                if pieces := self._pieces(bucket):
+            for pieces, extents in zip(self._kept, self._extents, strict=True):
+                if pieces:
                     extents.append(self._spill.write(pa.concat_batches(pieces)))
-            self._kept.clear()
+                    pieces.clear()
             self._bytes = 0
 
-    def buckets(self) -> Iterator[list[pa.RecordBatch]]:
-        """The rows of each bucket in turn, those that came first before the others."""
-        for bucket, extents in enumerate(self._extents):
-            spilled = [] if self._spill is None else [self._spill.read(extent) for extent in extents]
-            yield spilled + self._pieces(bucket)
+    def shards(self, part_rows: int | None) -> Iterator[Shard]:
+        """All rows in their order, no shard with those of two buckets; a part begins every ``part_rows``."""
+        ends = np.cumsum(self._sizes)
+        n_rows = int(ends[-1])
+        parts = set(range(0, n_rows, part_rows or max(1, n_rows)))
+        for begin, end in pairwise(sorted({0, n_rows, *ends.tolist(), *parts})):
+            yield Shard(self, begin, end, begin in parts)
 
-    def sort(self, bucket: list[pa.RecordBatch]) -> pa.RecordBatch | None:
-        """The rows of a bucket in their order, without the words; None if it has none. May run in any thread."""
-        if not bucket:
-            return None
-        rows = pa.concat_batches(bucket)
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``, of one bucket. May run in any thread."""
+        ends = np.cumsum(self._sizes)
+        bucket = int(np.searchsorted(ends, first_row, side="right"))
+        before = int(ends[bucket] - self._sizes[bucket])
+        rows = pa.concat_batches([*self._spilled(bucket), *self._kept[bucket]])
         words: npt.NDArray[Any] = as_numpy(rows.column(_WORD)).view(np.uint64)
-        return rows.drop_columns([_WORD]).take(from_numpy(ascending(words, self.bits)))
-
-    def parts(self, part_rows: int) -> Iterator[list[list[pa.RecordBatch]]]:
-        """The buckets part by part: a power of two of parts, of about ``part_rows`` rows at most."""
-        bits = min(self.bits, (max(1, self.n_rows - 1) // part_rows).bit_length())
-        each, buckets = 1 << (self.bits - bits), self.buckets()
-        for _ in range(1 << bits):
-            part = [next(buckets) for _ in range(each)]
-            if any(part):
-                yield part
+        order = ascending(words, self._bits)[first_row - before : last_row - before]
+        return self.form.decode(rows.drop_columns([_WORD]).take(from_numpy(order)))
 
     def close(self) -> None:
         """Forget the rows."""
@@ -121,10 +126,8 @@ class Shuffle:
         if self._spill is not None:
             self._spill.close()
 
-    def _pieces(self, bucket: int) -> list[pa.RecordBatch]:
-        found = []
-        for rows, bounds in self._kept:
-            for begin, end in pairwise(bounds[bucket : bucket + 2].tolist()):
-                if end > begin:
-                    found.append(rows.slice(begin, end - begin))
-        return found
+    def _spilled(self, bucket: int) -> list[pa.RecordBatch]:
+        if self._spill is None:
+            return []
+        with self._reading:
+            return [self._spill.read(extent) for extent in self._extents[bucket]]

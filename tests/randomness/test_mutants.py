@@ -190,7 +190,7 @@ def leak_popularity(patch):
 
 
 def ignore_the_seed(patch):
-    patch.setattr(section, "purpose_key", lambda seed, purpose: draw.purpose_key(0, purpose))
+    patch.setattr(section, "purpose_key", lambda seed, purpose, epoch: draw.purpose_key(0, purpose, epoch))
 
 
 @dataclass(frozen=True)
