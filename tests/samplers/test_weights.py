@@ -117,7 +117,7 @@ def test_next_to_no_weight_is_one_unit_and_the_heaviest_pay(n_light):
 
 def test_ratios_of_a_double():
     """What a weights file may hold: the smallest and the largest float."""
-    weights = quantised([Decimal(5e-324), Decimal(1.7e308), Decimal(0)], np.array([0, 1, 2, 1]))
+    weights = quantised([Decimal("5e-324"), Decimal("1.7e308"), Decimal(0)], np.array([0, 1, 2, 1]))
     assert weights.units.tolist()[0] == 1
     assert weights.units.tolist()[2] == 0
     assert sum(weights.units.tolist()) == 4 << weights.column_bits
