@@ -250,10 +250,7 @@ def test_as_many_distinct_draws_as_there_are_items(monkeypatch, case, rounds):
             items, _ = make(wide, mask, block).draw(asks_of(users, window), counts, num_neg, distinct=True)
         for user, count, row in zip(users.tolist(), counts.tolist(), items.T.tolist(), strict=True):
             eligible, weak, weights = supply(case, user, window)
-            if case.falls_back:
-                wanted = {*eligible, *weak}
-            else:
-                wanted = {item for item in eligible if weights[item]}
+            wanted = {*eligible, *weak} if case.falls_back else {item for item in eligible if weights[item]}
             assert set(row[:count]) == wanted
             assert len(row[:count]) == len(wanted)
             assert row[count:] == [-1] * (len(row) - count)
