@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -37,7 +36,7 @@ class Supply:
     eligible: tuple[Any, ...]
     weak: tuple[Any, ...]
     size: int
-    q: Mapping[Any, Fraction]
+    q: Mapping[Any, float]
     positive_q: float
 
 
@@ -104,7 +103,7 @@ class Model:
             self.seen[user] = avoided | touched | excluded.get(user, set())
         counts = Counter(item for mine in self.train.values() for item in mine)
         self.weights = {
-            item: Fraction(_power(counts[item] + smooth, alpha) if weights is None else weights.get(item, 0))
+            item: float(_power(counts[item] + smooth, alpha) if weights is None else weights.get(item, 0))
             for item in self.catalog
         }
         self.supply = cache(self._supply)
@@ -133,7 +132,7 @@ class Model:
 
     def _positive_q(self, positive: Any, eligible: tuple[Any, ...], weak: tuple[Any, ...]) -> float:
         total = 0.0
-        weights = self.weights | {positive: self.weights.get(positive, Fraction(0))}
+        weights = self.weights | {positive: self.weights.get(positive, 0.0)}
         for name, share in zip(self.names, self.shares, strict=True):
             if not plain_samplers.points_of(name, eligible, weak, weights):
                 if self.names == ("popularity",):

@@ -1,7 +1,7 @@
 """What each sampler must draw, by sets and fractions alone: the probability of a draw, and of several distinct ones.
 
 A user is what may be drawn for a group: ``eligible`` (items), ``weak`` (listed items, disjoint from these), and the
-``weights`` of all items. Nothing here is shared with the package.
+``weights`` of all items, as fractions or floats. Nothing here is shared with the package.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-Probabilities = dict[Any, Fraction]
+Probabilities = dict[Any, Any]
 
 
-def points_of(
-    name: str, eligible: Iterable[Any], weak: Iterable[Any], weights: Mapping[Any, Any]
-) -> dict[Any, Fraction]:
+def points_of(name: str, eligible: Iterable[Any], weak: Iterable[Any], weights: Mapping[Any, Any]) -> dict[Any, Any]:
     """The points of the items that a component can produce."""
     if name == "weak":
         return {item: Fraction(1) for item in weak}
     if name == "popularity":
-        return {item: Fraction(weights[item]) for item in eligible if weights[item]}
+        return {item: weights[item] for item in eligible if weights[item]}
     return {item: Fraction(1) for item in eligible}
 
 
@@ -69,7 +67,7 @@ def distinct_draws(
     is none, among the listed ones.
     """
     of_draw = [name for name, share in zip(names, shares, strict=True) for _ in range(share)] if fixed else []
-    q = one_draw(names, shares, eligible, weak, weights)
+    q = {item: float(part) for item, part in one_draw(names, shares, eligible, weak, weights).items()}
     found = {(): 1.0}
     for draw in range(count):
         longer = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import independent_samplers
@@ -121,6 +122,7 @@ SCENARIOS = {
 }
 
 
+@cache
 def arguments(scenario, restriction, command):
     """Keywords for the package; the model."""
     keywords, same = RESTRICTIONS[restriction]
@@ -140,7 +142,13 @@ def check_rows(scenario, restriction, command, *, distinct, num_neg, seed=0, lay
     keywords, model = arguments(scenario, restriction, command)
     if SCENARIOS[scenario].fixed:
         num_neg = sum(model.shares)
-    keywords |= {"num_neg": num_neg, "distinct": distinct, "seed": seed, "layout": layout, "with_log_q": with_log_q}
+    keywords = keywords | {
+        "num_neg": num_neg,
+        "distinct": distinct,
+        "seed": seed,
+        "layout": layout,
+        "with_log_q": with_log_q,
+    }
     rows = make(command, **keywords)
     groups = independent_samplers.check(
         model, rows, num_neg=num_neg, distinct=distinct, whole_users=command == "test" and layout == "pointwise"
@@ -150,16 +158,15 @@ def check_rows(scenario, restriction, command, *, distinct, num_neg, seed=0, lay
 
 def check_draws(scenario, restriction, command, *, distinct, seed, size=1, least=1e-5):
     """The items drawn against their laws: all draws that may repeat, or the first and the second distinct one."""
+    keywords, model = arguments(scenario, restriction, command)
+    num_neg = sum(model.shares) if model.fixed else 2 if distinct else 20 if command == "train" else 90
+    keywords = keywords | {"num_neg": num_neg, "distinct": distinct, "layout": "listwise"}
     place = {item: at for at, item in enumerate([*ITEMS, 300, 301])}
     per_draw: dict[int, tuple[list[int], list[np.ndarray]]] = {}
     laws: dict[tuple[Any, Any, int], np.ndarray] = {}
-    n_runs = size * ((10 if distinct else 4) if command == "train" else 60)
-    for run in range(n_runs):
-        groups, model = check_rows(
-            scenario, restriction, command, distinct=distinct, num_neg=2 if distinct else 6, seed=seed + run,
-            with_log_q=False,
-        )  # fmt: skip
-        for group in groups:
+    n_runs = 4 if distinct or model.fixed else 1
+    for run in range(n_runs * size * (4 if command == "test" and n_runs > 1 else 1)):
+        for group in independent_samplers.drawn_groups(make(command, **keywords, seed=seed + run)):
             for draw, item in enumerate(group.negatives[: 2 if distinct else None]):
                 key = (group.user, group.positive, draw if distinct or model.fixed else 0)
                 if key not in laws:

@@ -19,10 +19,9 @@ BOTH = pytest.mark.parametrize("distinct", [False, True], ids=["repeats", "disti
 
 
 @cases
-@BOTH
-@pytest.mark.parametrize("num_neg", [3, 40])
-def test_groups_and_their_log_q(scenario, restriction, command, distinct, num_neg):
-    check_rows(scenario, restriction, command, distinct=distinct, num_neg=num_neg)
+def test_groups_and_their_log_q(scenario, restriction, command):
+    for distinct, num_neg in ((False, 3), (True, 4), (True, 40)):  # there are 23 items
+        check_rows(scenario, restriction, command, distinct=distinct, num_neg=num_neg)
 
 
 @pytest.mark.parametrize("layout", ["pointwise", "pairwise"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import plain_samplers
@@ -64,7 +65,11 @@ def supply(case, user, window):
     low, high = window or (0, N_ITEMS)
     inside = range(low, high)
     listed = LISTED[user] if "weak" in case.names else []
-    return [j for j in inside if j not in SEEN[user]], [j for j in inside if j in listed], dict(enumerate(UNITS))
+    return (
+        [j for j in inside if j not in SEEN[user]],
+        [j for j in inside if j in listed],
+        dict(enumerate(map(Fraction, UNITS))),
+    )
 
 
 def drawable(case, user, window):
