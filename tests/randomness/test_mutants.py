@@ -377,7 +377,7 @@ MUTANTS = [
     Mutant(take_positives_for_weak, groups("weak, from a file")),
     Mutant(take_positives_for_weak, groups("weak and uniform")),
     Mutant(draw_what_comes_a_second_later, groups("uniform", "at time")),
-    Mutant(draw_what_comes_a_second_later, groups("uniform", "at time", "test")),
+    Mutant(draw_what_comes_a_second_later, groups("popularity", "at time")),
     Mutant(draw_only_what_came_before, groups("uniform", "at time")),
     Mutant(draw_only_what_came_before, groups("weak", "at time, same")),
     Mutant(ignore_the_category, groups("uniform", "same")),
