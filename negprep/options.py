@@ -195,6 +195,9 @@ class Options:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy=f"choose one of {', '.join(choices)}")
+        terms: Any = (self.sampler,) if isinstance(self.sampler, str) else self.sampler
+        if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
+            raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
         self._settle_sampler()
         for name, least, most in (
             ("num_neg", 1, MAX_NUM_NEG),

@@ -48,7 +48,9 @@ def prepare(
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     with open_log(source, options.read) as log:
         named = [
-            Path(given) for given in (source, options.exclude, options.items) if isinstance(given, str | os.PathLike)
+            Path(given)
+            for given in (source, options.exclude, options.items, options.weak, options.weights)
+            if isinstance(given, str | os.PathLike)
         ]
         for path in (target, *(_beside(target) if options.encode else [])):
             check_output(path, [*log.paths, *named], force=force)

@@ -90,7 +90,8 @@ def groups_of(rows: Any, *, whole_users: bool = False) -> list[Group]:
                 groups.append(Group(user, positive, []))
             groups[-1].negatives.append(negative)
         return groups
-    assert set(columns) == {"user", "item", "label"}, f"no layout has the columns {sorted(columns)}"
+    extra = set(columns) - {"user", "item", "label"}
+    assert extra <= {"source", "log_q"}, f"no layout has the columns {sorted(columns)}"
     pending: list[tuple[Any, Any, Any]] = []
 
     def close() -> None:

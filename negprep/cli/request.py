@@ -106,8 +106,12 @@ def _refuse_streams(given: dict[str, Any]) -> None:
     for name, argument in (("source", "INPUT"), ("target", "OUTPUT"), ("summary", "--summary")):
         if given[name] == "":
             raise UsageError(f"{argument} is empty", remedy="give a path, or - for a pipe")
-    if sum(given[name] == "-" for name in ("source", "items", "exclude")) > 1:
-        raise UsageError("standard input ('-') is named twice", remedy="give files for INPUT, --items or --exclude")
+    readers = {"source": "INPUT"} | {name: f"--{name}" for name in ("items", "exclude", "weak", "weights")}
+    named = [argument for name, argument in readers.items() if given[name] == "-"]
+    if len(named) > 1:
+        raise UsageError(
+            "standard input ('-') is named twice", remedy=f"give files for {', '.join(named[:-1])} or {named[-1]}"
+        )
     if given["source"] == "-" and _is_terminal(sys.stdin):
         raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
     if given["target"] != "-":

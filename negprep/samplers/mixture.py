@@ -9,6 +9,7 @@ points that are left.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,8 @@ class Mixture:
     fixed : bool
         As in ``Recipe``.
     fallback : EligibleItems or None
-        Drawn from where a measure has no points for a user. None: nothing is drawn.
+        Drawn from where a measure has no points for a user; a listed measure, where this has none either. None: nothing
+        is drawn.
     """
 
     measures: list[Measure]
@@ -98,17 +100,20 @@ class Mixture:
         leader_log_q : float64, shape (n_groups,)
             The same of the positive, as if it were one more eligible item.
         """
-        shares = self.shares / self.shares.sum()
-        is_listed = np.isin(sources, [c for c, measure in enumerate(self.measures) if measure.is_listed])
-        q, leader_q, left_over = np.zeros(items.shape), np.zeros(len(groups)), np.zeros(len(groups))
-        components = list(zip(self.measures, shares, strict=True))
-        for measure, share in [*components, (self.fallback, None)]:
-            if measure is None:
-                continue
-            mass = measure.span(groups)[1]
-            part = np.where(mass > 0, share, 0.0) if share is not None else left_over
-            if share is not None:
-                left_over = left_over + (share - part)
+        measures: list[Measure] = [*self.measures, *([self.fallback] if self.fallback is not None else [])]
+        masses = [measure.span(groups)[1] for measure in measures]
+        given = [(self.shares / self.shares.sum())[c] for c in range(len(self.measures))]
+        parts = [np.where(mass > 0, share, 0.0) for mass, share in zip(masses, given, strict=False)]
+        if self.fallback is not None:
+            left_over = np.zeros(len(groups))
+            for share, part in zip(given, parts, strict=True):
+                left_over += share - part
+            for listed in self._listed:
+                parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
+            parts.append(left_over)
+        is_listed = np.isin(sources, self._listed)
+        q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
+        for measure, mass, part in zip(measures, masses, parts, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
             each = part / np.maximum(mass, 1)
             q += np.where(produced, each[:, None] * measure.sizes(items), 0.0)
@@ -116,6 +121,11 @@ class Mixture:
                 size = measure.sizes(leaders)
                 leader_q += part * size / np.maximum(mass + size, 1)
         return natural_log(q), natural_log(leader_q)
+
+    @cached_property
+    def _listed(self) -> list[int]:
+        """The measures that are lists of the users' own: one at most."""
+        return [component for component, measure in enumerate(self.measures) if measure.is_listed]
 
     def _attempt(self, asks: Asks, attempt: int) -> tuple[Positions, Sources]:
         """One draw for each ask."""
@@ -125,6 +135,10 @@ class Mixture:
             self._draw_from(measure, asks, attempt, np.flatnonzero(sources == component), items, sources)
         if self.fallback is not None:
             self._draw_from(self.fallback, asks, attempt, np.flatnonzero(sources == len(self.measures)), items, sources)
+            for component in self._listed:
+                nothing = np.flatnonzero(items < 0)
+                sources[nothing] = component
+                self._draw_from(self.measures[component], asks, attempt, nothing, items, sources)
         return items, sources
 
     def _draw_from(
@@ -201,7 +215,8 @@ class Mixture:
             ends = np.cumsum(shares * np.array([rest.points / np.maximum(rest.mass, 1) for rest in rests]), axis=0)
             point = asks.words(attempt).astype(np.float64) * 2.0**-64 * ends[-1]
             sources = np.minimum((ends <= point).sum(axis=0), len(rests) - 1)
-        has_points = np.array([rest.points > 0 for rest in rests])[sources, np.arange(len(asks))]
         if self.fallback is not None:
-            sources[~has_points] = n_components
+            has_points = np.array([rest.points > 0 for rest in rests])
+            for resort in (n_components, *self._listed):
+                sources[~has_points[sources, np.arange(len(asks))]] = resort
         return sources.astype(np.int8)

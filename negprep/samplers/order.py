@@ -23,8 +23,8 @@ class CatalogOrder:
         The item at each position. Those that are never drawn come last.
     positions : int32, shape (n_items,)
         The position of each item.
-    segments : int32, shape (n_items,)
-        The category of each item, -1 for an item that is in none.
+    segments : int32, shape (n_items,), or None
+        The category of each item, -1 for an item that is in none. None: categories do not matter.
     bounds : int64, shape (n_segments + 1,)
         The positions at which the categories begin, and at which the last one ends.
     times : int64, shape (n_items,), or None
@@ -33,7 +33,7 @@ class CatalogOrder:
 
     items: Codes
     positions: Codes
-    segments: Codes
+    segments: Codes | None
     bounds: Positions
     times: Times | None
 
@@ -52,15 +52,13 @@ class CatalogOrder:
         ----------
         n_items : int
         segments : int32, shape (n_items,), optional
-            The category of each item, from 0; -1 for none. All are of one category by default.
+            The category of each item, from 0; -1 for none. None: categories do not matter.
         available : int64, shape (n_items,), optional
         drawable : bool, shape (n_items,), optional
             Which items may be drawn at all.
         """
-        if segments is None:
-            segments = np.zeros(n_items, np.int32)
-        n_segments = int(segments.max(initial=-1)) + 1
-        places = np.where(segments >= 0, segments, n_segments)
+        n_segments = 1 if segments is None else int(segments.max(initial=-1)) + 1
+        places = np.zeros(n_items, np.int32) if segments is None else np.where(segments >= 0, segments, n_segments)
         if drawable is not None:
             places = np.where(drawable, places, n_segments)
         keys = [places] if available is None else [available, places]
@@ -86,7 +84,7 @@ class CatalogOrder:
             The first position, and the end. Both 0 for a positive without a category.
         """
         n_segments = len(self.bounds) - 1
-        if n_segments == 1 and not (self.segments < 0).any():
+        if self.segments is None:
             segments = np.zeros(len(items), np.int32)
         else:
             segments = np.where(items < len(self.items), self.segments.take(items, mode="clip"), np.int32(-1))

@@ -145,7 +145,10 @@ def quantised(values: list[Decimal], which: npt.NDArray[np.integer]) -> Weights:
     largest = max(value for value, count in zip(values, occurs, strict=True) if count)
     whole = [int(_DIGITS.multiply(_DIGITS.divide(value, largest), _WHOLE)) for value in values]
     everything = sum(part * int(count) for part, count in zip(whole, occurs, strict=True))
-    shares = [max(1, part * total // everything) if value > 0 else 0 for part, value in zip(whole, values, strict=True)]
+    shares = [
+        max(1, part * total // everything) if value > 0 and count else 0
+        for part, value, count in zip(whole, values, occurs, strict=True)
+    ]
     units = np.array(shares, np.int64)[which]
     return Weights(_topped_up(units, total), column_bits)
 

@@ -145,7 +145,7 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
         ("train a b --quiet --progress", "--quiet and --progress contradict each other; leave one out"),
         ("train a - --encode", "--encode with OUTPUT '-': the vocabularies need a place beside the output"),
         ("train a - --summary -", "OUTPUT and --summary are both '-'; give a file for one of them"),
-        ("train - b --items -", "standard input ('-') is named twice; give files for INPUT, --items or --exclude"),
+        ("train - b --items -", "standard input ('-') is named twice; give files for INPUT or --items"),
         ("train a b --user-col x --item-col x", "--user-col and --item-col both name 'x'; give two columns"),
         ("train a b --columns x,y --time-col t", "--time-col t: --columns has no such name (x, y); name one of those"),
     ],

@@ -71,6 +71,27 @@ def pooled(draws, eligible, k, *, distinct):
     return stats.chi2.sf((projected**2 / values[solid]).sum(), int(solid.sum()))
 
 
+def of_laws(draws, laws):
+    """Independent draws of items, each by a law of its own: counts together.
+
+    Parameters
+    ----------
+    draws : item codes, shape (n,)
+    laws : probabilities, shape (n, n_items)
+
+    Notes
+    -----
+    d' pinv(Sigma) d against chi2(rank), d = X - sum of the laws, Sigma = sum of diag p - p p'.
+    """
+    assert (laws[np.arange(len(draws)), draws] > 0).all(), "an item that cannot be drawn"
+    assert np.allclose(laws.sum(1), 1)
+    difference = np.bincount(draws, minlength=laws.shape[1]) - laws.sum(0)
+    values, vectors = np.linalg.eigh(np.diag(laws.sum(0)) - laws.T @ laws)
+    solid = values > 1e-9 * values.max()
+    projected = vectors.T[solid] @ difference
+    return stats.chi2.sf((projected**2 / values[solid]).sum(), int(solid.sum()))
+
+
 def subsets(draws, m):
     """Every subset of k of m equally often."""
     k = draws.shape[1]

@@ -1,4 +1,4 @@
-"""Eleven faults that published data has had, each patched in: the checks of this suite must reject every one.
+"""Faults that published data has had, and some of the other samplers, patched in: this suite must reject every one.
 
 A mutant is a patch and the check that finds it; the check is one that ordinary tests make. ``test_control`` shows that
 the check accepts the code as it is.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import independent
 import numpy as np
@@ -16,10 +16,13 @@ import pyarrow as pa
 import pytest
 from logs import as_table, random_rows
 from randomness.experiments import Rejected, passes
+from randomness.sampled import check_draws, check_rows
 
 import negprep
-from negprep import draw, holdout, sampling, section
+from negprep import draw, holdout, loading, planning, sampling, section
+from negprep.samplers import measures, mixture, order
 from negprep.samplers import uniform as sampler
+from negprep.samplers.measures import WeightedItems
 
 SEED = 31_415
 FIRST_ATTEMPT, DRAW_REPEATS = sampler._first_attempt, sampler._draw_repeats
@@ -193,6 +196,134 @@ def ignore_the_seed(patch):
     patch.setattr(section, "purpose_key", lambda seed, purpose, epoch: draw.purpose_key(0, purpose, epoch))
 
 
+def groups(scenario, restriction="whole catalog", command="train", *, distinct=False):
+    """Every group of a run: what may be drawn, from where, and its log q."""
+    return lambda: check_rows(scenario, restriction, command, distinct=distinct, num_neg=4)
+
+
+def draws(scenario, restriction="whole catalog", command="train", *, distinct=False):
+    """All draws of some runs against their laws."""
+    return lambda: check_draws(scenario, restriction, command, distinct=distinct, seed=SEED, size=4)
+
+
+def shift_by_one_too_few(patch):
+    """Seen items are cut out of the cumulative weights; a point on the edge of one counts as before it."""
+
+    def off_by_one(self, rows, points):
+        first = self._block.starts[rows]
+        passed = np.maximum(measures.count_up_to(self._thresholds, first, self._block.starts[rows + 1], points) - 1, 0)
+        shifted = points + (self._seen_before[first + passed] - self._seen_before[first])
+        return np.searchsorted(self._weights.before[1:], shifted, side="right")
+
+    patch.setattr(WeightedItems, "items_at", off_by_one)
+
+
+def find_the_item_from_the_left(patch):
+    """A point at the border of two items belongs to the latter: never the former, who may have no weight."""
+
+    def off_by_one(self, rows, points):
+        first = self._block.starts[rows]
+        passed = measures.count_up_to(self._thresholds, first, self._block.starts[rows + 1], points)
+        shifted = points + (self._seen_before[first + passed] - self._seen_before[first])
+        return np.searchsorted(self._weights.before, shifted, side="right")
+
+    patch.setattr(WeightedItems, "items_at", off_by_one)
+
+
+def count_the_holdout(patch):
+    """Popularity of all positives."""
+
+    def split(found, options, kind):
+        return None, found.positives
+
+    patch.setattr(planning, "split_train", split)
+
+
+def never_draw_the_last_component(patch):
+    choose = mixture.Mixture._choose
+
+    def forget(self, asks, attempt):
+        sources = choose(self, asks, attempt)
+        return np.where(sources == len(self.measures) - 1, 0, sources).astype(np.int8)
+
+    patch.setattr(mixture.Mixture, "_choose", forget)
+
+
+def state_the_first_component_alone(patch):
+    log_q = mixture.Mixture.log_q
+
+    def forget(self, *given):
+        shares = self.shares.copy()
+        shares[1:] = 0
+        return log_q(replace(self, shares=shares), *given)
+
+    patch.setattr(mixture.Mixture, "log_q", forget)
+
+
+def take_positives_for_weak(patch):
+    """What a user was shown and then bought."""
+    patch.setattr(loading, "subtract_pairs", lambda pairs, other, n_items: pairs)
+
+
+def _windows(patch, moved):
+    windows = order.CatalogOrder.windows
+
+    def other(self, items, times):
+        return windows(self, items, None if times is None else moved(times))
+
+    patch.setattr(order.CatalogOrder, "windows", other)
+
+
+def draw_what_comes_a_second_later(patch):
+    _windows(patch, lambda times: times + 10**9)
+
+
+def draw_only_what_came_before(patch):
+    _windows(patch, lambda times: times - 1)
+
+
+def ignore_the_category(patch):
+    of = order.CatalogOrder.of.__func__
+    patch.setattr(
+        order.CatalogOrder,
+        "of",
+        classmethod(lambda cls, *given, **named: of(cls, *given, **named | {"segments": None})),
+    )
+
+
+def fall_back_to_popularity(patch):
+    """Where a user has nothing weak, draw what is popular."""
+    start = sampling.Sampling._mixture
+
+    def other(self, *given):
+        made = start(self, *given)
+        return made if made.fallback is None else replace(made, fallback=made.measures[-1])
+
+    patch.setattr(sampling.Sampling, "_mixture", other)
+
+
+def leave_duplicates_to_chance(patch):
+    """Distinct draws of which what is missing after a round is drawn again with repeats."""
+    patch.setattr(mixture.Mixture, "_make_distinct", lambda *_: None)
+
+
+def draw_the_rest_uniformly(patch):
+    """What is missing after the rounds is uniform among what is left, whatever the weights."""
+    patch.setattr(mixture, "_ROUNDS", 0)
+
+    def uniform_rest(self, asks, taken):
+        rest = measures.Rest(self.fallback or measures.EligibleItems(self.measures[0]._block), asks, taken)
+        return rest.draw(np.arange(len(asks)), 900), np.zeros(len(asks), np.int8)
+
+    patch.setattr(mixture.Mixture, "_draw_from_rest", uniform_rest)
+
+
+def take_counts_for_shares(patch):
+    """=2 and =1 as 2/3 and 1/3."""
+    start = sampling.Sampling._mixture
+    patch.setattr(sampling.Sampling, "_mixture", lambda self, *given: replace(start(self, *given), fixed=False))
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A fault and the check that must find it."""
@@ -233,6 +364,29 @@ MUTANTS = [
     Mutant(leak_popularity, experiment(f"inclusion, {HALF}")),
     Mutant(leak_popularity, experiment("pooled users, repeats")),
     Mutant(ignore_the_seed, check_seed_reaches_every_user),
+    Mutant(shift_by_one_too_few, groups("popularity", "at time, same")),
+    Mutant(shift_by_one_too_few, draws("popularity", "same")),
+    Mutant(find_the_item_from_the_left, groups("popularity", "at time")),
+    Mutant(count_the_holdout, groups("popularity")),
+    Mutant(count_the_holdout, groups("popularity", command="test")),
+    Mutant(count_the_holdout, draws("popularity, alpha -0.5")),
+    Mutant(never_draw_the_last_component, draws("popularity and uniform")),
+    Mutant(never_draw_the_last_component, draws("all three", "at time", distinct=True)),
+    Mutant(state_the_first_component_alone, groups("popularity and uniform")),
+    Mutant(state_the_first_component_alone, groups("all three", "same")),
+    Mutant(take_positives_for_weak, groups("weak, from a file")),
+    Mutant(take_positives_for_weak, groups("weak and uniform")),
+    Mutant(draw_what_comes_a_second_later, groups("uniform", "at time")),
+    Mutant(draw_what_comes_a_second_later, groups("popularity", "at time")),
+    Mutant(draw_only_what_came_before, groups("uniform", "at time")),
+    Mutant(draw_only_what_came_before, groups("weak", "at time, same")),
+    Mutant(ignore_the_category, groups("uniform", "same")),
+    Mutant(ignore_the_category, groups("popularity", "at time, same")),
+    Mutant(fall_back_to_popularity, draws("counts", "at time, same")),
+    Mutant(fall_back_to_popularity, groups("counts", "at time, same")),
+    Mutant(leave_duplicates_to_chance, groups("popularity", distinct=True)),
+    Mutant(draw_the_rest_uniformly, draws("weights", distinct=True)),
+    Mutant(take_counts_for_shares, groups("counts")),
 ]
 
 
@@ -253,7 +407,7 @@ def test_control(check):
 def test_control_of_experiments():
     """At the mutants' own seed."""
     for mutant in MUTANTS:
-        if "passes" in mutant.check.__code__.co_names:
+        if {"passes", "check_rows", "check_draws"}.intersection(mutant.check.__code__.co_names):
             mutant.check()
 
 
