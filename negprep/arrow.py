@@ -35,6 +35,23 @@ def from_numpy(values: npt.NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(_ARROW[values.dtype], len(values), [None, pa.py_buffer(values)])
 
 
+def take_rows(rows: pa.RecordBatch, places: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """The rows at some places, in that order.
+
+    Numbers by way of numpy: it asks for huge pages, so that memory which is kept costs a fraction of Arrow's own.
+    """
+    columns = []
+    for column in rows.columns:
+        if column.type in _NUMPY:
+            columns.append(from_numpy(as_numpy(column).take(places)))
+        elif pa.types.is_dictionary(column.type):
+            indices = from_numpy(as_numpy(column.indices).take(places))
+            columns.append(pa.DictionaryArray.from_arrays(indices, column.dictionary))
+        else:
+            columns.append(column.take(from_numpy(places)))
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
+
+
 def number(value: float, kind: pa.DataType) -> pa.Scalar:
     """A number as a scalar; ``pa.scalar`` imports pandas as well."""
     return from_numpy(np.array([value], _NUMPY[kind]))[0]

@@ -21,7 +21,8 @@ _SECTIONS_ALIVE = 4
 _BYTES_PER_SHUFFLED_ROW = 400
 """What shuffling a row takes, in all buckets that are sorted or written at a time."""
 
-_MOST_BUCKET_ROWS = 1 << 20
+_MOST_BUCKET_ROWS = 1 << 17
+"""Sorted in a core's second-level cache."""
 
 _FEWEST_ROWS, _MOST_ROWS = 1 << 16, 1 << 21
 """A range below has too little work for its overhead; one beyond falls out of the caches."""

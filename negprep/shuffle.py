@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrow import as_numpy, from_numpy
+from negprep.arrow import as_numpy, from_numpy, take_rows
 from negprep.cutting import Shard
 from negprep.draw import Words
 from negprep.layout import Form
@@ -84,7 +84,7 @@ class Shuffle:
         buckets = (words >> np.uint64(64 - self._bits)).astype(np.uint16)
         order = np.argsort(buckets, kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=len(self._sizes)))])
-        return rows.take(from_numpy(order)), bounds
+        return take_rows(rows, order), bounds
 
     def add(self, scattered: Scattered) -> None:
         """Take the next rows."""
@@ -118,7 +118,7 @@ class Shuffle:
         rows = pa.concat_batches([*self._spilled(bucket), *self._kept[bucket]])
         words: npt.NDArray[Any] = as_numpy(rows.column(_WORD)).view(np.uint64)
         order = ascending(words, self._bits)[first_row - before : last_row - before]
-        return self.form.decode(rows.drop_columns([_WORD]).take(from_numpy(order)))
+        return self.form.decode(take_rows(rows.drop_columns([_WORD]), order))
 
     def close(self) -> None:
         """Forget the rows."""
