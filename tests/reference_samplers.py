@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
-from reference import bounded, hold_out, in_order, pair_key, scale, word
+from reference import bounded, hold_out, in_order, mix, pair_key, purpose_key, scale, word
 
 Measure = list[tuple[int, int]]
 
-CHOICE, COIN = 1 << 62, 3 << 61
+CHOICE, COIN, LEADER = 1 << 62, 3 << 61, 5 << 60
 ROUND, ROUNDS, PROPOSALS = 64, 12, 4
 DIGITS = Context(prec=40)
 
@@ -184,10 +184,15 @@ def train_rows(
     at_time: bool = False,
     categories: dict[Any, str] | None = None,
     holdout: str = "none",
+    bootstrap: int | None = None,
+    as_pairs: bool = False,
     seed: int = 0,
     split_seed: int = 0,
-) -> list[tuple[Any, Any, int, str]]:
-    """(user, item, label, source) rows of a log of (user, item, time, value) rows; values of ``least`` on are liked."""
+) -> list[tuple[Any, Any, Any, str]]:
+    """(user, item, label, source) rows of a log of (user, item, time, value) rows; values of ``least`` on are liked.
+
+    ``as_pairs``: (user, pos_item, neg_item, source) instead. The names of ``--levels`` are weak, uniform and level.
+    """
     catalog = in_order({item for _, item, _, _ in log})
     codes = {item: code for code, item in enumerate(catalog)}
     users = in_order({user for user, _, _, _ in log})
@@ -208,10 +213,12 @@ def train_rows(
     restricted = at_time or categories is not None
     order = sorted(catalog, key=lambda item: (first[item] if at_time else 0, codes[item]))
     falls_back = names != ["popularity"]
+    leads = [(user, positive) for user in users for positive in train[user]]
+    times = Counter(bounded(purpose_key(seed, "bootstrap"), len(leads), draw, 0) for draw in range(bootstrap or 0))
     rows = []
-    for user in users:
-        seen = {codes[item] for item in {*train[user], *weak[user]}}
-        for positive in train[user]:
+    for place, (user, positive) in enumerate(leads):
+        for occurrence in range(1 if bootstrap is None else times[place]):
+            seen = {codes[item] for item in {*train[user], *weak[user]}}
             window = [
                 codes[item]
                 for item in order
@@ -224,6 +231,7 @@ def train_rows(
                 "popularity": [(code, units[code]) for code, _ in eligible],
                 "weak": [(code, 1) for code in window if catalog[code] in weak[user]],
             }
+            measures["level"] = eligible if measures["weak"] else []
             mixture = Mixture(
                 names,
                 shares,
@@ -236,7 +244,20 @@ def train_rows(
             supply = len(eligible) if falls_back else sum(points > 0 for _, points in measures["popularity"])
             supply += len(measures["weak"]) if "weak" in names else 0
             count = min(num_neg, supply) if distinct else num_neg if supply else 0
-            drawn = mixture.draw(pair_key(seed, "negatives", user, positive), count, distinct=distinct)
-            rows.append((user, positive, 1, "positive"))
-            rows += [(user, catalog[code], 0, [*names, "fallback"][source]) for code, source in drawn]
+            key = pair_key(seed, "negatives", user, positive)
+            if bootstrap is not None:
+                key = mix(key ^ occurrence)
+            drawn = [
+                (code, [*names, "fallback"][source]) for code, source in mixture.draw(key, count, distinct=distinct)
+            ]
+            if not as_pairs:
+                rows.append((user, positive, 1, "positive"))
+                rows += [(user, catalog[code], 0, source) for code, source in drawn]
+                continue
+            for draw, (code, source) in enumerate(drawn):
+                leader = positive
+                if source == "level":
+                    listed = measures["weak"]
+                    leader = catalog[item_at(listed, bounded(key, mass(listed), draw + LEADER, 0))]
+                rows.append((user, leader, catalog[code], source))
     return rows

@@ -84,6 +84,39 @@ def test_rows_of_restricted_draws(by, recipe, distinct):
     assert made(log, recipe, **options) == expected(log, recipe, **options)
 
 
+def pairs(log, sources=None, **options):
+    """What the package gives as pairs; ``sources`` are other names of its own."""
+    names = ("user", "item", "time", "value")
+    table = pa.table({name: list(column) for name, column in zip(names, zip(*log, strict=True), strict=True)})
+    rows = negprep.train(table, positive=">=2", layout="pairwise", **options).to_pylist()
+    return [(row["user"], row["pos_item"], row["neg_item"], (sources or {}).get(row.get("source"))) for row in rows]
+
+
+@pytest.mark.parametrize("distinct", [False, True], ids=["repeats", "distinct"])
+@pytest.mark.parametrize("at_time", [False, True], ids=["all", "at_time"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pairs_of_levels(shape, at_time, distinct):
+    log = log_with_values(6, SHAPES[shape])
+    options = {"num_neg": 5, "distinct": distinct, "seed": 9}
+    sources = {"positive>weak": "weak", "positive>unobserved": "uniform", "weak>unobserved": "level"}
+    made_pairs = pairs(log, {**sources, "fallback": "fallback"}, levels="0.3,0.5", available_at_time=at_time, **options)
+    wanted = reference_samplers.train_rows(
+        log, ["weak", "uniform", "level"], [3, 5, 2], least=2, as_pairs=True, at_time=at_time, **options
+    )
+    assert made_pairs == wanted
+
+
+@pytest.mark.parametrize("recipe", [("popularity",), ("uniform:0.7", "weak:0.3")], ids=" ".join)
+def test_pairs_of_positives_drawn_with_replacement(recipe):
+    log = log_with_values(6, SHAPES["small"])
+    sources = {name: name for name in (*Recipe.parse(recipe).names, "fallback")} | {None: recipe[0]}
+    made_pairs = pairs(log, sources, sampler=recipe, bootstrap=300, seed=4)
+    parsed = Recipe.parse(recipe)
+    assert made_pairs == reference_samplers.train_rows(
+        log, list(parsed.names), list(parsed.shares), 1, least=2, as_pairs=True, bootstrap=300, seed=4
+    )
+
+
 @pytest.mark.parametrize("given", [{"alpha": 1.0, "smooth": 1.0}, {"alpha": -0.5}, {"alpha": 0.0}, {"alpha": 10.0}])
 def test_rows_of_other_weights(given):
     log = log_with_values(4, SHAPES["small"])

@@ -36,11 +36,12 @@ class Setup:
     """A line of the table: its name, what ``negprep.train`` is told, and the loss."""
 
     name: str
-    sampler: tuple[str, ...]
+    sampler: tuple[str, ...] = ("uniform",)
     alpha: float | None = None
     loss: Literal["bpr", "softmax"] = "bpr"
     num_neg: int = 1
     corrected: bool = False
+    levels: str | None = None
 
 
 PAIRS = (
@@ -50,6 +51,7 @@ PAIRS = (
     Setup("uniform:0.5 popularity:0.5, alpha 1", ("uniform:0.5", "popularity:0.5"), 1.0),
     Setup("weak", ("weak",)),
     Setup("uniform:0.7 weak:0.3", ("uniform:0.7", "weak:0.3")),
+    Setup("levels 0.3,0.5", levels="0.3,0.5"),
 )
 SOFTMAX = (
     Setup("uniform", ("uniform",), None, "softmax", 8),
@@ -95,6 +97,7 @@ class Task:
             self._log,
             layout="pairwise",
             sampler=setup.sampler,
+            levels=setup.levels,
             alpha=setup.alpha,
             num_neg=setup.num_neg,
             seed=seed,
@@ -172,7 +175,8 @@ def compare(task: Task, setups: tuple[Setup, ...], seeds: int, factors: int, epo
     )
     print("| sampler | HR@10, all | NDCG@10, all | HR@10, 99 | NDCG@10, 99 |\n| --- | --- | --- | --- | --- |")
     for setup in setups:
-        if not task.has_weak and any(term.startswith("weak") for term in setup.sampler):
+        needs_weak = setup.levels is not None or any(term.startswith("weak") for term in setup.sampler)
+        if needs_weak and not task.has_weak:
             continue
         found = []
         began = time.process_time()

@@ -12,7 +12,7 @@ import pytest
 import reference
 import reference_samplers
 
-from negprep import draw
+from negprep import draw, sampling
 from negprep.arrow import text_buffers
 from negprep.interactions import pair_keys
 from negprep.samplers import measures, mixture
@@ -144,6 +144,8 @@ def test_constants_of_measures_are_those_of_the_page():
     assert (mixture._CHOICE_WORDS, measures._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
     assert "d + 2^62" in PAGE
     assert "counter + 3 * 2^61" in PAGE
+    assert sampling.LEADER_WORDS == reference_samplers.LEADER == 5 * 2**60
+    assert "d + 5 * 2^60" in PAGE
     assert f"In round r = 1, 2, ..., {mixture._ROUNDS}:" in PAGE
     assert f"by their attempt {mixture._ROUND}r" in PAGE
     assert f"A = {mixture._ROUNDS + 1} * {mixture._ROUND}" in PAGE
