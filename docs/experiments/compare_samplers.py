@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from factorisation import Codes, Draws, Factorisation, Settings
+from factorisation import Codes, Draws, Factorisation, Floats, Settings
 
 import negprep
 
@@ -124,6 +124,17 @@ class Task:
         return self._observed[self._starts[user] : self._starts[user + 1]] - user * self.n_items
 
 
+class MostUsed:
+    """No model: every user gets the items with the most train positives."""
+
+    def __init__(self, n_items: int, positives: Codes) -> None:
+        self._counts = np.bincount(positives, minlength=n_items).astype(np.float32)
+
+    def scores(self, users: Codes) -> Floats:
+        """The same for all: float32, shape (len(users), n_items)."""
+        return np.tile(self._counts, (len(users), 1))
+
+
 def train(task: Task, setup: Setup, settings: Settings, seed: int) -> Iterator[Factorisation]:
     """The model after each epoch: one object, which goes on learning."""
     model = Factorisation(task.n_users, task.n_items, settings, seed=seed)
@@ -132,7 +143,7 @@ def train(task: Task, setup: Setup, settings: Settings, seed: int) -> Iterator[F
         yield model
 
 
-def measures(task: Task, model: Factorisation, asked: tuple[Codes, Codes, Codes]) -> npt.NDArray[np.float64]:
+def measures(task: Task, model: Factorisation | MostUsed, asked: tuple[Codes, Codes, Codes]) -> npt.NDArray[np.float64]:
     """HR and NDCG among all unobserved items, then among the candidates: shape (4,). Ties count against the holdout."""
     users, holdouts, others = asked
     ranks = np.empty((2, len(users)))
@@ -174,6 +185,8 @@ def compare(task: Task, setups: tuple[Setup, ...], seeds: int, factors: int, epo
         f" penalty {settings.penalty:g}; {seeds} seeds\n"
     )
     print("| sampler | HR@10, all | NDCG@10, all | HR@10, 99 | NDCG@10, 99 |\n| --- | --- | --- | --- | --- |")
+    most_used = MostUsed(task.n_items, task.draws(Setup("uniform"), seed=0).positives)
+    print(f"| no model: most used first | {' | '.join(f'{value:.4f}' for value in measures(task, most_used, asked))} |")
     for setup in setups:
         needs_weak = setup.levels is not None or any(term.startswith("weak") for term in setup.sampler)
         if needs_weak and not task.has_weak:

@@ -48,7 +48,7 @@ def test_samplers_are_compared(words, tmp_path):
         *words,
     )
     rows = [line for line in shown.splitlines() if line.startswith("| ")][2:]
-    assert len(rows) == (3 if words else 7)
+    assert len(rows) == (4 if words else 8)
     for row in rows:
         values = [float(cell.split(" ")[0]) for cell in row.strip("| ").split(" | ")[1:]]
         assert len(values) == 4
