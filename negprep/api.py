@@ -33,6 +33,7 @@ class Keywords(TypedDict, total=False):
     available_at_time: bool
     same: str | None
     bootstrap: int | None
+    levels: str | None
     layout: Layout
     positive: str | None
     keep_time: Literal["last", "first"]

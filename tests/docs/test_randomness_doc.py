@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import reference
+import reference_samplers
 
-from negprep import draw
+from negprep import draw, sampling
 from negprep.arrow import text_buffers
 from negprep.interactions import pair_keys
+from negprep.samplers import measures, mixture
 from negprep.samplers import uniform as sampler
+from negprep.samplers.measures import Asks, WeightedItems
 from negprep.samplers.uniform import uniform
-from negprep.seen import MaskBuffer, Seen
+from negprep.samplers.weights import Weights, popularity_weights
+from negprep.seen import MaskBuffer, Seen, SeenBlock
 from negprep.vocabulary import Vocabulary
 
 PAGE = (Path(__file__).parents[2] / "docs" / "randomness.md").read_text(encoding="utf-8")
@@ -44,6 +49,29 @@ def draw_negatives(key, eligible, n_items, num_neg, distinct):
     return [code for code in drawn[0].tolist() if code >= 0]
 
 
+def popularity_units(counts, alpha, smooth):
+    return popularity_weights(np.array(counts), alpha=Decimal(alpha), smooth=Decimal(smooth)).units.tolist()
+
+
+def weights_of(units):
+    return Weights(np.array(units), (sum(units) // len(units)).bit_length() - 1)
+
+
+def alias_table(units):
+    weights = weights_of(units)
+    packed, aliases, lower = weights._table
+    fine = weights.column_bits - 32
+    return [int(word) >> 32 << fine | int(rest) for word, rest in zip(packed, lower, strict=True)], aliases.tolist()
+
+
+def propose(key, counter, units):
+    nothing_seen = SeenBlock(Seen(np.zeros(2, np.int64), np.empty(0, np.int32), len(units)), 0, 1)
+    with nothing_seen.marked(MaskBuffer()) as mask:
+        asks = Asks(np.zeros(1, np.int64), array(key), np.array([counter]))
+        items, fits = WeightedItems(nothing_seen, weights_of(units))._propose(asks, 0, mask)
+    return int(items[0]) if fits[0] else None
+
+
 PACKAGE = {
     "mix": lambda given: draw.mix(array(given)),
     "word": lambda key, counter: draw.word(array(key), array(counter)),
@@ -57,11 +85,17 @@ PACKAGE = {
         array(key), np.array([limit]), np.array([number]), attempt
     ),
     "draw_negatives": draw_negatives,
+    "popularity_units": popularity_units,
+    "alias_table": alias_table,
+    "propose": propose,
 }
-REFERENCE = {name: getattr(reference, name) for name in PACKAGE} | {
+REFERENCE = {name: getattr(reference, name, None) or getattr(reference_samplers, name) for name in PACKAGE} | {
     "draw_negatives": lambda key, eligible, n_items, num_neg, distinct: reference.draw_negatives(
         key, list(eligible), n_items, num_neg, distinct=distinct
-    )
+    ),
+    "propose": lambda key, counter, units: reference_samplers.propose(
+        key, counter, reference_samplers.alias_table(units)
+    ),
 }
 
 
@@ -104,6 +138,18 @@ def test_constants_are_those_of_the_page():
         assert f"`{purpose}` {number}" in PAGE
     assert f"If m >= {sampler._SHUFFLED_BELOW}k" in PAGE
     assert sampler._SHUFFLE_WORDS == 2**63
+
+
+def test_constants_of_measures_are_those_of_the_page():
+    assert (mixture._CHOICE_WORDS, measures._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
+    assert "d + 2^62" in PAGE
+    assert "counter + 3 * 2^61" in PAGE
+    assert sampling.LEADER_WORDS == reference_samplers.LEADER == 5 * 2**60
+    assert "d + 5 * 2^60" in PAGE
+    assert f"In round r = 1, 2, ..., {mixture._ROUNDS}:" in PAGE
+    assert f"by their attempt {mixture._ROUND}r" in PAGE
+    assert f"A = {mixture._ROUNDS + 1} * {mixture._ROUND}" in PAGE
+    assert WeightedItems.proposals == reference_samplers.PROPOSALS == 4
 
 
 def test_text_buffers_are_utf8():

@@ -1,0 +1,85 @@
+"""The scripts of docs/experiments run, and the pictures are those that they draw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+sys.path.insert(0, str(DOCS / "experiments"))
+
+from factorisation import Draws, Factorisation, Settings  # noqa: E402
+
+
+def run(script, *words):
+    return subprocess.run(
+        [sys.executable, DOCS / "experiments" / script, *map(str, words)], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+
+
+def test_pictures_are_those_of_the_script(tmp_path):
+    run("popularity_pictures.py", tmp_path)
+    drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert drawn == {path.name: path.read_text() for path in (DOCS / "pictures").iterdir()}
+
+
+@pytest.mark.parametrize("words", [[], ["--softmax"]], ids=["bpr", "softmax"])
+def test_samplers_are_compared(words, tmp_path):
+    chance = np.random.default_rng(1)
+    pairs = pd.DataFrame({"user": chance.integers(0, 60, 900), "item": chance.integers(0, 250, 900)})
+    pairs["value"] = chance.integers(1, 6, 900)
+    pairs.drop_duplicates(["user", "item"]).to_csv(tmp_path / "log.tsv", sep="\t", index=False)
+    shown = run(
+        "compare_samplers.py",
+        tmp_path / "log.tsv",
+        "--positive",
+        ">=3",
+        "--seeds",
+        2,
+        "--epochs",
+        1,
+        "--factors",
+        4,
+        *words,
+    )
+    rows = [line for line in shown.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) == (4 if words else 8)
+    for row in rows:
+        values = [float(cell.split(" ")[0]) for cell in row.strip("| ").split(" | ")[1:]]
+        assert len(values) == 4
+        assert all(0 <= value <= 1 for value in values)
+
+
+@pytest.mark.parametrize("loss", ["bpr", "softmax"])
+def test_a_step_goes_downhill_as_a_numerical_derivative_says(loss):
+    """The sign of the first step of every parameter: Adagrad divides by the size."""
+    users, items = np.array([0, 1]), np.array([[0, 1, 2], [2, 3, 0]])
+    log_q = np.array([[-1, -2, -3], [-2, -1, -4]], np.float32)
+    draws = Draws(users, items[:, 0], items[:, 1:], log_q)
+    model = Factorisation(2, 4, Settings(factors=2, rate=1e-3, penalty=0.0), seed=3)
+
+    def value():
+        scores = np.stack([model.scores(users)[row, items[row]] for row in range(2)]).astype(float)
+        if loss == "bpr":
+            return np.log1p(np.exp(scores[:, 1:] - scores[:, :1])).mean(axis=1).sum()
+        logits = scores - log_q
+        return (np.log(np.exp(logits).sum(axis=1)) - logits[:, 0]).sum()
+
+    slopes = []
+    for values in (model.users, model.items):
+        for place in np.ndindex(*values.shape):
+            kept, around = values[place], []
+            for change in (1e-2, -1e-2):
+                values[place] = kept + change
+                around.append(value())
+            values[place] = kept
+            slopes.append(around[0] - around[1])
+    before = np.concatenate([model.users.ravel(), model.items.ravel()])
+    model.learn(draws, loss)
+    moved = np.concatenate([model.users.ravel(), model.items.ravel()]) - before
+    assert (np.sign(moved) == -np.sign(slopes)).all()
