@@ -49,7 +49,14 @@ class Asks:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def at(self, which: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Asks:
+    def times(self, num_neg: int) -> Asks:
+        """The draws 0 to num_neg - 1 of each, draw by draw."""
+        windows = [] if self.lows is None or self.highs is None else [self.lows, self.highs]
+        tiled = (np.tile(values, num_neg) for values in windows)
+        draws = np.repeat(np.arange(num_neg), len(self))
+        return Asks(np.tile(self.rows, num_neg), np.tile(self.keys, num_neg), draws, *tiled)
+
+    def at(self, which: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice) -> Asks:
         """Some of them."""
         if self.lows is None or self.highs is None:
             return Asks(self.rows[which], self.keys[which], self.draws[which])
@@ -159,11 +166,7 @@ class WeightedItems(Measure):
         return points
 
     def total(self, rows: Positions) -> Positions:  # noqa: D102
-        starts = self._block.starts
-        points: Positions = self._weights.before[-1] - (
-            self._seen_before[starts[rows + 1]] - self._seen_before[starts[rows]]
-        )
-        return points
+        return self._totals[rows]
 
     def sizes(self, items: Positions) -> Positions:  # noqa: D102
         units = self._weights.units.take(items, mode="clip")
@@ -182,15 +185,15 @@ class WeightedItems(Measure):
     def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
         if asks.lows is not None or self._mask is None:
             return super().draw(asks, attempt)
-        items = np.empty(len(asks), np.int64)
-        todo, pending = np.arange(len(asks)), asks
-        for proposal in range(attempt, attempt + self.proposals):
-            items[todo], fits = self._propose(pending, proposal, self._mask)
-            failed = np.flatnonzero(~fits)
-            todo, pending = todo[failed], pending.at(failed)
+        items, fits = self._propose(asks, attempt, self._mask)
+        todo = np.flatnonzero(~fits)
+        for proposal in range(attempt + 1, attempt + self.proposals):
             if not todo.size:
                 return items
-        items[todo] = super().draw(pending, attempt + self.proposals)
+            items[todo], fits = self._propose(asks.at(todo), proposal, self._mask)
+            todo = todo[~fits]
+        if todo.size:
+            items[todo] = super().draw(asks.at(todo), attempt + self.proposals)
         return items
 
     def _propose(
@@ -211,6 +214,11 @@ class WeightedItems(Measure):
         if products.size and products.min() < too_low:
             fits &= products >= too_low
         return items, fits
+
+    @cached_property
+    def _totals(self) -> Positions:
+        totals: Positions = self._weights.before[-1] - np.diff(self._seen_before[self._block.starts])
+        return totals
 
     @cached_property
     def _seen_before(self) -> Positions:

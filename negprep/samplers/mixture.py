@@ -70,9 +70,10 @@ class Mixture:
             Which measure was drawn from; n_measures for the fall-back.
         """
         shape = (num_neg, len(groups))
-        items, sources = np.full(shape, -1), np.zeros(shape, np.int8)
-        draws, of = np.nonzero(np.arange(num_neg)[:, None] < counts)
-        items[draws, of], sources[draws, of] = self._attempt(replace(groups.at(of), draws=draws), 0)
+        items, sources = self._attempt(groups.times(num_neg), 0)
+        items, sources = items.reshape(shape), sources.reshape(shape)
+        if len(counts) and counts.min() < num_neg:
+            items[np.arange(num_neg)[:, None] >= counts] = -1
         if distinct:
             self._make_distinct(groups, counts, items, sources)
         return items, sources
@@ -132,7 +133,8 @@ class Mixture:
         items = np.empty(len(asks), np.int64)
         sources = self._choose(asks, attempt)
         for component, measure in enumerate(self.measures):
-            self._draw_from(measure, asks, attempt, np.flatnonzero(sources == component), items, sources)
+            chosen = slice(None) if len(self.measures) == 1 else np.flatnonzero(sources == component)
+            self._draw_from(measure, asks, attempt, chosen, items, sources)
         if self.fallback is not None:
             self._draw_from(self.fallback, asks, attempt, np.flatnonzero(sources == len(self.measures)), items, sources)
             for component in self._listed:
@@ -142,18 +144,23 @@ class Mixture:
         return items, sources
 
     def _draw_from(
-        self, measure: Measure, asks: Asks, attempt: int, which: Positions, items: Positions, sources: Sources
+        self,
+        measure: Measure,
+        asks: Asks,
+        attempt: int,
+        which: Positions | slice,
+        items: Positions,
+        sources: Sources,
     ) -> None:
         """Fill ``items[which]``; where the measure has no points for the user, ``sources`` says fall-back."""
-        if not which.size:
-            return
         mine = asks.at(which)
         empty = measure.span(mine)[1] == 0
         if empty.any():
+            which = np.arange(len(asks))[which]
             sources[which[empty]] = len(self.measures)
             items[which[empty]] = -1
             which, mine = which[~empty], mine.at(~empty)
-        if which.size:
+        if len(mine):
             items[which] = measure.draw(mine, attempt)
 
     def _choose(self, asks: Asks, attempt: int) -> Sources:
@@ -164,7 +171,7 @@ class Mixture:
         elif len(self.measures) == 1:
             return np.zeros(len(asks), np.int8)
         else:
-            points = bounded(asks.keys, np.broadcast_to(ends[-1], len(asks)), asks.draws + _CHOICE_WORDS, attempt)
+            points = bounded(asks.keys, ends[-1:], asks.draws + _CHOICE_WORDS, attempt)
         return np.searchsorted(ends, points, side="right").astype(np.int8)
 
     def _make_distinct(self, groups: Asks, counts: Positions, items: Positions, sources: Sources) -> None:
