@@ -1,0 +1,291 @@
+"""Every pair of options of a command: it works, or it is refused in one line that names one of the two.
+
+The options are those of the command itself, so that a new one is not forgotten: it must get a value here.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import click
+import pyarrow.parquet as pq
+import pytest
+
+from negprep.cli import test as test_command
+from negprep.cli import train as train_command
+from negprep.cli.boundary import guarded
+from negprep.cli.group import invoke
+
+COMMANDS = {"train": train_command.command, "test": test_command.command}
+N_ITEMS = 20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An option with a value, and what it needs beside it: words for other options, unless the pair says those."""
+
+    words: str
+    needs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def option(self):
+        return self.words.split()[0]
+
+    def __str__(self):
+        return self.words
+
+
+POPULAR = {"--sampler": "--sampler popularity"}
+RATED = {"--positive": "--positive >=3"}
+PAIRS = {"--layout": "--layout pairwise"}
+HELD = {"--holdout": "--holdout last"}
+CHOICES = [
+    Choice("--num-neg 3"),
+    Choice("--sampler popularity"),
+    Choice("--sampler weak", RATED),
+    Choice("--sampler uniform:0.5 --sampler weak:0.5", RATED),
+    Choice("--sampler uniform=2 --sampler popularity=1"),
+    Choice("--alpha 1", POPULAR),
+    Choice("--smooth 0.5", POPULAR),
+    Choice("--weights weights.csv", POPULAR),
+    Choice("--weak weak.csv"),
+    Choice("--available-at-time"),
+    Choice("--same category", {"--items": "--items catalog.csv"}),
+    Choice("--with-log-q"),
+    Choice("--distinct"),
+    Choice("--repeats"),
+    Choice("--items catalog.csv"),
+    Choice("--exclude pairs.csv"),
+    Choice("--on-short drop"),
+    Choice("--on-short error"),
+    Choice("--seed 7"),
+    Choice("--bootstrap 25", PAIRS),
+    Choice("--levels 0.4,0.3", PAIRS | RATED),
+    Choice("--epoch 2"),
+    Choice("--epochs 2"),
+    Choice("--shuffle"),
+    Choice("--positive >=3"),
+    Choice("--positive buy,cart"),
+    Choice("--keep-time first"),
+    Choice("--min-positives 3"),
+    Choice("--core 2"),
+    Choice("--holdout none"),
+    Choice("--holdout last"),
+    Choice("--holdout last:2"),
+    Choice("--holdout random"),
+    Choice("--holdout after:1970-01-01T00:00:50"),
+    Choice("--with-valid", HELD),
+    Choice("--fold valid"),
+    Choice("--split-seed 5", {"--holdout": "--holdout random"}),
+    Choice("--layout pairwise"),
+    Choice("--layout listwise"),
+    Choice("--label-dtype float32"),
+    Choice("--encode"),
+    Choice("--force"),
+    Choice("--user-col user"),
+    Choice("--item-col item"),
+    Choice("--time-col time"),
+    Choice("--value-col rating"),
+    Choice("--event-col event"),
+    Choice("--columns user,item,time,rating,event"),
+    Choice("--delimiter ,"),
+    Choice("--drop-invalid"),
+    Choice("--expect-rows 160"),
+    Choice("--jobs 2"),
+    Choice("--memory 300M"),
+    Choice("--spill-dir ."),
+    Choice("--summary facts.json"),
+    Choice("--quiet"),
+    Choice("--progress"),
+    Choice("--no-progress"),
+]
+
+NEVER = {"train": (), "test": ("--sampler weak", "--sampler uniform:0.5", "--holdout none")}
+"""Refused with anything and alone."""
+
+REFUSED = [
+    ("--num-neg", "--bootstrap"),
+    ("--sampler", "--levels"),
+    ("--alpha", "--levels"),
+    ("--smooth", "--levels"),
+    ("--weights", "--levels"),
+    ("--sampler weak", "--alpha"),
+    ("--sampler weak", "--smooth"),
+    ("--sampler weak", "--weights"),
+    ("--sampler uniform:0.5", "--alpha"),
+    ("--sampler uniform:0.5", "--smooth"),
+    ("--sampler uniform:0.5", "--weights"),
+    ("--sampler uniform=2", "--bootstrap"),
+    ("--alpha", "--weights"),
+    ("--smooth", "--weights"),
+    ("--same", "--core"),
+    ("--items", "--core"),
+    ("--with-log-q", "--levels"),
+    ("--layout listwise", "--bootstrap"),
+    ("--layout listwise", "--levels"),
+    ("--label-dtype", "--layout"),
+    ("--label-dtype", "--bootstrap"),
+    ("--label-dtype", "--levels"),
+    ("--epoch ", "--epochs"),
+    ("--holdout none", "--with-valid"),
+    ("--holdout none", "--split-seed"),
+    ("--holdout after", "--with-valid"),
+    ("--holdout after", "--fold"),
+    ("--holdout after", "--split-seed"),
+    ("--quiet", "--progress"),
+]
+"""Pairs that contradict each other, as the beginnings of their words; in both commands."""
+
+
+def options_of(command):
+    return [option for option in COMMANDS[command].params if isinstance(option, click.Option)]
+
+
+def choices_of(command):
+    names = {name for option in options_of(command) for name in [*option.opts, *option.secondary_opts]}
+    never = NEVER[command]
+    return [choice for choice in CHOICES if choice.option in names and not choice.words.startswith(never)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_is_forgotten(command):
+    said = {choice.option for choice in CHOICES}
+    missing = [
+        name
+        for option in options_of(command)
+        for name in [*option.opts, *option.secondary_opts]
+        if name not in said | {"--help", "-h"}
+    ]
+    assert missing == [], "give them values in CHOICES"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny log with everything, with and without a header, and the files beside it."""
+    folder = tmp_path_factory.mktemp("pairs")
+    chance = random.Random(4)
+    rows = []
+    for user in range(20):
+        items = chance.sample(range(N_ITEMS), 8)
+        times = chance.sample(range(1, 99), 8)
+        rows += [
+            f"{user},{item},{time},{chance.randint(1, 5)},{chance.choice(['view', 'cart', 'buy'])}"
+            for item, time in zip(items, times, strict=True)
+        ]
+    (folder / "bare.csv").write_text("\n".join(rows) + "\n")
+    (folder / "log.csv").write_text("\n".join(["user,item,time,rating,event", *rows]) + "\n")
+    categories = [f"{item},{'ab'[item % 2]},{1 + item}" for item in range(N_ITEMS + 2)]
+    (folder / "catalog.csv").write_text("\n".join(["item,category,available_from", *categories]) + "\n")
+    (folder / "weights.csv").write_text("\n".join(["item,weight", *(f"{item},{item % 4}" for item in range(N_ITEMS))]))
+    pairs = [f"{user},{(3 * user) % N_ITEMS}" for user in range(20)]
+    (folder / "weak.csv").write_text("\n".join(["user,item", *pairs, "3,1", "4,2"]))
+    (folder / "pairs.csv").write_text("\n".join(["user,item", *pairs[::2]]))
+    return folder
+
+
+def observed(folder):
+    users: dict[int, set[int]] = {}
+    for line in (folder / "bare.csv").read_text().splitlines():
+        user, item = map(int, line.split(",")[:2])
+        users.setdefault(user, set()).add(item)
+    return users
+
+
+def words_of(pair):
+    options = {choice.option for choice in pair}
+    needed = {}
+    for choice in pair:
+        for option, words in choice.needs.items():
+            if option not in options:
+                needed.setdefault(option, words)
+    return " ".join([*needed.values(), *(choice.words for choice in pair)]).split()
+
+
+def check_rows(rows, command, users):
+    """Names only what exists; no item that the user has, as far as the rows alone can tell."""
+    assert len(rows) > 0
+    columns = rows.to_pydict()
+    negatives, positives = {}, {}
+    if "label" in columns:
+        for user, item, label in zip(columns["user"], columns["item"], columns["label"], strict=True):
+            (positives if label else negatives).setdefault(user, set()).add(item)
+    else:
+        lists = columns.get("neg_items") or [[item] for item in columns["neg_item"]]
+        for user, positive, found in zip(columns["user"], columns["pos_item"], lists, strict=True):
+            positives.setdefault(user, set()).add(positive)
+            negatives.setdefault(user, set()).update(found)
+    for column in columns.values():
+        assert None not in column
+    for user, found in negatives.items():
+        assert found <= set(range(N_ITEMS + 2))
+        if users is not None:
+            assert positives[user] <= users[user]
+            assert command == "train" or not found & users[user]
+        assert command == "train" or not found & positives[user]
+
+
+def run_pair(folder, capsys, command, *pair):
+    """The exit code and standard error; what was written is checked."""
+    words, options = words_of(pair), {choice.option for choice in pair}
+    output = folder / "out.parquet"
+    output.unlink(missing_ok=True)
+    log = "bare.csv" if "--columns" in options else "log.csv"
+    jobs = [] if "--jobs" in options else ["--jobs", "1"]
+    num_neg = ["--num-neg", "4"] if command == "test" and "--num-neg" not in words else []
+    if any("=" in word and not word.startswith(">") for word in words) or "--bootstrap" in words:
+        num_neg = []
+    code = guarded(lambda: invoke([command, log, "out.parquet", *jobs, *num_neg, *words]))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    if code == 0:
+        rows = pq.read_table(output)
+        named = None if "--encode" in options else observed(folder)
+        plain = not {"--levels", "--shuffle"} & options
+        if plain:
+            check_rows(rows, command, named)
+        assert "--quiet" not in options or shown.err == "" or "--progress" in options
+    else:
+        assert not output.exists()
+    return code, shown.err
+
+
+def is_refused(*pair):
+    words = [choice.words + " " for choice in pair]
+    return any(
+        words[0].startswith(one) and words[-1].startswith(other) for x, y in REFUSED for one, other in ((x, y), (y, x))
+    )
+
+
+def names_one(told, *pair):
+    return any(choice.option.removeprefix("--") in told for choice in pair)
+
+
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [(command, choice) for command in COMMANDS for choice in choices_of(command)],
+    ids=str,
+)
+def test_pairs(folder, capsys, monkeypatch, command, first):
+    """Alone, and with each of the options that follow in the list."""
+    monkeypatch.chdir(folder)
+    choices, wrong = choices_of(command), []
+    others = [(second,) for second in choices[choices.index(first) :] if second.option != first.option]
+    for rest in [(), *others]:
+        code, told = run_pair(folder, capsys, command, first, *rest)
+        refused = bool(rest) and is_refused(first, *rest)
+        if code not in ((2, 3) if refused else (0,)):
+            wrong.append((code, words_of((first, *rest)), told))
+        elif refused and not (told.count("\n") == 1 and names_one(told, first, *rest)):
+            wrong.append(("not clear", words_of((first, *rest)), told))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("words", NEVER["test"])
+def test_what_a_test_set_cannot_be_made_with(folder, capsys, monkeypatch, words):
+    monkeypatch.chdir(folder)
+    choice = next(choice for choice in CHOICES if choice.words.startswith(words))
+    code, told = run_pair(folder, capsys, "test", choice)
+    assert code == 2
+    assert told.count("\n") == 1
+    assert names_one(told, choice)
