@@ -11,6 +11,7 @@ from pathlib import Path
 
 from negprep.cutting import row_group_rows
 from negprep.errors import OutputError, UsageError
+from negprep.facts import facts_of, summary_of
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
@@ -73,8 +74,8 @@ def prepare(
             if options.encode:
                 for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
                     output.write_beside(name, table)
-            output.finish({"negprep": json.dumps(run.facts(), sort_keys=True)})
-        return run.summary(time.perf_counter() - started)
+            output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
+        return summary_of(run, time.perf_counter() - started)
 
 
 def _refuse_match(source: LogSource, target: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,16 @@ from negprep.arrow import from_numpy
 from negprep.bootstrap import Bootstrap
 from negprep.core import find_core
 from negprep.cutting import Cutter, Shard, row_group_rows
-from negprep.draw import ALGORITHM
 from negprep.engines.local import run_shards
 from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Options
-from negprep.planning import DEFAULT_ALPHA, DEFAULT_SMOOTH, make_plan, needs_survey
+from negprep.planning import make_plan, needs_survey
 from negprep.reading import LogReader
 from negprep.resolving import check_cut, nothing_to_write, resolve_rule
 from negprep.section import Section, make_form, make_section
 from negprep.shuffle import Shuffle
-from negprep.summary import Summary, peak_memory_bytes
 from negprep.tally import Tally
 from negprep.writing import Part
 
@@ -45,6 +43,18 @@ class Run:
     progress : callable, optional
         As for ``prepare``.
 
+    Attributes
+    ----------
+    log : LogReader
+    options : Options
+    loaded : Loaded
+    core : Core
+    rule : HoldoutRule
+    tally : Tally
+    warnings : list of str
+    weights_unknown : int
+        Rows of ``--weights`` whose item is not in the catalog.
+
     Raises
     ------
     NegprepError
@@ -54,19 +64,19 @@ class Run:
     def __init__(
         self, log: LogReader, options: Options, spill_folder: str | None = None, progress: Progress | None = None
     ) -> None:
-        self._log, self._options, self._progress = log, options, progress or _silent
-        self._rule, self._warnings = resolve_rule(log, options.rule)
+        self.log, self.options, self._progress = log, options, progress or _silent
+        self.rule, self.warnings = resolve_rule(log, options.rule)
         self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
         self.loaded: Loaded = load(
             log,
             options,
-            with_times=self._rule.needs_times or options.available_at_time,
+            with_times=self.rule.needs_times or options.available_at_time,
             kept_bytes=self._memory.kept_bytes,
             spill_folder=options.spill_dir or spill_folder,
             progress=self._progress,
         )
         try:
-            check_cut(log, self._rule)
+            check_cut(log, self.rule)
             first_times = self.loaded.first_times() if options.available_at_time else None
             self.core = find_core(
                 self.loaded,
@@ -75,11 +85,11 @@ class Run:
                 self._progress,
                 again=needs_survey(options) or (options.epochs or 1) > 1,
             )
-            self._plan, self._weights_unknown = make_plan(self.loaded, self.core, options, self._rule, first_times)
+            self._plan, self.weights_unknown = make_plan(self.loaded, self.core, options, self.rule, first_times)
         except BaseException:
             self.loaded.close()
             raise
-        self._tally = Tally(len(self.core.items))
+        self.tally = Tally(len(self.core.items))
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
         self._spill_folder = options.spill_dir or spill_folder
@@ -93,19 +103,24 @@ class Run:
     @property
     def form(self) -> Form:
         """The layout and the columns of the rows."""
-        return make_form(self.core.users, self.core.items, self._options)
+        return make_form(self.core.users, self.core.items, self.options)
+
+    @property
+    def sources(self) -> dict[str, int]:
+        """Negatives made so far, by the sampler that drew them."""
+        return dict(zip(self.form.sources or (), self._sources.tolist(), strict=True))
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of `batches`: those of the form, and the epoch where there may be several."""
-        if self._options.epochs is None:
+        if self.options.epochs is None:
             return self.form.schema
         return self.form.schema.append(pa.field("epoch", pa.int32(), nullable=False))
 
     @property
     def epochs(self) -> range:
         """Those that are drawn."""
-        first, count = self._options.epoch, self._options.epochs
+        first, count = self.options.epoch, self.options.epochs
         return range(first, first + 1) if count is None else range(count)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
@@ -113,9 +128,9 @@ class Run:
         schema = self.schema
         for epoch in self.epochs:
             with ExitStack() as held:
-                for _, batch in run_shards(Shard.make, self._shards(None, epoch, held), jobs=self._options.jobs):
+                for _, batch in run_shards(Shard.make, self._shards(None, epoch, held), jobs=self.options.jobs):
                     self._sources += self.form.source_counts(batch)
-                    if self._options.epochs is None:
+                    if self.options.epochs is None:
                         yield batch
                     else:
                         column = from_numpy(np.full(len(batch), epoch, np.int32))
@@ -132,43 +147,43 @@ class Run:
         part_rows : int
         """
         for epoch in self.epochs:
-            folder = "" if self._options.epochs is None else f"epoch={epoch}"
+            folder = "" if self.options.epochs is None else f"epoch={epoch}"
             with ExitStack() as held:
                 tasks = ((start_part(folder), shards) for shards in _by_part(self._shards(part_rows, epoch, held)))
-                with closing(run_shards(_fill, tasks, jobs=self._options.jobs)) as filled:
+                with closing(run_shards(_fill, tasks, jobs=self.options.jobs)) as filled:
                     for (part, _), sources in filled:
                         self._sources += sources
                         self._tell_written(part.rows_written)
 
     def _tell_written(self, rows: int) -> None:
         self._rows_written += rows
-        self._progress("write", self._rows_written, None if self.loaded.is_spilled else self._n_rows)
+        self._progress("write", self._rows_written, None if self.loaded.is_spilled else self.n_rows)
 
     @property
-    def _n_rows(self) -> int:
+    def n_rows(self) -> int:
         """Rows of all epochs: in each, there are as many."""
-        return self._tally.rows * len(self.epochs)
+        return self.tally.rows * len(self.epochs)
 
     def _shards(self, part_rows: int | None, epoch: int, held: ExitStack) -> Iterator[Shard]:
         """The rows of an epoch; what they need is held until ``held`` ends."""
-        shard_rows = min(self._options.shard_rows, row_group_rows(self._options))
-        if self._options.shuffle:
+        shard_rows = min(self.options.shard_rows, row_group_rows(self.options))
+        if self.options.shuffle:
             shuffle = held.enter_context(closing(self._scattered(epoch, shard_rows)))
             yield from shuffle.shards(part_rows)
         else:
             cutter = Cutter(shard_rows, part_rows)
             for section in self._sections(epoch):
                 yield from cutter.cut(section)
-        if not self._tally.groups and not self._tally.dropped_users:
-            mistake = nothing_to_write(self._rule, self._options)
+        if not self.tally.groups and not self.tally.dropped_users:
+            mistake = nothing_to_write(self.rule, self.options)
             if mistake is not None:
                 raise mistake
 
     def _scattered(self, epoch: int, shard_rows: int) -> Shuffle:
         """The rows of an epoch in buckets."""
-        options, cutter = self._options, Cutter(shard_rows)
+        options, cutter = self.options, Cutter(shard_rows)
         rows_each = {"pointwise": options.negatives_each + 1, "pairwise": options.negatives_each, "listwise": 1}
-        most_rows = options.bootstrap or self._log.rows_read * rows_each[options.layout]
+        most_rows = options.bootstrap or self.log.rows_read * rows_each[options.layout]
         bucket_rows = min(shard_rows, self._memory.bucket_rows)
         shuffle = Shuffle(self.form, most_rows, bucket_rows, self._memory.shuffled_bytes, self._spill_folder)
         tasks = ((section, shard) for section in self._sections(epoch) for shard in cutter.cut(section))
@@ -185,7 +200,7 @@ class Run:
         return shuffle
 
     def _sections(self, epoch: int = 0) -> Iterator[Section]:
-        options, bootstrap = replace(self._options, epoch=epoch, epochs=None), None
+        options, bootstrap = replace(self.options, epoch=epoch, epochs=None), None
         if options.bootstrap is not None:
             bootstrap = Bootstrap(options.seed, epoch, options.bootstrap, self._plan.n_train)
         for portion in self.core.portions:
@@ -193,164 +208,17 @@ class Run:
                 portion.interactions,
                 portion.excluded,
                 options,
-                self._rule,
+                self.rule,
                 self._plan,
                 portion.first_user,
                 bootstrap,
             )
             if epoch == self.epochs[0]:  # the next ones have the same interactions, and draw as often
-                self._tally.add(section)
+                self.tally.add(section)
             if options.shuffle:
                 sizes = len(portion.interactions.users), len(portion.interactions.items)
                 section = replace(section, form=section.form.coded(portion.first_user, *sizes))
             yield section
-
-    def _warn_of_strangers(self) -> list[str]:
-        """Of files beside the log that name users and items which are not in it."""
-        loaded = self.loaded
-        warnings = [
-            f"none of the {unknown} pairs {use} has a user and an item that are known: are its ids the log's?"
-            for use, known, unknown in (
-                ("to exclude", len(loaded.excluded), loaded.excluded_unknown),
-                ("of --weak", loaded.n_weak_listed, loaded.weak_unknown),
-            )
-            if unknown and not known
-        ]
-        if self._weights_unknown:
-            warnings.append(f"{self._weights_unknown} items of --weights are not in the catalog")
-        return warnings
-
-    @property
-    def _catalog(self) -> str:
-        if self._options.core is not None:
-            return "the items of the core"
-        return "the items of the log" if self._options.items is None else "a file"
-
-    @property
-    def _seen_policy(self) -> str:
-        parts = ["train positives" if self._options.command == "train" else "positives, held-out ones included"]
-        if self._options.positive is not None or self._options.weak is not None:
-            parts.append("weak interactions")
-        if self._options.exclude is not None:
-            parts.append("excluded pairs")
-        *most, last = parts
-        return f"the user's {', '.join(most)} and {last}" if most else f"the user's {last}"
-
-    def facts(self) -> dict[str, Any]:
-        """What the output depends on and what it holds, the same wherever and however it was made."""
-        options, tally, loaded, core = self._options, self._tally, self.loaded, self.core
-        return {
-            "algorithm": ALGORITHM,
-            "command": options.command,
-            "sampler": str(options.recipe),
-            **self._sampler_facts,
-            "draws": "distinct" if options.distinct else "repeats",
-            "num_neg": options.negatives_each,
-            "bootstrap": options.bootstrap,
-            "holdout": str(self._rule),
-            "with_valid": options.with_valid,
-            "fold": options.fold if options.command == "test" else None,
-            "layout": options.layout,
-            "positive": options.positive,
-            "keep_time": options.keep_time,
-            "min_positives": options.min_positives,
-            "core": options.core,
-            "on_short": options.on_short,
-            "encode": options.encode,
-            "label_dtype": options.label_dtype,
-            "catalog": self._catalog,
-            "seen": self._seen_policy,
-            "seed": options.seed,
-            "epoch": options.epoch,
-            "epochs": options.epochs,
-            "shuffle": options.shuffle,
-            "split_seed": options.split_seed,
-            "counts": {
-                "users": len(core.users),
-                "catalog_items": core.items.n_catalog,
-                "removed_users": core.removed_users,
-                "removed_items": core.removed_items,
-                "removed_positives": core.removed_positives,
-                "positives": tally.positives,
-                "weak": tally.weak,
-                "excluded_pairs": len(loaded.excluded),
-                "holdouts": tally.holdouts,
-                "holdout_users": tally.holdout_users,
-                "tied_holdouts": tally.tied_holdouts,
-                "cold_holdouts": tally.cold_holdouts,
-                "cold_users": tally.cold_users,
-                "short_users": tally.short_users,
-                "full_users": tally.full_users,
-                "dropped_users": tally.dropped_users,
-                "groups": tally.groups,
-                "negatives": tally.negatives * len(self.epochs),
-                "rows": self._n_rows,
-                "sources": self._source_counts,
-                "eligible_min": tally.eligible_min,
-                "eligible_max": tally.eligible_max,
-            },
-        }
-
-    @property
-    def _sampler_facts(self) -> dict[str, Any]:
-        options, popular = self._options, "popularity" in self._options.recipe.names
-        weighted = popular and options.weights is None
-        return {
-            "alpha": (DEFAULT_ALPHA if options.alpha is None else options.alpha) if weighted else None,
-            "smooth": (DEFAULT_SMOOTH if options.smooth is None else options.smooth) if weighted else None,
-            "weights": ("a file" if options.weights is not None else "train positives") if popular else None,
-            "available_at_time": options.available_at_time,
-            "same": options.same,
-            "with_log_q": options.with_log_q,
-            "q_kind": "exact",
-        }
-
-    @property
-    def _source_counts(self) -> dict[str, int]:
-        return dict(zip(self.form.sources or (), self._sources.tolist(), strict=True))
-
-    def summary(self, seconds: float) -> Summary:
-        """The facts of a run whose batches were all made."""
-        tally, loaded, core = self._tally, self.loaded, self.core
-        return Summary(
-            command=self._options.command,
-            rows_read=self._log.rows_read,
-            rows_dropped=dict(self._log.rows_dropped),
-            users=len(core.users),
-            items=loaded.n_items - core.removed_items,
-            catalog_items=core.items.n_catalog,
-            removed_users=core.removed_users,
-            removed_items=core.removed_items,
-            removed_positives=core.removed_positives,
-            positives=tally.positives,
-            weak=tally.weak,
-            holdout=str(self._rule),
-            holdouts=tally.holdouts,
-            holdout_users=tally.holdout_users,
-            tied_holdouts=tally.tied_holdouts,
-            cold_holdouts=tally.cold_holdouts,
-            cold_users=tally.cold_users,
-            unheld_users=tally.unheld_users if self._rule.kind != "none" else 0,
-            num_neg=self._options.negatives_each,
-            sampler=str(self._options.recipe),
-            sources=self._source_counts,
-            negatives=tally.negatives * len(self.epochs),
-            rows_written=self._n_rows,
-            short_users=tally.short_users,
-            full_users=tally.full_users,
-            dropped_users=tally.dropped_users,
-            seen=self._seen_policy,
-            excluded_pairs=len(loaded.excluded),
-            excluded_unknown=loaded.excluded_unknown,
-            seed=self._options.seed,
-            epoch=self._options.epoch,
-            epochs=self._options.epochs,
-            split_seed=self._options.split_seed,
-            columns={role: self._log.columns[role] for role in self.loaded.roles},
-            warnings=[*self._log.warnings, *self._warnings, *self._warn_of_strangers()],
-            seconds=seconds,
-            peak_memory_bytes=peak_memory_bytes(),
-        )
 
 
 def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:

@@ -13,6 +13,7 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep import BadDataError, UsageError, memory
+from negprep.facts import facts_of
 from negprep.options import Options
 from negprep.reading import open_log
 from negprep.run import Run
@@ -61,7 +62,7 @@ def facts(log, command="train", **options):
     with open_log(log) as reader, Run(reader, Options(command=command, num_neg=1, **options)) as job:
         for _ in job.batches():
             pass
-        return job.facts()["counts"]
+        return facts_of(job)["counts"]
 
 
 RUNS = {

@@ -14,6 +14,7 @@ from logs import as_table, log_of, random_rows
 
 import negprep
 from negprep import BadDataError, UsageError
+from negprep.facts import facts_of
 from negprep.options import Options
 from negprep.reading import open_log
 from negprep.run import Run
@@ -36,7 +37,7 @@ def facts(log, command, **options):
         run = Run(reader, Options(command=command, **options))
         for _ in run.batches():
             pass
-        return run.facts()["counts"]
+        return facts_of(run)["counts"]
 
 
 @LAYOUTS

@@ -1,0 +1,156 @@
+"""The facts of a run whose rows were all made: for the metadata of its output, and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from negprep.draw import ALGORITHM
+from negprep.planning import DEFAULT_ALPHA, DEFAULT_SMOOTH
+from negprep.run import Run
+from negprep.summary import Summary, peak_memory_bytes
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """What the output depends on and what it holds, the same wherever and however it was made."""
+    options, tally, loaded, core = run.options, run.tally, run.loaded, run.core
+    return {
+        "algorithm": ALGORITHM,
+        "command": options.command,
+        "sampler": str(options.recipe),
+        **_sampler_facts(run),
+        "draws": "distinct" if options.distinct else "repeats",
+        "num_neg": options.negatives_each,
+        "bootstrap": options.bootstrap,
+        "holdout": str(run.rule),
+        "with_valid": options.with_valid,
+        "fold": options.fold if options.command == "test" else None,
+        "layout": options.layout,
+        "positive": options.positive,
+        "keep_time": options.keep_time,
+        "min_positives": options.min_positives,
+        "core": options.core,
+        "on_short": options.on_short,
+        "encode": options.encode,
+        "label_dtype": options.label_dtype,
+        "catalog": _catalog(run),
+        "seen": _seen_policy(run),
+        "seed": options.seed,
+        "epoch": options.epoch,
+        "epochs": options.epochs,
+        "shuffle": options.shuffle,
+        "split_seed": options.split_seed,
+        "counts": {
+            "users": len(core.users),
+            "catalog_items": core.items.n_catalog,
+            "removed_users": core.removed_users,
+            "removed_items": core.removed_items,
+            "removed_positives": core.removed_positives,
+            "positives": tally.positives,
+            "weak": tally.weak,
+            "excluded_pairs": len(loaded.excluded),
+            "holdouts": tally.holdouts,
+            "holdout_users": tally.holdout_users,
+            "tied_holdouts": tally.tied_holdouts,
+            "cold_holdouts": tally.cold_holdouts,
+            "cold_users": tally.cold_users,
+            "short_users": tally.short_users,
+            "full_users": tally.full_users,
+            "dropped_users": tally.dropped_users,
+            "groups": tally.groups,
+            "negatives": tally.negatives * len(run.epochs),
+            "rows": run.n_rows,
+            "sources": run.sources,
+            "eligible_min": tally.eligible_min,
+            "eligible_max": tally.eligible_max,
+        },
+    }
+
+
+def summary_of(run: Run, seconds: float) -> Summary:
+    """The facts of a run whose batches were all made."""
+    tally, loaded, core = run.tally, run.loaded, run.core
+    return Summary(
+        command=run.options.command,
+        rows_read=run.log.rows_read,
+        rows_dropped=dict(run.log.rows_dropped),
+        users=len(core.users),
+        items=loaded.n_items - core.removed_items,
+        catalog_items=core.items.n_catalog,
+        removed_users=core.removed_users,
+        removed_items=core.removed_items,
+        removed_positives=core.removed_positives,
+        positives=tally.positives,
+        weak=tally.weak,
+        holdout=str(run.rule),
+        holdouts=tally.holdouts,
+        holdout_users=tally.holdout_users,
+        tied_holdouts=tally.tied_holdouts,
+        cold_holdouts=tally.cold_holdouts,
+        cold_users=tally.cold_users,
+        unheld_users=tally.unheld_users if run.rule.kind != "none" else 0,
+        num_neg=run.options.negatives_each,
+        sampler=str(run.options.recipe),
+        sources=run.sources,
+        negatives=tally.negatives * len(run.epochs),
+        rows_written=run.n_rows,
+        short_users=tally.short_users,
+        full_users=tally.full_users,
+        dropped_users=tally.dropped_users,
+        seen=_seen_policy(run),
+        excluded_pairs=len(loaded.excluded),
+        excluded_unknown=loaded.excluded_unknown,
+        seed=run.options.seed,
+        epoch=run.options.epoch,
+        epochs=run.options.epochs,
+        split_seed=run.options.split_seed,
+        columns={role: run.log.columns[role] for role in run.loaded.roles},
+        warnings=[*run.log.warnings, *run.warnings, *_warn_of_strangers(run)],
+        seconds=seconds,
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+
+
+def _warn_of_strangers(run: Run) -> list[str]:
+    """Of files beside the log that name users and items which are not in it."""
+    loaded = run.loaded
+    warnings = [
+        f"none of the {unknown} pairs {use} has a user and an item that are known: are its ids the log's?"
+        for use, known, unknown in (
+            ("to exclude", len(loaded.excluded), loaded.excluded_unknown),
+            ("of --weak", loaded.n_weak_listed, loaded.weak_unknown),
+        )
+        if unknown and not known
+    ]
+    if run.weights_unknown:
+        warnings.append(f"{run.weights_unknown} items of --weights are not in the catalog")
+    return warnings
+
+
+def _catalog(run: Run) -> str:
+    if run.options.core is not None:
+        return "the items of the core"
+    return "the items of the log" if run.options.items is None else "a file"
+
+
+def _seen_policy(run: Run) -> str:
+    parts = ["train positives" if run.options.command == "train" else "positives, held-out ones included"]
+    if run.options.positive is not None or run.options.weak is not None:
+        parts.append("weak interactions")
+    if run.options.exclude is not None:
+        parts.append("excluded pairs")
+    *most, last = parts
+    return f"the user's {', '.join(most)} and {last}" if most else f"the user's {last}"
+
+
+def _sampler_facts(run: Run) -> dict[str, Any]:
+    options, popular = run.options, "popularity" in run.options.recipe.names
+    weighted = popular and options.weights is None
+    return {
+        "alpha": (DEFAULT_ALPHA if options.alpha is None else options.alpha) if weighted else None,
+        "smooth": (DEFAULT_SMOOTH if options.smooth is None else options.smooth) if weighted else None,
+        "weights": ("a file" if options.weights is not None else "train positives") if popular else None,
+        "available_at_time": options.available_at_time,
+        "same": options.same,
+        "with_log_q": options.with_log_q,
+        "q_kind": "exact",
+    }
