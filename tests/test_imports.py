@@ -29,7 +29,7 @@ encoding positives beside
 spill rows partition loading core
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
-resolving run
+resolving run facts
 pipeline
 api
 .

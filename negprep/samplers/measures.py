@@ -183,7 +183,7 @@ class WeightedItems(Measure):
         return items
 
     def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
-        if asks.lows is not None or self._mask is None:
+        if asks.lows is not None or self._mask is None or not self.proposals:
             return super().draw(asks, attempt)
         items, fits = self._propose(asks, attempt, self._mask)
         todo = np.flatnonzero(~fits)
