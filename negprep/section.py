@@ -20,6 +20,8 @@ from negprep.sampling import Leads, Plan, Sampling
 from negprep.seen import Codes, Positions, Seen
 from negprep.vocabulary import Vocabulary
 
+_BLOCK_WORDS = 1 << 15
+
 
 @dataclass(frozen=True, eq=False)
 class Section:
@@ -130,8 +132,13 @@ class Section:
         if self.occurrences is not None:
             keys = combine(keys, self.occurrences[begin:end].astype(np.uint64))
         counts = self.form.rows_of(self.counts[begin:end] if self.sampling.by_group else self.counts[leads.users])
-        of_group = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        return word(np.repeat(keys, counts), of_group)[skip : skip + last_row - first_row]
+        keys = np.repeat(keys, counts)
+        of_group = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
+        words = np.empty(last_row - first_row, np.uint64)
+        for begin in range(0, len(words), _BLOCK_WORDS):  # few enough for a core's second-level cache
+            rows = slice(skip + begin, min(skip + begin + _BLOCK_WORDS, skip + len(words)))
+            words[begin : begin + _BLOCK_WORDS] = word(keys[rows], of_group[rows])
+        return words
 
     def _keys(self, purpose: Purpose, users: Codes, positives: Codes) -> Words:
         first, last = users[0], users[-1]
