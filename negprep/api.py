@@ -131,7 +131,8 @@ def train(
     -------
     pandas.DataFrame for a frame, pyarrow.Table for a table or a path, pathlib.Path of the output where one is given
         Columns ``user``, ``item``, ``label`` (int8: 1 for positives), or those of the layout. Ids are int64 where every
-        id of the column is a canonical integer, else strings. Rows ascend by user and positive.
+        id of the column is a canonical integer, else strings. Rows ascend by user and positive, unless they are
+        shuffled.
 
     Raises
     ------
