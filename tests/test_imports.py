@@ -34,7 +34,7 @@ pipeline
 api
 .
 cli cli.telling cli.boundary cli.stopping
-cli.sections cli.values cli.shared
+cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file
 cli.execute
 cli.train cli.test

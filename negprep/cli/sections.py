@@ -1,10 +1,14 @@
-"""Options in titled sections, so that thirty of them read as a handful of questions."""
+"""Options in titled sections, so that fifty of them read as a handful of questions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
+
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 
 
 class SectionOption(click.Option):
@@ -36,3 +40,23 @@ class SectionCommand(click.Command):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records, col_max=28)
+
+
+def in_section(title: str) -> Callable[..., Decorator]:
+    """What ``click.option`` is, for options of one section."""
+
+    def option(*names: str, **attributes: Any) -> Decorator:  # noqa: ANN401
+        return click.option(*names, cls=SectionOption, section=title, **attributes)
+
+    return option
+
+
+def together(*decorators: Decorator) -> Decorator:
+    """One decorator out of several; the help shows the options in this order."""
+
+    def decorate(command: Function) -> Function:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from negprep.cli import shared
+from negprep.cli import draws, shared
 from negprep.cli.execute import execute
 from negprep.cli.request import request_from
 from negprep.cli.sections import SectionCommand, SectionOption
@@ -14,7 +14,7 @@ from negprep.cli.sections import SectionCommand, SectionOption
 
 @click.command(name="test", cls=SectionCommand, short_help="Write candidates of held-out items.")
 @shared.arguments
-@shared.negatives(num_neg=99, distinct=True)
+@draws.negatives(num_neg=99, distinct=True)
 @shared.positives
 @shared.holdouts(
     default="auto",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from negprep.cli import shared
+from negprep.cli import draws, shared
 from negprep.cli.execute import execute
 from negprep.cli.request import request_from
 from negprep.cli.sections import SectionCommand
@@ -14,8 +14,8 @@ from negprep.cli.sections import SectionCommand
 
 @click.command(name="train", cls=SectionCommand, short_help="Write labelled train instances.")
 @shared.arguments
-@shared.negatives(num_neg=4, distinct=False)
-@shared.epochs
+@draws.negatives(num_neg=4, distinct=False)
+@draws.epochs
 @shared.positives
 @shared.holdouts(
     default="none",
@@ -24,7 +24,7 @@ from negprep.cli.sections import SectionCommand
     "and a number as in the log). `negprep test` on the same log, with the same SPEC, agrees on them.",
 )
 @shared.layouts
-@shared.pairs_to_rank
+@draws.pairs_to_rank
 @shared.columns
 @shared.running
 def command(**given: Any) -> None:  # noqa: ANN401
