@@ -51,7 +51,7 @@ FOR_TYPES_ALONE = {("reading.lines", "reading.dialect")}
 """Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`."""
 
 APART = {
-    "reading": {"errors", "options", "reading"},
+    "reading": {"errors", "options", "arrow", "reading"},
     "writing": {"errors", "writing"},
     "engines": set(),
     "samplers": {"draw", "seen", "logarithm", "samplers"},

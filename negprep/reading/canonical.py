@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from negprep.arrow import mask_as_numpy, strings
 from negprep.errors import BadDataError
 from negprep.reading.ids import parse_ids
-from negprep.reading.pieces import Piece, RowError, arrow, numbers, strings, text_bytes, truths
+from negprep.reading.pieces import Piece, RowError, arrow, numbers, text_bytes
 from negprep.reading.times import Clock, parse_times
 from negprep.reading.values import parse_events, parse_values
 
@@ -156,7 +157,7 @@ def _missing(role: str, column: pa.Array) -> Mask | None:
     """The rows without a usable value, or None where there is none."""
     mask: Mask | None = None
     if column.null_count:
-        mask = truths(column.is_null())
+        mask = mask_as_numpy(column.is_null())
     if pa.types.is_dictionary(column.type):
         values = _missing(role, column.dictionary)
         if values is not None:
@@ -178,7 +179,7 @@ def _missing_text(role: str, column: pa.Array) -> Mask | None:
     empty: Mask = np.equal(offsets[1:], offsets[:-1])
     # The words start with a letter or a backslash, which lie above the digits and the colon of a time.
     if role in ("time", "value") and len(data) and data.max() > ord(":"):
-        empty = np.logical_or(empty, truths(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
+        empty = np.logical_or(empty, mask_as_numpy(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
     return empty
 
 
@@ -195,7 +196,7 @@ def _refuse_second_header(parsed: dict[str, pa.Array], header: dict[str, str]) -
         return
     again = None
     for role, name in ids.items():
-        found = truths(pc.is_in(parsed[role], strings([name])))
+        found = mask_as_numpy(pc.is_in(parsed[role], strings([name])))
         again = found if again is None else again & found
     if again is not None and again.any():
         raise RowError(int(again.argmax()), "the header occurs again", "were files joined? Remove the line")

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from negprep.reading.pieces import RowError, first_failure, numbers, text_bytes, truths
+from negprep.arrow import mask_as_numpy
+from negprep.reading.pieces import RowError, first_failure, numbers, text_bytes
 
 MAX_ID_BYTES = 1 << 16
 _EXACT_IN_FLOAT = 1 << 53
@@ -116,6 +117,6 @@ def check_text(strings: pa.Array, noun: str) -> None:
 
 
 def _refuse(strings: pa.Array, mark: str, what: str, remedy: str) -> None:
-    found = truths(pc.match_substring(strings, mark))
+    found = mask_as_numpy(pc.match_substring(strings, mark))
     if found.any():
         raise RowError(int(found.argmax()), what, remedy)

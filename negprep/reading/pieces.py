@@ -59,21 +59,6 @@ def arrow(values: npt.NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.type_for_alias(str(values.dtype)), len(values), [None, pa.py_buffer(values)])
 
 
-def strings(words: list[str]) -> pa.Array:
-    """A ``pa.string()`` array. ``pa.array`` of Python objects would import pandas."""
-    import pyarrow as pa
-
-    encoded = [word.encode() for word in words]
-    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(words), buffers)
-
-
-def truths(array: pa.Array) -> npt.NDArray[np.bool_]:
-    """The values of a boolean array without nulls."""
-    return np.asarray(numbers(array.cast("uint8")) != 0, np.bool_)
-
-
 def text_bytes(array: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Offsets (one more than rows) and bytes of a ``pa.string()`` array, without a copy."""
     _, offsets_buffer, data_buffer = array.buffers()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from negprep.reading.pieces import RowError, arrow, first_failure, numbers, strings, text_bytes
+from negprep.arrow import strings
+from negprep.reading.pieces import RowError, arrow, first_failure, numbers, text_bytes
 
 # An integer is read as seconds below the first limit (the year 5138), as milliseconds below the second, and so on.
 _UNITS = (("in seconds", 10**9), ("in milliseconds", 10**6), ("in microseconds", 10**3), ("in nanoseconds", 1))
