@@ -104,14 +104,14 @@ def summary_of(run: Run, seconds: float) -> Summary:
         epochs=run.options.epochs,
         split_seed=run.options.split_seed,
         columns={role: run.log.columns[role] for role in run.loaded.roles},
-        warnings=[*run.log.warnings, *run.warnings, *_warn_of_strangers(run)],
+        warnings=[*run.log.warnings, *run.warnings, *_warnings_of(run)],
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
     )
 
 
-def _warn_of_strangers(run: Run) -> list[str]:
-    """Of files beside the log that name users and items which are not in it."""
+def _warnings_of(run: Run) -> list[str]:
+    """Of files beside the log that name strangers, and of values that are of no use."""
     loaded = run.loaded
     warnings = [
         f"none of the {unknown} pairs {use} has a user and an item that are known: are its ids the log's?"
@@ -121,6 +121,8 @@ def _warn_of_strangers(run: Run) -> list[str]:
         )
         if unknown and not known
     ]
+    if run.options.with_log_q and run.options.recipe.names == ("weak",):
+        warnings.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
     if run.weights_unknown:
         warnings.append(f"{run.weights_unknown} items of --weights are not in the catalog")
     return warnings

@@ -9,6 +9,7 @@ import pytest
 
 import negprep
 from negprep.options import Options
+from negprep.pipeline import prepare
 
 LOG = pa.table(
     {
@@ -132,3 +133,12 @@ def test_an_output_over_weights_or_weak_pairs(tmp_path):
         with pytest.raises(negprep.NegprepError, match=f"{name}.parquet"):
             negprep.prepare(LOG, str(beside), options)
         assert beside.read_bytes() == before
+
+
+def test_log_q_of_weak_alone_is_warned_of(tmp_path):
+    log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 11, 12], "value": [5, 1, 5, 1]})
+    options = Options(command="train", holdout="none", sampler="weak", positive=">=4", with_log_q=True)
+    summary = prepare(log, str(tmp_path / "rows.parquet"), options)
+    assert summary.warnings == [
+        "the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it"
+    ]
