@@ -157,12 +157,8 @@ class Run:
 
     def _tell_written(self, rows: int) -> None:
         self._rows_written += rows
-        self._progress("write", self._rows_written, None if self.loaded.is_spilled else self.n_rows)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of all epochs: in each, there are as many."""
-        return self.tally.rows * len(self.epochs)
+        is_known = not self.loaded.is_spilled and len(self.epochs) == 1
+        self._progress("write", self._rows_written, self.tally.rows if is_known else None)
 
     def _shards(self, part_rows: int | None, epoch: int, held: ExitStack) -> Iterator[Shard]:
         """The rows of an epoch; what they need is held until ``held`` ends."""
@@ -213,8 +209,10 @@ class Run:
                 portion.first_user,
                 bootstrap,
             )
-            if epoch == self.epochs[0]:  # the next ones have the same interactions, and draw as often
+            if epoch == self.epochs[0]:
                 self.tally.add(section)
+            else:  # the same interactions, but drawn with replacement others of them may lead rows
+                self.tally.add_rows(section)
             if options.shuffle:
                 sizes = len(portion.interactions.users), len(portion.interactions.items)
                 section = replace(section, form=section.form.coded(portion.first_user, *sizes))

@@ -52,7 +52,8 @@ class Tally:
         self._warm, self._held = np.zeros(self.n_items, bool), np.zeros(self.n_items, np.int32)
 
     def add(self, section: Section) -> None:
-        """Count one more section."""
+        """Count one more section: its interactions, which all epochs share, and its rows."""
+        self.add_rows(section)
         positives, split, heads = section.interactions.positives, section.split, section.heads
         held = positives.where(split.test)
         has_test = held.counts > 0
@@ -67,8 +68,6 @@ class Tally:
         self.full_users += _users_with_none(section)
         self.dropped_users += int(section.short.sum()) if section.options.on_short == "drop" else 0
         self.groups += len(heads)
-        self.negatives += int((section.counts if section.sampling.by_group else heads.counts * section.counts).sum())
-        self.rows += section.n_rows
         self._warm[section.train.items] = True
         np.add.at(self._held, held.items, 1)
         eligible = section.supply if section.sampling.by_group else section.supply[heads.counts > 0]
@@ -76,6 +75,12 @@ class Tally:
             least, most = int(eligible.min()), int(eligible.max())
             self.eligible_min = least if self.eligible_min is None else min(least, self.eligible_min)
             self.eligible_max = most if self.eligible_max is None else max(most, self.eligible_max)
+
+    def add_rows(self, section: Section) -> None:
+        """Count the rows of a section whose interactions were counted in an earlier epoch."""
+        sizes = section.counts if section.sampling.by_group else section.heads.counts * section.counts
+        self.negatives += int(sizes.sum())
+        self.rows += section.n_rows
 
     @property
     def cold_holdouts(self) -> int:

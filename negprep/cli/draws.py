@@ -136,7 +136,8 @@ def pairs_to_rank(command: Function) -> Function:
             "--bootstrap",
             metavar="N",
             type=click.IntRange(1, MAX_BOOTSTRAP),
-            help="N rows, whose positives are drawn with replacement from those of train, as BPR learns from them.",
+            help="N rows, whose positives are drawn with replacement from those of train, as BPR learns from them. A "
+            "positive for which nothing can be drawn takes its draws away: then there are fewer rows.",
         ),
         option(
             "--levels",
