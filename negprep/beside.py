@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrow import as_numpy, from_numpy
-from negprep.encoding import DistinctIds, RawIds, raw_ids
+from negprep.arrow import as_numpy
+from negprep.encoding import DistinctIds, Encoder, RawIds, raw_ids
 from negprep.errors import BadDataError
 from negprep.interactions import Items, Pairs, group_pairs
 from negprep.options import LogSource, ReadOptions
@@ -78,7 +78,8 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
     vocabulary = items.finish()
     if not parts:
         return CatalogFile(vocabulary)
-    codes = np.concatenate([_find(vocabulary, ids) for ids, _, _ in parts])
+    encode = Encoder(vocabulary)
+    codes = np.concatenate([encode(ids) for ids, _, _ in parts])
     categories = available = None
     if same is not None:
         words = pa.concat_arrays([events for _, events, _ in parts]).dictionary_encode()
@@ -108,8 +109,7 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
     given = np.concatenate([np.empty(0), *(values for _, values in parts)])
     known = codes >= 0
     codes, given = codes[known], given[known]
-    values = np.zeros(len(catalog))
-    values[codes] = _of_items(codes, given, catalog, "weight", place)[codes] if codes.size else 0
+    values = _of_items(codes, given, catalog, "weight", place)
     if (values < 0).any():
         item = int(np.flatnonzero(values < 0)[0])
         raise BadDataError(
@@ -147,16 +147,8 @@ def _open(source: LogSource, read: ReadOptions, required: tuple[str, ...], extra
     return open_log(source, ReadOptions(), required=required, fitting=fitting)
 
 
-def _find(vocabulary: Vocabulary, ids: RawIds) -> Codes:
-    return vocabulary.find(ids[0])[ids[1]] if isinstance(ids, tuple) else vocabulary.find(_wide(ids))
-
-
-def _wide(ids: npt.NDArray[np.integer]) -> pa.Array:
-    return from_numpy(ids.astype(np.int64))
-
-
 def _of_items(codes: Codes, values: npt.NDArray[Any], items: Vocabulary, column: str, place: str) -> npt.NDArray[Any]:
-    """The value of each item; refuses an item with two."""
+    """The value of each item, 0 for one without; refuses an item with two."""
     of_items = np.zeros(len(items), values.dtype)
     of_items[codes] = values
     other = np.flatnonzero(of_items[codes] != values)

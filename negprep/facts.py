@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from negprep.draw import ALGORITHM
-from negprep.planning import DEFAULT_ALPHA, DEFAULT_SMOOTH
+from negprep.planning import popularity_shape
 from negprep.run import Run
 from negprep.summary import Summary, peak_memory_bytes
 
@@ -146,10 +146,10 @@ def _seen_policy(run: Run) -> str:
 
 def _sampler_facts(run: Run) -> dict[str, Any]:
     options, popular = run.options, "popularity" in run.options.recipe.names
-    weighted = popular and options.weights is None
+    alpha, smooth = popularity_shape(options) if popular and options.weights is None else (None, None)
     return {
-        "alpha": (DEFAULT_ALPHA if options.alpha is None else options.alpha) if weighted else None,
-        "smooth": (DEFAULT_SMOOTH if options.smooth is None else options.smooth) if weighted else None,
+        "alpha": alpha,
+        "smooth": smooth,
         "weights": ("a file" if options.weights is not None else "train positives") if popular else None,
         "available_at_time": options.available_at_time,
         "same": options.same,

@@ -182,6 +182,8 @@ class Options:
     read: ReadOptions = field(default_factory=ReadOptions)
     rule: HoldoutRule = field(init=False, repr=False, compare=False)
     """What ``holdout`` says, parsed."""
+    recipe: Recipe = field(init=False, repr=False, compare=False)
+    """What ``sampler`` or ``levels`` says, parsed."""
 
     def __post_init__(self) -> None:
         allowed: dict[str, Any] = {
@@ -195,9 +197,7 @@ class Options:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", remedy=f"choose one of {', '.join(choices)}")
-        terms: Any = (self.sampler,) if isinstance(self.sampler, str) else self.sampler
-        if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
-            raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
+        object.__setattr__(self, "recipe", self._parse_recipe())
         self._settle_sampler()
         for name, least, most in (
             ("num_neg", 1, MAX_NUM_NEG),
@@ -245,16 +245,15 @@ class Options:
             raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")
 
     @property
-    def recipe(self) -> Recipe:
-        """The sampler, parsed."""
-        if self.levels is not None:
-            return Recipe.parse_levels(self.levels)
-        return Recipe.parse((self.sampler,) if isinstance(self.sampler, str) else tuple(self.sampler))
-
-    @property
     def negatives_each(self) -> int:
         """``num_neg`` as it is settled."""
         return self.num_neg or DEFAULT_NUM_NEG[self.command]
+
+    def _parse_recipe(self) -> Recipe:
+        terms: Any = (self.sampler,) if isinstance(self.sampler, str) else self.sampler
+        if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
+            raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
+        return Recipe.parse(tuple(terms)) if self.levels is None else Recipe.parse_levels(self.levels)
 
     def _settle_sampler(self) -> None:
         """Refuse what does not go together, and say how many negatives a positive gets."""

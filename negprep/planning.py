@@ -18,12 +18,20 @@ from negprep.samplers.weights import Weights, popularity_weights
 from negprep.sampling import Plan
 from negprep.section import split_train
 
-DEFAULT_ALPHA, DEFAULT_SMOOTH = 0.75, 0.0
+_DEFAULT_ALPHA, _DEFAULT_SMOOTH = 0.75, 0.0
 
 
 def needs_survey(options: Options) -> bool:
     """Whether the users are gone through once before anything is drawn."""
     return ("popularity" in options.recipe.names and options.weights is None) or options.bootstrap is not None
+
+
+def popularity_shape(options: Options) -> tuple[float, float]:
+    """Alpha and smooth of a popularity that is counted."""
+    return (
+        _DEFAULT_ALPHA if options.alpha is None else options.alpha,
+        _DEFAULT_SMOOTH if options.smooth is None else options.smooth,
+    )
 
 
 def make_plan(
@@ -82,8 +90,7 @@ def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> npt.NDArra
 
 
 def _popularity(counts: npt.NDArray[np.int64], options: Options) -> Weights:
-    alpha = DEFAULT_ALPHA if options.alpha is None else options.alpha
-    smooth = DEFAULT_SMOOTH if options.smooth is None else options.smooth
+    alpha, smooth = popularity_shape(options)
     if not counts.any() and not smooth:
         raise BadDataError(
             "no item of the catalog has a train positive, so that none has a popularity",

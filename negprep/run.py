@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -65,6 +66,7 @@ class Run:
         self, log: LogReader, options: Options, spill_folder: str | None = None, progress: Progress | None = None
     ) -> None:
         self.log, self.options, self._progress = log, options, progress or _silent
+        self._spill_folder = options.spill_dir or spill_folder
         self.rule, self.warnings = resolve_rule(log, options.rule)
         self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
         self.loaded: Loaded = load(
@@ -72,7 +74,7 @@ class Run:
             options,
             with_times=self.rule.needs_times or options.available_at_time,
             kept_bytes=self._memory.kept_bytes,
-            spill_folder=options.spill_dir or spill_folder,
+            spill_folder=self._spill_folder,
             progress=self._progress,
         )
         try:
@@ -92,7 +94,6 @@ class Run:
         self.tally = Tally(len(self.core.items))
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
-        self._spill_folder = options.spill_dir or spill_folder
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +101,7 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.loaded.close()
 
-    @property
+    @cached_property
     def form(self) -> Form:
         """The layout and the columns of the rows."""
         return make_form(self.core.users, self.core.items, self.options)
@@ -178,8 +179,8 @@ class Run:
     def _scattered(self, epoch: int, shard_rows: int) -> Shuffle:
         """The rows of an epoch in buckets."""
         options, cutter = self.options, Cutter(shard_rows)
-        rows_each = {"pointwise": options.negatives_each + 1, "pairwise": options.negatives_each, "listwise": 1}
-        most_rows = options.bootstrap or self.log.rows_read * rows_each[options.layout]
+        rows_each = int(self.form.rows_of(np.array(options.negatives_each)))
+        most_rows = options.bootstrap or self.log.rows_read * rows_each
         bucket_rows = min(shard_rows, self._memory.bucket_rows)
         shuffle = Shuffle(self.form, most_rows, bucket_rows, self._memory.shuffled_bytes, self._spill_folder)
         tasks = ((section, shard) for section in self._sections(epoch) for shard in cutter.cut(section))

@@ -21,12 +21,9 @@ from negprep.samplers.measures import (
 )
 from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.order import CatalogOrder, Times
-from negprep.samplers.uniform import uniform
+from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
 from negprep.samplers.weights import Weights
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
-
-_BLOCK_SEEN = 1 << 16
-_BLOCK_DRAWS = 1 << 16
 
 LEADER_WORDS = 5 << 60
 """First of the words that draw an item in the place of the positive."""
@@ -183,9 +180,9 @@ class Sampling:
     def _draw_mixture(self, leads: Leads, keys: Words, counts: Positions, num_neg: int) -> tuple[Codes, Sources]:
         shape = (num_neg, len(leads))
         items, sources = np.empty(shape, np.int32), np.empty(shape, np.int8)
-        step = max(1, _BLOCK_DRAWS // num_neg)
+        step = max(1, BLOCK_DRAWS // num_neg)
         buffer, order = _mask_buffer(), self.plan.order
-        for first, last, begin, end in self._seen.blocks(leads.users, _BLOCK_SEEN):
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
             block = SeenBlock(self._seen, first, last)
             with block.marked(buffer) as mask:
                 mixture = self._mixture(block, first, last, mask)
@@ -204,7 +201,7 @@ class Sampling:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         log_q, pos_log_q = np.empty(items.shape), np.empty(len(leads))
         order = self.plan.order
-        for first, last, begin, end in self._seen.blocks(leads.users, _BLOCK_SEEN):
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
             here = slice(begin, end)
             groups = self._asks(leads, here, first, np.zeros(end - begin, np.uint64))
             mixture = self._mixture(SeenBlock(self._seen, first, last), first, last, None)

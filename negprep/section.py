@@ -17,7 +17,7 @@ from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pair
 from negprep.layout import Form, Groups, Ids
 from negprep.options import Options
 from negprep.sampling import Leads, Plan, Sampling
-from negprep.seen import Codes, Positions, Seen
+from negprep.seen import Codes, Positions
 from negprep.vocabulary import Vocabulary
 
 _BLOCK_WORDS = 1 << 15
@@ -37,7 +37,6 @@ class Section:
         The positives that stay in train.
     heads : Pairs
         The positives that lead a group of rows: those of train, or the holdouts.
-    seen : Seen
     sampling : Sampling
     supply : int64, shape (n_users,) or (n_groups,)
         Different items that can be drawn, for each user or each group.
@@ -55,7 +54,6 @@ class Section:
     split: Split
     train: Pairs
     heads: Pairs
-    seen: Seen
     sampling: Sampling
     supply: Positions
     counts: Positions
@@ -94,24 +92,19 @@ class Section:
 
     def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
         """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
-        (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
-        end += rest > 0
-        leads = _leads(self.heads, begin, end)
-        users, positives = leads.users, leads.items
-        options, counts = self.options, self.counts[begin:end] if self.sampling.by_group else self.counts[users]
+        leads, begin, skip = self._leads_of(first_row, last_row)
+        options, counts = self.options, self._counts_of(leads, begin)
         # Apart, so that the negatives a model was trained on are no candidates by construction.
-        keys = self._keys("negatives" if options.command == "train" else "candidates", users, positives)
-        if self.occurrences is not None:
-            keys = combine(keys, self.occurrences[begin:end].astype(np.uint64))
+        keys = self._keys("negatives" if options.command == "train" else "candidates", leads, begin)
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
         drawn = self.sampling.draw(leads, keys, counts, max(1, int(counts.max(initial=0))))
         slots = None
         if options.command == "test" and options.layout == "pointwise":
-            slots = bounded(self._keys("slot", users, positives), counts + 1, np.zeros_like(counts), attempt=0)
+            slots = bounded(self._keys("slot", leads, begin), counts + 1, np.zeros_like(counts), attempt=0)
         all_full = bool((counts == options.negatives_each).all())
         groups = Groups(
-            users,
-            positives,
+            leads.users,
+            leads.items,
             drawn.items,
             None if all_full else counts,
             slots,
@@ -125,14 +118,9 @@ class Section:
 
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
-        (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
-        end += rest > 0
-        leads = _leads(self.heads, begin, end)
-        keys = self._keys("order", leads.users, leads.items)
-        if self.occurrences is not None:
-            keys = combine(keys, self.occurrences[begin:end].astype(np.uint64))
-        counts = self.form.rows_of(self.counts[begin:end] if self.sampling.by_group else self.counts[leads.users])
-        keys = np.repeat(keys, counts)
+        leads, first_group, skip = self._leads_of(first_row, last_row)
+        counts = self.form.rows_of(self._counts_of(leads, first_group))
+        keys = np.repeat(self._keys("order", leads, first_group), counts)
         of_group = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
         words = np.empty(last_row - first_row, np.uint64)
         for begin in range(0, len(words), _BLOCK_WORDS):  # few enough for a core's second-level cache
@@ -140,12 +128,25 @@ class Section:
             words[begin : begin + _BLOCK_WORDS] = word(keys[rows], of_group[rows])
         return words
 
-    def _keys(self, purpose: Purpose, users: Codes, positives: Codes) -> Words:
-        first, last = users[0], users[-1]
+    def _leads_of(self, first_row: int, last_row: int) -> tuple[Leads, int, int]:
+        """What leads the groups of a range of rows, the first of these groups, and how many rows come before in it."""
+        (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
+        return _leads(self.heads, begin, end + (rest > 0)), begin, skip
+
+    def _counts_of(self, leads: Leads, begin: int) -> Positions:
+        """Negatives of each group, of those from ``begin`` on that are led by ``leads``."""
+        return self.counts[begin : begin + len(leads)] if self.sampling.by_group else self.counts[leads.users]
+
+    def _keys(self, purpose: Purpose, leads: Leads, begin: int) -> Words:
+        """The random key of each group, of those from ``begin`` on that are led by ``leads``."""
+        first, last = leads.users[0], leads.users[-1]
         of_users = combine(
             purpose_key(self.options.seed, purpose, self.options.epoch), self.interactions.users.keys[first : last + 1]
         )
-        return combine(of_users[users - first], self.interactions.items.keys[positives])
+        keys = combine(of_users[leads.users - first], self.interactions.items.keys[leads.items])
+        if self.occurrences is None:
+            return keys
+        return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))
 
 
 def _leads(heads: Pairs, begin: int = 0, end: int | None = None) -> Leads:
@@ -237,7 +238,6 @@ def make_section(
         split=split,
         train=train,
         heads=heads,
-        seen=seen,
         sampling=sampling,
         supply=supply,
         counts=counts,

@@ -101,9 +101,8 @@ class Mixture:
         leader_log_q : float64, shape (n_groups,)
             The same of the positive, as if it were one more eligible item.
         """
-        measures: list[Measure] = [*self.measures, *([self.fallback] if self.fallback is not None else [])]
-        masses = [measure.span(groups)[1] for measure in measures]
-        given = [(self.shares / self.shares.sum())[c] for c in range(len(self.measures))]
+        masses = [measure.span(groups)[1] for measure in self._all_measures]
+        given = list(self.shares / self.shares.sum())
         parts = [np.where(mass > 0, share, 0.0) for mass, share in zip(masses, given, strict=False)]
         if self.fallback is not None:
             left_over = np.zeros(len(groups))
@@ -114,7 +113,7 @@ class Mixture:
             parts.append(left_over)
         is_listed = np.isin(sources, self._listed)
         q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
-        for measure, mass, part in zip(measures, masses, parts, strict=True):
+        for measure, mass, part in zip(self._all_measures, masses, parts, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
             each = part / np.maximum(mass, 1)
             q += np.where(produced, each[:, None] * measure.sizes(items), 0.0)
@@ -122,6 +121,11 @@ class Mixture:
                 size = measure.sizes(leaders)
                 leader_q += part * size / np.maximum(mass + size, 1)
         return natural_log(q), natural_log(leader_q)
+
+    @cached_property
+    def _all_measures(self) -> list[Measure]:
+        """The measures, and the fall-back after them."""
+        return [*self.measures, *([self.fallback] if self.fallback is not None else [])]
 
     @cached_property
     def _listed(self) -> list[int]:
@@ -196,8 +200,7 @@ class Mixture:
     def _draw_from_rest(self, asks: Asks, taken: Positions) -> tuple[Positions, Sources]:
         """One draw for each ask, of the points that the items taken, shape (n_taken, n), leave."""
         attempt = (_ROUNDS + 1) * _ROUND
-        measures = [*self.measures, *([self.fallback] if self.fallback is not None else [])]
-        rests = [Rest(measure, asks, taken) for measure in measures]
+        rests = [Rest(measure, asks, taken) for measure in self._all_measures]
         sources = self._choose_of_rests(asks, rests, attempt)
         items = np.full(len(asks), -1)
         for component, rest in enumerate(rests):

@@ -19,10 +19,10 @@ from negprep.draw import GAMMA, Words, bounded, mix, word
 from negprep.samplers.repeated import repeated
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
-_BLOCK_SEEN = 1 << 16
+BLOCK_SEEN = 1 << 16
 """Seen items whose mask is held at a time: mask and words stay in a core's second-level cache."""
 
-_BLOCK_DRAWS = 1 << 16
+BLOCK_DRAWS = 1 << 16
 
 _SHUFFLED_BELOW = 4
 """Distinct draws from fewer eligible items than this many times num_neg are the head of a shuffle of them all."""
@@ -59,9 +59,9 @@ def uniform(
         fewer than num_neg.
     """
     items = np.empty((num_neg, len(users)), np.int32)
-    step = max(1, _BLOCK_DRAWS // num_neg)
+    step = max(1, BLOCK_DRAWS // num_neg)
     workspace = _Workspace(num_neg * min(step, len(users)))
-    for first, last, begin, end in seen.blocks(users, _BLOCK_SEEN):
+    for first, last, begin, end in seen.blocks(users, BLOCK_SEEN):
         block = SeenBlock(seen, first, last)
         with block.marked(buffer) as mask:
             for start in range(begin, end, step):

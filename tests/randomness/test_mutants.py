@@ -142,8 +142,8 @@ def probe_linearly_for_duplicates(patch):
 def seed_every_shard_alike(patch):
     """One stream a shard: the words depend on the position in it."""
 
-    def keys(self, purpose, users, positives):
-        return draw.word(draw.purpose_key(self.options.seed, purpose), np.arange(len(users)))
+    def keys(self, purpose, leads, begin):
+        return draw.word(draw.purpose_key(self.options.seed, purpose), np.arange(len(leads)))
 
     patch.setattr(section.Section, "_keys", keys)
 
