@@ -220,8 +220,9 @@ def make_section(
         user = int(np.flatnonzero(short)[0])
         has = int(supply[short_groups][0] if sampling.by_group else supply[user])
         raise BadDataError(
-            f"user {interactions.users.ids[user].as_py()!r} has {has} eligible items of the {needed} needed",
-            remedy="lower --num-neg, or choose --on-short fewer or drop",
+            f"user {interactions.users.ids[user].as_py()!r} has {has} eligible item{'' if has == 1 else 's'} of the "
+            f"{needed} needed",
+            remedy=f"{'lower --num-neg, or ' if needed > 1 else ''}choose --on-short fewer or drop",
         )
     if short.any() and options.on_short == "drop":
         heads = heads.where(~short_groups)
