@@ -83,6 +83,8 @@ class Sweep:
         The usual number of negatives.
     negatives_of : int64, shape (n_users,)
         Negatives of each user.
+    source_counts : dict of str to int
+        Negatives by what the column ``source`` says.
     rows, negatives, n_groups : int
     """
 
@@ -104,6 +106,7 @@ class Sweep:
         self.num_neg = terms.num_neg
         self.negatives_of = np.zeros(n_users, np.int64)
         self.rows = self.negatives = self.n_groups = self.known_users = 0
+        self.source_counts: dict[str, int] = {}
         self._whole_catalog = bool(truth.catalog.all())
         self._weak = truth.weak.without(truth.excluded)
         self._ask()
@@ -328,6 +331,9 @@ class Sweep:
         if block.sources is None:
             return None
         of = {"weak": 2, "positive>weak": 2, "popularity": 1}
+        numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
+        for source, number in zip(sources, numbers.tolist(), strict=True):
+            self.source_counts[source] = self.source_counts.get(source, 0) + number
         table = np.array([*(of.get(source, 0) for source in sources), 0], np.int8)
         found: npt.NDArray[np.int8] = table[block.sources]
         return found
