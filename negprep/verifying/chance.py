@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +42,15 @@ class Sets:
 
     def over_users(self, of_users: Floats) -> Floats:
         """For each item the sum of a value over the users who may get it."""
-        listed = np.bincount(self.pairs.items, weights=of_users[self.pairs.users], minlength=len(self.catalog))
-        return np.where(self.catalog, of_users.sum() - listed, 0.0) if self.left_out else listed
+        listed: Any = np.bincount(self.pairs.items, weights=of_users[self.pairs.users], minlength=len(self.catalog))
+        found: Floats = np.where(self.catalog, of_users.sum() - listed, 0.0) if self.left_out else listed
+        return found
 
     def over_items(self, of_items: Floats) -> Floats:
         """For each user the sum of a value over the user's items."""
-        listed = np.bincount(self.pairs.users, weights=of_items[self.pairs.items], minlength=self.pairs.n_users)
-        return of_items[self.catalog].sum() - listed if self.left_out else listed
+        listed: Any = np.bincount(self.pairs.users, weights=of_items[self.pairs.items], minlength=self.pairs.n_users)
+        found: Floats = of_items[self.catalog].sum() - listed if self.left_out else listed
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +154,8 @@ def all_items(drawn: Draws) -> tuple[float, float, float] | None:
     inside = cells >= 0
 
     def summed(values: Floats) -> Floats:
-        return np.bincount(cells[inside], weights=values[inside], minlength=n_cells)
+        sums: Floats = np.asarray(np.bincount(cells[inside], weights=values[inside], minlength=n_cells), np.float64)
+        return sums
 
     scale = np.sqrt(summed(drawn.variances))
     if not (scale > 0).all():

@@ -30,7 +30,7 @@ def judge_draws(verdict: Verdict) -> None:
             findings.chance(SLOT, result[2], f"chi-square {result[0]:.1f}, {result[1]} degrees of freedom")
     for name, drawn in sweep.drawn.items():
         total = int(drawn.draws.sum())
-        if name not in terms.samplers and not total:
+        if not total and name not in terms.samplers:
             continue
         titles = [f"{name} draws by {by}" for by in ("item", "all items", "tenths of ids", "tenths of popularity")]
         reason = _reason(verdict, name, total)
@@ -45,6 +45,8 @@ def judge_draws(verdict: Verdict) -> None:
 def _reason(verdict: Verdict, name: str, total: int) -> str | None:
     """Why the draws of a sampler cannot be judged, if so."""
     terms = verdict.terms
+    if name == "other":
+        return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if terms.restricted:
         return "what can be drawn depends on the positive (--same, --available-at-time)"
     if verdict.supply is None:

@@ -30,7 +30,21 @@ COUNTS = "each positive has as many negatives as it must"
 WITHIN = "negatives are within the restriction"
 DRAWN_WEAK = "what is said to be drawn as weak is weak"
 
-CHOICES = ("uniform", "popularity", "weak")
+CHOICES = ("uniform", "popularity", "weak", "other")
+_CHOICE_OF = {
+    "uniform": 0,
+    "fallback": 0,
+    "positive>unobserved": 0,
+    "weak>unobserved": 0,
+    "popularity": 1,
+    "weak": 2,
+    "positive>weak": 2,
+}
+
+
+def choice_of(source: str) -> int:
+    """From what a sampler draws, as a place in ``CHOICES``."""
+    return _CHOICE_OF.get(source, CHOICES.index("other"))
 
 
 @dataclass(eq=False)
@@ -99,7 +113,7 @@ class Sweep:
         self.drawn = {
             name: Drawn(np.zeros(n_items, np.int64), *(np.zeros(n_users, np.int64) for _ in range(3)))
             for name in CHOICES
-            if name == "uniform" or name in terms.samplers or (name == "weak" and terms.draws_weak)
+            if name in {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
         }
         self.slots = np.zeros(0, np.int64)
         self.exceptions = Exceptions()
@@ -330,11 +344,10 @@ class Sweep:
         """Of each negative the place of its sampler among ``CHOICES``; None where one sampler drew all."""
         if block.sources is None:
             return None
-        of = {"weak": 2, "positive>weak": 2, "popularity": 1}
         numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
         for source, number in zip(sources, numbers.tolist(), strict=True):
             self.source_counts[source] = self.source_counts.get(source, 0) + number
-        table = np.array([*(of.get(source, 0) for source in sources), 0], np.int8)
+        table = np.array([*map(choice_of, sources), 0], np.int8)
         found: npt.NDArray[np.int8] = table[block.sources]
         return found
 
@@ -345,7 +358,7 @@ class Sweep:
         count_into(self.negatives_of, users if whole else users[known])
         for name, drawn in self.drawn.items():
             if choices is None:
-                if name != (self.terms.samplers[0] if self.terms.samplers[0] in CHOICES else "uniform"):
+                if name != CHOICES[choice_of(self.terms.samplers[0])]:
                     continue
                 mine = known
             else:
