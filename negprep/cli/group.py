@@ -50,8 +50,8 @@ def negprep() -> None:
       negprep test  log.csv test.parquet
       negprep verify train.parquet test.parquet --log log.csv
 
-    Exit codes: 0 done, 1 verify found a fault, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed run leaves an earlier
-    output as it was.
+    Exit codes: 0 done, 1 verify found a fault, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed
+    run leaves an earlier output as it was.
     """  # noqa: D301
 
 

@@ -26,7 +26,7 @@ _MARKS = {"passed": "ok", "failed": "FAILED", "warning": "unlikely", "not checke
 
 def run_verify(given: dict[str, Any]) -> None:
     """Check the files that the options name, print the report, and end with code 1 where a check failed."""
-    files = [(name, None) for name in given["files"]]
+    files: list[tuple[str, str | None]] = [(name, None) for name in given["files"]]
     files += [(name, part) for part in ("train", "test") for name in given[part]]
     if not files:
         raise UsageError("no FILE to check", remedy="name what train or test wrote")

@@ -39,24 +39,28 @@ class Verdict:
         if self.terms.rule is not None:
             with_valid = self.terms.with_valid
             self.expected = expected(self.truth, self.terms.rule, self.terms.part, with_valid=with_valid)
-        self.held = self._held()
+        self.held, self._surely_held = self._held()
         self.weights = given_weights if self.terms.weights else self._popularity()
 
-    def _held(self) -> Mask | None:
-        """Of train."""
+    def _held(self) -> tuple[Mask | None, bool]:
+        """Which positives are out of train, None if chance hides it; and whether that is surely all of them."""
         terms, positives = self.terms, self.truth.positives
-        if terms.is_train:
-            if not terms.heads_repeat:
-                return ~self.present
-            settled = self.expected is not None and self.expected.settled(positives)
-            return self.expected.may if settled and self.expected is not None else None
-        if terms.rule is None or not terms.with_valid:
-            return self.present
-        of_both = expected(self.truth, terms.rule, "train", with_valid=True)
-        return of_both.may if of_both.settled(positives) else None
+        if self.expected is None or terms.rule is None:
+            return (~self.present if terms.is_train else self.present), not terms.with_valid
+        if not terms.is_train and terms.with_valid:
+            of_both = expected(self.truth, terms.rule, "train", with_valid=True)
+            return (of_both.may if of_both.settled(positives) else None), True
+        # A user without a row, or a positive for which nothing could be drawn, tells nothing: there the rule decides.
+        nowhere = (per_user(positives, self.present) == 0)[positives.users]
+        held = ~self.present if terms.is_train else self.present | nowhere
+        held &= self.expected.may if terms.is_train else self.expected.may | ~nowhere
+        open_users = per_user(positives, held) != self.expected.sizes
+        if terms.heads_repeat:
+            return (None if open_users.any() else held), True
+        return held, not open_users.any()
 
     def _popularity(self) -> npt.NDArray[np.float64] | None:
-        if "popularity" not in self.terms.samplers or self.held is None:
+        if "popularity" not in self.terms.samplers or self.held is None or not self._surely_held:
             return None
         items = self.truth.positives.items[~self.held]
         counts = np.bincount(items, minlength=len(self.truth.items)) + self.terms.smooth
@@ -73,6 +77,11 @@ class Verdict:
                 return None
             positives = positives.where(~self.held)
         return supply_of(self.truth, self.terms, positives, self.weights)
+
+    @cached_property
+    def _least(self) -> Supply:
+        """What can be drawn in any case: of positives that are not there, it is not known which are held out."""
+        return supply_of(self.truth, self.terms, self.truth.positives, self.weights)
 
     def judge(self) -> None:
         """Make all checks."""
@@ -267,13 +276,7 @@ class Verdict:
         if terms.restricted:
             return np.ones(len(self.truth.users), bool)
         needed = (self.sweep.num_neg or 0) if terms.distinct and terms.drops_short else 1
-        sizes = supply.sizes
-        if terms.is_train:  # of a user without a row, the held-out positives are not known: all may be seen
-            mine = self.truth.positives
-            if not self.truth.catalog.all():
-                mine = mine.where(self.truth.catalog[mine.items])
-            sizes = sizes - np.where(per_user(self.truth.positives, self.present) == 0, mine.counts, 0)
-        found: Mask = sizes < needed
+        found: Mask = self._least.sizes < needed
         return found
 
     def _of_train(self, nowhere: Mask, here: Rows) -> None:
@@ -338,8 +341,8 @@ class Verdict:
             return lost
         needed = (self.sweep.num_neg or 0) if terms.distinct and terms.drops_short else 1
         if not terms.restricted:
-            return lost & (supply.sizes >= needed)[self.truth.positives.users]
+            return lost & (self._least.sizes >= needed)[self.truth.positives.users]
         places = np.flatnonzero(lost)[: min(_WINDOWS, _WINDOW_WORK // max(1, len(self.truth.items)))]
         found = np.zeros_like(lost)
-        found[places[window_sizes(self.truth, terms, supply, places) >= needed]] = True
+        found[places[window_sizes(self.truth, terms, self._least, places) >= needed]] = True
         return found
