@@ -79,6 +79,7 @@ def expected(truth: Truth, rule: HoldoutRule, part: str, *, with_valid: bool) ->
         bound = _nth_latest(times, positives, n_test)[users]
         may &= times >= bound if part == "test" else times <= bound
         must &= times > bound if part == "test" else times < bound
+    must |= may & (per_user(positives, may) == sizes)[users]  # where there is no choice between equal times
     return Expected(sizes, may, must)
 
 
