@@ -59,8 +59,8 @@ FOR_TYPES_ALONE = {
     ("verifying.heads", "verifying.sweep"),
     ("verifying.negatives", "verifying.sweep"),
 }
-"""Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`, and
-a sweep hands itself to those who check its blocks."""
+"""Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`,
+and a sweep hands itself to those who check its blocks."""
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
