@@ -214,7 +214,7 @@ def _refuse_vain(claims: Claims, terms: Sequence[Terms]) -> None:
     if all(each.says_itself for each in terms):
         given = [name for name in _OF_FOREIGN if getattr(claims, name) is not None]
         given += ["keep_time"] if claims.keep_time != "last" else []
-        given += ["sampler"] if claims.sampler != ("uniform",) else []
+        given += ["sampler"] if claims.sampler else []
         given += ["with_valid"] if claims.with_valid else []
         if given:
             option = given[0].replace("_", "-")
