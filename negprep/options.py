@@ -8,6 +8,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
+from negprep.forms import FormName
 from negprep.holdout_rule import HoldoutRule
 from negprep.recipe import Recipe
 
@@ -123,6 +124,8 @@ class Options:
     encode : bool
         Write codes instead of ids, and the vocabularies beside the output.
     label_dtype : {"int8", "float32"}
+    to : {"parquet", "csv", "tsv", "ncf", "recbole", "lightgcn"} or None
+        The form of the output. None: as its name says (``out.csv``, ``out.tsv.gz``), else Parquet.
     seed : int
         Decides the negatives and the order of candidates, 0 to 2**64 - 1.
     epoch : int
@@ -170,6 +173,7 @@ class Options:
     on_short: OnShort = "fewer"
     encode: bool = False
     label_dtype: Literal["int8", "float32"] = "int8"
+    to: FormName | None = None
     seed: int = 0
     epoch: int = 0
     epochs: int | None = None
@@ -193,6 +197,7 @@ class Options:
             "keep_time": ("last", "first"),
             "on_short": get_args(OnShort),
             "label_dtype": ("int8", "float32"),
+            **({"to": get_args(FormName)} if self.to is not None else {}),
         }
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:

@@ -17,6 +17,7 @@ from negprep.bootstrap import Bootstrap
 from negprep.core import find_core
 from negprep.cutting import Cutter, Shard, row_group_rows
 from negprep.engines.local import run_shards
+from negprep.forms import TIMED
 from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
@@ -55,6 +56,8 @@ class Run:
     warnings : list of str
     weights_unknown : int
         Rows of ``--weights`` whose item is not in the catalog.
+    watch : callable or None
+        Is handed each section before its rows are made, once for each epoch.
 
     Raises
     ------
@@ -72,7 +75,7 @@ class Run:
         self.loaded: Loaded = load(
             log,
             options,
-            with_times=self.rule.needs_times or options.available_at_time,
+            with_times=self.rule.needs_times or options.available_at_time or self.is_timed,
             kept_bytes=self._memory.kept_bytes,
             spill_folder=self._spill_folder,
             progress=self._progress,
@@ -92,6 +95,7 @@ class Run:
             self.loaded.close()
             raise
         self.tally = Tally(len(self.core.items))
+        self.watch: Callable[[Section], None] | None = None
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
 
@@ -100,6 +104,12 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.loaded.close()
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the form of the output wants the times that the log has."""
+        log = self.log
+        return self.options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
 
     @cached_property
     def form(self) -> Form:
@@ -214,6 +224,8 @@ class Run:
                 self.tally.add(section)
             else:  # the same interactions, but drawn with replacement others of them may lead rows
                 self.tally.add_rows(section)
+            if self.watch is not None:
+                self.watch(section)
             if options.shuffle:
                 sizes = len(portion.interactions.users), len(portion.interactions.items)
                 section = replace(section, form=section.form.coded(portion.first_user, *sizes))

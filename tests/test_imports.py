@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors holdout_rule
+_version errors holdout_rule forms
 recipe options
 draw seen logarithm
 arrow vocabulary interactions
@@ -23,13 +23,13 @@ reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.log reading
-writing.sink writing.staging writing.destination writing.parquet
+writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
 spill rows partition loading core
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
-resolving run facts
+resolving run facts exchange
 pipeline
 api
 .
@@ -52,7 +52,7 @@ FOR_TYPES_ALONE = {("reading.lines", "reading.dialect")}
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
-    "writing": {"errors", "writing"},
+    "writing": {"errors", "forms", "writing"},
     "engines": set(),
     "samplers": {"draw", "seen", "logarithm", "samplers"},
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from negprep.cli import values
 from negprep.cli.sections import Decorator, Function, in_section, together
+from negprep.forms import FormName
 from negprep.options import MAX_JOBS
 
 
@@ -90,6 +93,12 @@ def layouts(command: Function) -> Function:
             type=click.Choice(["int8", "float32"]),
             default="int8",
             help="The type of the label, 1 or 0. PyTorch's BCE loss wants float32.",
+        ),
+        option(
+            "--to",
+            type=click.Choice(get_args(FormName)),
+            help="The form of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for NCF, RecBole or "
+            "LightGCN.  [default: as the name of OUTPUT says, else parquet]",
         ),
         option(
             "--encode",
