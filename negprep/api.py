@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 import pyarrow as pa
 
 from negprep.errors import UsageError
-from negprep.forms import FormName
+from negprep.forms import FormName, SourceForm
 from negprep.options import Command, Layout, LogSource, OnShort, Options, ReadOptions
 from negprep.pipeline import prepare
 from negprep.reading import open_log
@@ -58,6 +58,7 @@ class Keywords(TypedDict, total=False):
     event_col: str | None
     columns: tuple[str, ...] | None
     delimiter: str | None
+    from_: SourceForm | None
     drop_invalid: bool
     expect_rows: int | None
     force: bool

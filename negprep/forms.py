@@ -1,4 +1,4 @@
-"""The forms of an output: Parquet, text, and the folders of other programs; which one is asked for, or named."""
+"""The forms of a log and of an output: Parquet, text, and those of other programs; which one an OUTPUT has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Literal
 from negprep.errors import UsageError
 
 FormName = Literal["parquet", "csv", "tsv", "ncf", "recbole", "lightgcn"]
+
+SourceForm = Literal["ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl"]
+"""Forms of a log that a file does not always show."""
 
 FOLDERS = ("ncf", "recbole", "lightgcn")
 """Forms of several files, which are written as a folder."""

@@ -12,16 +12,17 @@ from negprep.reading.pieces import RowError
 from negprep.reading.times import mixed, parse_instant
 
 
-def resolve_rule(log: LogReader, rule: HoldoutRule) -> tuple[HoldoutRule, list[str]]:
+def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[str]]:
     """The rule without ``auto`` and with its cut, and warnings; before the log is read.
 
     Raises
     ------
     UsageError
-        The rule needs times, and the log has none; or TIME is no time.
+        The rule needs times, and the log has none, or only an order; or TIME is no time.
     BadDataError
         More than one column could be the time.
     """
+    rule = options.rule
     problem = log.problem("time") if rule.needs_times or rule.kind == "auto" else None
     if problem is not None:
         raise problem
@@ -31,6 +32,10 @@ def resolve_rule(log: LogReader, rule: HoldoutRule) -> tuple[HoldoutRule, list[s
             place=str(log.paths[0]) if log.paths else None,
             remedy="name it with --time-col, or choose --holdout random",
         )
+    if log.is_ordered and (rule.kind == "after" or options.available_at_time):
+        option = f"--holdout {rule.kind}" if rule.kind == "after" else "--available-at-time"
+        what = f"{option} compares the times of users, and a log whose order is the time has none"
+        raise UsageError(what, remedy="choose --holdout last" if rule.kind == "after" else "leave it out")
     if rule.kind == "after":
         try:
             return replace(rule, cut=parse_instant(rule.time)[0]), []

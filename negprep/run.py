@@ -70,7 +70,7 @@ class Run:
     ) -> None:
         self.log, self.options, self._progress = log, options, progress or _silent
         self._spill_folder = options.spill_dir or spill_folder
-        self.rule, self.warnings = resolve_rule(log, options.rule)
+        self.rule, self.warnings = resolve_rule(log, options)
         self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
         self.loaded: Loaded = load(
             log,

@@ -20,9 +20,9 @@ samplers samplers.repeated samplers.uniform samplers.weights samplers.measures s
 sampling
 holdout layout
 reading.pieces reading.sources reading.columns
-reading.lines reading.dialect reading.ids
+reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
-reading.text reading.parquet reading.memory reading.log reading
+reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading
 writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside

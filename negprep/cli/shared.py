@@ -8,7 +8,7 @@ import click
 
 from negprep.cli import values
 from negprep.cli.sections import Decorator, Function, in_section, together
-from negprep.forms import FormName
+from negprep.forms import FormName, SourceForm
 from negprep.options import MAX_JOBS
 
 
@@ -141,6 +141,13 @@ def columns(command: Function) -> Function:
             callback=values.delimiter,
             help=r"What separates the fields of a text file: one character, '::', or a tab as '\t' or tab.  "
             "[default: found from the first line]",
+        ),
+        option(
+            "--from",
+            "from_",
+            type=click.Choice(get_args(SourceForm)),
+            help="Whose form INPUT has, where the file does not show it: lists of items (lightgcn), or pairs whose "
+            "order is their time (sasrec).  [default: found from the first line]",
         ),
         option(
             "--drop-invalid",
