@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from negprep.section import Section
     from negprep.writing import FolderOutput, NamedText
 
-_USERS = 1 << 12
 _UNITS = {"in seconds": 10**9, "in milliseconds": 10**6, "in microseconds": 10**3, "in nanoseconds": 1}
 _RECBOLE = {"user": "user_id:token", "item": "item_id:token", "label": "label:float", "log_q": "log_q:float"}
 # What `pandas.read_csv` takes for a missing value unless told otherwise, without the empty string.
@@ -126,8 +125,11 @@ class LightgcnFiles:
         positives, form = section.interactions.positives, section.form
         for name, file in self._files.items():
             pairs = positives.where(getattr(section.split, name))
-            for first in range(0, pairs.n_users, _USERS):
-                some = pairs.of_users(first, min(first + _USERS, pairs.n_users))
+            last = 0
+            while (first := last) < pairs.n_users:
+                enough = int(np.searchsorted(pairs.starts, pairs.starts[first] + TEXT_ROWS))
+                last = min(max(enough, first + 1), pairs.n_users)
+                some = pairs.of_users(first, last)
                 users = np.flatnonzero(some.counts).astype(np.int32)
                 starts = np.concatenate([some.starts[users], some.starts[-1:]])
                 items = self._fields.of(1, form.items.take(some.items))

@@ -87,10 +87,10 @@ def canonical(piece: Piece, *, drop_invalid: bool) -> Canonical:
     return Canonical(pa.record_batch(parsed), rows, dropped, clock)
 
 
-def in_order(rows: Canonical, before: int) -> Canonical:
-    """The rows with their positions, after so many rows before, as times: seconds, of which nobody knows the start."""
+def in_order(rows: Canonical, before: int, roles: list[str]) -> Canonical:
+    """The rows, with their positions after so many before as times, in seconds; with the columns of the roles."""
     positions = np.arange(before + 1, before + 1 + rows.batch.num_rows, dtype=np.int64) * 10**9
-    return replace(rows, batch=rows.batch.append_column("time", arrow(positions)), clock=ORDERED)
+    return replace(rows, batch=rows.batch.append_column("time", arrow(positions)).select(roles), clock=ORDERED)
 
 
 def _parsed(columns: dict[str, pa.Array], header: dict[str, str]) -> tuple[dict[str, pa.Array], Clock | None]:

@@ -117,6 +117,8 @@ class JsonInput:
         numeric = role in ("time", "value") and {kind, first} <= {int, float}
         if kind in (list, _Object):
             return BadDataError(f"the {role} is {_KINDS[kind]}", place=place, remedy="write a string or a number")
+        if kind is str and any("\ud800" <= character <= "\udfff" for character in value):
+            return BadDataError(f"the {role} holds half a surrogate pair", place=place, remedy="repair the text")
         if value is None or (kind is first and kind is not int) or numeric:
             return None
         if kind is int and first is int:
@@ -136,12 +138,13 @@ def json_input(source: Source, start: int) -> JsonInput:
         It is empty, or a line is no object.
     """
     kinds: dict[str, type] = {}
-    for number, line in islice(filled_lines(source, 0), _LOOKED_AT):
+    first_lines = list(islice(filled_lines(source, 0), _LOOKED_AT))
+    if not first_lines:
+        raise BadDataError("the file is empty", place=source.name)
+    for number, line in first_lines:
         for name, value in object_of(line, f"{source.name}:{number}").items():
             if kinds.get(name, type(None)) is type(None):
                 kinds[name] = type(value)
-    if not kinds:
-        raise BadDataError("the file is empty", place=source.name)
     return JsonInput(source, start, {name: str if kind is type(None) else kind for name, kind in kinds.items()})
 
 
@@ -157,13 +160,14 @@ def object_of(line: str, place: str) -> dict[str, Any]:
     try:
         found = json.loads(line, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
-        what = f"this is no JSON object: {one_line(error).partition(': line ')[0]}"
+        where = f"at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        what = f"this is no JSON object ({where})"
         raise BadDataError(what, place=place, remedy=remedy) from None
     if not isinstance(found, _Object):
         raise BadDataError(f"this is {_KINDS[type(found)]}, not an object", place=place, remedy=remedy)
     made = dict(found)
     if len(made) < len(found):
-        name, _ = (Counter(key for key, _ in found) - Counter(made)).most_common(1)[0]
+        name = next(key for key, count in Counter(key for key, _ in found).items() if count > 1)
         raise BadDataError(f"the key {name!r} is there twice", place=place, remedy=remedy)
     return made
 

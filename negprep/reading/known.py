@@ -71,13 +71,13 @@ def as_text(source: Source, form: str | None, options: ReadOptions) -> ReadOptio
         return options
     number, line = next(filled_lines(source, 0), (0, ""))
     place = f"{source.name}:{number}"
+    if number == 0:
+        return replace(options, from_=None)
     if form == "recbole":
         if ":token" not in line:
             what = "the header names no field of type token (user_id:token)"
             raise BadDataError(what, place=place, remedy="leave --from out, or name a RecBole file")
         return replace(options, from_=None, delimiter="\t")
-    if number == 0:
-        return replace(options, from_=None)
     if form == "movielens" and not _NUMBER.match(line):
         return replace(options, from_=None)  # the later ones are CSV with a header
     separator = " " if form == "sasrec" else "::" if "::" in line and form == "movielens" else "\t"

@@ -59,9 +59,9 @@ class ListsInput:
         texts = pa.Array.from_buffers(
             pa.string(), len(lines), [None, pa.py_buffer(starts), pa.py_buffer(b"".join(lines))]
         )
-        # Spaces alone: other white space could be part of an id.
-        words = pc.split_pattern_regex(pc.utf8_trim(texts, " \t"), "[ \t]+")
-        filled = numbers(pc.binary_length(pc.utf8_trim(texts, " \t"))) > 0
+        texts = pc.ascii_trim_whitespace(texts)
+        words = pc.ascii_split_whitespace(texts)
+        filled = numbers(pc.binary_length(texts)) > 0
         offsets, flat = words.offsets, words.values
         firsts = numbers(offsets)[:-1][filled]
         counts = np.diff(numbers(offsets))[filled] - 1

@@ -227,6 +227,7 @@ class LogReader:
         from negprep.reading.canonical import canonical, in_order
         from negprep.reading.times import mixed_clocks
 
+        roles = list(columns)
         ordered = self.is_ordered and columns.pop("time", None) is not None
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical]:
@@ -240,7 +241,7 @@ class LogReader:
                     raise BadDataError(error.what, place=piece.place(error.row), remedy=error.remedy)
                 self.clock = self.clock or rows.clock
                 if ordered:
-                    rows = in_order(rows, self.rows_read)
+                    rows = in_order(rows, self.rows_read, roles)
                 self.rows_read += rows.rows
                 for reason, count in rows.dropped.items():
                     self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count
