@@ -14,6 +14,7 @@ lightgcn ``Loader.__init__``: a user and its items, integers    github.com/gusye
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 _UNITS = {"in seconds": 10**9, "in milliseconds": 10**6, "in microseconds": 10**3, "in nanoseconds": 1}
 _RECBOLE = {"user": "user_id:token", "item": "item_id:token", "label": "label:float", "log_q": "log_q:float"}
-# What `pandas.read_csv` takes for a missing value unless told otherwise, without the empty string.
-_NO_VALUE = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
+# What `pandas.read_csv` takes for a missing value unless told otherwise, and RecBole's own word for one.
+_NO_VALUE = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|[PAD]"
 _MISSING = strings(_NO_VALUE.split("|"))
 
 
@@ -77,7 +78,7 @@ def open_exchange(
     UsageError
         The ids do not fit the form.
     """
-    name = Path(target).name
+    name = Path(os.path.realpath(target)).name
     if options.to == "recbole":
         return RecboleFiles(options, folder, name, form, schema, timed=timed)
     for noun, ids in (("user", form.users), ("item", form.items)):
