@@ -19,6 +19,7 @@ from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
 from negprep.reading import open_log
+from negprep.resolving import writes_times
 from negprep.run import Run
 from negprep.summary import Summary
 from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, FolderOutput, Output, check_output, kind_of, open_output
@@ -89,7 +90,9 @@ def _write(run: Run, output: Output, target: str, group_rows: int) -> None:
         if run.options.to not in FOLDERS:
             run.fill_parts(output.start_part, part_rows=group_rows * (PART_ROWS // ROW_GROUP_ROWS))
             return
-        exchange = open_exchange(run.options, output, target, run.form, run.schema, timed=run.is_timed)
+        exchange = open_exchange(
+            run.options, output, target, run.form, run.schema, timed=writes_times(run.log, run.options)
+        )
         unit = unit_of(run.log.clock.kind if run.log.clock else None)
         run.watch = lambda section: exchange.add(section, unit)
         write = exchange.write

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from negprep.errors import BadDataError, UsageError
+from negprep.forms import TIMED
 from negprep.holdout_rule import HoldoutRule
 from negprep.options import Options
 from negprep.reading import LogReader
@@ -46,6 +47,11 @@ def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[st
     if "time" in log.columns:
         return HoldoutRule("last"), []
     return HoldoutRule("random"), ["the log has no times: each user's holdout is random (--holdout random says so)"]
+
+
+def writes_times(log: LogReader, options: Options) -> bool:
+    """Whether the output holds the times of the log. If it is open which column they are, reading it will say so."""
+    return options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
 
 
 def check_cut(log: LogReader, rule: HoldoutRule) -> None:

@@ -17,14 +17,13 @@ from negprep.bootstrap import Bootstrap
 from negprep.core import find_core
 from negprep.cutting import Cutter, Shard, row_group_rows
 from negprep.engines.local import run_shards
-from negprep.forms import TIMED
 from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Options
 from negprep.planning import make_plan, needs_survey
 from negprep.reading import LogReader
-from negprep.resolving import check_cut, nothing_to_write, resolve_rule
+from negprep.resolving import check_cut, nothing_to_write, resolve_rule, writes_times
 from negprep.section import Section, make_form, make_section
 from negprep.shuffle import Shuffle
 from negprep.tally import Tally
@@ -75,7 +74,7 @@ class Run:
         self.loaded: Loaded = load(
             log,
             options,
-            with_times=self.rule.needs_times or options.available_at_time or self.is_timed,
+            with_times=self.rule.needs_times or options.available_at_time or writes_times(log, options),
             kept_bytes=self._memory.kept_bytes,
             spill_folder=self._spill_folder,
             progress=self._progress,
@@ -104,12 +103,6 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.loaded.close()
-
-    @property
-    def is_timed(self) -> bool:
-        """Whether the form of the output wants the times that the log has."""
-        log = self.log
-        return self.options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
 
     @cached_property
     def form(self) -> Form:

@@ -64,7 +64,7 @@ def log():
         for batch in reader.batches(columns):
             for role, values in columns.items():
                 values.extend(batch.column(role).to_pylist())
-    words = ["a b", "a,b", 'a "b"', "a\tb", "007"]
+    words = ["a b", "a,b", 'a "b"', "a\tb", "007", "a\nb", "a\rb", " a ", "'", "#", "a:token", "1e5"]
     users = [f"{words[user % len(words)]}{user}" for user in columns["user"]]
     items = [f"{words[item % len(words)]}{item}" for item in columns["item"]]
     return pa.table({"user": users, "item": items, "time": [time // 10**9 for time in columns["time"]]})

@@ -53,7 +53,7 @@ def test_named_where_the_name_of_the_file_says_nothing(here, read, form, name):
     assert read("log", ALL, from_=form).rows == RATED
 
 
-@pytest.mark.parametrize("name", ["x.data", "movies.dat", "x.rating.csv"])
+@pytest.mark.parametrize("name", ["x.data", "movies.dat", "x.rating.csv", "x.jsonl.csv"])
 def test_not_found_where_it_could_be_something_else(here, read, name):
     (here / name).write_text(TAB)
     with pytest.raises(BadDataError, match="there is no header"):
