@@ -9,8 +9,11 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -409,3 +412,80 @@ def test_the_form_of_a_folder_is_not_its_name(tmp_path):
         "o/epoch=0/part-00000.csv",
         "o/epoch=1/part-00000.csv",
     ]
+
+
+RUN = """
+import sys
+from negprep.cli.main import run
+sys.argv = ["negprep", *sys.argv[1:]]
+try:
+    run()
+except SystemExit as end:
+    assert not end.code
+print([name for name in ("pandas", "pyarrow.dataset", "pyarrow.parquet") if name in sys.modules], file=sys.stderr)
+"""
+
+
+def run(folder, *words):
+    """Standard output of a command in an interpreter of its own, which imports no more than it must."""
+    done = subprocess.run([sys.executable, "-c", RUN, *words, "--quiet"], cwd=folder, capture_output=True)
+    assert done.stderr.decode() == "['pyarrow.parquet']\n"
+    return done.stdout
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_commands_import_neither_pandas_nor_datasets(tmp_path, form):
+    log = make_log()
+    (tmp_path / "log.jsonl").write_text(log.to_json(orient="records", lines=True))
+    folder = form in ("ncf", "recbole", "lightgcn")
+    run(tmp_path, "test", "log.jsonl", "o/" if folder else f"o.{form}.gz", "--to", form, "--encode", "--num-neg", "2")
+    lists_of = log.astype(str).groupby("user")["item"].apply(" ".join)
+    (tmp_path / "lists.txt").write_text("".join(f"{user} {items}\n" for user, items in lists_of.items()))
+    run(tmp_path, "train", "lists.txt", "lists.csv", "--from", "lightgcn", "--layout", "listwise")
+    log.sort_values("time")[["user", "item"]].to_csv(tmp_path / "pairs.txt", sep=" ", header=False, index=False)
+    run(tmp_path, "test", "pairs.txt", "pairs.csv", "--from", "sasrec", "--layout", "pairwise", "--num-neg", "2")
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_standard_output(tmp_path, form):
+    make_log(words=True).to_csv(tmp_path / "log.csv", index=False)
+    found = run(tmp_path, "test", "log.csv", "-", "--to", form)
+    negprep.test(tmp_path / "log.csv", tmp_path / f"o.{form}")
+    assert found == (tmp_path / f"o.{form}").read_bytes()
+
+
+def test_a_terminal_may_show_text(tmp_path):
+    make_log().to_csv(tmp_path / "log.csv", index=False)
+    main, side = os.openpty()
+    command = [sys.executable, "-m", "negprep", "test", "log.csv", "-", "--quiet", "--num-neg", "1"]
+    for words, code, shown in ((["--to", "csv"], 0, b"user,item,label\r\n"), ([], 2, b"")):
+        done = subprocess.run([*command, *words], cwd=tmp_path, stdout=side, stderr=subprocess.PIPE)
+        assert done.returncode == code, done.stderr
+        if shown:
+            assert os.read(main, len(shown)) == shown
+    os.close(side)
+    os.close(main)
+
+
+def test_a_catalog_in_json_lines(tmp_path):
+    log = make_log()
+    (tmp_path / "items.jsonl").write_text("".join(f'{{"item": {item}}}\n' for item in range(40)))
+    rows = negprep.train(log, num_neg=4, items=str(tmp_path / "items.jsonl"))
+    assert set(rows["item"]) == set(range(40))
+
+
+@pytest.mark.parametrize("form", ["ncf", "lightgcn"])
+def test_users_who_are_dropped_are_in_no_list_of_candidates(tmp_path, form):
+    log = make_log(n_users=12, n_items=14)
+    options = {"num_neg": 6, "on_short": "drop"}
+    wanted = grouped(negprep.test(pa.Table.from_pandas(log), layout="listwise", **options))
+    assert 0 < len({user for user, *_ in wanted}) < 12
+    negprep.test(log, f"{tmp_path}/o/", to=form, **options)
+    if form == "ncf":
+        assert ratings(tmp_path / "o" / "o.test.rating") == [(user, item) for user, item, _ in wanted]
+        assert [pair for pair, _ in negatives(tmp_path / "o" / "o.test.negative")] == [
+            f"({user},{item})" for user, item, _ in wanted
+        ]
+    else:
+        lines = (tmp_path / "o" / "candidates.txt").read_text().splitlines()
+        assert [tuple(map(int, line.split()[:2])) for line in lines] == [(user, item) for user, item, _ in wanted]
