@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CHECKS := $(VENV)/.installed-with-checks
 LOWEST := .venv-lowest
+LOADERS := .venv-loaders
+RECBOLE := .venv-recbole
 DEMO := build/demo
 PIP := -m pip --disable-pip-version-check --quiet --no-input
 
@@ -35,6 +37,10 @@ test-heavy: $(CHECKS)  ## run the tests that take long
 test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies that pyproject.toml allows
 	$(LOWEST)/bin/python -m pytest -n auto -m "not heavy"
 
+.PHONY: test-loaders
+test-loaders: $(LOADERS)/.installed $(RECBOLE)/.installed  ## load what negprep wrote into PyTorch, datasets and RecBole
+	NEGPREP_RECBOLE=$(RECBOLE)/bin/python $(LOADERS)/bin/python -m pytest tests/docs/test_loading_doc.py tests/test_recbole.py
+
 .PHONY: lint
 lint: $(CHECKS)  ## check style and form
 	$(BIN)/ruff check .
@@ -55,7 +61,7 @@ bench: $(CHECKS)  ## measure (tests/benchmarks/bench_*.py)
 
 .PHONY: clean
 clean:  ## remove what make made
-	rm -rf build $(VENV) $(LOWEST)
+	rm -rf build $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE)
 
 # Some systems package Python without the pip that a new environment gets: theirs installs it then.
 define make_venv
@@ -80,4 +86,15 @@ $(LOWEST)/.installed: pyproject.toml tests/lowest_versions.py
 	$(call make_venv,$(LOWEST))
 	$(LOWEST)/bin/python tests/lowest_versions.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python $(PIP) install --constraint $(LOWEST)/constraints.txt --editable '.[test]'
+	@touch $@
+
+$(LOADERS)/.installed: pyproject.toml
+	$(call make_venv,$(LOADERS))
+	$(LOADERS)/bin/python $(PIP) install --editable '.[test,torch]' datasets
+	@touch $@
+
+# RecBole 1.2 uses names that numpy 2 and pandas 3 no longer have, and negprep needs numpy 2.
+$(RECBOLE)/.installed:
+	$(call make_venv,$(RECBOLE))
+	$(RECBOLE)/bin/python $(PIP) install 'recbole==1.2.1' 'numpy<2' 'pandas<2.2' 'scipy<1.14'
 	@touch $@

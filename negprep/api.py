@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 import pyarrow as pa
 
 from negprep.errors import UsageError
+from negprep.forms import FormName, SourceForm
 from negprep.options import Command, Layout, LogSource, OnShort, Options, ReadOptions
 from negprep.pipeline import prepare
 from negprep.reading import open_log
@@ -44,6 +45,7 @@ class Keywords(TypedDict, total=False):
     on_short: OnShort
     encode: bool
     label_dtype: Literal["int8", "float32"]
+    to: FormName | None
     seed: int
     split_seed: int
     jobs: int
@@ -56,6 +58,7 @@ class Keywords(TypedDict, total=False):
     event_col: str | None
     columns: tuple[str, ...] | None
     delimiter: str | None
+    from_: SourceForm | None
     drop_invalid: bool
     expect_rows: int | None
     force: bool
@@ -265,6 +268,8 @@ def _run(
         return Path(output)
     if options.encode:
         raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
+    if options.to is not None:
+        raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
         rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.schema))
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()

@@ -8,6 +8,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
+from negprep.forms import FormName, SourceForm
 from negprep.holdout_rule import HoldoutRule
 from negprep.recipe import Recipe
 
@@ -45,6 +46,8 @@ class ReadOptions:
         The names of all columns, in order, of a text file without a header.
     delimiter : str or None
         What separates the fields of a text file: one character, or ``::``. None: found from the first line.
+    from_ : {"ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl"} or None
+        Whose form a text file has, where it does not show.
     drop_invalid : bool
         Count and drop rows with a null, NaN or empty id, or a missing or non-finite time or value, instead of refusing.
     expect_rows : int or None
@@ -58,6 +61,7 @@ class ReadOptions:
     event_col: str | None = None
     columns: tuple[str, ...] | None = None
     delimiter: str | None = None
+    from_: SourceForm | None = None
     drop_invalid: bool = False
     expect_rows: int | None = None
 
@@ -65,6 +69,8 @@ class ReadOptions:
         _check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
         _check_kinds(self, str | None, "delimiter")
         _check_kinds(self, bool, "drop_invalid")
+        if self.from_ is not None and self.from_ not in get_args(SourceForm):
+            raise UsageError(f"from_ is {self.from_!r}", remedy=f"choose one of {', '.join(get_args(SourceForm))}")
         if self.expect_rows is not None:
             object.__setattr__(self, "expect_rows", _whole("expect_rows", self.expect_rows, 0, 2**63 - 1))
 
@@ -126,6 +132,8 @@ class Options:
     encode : bool
         Write codes instead of ids, and the vocabularies beside the output.
     label_dtype : {"int8", "float32"}
+    to : {"parquet", "csv", "tsv", "ncf", "recbole", "lightgcn"} or None
+        The form of the output. None: as its name says (``out.csv``, ``out.tsv.gz``), else Parquet.
     seed : int
         Decides the negatives and the order of candidates, 0 to 2**64 - 1.
     epoch : int
@@ -173,6 +181,7 @@ class Options:
     on_short: OnShort = "fewer"
     encode: bool = False
     label_dtype: Literal["int8", "float32"] = "int8"
+    to: FormName | None = None
     seed: int = 0
     epoch: int = 0
     epochs: int | None = None
@@ -196,6 +205,7 @@ class Options:
             "keep_time": ("last", "first"),
             "on_short": get_args(OnShort),
             "label_dtype": ("int8", "float32"),
+            **({"to": get_args(FormName)} if self.to is not None else {}),
         }
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:

@@ -6,19 +6,23 @@ import json
 import os
 import time
 from contextlib import closing
+from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
 
 from negprep.cutting import row_group_rows
 from negprep.errors import OutputError, UsageError
+from negprep.exchange import open_exchange, unit_of
 from negprep.facts import facts_of, summary_of
+from negprep.forms import FOLDERS, TEXT, beside, form_of, refuse_unfit
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
 from negprep.reading import open_log
+from negprep.resolving import writes_times
 from negprep.run import Run
 from negprep.summary import Summary
-from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, FolderOutput, check_output, open_output
+from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, FolderOutput, Output, check_output, kind_of, open_output
 
 
 def prepare(
@@ -31,7 +35,7 @@ def prepare(
     source : str, path, pyarrow.Table or pandas.DataFrame
         A file, a folder, a glob, ``-`` for standard input, or a table in memory.
     target : str
-        A Parquet file, a folder (ends in ``/``), or ``-`` for standard output.
+        A file, a folder (ends in ``/``), or ``-`` for standard output, in the form that the options or its name say.
     options : Options
         What to write.
     force : bool
@@ -47,6 +51,9 @@ def prepare(
     started = time.perf_counter()
     if options.encode and target == "-":
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
+    form = form_of(target, options.to)
+    refuse_unfit(form, vars(options))
+    options = replace(options, to=form, layout="listwise" if form in ("ncf", "lightgcn") else options.layout)
     with open_log(source, options.read) as log:
         named = [
             Path(given)
@@ -54,7 +61,7 @@ def prepare(
             if isinstance(given, str | os.PathLike)
         ]
         for path in (target, *(_beside(target) if options.encode else [])):
-            check_output(path, [*log.paths, *named], force=force)
+            check_output(path, [*log.paths, *named], force=force, is_text=form in TEXT)
         _refuse_match(source, target)
         if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
             raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
@@ -62,20 +69,36 @@ def prepare(
         with (
             Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run,
             open_output(
-                target, run.form.schema if target.endswith("/") else run.schema, force=force, row_group_rows=group_rows
+                target,
+                run.form.schema if target.endswith("/") else run.schema,
+                kind=kind_of(form, target, group_rows),
+                force=force,
             ) as output,
         ):
-            if isinstance(output, FolderOutput):
-                run.fill_parts(output.start_part, part_rows=group_rows * (PART_ROWS // ROW_GROUP_ROWS))
-            else:
-                with closing(run.batches()) as batches:
-                    for batch in batches:
-                        output.write(batch)
+            _write(run, output, target, group_rows)
             if options.encode:
                 for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
                     output.write_beside(name, table)
             output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
         return summary_of(run, time.perf_counter() - started)
+
+
+def _write(run: Run, output: Output, target: str, group_rows: int) -> None:
+    """Make the rows, and hand them on."""
+    write = output.write
+    if isinstance(output, FolderOutput):
+        if run.options.to not in FOLDERS:
+            run.fill_parts(output.start_part, part_rows=group_rows * (PART_ROWS // ROW_GROUP_ROWS))
+            return
+        exchange = open_exchange(
+            run.options, output, target, run.form, run.schema, timed=writes_times(run.log, run.options)
+        )
+        unit = unit_of(run.log.clock.kind if run.log.clock else None)
+        run.watch = lambda section: exchange.add(section, unit)
+        write = exchange.write
+    with closing(run.batches()) as batches:
+        for batch in batches:
+            write(batch)
 
 
 def _refuse_match(source: LogSource, target: str) -> None:
@@ -90,5 +113,4 @@ def _refuse_match(source: LogSource, target: str) -> None:
 
 def _beside(target: str) -> list[str]:
     """The files that ``--encode`` writes beside a file; in a folder they are among its own."""
-    path = Path(target)
-    return [] if target.endswith("/") else [str(path.with_suffix(f".{name}.parquet")) for name in ("users", "items")]
+    return [] if target.endswith("/") else [str(beside(Path(target), name)) for name in ("users", "items")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from negprep.errors import BadDataError, UsageError
+from negprep.forms import TIMED
 from negprep.holdout_rule import HoldoutRule
 from negprep.options import Options
 from negprep.reading import LogReader
@@ -12,16 +13,17 @@ from negprep.reading.pieces import RowError
 from negprep.reading.times import mixed, parse_instant
 
 
-def resolve_rule(log: LogReader, rule: HoldoutRule) -> tuple[HoldoutRule, list[str]]:
+def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[str]]:
     """The rule without ``auto`` and with its cut, and warnings; before the log is read.
 
     Raises
     ------
     UsageError
-        The rule needs times, and the log has none; or TIME is no time.
+        The rule needs times, and the log has none, or only an order; or TIME is no time.
     BadDataError
         More than one column could be the time.
     """
+    rule = options.rule
     problem = log.problem("time") if rule.needs_times or rule.kind == "auto" else None
     if problem is not None:
         raise problem
@@ -31,6 +33,10 @@ def resolve_rule(log: LogReader, rule: HoldoutRule) -> tuple[HoldoutRule, list[s
             place=str(log.paths[0]) if log.paths else None,
             remedy="name it with --time-col, or choose --holdout random",
         )
+    if log.is_ordered and (rule.kind == "after" or options.available_at_time):
+        option = f"--holdout {rule.kind}" if rule.kind == "after" else "--available-at-time"
+        what = f"{option} compares the times of users, and a log whose order is the time has none"
+        raise UsageError(what, remedy="choose --holdout last" if rule.kind == "after" else "leave it out")
     if rule.kind == "after":
         try:
             return replace(rule, cut=parse_instant(rule.time)[0]), []
@@ -53,6 +59,11 @@ def check_times(log: LogReader, options: Options) -> None:
         place=str(log.paths[0]) if log.paths else None,
         remedy="name it with --time-col, or leave the option out",
     )
+
+
+def writes_times(log: LogReader, options: Options) -> bool:
+    """Whether the output holds the times of the log. If it is open which column they are, reading it will say so."""
+    return options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
 
 
 def check_cut(log: LogReader, rule: HoldoutRule) -> None:

@@ -23,7 +23,7 @@ from negprep.memory import MemoryPlan
 from negprep.options import Options
 from negprep.planning import make_plan, needs_survey
 from negprep.reading import LogReader
-from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule
+from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule, writes_times
 from negprep.section import Section, make_form, make_section
 from negprep.shuffle import Shuffle
 from negprep.tally import Tally
@@ -55,6 +55,8 @@ class Run:
     warnings : list of str
     weights_unknown : int
         Rows of ``--weights`` whose item is not in the catalog.
+    watch : callable or None
+        Is handed each section before its rows are made, once for each epoch.
 
     Raises
     ------
@@ -67,13 +69,13 @@ class Run:
     ) -> None:
         self.log, self.options, self._progress = log, options, progress or _silent
         self._spill_folder = options.spill_dir or spill_folder
-        self.rule, self.warnings = resolve_rule(log, options.rule)
+        self.rule, self.warnings = resolve_rule(log, options)
         check_times(log, options)
         self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
         self.loaded: Loaded = load(
             log,
             options,
-            with_times=self.rule.needs_times or options.available_at_time,
+            with_times=self.rule.needs_times or options.available_at_time or writes_times(log, options),
             kept_bytes=self._memory.kept_bytes,
             spill_folder=self._spill_folder,
             progress=self._progress,
@@ -93,6 +95,7 @@ class Run:
             self.loaded.close()
             raise
         self.tally = Tally(len(self.core.items))
+        self.watch: Callable[[Section], None] | None = None
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
 
@@ -215,6 +218,8 @@ class Run:
                 self.tally.add(section)
             else:  # the same interactions, but drawn with replacement others of them may lead rows
                 self.tally.add_rows(section)
+            if self.watch is not None:
+                self.watch(section)
             if options.shuffle:
                 sizes = len(portion.interactions.users), len(portion.interactions.items)
                 section = replace(section, form=section.form.coded(portion.first_user, *sizes))

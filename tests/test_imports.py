@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors holdout_rule
+_version errors holdout_rule forms
 recipe options
 draw seen logarithm
 arrow vocabulary interactions
@@ -21,11 +21,11 @@ samplers.mixture samplers.order
 sampling
 holdout layout
 reading.pieces reading.sources reading.columns
-reading.lines reading.dialect reading.ids
+reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
-reading.text reading.parquet reading.memory reading.log reading
+reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading
 prepared.shape prepared.canonical prepared.negatives prepared.vocabularies prepared.opening prepared
-writing.sink writing.staging writing.destination writing.parquet
+writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
 spill rows partition loading core
@@ -37,7 +37,7 @@ verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
 verifying.chance verifying.draws verifying.across verifying.run
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
-resolving run facts
+resolving run facts exchange
 pipeline
 api
 .
@@ -66,7 +66,7 @@ and a sweep hands itself to those who check its blocks."""
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
     "prepared": {"errors", "options", "arrow", "reading", "prepared"},
-    "writing": {"errors", "writing"},
+    "writing": {"errors", "forms", "writing"},
     "engines": set(),
     # A check that shares code with what it checks would share its mistakes.
     "verifying": {

@@ -133,7 +133,7 @@ def test_dependencies_are_those_of_the_package():
     assert [name.strip("`") for name, _ in table("| package | for |")] == project["dependencies"]
     for extra, packages in project["optional-dependencies"].items():
         (sentence,) = re.findall(rf"extra `{extra}` adds ([^;.]+)", README)
-        assert set(re.split(r", | and ", sentence)) == {re.match(r"[\w-]+", package)[0] for package in packages}
+        assert set(re.split(r",\s|\sand\s", sentence)) == {re.match(r"[\w-]+", package)[0] for package in packages}
 
 
 def test_every_make_target_exists():

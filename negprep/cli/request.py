@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from negprep.errors import UsageError
+from negprep.forms import FOLDERS, TEXT, form_of, refuse_unfit
 from negprep.options import Command, Options, ReadOptions
 
 _ROLES = ("user", "item", "time", "value", "event")
@@ -59,6 +60,7 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
         Two options contradict each other, or one would be ignored.
     """
     _refuse_contradictions(given)
+    _refuse_unfit(command, given)
     _refuse_streams(given)
     _refuse_columns(given)
     chosen = dict(given)
@@ -102,6 +104,16 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
 
 
+def _refuse_unfit(command: Command, given: dict[str, Any]) -> None:
+    """Refuse what means nothing in the form of the output; also what is said and would be so anyway."""
+    form = form_of(given["target"], given["to"])
+    if form in TEXT and _is_explicit("label_dtype"):
+        raise UsageError(f"--label-dtype with --to {form}: numbers in text have no type", remedy="leave one out")
+    if form in FOLDERS and _is_explicit("layout"):
+        raise UsageError(f"--layout with --to {form}, which has a layout of its own", remedy="leave --layout out")
+    refuse_unfit(form, {**given, "command": command})
+
+
 def _refuse_streams(given: dict[str, Any]) -> None:
     """Each of standard input and standard output carries one thing, and neither is a person."""
     for name, argument in (("source", "INPUT"), ("target", "OUTPUT"), ("summary", "--summary")):
@@ -117,7 +129,7 @@ def _refuse_streams(given: dict[str, Any]) -> None:
         raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
     if given["target"] != "-":
         return
-    if _is_terminal(sys.stdout):
+    if given["to"] not in TEXT and _is_terminal(sys.stdout):
         raise UsageError(
             "OUTPUT is '-', but standard output is a terminal, and Parquet is binary",
             remedy="pipe it on, or name a file",

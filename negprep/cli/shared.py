@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from negprep.cli import values
 from negprep.cli.sections import Decorator, Function, in_section, together
+from negprep.forms import FormName, SourceForm
 from negprep.options import MAX_JOBS
 
 
@@ -92,6 +95,12 @@ def layouts(command: Function) -> Function:
             help="The type of the label, 1 or 0. PyTorch's BCE loss wants float32.",
         ),
         option(
+            "--to",
+            type=click.Choice(get_args(FormName)),
+            help="The form of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for NCF, RecBole or "
+            "LightGCN.  [default: as the name of OUTPUT says, else parquet]",
+        ),
+        option(
             "--encode",
             is_flag=True,
             help="Write codes from 0 instead of ids, and the vocabularies beside the output. One log gives the same "
@@ -132,6 +141,13 @@ def columns(command: Function) -> Function:
             callback=values.delimiter,
             help=r"What separates the fields of a text file: one character, '::', or a tab as '\t' or tab.  "
             "[default: found from the first line]",
+        ),
+        option(
+            "--from",
+            "from_",
+            type=click.Choice(get_args(SourceForm)),
+            help="Whose form INPUT has, where the file does not show it: lists of items (lightgcn), or pairs whose "
+            "order is their time (sasrec).  [default: found from the first line]",
         ),
         option(
             "--drop-invalid",

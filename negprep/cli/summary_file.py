@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from negprep.errors import OutputError, UsageError
+from negprep.forms import beside
 
 if TYPE_CHECKING:
     from negprep.cli.request import Request
@@ -109,7 +110,7 @@ def _refuse_written(given: str, path: Path, target: str, *, encode: bool) -> Non
         raise _one_file(given, "OUTPUT")
     elif encode:
         for vocabulary in ("users", "items"):
-            if _is_same(path, real.with_name(f"{real.stem}.{vocabulary}.parquet")):
+            if _is_same(path, beside(real, vocabulary)):
                 raise _one_file(given, f"the {vocabulary} of --encode")
 
 

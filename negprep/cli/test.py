@@ -37,8 +37,8 @@ from negprep.cli.sections import SectionCommand, SectionOption
 def command(**given: Any) -> None:  # noqa: ANN401
     """Write candidates: each held-out item of a user, and K negatives.
 
-    INPUT is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input.
-    OUTPUT is a Parquet file, a folder (ends in /), or - for standard output.
+    INPUT is a CSV, TSV, JSON lines or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for
+    standard input. OUTPUT is a Parquet file, or CSV or TSV by its name, a folder (ends in /), or - for standard output.
 
     \b
       negprep test log.csv test.parquet --num-neg 99

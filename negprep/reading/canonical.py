@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from negprep.arrow import mask_as_numpy, strings
 from negprep.errors import BadDataError
 from negprep.reading.ids import parse_ids
 from negprep.reading.pieces import Piece, RowError, arrow, numbers, text_bytes
-from negprep.reading.times import Clock, parse_times
+from negprep.reading.times import ORDERED, Clock, parse_times
 from negprep.reading.values import parse_events, parse_values
 
 if TYPE_CHECKING:
@@ -95,6 +95,12 @@ def canonical(piece: Piece, *, drop_invalid: bool, may_lack: tuple[str, ...] | N
         row = error.row if row_numbers is None else int(row_numbers[error.row])
         raise BadDataError(error.what, place=piece.place(row), remedy=error.remedy) from None
     return Canonical(pa.record_batch(parsed), rows, dropped, clock)
+
+
+def in_order(rows: Canonical, before: int, roles: list[str]) -> Canonical:
+    """The rows, with their positions after so many before as times, in seconds; with the columns of the roles."""
+    positions = np.arange(before + 1, before + 1 + rows.batch.num_rows, dtype=np.int64) * 10**9
+    return replace(rows, batch=rows.batch.append_column("time", arrow(positions)).select(roles), clock=ORDERED)
 
 
 def _parsed(

@@ -53,7 +53,7 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     UsageError
         ``--delimiter`` or ``--columns`` does not fit the file.
     """
-    mark = _byte_order_mark(source)
+    mark = byte_order_mark(source)
     consumed: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -88,7 +88,7 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     return Dialect(delimiter, names, header=True, start=size)
 
 
-def _byte_order_mark(source: Source) -> int:
+def byte_order_mark(source: Source) -> int:
     """The size of a UTF-8 mark at the start; UTF-16, UTF-32 and what is no text are refused."""
     with source.open() as stream:
         head = stream.read(4096)

@@ -62,7 +62,7 @@ def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tup
 def _rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str], list[str]]]:
     """As ``numbered_rows``, and the lines of the row."""
     stream = source.open()
-    before = _skip(stream, offset)
+    before = lines_before(stream, offset)
     seen = 0
     text: list[str] = []
 
@@ -88,7 +88,7 @@ def _rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tu
             yield start, row, text
 
 
-def _skip(stream: BinaryIO, size: int) -> int:
+def lines_before(stream: BinaryIO, size: int) -> int:
     """Read ``size`` bytes away; the number of line ends among them."""
     ends, last = 0, b""
     while size and (part := stream.read(min(size, 1 << 20))):

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import Roles, find_roles, listed
-from negprep.reading.dialect import read_dialect
+from negprep.reading.dialect import byte_order_mark, read_dialect
+from negprep.reading.json_lines import json_input
+from negprep.reading.known import as_text, form_of_file, is_file_of
+from negprep.reading.lists import ListsInput
 from negprep.reading.memory import memory_input
 from negprep.reading.parquet import parquet_input
 from negprep.reading.pieces import Piece
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from negprep.reading.times import Clock
 
 _MOST_THREADS = 8
+ORDER = "the order of the rows"
 
 
 class Input(Protocol):
@@ -83,7 +87,7 @@ def open_log(
     with ExitStack() as stack:
         if isinstance(source, str | os.PathLike):
             name = os.fspath(source)
-            sources = find_sources(name)
+            sources = find_sources(name, lambda file: is_file_of(file, options.from_))
             for each in sources:
                 stack.callback(each.close)
             inputs: list[Input] = [_file_input(each, options) for each in sources]
@@ -103,13 +107,27 @@ def open_log(
 def _file_input(source: Source, options: ReadOptions) -> Input:
     with machine_errors(source.name):
         if not source.parquet:
-            return TextInput(source, read_dialect(source, options))
+            return _text_input(source, options)
         _refuse_text_options(options, source.name)
         return parquet_input(source)
 
 
+def _text_input(source: Source, options: ReadOptions) -> Input:
+    mark = byte_order_mark(source)
+    form = form_of_file(source, options)
+    if form == "jsonl":
+        return json_input(source, mark)
+    if form == "lightgcn":
+        return ListsInput(source, mark)
+    return TextInput(source, read_dialect(source, as_text(source, form, options)))
+
+
 def _refuse_text_options(options: ReadOptions, place: str) -> None:
-    for option, value in (("--columns", options.columns), ("--delimiter", options.delimiter)):
+    for option, value in (
+        ("--columns", options.columns),
+        ("--delimiter", options.delimiter),
+        ("--from", options.from_),
+    ):
         if value is not None:
             raise UsageError(f"{option} is for text files", place=place, remedy=f"leave {option} out")
 
@@ -135,6 +153,8 @@ class LogReader:
         The input files; empty for standard input and for a table in memory.
     columns : dict of str to str
         Role to the log's own name of the column, for the roles that were found.
+    is_ordered : bool
+        Whether the order of the rows is their time.
     rows_read : int
         Rows read so far by ``batches``, dropped ones included.
     rows_dropped : dict of str to int
@@ -159,7 +179,8 @@ class LogReader:
         self._options, self._place, self._resources = options, place, resources
         self._may_lack = may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None)
-        self.columns = dict(roles.found)
+        self.is_ordered = options.from_ == "sasrec"
+        self.columns = dict(roles.found) | ({"time": ORDER} if self.is_ordered else {})
         self._reset()
 
     def _reset(self) -> None:
@@ -208,8 +229,11 @@ class LogReader:
         return self._read({role: self.columns[role] for role in wanted})
 
     def _read(self, columns: dict[str, str]) -> Iterator[pa.RecordBatch]:
-        from negprep.reading.canonical import canonical
+        from negprep.reading.canonical import canonical, in_order
         from negprep.reading.times import mixed_clocks
+
+        roles = list(columns)
+        ordered = self.is_ordered and columns.pop("time", None) is not None
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical]:
             made = piece()
@@ -221,6 +245,8 @@ class LogReader:
                     error = mixed_clocks(rows.clock, self.clock)
                     raise BadDataError(error.what, place=piece.place(error.row), remedy=error.remedy)
                 self.clock = self.clock or rows.clock
+                if ordered:
+                    rows = in_order(rows, self.rows_read, roles)
                 self.rows_read += rows.rows
                 for reason, count in rows.dropped.items():
                     self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count

@@ -10,7 +10,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ _FOREIGN = {
     "a NumPy file": rb"\x93NUMPY",
 }
 _PARQUET = rb"PAR[1E]"
-FOREIGN_REMEDY = "negprep reads CSV, TSV and Parquet, and text in gzip, zstd or bzip2"
+FOREIGN_REMEDY = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd or bzip2"
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,15 @@ class _Inflated(io.RawIOBase):
         super().close()
 
 
-def find_sources(where: str) -> tuple[Source, ...]:
+def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Source, ...]:
     """The files that ``where`` names, in the order of their names.
 
     Parameters
     ----------
     where : str
         A file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, or ``-``.
+    wanted : callable
+        Whether a file within a folder is one of the log, by its name.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def find_sources(where: str) -> tuple[Source, ...]:
         return (_identified("stdin", None, sys.stdin.buffer),)
     path = Path(where)
     if path.is_dir():
-        files = _files_below(path)
+        files = [file for file in _files_below(path) if wanted(file.name)]
         if not files:
             raise BadDataError(
                 "no data file in the folder", place=where, remedy="names starting with _ or . are ignored"

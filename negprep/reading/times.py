@@ -34,6 +34,10 @@ class Clock:
         return self.kind in (_NAIVE, _ZONED)
 
 
+ORDERED = Clock("a position in the log", "1")
+"""That of rows whose order is their time."""
+
+
 def parse_times(array: pa.Array) -> tuple[pa.Array, Clock]:
     """Times as int64 nanoseconds since 1970-01-01T00:00:00 (UTC where they have a zone).
 

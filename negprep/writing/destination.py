@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT = 1
 
+METADATA = "_negprep.json"
+"""What holds the metadata in a folder of text."""
+
+_EXCHANGED = r".+\.(train|test)\.rating|.+\.test\.negative|.+\.inter|(train|valid|test|candidates)\.txt"
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -64,7 +69,7 @@ def locate(target: str) -> Destination:
     raise UsageError("is neither a file nor a folder nor a pipe", place=target, remedy="name another OUTPUT")
 
 
-def check_output(target: str, inputs: Sequence[Path], *, force: bool = False) -> None:
+def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is_text: bool = False) -> None:
     """Refuse an OUTPUT that cannot or must not be written, before anything is read.
 
     Parameters
@@ -75,6 +80,8 @@ def check_output(target: str, inputs: Sequence[Path], *, force: bool = False) ->
         All files and folders that the run reads.
     force : bool
         Whether a folder with an earlier output may be replaced.
+    is_text : bool
+        Whether a terminal can show it.
 
     Raises
     ------
@@ -88,7 +95,8 @@ def check_output(target: str, inputs: Sequence[Path], *, force: bool = False) ->
     with machine_errors(target):
         destination = locate(target)
         if destination.kind == "stream":
-            refuse_terminal(destination)
+            if not is_text:
+                refuse_terminal(destination)
         else:
             _refuse_parent(destination)
         if destination.kind == "folder":
@@ -134,7 +142,7 @@ def refuse_contents(destination: Destination, *, force: bool) -> None:
         if path.is_dir() and fullmatch(r"epoch=\d+", path.name):
             strange = [inner for inner in path.iterdir() if inner.is_dir() or not _is_part(inner)]
         else:
-            strange = [path] if path.is_dir() or not _is_part(path) else []
+            strange = [path] if path.is_dir() or not (_is_part(path) or _is_exchanged(path)) else []
         if strange:
             name = str(strange[0].relative_to(destination.path))
             raise UsageError(
@@ -146,6 +154,11 @@ def refuse_contents(destination: Destination, *, force: bool) -> None:
 
 def _is_part(path: Path) -> bool:
     return path.name.removeprefix(".").startswith(("part-", "_"))
+
+
+def _is_exchanged(path: Path) -> bool:
+    """Whether it has the name of a file for another program, in a folder that says that negprep wrote it."""
+    return fullmatch(_EXCHANGED, path.name) is not None and (path.parent / METADATA).is_file()
 
 
 def _refuse_parent(destination: Destination) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from negprep.writing.kind import kind_beside
 from negprep.writing.output import Output
 from negprep.writing.sink import Sink, machine_errors
 from negprep.writing.staging import Staging, final_mode, settle, sweep, sync_folder
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
-    from negprep.writing.parquet import ParquetStream
+    from negprep.writing.kind import Kind, RowStream
 
 
 class FileOutput(Output):
     """One file, built under a temporary name beside its own, as are the files that belong to it."""
 
-    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int) -> None:
-        super().__init__(destination, schema, row_group_rows=row_group_rows)
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
+        super().__init__(destination, schema, kind=kind)
         self._staging = Staging(destination.path)
         self._beside: list[str] = []
 
@@ -34,7 +35,7 @@ class FileOutput(Output):
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
         """Add a file beside the target, under a temporary name for now."""
-        self._write_table(self._staging.path(suffix_name), table)
+        self._write_table(self._staging.path(suffix_name), table, kind_beside(self._staging.final(suffix_name).name))
         self._beside.append(suffix_name)
 
     def finish(self, metadata: dict[str, str]) -> None:
@@ -56,5 +57,5 @@ class FileOutput(Output):
         super().close()
         self._staging.close()
 
-    def _current(self) -> ParquetStream:
+    def _current(self) -> RowStream:
         return self._streams[0]

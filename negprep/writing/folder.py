@@ -5,19 +5,21 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from negprep.writing.destination import refuse_contents
+from negprep.writing.destination import METADATA, refuse_contents
 from negprep.writing.output import Output
 from negprep.writing.parquet import ROW_GROUP_ROWS
 from negprep.writing.sink import PathSink, machine_errors
 from negprep.writing.staging import PARTS, Staging, final_mode, make_file, settle, sweep, sync_folder
+from negprep.writing.text import TextStream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
-    from negprep.writing.parquet import ParquetStream
+    from negprep.writing.kind import Kind, RowStream
 
 PART_ROWS = 8 * ROW_GROUP_ROWS
 """About how many rows a part file should have. It ends where `Output.next_part` says, between two users."""
@@ -26,7 +28,7 @@ PART_ROWS = 8 * ROW_GROUP_ROWS
 class Part:
     """A part file, which another thread than that of its output may fill."""
 
-    def __init__(self, stream: ParquetStream, place: str) -> None:
+    def __init__(self, stream: RowStream, place: str) -> None:
         self.rows_written = 0
         self._stream, self._place = stream, place
 
@@ -42,21 +44,39 @@ class Part:
             self._stream.end_rows()
 
 
+class NamedText:
+    """A text of its own within a folder."""
+
+    def __init__(self, stream: TextStream, place: str) -> None:
+        self._stream, self._place = stream, place
+
+    def write_fields(self, fields: Sequence[pa.Array]) -> None:
+        """Take the next lines, as `TextStream.write_fields` does."""
+        with machine_errors(self._place):
+            self._stream.write_fields(fields)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        with machine_errors(self._place):
+            self._stream.write(batch)
+
+
 class FolderOutput(Output):
     """``part-00000.parquet``, ``part-00001.parquet`` ..., ``_SUCCESS``: built as a hidden folder beside the target.
 
     It takes the target's name in one step. With `force`, an earlier output moves away just before, is put back if that
-    step fails, and is removed afterwards.
+    step fails, and is removed afterwards. Text has no footer: beside it, ``_negprep.json`` holds the metadata.
     """
 
-    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int, force: bool) -> None:
-        super().__init__(destination, schema, row_group_rows=row_group_rows)
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind, force: bool) -> None:
+        super().__init__(destination, schema, kind=kind)
         self._force = force
         self._staging = Staging(destination.path)
         self._folder = self._staging.path(PARTS)
-        self._parts: list[ParquetStream] = []
-        self._part: ParquetStream | None = None
+        self._parts: list[RowStream] = []
+        self._part: RowStream | None = None
         self._inner, self._first = "", 0
+        self._named: list[TextStream] = []
 
     def open(self) -> None:
         """Make the hidden folder."""
@@ -81,18 +101,30 @@ class FolderOutput(Output):
         part, self._part = Part(self._current(), self._destination.place), None
         return part
 
+    def start_text(self, name: str, header: Sequence[str] = (), separator: str = "\t") -> NamedText:
+        """Begin a text of that name, in place of parts."""
+        with machine_errors(self._destination.place):
+            make_file(self._folder / name)
+        stream = TextStream(PathSink(self._folder / name), header, separator)
+        self._streams.append(stream)
+        self._named.append(stream)
+        return NamedText(stream, self._destination.place)
+
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
         """Add a file whose name begins with an underscore."""
-        self._write_table(self._folder / f"_{suffix_name}.parquet", table)
+        self._write_table(self._folder / f"_{suffix_name}{self._kind.ending}", table)
 
     def finish(self, metadata: dict[str, str]) -> None:
         """Complete all part files, and give the folder its name."""
         path = self._destination.path
         with machine_errors(self._destination.place):
-            if not self._parts:
+            if not self._parts and not self._named:
                 self._current()
-            for part in self._parts:
+            for part in [*self._parts, *self._named]:
                 part.close(metadata)
+            if self._kind.is_text:
+                make_file(self._folder / METADATA)
+                PathSink(self._folder / METADATA).write(f"{metadata.get('negprep', '{}')}\n".encode())
             make_file(self._folder / "_SUCCESS")
             mode, inner_mode = (final_mode(self._folder / "new", full) for full in (0o666, 0o777))
             for held in sorted(self._folder.rglob("*"), reverse=True):
@@ -108,9 +140,9 @@ class FolderOutput(Output):
         super().close()
         self._staging.close()
 
-    def _current(self) -> ParquetStream:
+    def _current(self) -> RowStream:
         if self._part is None:
-            path: Path = self._folder / self._inner / f"part-{len(self._parts) - self._first:05}.parquet"
+            path: Path = self._folder / self._inner / f"part-{len(self._parts) - self._first:05}{self._kind.ending}"
             make_file(path)
             self._part = self._add(PathSink(path), self._schema)
             self._parts.append(self._part)

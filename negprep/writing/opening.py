@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from negprep.writing.destination import locate
 from negprep.writing.file import FileOutput
 from negprep.writing.folder import FolderOutput
-from negprep.writing.parquet import ROW_GROUP_ROWS
+from negprep.writing.kind import Kind
 from negprep.writing.sink import machine_errors
 from negprep.writing.stream import StreamOutput
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_output(
-    target: str, schema: pa.Schema, *, force: bool = False, row_group_rows: int = ROW_GROUP_ROWS
+    target: str,
+    schema: pa.Schema,
+    *,
+    kind: Kind = Kind(),  # noqa: B008 - frozen
+    force: bool = False,
 ) -> Iterator[Output]:
     """Open an output for rows of one schema.
 
@@ -32,10 +36,10 @@ def open_output(
         A file, a folder (ends in ``/``) or ``-``, standard output.
     schema : pyarrow.Schema
         Of every batch. Columns declared non-null take a fifth less time to write, and less to read.
+    kind : Kind
+        Of the file, or of its parts.
     force : bool
         Replace the earlier output that a folder holds.
-    row_group_rows : int
-        Rows of a row group; fewer than usual where a row holds a list.
 
     Yields
     ------
@@ -62,11 +66,11 @@ def open_output(
         destination = locate(target)
     output: Output
     if destination.kind == "file":
-        output = FileOutput(destination, schema, row_group_rows=row_group_rows)
+        output = FileOutput(destination, schema, kind=kind)
     elif destination.kind == "folder":
-        output = FolderOutput(destination, schema, row_group_rows=row_group_rows, force=force)
+        output = FolderOutput(destination, schema, kind=kind, force=force)
     else:
-        output = StreamOutput(destination, schema, row_group_rows=row_group_rows)
+        output = StreamOutput(destination, schema, kind=kind)
     try:
         with machine_errors(destination.place):
             output.open()

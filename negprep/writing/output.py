@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from negprep.writing.parquet import ParquetStream
 from negprep.writing.sink import PathSink, machine_errors
 from negprep.writing.staging import make_file
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
+    from negprep.writing.kind import Kind, RowStream
     from negprep.writing.sink import Sink
 
 
@@ -27,12 +27,12 @@ class Output(ABC):
         Rows taken so far.
     """
 
-    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int) -> None:
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
         self.rows_written = 0
         self._destination = destination
         self._schema = schema
-        self._row_group_rows = row_group_rows
-        self._streams: list[ParquetStream] = []
+        self._kind = kind
+        self._streams: list[RowStream] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows: a batch of any size, whose memory must not change afterwards."""
@@ -47,7 +47,7 @@ class Output(ABC):
 
     @abstractmethod
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
-        """Add a Parquet file that belongs to the output.
+        """Add a file of the same kind that belongs to the output.
 
         Beside ``out.parquet``, "users" is ``out.users.parquet``; in a folder, ``_users.parquet``, which readers of
         folders skip.
@@ -60,7 +60,8 @@ class Output(ABC):
 
     @abstractmethod
     def finish(self, metadata: dict[str, str]) -> None:
-        """End the output, with `metadata` in the footer of the file or of every part, and make it visible.
+        """End the output, with `metadata` in the footer of the file or of every part (or, in a folder
+        of text, in ``_negprep.json``), and make it visible.
 
         All files of an output appear or, after an error, none; the one that everybody looks for is last.
         """
@@ -75,18 +76,18 @@ class Output(ABC):
             stream.discard()
 
     @abstractmethod
-    def _current(self) -> ParquetStream:
+    def _current(self) -> RowStream:
         """What takes the next rows."""
 
-    def _add(self, sink: Sink, schema: pa.Schema) -> ParquetStream:
-        stream = ParquetStream(sink, schema, self._row_group_rows)
+    def _add(self, sink: Sink, schema: pa.Schema, kind: Kind | None = None) -> RowStream:
+        stream = (kind or self._kind).stream(sink, schema)
         self._streams.append(stream)
         return stream
 
-    def _write_table(self, path: Path, table: pa.Table) -> None:
+    def _write_table(self, path: Path, table: pa.Table, kind: Kind | None = None) -> None:
         with machine_errors(self._destination.place):
             make_file(path)
-            stream = self._add(PathSink(path), table.schema)
+            stream = self._add(PathSink(path), table.schema, kind)
             for batch in table.to_batches():
                 stream.write(batch)
             stream.close({})

@@ -11,6 +11,8 @@ import shutil
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from negprep.forms import beside
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -169,7 +171,7 @@ def _clear(target: Path, token: str) -> None:
 
 def _final(target: Path, role: str) -> Path:
     """``out.parquet`` and ``users`` give ``out.users.parquet``."""
-    return target if role == PARTS else target.with_name(f"{target.stem}.{role}.parquet")
+    return target if role == PARTS else beside(target, role)
 
 
 def _temporaries(target: Path) -> list[tuple[str, str, str, Path]]:

@@ -14,22 +14,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
-    from negprep.writing.parquet import ParquetStream
+    from negprep.writing.kind import Kind, RowStream
 
 
 class StreamOutput(Output):
     """Bytes sent as they come, row group by row group.
 
-    What was sent before an error cannot be taken back: it lacks the footer, and every reader of Parquet refuses it.
+    What was sent before an error cannot be taken back. Parquet lacks its footer then, and every reader refuses it; a
+    text is cut short, which only the exit code tells.
     """
 
-    def __init__(self, destination: Destination, schema: pa.Schema, *, row_group_rows: int) -> None:
-        super().__init__(destination, schema, row_group_rows=row_group_rows)
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
+        super().__init__(destination, schema, kind=kind)
         self._descriptor = STANDARD_OUTPUT
 
     def open(self) -> None:
         """Open the device or pipe."""
-        refuse_terminal(self._destination)
+        if not self._kind.is_text:
+            refuse_terminal(self._destination)
         if not self._destination.is_standard_output:
             self._descriptor = os.open(self._destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
         self._add(Sink(self._descriptor), self._schema)
@@ -56,5 +58,5 @@ class StreamOutput(Output):
         if self._descriptor != STANDARD_OUTPUT:
             os.close(self._descriptor)
 
-    def _current(self) -> ParquetStream:
+    def _current(self) -> RowStream:
         return self._streams[0]

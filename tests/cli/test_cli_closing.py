@@ -97,9 +97,10 @@ def test_it_goes_to_stderr_unless_quiet(line, capsys):
 @pytest.mark.parametrize(
     ("target", "warned"),
     [
-        ("out.csv", True),
-        ("out.TSV", True),
-        ("out.json", True),
+        ("out.txt", True),
+        ("out.JSON", True),
+        ("out.jsonl", True),
+        ("out.csv", False),
         ("out.parquet", False),
         ("out.csv/", False),
         ("-", False),

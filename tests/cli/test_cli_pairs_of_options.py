@@ -6,9 +6,12 @@ The options are those of the command itself, so that a new one is not forgotten:
 from __future__ import annotations
 
 import random
+import shutil
 from dataclasses import dataclass, field
 
 import click
+import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -82,6 +85,11 @@ CHOICES = [
     Choice("--layout listwise"),
     Choice("--label-dtype float32"),
     Choice("--encode"),
+    Choice("--to parquet"),
+    Choice("--to csv"),
+    Choice("--to ncf"),
+    Choice("--to recbole"),
+    Choice("--to lightgcn"),
     Choice("--force"),
     Choice("--user-col user"),
     Choice("--item-col item"),
@@ -90,6 +98,7 @@ CHOICES = [
     Choice("--event-col event"),
     Choice("--columns user,item,time,rating,event"),
     Choice("--delimiter ,"),
+    Choice("--from movielens"),
     Choice("--drop-invalid"),
     Choice("--expect-rows 160"),
     Choice("--jobs 2"),
@@ -101,7 +110,7 @@ CHOICES = [
     Choice("--no-progress"),
 ]
 
-NEVER = {"train": (), "test": ("--sampler weak", "--sampler uniform:0.5", "--holdout none")}
+NEVER = {"train": ("--to ncf", "--to lightgcn"), "test": ("--sampler weak", "--sampler uniform:0.5", "--holdout none")}
 """Refused with anything and alone."""
 
 REFUSED = [
@@ -127,12 +136,25 @@ REFUSED = [
     ("--label-dtype", "--layout"),
     ("--label-dtype", "--bootstrap"),
     ("--label-dtype", "--levels"),
+    ("--label-dtype", "--to csv"),
+    ("--label-dtype", "--to ncf"),
+    ("--label-dtype", "--to recbole"),
+    ("--label-dtype", "--to lightgcn"),
+    ("--layout", "--to ncf"),
+    ("--layout", "--to recbole"),
+    ("--layout", "--to lightgcn"),
+    ("--bootstrap", "--to recbole"),
+    ("--levels", "--to recbole"),
+    ("--with-log-q", "--to ncf"),
+    ("--with-log-q", "--to lightgcn"),
     ("--epoch ", "--epochs"),
     ("--holdout none", "--with-valid"),
     ("--holdout none", "--split-seed"),
     ("--holdout after", "--with-valid"),
     ("--holdout after", "--fold"),
     ("--holdout after", "--split-seed"),
+    ("--from", "--columns"),
+    ("--from", "--delimiter"),
     ("--quiet", "--progress"),
 ]
 """Pairs that contradict each other, as the beginnings of their words; in both commands."""
@@ -225,21 +247,61 @@ def check_rows(rows, command, users):
         assert command == "train" or not found & positives[user]
 
 
+def read_csv(path):
+    rows = pa.csv.read_csv(path)
+    if "neg_items" not in rows.column_names:
+        return rows
+    lists = pa.array([[int(item) for item in str(text).split()] for text in rows["neg_items"].to_pylist()])
+    return rows.set_column(2, "neg_items", lists)
+
+
+def read_ncf(folder):
+    test = [line.split("\t")[:2] for line in (folder / "out.test.rating").read_text().splitlines()]
+    lists = [line.split("\t") for line in (folder / "out.test.negative").read_text().splitlines()]
+    assert [pair for pair, *_ in lists] == [f"({user},{item})" for user, item in test]
+    users, items = zip(*test, strict=True)
+    negatives = pa.array([[int(item) for item in found[1:]] for found in lists])
+    return pa.table({"user": list(map(int, users)), "pos_item": list(map(int, items)), "neg_items": negatives})
+
+
+def read_lightgcn(folder):
+    lists = [list(map(int, line.split(" "))) for line in (folder / "candidates.txt").read_text().splitlines()]
+    users, items = [user for user, *_ in lists], [item for _, item, *_ in lists]
+    return pa.table({"user": users, "pos_item": items, "neg_items": pa.array([found[2:] for found in lists])})
+
+
+def read_recbole(folder):
+    path = next(path for path in (folder / "out.candidates.inter", folder / "out.inter") if path.exists())
+    rows = pa.csv.read_csv(path, parse_options=pa.csv.ParseOptions(delimiter="\t"))
+    return rows.rename_columns(["user", "item", "label", *rows.column_names[3:]])
+
+
+OUTPUTS = {
+    "parquet": ("out.parquet", pq.read_table),
+    "csv": ("out.csv", read_csv),
+    "ncf": ("out/", read_ncf),
+    "lightgcn": ("out/", read_lightgcn),
+    "recbole": ("out/", read_recbole),
+}
+"""Of a form, the name of an output and what reads it."""
+
+
 def run_pair(folder, capsys, command, *pair):
     """The exit code and standard error; what was written is checked."""
     words, options = words_of(pair), {choice.option for choice in pair}
-    output = folder / "out.parquet"
-    output.unlink(missing_ok=True)
+    target, reader = OUTPUTS[words[words.index("--to") + 1] if "--to" in words else "parquet"]
+    output = folder / target
+    shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
     log = "bare.csv" if "--columns" in options else "log.csv"
     jobs = [] if "--jobs" in options else ["--jobs", "1"]
     num_neg = ["--num-neg", "4"] if command == "test" and "--num-neg" not in words else []
     if any("=" in word and not word.startswith(">") for word in words) or "--bootstrap" in words:
         num_neg = []
-    code = guarded(lambda: invoke([command, log, "out.parquet", *jobs, *num_neg, *words]))
+    code = guarded(lambda: invoke([command, log, target, *jobs, *num_neg, *words]))
     shown = capsys.readouterr()
     assert shown.out == ""
     if code == 0:
-        rows = pq.read_table(output)
+        rows = reader(output)
         named = None if "--encode" in options else observed(folder)
         plain = not {"--levels", "--shuffle"} & options
         if plain:

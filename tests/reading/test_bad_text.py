@@ -13,7 +13,7 @@ HEAD = b"user,item,time\n"
 MISSING = "--drop-invalid drops and counts such rows"
 NO_MARK = "were files joined that each start with one? Remove it"
 TO_UTF8 = "UTF-16 text has them: iconv -f UTF-16 -t UTF-8 converts it"
-KINDS = "negprep reads CSV, TSV and Parquet, and text in gzip, zstd or bzip2"
+KINDS = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd or bzip2"
 REDOUBLE = "double a quote that is text, or remove what follows it"
 LATIN = "the text looks like Latin-1; convert it: iconv -f LATIN1 -t UTF-8"
 FORMS = "times are seconds, milliseconds, microseconds or nanoseconds since 1970, or like 2024-05-01T12:30:00"
@@ -100,7 +100,7 @@ BAD = {
         f"in.csv: this is neither text nor Parquet; {KINDS}",
     ),
     "zeros": (b"\0" * 100, f"in.csv: this is neither text nor Parquet; {KINDS}"),
-    "JSON lines": (b'{"user": 1, "item": 2}\n', f"in.csv:1: this looks like JSON, not CSV; {KINDS}"),
+    "an object over several lines": (b'{\n"user": 1\n}\n', f"in.csv:1: this looks like JSON, not CSV; {KINDS}"),
     "JSON": (b'[\n  {"user": 1, "item": 2}\n]\n', f"in.csv:1: this looks like JSON, not CSV; {KINDS}"),
     "HTML": (b"<!DOCTYPE html>\n<html>", f"in.csv:1: this looks like HTML or XML, not CSV; {KINDS}"),
     "huge time": (HEAD + b"1,2,1e30\n", f"in.csv:2: the time 1e+30 is out of range; {RANGE}"),

@@ -1,0 +1,186 @@
+"""Rows from JSON lines: an object a line, whose keys are the columns."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from negprep.errors import BadDataError
+from negprep.reading.blocks import filled_lines, line_blocks, place_of_line
+from negprep.reading.pieces import Piece
+from negprep.reading.sources import one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from negprep.reading.sources import Source
+
+_LOOKED_AT = 100
+
+
+class _Object(list[tuple[str, Any]]):
+    """The pairs of a JSON object, of which two may have one key."""
+
+
+_KINDS: dict[type, str] = {
+    str: "a string",
+    int: "an integer",
+    float: "a number with a fraction",
+    bool: "true or false",
+    type(None): "null",
+    list: "a list",
+    _Object: "an object",
+}
+
+
+@dataclass(frozen=True)
+class JsonInput:
+    """One file of JSON lines, ready to be read.
+
+    Attributes
+    ----------
+    source : Source
+    start : int
+        The offset of the first line.
+    kinds : dict of str to type
+        The keys of the first lines, in order, and what their first value is; ``str`` where all are null.
+    warnings : list of str
+        Grows while the file is read.
+    """
+
+    source: Source
+    start: int
+    kinds: dict[str, type]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys, in order."""
+        return tuple(self.kinds)
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, as functions that parse a block each and may run in any thread. A key that is absent is null."""
+        self.warnings.clear()
+        if any(self.kinds[name] in (list, _Object) for name in columns.values()):
+            raise self._explained(columns, self.start, "a value is nested")
+        for offset, block in line_blocks(self.source, self.start, self.warnings):
+            yield partial(self._piece, columns, offset, block)
+
+    def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
+        table = None
+        for numbers_as in ("int64", "float64"):
+            try:
+                table = _parsed(block, self._schema(columns, numbers_as))
+                break
+            except ValueError as error:  # of Arrow, and of text that is not UTF-8
+                reason = one_line(error)
+        if table is None:
+            raise self._explained(columns, offset, reason)
+        if table.num_rows != sum(1 for line in block.splitlines() if line.strip()):
+            raise self._explained(columns, offset, "a line does not hold one whole object")
+        arrays = {role: table.column(name).combine_chunks() for role, name in columns.items()}
+        return Piece(arrays, partial(place_of_line, self.source, offset), {})
+
+    def _schema(self, columns: dict[str, str], numbers_as: str) -> pa.Schema:
+        """Ids keep their type; values and times may be integers here and fractions there."""
+        import pyarrow as pa
+
+        types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+        fields: dict[str, pa.DataType] = {}
+        for role, name in columns.items():
+            kind = types[self.kinds[name]]
+            loose = role in ("time", "value") and self.kinds[name] is int
+            fields[name] = pa.type_for_alias(numbers_as) if loose and fields.get(name) != pa.int64() else kind
+        return pa.schema(list(fields.items()))
+
+    def _explained(self, columns: dict[str, str], offset: int, reason: str) -> BadDataError:
+        """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
+        try:
+            for number, line in filled_lines(self.source, offset):
+                place = f"{self.source.name}:{number}"
+                found = object_of(line, place)
+                for role, name in columns.items():
+                    problem = self._problem(role, name, found.get(name), place)
+                    if problem is not None:
+                        return problem
+        except BadDataError as error:
+            return error
+        return BadDataError(reason, place=self.source.name)
+
+    def _problem(self, role: str, name: str, value: Any, place: str) -> BadDataError | None:  # noqa: ANN401
+        kind, first = type(value), self.kinds[name]
+        numeric = role in ("time", "value") and {kind, first} <= {int, float}
+        if kind in (list, _Object):
+            return BadDataError(f"the {role} is {_KINDS[kind]}", place=place, remedy="write a string or a number")
+        if kind is str and any("\ud800" <= character <= "\udfff" for character in value):
+            return BadDataError(f"the {role} holds half a surrogate pair", place=place, remedy="repair the text")
+        if value is None or (kind is first and kind is not int) or numeric:
+            return None
+        if kind is int and first is int:
+            if -(2**63) <= value < 2**63:
+                return None
+            return BadDataError(f"the {role} {value} is no 64-bit integer", place=place, remedy="write all as strings")
+        what = f"the {role} {value!r} is {_KINDS[kind]}, but another is {_KINDS[first]}"
+        return BadDataError(what, place=place, remedy="write all in one form")
+
+
+def json_input(source: Source, start: int) -> JsonInput:
+    """Look at the first lines of a file.
+
+    Raises
+    ------
+    BadDataError
+        It is empty, or a line is no object.
+    """
+    kinds: dict[str, type] = {}
+    first_lines = list(islice(filled_lines(source, 0), _LOOKED_AT))
+    if not first_lines:
+        raise BadDataError("the file is empty", place=source.name)
+    for number, line in first_lines:
+        for name, value in object_of(line, f"{source.name}:{number}").items():
+            if kinds.get(name, type(None)) is type(None):
+                kinds[name] = type(value)
+    return JsonInput(source, start, {name: str if kind is type(None) else kind for name, kind in kinds.items()})
+
+
+def object_of(line: str, place: str) -> dict[str, Any]:
+    """The keys and values of the object that a line holds.
+
+    Raises
+    ------
+    BadDataError
+        It is none, or names a key twice.
+    """
+    remedy = "JSON lines have an object a line; repair or remove it"
+    try:
+        found = json.loads(line, object_pairs_hook=_Object)
+    except (ValueError, RecursionError) as error:
+        where = f"at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        what = f"this is no JSON object ({where})"
+        raise BadDataError(what, place=place, remedy=remedy) from None
+    if not isinstance(found, _Object):
+        raise BadDataError(f"this is {_KINDS[type(found)]}, not an object", place=place, remedy=remedy)
+    made = dict(found)
+    if len(made) < len(found):
+        name = next(key for key, count in Counter(key for key, _ in found).items() if count > 1)
+        raise BadDataError(f"the key {name!r} is there twice", place=place, remedy=remedy)
+    return made
+
+
+def _parsed(block: bytes, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema, of objects that may have more."""
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    return arrow_json.read_json(
+        pa.BufferReader(block),
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+        parse_options=arrow_json.ParseOptions(
+            explicit_schema=schema, newlines_in_values=False, unexpected_field_behavior="ignore"
+        ),
+    )

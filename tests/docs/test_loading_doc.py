@@ -1,0 +1,91 @@
+"""docs/loading.md: its loaders run on what its commands write, wherever their packages are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "loading.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\$ (negprep .*)$", PAGE, flags=re.MULTILINE)
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+
+CHECKS = {
+    "class Rows": """
+found = {name: torch.cat([batch[name] for batch in loader]) for name in ("user", "item", "label")}
+rows = pq.read_table("train.parquet")
+for name, values in found.items():
+    assert values.numpy().tolist() == rows[name].to_pylist(), name
+assert found["label"].dtype == torch.float32
+by_two = DataLoader(Rows("train.parquet", 5000), batch_size=None, num_workers=2)
+assert sum(len(batch["user"]) for batch in by_two) == len(rows)
+assert torch.isfinite(loss)
+""",
+    "TensorDataset": """
+assert len(dataset) == len(rows)
+for values, name in ((user, "user"), (item, "item"), (label, "label")):
+    assert values.tolist() == rows[name][:100].to_pylist()
+""",
+    "negatives = ": """
+assert negatives.shape == (len(rows), 8)
+assert negatives.tolist() == rows["neg_items"].to_pylist()
+""",
+    "load_dataset": """
+import pyarrow.parquet as pq
+assert {name: len(part) for name, part in data.items()} == {
+    name: pq.read_metadata(f"{name}.parquet").num_rows for name in ("train", "test")}
+rows = pq.read_table("train.parquet")
+assert {name: first[name].tolist() for name in first} == {name: rows[name][:8192].to_pylist() for name in first}
+assert sorted(first) == ["item", "label", "user"]
+""",
+    "import tensorflow": """
+assert sum(len(batch["user"]) for batch in data) == len(rows)
+first = next(iter(data))
+assert first["item"].numpy().tolist() == rows["item"][:8192].to_pylist()
+assert first["label"].dtype == tf.float32
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("loading")
+    shutil.copytree(ROOT / "sample_data", folder / "sample_data")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for command in COMMANDS:
+        subprocess.run(["bash", "-c", command], cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    # Several row groups, as a large file has, so that workers have something to share.
+    table = pq.read_table(folder / "train.parquet")
+    pq.write_table(table, folder / "train.parquet", row_group_size=50_000)
+    return folder
+
+
+def test_every_example_is_checked():
+    assert len(COMMANDS) == 3
+    assert [sum(mark in example for mark in CHECKS) for example in EXAMPLES] == [1] * len(CHECKS)
+
+
+@pytest.mark.parametrize("mark", CHECKS)
+def test_examples(folder, mark):
+    (example,) = (example for example in EXAMPLES if mark in example)
+    packages = set(re.findall(r"^(?:import|from) (torch|datasets|tensorflow)\b", example, flags=re.MULTILINE))
+    assert packages
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    body = f"def main():\n{re.sub('^(?=.)', '    ', CHECKS[mark], flags=re.MULTILINE)}"
+    # Workers that are spawned import the file again.
+    (folder / "example.py").write_text(f"{example}\n{body}\n\nif __name__ == '__main__':\n    main()\n")
+    offline = {"HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=folder, env={**os.environ, **offline}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
