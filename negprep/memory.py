@@ -74,3 +74,9 @@ def default_budget() -> int:
         if text.isdigit():
             sizes.append(int(text))
     return min(sizes) // 2
+
+
+def expected_peak(row_bytes: int, budget: int | None) -> int:
+    """About the largest resident size of a run, from the bytes of its rows: what the plan of the budget rests on."""
+    most = max(_BASE, default_budget() if budget is None else budget)
+    return min(most, _BASE + int(_PEAK_PER_BYTE * row_bytes))

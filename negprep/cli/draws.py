@@ -9,8 +9,8 @@ from negprep.cli.sections import Decorator, Function, in_section, together
 from negprep.options import MAX_BOOTSTRAP, MAX_NUM_NEG
 
 
-def negatives(*, num_neg: int, distinct: bool) -> Decorator:
-    """How many negatives, and from where; the defaults are the command's."""
+def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
+    """How many negatives, and from where; the defaults are the command's, or, in words, those of several."""
     option = in_section("Negatives")
     return together(
         option(
@@ -72,7 +72,8 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
         option(
             "--distinct/--repeats",
             default=distinct,
-            help="Whether the negatives of one positive all differ, or may repeat.",
+            help="Whether the negatives of one positive all differ, or may repeat."
+            + ("  [default: repeats for train, distinct for test]" if distinct is None else ""),
         ),
         option(
             "--items",

@@ -49,7 +49,7 @@ def positives(command: Function) -> Function:
     )(command)
 
 
-def holdouts(*, default: str, help_text: str) -> Decorator:
+def holdouts(*, default: str | None, help_text: str) -> Decorator:
     """Which positives are kept out of training; the default is the command's."""
     option = in_section("Holdout")
     return together(
@@ -75,6 +75,17 @@ def holdouts(*, default: str, help_text: str) -> Decorator:
     )
 
 
+def folds(command: Function) -> Function:
+    """Which holdouts are tested."""
+    return in_section("Holdout")(
+        "--fold",
+        type=click.Choice(["valid", "test"]),
+        default="test",
+        help="Whose candidates are written: those of the test items, or of the ones before, to tune on "
+        "(implies --with-valid).",
+    )(command)
+
+
 def layouts(command: Function) -> Function:
     """What the rows of the output look like."""
     option = in_section("Output")
@@ -97,11 +108,15 @@ def layouts(command: Function) -> Function:
             help="Write codes from 0 instead of ids, and the vocabularies beside the output. One log gives the same "
             "codes in train and test.",
         ),
-        option(
-            "--force",
-            is_flag=True,
-            help="Replace what is in a folder that is not empty. A file is replaced without it.",
-        ),
+    )(command)
+
+
+def replacing(command: Function) -> Function:
+    """What may be lost."""
+    return in_section("Output")(
+        "--force",
+        is_flag=True,
+        help="Replace what is in a folder that is not empty. A file is replaced without it.",
     )(command)
 
 
@@ -147,8 +162,8 @@ def columns(command: Function) -> Function:
     )(command)
 
 
-def running(command: Function) -> Function:
-    """How the run goes, and what it tells."""
+def machine(*, spill_dir: str) -> Decorator:
+    """What of the machine is used; where rows are spilled by default."""
     option = in_section("Run")
     return together(
         option(
@@ -168,17 +183,33 @@ def running(command: Function) -> Function:
         option(
             "--spill-dir",
             metavar="DIR",
-            help="Where rows are spilled, in a file without a name.  [default: beside the output]",
+            help=f"Where rows are spilled, in a file without a name.  [default: {spill_dir}]",
         ),
+    )
+
+
+def telling(command: Function) -> Function:
+    """What the run tells."""
+    option = in_section("Run")
+    return together(
         option(
             "--summary",
             metavar="FILE",
             help="Write the facts of the run as JSON: rows, users, negatives, seconds, memory. '-' is standard output.",
         ),
         option("--quiet", is_flag=True, help="Say nothing on standard error but errors."),
-        option(
-            "--progress/--no-progress",
-            default=None,
-            help="Bars on standard error.  [default: on a terminal only]",
-        ),
     )(command)
+
+
+def watching(command: Function) -> Function:
+    """How the run is watched."""
+    return in_section("Run")(
+        "--progress/--no-progress",
+        default=None,
+        help="Bars on standard error.  [default: on a terminal only]",
+    )(command)
+
+
+def running(command: Function) -> Function:
+    """How the run goes, and what it tells."""
+    return together(machine(spill_dir="beside the output"), telling, watching)(command)

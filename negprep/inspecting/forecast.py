@@ -1,0 +1,145 @@
+"""What a run would write: its rows counted, its bytes, memory and time estimated."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.facts import summary_of
+from negprep.inspecting.sample import Sample, make_sample
+from negprep.loading import Progress
+from negprep.memory import expected_peak
+from negprep.options import Command, Options
+from negprep.reading import LogReader
+from negprep.run import Run
+
+_START_SECONDS = 0.2
+"""What the interpreter and the libraries take to start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a run of a command would write.
+
+    Attributes
+    ----------
+    command : {"train", "test"}
+    refused : str or None
+        Why the run would fail. All that follows is then empty.
+    holdout, sampler, layout : str
+    num_neg : int
+        Negatives asked for each positive.
+    needed : int
+        Eligible items below which a user is short.
+    epochs : int
+        How many are written.
+    positives, holdouts, users_held_out : int
+        Distinct positives, those held out for test, and their users.
+    negatives, rows : int
+        Exact, of all epochs.
+    users, catalog_items : int
+        Without those that ``min_positives`` and ``core`` leave out.
+    short_users, full_users, dropped_users : int
+        As in ``Summary``.
+    bytes : int
+        Estimated: of a single file, and of the vocabularies beside it.
+    memory_bytes : int
+        Estimated: the largest resident size of the process.
+    seconds : float
+        Estimated, on this machine.
+    sampled_rows : int
+        Rows that were made to estimate from.
+    warnings : tuple of str
+        Those of the run.
+    """
+
+    command: Command
+    refused: str | None = None
+    holdout: str = ""
+    sampler: str = ""
+    layout: str = ""
+    num_neg: int = 0
+    needed: int = 0
+    epochs: int = 0
+    users: int = 0
+    catalog_items: int = 0
+    positives: int = 0
+    holdouts: int = 0
+    users_held_out: int = 0
+    negatives: int = 0
+    rows: int = 0
+    short_users: int = 0
+    full_users: int = 0
+    dropped_users: int = 0
+    bytes: int = 0
+    memory_bytes: int = 0
+    seconds: float = 0.0
+    sampled_rows: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def forecast(log: LogReader, options: Options, progress: Progress) -> Forecast:
+    """Go the way of a run up to its draws, and draw a sample.
+
+    A run that the log or the options would stop is forecast as refused.
+
+    Raises
+    ------
+    OutputError
+        The machine refuses.
+    """
+    _check_spill_dir(options)
+    started = time.perf_counter()
+    try:
+        with Run(log, options, progress=progress, again=True) as run:
+            run.count()
+            seconds = time.perf_counter() - started
+            sample = make_sample(run, progress)
+            return _told(run, sample, seconds)
+    except (BadDataError, UsageError) as error:
+        return refusal(options.command, error)
+
+
+def refusal(command: Command, error: NegprepError) -> Forecast:
+    """The forecast of a run that ends with an error."""
+    return Forecast(command=command, refused=str(error))
+
+
+def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
+    options, tally = run.options, run.tally
+    summary = summary_of(run, 0.0)
+    ratio = tally.rows / sample.rows if sample.rows else 1.0
+    threads = min(options.jobs + 1, os.cpu_count() or 1)
+    drawing = max(sample.write_seconds, (sample.make_seconds + sample.write_seconds) / threads)
+    return Forecast(
+        command=options.command,
+        holdout=summary.holdout,
+        sampler=summary.sampler,
+        layout=options.layout,
+        num_neg=summary.num_neg,
+        needed=summary.num_neg if options.distinct else 1,
+        epochs=len(run.epochs),
+        users=summary.users,
+        catalog_items=summary.catalog_items,
+        positives=summary.positives,
+        holdouts=summary.holdouts,
+        users_held_out=summary.holdout_users,
+        negatives=summary.negatives,
+        rows=summary.rows_written,
+        short_users=summary.short_users,
+        full_users=summary.full_users,
+        dropped_users=summary.dropped_users,
+        bytes=round(sample.bytes * ratio) + sample.beside_bytes,
+        memory_bytes=expected_peak(run.loaded.row_bytes, options.memory),
+        seconds=_START_SECONDS + seconds_before + drawing * ratio,
+        sampled_rows=sample.rows,
+        warnings=tuple(summary.warnings),
+    )
+
+
+def _check_spill_dir(options: Options) -> None:
+    if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
+        raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
