@@ -1,7 +1,7 @@
 """negprep: implicit-feedback logs to labelled train instances and leave-one-out test sets.
 
-The two functions are ``train`` and ``test``; ``prepare`` runs a whole job from file to file and returns its summary. ``inspect``
-says what a log holds and what they would write.
+The two functions are ``train`` and ``test``; ``prepare`` runs a whole job from file to file and returns its summary.
+``inspect`` says what a log holds and what they would write.
 """
 
 from __future__ import annotations

@@ -44,18 +44,18 @@ def inspection_text(found: Inspection, source: str, style: Style) -> str:
         those of the terminal's colours, and no others.
     """
     log = found.log
-    lines = [f"negprep inspect: {source}", *aligned(list(_facts(log)))]
+    lines = [printable(line) for line in [f"negprep inspect: {source}", *aligned(list(_facts(log)))]]
     for title, bars in _charts(log):
-        lines += ["", title]
-        drawn = bar_chart([(printable(label), number) for label, number in bars], width=style.width, blocks=style.blocks)
+        lines += ["", printable(title)]
+        shown = [(printable(label), number) for label, number in bars]
+        drawn = bar_chart(shown, width=style.width, blocks=style.blocks)
         lines += [_coloured(line, "cyan", style) for line in drawn]
     lines += ["", "would write (rows exact; size, time and memory estimated)"]
-    lines += [_forecast(each) for each in (found.train, found.test)]
-    text = [printable(line) if "\x1b" not in line or not style.colours else line for line in lines]
+    lines += [printable(_forecast(each)) for each in (found.train, found.test)]
     if found.warnings:
-        text.append("")
-    text += [_coloured(f"  warning: {printable(warning)}", "yellow", style) for warning in found.warnings]
-    return "\n".join(text)
+        lines.append("")
+    lines += [_coloured(f"  warning: {printable(warning)}", "yellow", style) for warning in found.warnings]
+    return "\n".join(lines)
 
 
 def _coloured(line: str, colour: str, style: Style) -> str:
@@ -82,16 +82,15 @@ def _charts(log: LogFacts) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     yield f"users by their items: {_percentiles(log.user_degrees)}", _degree_bars(log.user_degrees)
     yield f"items by their users: {_percentiles(log.item_degrees)}", _degree_bars(log.item_degrees)
     if log.values is not None:
-        bins = log.values.histogram
         name = f"rows by {log.columns['value']}: {log.values.least:g} to {log.values.most:g}"
-        yield name, [(f"{a:g}" if a == b else f"{a:.4g} to {b:.4g}", rows) for a, b, rows in map(_of_bin, bins)]
+        yield name, [(_span(each.low, each.high), each.rows) for each in log.values.histogram]
     if log.events is not None:
         others = [("others", log.events.others)] if log.events.others else []
         yield f"rows by {log.columns['event']}", [*log.events.rows.items(), *others]
 
 
-def _of_bin(each: object) -> tuple[float, float, int]:
-    return each.low, each.high, each.rows  # type: ignore[attr-defined]
+def _span(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
 def _percentiles(degrees: Degrees) -> str:
@@ -106,16 +105,20 @@ def _degree_bars(degrees: Degrees) -> list[tuple[str, int]]:
     """From the first bin that holds anything."""
     bins = degrees.histogram
     first = next(place for place, each in enumerate(bins) if each.count)
-    return [(f"{each.low:,}" if each.low == each.high else f"{each.low:,}-{each.high:,}", each.count) for each in bins[first:]]
+    return [
+        (f"{each.low:,}" if each.low == each.high else f"{each.low:,}-{each.high:,}", each.count)
+        for each in bins[first:]
+    ]
 
 
 def _forecast(forecast: Forecast) -> str:
     if forecast.refused is not None:
         return f"  {forecast.command:5}  nothing: {forecast.refused}"
-    groups = f"{forecast.holdouts:,} holdouts" if forecast.command == "test" else f"{forecast.positives:,} positives"
+    noun = "holdouts" if forecast.command == "test" else "positives"
+    epochs = f" in {forecast.epochs:,} epochs" if forecast.epochs > 1 else ""
     return (
-        f"  {forecast.command:5}  {forecast.rows:,} rows from {groups}, {_size(forecast.bytes)}, "
-        f"{forecast.seconds:.2f} s, {forecast.memory_bytes / 1e6:,.0f} MB of memory"
+        f"  {forecast.command:5}  {forecast.rows:,} rows from {forecast.groups:,} {noun}{epochs}, "
+        f"{_size(forecast.bytes)}, {forecast.seconds:.2f} s, {forecast.memory_bytes / 1e6:,.0f} MB of memory"
     )
 
 

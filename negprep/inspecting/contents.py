@@ -88,7 +88,9 @@ def read_values(batches: Batches) -> Values | None:
     if least > most:
         return None
     if known is not None and len(known[0]) <= MOST_SINGLE:
-        bins = tuple(ValueBin(value, value, rows) for value, rows in zip(*(part.tolist() for part in known), strict=True))
+        bins = tuple(
+            ValueBin(value, value, rows) for value, rows in zip(*(part.tolist() for part in known), strict=True)
+        )
         return Values(least, most, len(known[0]), bins)
     edges = np.linspace(least, most, _N_BINS + 1)
     rows = np.zeros(_N_BINS, np.int64)

@@ -7,17 +7,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from negprep.cutting import row_group_rows
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
 from negprep.facts import summary_of
 from negprep.inspecting.sample import Sample, make_sample
 from negprep.loading import Progress
-from negprep.memory import expected_peak
+from negprep.memory import LEAST_MEMORY, default_budget, expected_peak
 from negprep.options import Command, Options
 from negprep.reading import LogReader
 from negprep.run import Run
-
-_START_SECONDS = 0.2
-"""What the interpreter and the libraries take to start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +36,8 @@ class Forecast:
         How many are written.
     positives, holdouts, users_held_out : int
         Distinct positives, those held out for test, and their users.
+    groups : int
+        Of the first epoch: positives that lead rows; for ``test``, holdouts of the fold.
     negatives, rows : int
         Exact, of all epochs.
     users, catalog_items : int
@@ -49,7 +49,7 @@ class Forecast:
     memory_bytes : int
         Estimated: the largest resident size of the process.
     seconds : float
-        Estimated, on this machine.
+        Estimated: on this machine, if it has nothing else to do.
     sampled_rows : int
         Rows that were made to estimate from.
     warnings : tuple of str
@@ -69,6 +69,7 @@ class Forecast:
     positives: int = 0
     holdouts: int = 0
     users_held_out: int = 0
+    groups: int = 0
     negatives: int = 0
     rows: int = 0
     short_users: int = 0
@@ -127,17 +128,32 @@ def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
         positives=summary.positives,
         holdouts=summary.holdouts,
         users_held_out=summary.holdout_users,
+        groups=tally.groups,
         negatives=summary.negatives,
         rows=summary.rows_written,
         short_users=summary.short_users,
         full_users=summary.full_users,
         dropped_users=summary.dropped_users,
         bytes=round(sample.bytes * ratio) + sample.beside_bytes,
-        memory_bytes=expected_peak(run.loaded.row_bytes, options.memory),
-        seconds=_START_SECONDS + seconds_before + drawing * ratio,
+        memory_bytes=_memory(run, sample),
+        seconds=seconds_before + drawing * ratio,
         sampled_rows=sample.rows,
         warnings=tuple(summary.warnings),
     )
+
+
+def _memory(run: Run, sample: Sample) -> int:
+    """The largest resident size, within what the run may take."""
+    options, rows = run.options, run.tally.rows
+    per_row = sample.arrow_bytes / max(1, sample.rows)
+    peak = expected_peak(
+        row_bytes=run.loaded.row_bytes,
+        output_bytes=int(per_row * rows),
+        shard_bytes=int(per_row * min(options.shard_rows, row_group_rows(options))),
+        shuffled_rows=rows // len(run.epochs) if options.shuffle else 0,
+        jobs=options.jobs,
+    )
+    return min(peak, max(default_budget() if options.memory is None else options.memory, LEAST_MEMORY))
 
 
 def _check_spill_dir(options: Options) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -37,6 +37,8 @@ class Sample:
     ----------
     rows, bytes : int
         Rows made, and the size of a file of them.
+    arrow_bytes : int
+        What the rows take in memory.
     beside_bytes : int
         The size of the vocabularies that are written beside the output.
     make_seconds, write_seconds : float
@@ -45,6 +47,7 @@ class Sample:
 
     rows: int
     bytes: int
+    arrow_bytes: int
     beside_bytes: int
     make_seconds: float
     write_seconds: float
@@ -73,7 +76,7 @@ def make_sample(run: Run, progress: Progress) -> Sample:
     group_rows = row_group_rows(run.options)
     per_epoch = max(1, run.tally.rows // len(run.epochs))
     n_epochs = min(len(run.epochs), max(1, MOST_GROUPS * group_rows // per_epoch))
-    scale, n_rows, make_seconds, write_seconds = _Scale(), 0, 0.0, 0.0
+    scale, n_rows, arrow_bytes, make_seconds, write_seconds = _Scale(), 0, 0, 0.0, 0.0
     stream = ParquetStream(scale, run.form.schema, group_rows)
     chosen = _shuffled if run.options.shuffle else _in_order
     with closing(chosen(run, n_epochs, per_epoch, group_rows)) as pieces:
@@ -82,15 +85,16 @@ def make_sample(run: Run, progress: Progress) -> Sample:
             made = time.thread_time()
             stream.write(rows)
             n_rows += len(rows)
+            arrow_bytes += rows.nbytes
             progress("sample", n_rows, None)
             make_seconds, write_seconds = make_seconds + made - began, write_seconds + time.thread_time() - made
             began = time.thread_time()
     stream.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
     write_seconds += time.thread_time() - began
-    return Sample(n_rows, scale.n_bytes, _beside(run), make_seconds, write_seconds)
+    return Sample(n_rows, scale.n_bytes, arrow_bytes, _beside(run), make_seconds, write_seconds)
 
 
-def _in_order(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Iterator[pa.RecordBatch]:
+def _in_order(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Generator[pa.RecordBatch, None, None]:
     """The rows of row groups at even distances, the first among them, whose values decide how columns are encoded."""
     n_groups = -(-n_epochs * per_epoch // group_rows)
     most = min(MOST_GROUPS, n_groups)
@@ -104,7 +108,7 @@ def _in_order(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Itera
                 rows_before += shard.end - shard.begin
 
 
-def _shuffled(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Iterator[pa.RecordBatch]:
+def _shuffled(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Generator[pa.RecordBatch, None, None]:
     """Whole epochs in random order; of one that is larger than a row group, so many of its rows, of all users."""
     stride = -(-per_epoch // group_rows)
     for epoch in run.epochs[: n_epochs if stride == 1 else 1]:

@@ -48,8 +48,8 @@ def suspicions(facts: LogFacts, positive: str | None, forecasts: list[Forecast])
     if facts.events is not None and positive is None and len(facts.events.rows) > 1:
         names = list(facts.events.rows)
         found.append(
-            f"'{facts.columns['event']}' has {_listed(names)}: all count as positives, unless --positive {names[-1]} or "
-            "the like says otherwise"
+            f"'{facts.columns['event']}' has {_listed(names)}: all count as positives, unless --positive {names[-1]} "
+            "or the like says otherwise"
         )
     found += _of_times(facts)
     for each in forecasts:
@@ -126,5 +126,8 @@ def _of_times(facts: LogFacts) -> Iterator[str]:
 def _of_short(forecast: Forecast) -> Iterator[str]:
     if forecast.short_users:
         none = f", {forecast.full_users:,} of them none" if forecast.full_users and forecast.needed > 1 else ""
-        fewer = f"fewer eligible items than the {forecast.needed:,} needed" if forecast.needed > 1 else "no eligible item"
-        yield f"{forecast.command}: {forecast.short_users:,} users have {fewer}{none}"
+        fewer = (
+            f"fewer eligible items than the {forecast.needed:,} needed" if forecast.needed > 1 else "no eligible item"
+        )
+        users = "1 user has" if forecast.short_users == 1 else f"{forecast.short_users:,} users have"
+        yield f"{forecast.command}: {users} {fewer}{none}"
