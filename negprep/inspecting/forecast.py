@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from negprep.cutting import row_group_rows
-from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
 from negprep.facts import summary_of
 from negprep.inspecting.sample import Sample, make_sample
 from negprep.loading import Progress
@@ -85,28 +83,16 @@ class Forecast:
 def forecast(log: LogReader, options: Options, progress: Progress) -> Forecast:
     """Go the way of a run up to its draws, and draw a sample.
 
-    A run that the log or the options would stop is forecast as refused.
-
     Raises
     ------
-    OutputError
-        The machine refuses.
+    NegprepError
+        What would stop the run.
     """
-    _check_spill_dir(options)
     started = time.perf_counter()
-    try:
-        with Run(log, options, progress=progress, again=True) as run:
-            run.count()
-            seconds = time.perf_counter() - started
-            sample = make_sample(run, progress)
-            return _told(run, sample, seconds)
-    except (BadDataError, UsageError) as error:
-        return refusal(options.command, error)
-
-
-def refusal(command: Command, error: NegprepError) -> Forecast:
-    """The forecast of a run that ends with an error."""
-    return Forecast(command=command, refused=str(error))
+    with Run(log, options, progress=progress, again=True) as run:
+        run.count()
+        seconds = time.perf_counter() - started
+        return _told(run, make_sample(run, progress), seconds)
 
 
 def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
@@ -154,8 +140,3 @@ def _memory(run: Run, sample: Sample) -> int:
         jobs=options.jobs,
     )
     return min(peak, max(default_budget() if options.memory is None else options.memory, LEAST_MEMORY))
-
-
-def _check_spill_dir(options: Options) -> None:
-    if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
-        raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")

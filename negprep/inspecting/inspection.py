@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from negprep._version import __version__
-from negprep.errors import UsageError
-from negprep.inspecting.forecast import Forecast, forecast, refusal
+from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.inspecting.forecast import Forecast, forecast
 from negprep.inspecting.logfacts import LogFacts, read_facts
 from negprep.inspecting.suspicions import suspicions
 from negprep.loading import Progress
@@ -67,42 +68,60 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
     Raises
     ------
     NegprepError
-        The log cannot be read; or no command takes these options.
+        The log cannot be read; or neither command takes these options, or neither with this log.
     """
     for name in _BESIDE:
         if isinstance(given.get(name), str | os.PathLike) and os.fspath(given[name]) == "-":
             raise UsageError(f"--{name} is '-', and is read more than once", remedy="give a file")
     read = ReadOptions(**_taken(ReadOptions, given))
-    asked: dict[Command, Options | UsageError] = {command: _options(command, given, read) for command in _DEFAULTS}
-    usable = [options for options in asked.values() if isinstance(options, Options)]
-    if not usable:
-        raise next(error for error in asked.values() if isinstance(error, UsageError))
+    outcomes: dict[Command, Forecast | NegprepError] = {}
+    asked: dict[Command, Options] = {}
+    for command in _DEFAULTS:
+        try:
+            asked[command] = _options(command, given, read)
+        except UsageError as error:
+            outcomes[command] = error
+    _refuse_useless(outcomes)
+    options = next(iter(asked.values()))
+    if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
+        raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
     tell = progress or _silent
     with open_log(source, read) as log:
-        facts = read_facts(log, usable[0], tell)
-        train, test = (
-            forecast(log, options, tell) if isinstance(options, Options) else refusal(command, options)
-            for command, options in asked.items()
-        )
+        facts = read_facts(log, options, tell)
+        for command, each in asked.items():
+            try:
+                outcomes[command] = forecast(log, each, tell)
+            except (BadDataError, UsageError) as error:
+                outcomes[command] = error
+        _refuse_useless(outcomes)
         told = list(log.warnings)
-    found = suspicions(facts, usable[0].positive, [train, test])
+    train, test = (_as_forecast(command, outcomes[command]) for command in _DEFAULTS)
+    found = suspicions(facts, options.positive, [train, test])
     return Inspection(
         log=facts, train=train, test=test, warnings=(*(each for each in told if each not in found), *found)
     )
 
 
-def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> Options | UsageError:
-    """The options of a command; or why there are none."""
+def _refuse_useless(outcomes: Mapping[Command, Forecast | NegprepError]) -> None:
+    """Raise what is wrong with options that neither command takes."""
+    errors = [outcomes.get(command) for command in _DEFAULTS]
+    if isinstance(errors[0], UsageError) and all(isinstance(error, UsageError) for error in errors):
+        raise errors[0]
+
+
+def _as_forecast(command: Command, outcome: Forecast | NegprepError) -> Forecast:
+    return outcome if isinstance(outcome, Forecast) else Forecast(command=command, refused=str(outcome))
+
+
+def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> Options:
+    """The options of a command."""
     chosen = {name: value for name, value in _taken(Options, given).items() if name not in ("command", "read")}
     for name, default in _DEFAULTS[command].items():
         chosen[name] = default if chosen.get(name) is None else chosen[name]
     for name in _OF_TRAIN if command == "test" else ("fold",):
         chosen.pop(name, None)
     chosen["with_valid"] = chosen.get("with_valid", False) or given.get("fold") == "valid"
-    try:
-        return Options(command=command, read=read, **chosen)
-    except UsageError as error:
-        return error
+    return Options(command=command, read=read, **chosen)
 
 
 def _taken(record: type[Options | ReadOptions], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _of_shares(facts: LogFacts) -> Iterator[str]:
     users = facts.top_item.count
     if facts.users >= FEWEST_USERS and users > MOST_OF_USERS * facts.users:
         yield (
-            f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who never get it as a negative: is "
+            f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who do not get it as a negative: is "
             "it a choice of theirs?"
         )
 
