@@ -47,7 +47,7 @@ class Forecast:
     memory_bytes : int
         Estimated: the largest resident size of the process.
     seconds : float
-        Estimated: on this machine, if it has nothing else to do.
+        Estimated: on this machine, as busy as it is now.
     sampled_rows : int
         Rows that were made to estimate from.
     warnings : tuple of str

@@ -42,7 +42,7 @@ class Sample:
     beside_bytes : int
         The size of the vocabularies that are written beside the output.
     make_seconds, write_seconds : float
-        Of processor time, in one thread.
+        In one thread.
     """
 
     rows: int
@@ -80,17 +80,17 @@ def make_sample(run: Run, progress: Progress) -> Sample:
     stream = ParquetStream(scale, run.form.schema, group_rows)
     chosen = _shuffled if run.options.shuffle else _in_order
     with closing(chosen(run, n_epochs, per_epoch, group_rows)) as pieces:
-        began = time.thread_time()
+        began = time.perf_counter()
         for rows in pieces:
-            made = time.thread_time()
+            made = time.perf_counter()
             stream.write(rows)
             n_rows += len(rows)
             arrow_bytes += rows.nbytes
             progress("sample", n_rows, None)
-            make_seconds, write_seconds = make_seconds + made - began, write_seconds + time.thread_time() - made
-            began = time.thread_time()
+            make_seconds, write_seconds = make_seconds + made - began, write_seconds + time.perf_counter() - made
+            began = time.perf_counter()
     stream.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
-    write_seconds += time.thread_time() - began
+    write_seconds += time.perf_counter() - began
     return Sample(n_rows, scale.n_bytes, arrow_bytes, _beside(run), make_seconds, write_seconds)
 
 

@@ -125,9 +125,9 @@ def _of_times(facts: LogFacts) -> Iterator[str]:
 
 def _of_short(forecast: Forecast) -> Iterator[str]:
     if forecast.short_users:
-        none = f", {forecast.full_users:,} of them none" if forecast.full_users and forecast.needed > 1 else ""
-        fewer = (
-            f"fewer eligible items than the {forecast.needed:,} needed" if forecast.needed > 1 else "no eligible item"
-        )
+        fewer = "no eligible item"
+        if forecast.needed > 1:
+            none = f", {forecast.full_users:,} of them none" if forecast.full_users else ""
+            fewer = f"fewer eligible items than the {forecast.needed:,} needed{none}"
         users = "1 user has" if forecast.short_users == 1 else f"{forecast.short_users:,} users have"
-        yield f"{forecast.command}: {users} {fewer}{none}"
+        yield f"{forecast.command}: {users} {fewer}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -154,3 +155,20 @@ def test_warnings_of_files_beside_the_log():
     pairs = pd.DataFrame({"user": [-1], "item": [-1]})
     (warning,) = negprep.inspect(a_log(), exclude=pairs).warnings
     assert warning.startswith("none of the 1 pairs to exclude")
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "inspect.md").read_text(encoding="utf-8")
+QUOTED = re.findall(r"^\| `(.*?)` \|", PAGE.partition("## Warnings\n")[2], flags=re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def all_warnings():
+    unusable = a_log().assign(timestamp=1)
+    logs = [unusable, *(bad for bad, _, _ in CASES.values())]
+    return {warning for log in logs for warning in negprep.inspect(log).warnings}
+
+
+@pytest.mark.parametrize("quoted", QUOTED)
+def test_the_docs_quote_warnings_that_there_are(quoted, all_warnings):
+    pattern = ".*".join(map(re.escape, quoted.split("...")))
+    assert any(re.match(pattern, warning) for warning in all_warnings)
