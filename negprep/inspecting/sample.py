@@ -25,8 +25,10 @@ from negprep.section import Section
 from negprep.writing.parquet import ParquetStream
 from negprep.writing.sink import Sink
 
-MOST_GROUPS = 4
-"""Row groups that are made; an output of so many is made whole."""
+MOST_VALUES = 4 << 20
+"""Rows, or elements of lists, that are made: four usual row groups. An output of so many is made whole."""
+
+_FEWEST_GROUPS = 4
 
 
 @dataclass(frozen=True)
@@ -75,29 +77,35 @@ def make_sample(run: Run, progress: Progress) -> Sample:
     """
     group_rows = row_group_rows(run.options)
     per_epoch = max(1, run.tally.rows // len(run.epochs))
-    n_epochs = min(len(run.epochs), max(1, MOST_GROUPS * group_rows // per_epoch))
+    values = run.tally.negatives // max(1, run.tally.rows) if run.options.layout == "listwise" else 1
+    most_groups = max(_FEWEST_GROUPS, MOST_VALUES // (group_rows * max(1, values)))
+    n_epochs = min(len(run.epochs), max(1, most_groups * group_rows // per_epoch))
     scale, n_rows, arrow_bytes, make_seconds, write_seconds = _Scale(), 0, 0, 0.0, 0.0
     stream = ParquetStream(scale, run.form.schema, group_rows)
-    chosen = _shuffled if run.options.shuffle else _in_order
-    with closing(chosen(run, n_epochs, per_epoch, group_rows)) as pieces:
+    if run.options.shuffle:
+        made = _shuffled(run, n_epochs, per_epoch, group_rows)
+    else:
+        made = _in_order(run, n_epochs, -(-n_epochs * per_epoch // group_rows), most_groups, group_rows)
+    with closing(made) as pieces:
         began = time.perf_counter()
         for rows in pieces:
-            made = time.perf_counter()
+            drawn = time.perf_counter()
             stream.write(rows)
             n_rows += len(rows)
             arrow_bytes += rows.nbytes
             progress("sample", n_rows, None)
-            make_seconds, write_seconds = make_seconds + made - began, write_seconds + time.perf_counter() - made
+            make_seconds, write_seconds = make_seconds + drawn - began, write_seconds + time.perf_counter() - drawn
             began = time.perf_counter()
     stream.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
     write_seconds += time.perf_counter() - began
     return Sample(n_rows, scale.n_bytes, arrow_bytes, _beside(run), make_seconds, write_seconds)
 
 
-def _in_order(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Generator[pa.RecordBatch, None, None]:
+def _in_order(
+    run: Run, n_epochs: int, n_groups: int, most_groups: int, group_rows: int
+) -> Generator[pa.RecordBatch, None, None]:
     """The rows of row groups at even distances, the first among them, whose values decide how columns are encoded."""
-    n_groups = -(-n_epochs * per_epoch // group_rows)
-    most = min(MOST_GROUPS, n_groups)
+    most = min(most_groups, n_groups)
     chosen = {place * n_groups // most for place in range(most)}
     cutter, rows_before = Cutter(group_rows), 0
     for epoch in run.epochs[:n_epochs]:

@@ -10,6 +10,7 @@ from negprep.inspecting import contents, logfacts, sample, suspicions
 from negprep.inspecting.degrees import Bin, Degrees
 from negprep.inspecting.forecast import Forecast
 from negprep.inspecting.logfacts import FloatIds, LogFacts, Most, Times
+from negprep.writing import ROW_GROUP_ROWS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
@@ -49,4 +50,4 @@ def test_keys_within():
 def test_the_limits_that_are_named():
     assert (suspicions.MOST_DUPLICATES, suspicions.MOST_OF_ROWS, suspicions.MOST_OF_USERS) == (0.3, 0.1, 0.5)
     assert (suspicions.FEWEST_USERS, contents.MOST_SINGLE, contents.EVENTS_SHOWN) == (10, 20, 20)
-    assert (logfacts.NEARLY_ALL, sample.MOST_GROUPS) == (0.9, 4)
+    assert (logfacts.NEARLY_ALL, sample.MOST_VALUES) == (0.9, 4 * ROW_GROUP_ROWS)

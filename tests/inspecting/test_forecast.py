@@ -213,12 +213,25 @@ LARGER = [
 def test_bytes_of_a_part_tell_those_of_all(tmp_path, monkeypatch, command, options, source):
     """With row groups so small that a few of many are made."""
     monkeypatch.setattr("negprep.cutting.ROW_GROUP_ROWS", 10_000)
+    monkeypatch.setattr(sample, "MOST_VALUES", 40_000)
     log = SAMPLE / "log.parquet" if source == "sample" else GENERATED
     told = getattr(negprep.inspect(log, **options), command)
     summary, size = written(command, log, tmp_path / "out.parquet", **options)
     assert told.rows == summary.rows_written
     assert told.sampled_rows < told.rows / 1.2
-    assert told.sampled_rows <= sample.MOST_GROUPS * 10_000
+    assert told.sampled_rows <= 40_000
+    assert told.bytes == pytest.approx(size, rel=WITHIN)
+
+
+def test_bytes_of_lists_that_are_nearly_as_long_as_a_row_group(tmp_path, monkeypatch):
+    """A row group then has a few rows, and many of them are made."""
+    monkeypatch.setattr("negprep.cutting.ROW_GROUP_ROWS", 60_000)
+    monkeypatch.setattr(sample, "MOST_VALUES", 30_000)
+    options = {"layout": "listwise", "distinct": True, "num_neg": 6_000}
+    told = negprep.inspect(GENERATED.head(3_000), **options).train
+    summary, size = written("train", GENERATED.head(3_000), tmp_path / "out.parquet", **options)
+    assert told.rows == summary.rows_written
+    assert 100 < told.sampled_rows < told.rows / 2
     assert told.bytes == pytest.approx(size, rel=WITHIN)
 
 
