@@ -30,7 +30,7 @@ spill rows partition loading core
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts
-inspecting inspecting.degrees inspecting.contents inspecting.logfacts
+inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
 inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
 pipeline
 api inspecting.asking

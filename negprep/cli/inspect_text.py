@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from negprep.inspecting.degrees import Degrees
     from negprep.inspecting.forecast import Forecast
     from negprep.inspecting.inspection import Inspection
-    from negprep.inspecting.logfacts import LogFacts
+    from negprep.inspecting.record import LogFacts
 
 
 class Style(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Any
 from negprep._version import __version__
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
 from negprep.inspecting.forecast import Forecast, forecast
-from negprep.inspecting.logfacts import LogFacts, read_facts
+from negprep.inspecting.logfacts import read_facts
+from negprep.inspecting.record import LogFacts
 from negprep.inspecting.suspicions import suspicions
 from negprep.loading import Progress
 from negprep.options import Command, LogSource, Options, ReadOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from negprep.arrow import mask_as_numpy
 from negprep.errors import BadDataError
-from negprep.inspecting.contents import Events, Values, read_events, read_values
+from negprep.inspecting.contents import read_events, read_values
 from negprep.inspecting.degrees import Degrees
+from negprep.inspecting.record import FloatIds, LogFacts, Most, Times
 from negprep.interactions import Pairs
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
@@ -23,116 +24,9 @@ from negprep.options import Options
 from negprep.reading import LogReader
 from negprep.vocabulary import Vocabulary
 
-NEARLY_ALL = 0.9
-"""The part of all items from which on a user has nearly all of them."""
-
 _FLOAT_FORM = r"^-?[0-9]+\.0+$"
 
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Times:
-    """The time column.
-
-    Attributes
-    ----------
-    first, last : str
-        ISO 8601, in UTC.
-    seconds : float
-        Between them.
-    tied_users : int
-        Users whose latest time is that of two of their items or more.
-    """
-
-    first: str
-    last: str
-    seconds: float
-    tied_users: int
-
-
-@dataclass(frozen=True)
-class Most:
-    """Who has most of something: an id, and how many."""
-
-    id: int | str
-    count: int
-
-
-@dataclass(frozen=True)
-class FloatIds:
-    """Ids that are written like floats.
-
-    Attributes
-    ----------
-    count : int
-        How many of the distinct ids.
-    twins : int
-        How many of them are there without their fraction, too.
-    example : str or None
-        One of them.
-    """
-
-    count: int
-    twins: int
-    example: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogFacts:
-    """What a log holds.
-
-    Attributes
-    ----------
-    columns : dict of str to str
-        Role to the header of its column.
-    rows_read : int
-    rows_dropped : dict of str to int
-        Reason and rows, with ``drop_invalid``.
-    rows : int
-        Those that are left.
-    users, items, pairs : int
-        Distinct ones.
-    duplicates : int
-        Rows less pairs.
-    density : float
-        Pairs per user and item.
-    user_degrees, item_degrees : Degrees
-        Distinct items of each user, distinct users of each item.
-    nearly_all_users : int
-        Users with at least nine tenths of all items.
-    top_item : Most
-        The item with most users (the first by id of several), and its users.
-    top_user : Most
-        The user with most rows, and these.
-    float_users, float_items : FloatIds
-    times : Times or None
-    values : Values or None
-    events : Events or None
-    unusable : tuple of str
-        Why a column that there is, or may be, was not looked at.
-    """
-
-    columns: dict[str, str]
-    rows_read: int
-    rows_dropped: dict[str, int]
-    rows: int
-    users: int
-    items: int
-    pairs: int
-    duplicates: int
-    density: float
-    user_degrees: Degrees
-    item_degrees: Degrees
-    nearly_all_users: int
-    top_item: Most
-    top_user: Most
-    float_users: FloatIds
-    float_items: FloatIds
-    times: Times | None
-    values: Values | None
-    events: Events | None
-    unusable: tuple[str, ...]
 
 
 def read_facts(log: LogReader, options: Options, progress: Progress) -> LogFacts:
@@ -157,7 +51,7 @@ def read_facts(log: LogReader, options: Options, progress: Progress) -> LogFacts
         unusable.append(str(error))
     values = _column(log, "value", read_values, unusable, progress)
     events = _column(log, "event", read_events, unusable, progress)
-    return facts(values, events, tuple(unusable))
+    return replace(facts, values=values, events=events, unusable=tuple(unusable))
 
 
 def _column(
@@ -181,10 +75,8 @@ def _column(
         return None
 
 
-def _pair_facts(
-    log: LogReader, options: Options, has_times: bool, progress: Progress
-) -> Callable[[Values | None, Events | None, tuple[str, ...]], LogFacts]:
-    """All facts but those of the further columns, which the returned function takes."""
+def _pair_facts(log: LogReader, options: Options, has_times: bool, progress: Progress) -> LogFacts:
+    """All facts but those of the value and the event column."""
     plan = MemoryPlan.of(options.memory)
     loaded = load(
         log,
@@ -207,11 +99,10 @@ def _pair_facts(
             progress("group", int(of_users.sum()), None)
         users, items = loaded.users, loaded.items.catalog
     rows, n_pairs = int(rows_of_users.sum()), int(of_users.sum())
-    columns, rows_read, dropped = dict(log.columns), log.rows_read, dict(log.rows_dropped)
-    return lambda values, events, unusable: LogFacts(
-        columns=columns,
-        rows_read=rows_read,
-        rows_dropped=dropped,
+    return LogFacts(
+        columns=dict(log.columns),
+        rows_read=log.rows_read,
+        rows_dropped=dict(log.rows_dropped),
         rows=rows,
         users=n_users,
         items=n_items,
@@ -220,15 +111,12 @@ def _pair_facts(
         density=n_pairs / (n_users * n_items),
         user_degrees=Degrees.of(of_users),
         item_degrees=Degrees.of(of_items),
-        nearly_all_users=int((of_users >= NEARLY_ALL * n_items).sum()),
+        nearly_all_users=int((10 * of_users >= 9 * n_items).sum()),
         top_item=_most(items, of_items),
         top_user=_most(users, rows_of_users),
         float_users=_float_ids(users),
         float_items=_float_ids(items),
         times=None if span is None else Times(_instant(span[0]), _instant(span[1]), (span[1] - span[0]) / 1e9, tied),
-        values=values,
-        events=events,
-        unusable=unusable,
     )
 
 

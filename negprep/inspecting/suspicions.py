@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from negprep.inspecting.contents import MOST_SINGLE, Values
 from negprep.inspecting.forecast import Forecast
-from negprep.inspecting.logfacts import FloatIds, LogFacts
+from negprep.inspecting.record import FloatIds, LogFacts
 
 MOST_OF_USERS = 0.5
 """An item that more of the users have is told of."""
