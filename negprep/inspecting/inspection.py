@@ -121,7 +121,8 @@ def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> O
         chosen[name] = default if chosen.get(name) is None else chosen[name]
     for name in _OF_TRAIN if command == "test" else ("fold",):
         chosen.pop(name, None)
-    chosen["with_valid"] = chosen.get("with_valid", False) or given.get("fold") == "valid"
+    if given.get("fold") == "valid" and chosen["holdout"] != "none":  # nothing is held out of a train set by default
+        chosen["with_valid"] = True
     return Options(command=command, read=read, **chosen)
 
 

@@ -177,6 +177,14 @@ def test_what_neither_command_takes_is_an_error(options, message):
     assert str(caught.value) == message
 
 
+def test_the_fold_says_what_is_held_out_of_training_where_anything_is():
+    log = a_log()
+    assert negprep.inspect(log, fold="valid").train.rows == len(negprep.train(log))
+    held = negprep.inspect(log, fold="valid", holdout="last").train
+    assert held.rows == len(negprep.train(log, holdout="last", with_valid=True))
+    assert held.rows < len(negprep.train(log, holdout="last"))
+
+
 def test_an_unknown_keyword_names_the_nearest():
     with pytest.raises(
         TypeError, match=r"inspect\(\) got an unexpected keyword argument 'hold_out'; did you mean 'holdout'"
