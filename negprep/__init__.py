@@ -1,6 +1,7 @@
 """negprep: implicit-feedback logs to labelled train instances and leave-one-out test sets.
 
 The two functions are ``train`` and ``test``; ``prepare`` runs a whole job from file to file and returns its summary.
+``inspect`` says what a log holds and what they would write.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from negprep.options import Options, ReadOptions
 
 if TYPE_CHECKING:
     from negprep.api import test, train
+    from negprep.inspecting.asking import inspect
     from negprep.pipeline import prepare
     from negprep.summary import Summary
 
@@ -26,12 +28,13 @@ __all__ = [
     "Summary",
     "UsageError",
     "__version__",
+    "inspect",
     "prepare",
     "test",
     "train",
 ]
 
-_HOMES = {"train": "api", "test": "api", "prepare": "pipeline", "Summary": "summary"}
+_HOMES = {"train": "api", "test": "api", "prepare": "pipeline", "Summary": "summary", "inspect": "inspecting.asking"}
 
 
 def __getattr__(name: str) -> object:

@@ -127,7 +127,7 @@ def _warnings_of(run: Run) -> list[str]:
         warnings.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
     if alone == ("popularity",) and len(run.core.items) > run.core.items.n_catalog:
         warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")
-    if run.tally.negatives and run.sources.get("weak") == 0:
+    if any(run.sources.values()) and run.sources.get("weak") == 0:
         warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
     if run.rule.kind != "none" and not run.tally.holdouts:
         warnings.append(f"--holdout {run.rule} holds nothing out of this log")

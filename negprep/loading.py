@@ -83,6 +83,15 @@ class Loaded:
         """Whether the log outgrew memory."""
         return self._rows.is_spilled
 
+    @property
+    def row_bytes(self) -> int:
+        """What the rows take, in memory or on disk."""
+        return self._rows.n_bytes
+
+    def rows(self) -> Iterator[Rows]:
+        """The rows of the log, coded, batch by batch. To be asked for before ``portions``."""
+        return map(self._encode, self._rows)
+
     def first_times(self) -> npt.NDArray[np.int64]:
         """When each item of the catalog was first there: int64, shape (n_catalog,), nanoseconds since 1970.
 
@@ -90,9 +99,9 @@ class Loaded:
         an item that has neither. To be asked before ``portions``.
         """
         firsts = np.full(len(self.items), np.iinfo(np.int64).max)
-        for rows in self._rows:
+        for rows in self.rows():
             if rows.times is not None:
-                np.minimum.at(firsts, self._encode_items(rows), rows.times)
+                np.minimum.at(firsts, rows.items, rows.times)
         firsts = firsts[: self.items.n_catalog]
         if self.catalog is not None and self.catalog.available is not None:
             firsts = np.minimum(firsts, self.catalog.available)

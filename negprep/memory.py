@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-_BASE = 200 << 20
-"""What a run takes whatever the log's size: interpreter and libraries, batches being read, shards being made."""
+LEAST_MEMORY = 200 << 20
+"""What a run takes whatever the log's size, in bytes: interpreter and libraries, batches read, shards being made."""
 
 _PEAK_PER_BYTE = 3.5
 """Largest resident size of an in-memory run, against the bytes of the rows it keeps from reading to grouping."""
@@ -52,7 +52,7 @@ class MemoryPlan:
     @classmethod
     def of(cls, budget: int | None, *, shuffle: bool = False) -> MemoryPlan:
         """The plan of a budget in bytes. None: half of what the machine, or its control group, has."""
-        free = max(0, (default_budget() if budget is None else budget) - _BASE)
+        free = max(0, (default_budget() if budget is None else budget) - LEAST_MEMORY)
         if shuffle:
             free //= 2
         return cls(
@@ -74,3 +74,27 @@ def default_budget() -> int:
         if text.isdigit():
             sizes.append(int(text))
     return min(sizes) // 2
+
+
+_LEAST = 105 << 20
+"""Interpreter and libraries alone."""
+
+_BYTES_PER_CODED_ROW = 20
+"""A row that waits to be shuffled."""
+
+
+def expected_peak(*, row_bytes: int, output_bytes: int, shard_bytes: int, shuffled_rows: int, jobs: int) -> int:
+    """About the largest resident size of a run that is given enough memory; found within a third of the truth.
+
+    Parameters
+    ----------
+    row_bytes : int
+        Of the rows of the log.
+    output_bytes, shard_bytes : int
+        Of the rows of the output as Arrow has them: of all, and of a shard.
+    shuffled_rows : int
+    jobs : int
+        Threads, each of which makes a shard while others wait.
+    """
+    made = min(6 * output_bytes, 2 * (jobs + 2) * shard_bytes)
+    return _LEAST + int(_PEAK_PER_BYTE * row_bytes) + made + _BYTES_PER_CODED_ROW * shuffled_rows

@@ -84,12 +84,17 @@ class RowStore:
         Where that file is.
     has_times, has_positive : bool
         Which columns the rows have.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Of all rows, wherever they are.
     """
 
     def __init__(self, limit: int, folder: str | None, *, has_times: bool, has_positive: bool) -> None:
         self.has_times, self.has_positive = has_times, has_positive
         self._limit, self.folder = limit, folder
-        self._bytes = self._count = 0
+        self.n_bytes = self._count = 0
         self._kept: list[Rows] = []
         self._spill: SpillFile | None = None
         self._extents: list[Extent] = []
@@ -106,8 +111,8 @@ class RowStore:
         """Add rows."""
         self._kept.append(rows)
         self._count += len(rows)
-        self._bytes += _size(rows.users) + _size(rows.items) + _size(rows.times) + _size(rows.positive)
-        if self._spill is None and self._bytes > self._limit:
+        self.n_bytes += _size(rows.users) + _size(rows.items) + _size(rows.times) + _size(rows.positive)
+        if self._spill is None and self.n_bytes > self._limit:
             self._spill = SpillFile(self.folder)
         if self._spill is not None:
             self._extents.extend(self._spill.write(kept.to_arrow()) for kept in self._kept)

@@ -43,6 +43,8 @@ class Run:
         Where rows are that do not fit in memory, unless the options say. None: where the system keeps temporary files.
     progress : callable, optional
         As for ``prepare``.
+    again : bool
+        Whether `sections` may be gone through more than once.
 
     Attributes
     ----------
@@ -65,7 +67,13 @@ class Run:
     """
 
     def __init__(
-        self, log: LogReader, options: Options, spill_folder: str | None = None, progress: Progress | None = None
+        self,
+        log: LogReader,
+        options: Options,
+        spill_folder: str | None = None,
+        progress: Progress | None = None,
+        *,
+        again: bool = False,
     ) -> None:
         self.log, self.options, self._progress = log, options, progress or _silent
         self._spill_folder = options.spill_dir or spill_folder
@@ -88,7 +96,7 @@ class Run:
                 options,
                 self._memory.range_rows,
                 self._progress,
-                again=needs_survey(options) or (options.epochs or 1) > 1,
+                again=again or needs_survey(options) or (options.epochs or 1) > 1,
             )
             self._plan, self.weights_unknown = make_plan(self.loaded, self.core, options, self.rule, first_times)
         except BaseException:
@@ -173,8 +181,11 @@ class Run:
             yield from shuffle.shards(part_rows)
         else:
             cutter = Cutter(shard_rows, part_rows)
-            for section in self._sections(epoch):
+            for section in self._counted(epoch):
                 yield from cutter.cut(section)
+        self._refuse_nothing()
+
+    def _refuse_nothing(self) -> None:
         if not self.tally.groups and not self.tally.dropped_users:
             mistake = nothing_to_write(self.rule, self.options)
             if mistake is not None:
@@ -187,7 +198,7 @@ class Run:
         most_rows = options.bootstrap or self.log.rows_read * rows_each
         bucket_rows = min(shard_rows, self._memory.bucket_rows)
         shuffle = Shuffle(self.form, most_rows, bucket_rows, self._memory.shuffled_bytes, self._spill_folder)
-        tasks = ((section, shard) for section in self._sections(epoch) for shard in cutter.cut(section))
+        tasks = ((section, shard) for section in self._counted(epoch) for shard in cutter.cut(section))
         done = 0
         try:
             with closing(run_shards(lambda task: shuffle.scatter(*task), tasks, jobs=options.jobs)) as scattered:
@@ -200,7 +211,25 @@ class Run:
             raise
         return shuffle
 
-    def _sections(self, epoch: int = 0) -> Iterator[Section]:
+    def count(self) -> None:
+        """Count in `tally` the rows that the batches would have, and make none. Needs ``again``.
+
+        Raises
+        ------
+        BadDataError
+            What `batches` would raise.
+        """
+        alike = self.options.bootstrap is None
+        for epoch in self.epochs[:1] if alike else self.epochs:
+            for _ in self._counted(epoch):
+                self._progress("count", self.tally.rows, None)
+        self._refuse_nothing()
+        if alike:
+            self.tally.negatives *= len(self.epochs)
+            self.tally.rows *= len(self.epochs)
+
+    def sections(self, epoch: int) -> Iterator[Section]:
+        """The users in ranges, with all that is needed to make their rows (if shuffled, coded); counted nowhere."""
         options, bootstrap = replace(self.options, epoch=epoch, epochs=None), None
         if options.bootstrap is not None:
             bootstrap = Bootstrap(options.seed, epoch, options.bootstrap, self._plan.n_train)
@@ -214,15 +243,19 @@ class Run:
                 portion.first_user,
                 bootstrap,
             )
+            if options.shuffle:
+                sizes = len(portion.interactions.users), len(portion.interactions.items)
+                section = replace(section, form=section.form.coded(portion.first_user, *sizes))
+            yield section
+
+    def _counted(self, epoch: int) -> Iterator[Section]:
+        for section in self.sections(epoch):
             if epoch == self.epochs[0]:
                 self.tally.add(section)
             else:  # the same interactions, but drawn with replacement others of them may lead rows
                 self.tally.add_rows(section)
             if self.watch is not None:
                 self.watch(section)
-            if options.shuffle:
-                sizes = len(portion.interactions.users), len(portion.interactions.items)
-                section = replace(section, form=section.form.coded(portion.first_user, *sizes))
             yield section
 
 

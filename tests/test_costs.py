@@ -70,7 +70,7 @@ def test_columns_that_are_not_needed_are_not_decoded(tmp_path, command, name):
 def test_a_shard_takes_a_few_times_what_it_returns(log):
     """And no temporary of the size of the whole output, or of users by items (10 million here)."""
     with open_log(log) as reader, Run(reader, Options(command="train", num_neg=4, holdout="none")) as job:
-        (whole,) = job._sections()
+        (whole,) = job.sections(0)
         whole.make(0, 1_000)  # what is made once stays: row starts, keys, the mask of this thread
         tracemalloc.start()
         try:

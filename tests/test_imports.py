@@ -38,14 +38,16 @@ verifying.chance verifying.draws verifying.across verifying.run
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts exchange
+inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
+inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
 pipeline
-api
+api inspecting.asking
 .
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
-cli.request cli.progress cli.closing cli.summary_file
+cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
 cli.execute cli.verdicts
-cli.train cli.test cli.verify
+cli.train cli.test cli.verify cli.inspect
 cli.group cli.main __main__
 """
 """A module may import those before it: of the lines above it here, and of its own line those to its left.
@@ -210,7 +212,9 @@ def loaded(script, *names, folder=ROOT):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test"])
+@pytest.mark.parametrize(
+    "module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test", "negprep.cli.inspect"]
+)
 def test_a_start_imports_nothing_heavy(module):
     assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []
 
@@ -269,3 +273,20 @@ except SystemExit as end:
     )
     words = script("verify", "o.parquet", "--log", LOG, "--quiet")
     assert loaded(words, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_an_inspection_imports_neither_pandas_nor_datasets(kind, tmp_path):
+    script = f"""
+import sys, os
+from negprep.cli.main import run
+sys.argv = ["negprep", "inspect", {LOG.replace("parquet", kind)!r}, "--encode", "--shuffle"]
+sys.stdout = open(os.devnull, "w")
+try:
+    run()
+except SystemExit as end:
+    assert not end.code
+sys.stdout = sys.__stdout__
+"""
+    assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
+    assert list(tmp_path.iterdir()) == []

@@ -35,14 +35,20 @@ def closing_text(summary: Summary, source: str, target: str) -> str:
         Without a newline at the end. Control characters from names in the data are escaped.
     """
     facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
+    lines = [f"negprep {summary.command}: {source} -> {target}", *aligned(facts)]
+    lines += [f"  warning: {warning}" for warning in summary.warnings]
+    return "\n".join(printable(line) for line in lines)
+
+
+def aligned(facts: list[Fact]) -> list[str]:
+    """A line for each fact, names and numbers in columns."""
     name_width = max(len(fact.name) for fact in facts)
     number_width = max(len(f"{fact.number:,}") for fact in facts if fact.number is not None)
-    lines = [f"negprep {summary.command}: {source} -> {target}"]
+    lines = []
     for name, number, note in facts:
         digits = "" if number is None else f"{number:>{number_width},}  "
         lines.append(f"  {name:{name_width}}  {digits}{note}".rstrip())
-    lines += [f"  warning: {warning}" for warning in summary.warnings]
-    return "\n".join(printable(line) for line in lines)
+    return lines
 
 
 def _read(summary: Summary) -> Iterator[Fact]:

@@ -9,8 +9,8 @@ from negprep.cli.sections import Decorator, Function, in_section, together
 from negprep.options import MAX_BOOTSTRAP, MAX_NUM_NEG
 
 
-def negatives(*, num_neg: int, distinct: bool) -> Decorator:
-    """How many negatives, and from where; the defaults are the command's."""
+def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
+    """How many negatives, and from where; the defaults are the command's, or, in words, those of several."""
     option = in_section("Negatives")
     return together(
         option(
@@ -24,6 +24,7 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
             "--sampler",
             metavar="NAME",
             multiple=True,
+            callback=lambda _context, _parameter, names: names or None,
             help="The rule that draws: uniform, popularity, or weak (the user's weak interactions; uniform for a user "
             "without any). Several make a mixture, with shares (--sampler uniform:0.7 --sampler weak:0.3) or with a "
             "fixed count each (--sampler uniform=3 --sampler weak=1).  [default: uniform]",
@@ -71,7 +72,8 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
         option(
             "--distinct/--repeats",
             default=distinct,
-            help="Whether the negatives of one positive all differ, or may repeat.",
+            help="Whether the negatives of one positive all differ, or may repeat."
+            + ("  [default: repeats for train, distinct for test]" if distinct is None else ""),
         ),
         option(
             "--items",

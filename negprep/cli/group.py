@@ -13,7 +13,7 @@ from negprep._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "test", "verify")
+COMMANDS = ("train", "test", "verify", "inspect")
 
 
 class LazyGroup(click.Group):
@@ -49,6 +49,7 @@ def negprep() -> None:
       negprep train log.csv train.parquet --holdout last
       negprep test  log.csv test.parquet
       negprep verify train.parquet test.parquet --log log.csv
+      negprep inspect log.csv
 
     Exit codes: 0 done, 1 verify found a fault, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed
     run leaves an earlier output as it was.

@@ -59,14 +59,12 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
     UsageError
         Two options contradict each other, or one would be ignored.
     """
-    _refuse_contradictions(given)
+    check_reading(given)
     _refuse_unfit(command, given)
     _refuse_streams(given)
-    _refuse_columns(given)
     chosen = dict(given)
     chosen["with_valid"] = given["with_valid"] or given.get("fold") == "valid"
-    chosen["sampler"] = given["sampler"] or None
-    chosen["jobs"] = given["jobs"] or _available_cpus()
+    chosen["jobs"] = given["jobs"] or available_cpus()
     read = ReadOptions(**_taken(ReadOptions, chosen))
     return Request(
         source=given["source"],
@@ -75,8 +73,21 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
         force=given["force"],
         summary=given["summary"],
         closing=not given["quiet"],
-        progress=not given["quiet"] and _is_terminal(sys.stderr) if given["progress"] is None else given["progress"],
+        progress=not given["quiet"] and is_terminal(sys.stderr) if given["progress"] is None else given["progress"],
     )
+
+
+def check_reading(given: dict[str, Any]) -> None:
+    """Refuse what is wrong with the options whatever is written.
+
+    Raises
+    ------
+    UsageError
+        Two options contradict each other, one would be ignored, or standard input is named twice.
+    """
+    _refuse_contradictions(given)
+    _refuse_inputs(given)
+    _refuse_columns(given)
 
 
 def _refuse_contradictions(given: dict[str, Any]) -> None:
@@ -100,8 +111,6 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
             f"--min-positives {given['min_positives']} with --core {given['core']}, in which every user has as many",
             remedy=f"leave it out, or choose {given['core'] + 1} or more",
         )
-    if given["quiet"] and given["progress"]:
-        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
 
 
 def _refuse_unfit(command: Command, given: dict[str, Any]) -> None:
@@ -114,22 +123,30 @@ def _refuse_unfit(command: Command, given: dict[str, Any]) -> None:
     refuse_unfit(form, {**given, "command": command})
 
 
-def _refuse_streams(given: dict[str, Any]) -> None:
-    """Each of standard input and standard output carries one thing, and neither is a person."""
-    for name, argument in (("source", "INPUT"), ("target", "OUTPUT"), ("summary", "--summary")):
-        if given[name] == "":
-            raise UsageError(f"{argument} is empty", remedy="give a path, or - for a pipe")
+def _refuse_inputs(given: dict[str, Any]) -> None:
+    """Standard input carries one thing, and is no person."""
+    if given["source"] == "":
+        raise UsageError("INPUT is empty", remedy="give a path, or - for a pipe")
     readers = {"source": "INPUT"} | {name: f"--{name}" for name in ("items", "exclude", "weak", "weights")}
     named = [argument for name, argument in readers.items() if given[name] == "-"]
     if len(named) > 1:
         raise UsageError(
             "standard input ('-') is named twice", remedy=f"give files for {', '.join(named[:-1])} or {named[-1]}"
         )
-    if given["source"] == "-" and _is_terminal(sys.stdin):
+    if given["source"] == "-" and is_terminal(sys.stdin):
         raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
+
+
+def _refuse_streams(given: dict[str, Any]) -> None:
+    """Standard output carries one thing, and is no person; nor is standard error both quiet and busy."""
+    if given["quiet"] and given["progress"]:
+        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+    for name, argument in (("target", "OUTPUT"), ("summary", "--summary")):
+        if given[name] == "":
+            raise UsageError(f"{argument} is empty", remedy="give a path, or - for a pipe")
     if given["target"] != "-":
         return
-    if given["to"] not in TEXT and _is_terminal(sys.stdout):
+    if given["to"] not in TEXT and is_terminal(sys.stdout):
         raise UsageError(
             "OUTPUT is '-', but standard output is a terminal, and Parquet is binary",
             remedy="pipe it on, or name a file",
@@ -169,11 +186,12 @@ def _is_explicit(parameter: str) -> bool:
     return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.DEFAULT
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person is there; a stream that was closed before the start is None."""
     return stream is not None and stream.isatty()
 
 
-def _available_cpus() -> int:
+def available_cpus() -> int:
+    """How many of the CPUs this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -52,7 +52,7 @@ def positives(command: Function) -> Function:
     )(command)
 
 
-def holdouts(*, default: str, help_text: str) -> Decorator:
+def holdouts(*, default: str | None, help_text: str) -> Decorator:
     """Which positives are kept out of training; the default is the command's."""
     option = in_section("Holdout")
     return together(
@@ -78,6 +78,17 @@ def holdouts(*, default: str, help_text: str) -> Decorator:
     )
 
 
+def folds(command: Function) -> Function:
+    """Which holdouts are tested."""
+    return in_section("Holdout")(
+        "--fold",
+        type=click.Choice(["valid", "test"]),
+        default="test",
+        help="Whose candidates are written: those of the test items, or of the ones before, to tune on "
+        "(implies --with-valid).",
+    )(command)
+
+
 def layouts(command: Function) -> Function:
     """What the rows of the output look like."""
     option = in_section("Output")
@@ -95,22 +106,30 @@ def layouts(command: Function) -> Function:
             help="The type of the label, 1 or 0. PyTorch's BCE loss wants float32.",
         ),
         option(
-            "--to",
-            type=click.Choice(get_args(FormName)),
-            help="The form of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for NCF, RecBole or "
-            "LightGCN.  [default: as the name of OUTPUT says, else parquet]",
-        ),
-        option(
             "--encode",
             is_flag=True,
             help="Write codes from 0 instead of ids, and the vocabularies beside the output. One log gives the same "
             "codes in train and test.",
         ),
-        option(
-            "--force",
-            is_flag=True,
-            help="Replace what is in a folder that is not empty. A file is replaced without it.",
-        ),
+    )(command)
+
+
+def forms(command: Function) -> Function:
+    """The form of the output."""
+    return in_section("Output")(
+        "--to",
+        type=click.Choice(get_args(FormName)),
+        help="The form of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for NCF, RecBole or "
+        "LightGCN.  [default: as the name of OUTPUT says, else parquet]",
+    )(command)
+
+
+def replacing(command: Function) -> Function:
+    """What may be lost."""
+    return in_section("Output")(
+        "--force",
+        is_flag=True,
+        help="Replace what is in a folder that is not empty. A file is replaced without it.",
     )(command)
 
 
@@ -163,8 +182,8 @@ def columns(command: Function) -> Function:
     )(command)
 
 
-def running(command: Function) -> Function:
-    """How the run goes, and what it tells."""
+def machine(*, spill_dir: str) -> Decorator:
+    """What of the machine is used; where rows are spilled by default."""
     option = in_section("Run")
     return together(
         option(
@@ -184,17 +203,33 @@ def running(command: Function) -> Function:
         option(
             "--spill-dir",
             metavar="DIR",
-            help="Where rows are spilled, in a file without a name.  [default: beside the output]",
+            help=f"Where rows are spilled, in a file without a name.  [default: {spill_dir}]",
         ),
+    )
+
+
+def telling(command: Function) -> Function:
+    """What the run tells."""
+    option = in_section("Run")
+    return together(
         option(
             "--summary",
             metavar="FILE",
             help="Write the facts of the run as JSON: rows, users, negatives, seconds, memory. '-' is standard output.",
         ),
         option("--quiet", is_flag=True, help="Say nothing on standard error but errors."),
-        option(
-            "--progress/--no-progress",
-            default=None,
-            help="Bars on standard error.  [default: on a terminal only]",
-        ),
     )(command)
+
+
+def watching(command: Function) -> Function:
+    """How the run is watched."""
+    return in_section("Run")(
+        "--progress/--no-progress",
+        default=None,
+        help="Bars on standard error.  [default: on a terminal only]",
+    )(command)
+
+
+def running(command: Function) -> Function:
+    """How the run goes, and what it tells."""
+    return together(machine(spill_dir="beside the output"), telling, watching)(command)

@@ -9,7 +9,7 @@ import click
 from negprep.cli import draws, shared
 from negprep.cli.execute import execute
 from negprep.cli.request import request_from
-from negprep.cli.sections import SectionCommand, SectionOption
+from negprep.cli.sections import SectionCommand
 
 
 @click.command(name="test", cls=SectionCommand, short_help="Write candidates of held-out items.")
@@ -22,16 +22,10 @@ from negprep.cli.sections import SectionCommand, SectionOption
     "random:N) or the latest part (fraction:0.2); or all from a time on (after:2024-05-01, or after: and a number as "
     "in the log). auto is last where the log has times, else random.",
 )
-@click.option(
-    "--fold",
-    cls=SectionOption,
-    section="Holdout",
-    type=click.Choice(["valid", "test"]),
-    default="test",
-    help="Whose candidates are written: those of the test items, or of the ones before, to tune on "
-    "(implies --with-valid).",
-)
+@shared.folds
 @shared.layouts
+@shared.forms
+@shared.replacing
 @shared.columns
 @shared.running
 def command(**given: Any) -> None:  # noqa: ANN401

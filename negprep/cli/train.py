@@ -24,6 +24,8 @@ from negprep.cli.sections import SectionCommand
     "and a number as in the log). `negprep test` on the same log, with the same SPEC, agrees on them.",
 )
 @shared.layouts
+@shared.forms
+@shared.replacing
 @draws.pairs_to_rank
 @shared.columns
 @shared.running

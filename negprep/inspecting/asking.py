@@ -1,0 +1,57 @@
+"""The library's way in: a function of keywords, like those of the commands."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Literal, Unpack
+
+from negprep.api import TrainKeywords
+from negprep.inspecting.inspection import Inspection, inspect_log
+from negprep.options import LogSource
+
+
+def inspect(
+    log: LogSource,
+    *,
+    num_neg: int | None = None,
+    holdout: str | None = None,
+    distinct: bool | None = None,
+    fold: Literal["valid", "test"] = "test",
+    **keywords: Unpack[TrainKeywords],
+) -> Inspection:
+    """What a log holds, what ``train`` and ``test`` would write, and what is suspicious. Nothing is written.
+
+    Parameters
+    ----------
+    log : str, path, pyarrow.Table or pandas.DataFrame
+        As for ``train``. It is read several times, and not changed.
+    num_neg, holdout, distinct, fold, **keywords
+        As for ``train`` and ``test``. None: each has its own default. What ``test`` does not take (``epochs``,
+        ``bootstrap``) is for ``train`` alone.
+
+    Returns
+    -------
+    Inspection
+        Frozen; ``log`` are the facts, ``train`` and ``test`` the forecasts, ``warnings`` one line each. ``as_dict()``
+        gives the same as a dict. Rows are exact; bytes, seconds and memory are estimated.
+
+    Raises
+    ------
+    NegprepError
+        The log cannot be read, or neither command takes these options.
+
+    Examples
+    --------
+    >>> import negprep, pyarrow as pa
+    >>> log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 12, 13], "time": [1, 2, 3, 4]})
+    >>> found = negprep.inspect(log)
+    >>> found.log.users, found.log.density, found.train.rows, found.test.rows
+    (2, 0.5, 20, 6)
+    """
+    known = TrainKeywords.__optional_keys__ - {"force"}
+    unknown = sorted(set(keywords) - known - {"shard_rows"})
+    if unknown:
+        near = get_close_matches(unknown[0], [*known, "num_neg", "holdout", "distinct", "fold"], 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"inspect() got an unexpected keyword argument {unknown[0]!r}{hint}")
+    return inspect_log(log, {"num_neg": num_neg, "holdout": holdout, "distinct": distinct, "fold": fold, **keywords})

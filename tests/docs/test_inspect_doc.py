@@ -1,0 +1,53 @@
+"""docs/inspect.md names every key of the JSON, and the limits of the warnings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from negprep.inspecting import contents, sample, suspicions
+from negprep.inspecting.degrees import Bin, Degrees
+from negprep.inspecting.forecast import Forecast
+from negprep.inspecting.record import FloatIds, LogFacts, Most, Times
+from negprep.writing import ROW_GROUP_ROWS
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
+
+
+def section(title):
+    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def first_cells(text):
+    return [
+        name
+        for line in text.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split(" | ")[0])
+    ]
+
+
+def names(of):
+    return [field.name for field in fields(of)]
+
+
+def test_keys_of_the_log():
+    assert sorted(first_cells(section("The log"))) == sorted(names(LogFacts))
+
+
+def test_keys_of_a_forecast():
+    assert sorted(first_cells(section("What would be written"))) == sorted(names(Forecast))
+
+
+def test_keys_within():
+    said = set(re.findall(r"`(\w+)`", section("The log")))
+    for kind in (Bin, Degrees, FloatIds, Most, Times, contents.ValueBin, contents.Values, contents.Events):
+        assert set(names(kind)) - said == set()
+
+
+def test_the_limits_that_are_named():
+    assert (suspicions.MOST_DUPLICATES, suspicions.MOST_OF_ROWS, suspicions.MOST_OF_USERS) == (0.3, 0.1, 0.5)
+    assert (suspicions.FEWEST_USERS, contents.MOST_SINGLE, contents.EVENTS_SHOWN) == (10, 20, 20)
+    assert sample.MOST_VALUES == 4 * ROW_GROUP_ROWS
