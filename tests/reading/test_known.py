@@ -278,3 +278,51 @@ def test_a_form_of_no_text(here):
         UsageError, match="from_ is 'csv'; choose one of ncf, movielens, recbole, lightgcn, sasrec, jsonl"
     ):
         ReadOptions(from_="csv")
+
+
+FORMED = {
+    "lightgcn": "".join(f"{user} {user + 1} {user + 2}\n" for user in range(3_000)),
+    "sasrec": "".join(f"{user} {user + 1}\n" for user in range(6_000)),
+    "jsonl": "".join(f'{{"user": {user}, "item": {user + 1}}}\n' for user in range(6_000)),
+    "ncf": "".join(f"{user}\t{user + 1}\t1\n" for user in range(6_000)),
+}
+
+
+@pytest.mark.parametrize("form", FORMED)
+def test_damaged_and_cut_files(here, read, form):
+    data = gzip.compress(FORMED[form].encode())
+    (here / "log").write_bytes(data)
+    assert read("log", from_=form, expect_rows=6_000).rows_read == 6_000
+    with pytest.raises(BadDataError, match="6000 rows where --expect-rows says 5999"):
+        read("log", from_=form, expect_rows=5_999)
+    (here / "log").write_bytes(data[:-100])
+    with pytest.raises(BadDataError, match=r"^log: the gzip data is cut short"):
+        read("log", from_=form)
+    (here / "log").write_bytes(data[:60] + bytes(9) + data[69:])
+    with pytest.raises(BadDataError, match=r"^log: the gzip data is damaged"):
+        read("log", from_=form)
+    with gzip.open("log", "wt") as file:
+        file.write(FORMED[form].rstrip("\n"))
+    found = read("log", from_=form)
+    assert (found.rows_read, len(found.warnings)) == (6_000, 1)
+
+
+@pytest.mark.parametrize("form", FORMED)
+def test_a_file_that_changes_meanwhile(here, form):
+    (here / "log").write_text(FORMED[form])
+    with open_log("log", ReadOptions(from_=form)) as log:
+        batches = log.batches(["user", "item"])
+        next(batches)
+        with (here / "log").open("a") as file:
+            file.write("1 2\n")
+        with pytest.raises(BadDataError, match="the file changed while it was read"):
+            list(batches)
+
+
+def test_parts_of_json_lines(here, read):
+    (here / "a.jsonl").write_text('{"user": 1, "item": 2}\n')
+    (here / "b.jsonl.gz").write_bytes(gzip.compress(b'{"item": 4, "user": 3}\n'))
+    assert read(".").rows == [(1, 2), (3, 4)]
+    (here / "c.jsonl").write_text('{"user": 1, "product": 2}\n')
+    with pytest.raises(BadDataError, match=r"^c\.jsonl: the columns are user, product, but in a\.jsonl user, item"):
+        read(".")
