@@ -9,7 +9,7 @@ from typing import Any
 
 from negprep.errors import BadDataError, UsageError
 from negprep.options import LogSource, ReadOptions
-from negprep.prepared import Prepared, open_prepared
+from negprep.prepared import Prepared, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
 from negprep.verifying.belonging import Belonging
@@ -129,7 +129,7 @@ def verify(
     """
     claims, read = claims or Claims(), read or ReadOptions()
     with ExitStack() as stack:
-        opened = [(stack.enter_context(open_prepared(path)), part) for path, part in files]
+        opened = [(stack.enter_context(open_prepared(path)), part) for given, part in files for path in members(given)]
         reader = stack.enter_context(open_log(log, read))
         terms = [terms_of(file, part, claims, log_has_times="time" in reader.columns) for file, part in opened]
         _refuse_vain(claims, terms)
