@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
@@ -143,6 +144,6 @@ HAS_FORMS = "to" in {field.name for field in fields(Options)}
 @pytest.mark.parametrize("encode", [False, True])
 @pytest.mark.parametrize("to", ["csv", "tsv", "ncf", "recbole", "lightgcn"] if HAS_FORMS else [])
 def test_what_is_written_for_others_passes(tmp_path, to, encode):
-    log = pa.table({"user": pa.compute.add(LOG["user"], 3), "item": LOG["item"], "time": LOG["time"]})
+    log = pa.table({"user": pc.add(LOG["user"], 3), "item": LOG["item"], "time": LOG["time"]})
     negprep.test(log, f"{tmp_path}/shop/", to=to, encode=encode, num_neg=12)
     assert failing(verify([(f"{tmp_path}/shop/", None)], log)) == {}
