@@ -35,21 +35,13 @@ class Negatives:
 
         strangers = np.flatnonzero(block.users < 0)
         if strangers.size and terms.layout == "pointwise":
-            found(
-                USERS,
-                strangers,
-                lambda at: self._prepared.place(int(block.negative_rows[at])),
-            )
+            found(USERS, strangers, lambda at: self._prepared.place(int(block.negative_rows[at])))
         outside = block.items < 0
         if not self._whole_catalog:
             outside |= ~truth.catalog[block.items]
-        if outside.any():
-            where = np.flatnonzero(outside)
-            found(CATALOG, where, name)
+        found(CATALOG, np.flatnonzero(outside), name)
         own = self._own(block)
-        if own.any():
-            where = np.flatnonzero(own)
-            found(OWN, where, name)
+        found(OWN, np.flatnonzero(own), name)
         keys = block.users * np.int64(len(truth.items)) + block.items
         keys[(block.users < 0) | (block.items < 0)] = -1
         choices = self._choices(block, sources)
