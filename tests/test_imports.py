@@ -30,11 +30,11 @@ writing.output writing.file writing.folder writing.stream writing.opening writin
 encoding positives beside
 spill rows partition loading core
 verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
-verifying.terms verifying.truth verifying.holdouts
+verifying.claims verifying.terms verifying.truth verifying.holdouts
 verifying.grouping verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
-verifying.chance verifying.draws verifying.across verifying.run
+verifying.chance verifying.draws verifying.shares verifying.across verifying.run
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts

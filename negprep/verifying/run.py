@@ -14,12 +14,14 @@ from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
 from negprep.verifying.belonging import Belonging
 from negprep.verifying.beside import item_weights
+from negprep.verifying.claims import Claims
 from negprep.verifying.draws import judge_draws
 from negprep.verifying.findings import Check, Findings
 from negprep.verifying.group_sizes import GroupSizes
 from negprep.verifying.holdouts import cut_of
+from negprep.verifying.shares import judge_shares
 from negprep.verifying.sweep import Sweep
-from negprep.verifying.terms import Claims, Terms, TruthTerms, terms_of
+from negprep.verifying.terms import Terms, TruthTerms, terms_of
 from negprep.verifying.truth import Truth, find_truth
 from negprep.verifying.verdict import Verdict
 
@@ -193,6 +195,8 @@ def _check(
     if terms.layout != "positives":
         GroupSizes(verdict).judge()
     Belonging(verdict).judge()
+    if terms.layout != "positives":
+        judge_shares(verdict)
     judge_draws(verdict)
     report = FileReport(
         file.name,

@@ -16,8 +16,8 @@ from negprep.errors import BadDataError
 from negprep.options import Options
 from negprep.prepared import members, open_prepared
 from negprep.verifying import names
+from negprep.verifying.claims import Claims
 from negprep.verifying.run import verify
-from negprep.verifying.terms import Claims
 
 LOG = as_table(random_rows(6, users=80, items=60, most=15, times=200))
 

@@ -12,8 +12,8 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
+from negprep.verifying.claims import Claims
 from negprep.verifying.run import verify
-from negprep.verifying.terms import Claims
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 SAMPLE_LOG, CATALOG = str(SAMPLE / "log.parquet"), str(SAMPLE / "catalog.csv")
