@@ -20,12 +20,8 @@ def judge_shares(verdict: Verdict) -> None:
     if not verdict.tallies.source_counts:
         findings.skip(SHARES, "no column says which sampler drew")
         return
-    if (
-        terms.distinct
-        or terms.restricted
-        or supply is None
-        or ("popularity" in terms.samplers and supply.weights is None)
-    ):
+    popular = "popularity" in terms.samplers
+    if terms.distinct or terms.restricted or supply is None or (popular and supply.weights is None):
         findings.skip(SHARES, "what falls back is not known")
         return
     whole = supply.eligible > 0
