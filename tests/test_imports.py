@@ -24,17 +24,17 @@ reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading
-prepared.shape prepared.canonical prepared.negatives prepared.vocabularies prepared.opening prepared
+prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
 spill rows partition loading core
 verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
-verifying.terms verifying.truth verifying.holdouts
+verifying.claims verifying.terms verifying.truth verifying.holdouts
 verifying.grouping verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
-verifying.chance verifying.draws verifying.across verifying.run
+verifying.chance verifying.draws verifying.shares verifying.across verifying.run
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts exchange

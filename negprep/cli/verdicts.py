@@ -39,8 +39,8 @@ def run_verify(given: dict[str, Any]) -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
     load_libraries()
+    from negprep.verifying.claims import Claims
     from negprep.verifying.run import verify
-    from negprep.verifying.terms import Claims
 
     stopping.expect_traces()
     report = verify(

@@ -9,17 +9,19 @@ from typing import Any
 
 from negprep.errors import BadDataError, UsageError
 from negprep.options import LogSource, ReadOptions
-from negprep.prepared import Prepared, open_prepared
+from negprep.prepared import Prepared, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
 from negprep.verifying.belonging import Belonging
 from negprep.verifying.beside import item_weights
+from negprep.verifying.claims import Claims
 from negprep.verifying.draws import judge_draws
 from negprep.verifying.findings import Check, Findings
 from negprep.verifying.group_sizes import GroupSizes
 from negprep.verifying.holdouts import cut_of
+from negprep.verifying.shares import judge_shares
 from negprep.verifying.sweep import Sweep
-from negprep.verifying.terms import Claims, Terms, TruthTerms, terms_of
+from negprep.verifying.terms import Terms, TruthTerms, terms_of
 from negprep.verifying.truth import Truth, find_truth
 from negprep.verifying.verdict import Verdict
 
@@ -129,7 +131,7 @@ def verify(
     """
     claims, read = claims or Claims(), read or ReadOptions()
     with ExitStack() as stack:
-        opened = [(stack.enter_context(open_prepared(path)), part) for path, part in files]
+        opened = [(stack.enter_context(open_prepared(path)), part) for given, part in files for path in members(given)]
         reader = stack.enter_context(open_log(log, read))
         terms = [terms_of(file, part, claims, log_has_times="time" in reader.columns) for file, part in opened]
         _refuse_vain(claims, terms)
@@ -193,6 +195,8 @@ def _check(
     if terms.layout != "positives":
         GroupSizes(verdict).judge()
     Belonging(verdict).judge()
+    if terms.layout != "positives":
+        judge_shares(verdict)
     judge_draws(verdict)
     report = FileReport(
         file.name,

@@ -8,53 +8,9 @@ from typing import Any
 
 from negprep.errors import BadDataError, UsageError
 from negprep.holdout_rule import HoldoutRule
-from negprep.options import MAX_ALPHA, LogSource
 from negprep.prepared import Prepared
 from negprep.recipe import Recipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claims:
-    """What is said of files that do not say it themselves, and what stands beside them.
-
-    Attributes
-    ----------
-    positive, keep_time, num_neg, alpha, smooth
-        As the options of ``train`` and ``test``. ``num_neg`` None: as many as most groups have.
-    holdout : str or None
-        None: not known.
-    with_valid : bool
-    distinct : bool or None
-        None: yes in test, no in train.
-    sampler : tuple of str
-        Empty: uniform.
-    items, exclude, weak, weights : path or table, or None
-    """
-
-    positive: str | None = None
-    keep_time: str = "last"
-    holdout: str | None = None
-    with_valid: bool = False
-    num_neg: int | None = None
-    distinct: bool | None = None
-    sampler: tuple[str, ...] = ()
-    alpha: float | None = None
-    smooth: float | None = None
-    items: LogSource | None = None
-    exclude: LogSource | None = None
-    weak: LogSource | None = None
-    weights: LogSource | None = None
-
-    def __post_init__(self) -> None:
-        for name, least, most in (("alpha", -MAX_ALPHA, MAX_ALPHA), ("smooth", 0.0, 1e9)):
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise UsageError(f"--{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
-            if value is not None and not any(term.startswith("popularity") for term in self.sampler):
-                raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
-        if self.holdout is None and (self.with_valid or self.keep_time != "last"):
-            option = "with-valid" if self.with_valid else "keep-time"
-            raise UsageError(f"--{option} without a holdout", remedy="add --holdout SPEC")
+from negprep.verifying.claims import Claims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +53,10 @@ class Terms:
     distinct : bool
     samplers : tuple of str
         Names; of ``--levels`` the names of its sources.
-    fixed : dict of str to int
-        Fixed counts of the samplers.
+    shares : tuple of float
+        Of the samplers.
+    fixed : bool
+        The shares are fixed counts of each group.
     alpha, smooth : float
     weights : bool
         Popularity comes from a file.
@@ -120,7 +78,8 @@ class Terms:
     num_neg: int | None
     distinct: bool
     samplers: tuple[str, ...]
-    fixed: dict[str, int]
+    shares: tuple[float, ...]
+    fixed: bool
     alpha: float
     smooth: float
     weights: bool
@@ -180,7 +139,7 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
         return _claimed(prepared, part, claims, log_has_times)
     try:
         terms = _said(prepared, part, prepared.facts)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"the metadata 'negprep' is not what negprep writes ({error})"
         raise BadDataError(what, place=prepared.name, remedy="make the file again") from None
     for option in ("items", "exclude"):
@@ -194,8 +153,9 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
 
 def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
     rule = HoldoutRule.parse(facts["holdout"])
-    words = facts["sampler"].split()
-    names = tuple(re.split("[:=]", word)[0] for word in words if word != "levels")
+    words = [word for word in facts["sampler"].split() if word != "levels"]
+    names = tuple(re.split("[:=]", word)[0] for word in words)
+    shares = tuple(float(re.split("[:=]", word)[1]) if re.search("[:=]", word) else 1.0 for word in words)
     return Terms(
         part=part,
         layout=prepared.layout,
@@ -203,7 +163,8 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
         num_neg=int(facts["num_neg"]),
         distinct=facts["draws"] == "distinct",
         samplers=names,
-        fixed={word.split("=")[0]: int(word.split("=")[1]) for word in words if "=" in word},
+        shares=shares,
+        fixed="=" in facts["sampler"],
         alpha=0.75 if facts["alpha"] is None else float(facts["alpha"]),
         smooth=0.0 if facts["smooth"] is None else float(facts["smooth"]),
         weights=facts["weights"] == "a file",
@@ -241,7 +202,8 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         num_neg=claims.num_neg,
         distinct=part != "train" if claims.distinct is None else claims.distinct,
         samplers=recipe.names,
-        fixed=dict(zip(recipe.names, recipe.shares, strict=True)) if recipe.fixed else {},
+        shares=tuple(map(float, recipe.shares)),
+        fixed=recipe.fixed,
         alpha=0.75 if claims.alpha is None else claims.alpha,
         smooth=0.0 if claims.smooth is None else claims.smooth,
         weights=claims.weights is not None,

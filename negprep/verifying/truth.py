@@ -16,9 +16,10 @@ from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading import LogReader
 from negprep.verifying import beside
+from negprep.verifying.claims import Claims
 from negprep.verifying.codebook import Codebook
 from negprep.verifying.pairs import PairSet, Rows, distinct
-from negprep.verifying.terms import Claims, TruthTerms
+from negprep.verifying.terms import TruthTerms
 
 _COMPARISON = re.compile(r"\s*(>=|<=|==|!=|>|<|=)\s*(\S+)\s*")
 _NEVER = np.iinfo(np.int64).max

@@ -14,8 +14,8 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep.verifying import names
+from negprep.verifying.claims import Claims
 from negprep.verifying.run import verify
-from negprep.verifying.terms import Claims
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 SAMPLE_LOG, CATALOG = str(SAMPLE / "log.parquet"), str(SAMPLE / "catalog.csv")
@@ -471,6 +471,19 @@ def test_a_popularity_of_another_exponent_is_found(tmp_path):
     assert "popularity draws by tenths of popularity" in failing(
         verify([(str(tmp_path / "o.parquet"), None)], SAMPLE_LOG)
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "true"), [("uniform:0.5 weak:0.5", "uniform:0.47 weak:0.53"), ("uniform=2 weak=2", "uniform=3 weak=1")]
+)
+def test_other_shares_than_stated_are_found(tmp_path, said, true):
+    negprep.train(SAMPLE_LOG, tmp_path / "o.parquet", sampler=tuple(true.split()), positive="purchase")
+    report = verify([(str(tmp_path / "o.parquet"), None)], SAMPLE_LOG)
+    assert names.SHARES in {check.name for check in report.checks if check.status == "passed"}
+    table = pq.read_table(tmp_path / "o.parquet")
+    false = table.schema.metadata[b"negprep"].replace(true.encode(), said.encode())
+    pq.write_table(table.replace_schema_metadata({b"negprep": false}), tmp_path / "o.parquet")
+    assert names.SHARES in failing(verify([(str(tmp_path / "o.parquet"), None)], SAMPLE_LOG))
 
 
 def test_train_and_test_of_other_split_seeds_leak(tmp_path):

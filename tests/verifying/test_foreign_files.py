@@ -14,8 +14,8 @@ from negprep.cli.boundary import guarded
 from negprep.cli.group import invoke
 from negprep.errors import BadDataError, UsageError
 from negprep.verifying import names
+from negprep.verifying.claims import Claims
 from negprep.verifying.run import verify
-from negprep.verifying.terms import Claims
 
 ROWS = random_rows(5, users=300, items=150, most=20, times=10**6, duplicates=0)
 LOG = as_table(ROWS)
