@@ -1,0 +1,125 @@
+"""The chart of popularity: how often items are negatives, against how often they are positives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.reporting.bins import log_edges
+from negprep.reporting.charts import Chart, Table
+from negprep.reporting.picture import BOTTOM, LEFT, RIGHT, TOP, Picture
+from negprep.reporting.scales import Log
+from negprep.reporting.tallies import Counts
+from negprep.reporting.wording import count, number, share
+
+LEAST_BINS = 3
+"""Ranges of popularity below which no trend is told."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | None) -> Chart:
+    """Items by both counts: a spot for the items of a cell, a line for the mean, and two to compare it with.
+
+    Parameters
+    ----------
+    positives, negatives : int64, shape (n_items,), n_items > 0
+        Of each item of the file; there is at least one negative.
+    catalog : int or None
+        Items that could be drawn, where the file says it.
+    """
+    edges = log_edges(int(max(positives.max(), negatives.max())))
+    column, row = (np.searchsorted(edges, values, side="right") - 1 for values in (positives, negatives))
+    x_means, y_means, sizes = _means(column, positives, negatives)
+    sentence = _sentence(positives, negatives, x_means, y_means, sizes, catalog)
+    title = "Popularity: negatives against positives"
+    picture = Picture(ident, title, sentence)
+    x = Log(int(positives.min()), max(int(positives.max()), 10), LEFT + 10, RIGHT - 10)
+    y = Log(int(negatives.min()), max(int(negatives.max()), 10), BOTTOM - 10, TOP + 12)
+    picture.axes(x, y, "positives of an item (log scale)", "negatives of an item (log scale)")
+    _spots(picture, x, y, edges, column, row)
+    flat = negatives.sum() / len(negatives)
+    picture.path([(LEFT, y.place(flat)), (RIGHT, y.place(flat))], "compare")
+    _proportional(picture, x, y, negatives.sum() / max(positives.sum(), 1))
+    picture.path([(x.place(a), y.place(b)) for a, b in zip(x_means, y_means, strict=True)], "mean")
+    for a, b, size in zip(x_means, y_means, sizes, strict=True):
+        hint = f"{count(int(size), 'item')} with {number(a)} positives on average: {number(b)} negatives on average"
+        picture.add("circle", "mean-spot", hint=hint, cx=x.place(a), cy=y.place(b), r=2.6)
+    rows = [
+        (number(a), f"{size:,}", number(b)) for a, b, size in zip(x_means, y_means, sizes.tolist(), strict=True)
+    ]
+    return Chart(ident, title, sentence, picture, Table(("mean positives", "items", "mean negatives"), rows))
+
+
+def _means(column: Counts, positives: Counts, negatives: Counts) -> tuple[Numbers, Numbers, Counts]:
+    """Of the items of each range of popularity: both means, and how many they are."""
+    sizes = np.bincount(column)
+    used = np.flatnonzero(sizes)
+    means = [np.bincount(column, values)[used] / sizes[used] for values in (positives, negatives)]
+    return means[0], means[1], sizes[used].astype(np.int64)
+
+
+def _sentence(
+    positives: Counts, negatives: Counts, x_means: Numbers, y_means: Numbers, sizes: Counts, catalog: int | None
+) -> str:
+    parts = []
+    slope = trend(x_means, y_means, sizes)
+    if slope is not None:
+        times = 10**slope
+        figure = f"an item with ten times the positives has {number(times)} times the negatives"
+        if abs(slope) < 0.1:
+            parts.append(f"The line is level: {figure}, so popularity plays hardly any part.")
+        elif slope < 0:
+            parts.append(f"The line falls: {figure}, so popular items are drawn less.")
+        else:
+            parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
+    order = np.argsort(positives, kind="stable")[::-1]
+    tenth = order[: -(-len(order) // 10)]
+    parts.append(
+        f"The tenth of the items with the most positives holds {share(int(positives[tenth].sum()), positives.sum())} "
+        f"of the positives and {share(int(negatives[tenth].sum()), negatives.sum())} of the negatives."
+    )
+    undrawn = (catalog if catalog is not None else len(negatives)) - int(np.count_nonzero(negatives))
+    if undrawn > 0:
+        where = "the catalog" if catalog is not None else "the file"
+        parts.append(f"{count(undrawn, 'item of ' + where + ' is', 'items of ' + where + ' are')} never a negative.")
+    return " ".join(parts)
+
+
+def trend(x_means: Numbers, y_means: Numbers, sizes: Counts) -> float | None:
+    """The slope of the means in logarithms, by least squares with the items as weights; None where they are too few."""
+    used = (x_means >= 1) & (y_means > 0)
+    if np.count_nonzero(used) < LEAST_BINS:
+        return None
+    x, y, weights = np.log(x_means[used]), np.log(y_means[used]), sizes[used].astype(np.float64)
+    x -= np.average(x, weights=weights)
+    y -= np.average(y, weights=weights)
+    return float((weights * x * y).sum() / (weights * x * x).sum())
+
+
+def _spots(picture: Picture, x: Log, y: Log, edges: Counts, column: Counts, row: Counts) -> None:
+    """A spot for each cell that has items, its area by how many, the largest first so that none is hidden."""
+    cells, items = np.unique(np.stack([column, row]), axis=1, return_counts=True)
+    most = math.sqrt(int(items.max()))
+    for place in np.argsort(-items, kind="stable"):
+        (left, low), size = cells[:, place].tolist(), int(items[place])
+        middle = [edges[bin_] if edges[bin_ + 1] - edges[bin_] == 1 else _middle(edges, bin_) for bin_ in (left, low)]
+        picture.add(
+            "circle", "item", cx=x.place(middle[0]), cy=y.place(middle[1]), r=1.6 + 5.4 * math.sqrt(size) / max(most, 2)
+        )
+
+
+def _middle(edges: Counts, place: int) -> float:
+    return math.sqrt(float(edges[place]) * float(edges[place + 1] - 1))
+
+
+def _proportional(picture: Picture, x: Log, y: Log, ratio: float) -> None:
+    """The line on which the negatives of an item are in proportion to its positives, as far as it is in the frame."""
+    low = max(x.low, 1, max(y.low, 1) / ratio)
+    high = min(x.high, y.high / ratio)
+    if low < high:
+        picture.path(
+            [(x.place(low), y.place(low * ratio)), (x.place(high), y.place(high * ratio))], "compare proportional"
+        )

@@ -1,0 +1,127 @@
+"""From values to places on an axis, and where its ticks stand: linear, logarithmic, time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+Tick = tuple[float, str]
+
+
+class Scale(Protocol):
+    """An axis between two places in the picture."""
+
+    def place(self, value: float) -> float:
+        """Where a value stands, in units of the picture."""
+
+    def ticks(self) -> list[Tick]:
+        """Values to mark, and what stands beside the marks."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Equal steps. `low` < `high` are the values at the places `start` and `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def place(self, value: float) -> float:
+        """Where a value stands."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[Tick]:
+        """Three to six round values: 1, 2 or 5 times a power of ten apart."""
+        rough = (self.high - self.low) / 5
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [(place * step, short(place * step)) for place in range(first, last + 1)]
+
+
+@dataclass(frozen=True)
+class Log:
+    """Equal ratios, for counts. 0 has a place of its own, half a decade below 1, where `low` is 0.
+
+    `high` is at least 1; `low` is 0 or at least 1.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def place(self, value: float) -> float:
+        """Where a value stands; values below 1 stand with 0."""
+        bottom, top = _height(self.low), max(_height(self.high), _height(self.low) + 0.1)
+        return self.start + (_height(value) - bottom) / (top - bottom) * (self.end - self.start)
+
+    def ticks(self) -> list[Tick]:
+        """Powers of ten, at most about five of them; with 2 and 5 between where there are fewer than two decades."""
+        decades = range(math.ceil(math.log10(max(self.low, 1)) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
+        every = max(1, math.ceil(len(decades) / 5))
+        values: list[float] = [10.0**decade for decade in decades if (decade - decades[0]) % every == 0]
+        if len(decades) <= 2:
+            between = [factor * 10.0**decade for decade in range(-1, 16) for factor in (2, 5)]
+            values += [value for value in between if max(self.low, 1) <= value <= self.high]
+        zero = [(0.0, "0")] if self.low < 1 else []
+        return zero + [(value, short(value)) for value in sorted(values)]
+
+
+@dataclass(frozen=True)
+class Time:
+    """Times in seconds since 1970, UTC."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def place(self, value: float) -> float:
+        """Where a time stands."""
+        return Linear(self.low, self.high, self.start, self.end).place(value)
+
+    def ticks(self) -> list[Tick]:
+        """The beginnings of years, months, days, hours, minutes or seconds: at most six."""
+        for unit, step, digits in _CALENDAR:
+            first = np.datetime64(math.floor(self.low), "s").astype(f"M8[{unit}]").astype(np.int64)
+            last = np.datetime64(math.ceil(self.high), "s").astype(f"M8[{unit}]").astype(np.int64)
+            if (last - first) // step > 6:
+                continue
+            marks = [
+                np.datetime64(int(place), unit) for place in range(-(-int(first) // step) * step, int(last) + 1, step)
+            ]
+            times = [(float(mark.astype("M8[s]").astype(np.int64)), str(mark)) for mark in marks]
+            return [(when, _moment(text, digits)) for when, text in times if self.low <= when <= self.high]
+        return []
+
+
+_CALENDAR = [
+    ("s", 1, 8), ("s", 5, 8), ("s", 15, 8), ("m", 1, 5), ("m", 5, 5), ("m", 15, 5), ("h", 1, 5), ("h", 3, 5),
+    ("h", 6, 5), ("D", 1, 0), ("D", 2, 0), ("D", 7, 0), ("M", 1, 0), ("M", 3, 0), ("M", 6, 0), ("Y", 1, 0),
+    ("Y", 2, 0), ("Y", 5, 0), ("Y", 10, 0), ("Y", 50, 0), ("Y", 500, 0), ("Y", 100_000, 0), ("Y", 10**11, 0),
+]  # fmt: skip
+"""Unit, step, and how many characters of the time of day are shown."""
+
+
+def _moment(text: str, digits: int) -> str:
+    """The day, or the time of day."""
+    day, _, clock = text.partition("T")
+    return f"{clock}:00"[:digits] if clock and digits else day
+
+
+def _height(value: float) -> float:
+    return math.log10(value) if value >= 1 else -0.5
+
+
+def short(value: float) -> str:
+    """A number in a few characters: 1,500, 20k, 3M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
