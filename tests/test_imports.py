@@ -23,6 +23,7 @@ reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.log reading
+prepared.shape prepared.canonical prepared.negatives prepared.vocabularies prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
@@ -52,6 +53,7 @@ FOR_TYPES_ALONE = {("reading.lines", "reading.dialect")}
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
+    "prepared": {"errors", "options", "arrow", "reading", "prepared"},
     "writing": {"errors", "writing"},
     "engines": set(),
     "samplers": {"draw", "seen", "logarithm", "samplers"},

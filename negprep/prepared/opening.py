@@ -1,0 +1,228 @@
+"""A prepared file or folder, ready to be read: its kind, its layout, its metadata, and its rows batch by batch."""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from negprep.arrow import from_numpy
+from negprep.errors import BadDataError, UsageError
+from negprep.options import ReadOptions
+from negprep.prepared.canonical import canonical_rows, decoded
+from negprep.prepared.negatives import is_negatives, negative_lists
+from negprep.prepared.shape import RATING_COLUMNS, Part, Shape, facts_in, is_rating_file, part_of, shape_of
+from negprep.prepared.vocabularies import read_vocabulary
+from negprep.reading.dialect import Dialect, read_dialect
+from negprep.reading.parquet import ParquetInput, parquet_input
+from negprep.reading.sources import Source, find_sources, machine_errors
+from negprep.reading.text import TextInput
+
+_EPOCH = re.compile(r"epoch=([0-9]{1,10})")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some consecutive rows.
+
+    Attributes
+    ----------
+    rows : pa.RecordBatch
+        Canonical columns: ``user``, and by layout ``item`` and ``label`` (pointwise), ``pos_item`` and ``neg_item``
+        (pairwise), ``pos_item`` and ``neg_items`` (listwise), ``item`` (positives); then ``source`` and ``epoch``, if
+        they are there, and what else was asked for. Ids are int64, string or dictionary of string, never codes; labels
+        int8, epochs int64. No nulls, but in what else was asked for.
+    first : int
+        The number of the first row in the file or folder, from 0.
+    place : callable
+        Row of the batch, from 0, to ``test.csv:17`` or ``test.parquet: row 17``.
+    """
+
+    rows: pa.RecordBatch
+    first: int
+    place: Callable[[int], str]
+
+
+class Prepared:
+    """A prepared file or folder; a context manager.
+
+    Attributes
+    ----------
+    name : str
+        As it was given.
+    shape : Shape
+        Its kind and layout.
+    part : {"train", "valid", "test"} or None
+        What it is for, where it says so.
+    facts : dict or None
+        The metadata that negprep writes.
+    names : tuple of str
+        All columns, as they are called in the file.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sources: tuple[Source, ...],
+        inputs: list[ParquetInput | TextInput | None],
+        shape: Shape,
+        facts: dict[str, Any] | None,
+        resources: ExitStack,
+    ) -> None:
+        self.name, self.shape, self.facts = name, shape, facts
+        self.part: Part | None = part_of(name, facts)
+        self.names = tuple(shape.columns) if inputs[0] is None else inputs[0].names
+        self._sources, self._inputs, self._resources = sources, inputs, resources
+        self._places: list[tuple[int, Callable[[int], str]]] = []
+
+    @property
+    def layout(self) -> str:
+        """``pointwise``, ``pairwise``, ``listwise`` or ``positives``."""
+        return self.shape.layout
+
+    def batches(self, extra: tuple[str, ...] = ()) -> Iterator[Batch]:
+        """The rows, in order. May be asked for again.
+
+        Parameters
+        ----------
+        extra : tuple of str
+            Columns of the file to pass on as they are, such as ``score``.
+
+        Raises
+        ------
+        BadDataError
+            A row that cannot be read, at its place; a file that changed meanwhile.
+        UsageError
+            The file has no such column. At once.
+        """
+        for column in extra:
+            if column not in self.names:
+                raise UsageError(f"no column {column!r} (found: {', '.join(self.names)})", place=self.name)
+        columns = self.shape.columns | {column: column for column in extra}
+        vocabularies = self._vocabularies() if self.facts is not None and self.facts.get("encode") else None
+        return self._read(columns, vocabularies)
+
+    def _read(self, columns: dict[str, str], vocabularies: dict[str, pa.Array] | None) -> Iterator[Batch]:
+        self._places = []
+        first = 0
+        for source, each in zip(self._sources, self._inputs, strict=True):
+            epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
+            pieces = negative_lists(source) if each is None else (task() for task in each.pieces(columns))
+            for piece in pieces:
+                rows = canonical_rows(piece)
+                if not rows.num_rows:
+                    continue
+                if vocabularies is not None:
+                    rows = decoded(rows, vocabularies, piece.place)
+                if epoch is not None and "epoch" not in columns:
+                    rows = rows.append_column("epoch", _constant(int(epoch[1]), rows.num_rows))
+                self._places.append((first, piece.place))
+                yield Batch(rows, first, piece.place)
+                first += rows.num_rows
+            source.check_unchanged()
+
+    def place(self, row: int) -> str:
+        """Where a row is that ``batches`` has given, by its number from 0."""
+        first, place = self._places[bisect_right(self._places, row, key=lambda entry: entry[0]) - 1]
+        return place(row - first)
+
+    def _vocabularies(self) -> dict[str, pa.Array]:
+        path = Path(self.name)
+        return {
+            f"{column}s": read_vocabulary(
+                path / f"_{column}s.parquet" if path.is_dir() else path.with_name(f"{path.stem}.{column}s.parquet"),
+                column,
+            )
+            for column in ("user", "item")
+        }
+
+    def close(self) -> None:
+        """Let go of temporary files."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_prepared(where: str | os.PathLike[str]) -> Prepared:
+    """Find out what a prepared file or folder is.
+
+    Parameters
+    ----------
+    where : str or path
+        What negprep wrote (a Parquet file or a folder of parts), other Parquet or text with the columns of a layout,
+        RecBole's ``.inter``, NCF's ``.rating`` or ``.negative``.
+
+    Returns
+    -------
+    Prepared
+        To be closed; a context manager.
+
+    Raises
+    ------
+    BadDataError
+        It is no prepared file, is damaged, or its parts differ.
+    OutputError
+        It does not exist or cannot be read.
+    """
+    name = os.fspath(where)
+    with ExitStack() as stack:
+        sources = find_sources(name)
+        for source in sources:
+            stack.callback(source.close)
+        if not sources[0].parquet and is_negatives(sources[0]):
+            columns = {column: column for column in ("user", "pos_item", "neg_items")}
+            shape = Shape("ncf negatives", "listwise", columns)
+            return Prepared(name, sources, [None] * len(sources), shape, None, stack.pop_all())
+        inputs = [_input(source) for source in sources]
+        described = [_described(source, each) for source, each in zip(sources, inputs, strict=True)]
+        for source, other in zip(sources[1:], described[1:], strict=True):
+            if other != described[0]:
+                what = f"columns or metadata are not those of {sources[0].name}"
+                raise BadDataError(what, place=source.name, remedy="give files of one run")
+        shape, facts = described[0]
+        if facts is not None and Path(name).is_dir() and not Path(name, "_SUCCESS").exists():
+            raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
+        return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all())
+
+
+def _input(source: Source) -> ParquetInput | TextInput:
+    with machine_errors(source.name):
+        if source.parquet:
+            return parquet_input(source)
+        if is_rating_file(source.name):
+            return TextInput(source, _rating_dialect(source))
+        return TextInput(source, read_dialect(source, ReadOptions()))
+
+
+def _rating_dialect(source: Source) -> Dialect:
+    """A ``.rating`` has no header, and two to four columns."""
+    errors: list[UsageError] = []
+    for width in range(len(RATING_COLUMNS), 1, -1):
+        try:
+            return read_dialect(source, ReadOptions(columns=RATING_COLUMNS[:width], delimiter="\t"))
+        except UsageError as error:
+            errors.append(error)
+    raise BadDataError(errors[0].what, place=source.name, remedy="a .rating has user, item, rating and time")
+
+
+def _described(source: Source, each: ParquetInput | TextInput) -> tuple[Shape, dict[str, Any] | None]:
+    if isinstance(each, ParquetInput):
+        facts = facts_in(each.schema, source.name)
+        return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
+    return shape_of(each.names, None, source.name, parquet=False, rating=not each.dialect.header), None
+
+
+def _constant(value: int, size: int) -> pa.Array:
+    return from_numpy(np.full(size, value))

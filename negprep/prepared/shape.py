@@ -1,0 +1,141 @@
+"""What a prepared file is, from its columns, its name and its metadata: the kind, the layout, the part it plays."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from negprep.errors import BadDataError, NegprepError
+from negprep.options import ReadOptions
+from negprep.reading.columns import find_roles, listed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives"]
+Layout = Literal["pointwise", "pairwise", "listwise", "positives"]
+Part = Literal["train", "valid", "test"]
+
+METADATA_KEY = b"negprep"
+OPTIONAL = ("source", "epoch")
+"""Columns that any layout may have besides those that it must have."""
+
+RATING_COLUMNS = ("user", "item", "value", "time")
+"""Those of NCF's ``.rating``, which has no header."""
+
+_RATING = re.compile(r"\.rating(\.(gz|zst|bz2))?$")
+_PART = re.compile(r"[._-](train|valid|test)\.(rating|negative|inter|csv|tsv|parquet)(\.(gz|zst|bz2))?$")
+_TYPED = re.compile(r":(token|float)(_seq)?$")
+_RECBOLE_TYPE = re.compile(r"(\w+):(token|float)(_seq)?")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the columns of a file become canonical ones.
+
+    Attributes
+    ----------
+    kind : {"negprep", "parquet", "text", "recbole", "ncf", "ncf negatives"}
+    layout : {"pointwise", "pairwise", "listwise", "positives"}
+        ``positives``: rows of a user and an item, all of them positives.
+    columns : dict of str to str
+        Canonical name to the file's own.
+    """
+
+    kind: Kind
+    layout: Layout
+    columns: dict[str, str]
+
+
+def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
+    """What a file is for: by what it says of itself, else by its name; None where neither says it."""
+    if facts is not None:
+        said = facts.get("fold") if facts.get("command") == "test" else facts.get("command")
+        return said if said in ("train", "valid", "test") else None
+    found = _PART.search(name)
+    return found[1] if found else None  # type: ignore[return-value]  # the expression matches these alone
+
+
+def is_rating_file(name: str) -> bool:
+    """Whether a text file is named like one of NCF's ratings."""
+    return _RATING.search(name) is not None
+
+
+def facts_in(schema: pa.Schema, place: str) -> dict[str, Any] | None:
+    """The metadata of negprep; None where there is none.
+
+    Raises
+    ------
+    BadDataError
+        It is not the JSON object that negprep writes.
+    """
+    text = (schema.metadata or {}).get(METADATA_KEY)
+    if text is None:
+        return None
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict) or not {"command", "layout", "counts"} <= set(facts):
+        raise BadDataError(
+            "the metadata 'negprep' is not what negprep writes", place=place, remedy="make the file again"
+        )
+    return facts
+
+
+def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, parquet: bool, rating: bool) -> Shape:
+    """Recognise the columns of a file.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Its columns.
+    facts : dict or None
+        Its metadata.
+    place : str
+        For messages.
+    parquet : bool
+    rating : bool
+        It is a ``.rating`` without a header, whose columns are ``RATING_COLUMNS``.
+
+    Raises
+    ------
+    BadDataError
+        They are those of no layout.
+    """
+    if rating:
+        return Shape("ncf", "positives", {"user": "user", "item": "item"})
+    typed = not parquet and all(_TYPED.search(name) for name in names)
+    plain = {_TYPED.sub("", name): name for name in names} if typed else {name: name for name in names}
+    kind: Kind = "negprep" if facts is not None else "recbole" if typed else "parquet" if parquet else "text"
+    optional = {name: plain[name] for name in OPTIONAL if name in plain and not typed}
+    user = plain.get("user") or _role(names, "user", place)
+    layouts: tuple[tuple[Layout, tuple[str, ...]], ...] = (
+        ("pairwise", ("pos_item", "neg_item")),
+        ("listwise", ("pos_item", "neg_items")),
+    )
+    for layout, needed in layouts:
+        if all(name in plain for name in needed):
+            return Shape(kind, layout, {"user": user} | {name: plain[name] for name in needed} | optional)
+    item = plain.get("item") or _role(names, "item", place)
+    if "label" in plain:
+        return Shape(kind, "pointwise", {"user": user, "item": item, "label": plain["label"]} | optional)
+    if typed:
+        return Shape(kind, "positives", {"user": user, "item": item})
+    raise BadDataError(
+        f"not a prepared file: no column 'label', nor 'pos_item' and 'neg_item' (found: {listed(names)})",
+        place=place,
+        remedy="give a file of train or test rows; a log goes to --log",
+    )
+
+
+def _role(names: Sequence[str], role: str, place: str) -> str:
+    """The column of users or of items."""
+    roles = find_roles(names, ReadOptions(), place)
+    if role in roles.found:
+        return roles.found[role]
+    problem: NegprepError = roles.problems[role]
+    raise BadDataError(f"not a prepared file: {problem.what}", place=place, remedy=f"call it '{role}'")
