@@ -29,6 +29,14 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Key:
+    """A mark, by its class, and what it means."""
+
+    style: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Chart:
     """A figure of the page.
 
@@ -41,6 +49,8 @@ class Chart:
     picture : Picture
     table : Table
         The numbers of the picture.
+    legend : tuple of Key
+        What its marks mean, where there is more than one kind.
     """
 
     ident: str
@@ -48,6 +58,7 @@ class Chart:
     sentence: str
     picture: Picture
     table: Table
+    legend: tuple[Key, ...] = ()
 
 
 def histogram(ident: str, title: str, sentence: str, values: Counts, *, x_name: str, y_name: str, style: str) -> Chart:
@@ -147,6 +158,15 @@ def negatives_per_user(ident: str, negatives: Counts) -> Chart:
         )
     title, names = "Negatives per user", {"x_name": "negatives of a user", "y_name": "users"}
     return histogram(ident, title, sentence, negatives, style="negative", **names)
+
+
+def positives_per_user(ident: str, positives: Counts) -> Chart:
+    """How many positives each user has; `positives`: int64, shape (n_users,), n_users > 0."""
+    ordered = np.sort(positives)
+    low, middle, high = (int(ordered[at]) for at in (0, len(ordered) // 2, -1))
+    sentence = f"From {low:,} to {high:,}; half of the {count(len(ordered), 'user')} have {middle:,} or fewer."
+    title, names = "Positives per user", {"x_name": "positives of a user", "y_name": "users"}
+    return histogram(ident, title, sentence, positives, style="positive", **names)
 
 
 def negatives_per_positive(ident: str, positives: Counts, negatives: Counts, wanted: int | None) -> Chart:

@@ -88,3 +88,16 @@ class Picture:
 
 def _plain(value: float | str) -> str:
     return value if isinstance(value, str) else f"{round(float(value), 1):g}"
+
+
+def swatch(style: str) -> str:
+    """A mark of a class for a legend, hidden from those who hear the page: the words beside it suffice."""
+    root = Element("svg", {"viewBox": "0 0 24 11", "aria-hidden": "true", "focusable": "false"})
+    if style in _AREAS:
+        SubElement(root, "rect", {"class": style, "x": "3", "y": "0", "width": "18", "height": "11", "rx": "2"})
+    else:
+        SubElement(root, "line", {"class": style, "x1": "0", "x2": "24", "y1": "5.5", "y2": "5.5"})
+    return tostring(root, encoding="unicode")
+
+
+_AREAS = ("positive", "negative", "item", "log-time")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from negprep.reporting.charts import Chart, Table
+from negprep.reporting.charts import Chart, Key, Table
 from negprep.reporting.picture import BOTTOM, LEFT, RIGHT, TOP, Picture
 from negprep.reporting.scales import Linear, Time
 from negprep.reporting.tallies import Counts, PlaceTally
@@ -73,7 +73,12 @@ def holdout_places(ident: str, places: PlaceTally, unplaced: int) -> Chart:
         picture.path(corners, "band-edge")
     corners = [(x.place(at), y.place(expected[place])) for place in range(parts) for at in (starts[place], ends[place])]
     picture.path(corners, "expected")
-    return Chart(ident, title, sentence, picture, Table(("place", "holdouts", "by chance"), rows))
+    legend = (
+        Key("positive", "holdouts"),
+        Key("expected", "mean by chance"),
+        Key("band-edge", "95 of 100 lie between, by chance"),
+    )
+    return Chart(ident, title, sentence, picture, Table(("place", "holdouts", "by chance"), rows), legend)
 
 
 def _place_sentence(
@@ -142,7 +147,8 @@ def holdout_times(ident: str, holdouts: Counts, log: tuple[Counts, Counts], miss
                 picture.bar(left + inset, right - inset, y.place(100 * part[place]), BOTTOM, style, hint)
         if of_log[place] or of_holdouts[place]:
             table.append((day, f"{int(of_holdouts[place]):,}", f"{int(of_log[place]):,}"))
-    return Chart(ident, title, sentence, picture, Table(("from", "holdouts", "rows of the log"), table))
+    legend = (Key("positive", "holdouts"), Key("log-time", "all rows of the log"))
+    return Chart(ident, title, sentence, picture, Table(("from", "holdouts", "rows of the log"), table), legend)
 
 
 def _time_sentence(holdouts: Counts, times: Counts, rows: Counts, missing: int) -> str:

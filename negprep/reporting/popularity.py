@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.reporting.bins import log_edges
-from negprep.reporting.charts import Chart, Table
+from negprep.reporting.charts import Chart, Key, Table
 from negprep.reporting.picture import BOTTOM, LEFT, RIGHT, TOP, Picture
 from negprep.reporting.scales import Log
 from negprep.reporting.tallies import Counts
@@ -16,6 +16,13 @@ from negprep.reporting.wording import count, number, share
 
 LEAST_BINS = 3
 """Ranges of popularity below which no trend is told."""
+
+LEGEND = (
+    Key("item", "items, larger for more"),
+    Key("mean", "their mean"),
+    Key("compare", "all alike"),
+    Key("compare proportional", "in proportion to positives"),
+)
 
 Numbers = npt.NDArray[np.float64]
 
@@ -50,7 +57,8 @@ def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | 
     rows = [
         (number(a), f"{size:,}", number(b)) for a, b, size in zip(x_means, y_means, sizes.tolist(), strict=True)
     ]
-    return Chart(ident, title, sentence, picture, Table(("mean positives", "items", "mean negatives"), rows))
+    table = Table(("mean positives", "items", "mean negatives"), rows)
+    return Chart(ident, title, sentence, picture, table, LEGEND)
 
 
 def _means(column: Counts, positives: Counts, negatives: Counts) -> tuple[Numbers, Numbers, Counts]:
