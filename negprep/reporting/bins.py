@@ -44,6 +44,26 @@ def log_edges(most: int) -> Counts:
     return np.unique(np.concatenate([[0, 1], grown, [10**decades]])).astype(np.int64)
 
 
+def cells(values: Counts, most: int = 28) -> tuple[Counts, npt.NDArray[np.float64]]:
+    """Values to at most about `most` places on a logarithmic axis.
+
+    Returns
+    -------
+    places : int64, shape (n,)
+        Of each value, its range.
+    middles : float64, shape (n_places,)
+        The value itself where a range has one, else the geometric middle of a range; 0 stays apart.
+    """
+    distinct, places = np.unique(values, return_inverse=True)
+    if len(distinct) <= most:
+        return places.astype(np.int64), distinct.astype(np.float64)
+    low, high = max(int(distinct[0]), 1), int(distinct[-1])
+    grown = np.ceil(np.geomspace(low, high + 1, most)).astype(np.int64)
+    edges = np.unique(np.concatenate([[0], grown, [high + 1]]))
+    middles = np.sqrt(edges[:-1].astype(np.float64) * (edges[1:] - 1))
+    return np.searchsorted(edges, values, side="right") - 1, middles
+
+
 def binned(values: Counts) -> Bins:
     """Whole numbers from 0 by value, or where there are many different ones in ranges of equal ratio."""
     distinct, sizes = np.unique(values, return_counts=True)

@@ -72,6 +72,8 @@ def histogram(ident: str, title: str, sentence: str, values: Counts, *, x_name: 
         What they are, and what has them.
     style : {"positive", "negative"}
     """
+    if values.min() == values.max():
+        return bars(ident, title, sentence, {f"{values[0]:,} each": len(values)}, (x_name, y_name, style))
     bins = binned(values)
     spread = bins.sizes.max() > 50 * bins.sizes[bins.sizes > 0].min()
     high = int(bins.sizes.max())
@@ -127,8 +129,16 @@ def _range(first: int, last: int) -> str:
     return f"{first:,}" if first == last else f"{first:,} to {last:,}"
 
 
-def bars(ident: str, title: str, sentence: str, parts: dict[str, int], *, name: str) -> Chart:
-    """Parts of a whole, the largest first, as level bars with their shares written beside them."""
+def bars(ident: str, title: str, sentence: str, parts: dict[str, int], names: tuple[str, str, str]) -> Chart:
+    """Parts of a whole, the largest first, as level bars with their shares written beside them.
+
+    Parameters
+    ----------
+    parts : dict of str to int
+        Not empty.
+    names : tuple of str
+        What the parts are, what is counted, and the class of the bars.
+    """
     ordered = sorted(parts.items(), key=lambda part: (-part[1], part[0]))[:12]
     whole, most = sum(parts.values()), max(parts.values())
     step = 46
@@ -138,9 +148,9 @@ def bars(ident: str, title: str, sentence: str, parts: dict[str, int], *, name: 
         length = size / most * (WIDTH - 14)
         picture.label(word, 2, top + 10, anchor="start", style="bar-name")
         picture.label(f"{share(size, whole)} ({size:,})", WIDTH - 4, top + 10, anchor="end")
-        picture.bar(2, 2 + length, top + 16, top + 34, "negative", f"{word}: {size:,}")
+        picture.bar(2, 2 + length, top + 16, top + 34, names[2], f"{word}: {size:,}")
     rows = [(word, f"{size:,}", share(size, whole)) for word, size in ordered]
-    return Chart(ident, title, sentence, picture, Table((name, "negatives", "share"), rows))
+    return Chart(ident, title, sentence, picture, Table((names[0], names[1], "share"), rows))
 
 
 def negatives_per_user(ident: str, negatives: Counts) -> Chart:
@@ -210,4 +220,4 @@ def sources(ident: str, parts: dict[str, int], sampler: str | None) -> Chart:
             f" For {count(parts['fallback'], 'draw')} the sampler had nothing to offer, and a uniform one took its "
             "place (fallback)."
         )
-    return bars(ident, "Negatives by source", sentence, parts, name="source")
+    return bars(ident, "Negatives by source", sentence, parts, ("source", "negatives", "negative"))

@@ -52,7 +52,7 @@ def holdout_places(ident: str, places: PlaceTally, unplaced: int) -> Chart:
     sentence = _place_sentence(places, observed, expected, unplaced)
     picture = Picture(ident, title, sentence)
     parts, size = len(observed), len(places.observed)
-    x = Linear(0, size, LEFT, RIGHT)
+    x = Linear(0.5, size + 0.5, LEFT, RIGHT)  # place 20 has its middle at 20
     margin = 1.96 * np.sqrt(expected)
     high = max(float(observed.max()), float((expected + margin).max()))
     y = Linear(0, high * 1.05, BOTTOM, TOP + 8)
@@ -62,17 +62,15 @@ def holdout_places(ident: str, places: PlaceTally, unplaced: int) -> Chart:
     low_band, high_band = np.maximum(expected - margin, 0), expected + margin
     rows = []
     for place in range(parts):
-        left, right = x.place(int(starts[place])), x.place(ends[place])
+        left, right = x.place(starts[place] + 0.5), x.place(ends[place] + 0.5)
         words = f"{starts[place] + 1}" if ends[place] == starts[place] + 1 else f"{starts[place] + 1} to {ends[place]}"
         gap = min(1.0, (right - left) * 0.12)
         hint = f"place {words}: {observed[place]:,}, by chance {expected[place]:.1f}"
         picture.bar(left + gap, right - gap, y.place(int(observed[place])), BOTTOM, "positive", hint)
         rows.append((words, f"{observed[place]:,}", f"{expected[place]:.1f}"))
-    for edge in (low_band, high_band):
-        corners = [(x.place(at), y.place(edge[place])) for place in range(parts) for at in (starts[place], ends[place])]
-        picture.path(corners, "band-edge")
-    corners = [(x.place(at), y.place(expected[place])) for place in range(parts) for at in (starts[place], ends[place])]
-    picture.path(corners, "expected")
+    for style, heights in (("band-edge", low_band), ("band-edge", high_band), ("expected", expected)):
+        corners = [(edge + 0.5, heights[place]) for place in range(parts) for edge in (starts[place], ends[place])]
+        picture.path([(x.place(across), y.place(up)) for across, up in corners], style)
     legend = (
         Key("positive", "holdouts"),
         Key("expected", "mean by chance"),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from negprep.reporting.bins import log_edges
+from negprep.reporting.bins import cells, log_edges
 from negprep.reporting.charts import Chart, Key, Table
 from negprep.reporting.picture import BOTTOM, LEFT, RIGHT, TOP, Picture
 from negprep.reporting.scales import Log
@@ -17,10 +17,13 @@ from negprep.reporting.wording import count, number, share
 LEAST_BINS = 3
 """Ranges of popularity below which no trend is told."""
 
+LEVEL = 0.05
+"""A slope that is called none: an eighth more or less for ten times the positives."""
+
 LEGEND = (
     Key("item", "items, larger for more"),
     Key("mean", "their mean"),
-    Key("compare", "all alike"),
+    Key("compare", "the same for all"),
     Key("compare proportional", "in proportion to positives"),
 )
 
@@ -37,16 +40,14 @@ def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | 
     catalog : int or None
         Items that could be drawn, where the file says it.
     """
-    edges = log_edges(int(max(positives.max(), negatives.max())))
-    column, row = (np.searchsorted(edges, values, side="right") - 1 for values in (positives, negatives))
-    x_means, y_means, sizes = _means(column, positives, negatives)
+    x_means, y_means, sizes = _means(positives, negatives)
     sentence = _sentence(positives, negatives, x_means, y_means, sizes, catalog)
     title = "Popularity: negatives against positives"
     picture = Picture(ident, title, sentence)
     x = Log(int(positives.min()), max(int(positives.max()), 10), LEFT + 10, RIGHT - 10)
     y = Log(int(negatives.min()), max(int(negatives.max()), 10), BOTTOM - 10, TOP + 12)
     picture.axes(x, y, "positives of an item (log scale)", "negatives of an item (log scale)")
-    _spots(picture, x, y, edges, column, row)
+    _spots(picture, x, y, positives, negatives)
     flat = negatives.sum() / len(negatives)
     picture.path([(LEFT, y.place(flat)), (RIGHT, y.place(flat))], "compare")
     _proportional(picture, x, y, negatives.sum() / max(positives.sum(), 1))
@@ -61,8 +62,9 @@ def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | 
     return Chart(ident, title, sentence, picture, table, LEGEND)
 
 
-def _means(column: Counts, positives: Counts, negatives: Counts) -> tuple[Numbers, Numbers, Counts]:
+def _means(positives: Counts, negatives: Counts) -> tuple[Numbers, Numbers, Counts]:
     """Of the items of each range of popularity: both means, and how many they are."""
+    column = np.searchsorted(log_edges(int(positives.max())), positives, side="right") - 1
     sizes = np.bincount(column)
     used = np.flatnonzero(sizes)
     means = [np.bincount(column, values)[used] / sizes[used] for values in (positives, negatives)]
@@ -77,10 +79,10 @@ def _sentence(
     if slope is not None:
         times = 10**slope
         figure = f"an item with ten times the positives has {number(times)} times the negatives"
-        if abs(slope) < 0.1:
+        if abs(slope) < LEVEL:
             parts.append(f"The line is level: {figure}, so popularity plays hardly any part.")
         elif slope < 0:
-            parts.append(f"The line falls: {figure}, so popular items are drawn less.")
+            parts.append(f"The line falls: {figure}, as it must where nobody is given what they have.")
         else:
             parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
     order = np.argsort(positives, kind="stable")[::-1]
@@ -107,20 +109,15 @@ def trend(x_means: Numbers, y_means: Numbers, sizes: Counts) -> float | None:
     return float((weights * x * y).sum() / (weights * x * x).sum())
 
 
-def _spots(picture: Picture, x: Log, y: Log, edges: Counts, column: Counts, row: Counts) -> None:
+def _spots(picture: Picture, x: Log, y: Log, positives: Counts, negatives: Counts) -> None:
     """A spot for each cell that has items, its area by how many, the largest first so that none is hidden."""
-    cells, items = np.unique(np.stack([column, row]), axis=1, return_counts=True)
-    most = math.sqrt(int(items.max()))
+    (columns, across), (rows, up) = cells(positives), cells(negatives)
+    places, items = np.unique(np.stack([columns, rows]), axis=1, return_counts=True)
+    scale = 5.4 / max(math.sqrt(int(items.max())), 2)
     for place in np.argsort(-items, kind="stable"):
-        (left, low), size = cells[:, place].tolist(), int(items[place])
-        middle = [edges[bin_] if edges[bin_ + 1] - edges[bin_] == 1 else _middle(edges, bin_) for bin_ in (left, low)]
-        picture.add(
-            "circle", "item", cx=x.place(middle[0]), cy=y.place(middle[1]), r=1.6 + 5.4 * math.sqrt(size) / max(most, 2)
-        )
-
-
-def _middle(edges: Counts, place: int) -> float:
-    return math.sqrt(float(edges[place]) * float(edges[place + 1] - 1))
+        column, row = places[:, place]
+        radius = 1.6 + scale * math.sqrt(int(items[place]))
+        picture.add("circle", "item", cx=x.place(across[column]), cy=y.place(up[row]), r=radius)
 
 
 def _proportional(picture: Picture, x: Log, y: Log, ratio: float) -> None:

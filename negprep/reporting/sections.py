@@ -142,7 +142,7 @@ def _lead(file: Described) -> str:
         text += f" and {count(gathered.negatives, 'negative')}"
     text += "."
     if facts.get("sampler"):
-        text += f" The negatives were drawn by {facts['sampler']} from {facts.get('catalog', 'a catalog')}"
+        text += f" The negatives were drawn by the sampler {facts['sampler']} from {facts.get('catalog', 'a catalog')}"
         text += f", avoiding {facts['seen']}." if facts.get("seen") else "."
     elif not gathered.negatives:
         text += " It has no negatives, so there is nothing to compare with the positives."
@@ -168,9 +168,8 @@ def _tiles(file: Described) -> list[Tile]:
         asked = f"asked for: {facts['num_neg']:,}" if isinstance(facts.get("num_neg"), int) else ""
         tiles.append(Tile("Negatives each", number(round(ratio, 2)), asked))
     if "seed" in facts:
-        tiles.append(Tile("Seed", f"{facts['seed']}", f"split seed {facts.get('split_seed')}"))
-    if "algorithm" in facts:
-        tiles.append(Tile("Algorithm", f"{facts['algorithm']}", "version of what decides the rows"))
+        more = f"split seed {facts.get('split_seed')}, algorithm {facts.get('algorithm')}"
+        tiles.append(Tile("Seed", f"{facts['seed']}", more))
     return tiles
 
 
@@ -180,17 +179,18 @@ def _charts(ident: str, file: Described) -> list[Chart]:
     made = []
     if gathered.negatives:
         made.append(popularity(f"{ident}-popularity", *gathered.items, catalog))
-    if gathered.sources:
-        made.append(charts.sources(f"{ident}-sources", gathered.sources, facts.get("sampler")))
     if gathered.places is not None and file.part in ("test", "valid", None):
         made.append(placing.holdout_places(f"{ident}-places", gathered.places, gathered.unplaced))
     if file.times is not None and len(file.times.found):
         times = file.times
         made.append(placing.holdout_times(f"{ident}-times", times.found, times.log, times.missing))
-    if gathered.negatives:
-        positives, negatives = gathered.users
-        made.append(charts.negatives_per_positive(f"{ident}-each", positives, negatives, wanted))
+    positives, negatives = gathered.users
+    if gathered.negatives and (positives != 1).any():
         made.append(charts.negatives_per_user(f"{ident}-users", negatives))
+    if gathered.sources:
+        made.append(charts.sources(f"{ident}-sources", gathered.sources, facts.get("sampler")))
+    if gathered.negatives:
+        made.append(charts.negatives_per_positive(f"{ident}-each", positives, negatives, wanted))
     elif gathered.positives:
         made.append(charts.positives_per_user(f"{ident}-users", gathered.users[0]))
     return made
@@ -261,7 +261,10 @@ def _counts(file: Described) -> Block | None:
 def _options(file: Described) -> Block | None:
     if not file.facts:
         return None
-    rows = [(name.replace("_", " "), _value(value)) for name, value in file.facts.items() if name != "counts"]
+    given = {name.replace("_", " "): value for name, value in file.facts.items() if name != "counts"}
+    rows = [(name, _value(value)) for name, value in given.items() if value is not None]
+    if unset := [name for name, value in given.items() if value is None]:
+        rows.append(("not set", ", ".join(unset)))
     return Block(
         "Options and versions", "As the metadata of the file has them.", Table(("option", "value"), rows, numeric=False)
     )
