@@ -93,11 +93,13 @@ def _plain(value: float | str) -> str:
 def swatch(style: str) -> str:
     """A mark of a class for a legend, hidden from those who hear the page: the words beside it suffice."""
     root = Element("svg", {"viewBox": "0 0 24 11", "aria-hidden": "true", "focusable": "false"})
-    if style in _AREAS:
+    if style == "item":
+        SubElement(root, "circle", {"class": style, "cx": "12", "cy": "5.5", "r": "5.5"})
+    elif style in _AREAS:
         SubElement(root, "rect", {"class": style, "x": "3", "y": "0", "width": "18", "height": "11", "rx": "2"})
     else:
         SubElement(root, "line", {"class": style, "x1": "0", "x2": "24", "y1": "5.5", "y2": "5.5"})
     return tostring(root, encoding="unicode")
 
 
-_AREAS = ("positive", "negative", "item", "log-time")
+_AREAS = ("positive", "negative", "log-time")

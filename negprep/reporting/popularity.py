@@ -30,7 +30,7 @@ LEGEND = (
 Numbers = npt.NDArray[np.float64]
 
 
-def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | None) -> Chart:
+def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | None, *, word: str = "positives") -> Chart:
     """Items by both counts: a spot for the items of a cell, a line for the mean, and two to compare it with.
 
     Parameters
@@ -39,14 +39,16 @@ def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | 
         Of each item of the file; there is at least one negative.
     catalog : int or None
         Items that could be drawn, where the file says it.
+    word : str
+        What the positives are called.
     """
     x_means, y_means, sizes = _means(positives, negatives)
     sentence = _sentence(positives, negatives, x_means, y_means, sizes, catalog)
-    title = "Popularity: negatives against positives"
+    title = f"Popularity: negatives against {word}"
     picture = Picture(ident, title, sentence)
     x = Log(int(positives.min()), max(int(positives.max()), 10), LEFT + 10, RIGHT - 10)
     y = Log(int(negatives.min()), max(int(negatives.max()), 10), BOTTOM - 10, TOP + 12)
-    picture.axes(x, y, "positives of an item (log scale)", "negatives of an item (log scale)")
+    picture.axes(x, y, f"{word} of an item (log scale)", "negatives of an item (log scale)")
     _spots(picture, x, y, positives, negatives)
     flat = negatives.sum() / len(negatives)
     picture.path([(LEFT, y.place(flat)), (RIGHT, y.place(flat))], "compare")

@@ -176,9 +176,10 @@ def _tiles(file: Described) -> list[Tile]:
 def _charts(ident: str, file: Described) -> list[Chart]:
     gathered, facts = file.gathered, file.facts or {}
     catalog, wanted = facts.get("counts", {}).get("catalog_items"), facts.get("num_neg")
+    word = "holdouts" if file.part in ("test", "valid") else "positives"
     made = []
     if gathered.negatives:
-        made.append(popularity(f"{ident}-popularity", *gathered.items, catalog))
+        made.append(popularity(f"{ident}-popularity", *gathered.items, catalog, word=word))
     if gathered.places is not None and file.part in ("test", "valid", None):
         made.append(placing.holdout_places(f"{ident}-places", gathered.places, gathered.unplaced))
     if file.times is not None and len(file.times.found):
