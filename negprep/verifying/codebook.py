@@ -1,0 +1,62 @@
+"""Ids to codes, and back for messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from negprep.arrow import as_numpy
+from negprep.verifying.pairs import Codes
+from negprep.vocabulary import Vocabulary
+
+_WIDEST = 1 << 26
+
+
+class Codebook:
+    """The codes of some distinct ids: their places in ascending order.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._table: Codes | None = None
+        self._lowest = 0
+        self._dictionary: tuple[tuple[int, int, int], Codes] | None = None
+        if vocabulary.is_integer and len(vocabulary):
+            ids = as_numpy(vocabulary.ids)
+            self._lowest, width = int(ids[0]), int(ids[-1]) - int(ids[0]) + 1
+            if width <= max(_WIDEST, 8 * len(ids)):
+                self._table = np.full(width + 1, -1, np.int32)  # the last place is that of ids out of range
+                self._table[ids - self._lowest] = np.arange(len(ids), dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def __call__(self, ids: pa.Array) -> Codes:
+        """The codes of a column (int64, string or dictionary of string): int32, -1 for an id that is not here."""
+        if pa.types.is_dictionary(ids.type):
+            codes: Codes = np.append(self._of_dictionary(ids.dictionary), np.int32(-1)).astype(np.int32)
+            indices: Codes = as_numpy(ids.indices)
+            found: Codes = codes[indices]
+            return found
+        if self._table is not None and pa.types.is_integer(ids.type):
+            places = as_numpy(ids) - self._lowest
+            np.minimum(places.view(np.uint64), np.uint64(len(self._table) - 1), out=places.view(np.uint64))
+            return self._table[places]
+        return self.vocabulary.find(ids)
+
+    def _of_dictionary(self, words: pa.Array) -> Codes:
+        """The same dictionary comes with batch after batch."""
+        buffer = words.buffers()[2]
+        key = (buffer.address if buffer is not None else 0, words.offset, len(words))
+        if self._dictionary is None or self._dictionary[0] != key:
+            self._dictionary = (key, self.vocabulary.find(words.cast(pa.string())))
+            self._kept = words  # so that no other array takes its address
+        return self._dictionary[1]
+
+    def name(self, code: int) -> str:
+        """An id as it stands in messages."""
+        return "unknown" if code < 0 else repr(self.vocabulary.ids[int(code)].as_py())

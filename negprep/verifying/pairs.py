@@ -1,0 +1,96 @@
+"""Sets of (user, item) pairs as sorted 64-bit keys, searched by halving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Keys = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
+
+
+def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The distinct values, ascending. Sorts in place."""
+    values.sort()
+    if not values.size:
+        return values
+    first = np.empty(len(values), bool)
+    first[0] = True
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values if first.all() else values[first]
+
+
+@dataclass(frozen=True, eq=False)
+class PairSet:
+    """Distinct pairs.
+
+    Attributes
+    ----------
+    keys : int64, shape (n,)
+        user * n_items + item, ascending.
+    n_users, n_items : int
+    """
+
+    keys: Keys
+    n_users: int
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def users(self) -> Codes:
+        """The user of each pair: int32, shape (n,)."""
+        return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.starts))
+
+    @cached_property
+    def items(self) -> Codes:
+        """The item of each pair: int32, shape (n,)."""
+        return (self.keys - self.users * np.int64(self.n_items)).astype(np.int32)
+
+    @cached_property
+    def starts(self) -> Rows:
+        """Where the pairs of each user start, and the end: int64, shape (n_users + 1,)."""
+        return np.searchsorted(self.keys, np.arange(self.n_users + 1, dtype=np.int64) * self.n_items)
+
+    @property
+    def counts(self) -> Rows:
+        """Pairs of each user: int64, shape (n_users,)."""
+        return np.diff(self.starts)
+
+    def find(self, keys: Keys) -> Rows:
+        """The position of each of some keys, -1 for one that is not here: int64, the shape of ``keys``."""
+        if not len(self.keys):
+            return np.full(len(keys), -1)
+        places = np.searchsorted(self.keys, keys)
+        found = self.keys.take(places, mode="clip") == keys
+        return np.where(found, places, -1)
+
+    def rows_in(self, keys: Keys) -> Rows:
+        """Which of some keys, in any order, are here: their positions among ``keys``, ascending."""
+        if not len(self.keys) or not keys.size:
+            return np.empty(0, np.int64)
+        # Queries in order find their neighbours in the cache: ten times as fast as queries here and there.
+        ordered = np.sort(keys)
+        places = np.searchsorted(self.keys, ordered)
+        hits = ordered[self.keys.take(places, mode="clip") == ordered]
+        return np.flatnonzero(np.isin(keys, distinct(hits))) if hits.size else np.empty(0, np.int64)
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> PairSet:
+        """Some of the pairs."""
+        return PairSet(self.keys[kept], self.n_users, self.n_items)
+
+    def union(self, *others: PairSet) -> PairSet:
+        """The pairs of any of these."""
+        parts = [each.keys for each in (self, *others) if len(each)]
+        if len(parts) < 2:
+            return PairSet(parts[0] if parts else self.keys, self.n_users, self.n_items)
+        return PairSet(distinct(np.concatenate(parts)), self.n_users, self.n_items)
+
+    def without(self, other: PairSet) -> PairSet:
+        """The pairs that the other lacks."""
+        return self if not len(other) or not len(self) else self.where(other.find(self.keys) < 0)

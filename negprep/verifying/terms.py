@@ -1,0 +1,249 @@
+"""What a prepared file promises: as its metadata says, or, where it has none, as the person who checks it says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from negprep.errors import BadDataError, UsageError
+from negprep.holdout_rule import HoldoutRule
+from negprep.options import LogSource
+from negprep.prepared import Prepared
+from negprep.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What is said of files that do not say it themselves, and what stands beside them.
+
+    Attributes
+    ----------
+    positive, keep_time, num_neg, alpha, smooth
+        As the options of ``train`` and ``test``. ``num_neg`` None: as many as most groups have.
+    holdout : str or None
+        None: not known.
+    with_valid : bool
+    distinct : bool or None
+        None: yes in test, no in train.
+    sampler : tuple of str
+    items, exclude, weak, weights : path or table, or None
+    """
+
+    positive: str | None = None
+    keep_time: str = "last"
+    holdout: str | None = None
+    with_valid: bool = False
+    num_neg: int | None = None
+    distinct: bool | None = None
+    sampler: tuple[str, ...] = ("uniform",)
+    alpha: float | None = None
+    smooth: float | None = None
+    items: LogSource | None = None
+    exclude: LogSource | None = None
+    weak: LogSource | None = None
+    weights: LogSource | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthTerms:
+    """What decides which pairs of a log are positives, weak, excluded, and which items may be drawn.
+
+    Attributes
+    ----------
+    positive, keep_time, min_positives, core, same
+        As the options.
+    items, exclude, weak : bool
+        Whether the files of these names count.
+    with_times, with_firsts : bool
+        Whether the times of positives, and of the first interaction with each item, are needed.
+    """
+
+    positive: str | None = None
+    keep_time: str = "last"
+    min_positives: int | None = None
+    core: int | None = None
+    same: str | None = None
+    items: bool = False
+    exclude: bool = False
+    weak: bool = False
+    with_times: bool = False
+    with_firsts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What the rows of a file must be like.
+
+    Attributes
+    ----------
+    part : {"train", "valid", "test"}
+    layout : {"pointwise", "pairwise", "listwise", "positives"}
+    says_itself : bool
+        Whether the file has the metadata of negprep.
+    num_neg : int or None
+    distinct : bool
+    samplers : tuple of str
+        Names; of ``--levels`` the names of its sources.
+    fixed : dict of str to int
+        Fixed counts of the samplers.
+    alpha, smooth : float
+    weights : bool
+        Popularity comes from a file.
+    rule : HoldoutRule or None
+    with_valid : bool
+    drops_short : bool
+    bootstrap : int or None
+    shuffled : bool
+    epochs : int
+    available : bool
+    truth : TruthTerms
+    counts : dict
+        The numbers of the metadata.
+    """
+
+    part: str
+    layout: str
+    says_itself: bool
+    num_neg: int | None
+    distinct: bool
+    samplers: tuple[str, ...]
+    fixed: dict[str, int]
+    alpha: float
+    smooth: float
+    weights: bool
+    rule: HoldoutRule | None
+    with_valid: bool
+    drops_short: bool
+    bootstrap: int | None
+    shuffled: bool
+    epochs: int
+    available: bool
+    truth: TruthTerms
+    counts: dict[str, Any]
+
+    @property
+    def is_train(self) -> bool:
+        """Whether held-out positives may be drawn."""
+        return self.part == "train"
+
+    @property
+    def levels(self) -> bool:
+        """Whether weak items stand in the place of positives."""
+        return "weak>unobserved" in self.samplers
+
+    @property
+    def restricted(self) -> bool:
+        """Whether what can be drawn depends on the positive."""
+        return self.available or self.truth.same is not None
+
+    @property
+    def draws_weak(self) -> bool:
+        """Whether weak items may be negatives."""
+        return bool({"weak", "positive>weak"} & set(self.samplers))
+
+    @property
+    def heads_repeat(self) -> bool:
+        """Whether which positives lead rows, and how many, is left to chance."""
+        return self.bootstrap is not None or self.levels
+
+
+def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_times: bool) -> Terms:
+    """The terms of a file.
+
+    Raises
+    ------
+    UsageError
+        It was made with a file that is not given, or nobody says what it is for.
+    """
+    part = part or prepared.part
+    if part is None:
+        raise UsageError(
+            "train rows or test rows? The file does not say", place=prepared.name, remedy="give it as --train or --test"
+        )
+    if prepared.facts is None:
+        return _claimed(prepared, part, claims, log_has_times)
+    try:
+        terms = _said(prepared, part, prepared.facts)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"the metadata 'negprep' is not what negprep writes ({error})"
+        raise BadDataError(what, place=prepared.name, remedy="make the file again") from None
+    for option in ("items", "exclude"):
+        if getattr(terms.truth, option) and getattr(claims, option) is None:
+            raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
+    if "weak interactions" in prepared.facts["seen"] and terms.truth.positive is None and claims.weak is None:
+        raise UsageError("made with --weak", place=prepared.name, remedy="add --weak FILE, the same file")
+    uses_weak = "weak interactions" in prepared.facts["seen"] and claims.weak is not None
+    return replace(terms, truth=replace(terms.truth, weak=uses_weak))
+
+
+def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
+    rule = HoldoutRule.parse(facts["holdout"])
+    words = facts["sampler"].split()
+    names = tuple(re.split("[:=]", word)[0] for word in words if word != "levels")
+    return Terms(
+        part=part,
+        layout=prepared.layout,
+        says_itself=True,
+        num_neg=int(facts["num_neg"]),
+        distinct=facts["draws"] == "distinct",
+        samplers=names,
+        fixed={word.split("=")[0]: int(word.split("=")[1]) for word in words if "=" in word},
+        alpha=0.75 if facts["alpha"] is None else float(facts["alpha"]),
+        smooth=0.0 if facts["smooth"] is None else float(facts["smooth"]),
+        weights=facts["weights"] == "a file",
+        rule=rule,
+        with_valid=bool(facts["with_valid"]),
+        drops_short=facts["on_short"] == "drop",
+        bootstrap=facts["bootstrap"],
+        shuffled=bool(facts["shuffle"]),
+        epochs=facts["epochs"] or 1,
+        available=bool(facts["available_at_time"]),
+        truth=TruthTerms(
+            positive=facts["positive"],
+            keep_time=facts["keep_time"],
+            min_positives=facts["min_positives"],
+            core=facts["core"],
+            same=facts["same"],
+            items=facts["catalog"] == "a file",
+            exclude="excluded pairs" in facts["seen"],
+            with_times=rule.needs_times or bool(facts["available_at_time"]),
+            with_firsts=bool(facts["available_at_time"]),
+        ),
+        counts=dict(facts["counts"]),
+    )
+
+
+def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool) -> Terms:
+    rule = None if claims.holdout is None else HoldoutRule.parse(claims.holdout)
+    if rule is not None and rule.kind == "auto":
+        rule = HoldoutRule("last" if log_has_times else "random")
+    recipe = Recipe.parse(claims.sampler)
+    return Terms(
+        part=part,
+        layout=prepared.layout,
+        says_itself=False,
+        num_neg=claims.num_neg,
+        distinct=part != "train" if claims.distinct is None else claims.distinct,
+        samplers=recipe.names,
+        fixed=dict(zip(recipe.names, recipe.shares, strict=True)) if recipe.fixed else {},
+        alpha=0.75 if claims.alpha is None else claims.alpha,
+        smooth=0.0 if claims.smooth is None else claims.smooth,
+        weights=claims.weights is not None,
+        rule=rule,
+        with_valid=claims.with_valid,
+        drops_short=False,
+        bootstrap=None,
+        shuffled=True,
+        epochs=1,
+        available=False,
+        truth=TruthTerms(
+            positive=claims.positive,
+            keep_time=claims.keep_time,
+            items=claims.items is not None,
+            exclude=claims.exclude is not None,
+            weak=claims.weak is not None,
+            with_times=rule is not None and rule.needs_times,
+        ),
+        counts={},
+    )
