@@ -25,20 +25,23 @@ reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.log reading
 prepared.shape prepared.canonical prepared.negatives prepared.vocabularies prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet
-writing.output writing.file writing.folder writing.stream writing.opening writing
+writing.output writing.file writing.folder writing.stream writing.document writing.opening writing
 encoding positives beside
 spill rows partition loading core
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts
 pipeline
+reporting reporting.wording reporting.scales reporting.picture reporting.bins reporting.tallies
+reporting.gathering reporting.log_times
+reporting.charts reporting.popularity reporting.placing reporting.sections reporting.page reporting.job
 api
 .
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file
 cli.execute
-cli.train cli.test
+cli.train cli.test cli.report
 cli.group cli.main __main__
 """
 """A module may import those before it: of the lines above it here, and of its own line those to its left.
@@ -155,8 +158,8 @@ def test_kernels_know_arrays_alone(module):
     }
 
 
-@pytest.mark.parametrize(("package", "where"), [("click", "cli"), ("tqdm", "cli")])
-def test_the_command_line_stays_in_its_folder(package, where):
+@pytest.mark.parametrize(("package", "where"), [("click", "cli"), ("tqdm", "cli"), ("jinja2", "reporting")])
+def test_packages_stay_in_their_folders(package, where):
     users = {module for module in ORDER if package in {name.partition(".")[0] for name in imported(module)}}
     assert users
     assert {module for module in users if module.partition(".")[0] != where} == set()
@@ -174,7 +177,7 @@ def loaded(script, *names, folder=ROOT):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test"])
+@pytest.mark.parametrize("module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test", "negprep.cli.report"])
 def test_a_start_imports_nothing_heavy(module):
     assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []
 

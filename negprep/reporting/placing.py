@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +10,7 @@ from negprep.reporting.picture import BOTTOM, LEFT, RIGHT, TOP, Picture
 from negprep.reporting.scales import Linear, Time
 from negprep.reporting.tallies import Counts, PlaceTally
 from negprep.reporting.wording import count, share
+from negprep.verifying.gamma import chi_square_tail
 
 LEAST_EXPECTED = 5.0
 """Of each place, by the usual rule for a chi-square test; neighbouring places are put together to reach it."""
@@ -21,18 +20,13 @@ COLUMNS = 48
 
 
 def chi_square(observed: Counts, expected: npt.NDArray[np.float64]) -> tuple[float, int, float]:
-    """The statistic, its degrees of freedom, and about how likely one as large is by chance.
-
-    Source of the approximation: Wilson and Hilferty, The Distribution of Chi-Square, PNAS 17 (1931).
-    """
+    """The statistic, its degrees of freedom, and how likely one as large is by chance."""
     used = expected > 0
     statistic = float(((observed[used] - expected[used]) ** 2 / expected[used]).sum())
     freedom = int(np.count_nonzero(used)) - 1
     if freedom < 1:
         return statistic, 0, 1.0
-    spread = 2 / (9 * freedom)
-    deviation = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return statistic, freedom, 0.5 * math.erfc(deviation / math.sqrt(2))
+    return statistic, freedom, chi_square_tail(statistic, freedom)
 
 
 def merged(places: PlaceTally) -> tuple[Counts, npt.NDArray[np.float64], Counts]:

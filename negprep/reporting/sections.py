@@ -11,7 +11,7 @@ from negprep.arrow import from_numpy
 from negprep.reporting import charts, placing
 from negprep.reporting.charts import Chart, Table
 from negprep.reporting.popularity import popularity
-from negprep.reporting.wording import count, listed, number, share, shown_id
+from negprep.reporting.wording import capital, count, listed, number, share, shown_id
 
 if TYPE_CHECKING:
     from negprep.reporting.gathering import Gathered
@@ -236,11 +236,11 @@ def _top_items(file: Described) -> Block | None:
     ]
     what = "negatives" if gathered.negatives else "positives"
     held = share(int(ranked_by[order].sum()), whole)
-    note = f"These {count(len(rows), 'item')} hold {held} of the {what}."
+    note = f"{capital(what)} by item; these {count(len(rows), 'item')} hold {held} of them."
     return Block(
         "Items drawn most" if gathered.negatives else "Items used most",
         note,
-        Table(("item", "positives", "negatives", f"of all {what}"), rows),
+        Table(("item", "positives", "negatives", "share"), rows),
     )
 
 
@@ -249,13 +249,17 @@ def _counts(file: Described) -> Block | None:
     if not known:
         return None
     found = {name: value for name, _, value in _compared(file)}
-    rows = []
+    rows, zero = [], []
     for name, value in known.items():
         if isinstance(value, dict):
             rows += [(f"{name.replace('_', ' ')}: {part}", _value(amount), "") for part, amount in value.items()]
+        elif value == 0 and name not in found:
+            zero.append(name.replace("_", " "))
         else:
             rows.append((name.replace("_", " "), _value(value), f"{found[name]:,}" if name in found else ""))
     note = "What the run counted, as the metadata has it, and beside it what is in the file."
+    if zero:
+        note += f" Of these there were none: {listed(zero)}."
     return Block("Counts", note, Table(("count", "metadata", "in the file"), rows))
 
 
