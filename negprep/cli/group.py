@@ -13,7 +13,7 @@ from negprep._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "test", "report")
+COMMANDS = ("train", "test", "verify", "report")
 
 
 class LazyGroup(click.Group):
@@ -27,7 +27,8 @@ class LazyGroup(click.Group):
         """Import one command, or say which name may have been meant."""
         if cmd_name not in COMMANDS:
             near = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
-            ctx.fail(f"no command '{cmd_name}' ({f'did you mean {near[0]}?' if near else 'train or test'})")
+            known = f"{', '.join(COMMANDS[:-1])} or {COMMANDS[-1]}"
+            ctx.fail(f"no command '{cmd_name}' ({f'did you mean {near[0]}?' if near else known})")
         return cast("click.Command", importlib.import_module(f"negprep.cli.{cmd_name}").command)
 
 
@@ -47,9 +48,10 @@ def negprep() -> None:
     \b
       negprep train log.csv train.parquet --holdout last
       negprep test  log.csv test.parquet
+      negprep verify train.parquet test.parquet --log log.csv
 
-    Exit codes: 0 done, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed run leaves an earlier
-    output as it was.
+    Exit codes: 0 done, 1 verify found a fault, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed
+    run leaves an earlier output as it was.
     """  # noqa: D301
 
 

@@ -37,15 +37,17 @@ class Codebook:
 
     def __call__(self, ids: pa.Array) -> Codes:
         """The codes of a column (int64, string or dictionary of string): int32, -1 for an id that is not here."""
+        found: Codes
         if pa.types.is_dictionary(ids.type):
-            codes: Codes = np.append(self._of_dictionary(ids.dictionary), np.int32(-1)).astype(np.int32)
+            codes = np.append(self._of_dictionary(ids.dictionary), np.int32(-1)).astype(np.int32)
             indices: Codes = as_numpy(ids.indices)
-            found: Codes = codes[indices]
+            found = codes[indices]
             return found
         if self._table is not None and pa.types.is_integer(ids.type):
             places = as_numpy(ids) - self._lowest
             np.minimum(places.view(np.uint64), np.uint64(len(self._table) - 1), out=places.view(np.uint64))
-            return self._table[places]
+            found = self._table[places]
+            return found
         return self.vocabulary.find(ids)
 
     def _of_dictionary(self, words: pa.Array) -> Codes:

@@ -1,0 +1,108 @@
+"""What a check finds: how often, with the first few rows, and whether it could be made at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from negprep.errors import printable
+
+Status = Literal["passed", "failed", "warning", "not checked"]
+
+FAILS_BELOW, WARNS_BELOW = 1e-9, 1e-4
+"""Of probabilities. A right file is called wrong once in 10^9 tests of chance."""
+
+
+@dataclass
+class Check:
+    """One question asked of a file.
+
+    Attributes
+    ----------
+    name : str
+        In a few words, what must be so.
+    status : {"passed", "failed", "warning", "not checked"}
+    count : int
+        How often it is not so.
+    note : str
+        The statistic, or why it was not checked.
+    examples : list of str
+        ``file: row 17: user 'u1', item 'i2'``.
+    """
+
+    name: str
+    status: Status = "passed"
+    count: int = 0
+    note: str = ""
+    examples: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "check": self.name,
+            "status": self.status,
+            "count": self.count,
+            "note": printable(self.note),
+            "examples": [printable(example) for example in self.examples],
+        }
+
+
+class Findings:
+    """The checks of a file, in the order in which they were asked for.
+
+    Parameters
+    ----------
+    n_examples : int
+        How many examples of each are kept.
+    """
+
+    def __init__(self, n_examples: int) -> None:
+        self._n_examples = n_examples
+        self._checks: dict[str, Check] = {}
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self._checks.values())
+
+    def ask(self, name: str) -> Check:
+        """The check of a name, passed until something is found."""
+        return self._checks.setdefault(name, Check(name))
+
+    def skip(self, name: str, reason: str) -> None:
+        """Say why a check was not made."""
+        check = self.ask(name)
+        if check.status == "passed":
+            check.status, check.note = "not checked", reason
+
+    def found(self, name: str, count: int, places: Iterable[int], describe: Callable[[int], str]) -> None:
+        """Add what was found.
+
+        Parameters
+        ----------
+        name : str
+        count : int
+            0 leaves the check as it is.
+        places : iterable of int
+            What ``describe`` takes, in order; it is asked for as many examples as are kept.
+        describe : callable
+        """
+        check = self.ask(name)
+        if not count:
+            return
+        check.status = "failed"
+        check.count += count
+        for place in places:
+            if len(check.examples) >= self._n_examples:
+                break
+            check.examples.append(describe(int(place)))
+
+    def chance(self, name: str, probability: float, note: str, examples: Iterable[str] = ()) -> None:
+        """Judge by how improbable it is that a right file looks like this one."""
+        check = self.ask(name)
+        check.note = f"{note}, p = {probability:.2g}"
+        if probability < FAILS_BELOW:
+            check.status, check.count = "failed", 1
+        elif probability < WARNS_BELOW:
+            check.status = "warning"
+        if check.status != "passed":
+            check.examples += list(examples)[: self._n_examples]
