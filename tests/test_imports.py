@@ -177,7 +177,9 @@ def loaded(script, *names, folder=ROOT):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test", "negprep.cli.report"])
+@pytest.mark.parametrize(
+    "module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test", "negprep.cli.report"]
+)
 def test_a_start_imports_nothing_heavy(module):
     assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []
 

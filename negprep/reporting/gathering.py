@@ -158,7 +158,14 @@ def _lists(batch: pa.RecordBatch, tallies: _Tallies) -> None:
 
 def _count_words(words: pa.Array, weights: Counts, sources: Counter[str]) -> None:
     encoded = words if pa.types.is_dictionary(words.type) else words.dictionary_encode()
-    codes = as_numpy(encoded.indices.fill_null(number(-1, encoded.indices.type)) if encoded.indices.null_count else encoded.indices) + 1
+    codes = (
+        as_numpy(
+            encoded.indices.fill_null(number(-1, encoded.indices.type))
+            if encoded.indices.null_count
+            else encoded.indices
+        )
+        + 1
+    )
     sums = np.bincount(codes, weights, len(encoded.dictionary) + 1).astype(np.int64)
     for word, count in zip(["missing", *encoded.dictionary.to_pylist()], sums.tolist(), strict=True):
         if count:

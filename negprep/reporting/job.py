@@ -3,51 +3,70 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
 from negprep.errors import BadDataError, UsageError
+from negprep.options import ReadOptions
 from negprep.prepared import Prepared, open_prepared
 from negprep.reading import open_log
 from negprep.reporting.gathering import Gathered, gather
 from negprep.reporting.log_times import LogTimes, Pairs
 from negprep.reporting.page import Page, check_extra, rendered
-from negprep.reporting.sections import Described, section
+from negprep.reporting.sections import Described, section, shown_check
 from negprep.reporting.wording import count
+from negprep.verifying.run import verify
+from negprep.verifying.terms import Claims
 from negprep.writing import check_output
 from negprep.writing.document import write_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
     import pyarrow as pa
-
-    from negprep.options import ReadOptions
 
     Progress = Callable[[str, int, int | None], None]
 
+EXAMPLES = 5
+"""Rows that the page shows of each kind of fault."""
+
 
 def report(
-    names: Sequence[str], target: str, *, log: str | None, reading: ReadOptions, progress: Progress | None = None
-) -> None:
+    files: Sequence[tuple[str, str | None]],
+    target: str,
+    *,
+    log: str | None = None,
+    claims: Claims | None = None,
+    reading: ReadOptions | None = None,
+    progress: Progress | None = None,
+) -> int | None:
     """Write the page.
 
     Parameters
     ----------
-    names : sequence of str
-        Prepared files or folders, at least one.
+    files : sequence of (path, part)
+        Prepared files or folders, at least one; ``part`` is ``train``, ``test`` or, where the file says it itself or
+        nobody knows, None.
     target : str
         A file whose name ends in ``.html`` or ``.htm``.
-    log : str or None
+    log : str, optional
         The log that they were made of.
-    reading : ReadOptions
+    claims : Claims, optional
+        Of files that do not say what they promise.
+    reading : ReadOptions, optional
         How to read the log.
     progress : callable, optional
         Called with the step, the rows done and those to do, if known.
+
+    Returns
+    -------
+    int or None
+        Checks that failed; None without a log.
 
     Raises
     ------
@@ -59,35 +78,43 @@ def report(
         A file cannot be read or written.
     """
     check_extra()
-    if Path(target).suffix.lower() not in (".html", ".htm"):
+    claims, reading = claims or Claims(), reading or ReadOptions()
+    names = [name for name, _ in files]
+    if Path(target).suffix.lower() not in (".html", ".htm") or target.endswith("/"):
         raise UsageError(
             "a report is a page of HTML, and this name ends otherwise",
             place=target,
             remedy="give OUTPUT, the last argument, a name that ends in .html",
         )
-    inputs = [Path(name) for name in (*names, *([log] if log is not None else []))]
-    check_output(target, inputs)
+    beside = (log, claims.items, claims.exclude, claims.weak, claims.weights)
+    check_output(target, [Path(name) for name in (*names, *beside) if isinstance(name, str)])
     titles = _titles(names)
+    found = None if log is None else verify(files, log, claims=claims, read=reading, n_examples=EXAMPLES)
     described = []
-    for name, title in zip(names, titles, strict=True):
-        described.append(_described(name, title, log, reading, progress))
-    sections = [section(f"file-{place}", file) for place, file in enumerate(described, 1)]
-    one = len(names) == 1
+    for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
+        file = _described(name, part, title, log, reading, progress)
+        if found is not None:
+            checks = [shown_check(check) for check in found.files[place].checks]
+            file = replace(file, part=found.files[place].part, checks=checks)
+        described.append(file)
     page = Page(
-        title=titles[0] if one else f"{len(names)} prepared files",
+        title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_lead(described, log),
         version=__version__,
-        files=sections,
+        files=[section(f"file-{place}", file) for place, file in enumerate(described, 1)],
+        across=[] if found is None else [shown_check(check) for check in found.across],
     )
     write_document(target, rendered(page).encode("utf-8", "replace"))
+    return None if found is None else sum(check.status == "failed" for check in found.checks)
 
 
 def _described(
-    name: str, title: str, log: str | None, reading: ReadOptions, progress: Progress | None
+    name: str, part: str | None, title: str, log: str | None, reading: ReadOptions, progress: Progress | None
 ) -> Described:
     with open_prepared(name) as prepared:
-        pairs = Pairs() if log is not None and prepared.part in ("test", "valid") else None
-        gathered = _gathered(prepared, pairs, progress)
+        part = part or prepared.part
+        pairs = Pairs() if log is not None and part in ("test", "valid") else None
+        gathered = _gathered(prepared, part, pairs, progress)
         if not gathered.rows:
             raise BadDataError("no rows", place=name, remedy="a report needs a prepared file with rows")
         times = _times(pairs, log, reading) if pairs is not None and log is not None else None
@@ -95,14 +122,14 @@ def _described(
             name=title,
             kind=prepared.shape.kind,
             layout=prepared.layout,
-            part=prepared.part,
+            part=part,
             facts=prepared.facts,
             gathered=gathered,
             times=times,
         )
 
 
-def _gathered(prepared: Prepared, pairs: Pairs | None, progress: Progress | None) -> Gathered:
+def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progress: Progress | None) -> Gathered:
     facts = prepared.facts or {}
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -118,14 +145,12 @@ def _gathered(prepared: Prepared, pairs: Pairs | None, progress: Progress | None
     return gather(
         batches(),
         prepared.layout,
-        placed=prepared.part != "train",
+        placed=part != "train",
         grouped=not facts.get("shuffle") and facts.get("bootstrap") is None,
     )
 
 
 def _note_pairs(pairs: Pairs, rows: pa.RecordBatch, layout: str) -> None:
-    import numpy as np
-
     users = rows.column("user")
     if layout == "pointwise":
         at: pa.Array = from_numpy(np.flatnonzero(as_numpy(rows.column("label")) > 0))
@@ -156,4 +181,6 @@ def _titles(names: Sequence[str]) -> list[str]:
 def _lead(files: list[Described], log: str | None) -> str:
     rows = sum(file.gathered.rows for file in files)
     text = f"What is in {'this file' if len(files) == 1 else 'these files'} of {count(rows, 'row')}"
-    return f"{text}{', and what its log says of it' if log else ''}: where the negatives come from, and what to beware of."
+    return (
+        f"{text}{', and what its log says of it' if log else ''}: where the negatives come from, and what to beware of."
+    )

@@ -79,4 +79,6 @@ def _vocabulary(parts: Sequence[pa.Array]) -> Vocabulary:
     kinds = {part.type for part in parts}
     if not parts:
         return Vocabulary(pa.nulls(0, pa.string()))
-    return Vocabulary(sorted_distinct(pa.concat_arrays([part.cast(pa.string()) if len(kinds) > 1 else part for part in parts])))
+    return Vocabulary(
+        sorted_distinct(pa.concat_arrays([part.cast(pa.string()) if len(kinds) > 1 else part for part in parts]))
+    )

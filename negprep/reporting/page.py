@@ -10,7 +10,7 @@ from negprep.errors import UsageError
 from negprep.reporting.picture import Picture, swatch
 
 if TYPE_CHECKING:
-    from negprep.reporting.sections import Section
+    from negprep.reporting.sections import Check, Section
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Page:
     lead: str
     version: str
     files: list[Section]
+    across: list[Check]
 
 
 def check_extra() -> None:

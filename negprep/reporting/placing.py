@@ -73,9 +73,7 @@ def holdout_places(ident: str, places: PlaceTally, unplaced: int) -> Chart:
     return Chart(ident, title, sentence, picture, Table(("place", "holdouts", "by chance"), rows), legend)
 
 
-def _place_sentence(
-    places: PlaceTally, observed: Counts, expected: npt.NDArray[np.float64], unplaced: int
-) -> str:
+def _place_sentence(places: PlaceTally, observed: Counts, expected: npt.NDArray[np.float64], unplaced: int) -> str:
     total = int(observed.sum())
     most = int(np.argmax(places.observed))
     left_out = ""

@@ -30,7 +30,9 @@ LEGEND = (
 Numbers = npt.NDArray[np.float64]
 
 
-def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | None, *, word: str = "positives") -> Chart:
+def popularity(
+    ident: str, positives: Counts, negatives: Counts, catalog: int | None, *, word: str = "positives"
+) -> Chart:
     """Items by both counts: a spot for the items of a cell, a line for the mean, and two to compare it with.
 
     Parameters
@@ -57,9 +59,7 @@ def popularity(ident: str, positives: Counts, negatives: Counts, catalog: int | 
     for a, b, size in zip(x_means, y_means, sizes, strict=True):
         hint = f"{count(int(size), 'item')} with {number(a)} positives on average: {number(b)} negatives on average"
         picture.add("circle", "mean-spot", hint=hint, cx=x.place(a), cy=y.place(b), r=2.6)
-    rows = [
-        (number(a), f"{size:,}", number(b)) for a, b, size in zip(x_means, y_means, sizes.tolist(), strict=True)
-    ]
+    rows = [(number(a), f"{size:,}", number(b)) for a, b, size in zip(x_means, y_means, sizes.tolist(), strict=True)]
     table = Table(("mean positives", "items", "mean negatives"), rows)
     return Chart(ident, title, sentence, picture, table, LEGEND)
 

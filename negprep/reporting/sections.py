@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from negprep.arrow import from_numpy
+from negprep.errors import printable
 from negprep.reporting import charts, placing
 from negprep.reporting.charts import Chart, Table
 from negprep.reporting.popularity import popularity
@@ -16,6 +17,7 @@ from negprep.reporting.wording import capital, count, listed, number, share, sho
 if TYPE_CHECKING:
     from negprep.reporting.gathering import Gathered
     from negprep.reporting.log_times import LogTimes
+    from negprep.verifying.findings import Check as Finding
 
 TOP_ITEMS = 12
 
@@ -34,6 +36,14 @@ LAYOUTS = {
     "listwise": "a row is a positive and the list of its negatives",
     "positives": "a row is a positive",
 }
+
+_RESULTS = {
+    "passed": ("ok", "passed"),
+    "failed": ("failed", "failed"),
+    "warning": ("unknown", "unlikely"),
+    "not checked": ("unknown", "not checked"),
+}
+"""Of each status of verify: the class, and the word."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +122,14 @@ class Described:
 def section(ident: str, file: Described) -> Section:
     """Say all of one file; `ident` is the beginning of every name in the page that belongs to it."""
     what = PARTS.get(file.part or "", "rows")
-    checks = [*_own_checks(file), *(file.checks or [])]
+    checks = _own_checks(file) if file.checks is None else file.checks
     if file.checks is None:
         note = (
             "Whether a negative is one of its user's positives (a collision) cannot be known from this file alone. "
             "Give the log with --log, and all checks of negprep verify stand here."
         )
     else:
-        failed = sum(check.style == "failed" for check in checks)
-        note = f"{count(failed, 'check')} of {len(checks)} failed." if failed else f"All {len(checks)} checks passed."
+        note = f"By negprep verify, against the log: {_tally(checks)}."
     return Section(
         ident=ident,
         name=file.name,
@@ -132,6 +141,19 @@ def section(ident: str, file: Described) -> Section:
         checks_note=note,
         blocks=[block for block in (_top_items(file), _counts(file), _options(file)) if block is not None],
     )
+
+
+def shown_check(check: Finding) -> Check:
+    """A check of verify as the page shows it."""
+    style, result = _RESULTS[check.status]
+    times = f"{check.count:,} times" if check.count > 1 else "once" if check.count else ""
+    words = "; ".join(part for part in (times, printable(check.note)) if part)
+    return Check(check.name, style, result, words, tuple(printable(example) for example in check.examples))
+
+
+def _tally(checks: list[Check]) -> str:
+    counts = [(result, sum(check.result == result for check in checks)) for _, result in _RESULTS.values()]
+    return listed([f"{size} {result}" for result, size in counts if size])
 
 
 def _lead(file: Described) -> str:
@@ -204,7 +226,11 @@ def _own_checks(file: Described) -> list[Check]:
     different = [f"{name}: {said:,} said, {found:,} found" for name, said, found in _compared(file) if said != found]
     name = "the file holds what its metadata says"
     if different:
-        return [Check(name, "failed", "failed", f"{count(len(different), 'count differs', 'counts differ')}", tuple(different))]
+        return [
+            Check(
+                name, "failed", "failed", f"{count(len(different), 'count differs', 'counts differ')}", tuple(different)
+            )
+        ]
     compared = listed([name for name, _, _ in _compared(file)])
     return [Check(name, "ok", "passed", f"as many {compared}")]
 
@@ -281,5 +307,3 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) and abs(value) < 10**15 else shown_id(value)
-
-

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 import negprep
-from negprep.options import ReadOptions
 from negprep.reporting.job import report
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +38,7 @@ def page(files):
     return target
 
 
-def write(names, target, *, log=None):
-    """What `negprep report` does."""
-    log = None if log is None else str(log)
-    report([str(name) for name in names], str(target), log=log, reading=ReadOptions())
+def write(names, target, *, log=None, **given):
+    """What `negprep report` does; the text of the page."""
+    report([(str(name), None) for name in names], str(target), log=None if log is None else str(log), **given)
     return target.read_text(encoding="utf-8")
