@@ -34,7 +34,8 @@ resolving run facts
 pipeline
 reporting reporting.wording reporting.scales reporting.picture reporting.bins reporting.tallies
 reporting.gathering reporting.log_times
-reporting.charts reporting.popularity reporting.placing reporting.sections reporting.page reporting.job
+reporting.described reporting.charts reporting.popularity reporting.placing
+reporting.tables reporting.sections reporting.page reporting.job
 api
 .
 cli cli.telling cli.boundary cli.stopping

@@ -20,8 +20,8 @@ _run = in_section("Run")
 @_files(
     "--log",
     metavar="INPUT",
-    help="The log that the files were made of. Adds the checks of `negprep verify`, collisions among them, and when the "
-    "holdouts happened.",
+    help="The log that the files were made of. Adds the checks of `negprep verify`, collisions among them, and the "
+    "times of the holdouts.",
 )
 @shared.columns
 @_run("--quiet", is_flag=True, help="Say nothing on standard error but errors.")

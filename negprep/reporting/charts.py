@@ -14,6 +14,8 @@ from negprep.reporting.scales import Linear, Log, Scale
 from negprep.reporting.wording import count, number, share
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from negprep.reporting.tallies import Counts
 
 Row = tuple[str, ...]
@@ -24,7 +26,7 @@ class Table:
     """Rows of text under a header; columns after the first are numbers where `numeric`."""
 
     header: Row
-    rows: list[Row]
+    rows: Sequence[Row]
     numeric: bool = True
 
 

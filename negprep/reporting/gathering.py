@@ -32,6 +32,8 @@ class Gathered:
         Of each id, the positives and the negatives.
     sources : dict of str to int
         Negatives by what drew them; empty where there is no such column.
+    grouped : bool
+        Whether a positive is counted once, and not once for each of its negatives.
     places : PlaceTally or None
         None where the rows do not say which negatives belong to which positive.
     unplaced : int
@@ -44,6 +46,7 @@ class Gathered:
     user_ids: pa.Array
     users: Counts
     sources: dict[str, int]
+    grouped: bool
     places: PlaceTally | None
     unplaced: int
 
@@ -109,6 +112,7 @@ def gather(batches: Iterable[pa.RecordBatch], layout: str, *, placed: bool, grou
         user_ids=user_ids,
         users=users,
         sources=dict(sorted(tallies.sources.items())),
+        grouped=grouped or layout != "pairwise",
         places=None if slots is None or not slots.places.candidates_max else slots.places,
         unplaced=0 if slots is None else slots.unplaced,
     )
@@ -146,7 +150,8 @@ def _pairs(
 def _lists(batch: pa.RecordBatch, tallies: _Tallies) -> None:
     ones = np.ones(batch.num_rows, np.int64)
     lists = batch.column("neg_items")
-    lengths = np.diff(as_numpy(lists.offsets).astype(np.int64))
+    starts: Counts = as_numpy(lists.offsets).astype(np.int64)
+    lengths = starts[1:] - starts[:-1]
     negatives = lists.flatten()
     tallies.items.add(batch.column("pos_item"), ones, None)
     tallies.items.add(negatives, None, np.ones(len(negatives), np.int64))

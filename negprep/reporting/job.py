@@ -15,10 +15,11 @@ from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.prepared import Prepared, open_prepared
 from negprep.reading import open_log
+from negprep.reporting.described import Described
 from negprep.reporting.gathering import Gathered, gather
 from negprep.reporting.log_times import LogTimes, Pairs
 from negprep.reporting.page import Page, check_extra, rendered
-from negprep.reporting.sections import Described, section, shown_check
+from negprep.reporting.sections import section, shown_check
 from negprep.reporting.wording import count
 from negprep.verifying.run import verify
 from negprep.verifying.terms import Claims
@@ -179,8 +180,6 @@ def _titles(names: Sequence[str]) -> list[str]:
 
 
 def _lead(files: list[Described], log: str | None) -> str:
-    rows = sum(file.gathered.rows for file in files)
-    text = f"What is in {'this file' if len(files) == 1 else 'these files'} of {count(rows, 'row')}"
-    return (
-        f"{text}{', and what its log says of it' if log else ''}: where the negatives come from, and what to beware of."
-    )
+    rows = count(sum(file.gathered.rows for file in files), "row")
+    checked = " and checked against their log" if log is not None else ""
+    return f"{rows} in all, counted{checked}: where the negatives come from, and what to beware of."

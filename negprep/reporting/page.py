@@ -10,7 +10,8 @@ from negprep.errors import UsageError
 from negprep.reporting.picture import Picture, swatch
 
 if TYPE_CHECKING:
-    from negprep.reporting.sections import Check, Section
+    from negprep.reporting.described import Check
+    from negprep.reporting.sections import Section
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from negprep.verifying.gamma import chi_square_tail
 LEAST_EXPECTED = 5.0
 """Of each place, by the usual rule for a chi-square test; neighbouring places are put together to reach it."""
 
+PREFERRED_BELOW = 0.001
+"""The probability below which the places are called preferred: once in a thousand right files."""
+
 COLUMNS = 48
 """Bars of a chart of times."""
 
@@ -74,30 +77,31 @@ def holdout_places(ident: str, places: PlaceTally, unplaced: int) -> Chart:
 
 
 def _place_sentence(places: PlaceTally, observed: Counts, expected: npt.NDArray[np.float64], unplaced: int) -> str:
-    total = int(observed.sum())
-    most = int(np.argmax(places.observed))
-    left_out = ""
-    if unplaced:
-        left_out = f" The candidates of {count(unplaced, 'user')} cannot be told apart and are not shown."
+    total, most = int(observed.sum()), int(np.argmax(places.observed))
+    largest = int(places.observed[most])
     statistic, freedom, chance = chi_square(observed, expected)
-    if places.observed[most] == total and len(places.observed) > 1:
-        return (
-            f"All {total:,} holdouts stand at place {most + 1}: a model that gives every candidate the same score may "
-            f"look perfect or worthless by the order of the file alone. Break ties at random, or by expectation.{left_out}"
-        )
-    if not freedom:
-        return f"{count(total, 'holdout')}: too few to say whether their places are random.{left_out}"
     figure = f"chi-square {statistic:.1f} with {freedom} degrees of freedom, p = {_chance(chance)}"
-    if chance >= 0.001:
-        return f"No place is preferred among the {total:,} holdouts ({figure}): the order does not give them away.{left_out}"
-    return (
-        f"Some places are preferred ({figure}), most of all place {most + 1} with {share(int(places.observed[most]), total)} "
-        f"of the holdouts: a model could learn the order instead of the taste.{left_out}"
-    )
+    if largest == total > 1 and len(places.observed) > 1:
+        sentence = (
+            f"All {total:,} holdouts stand at place {most + 1}: a model that gives every candidate the same score may "
+            "look perfect or worthless by the order of the file alone. Break ties at random, or by expectation."
+        )
+    elif not freedom:
+        sentence = f"{count(total, 'holdout')}: too few to say whether their places are random."
+    elif chance >= PREFERRED_BELOW:
+        sentence = f"No place is preferred among the {total:,} holdouts ({figure}): the order does not give them away."
+    else:
+        sentence = (
+            f"Some places are preferred ({figure}), most of all place {most + 1} with {share(largest, total)} of the "
+            "holdouts: a model could learn the order instead of the taste."
+        )
+    if unplaced:
+        sentence += f" The candidates of {count(unplaced, 'user')} cannot be told apart and are not shown."
+    return sentence
 
 
 def _chance(chance: float) -> str:
-    return "less than 0.001" if chance < 0.001 else f"{chance:.2f}"
+    return "less than 0.001" if chance < PREFERRED_BELOW else f"{chance:.2f}"
 
 
 def holdout_times(ident: str, holdouts: Counts, log: tuple[Counts, Counts], missing: int) -> Chart:

@@ -89,14 +89,11 @@ class Time:
     def ticks(self) -> list[Tick]:
         """The beginnings of years, months, days, hours, minutes or seconds: at most six."""
         for unit, step, digits in _CALENDAR:
-            first = np.datetime64(math.floor(self.low), "s").astype(f"M8[{unit}]").astype(np.int64)
-            last = np.datetime64(math.ceil(self.high), "s").astype(f"M8[{unit}]").astype(np.int64)
+            first, last = (_calendar_place(when, unit) for when in (math.floor(self.low), math.ceil(self.high)))
             if (last - first) // step > 6:
                 continue
-            marks = [
-                np.datetime64(int(place), unit) for place in range(-(-int(first) // step) * step, int(last) + 1, step)
-            ]
-            times = [(float(mark.astype("M8[s]").astype(np.int64)), str(mark)) for mark in marks]
+            places = np.arange(-(-first // step) * step, last + 1, step).astype(f"M8[{unit}]")
+            times = zip(places.astype("M8[s]").astype(np.int64).tolist(), places.astype(str).tolist(), strict=True)
             return [(when, _moment(text, digits)) for when, text in times if self.low <= when <= self.high]
         return []
 
@@ -107,6 +104,11 @@ _CALENDAR = [
     ("Y", 2, 0), ("Y", 5, 0), ("Y", 10, 0), ("Y", 50, 0), ("Y", 500, 0), ("Y", 100_000, 0), ("Y", 10**11, 0),
 ]  # fmt: skip
 """Unit, step, and how many characters of the time of day are shown."""
+
+
+def _calendar_place(seconds: int, unit: str) -> int:
+    """Units since 1970, rounded down."""
+    return int(np.array([seconds], np.int64).astype("M8[s]").astype(f"M8[{unit}]").astype(np.int64)[0])
 
 
 def _moment(text: str, digits: int) -> str:

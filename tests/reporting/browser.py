@@ -13,10 +13,17 @@ from pathlib import Path
 PROGRAM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
-FLAGS = """
---headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync --disable-extensions --hide-scrollbars --remote-debugging-pipe
-""".split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+    *(
+        f"--disable-{name}"
+        for name in ("gpu", "quic", "background-networking", "component-update", "sync", "extensions")
+    ),
+]
 
 
 class Browser:
