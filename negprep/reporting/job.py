@@ -132,6 +132,7 @@ def _described(
 
 def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progress: Progress | None) -> Gathered:
     facts = prepared.facts or {}
+    levels = str(facts.get("sampler")).startswith("levels")
 
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
@@ -147,7 +148,7 @@ def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progres
         batches(),
         prepared.layout,
         placed=part != "train",
-        grouped=not facts.get("shuffle") and facts.get("bootstrap") is None,
+        grouped=not facts.get("shuffle") and facts.get("bootstrap") is None and not levels,
     )
 
 

@@ -24,7 +24,7 @@ LEGEND = (
     Key("item", "items, larger for more"),
     Key("mean", "their mean"),
     Key("compare", "the same for all"),
-    Key("compare proportional", "in proportion to positives"),
+    Key("compare proportional", "in proportion"),
 )
 
 Numbers = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ def popularity(
         What the positives are called.
     """
     x_means, y_means, sizes = _means(positives, negatives)
-    sentence = _sentence(positives, negatives, x_means, y_means, sizes, catalog)
+    sentence = _sentence(positives, negatives, x_means, y_means, sizes, catalog, word)
     title = f"Popularity: negatives against {word}"
     picture = Picture(ident, title, sentence)
     x = Log(int(positives.min()), max(int(positives.max()), 10), LEFT + 10, RIGHT - 10)
@@ -57,10 +57,10 @@ def popularity(
     _proportional(picture, x, y, negatives.sum() / max(positives.sum(), 1))
     picture.path([(x.place(a), y.place(b)) for a, b in zip(x_means, y_means, strict=True)], "mean")
     for a, b, size in zip(x_means, y_means, sizes, strict=True):
-        hint = f"{count(int(size), 'item')} with {number(a)} positives on average: {number(b)} negatives on average"
+        hint = f"{count(int(size), 'item')} with {number(a)} {word} on average: {number(b)} negatives on average"
         picture.add("circle", "mean-spot", hint=hint, cx=x.place(a), cy=y.place(b), r=2.6)
     rows = [(number(a), f"{size:,}", number(b)) for a, b, size in zip(x_means, y_means, sizes.tolist(), strict=True)]
-    table = Table(("mean positives", "items", "mean negatives"), rows)
+    table = Table((f"mean {word}", "items", "mean negatives"), rows)
     return Chart(ident, title, sentence, picture, table, LEGEND)
 
 
@@ -74,24 +74,24 @@ def _means(positives: Counts, negatives: Counts) -> tuple[Numbers, Numbers, Coun
 
 
 def _sentence(
-    positives: Counts, negatives: Counts, x_means: Numbers, y_means: Numbers, sizes: Counts, catalog: int | None
+    positives: Counts, negatives: Counts, x_means: Numbers, y_means: Numbers, sizes: Counts, catalog: int | None, word: str
 ) -> str:
     parts = []
     slope = trend(x_means, y_means, sizes)
     if slope is not None:
         times = 10**slope
-        figure = f"an item with ten times the positives has {number(times)} times the negatives"
+        figure = f"an item with ten times the {word} has {number(times)} times the negatives"
         if abs(slope) < LEVEL:
             parts.append(f"The line is level: {figure}, so popularity plays hardly any part.")
         elif slope < 0:
-            parts.append(f"The line falls: {figure}, as it must where nobody is given what they have.")
+            parts.append(f"The line falls: {figure}. Where nobody is given what they have, fewer are left for it.")
         else:
             parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
     order = np.argsort(positives, kind="stable")[::-1]
     tenth = order[: -(-len(order) // 10)]
     parts.append(
-        f"The tenth of the items with the most positives holds {share(int(positives[tenth].sum()), positives.sum())} "
-        f"of the positives and {share(int(negatives[tenth].sum()), negatives.sum())} of the negatives."
+        f"The tenth of the items with the most {word} holds {share(int(positives[tenth].sum()), positives.sum())} "
+        f"of the {word} and {share(int(negatives[tenth].sum()), negatives.sum())} of the negatives."
     )
     undrawn = (catalog if catalog is not None else len(negatives)) - int(np.count_nonzero(negatives))
     if undrawn > 0:

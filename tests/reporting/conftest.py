@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pages import LOG, write
 
 import negprep
-from negprep.reporting.job import report
-
-ROOT = Path(__file__).parents[2]
-LOG = ROOT / "sample_data" / "log.parquet"
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +32,3 @@ def page(files):
     target = files.folder / "page.html"
     write([files.train, files.test, files.pairs, files.lists], target, log=LOG)
     return target
-
-
-def write(names, target, *, log=None, **given):
-    """What `negprep report` does; the text of the page."""
-    report([(str(name), None) for name in names], str(target), log=None if log is None else str(log), **given)
-    return target.read_text(encoding="utf-8")
