@@ -87,7 +87,7 @@ def _sentence(
             parts.append(f"The line falls: {figure}. Where nobody is given what they have, fewer are left for it.")
         else:
             parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
-    order = np.argsort(positives, kind="stable")[::-1]
+    order = np.argsort(-positives, kind="stable")
     tenth = order[: -(-len(order) // 10)]
     parts.append(
         f"The tenth of the items with the most {word} holds {share(int(positives[tenth].sum()), positives.sum())} "
