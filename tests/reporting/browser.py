@@ -91,7 +91,7 @@ class Browser:
         """What JavaScript makes of an expression."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
-        return answer["result"]["value"]
+        return answer["result"].get("value")
 
     def picture(self, path, *, height=None):
         """The page as a PNG, all of it or its first `height` pixels."""

@@ -71,7 +71,8 @@ def test_text_of_charts_can_be_read_and_does_not_overlap(browser, site, width):
         let small = 0, overlapping = [], outside = [];
         for (const chart of document.querySelectorAll('svg.chart')) {
             const frame = chart.parentElement.getBoundingClientRect();
-            const texts = [...chart.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+            const texts = [...chart.querySelectorAll('text')].map(
+                text => [text.textContent, text.getBoundingClientRect()]);
             for (const [words, box] of texts) {
                 small += box.height < 9;
                 if (box.left < frame.left - 1 || box.right > frame.right + 1) outside.push(words);
