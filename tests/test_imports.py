@@ -28,6 +28,12 @@ writing.sink writing.staging writing.destination writing.parquet
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing
 encoding positives beside
 spill rows partition loading core
+verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
+verifying.terms verifying.truth verifying.holdouts
+verifying.grouping verifying.blocks verifying.findings verifying.tallies
+verifying.heads verifying.negatives verifying.sweep
+verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
+verifying.chance verifying.draws verifying.across verifying.run
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts
@@ -41,8 +47,8 @@ api
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file
-cli.execute
-cli.train cli.test cli.report
+cli.execute cli.verdicts cli.pages
+cli.train cli.test cli.verify cli.report
 cli.group cli.main __main__
 """
 """A module may import those before it: of the lines above it here, and of its own line those to its left.
@@ -52,14 +58,32 @@ cli.group cli.main __main__
 
 ORDER = LAYERS.split()
 
-FOR_TYPES_ALONE = {("reading.lines", "reading.dialect")}
-"""Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`."""
+FOR_TYPES_ALONE = {
+    ("reading.lines", "reading.dialect"),
+    ("verifying.heads", "verifying.sweep"),
+    ("verifying.negatives", "verifying.sweep"),
+}
+"""Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`,
+and a sweep hands itself to those who check its blocks."""
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
     "prepared": {"errors", "options", "arrow", "reading", "prepared"},
     "writing": {"errors", "writing"},
     "engines": set(),
+    # A check that shares code with what it checks would share its mistakes.
+    "verifying": {
+        "errors",
+        "options",
+        "holdout_rule",
+        "recipe",
+        "arrow",
+        "vocabulary",
+        "encoding",
+        "reading",
+        "prepared",
+        "verifying",
+    },
     "samplers": {"draw", "seen", "logarithm", "samplers"},
 }
 """What the modules of a folder may import, of all that the order allows."""
@@ -131,6 +155,17 @@ def test_modules_import_from_below(module):
 
 def test_every_exception_is_needed():
     assert {(module, name) for module, name in FOR_TYPES_ALONE if name in ours(imported(module))} == FOR_TYPES_ALONE
+
+
+def test_a_check_shares_nothing_with_what_it_checks():
+    """Not even by way of others."""
+    reached, todo = set(), [module for module in ORDER if module.partition(".")[0] == "verifying"]
+    while todo:
+        found = ours(imported(todo.pop(), for_types=False)) - reached
+        reached |= found
+        todo += found
+    drawing = {"seen", "sampling", "holdout", "section", "interactions", "planning", "core", "layout", "logarithm"}
+    assert {name for name in reached if name.partition(".")[0] in drawing | {"samplers"}} == set()
 
 
 @pytest.mark.parametrize("folder", APART)
@@ -217,3 +252,25 @@ except SystemExit as end:
 """
     assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
     assert (tmp_path / "o.parquet").exists()
+
+
+@pytest.mark.parametrize("layout", ["pointwise", "listwise"])
+def test_verify_imports_neither_pandas_nor_datasets(layout, tmp_path):
+    def script(*words):
+        return f"""
+import sys
+from negprep.cli.main import run
+sys.argv = ["negprep", *{list(words)}]
+try:
+    run()
+except SystemExit as end:
+    assert not end.code
+"""
+
+    subprocess.run(
+        [sys.executable, "-c", script("test", LOG, "o.parquet", "--layout", layout, "--quiet")],
+        cwd=tmp_path,
+        check=True,
+    )
+    words = script("verify", "o.parquet", "--log", LOG, "--quiet")
+    assert loaded(words, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]

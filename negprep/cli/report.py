@@ -42,7 +42,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     Memory: the distinct ids of a file; with --log the interactions of the log, as numbers. Time: that of reading, once
     for the charts and once for the checks.
     """  # noqa: D301
-    from negprep.cli.execute_report import run_report
+    from negprep.cli.pages import run_report
 
     run_report(given)
 

@@ -8,11 +8,9 @@ from itertools import combinations
 import numpy as np
 
 from negprep.verifying.findings import Findings
+from negprep.verifying.names import LEAK, SOMEWHERE
 from negprep.verifying.pairs import Rows
 from negprep.verifying.verdict import Verdict
-
-LEAK = "no positive is in two parts"
-SOMEWHERE = "every positive of the log is in one of the files"
 
 
 def compare(verdicts: Sequence[Verdict], findings: Findings) -> None:
@@ -27,7 +25,6 @@ def compare(verdicts: Sequence[Verdict], findings: Findings) -> None:
         mine, here = _places(train, test)
         findings.found(
             LEAK,
-            len(mine),
             range(len(mine)),
             lambda at, train=train, test=test, mine=mine, here=here: _both(train, test, mine[at], here[at]),  # type: ignore[misc]
         )
@@ -40,11 +37,9 @@ def compare(verdicts: Sequence[Verdict], findings: Findings) -> None:
         lost = np.flatnonzero(~somewhere)
         truth = verdicts[0].truth
         pairs = truth.positives
+        users, items = truth.users, truth.items
         findings.found(
-            SOMEWHERE,
-            len(lost),
-            lost,
-            lambda at: f"user {truth.users.name(pairs.users[at])}, item {truth.items.name(pairs.items[at])}",
+            SOMEWHERE, lost, lambda at: f"user {users.name(pairs.users[at])}, item {items.name(pairs.items[at])}"
         )
 
 
@@ -67,6 +62,6 @@ def _places(train: Verdict, test: Verdict) -> tuple[Rows, Rows]:
 
 def _both(train: Verdict, test: Verdict, mine: int, here: int) -> str:
     pairs = test.truth.positives
-    row = int(test.sweep.first_rows[here])
-    where = train.sweep.prepared.place(int(train.sweep.first_rows[mine]))
+    row = int(test.sweep.tallies.first_rows[here])
+    where = train.sweep.prepared.place(int(train.sweep.tallies.first_rows[mine]))
     return test.sweep.name(row, pairs.users[here], pairs.items[here], f": also in {where}")

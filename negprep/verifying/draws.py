@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.verifying.chance import Draws, Sets, all_items, binned, even_slots, worst_item
+from negprep.verifying.names import SLOT
 from negprep.verifying.pairs import PairSet, Rows
 from negprep.verifying.supply import Supply
-from negprep.verifying.sweep import Drawn
+from negprep.verifying.tallies import Drawn
 from negprep.verifying.verdict import Verdict
 
-SLOT = "a holdout stands anywhere among its candidates"
 _FEWEST = 100
 _TENTHS = 10
 _TELLING = 25.0
@@ -23,12 +23,12 @@ def judge_draws(verdict: Verdict) -> None:
     if terms.layout == "positives":
         return
     if terms.layout == "pointwise" and not terms.is_train:
-        result = even_slots(sweep.slots) if sweep.slots.size else None
+        result = even_slots(sweep.tallies.slots) if sweep.tallies.slots.size else None
         if result is None:
             findings.skip(SLOT, "too few groups")
         else:
             findings.chance(SLOT, result[2], f"chi-square {result[0]:.1f}, {result[1]} degrees of freedom")
-    for name, drawn in sweep.drawn.items():
+    for name, drawn in sweep.tallies.drawn.items():
         total = int(drawn.draws.sum())
         if not total and name not in terms.samplers:
             continue
@@ -79,16 +79,16 @@ def _draws(verdict: Verdict, name: str, drawn: Drawn) -> Draws | None:
         if terms.heads_repeat:
             return None
         return Draws(sets, weights, drawn.items, draws, drawn.squares.astype(float), drawn.groups.astype(float))
-    if terms.samplers != ("uniform",) or verdict.sweep.num_neg is None or terms.heads_repeat:
+    if terms.samplers != ("uniform",) or verdict.sweep.tallies.num_neg is None or terms.heads_repeat:
         return None
-    sizes = np.minimum(supply.eligible, verdict.sweep.num_neg).clip(1)
+    sizes = np.minimum(supply.eligible, verdict.sweep.tallies.num_neg).clip(1)
     return Draws(sets, weights, drawn.items, draws, draws * sizes, draws / sizes)
 
 
 def _all_avoided(verdict: Verdict, supply: Supply, drawn: Drawn) -> PairSet:
     """What the draws avoid: in a foreign train file perhaps the held-out positives, too, which is not said."""
     terms, truth = verdict.terms, verdict.truth
-    if terms.says_itself or not terms.is_train or verdict.held is None or verdict.sweep.hits is not None:
+    if terms.says_itself or not terms.is_train or verdict.held is None or verdict.sweep.tallies.hits is not None:
         return supply.avoided
     held = truth.positives.where(verdict.held)
     rates = drawn.draws / np.maximum(supply.eligible, 1)

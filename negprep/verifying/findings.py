@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from negprep.errors import printable
+from negprep.verifying.pairs import Rows
 
 Status = Literal["passed", "failed", "warning", "not checked"]
 
@@ -74,19 +75,22 @@ class Findings:
         if check.status == "passed":
             check.status, check.note = "not checked", reason
 
-    def found(self, name: str, count: int, places: Iterable[int], describe: Callable[[int], str]) -> None:
+    def found(
+        self, name: str, places: Sequence[int] | Rows, describe: Callable[[int], str], count: int | None = None
+    ) -> None:
         """Add what was found.
 
         Parameters
         ----------
         name : str
-        count : int
-            0 leaves the check as it is.
-        places : iterable of int
+        places : sequence of int
             What ``describe`` takes, in order; it is asked for as many examples as are kept.
         describe : callable
+        count : int, optional
+            How often the fault occurs, if not once for each of ``places``.
         """
         check = self.ask(name)
+        count = len(places) if count is None else count
         if not count:
             return
         check.status = "failed"

@@ -12,9 +12,11 @@ from negprep.options import LogSource, ReadOptions
 from negprep.prepared import Prepared, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
+from negprep.verifying.belonging import Belonging
 from negprep.verifying.beside import item_weights
 from negprep.verifying.draws import judge_draws
 from negprep.verifying.findings import Check, Findings
+from negprep.verifying.group_sizes import GroupSizes
 from negprep.verifying.holdouts import cut_of
 from negprep.verifying.sweep import Sweep
 from negprep.verifying.terms import Claims, Terms, TruthTerms, terms_of
@@ -174,9 +176,9 @@ def _check(
     findings = Findings(n_examples)
     sweep = Sweep(file, truth, terms, findings)
     sweep.run()
-    if not sweep.rows and not terms.says_itself:
+    if not sweep.tallies.rows and not terms.says_itself:
         raise BadDataError("no rows", place=file.name, remedy="is it the right file?")
-    if sweep.rows and not sweep.known_users:
+    if sweep.tallies.rows and not sweep.tallies.known_users:
         shown = truth.users.name(0)
         raise BadDataError(
             f"no user of the file is in the log, which has users like {shown}",
@@ -188,9 +190,18 @@ def _check(
         given = item_weights(claims.weights, read, truth.items)
     verdict = Verdict(sweep, given)
     verdict.judge()
+    if terms.layout != "positives":
+        GroupSizes(verdict).judge()
+    Belonging(verdict).judge()
     judge_draws(verdict)
     report = FileReport(
-        file.name, file.shape.kind, file.layout, terms.part, sweep.rows, sweep.negatives, tuple(findings)
+        file.name,
+        file.shape.kind,
+        file.layout,
+        terms.part,
+        sweep.tallies.rows,
+        sweep.tallies.negatives,
+        tuple(findings),
     )
     return verdict, report
 

@@ -11,6 +11,10 @@ from negprep.verifying.pairs import PairSet, Rows
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
 
+WINDOWS = 2_000
+"""How many positives ``window_sizes`` is asked of at most; and ``WINDOW_WORK`` is how many items it looks at."""
+WINDOW_WORK = 1 << 31
+
 
 @dataclass(frozen=True, eq=False)
 class Supply:

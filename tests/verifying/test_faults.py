@@ -13,7 +13,7 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
-from negprep.verifying import across, draws, sweep, verdict
+from negprep.verifying import names
 from negprep.verifying.run import verify
 from negprep.verifying.terms import Claims
 
@@ -327,48 +327,48 @@ def level_not_weak(rows, log):
 LAST = {"holdout": "last"}
 DISTINCT = {**LAST, "distinct": True}
 CASES = {
-    "a negative is a positive": Case(sweep.SEEN, seen_positive),
-    "and the rows are shuffled": Case(sweep.SEEN, seen_positive, options={"shuffle": True, **LAST}),
-    "a negative is weak": Case(sweep.WEAK, weak_negative, log=EVENTS, positive="buy"),
-    "a negative is excluded": Case(sweep.EXCLUDED, excluded_negative, options={"exclude": EXCLUDED}),
-    "a positive is its own negative": Case(sweep.OWN, own_positive),
-    "a negative is outside the catalog": Case(sweep.CATALOG, outside_catalog, options={"items": HALF}),
-    "a negative is unknown": Case(sweep.CATALOG, unknown_item),
-    "a negative occurs twice": Case(sweep.DISTINCT, repeated, options=DISTINCT),
-    "a negative is missing": Case(sweep.COUNTS, one_too_few),
-    "a negative is too many": Case(sweep.COUNTS, one_too_many),
-    "a positive is missing": Case(verdict.MISSING, missing_positive, options=LAST),
-    "a positive is invented": Case(sweep.POSITIVES, invented_positive),
-    "a positive occurs twice": Case(sweep.ONCE, positive_twice),
-    "a holdout is in train": Case(verdict.HOLDOUTS, holdout_in_train, options=LAST),
-    "a user is missing": Case(verdict.ABSENT, missing_user, options=LAST),
-    "a label is two": Case(sweep.LABELS, odd_label),
-    "a user is unknown": Case(sweep.USERS, unknown_user),
+    "a negative is a positive": Case(names.SEEN, seen_positive),
+    "and the rows are shuffled": Case(names.SEEN, seen_positive, options={"shuffle": True, **LAST}),
+    "a negative is weak": Case(names.WEAK, weak_negative, log=EVENTS, positive="buy"),
+    "a negative is excluded": Case(names.EXCLUDED, excluded_negative, options={"exclude": EXCLUDED}),
+    "a positive is its own negative": Case(names.OWN, own_positive),
+    "a negative is outside the catalog": Case(names.CATALOG, outside_catalog, options={"items": HALF}),
+    "a negative is unknown": Case(names.CATALOG, unknown_item),
+    "a negative occurs twice": Case(names.DISTINCT, repeated, options=DISTINCT),
+    "a negative is missing": Case(names.COUNTS, one_too_few),
+    "a negative is too many": Case(names.COUNTS, one_too_many),
+    "a positive is missing": Case(names.MISSING, missing_positive, options=LAST),
+    "a positive is invented": Case(names.POSITIVES, invented_positive),
+    "a positive occurs twice": Case(names.ONCE, positive_twice),
+    "a holdout is in train": Case(names.HOLDOUTS, holdout_in_train, options=LAST),
+    "a user is missing": Case(names.ABSENT, missing_user, options=LAST),
+    "a label is two": Case(names.LABELS, odd_label),
+    "a user is unknown": Case(names.USERS, unknown_user),
     "a source is false": Case(
-        sweep.DRAWN_WEAK, false_source, options={"sampler": ("uniform:0.5", "weak:0.5")}, log=EVENTS, positive="buy"
+        names.DRAWN_WEAK, false_source, options={"sampler": ("uniform:0.5", "weak:0.5")}, log=EVENTS, positive="buy"
     ),
-    "a negative is of another kind": Case(sweep.WITHIN, other_kind, options={"items": HALF, "same": "kind"}),
-    "a negative was not there yet": Case(sweep.WITHIN, too_early, options={"available_at_time": True}),
-    "a negative is of another user": Case(sweep.COUNTS, stray),
-    "a holdout is early": Case(verdict.HOLDOUTS, early_holdout, "test"),
-    "a candidate is a positive": Case(sweep.SEEN, candidate_seen, "test"),
-    "a holdout is among its candidates": Case(sweep.OWN, holdout_among_negatives, "test"),
-    "a user is not tested": Case(verdict.ABSENT, missing_user, "test"),
-    "a group has two positives": Case(sweep.COUNTS, two_positives, "test"),
-    "a candidate occurs twice": Case(sweep.DISTINCT, repeated_candidate, "test"),
-    "the holdout stands first": Case(draws.SLOT, always_first, "test"),
-    "a pair is missing": Case(sweep.COUNTS, pair_lost, options={"layout": "pairwise"}),
-    "a pair's negative is a positive": Case(sweep.SEEN, pair_seen, options={"layout": "pairwise"}),
-    "a list holds a positive": Case(sweep.SEEN, list_seen, options={"layout": "listwise"}),
-    "a list repeats": Case(sweep.DISTINCT, list_repeated, options={"layout": "listwise", "distinct": True}),
-    "a list is short": Case(sweep.COUNTS, list_short, options={"layout": "listwise"}),
-    "an epoch has a positive twice": Case(sweep.ONCE, twice_in_an_epoch, options={"epochs": 2}),
-    "a shuffled negative is missing": Case(sweep.COUNTS, lost_by_user, options={"shuffle": True}),
+    "a negative is of another kind": Case(names.WITHIN, other_kind, options={"items": HALF, "same": "kind"}),
+    "a negative was not there yet": Case(names.WITHIN, too_early, options={"available_at_time": True}),
+    "a negative is of another user": Case(names.COUNTS, stray),
+    "a holdout is early": Case(names.HOLDOUTS, early_holdout, "test"),
+    "a candidate is a positive": Case(names.SEEN, candidate_seen, "test"),
+    "a holdout is among its candidates": Case(names.OWN, holdout_among_negatives, "test"),
+    "a user is not tested": Case(names.ABSENT, missing_user, "test"),
+    "a group has two positives": Case(names.COUNTS, two_positives, "test"),
+    "a candidate occurs twice": Case(names.DISTINCT, repeated_candidate, "test"),
+    "the holdout stands first": Case(names.SLOT, always_first, "test"),
+    "a pair is missing": Case(names.COUNTS, pair_lost, options={"layout": "pairwise"}),
+    "a pair's negative is a positive": Case(names.SEEN, pair_seen, options={"layout": "pairwise"}),
+    "a list holds a positive": Case(names.SEEN, list_seen, options={"layout": "listwise"}),
+    "a list repeats": Case(names.DISTINCT, list_repeated, options={"layout": "listwise", "distinct": True}),
+    "a list is short": Case(names.COUNTS, list_short, options={"layout": "listwise"}),
+    "an epoch has a positive twice": Case(names.ONCE, twice_in_an_epoch, options={"epochs": 2}),
+    "a shuffled negative is missing": Case(names.COUNTS, lost_by_user, options={"shuffle": True}),
     "a bootstrap has a pair too many": Case(
-        sweep.COUNTS, one_pair_more, options={"layout": "pairwise", "bootstrap": 300}
+        names.COUNTS, one_pair_more, options={"layout": "pairwise", "bootstrap": 300}
     ),
     "a level is not weak": Case(
-        sweep.POSITIVES,
+        names.POSITIVES,
         level_not_weak,
         options={"layout": "pairwise", "levels": "0.3,0.3"},
         log=EVENTS,
@@ -411,8 +411,8 @@ def test_a_planted_fault_is_found_and_named(tmp_path, name):
     assert any(named in f"{line}:" for line in told), told
     # Nothing else is called wrong, but for what follows from it.
     follows = {
-        verdict.METADATA, sweep.COUNTS, verdict.MISSING, sweep.POSITIVES, sweep.SEEN, verdict.HOLDOUTS, sweep.ONCE,
-        verdict.ABSENT,
+        names.METADATA, names.COUNTS, names.MISSING, names.POSITIVES, names.SEEN, names.HOLDOUTS, names.ONCE,
+        names.ABSENT,
     }  # fmt: skip
     assert set(found) - {case.check} <= follows
 
@@ -477,7 +477,7 @@ def test_train_and_test_of_other_split_seeds_leak(tmp_path):
     negprep.train(TINY, tmp_path / "train.parquet", holdout="random", split_seed=1)
     negprep.test(TINY, tmp_path / "test.parquet", holdout="random", split_seed=2, num_neg=5)
     report = verify([(str(tmp_path / "train.parquet"), None), (str(tmp_path / "test.parquet"), None)], TINY)
-    (check,) = [check for check in report.across if check.name == across.LEAK]
+    (check,) = [check for check in report.across if check.name == names.LEAK]
     assert check.status == "failed"
     train = {
         (row["user"], row["item"]) for row in pq.read_table(tmp_path / "train.parquet").to_pylist() if row["label"]
@@ -491,8 +491,8 @@ def test_train_and_test_of_other_split_seeds_leak(tmp_path):
 def test_another_log_and_lost_rows_are_told_from_the_metadata(tmp_path):
     negprep.train(TINY, tmp_path / "o.parquet")
     more = pa.concat_tables([TINY, pa.table({"user": [-3], "item": [999], "time": [9]})])
-    check = failing(verify([(str(tmp_path / "o.parquet"), None)], more))[verdict.METADATA]
+    check = failing(verify([(str(tmp_path / "o.parquet"), None)], more))[names.METADATA]
     assert any("catalog_items 30 in the metadata, 31 of the log" in example for example in check.examples)
     pq.write_table(pq.read_table(tmp_path / "o.parquet").slice(0, 500), tmp_path / "o.parquet")
-    check = failing(verify([(str(tmp_path / "o.parquet"), None)], TINY))[verdict.METADATA]
+    check = failing(verify([(str(tmp_path / "o.parquet"), None)], TINY))[names.METADATA]
     assert any("500 of the file" in example for example in check.examples)

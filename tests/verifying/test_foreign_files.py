@@ -12,7 +12,7 @@ from logs import as_table, random_rows
 from negprep.cli.boundary import guarded
 from negprep.cli.group import invoke
 from negprep.errors import BadDataError, UsageError
-from negprep.verifying import across, draws, sweep, verdict
+from negprep.verifying import names
 from negprep.verifying.run import verify
 from negprep.verifying.terms import Claims
 
@@ -61,7 +61,7 @@ def test_right_ncf_files_pass(tmp_path):
     report = verify(files, LOG, claims=Claims(holdout="last", num_neg=99))
     assert failing(report) == {}
     assert [file.part for file in report.files] == ["train", "test", "test"]
-    assert by_name(report.files[2].checks)[verdict.HOLDOUTS].status == "passed"
+    assert by_name(report.files[2].checks)[names.HOLDOUTS].status == "passed"
     assert by_name(report.files[2].checks)["uniform draws by tenths of ids"].status == "passed"
 
 
@@ -71,8 +71,8 @@ def test_holdouts_among_their_own_negatives_are_counted_exactly(tmp_path):
     own, seen, twice = users[10:47], users[60:63], users[70:75]
     files, lines = ncf(tmp_path, own=own, seen=seen, twice=twice)
     report = verify(files[2:], LOG, claims=Claims(holdout="last"), n_examples=100)
-    assert failing(report) == {sweep.OWN: 37, sweep.SEEN: 3, sweep.DISTINCT: 5}
-    found = by_name(report.checks)[sweep.OWN]
+    assert failing(report) == {names.OWN: 37, names.SEEN: 3, names.DISTINCT: 5}
+    found = by_name(report.checks)[names.OWN]
     named = {next(place for place, line in enumerate(lines, 1) if line.startswith(f"({user},")) for user in own}
     assert {int(example.split(":")[1]) for example in found.examples} == named
     assert all(f"user {user}, " in "\n".join(found.examples) for user in own)
@@ -83,18 +83,19 @@ def test_parts_are_compared_and_nothing_is_lost(tmp_path):
     with (tmp_path / "x.train.rating").open("a") as file:
         file.write((tmp_path / "x.test.rating").read_text().splitlines()[4] + "\n")
     report = verify(files, LOG)
-    assert by_name(report.across)[across.LEAK].count == 2  # with both files of test
-    assert by_name(report.files[0].checks)[verdict.MISSING].status == "not checked"
-    assert by_name(report.across)[across.SOMEWHERE].status == "passed"
-    (tmp_path / "x.train.rating").write_text("".join((tmp_path / "x.train.rating").open().readlines()[1:]))
-    assert by_name(verify(files, LOG).across)[across.SOMEWHERE].count == 1
+    assert by_name(report.across)[names.LEAK].count == 2  # with both files of test
+    assert by_name(report.files[0].checks)[names.MISSING].status == "not checked"
+    assert by_name(report.across)[names.SOMEWHERE].status == "passed"
+    lines = (tmp_path / "x.train.rating").read_text().splitlines(keepends=True)
+    (tmp_path / "x.train.rating").write_text("".join(lines[1:]))
+    assert by_name(verify(files, LOG).across)[names.SOMEWHERE].count == 1
 
 
 def test_holdouts_that_are_not_the_latest(tmp_path):
     files, _ = ncf(tmp_path, latest=False)
     found = failing(verify(files, LOG, claims=Claims(holdout="last")))
-    assert found[verdict.HOLDOUTS] > 250
-    assert verdict.HOLDOUTS not in failing(verify(files, LOG))
+    assert found[names.HOLDOUTS] > 250
+    assert names.HOLDOUTS not in failing(verify(files, LOG))
 
 
 def plain(folder, rows, name="x.csv"):
@@ -119,11 +120,11 @@ def test_plain_candidates(tmp_path):
     path = plain(tmp_path, candidates())
     report = verify([(path, "test")], LOG, claims=Claims(holdout="last", num_neg=20))
     assert failing(report) == {}
-    assert by_name(report.checks)[draws.SLOT].status == "passed"
+    assert by_name(report.checks)[names.SLOT].status == "passed"
     path = plain(tmp_path, candidates(first=True))
     report = verify([(path, "test")], LOG)
-    assert failing(report) == {draws.SLOT: 1}
-    assert failing(verify([(path, "test")], LOG, claims=Claims(num_neg=21)))[sweep.COUNTS] == len(candidates()) // 21
+    assert failing(report) == {names.SLOT: 1}
+    assert failing(verify([(path, "test")], LOG, claims=Claims(num_neg=21)))[names.COUNTS] == len(candidates()) // 21
 
 
 def test_plain_train_rows_in_any_order(tmp_path):
@@ -139,11 +140,11 @@ def test_plain_train_rows_in_any_order(tmp_path):
     path = plain(tmp_path, rows)
     report = verify([(path, "train")], LOG, claims=Claims(holdout="none", num_neg=3))
     assert failing(report) == {}
-    assert by_name(report.checks)[sweep.OWN].status == "not checked"
+    assert by_name(report.checks)[names.OWN].status == "not checked"
     where = next(place for place, row in enumerate(rows) if row[2] == 0)
     rows[where] = (rows[where][0], split()[rows[where][0]][0][0], 0)
     report = verify([(plain(tmp_path, rows), "train")], LOG, claims=Claims(holdout="none", num_neg=3))
-    assert f"x.csv:{where + 2}: " in by_name(report.checks)[sweep.SEEN].examples[0]
+    assert f"x.csv:{where + 2}: " in by_name(report.checks)[names.SEEN].examples[0]
 
 
 def test_negatives_that_avoid_holdouts_too_are_not_called_unfair(tmp_path):
@@ -162,14 +163,12 @@ def test_negatives_that_avoid_holdouts_too_are_not_called_unfair(tmp_path):
 
 
 def test_recbole_parts(tmp_path):
-    for part in ("train", "test"):
-        rows = [
-            (user, item)
-            for user, mine in split().items()
-            for item, _ in (
-                mine[-1:] if part == "test" and len(mine) > 1 else mine[:-1] or mine if part == "train" else []
-            )
-        ]
+    parts = {"train": [], "test": []}
+    for user, mine in split().items():
+        kept = mine[:-1] or mine
+        parts["train"] += [(user, item) for item, _ in kept]
+        parts["test"] += [(user, item) for item, _ in mine[len(kept) :]]
+    for part, rows in parts.items():
         text = "user_id:token\titem_id:token\n" + "".join(f"{user}\t{item}\n" for user, item in rows)
         (tmp_path / f"x.{part}.inter").write_text(text)
     files = [(str(tmp_path / f"x.{part}.inter"), None) for part in ("train", "test")]
@@ -178,7 +177,7 @@ def test_recbole_parts(tmp_path):
 
 def test_what_is_not_known_is_not_passed(tmp_path):
     report = verify([(plain(tmp_path, candidates()), "test")], LOG)
-    for name in (verdict.HOLDOUTS, verdict.ABSENT):
+    for name in (names.HOLDOUTS, names.ABSENT):
         check = by_name(report.checks)[name]
         assert (check.status, "--holdout" in check.note) == ("not checked", True)
 

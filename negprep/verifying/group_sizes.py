@@ -1,0 +1,105 @@
+"""Whether each positive has as many negatives as it must, now that it is known what can be drawn for whom."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from negprep.verifying.holdouts import per_user
+from negprep.verifying.names import COUNTS
+from negprep.verifying.pairs import Rows
+from negprep.verifying.supply import WINDOW_WORK, WINDOWS, Supply, window_sizes
+from negprep.verifying.verdict import Verdict
+
+
+class GroupSizes:
+    """Judges the numbers of negatives.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict, self._truth, self._terms = verdict, verdict.truth, verdict.terms
+        self._tallies, self._findings = verdict.tallies, verdict.findings
+
+    def judge(self) -> None:
+        """Make the check."""
+        terms, supply = self._terms, self._verdict.supply
+        if supply is None:
+            self._findings.skip(COUNTS, "which positives are held out is not known, and so not what can be drawn")
+        elif terms.bootstrap is not None:
+            self._bootstrap(supply, terms.bootstrap * terms.epochs)
+        elif terms.levels or (terms.layout == "pointwise" and terms.is_train and terms.shuffled):
+            self._by_user(supply)
+        elif terms.layout == "pairwise":
+            self._of_pairs(supply)
+        elif self._tallies.exceptions.size:
+            self._exceptions(supply)
+
+    def _bootstrap(self, supply: Supply, wanted: int) -> None:
+        rows = self._tallies.rows
+        someone_full = self._terms.restricted or bool((supply.sizes[self._truth.positives.counts > 0] == 0).any())
+        if rows > wanted or (rows < wanted and not someone_full):
+            note = f"{rows} rows, not the {wanted} of --bootstrap"
+            self._findings.found(COUNTS, [0], lambda _: f"{self._verdict.sweep.prepared.name}: {note}")
+
+    def _by_user(self, supply: Supply) -> None:
+        """Where it is not known which negative is whose."""
+        if self._terms.restricted:
+            self._findings.skip(COUNTS, "rows are in no order, and what can be drawn depends on the positive")
+            return
+        heads = per_user(self._truth.positives, self._verdict.present)
+        if self._terms.levels and self._verdict.expected is not None:
+            heads = self._truth.positives.counts - self._verdict.expected.sizes
+        heads = heads * self._terms.epochs
+        found = self._tallies.negatives_of
+        num_neg = self._tallies.num_neg
+        if num_neg is None:
+            num_neg = round(float(found.sum() / max(1, heads.sum())))
+        wanted = heads * supply.wanted(self._terms, num_neg)
+        if self._terms.drops_short:
+            wanted = np.where(found > 0, wanted, 0)
+        wrong = np.flatnonzero(found != wanted)
+        note = "negatives, not"
+        self._findings.found(
+            COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
+        )
+
+    def _of_pairs(self, supply: Supply) -> None:
+        """In pairs a positive has a row for each of its negatives."""
+        tallies, present, epochs = self._tallies, self._verdict.present, self._terms.epochs
+        rows = tallies.present
+        if tallies.num_neg is None:
+            tallies.num_neg = int(np.bincount(rows[present]).argmax()) if present.any() else 0
+        wanted = supply.wanted(self._terms, tallies.num_neg)[self._truth.positives.users] * epochs
+        wrong = np.flatnonzero(present & (rows != wanted))
+        self._judge(wrong, rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
+
+    def _exceptions(self, supply: Supply) -> None:
+        kept, n_items = self._tallies.exceptions, np.int64(len(self._truth.items))
+        users, heads, counts, rows = map(np.concatenate, (kept.users, kept.heads, kept.counts, kept.rows))
+        keys = np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1)
+        self._judge(self._truth.positives.find(keys), counts, supply, rows, 1)
+
+    def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
+        """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
+        num_neg = self._tallies.num_neg or 0
+        known = places >= 0
+        users = np.where(known, self._truth.positives.users.take(places, mode="clip"), -1)
+        wanted = np.where(known, supply.wanted(self._terms, num_neg)[users], num_neg)
+        if self._terms.restricted:
+            few = np.flatnonzero((counts < num_neg * epochs) & known)
+            most = min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))
+            sizes = window_sizes(self._truth, self._terms, supply, places[few[:most]])
+            wanted[few[:most]] = np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
+            if len(few) > most:
+                wanted[few[most:]] = counts[few[most:]] // epochs
+                self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
+        wrong = np.flatnonzero(counts != wanted * epochs)
+
+        def describe(at: int) -> str:
+            place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
+            return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
+
+        self._findings.found(COUNTS, wrong, describe)

@@ -1,0 +1,154 @@
+"""The negatives of a file, block by block: are they unseen, in the catalog, different, and within the restriction?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.verifying.grouping import Block
+from negprep.verifying.names import CATALOG, DISTINCT, DRAWN_WEAK, EXCLUDED, OWN, SEEN, USERS, WEAK, WITHIN
+from negprep.verifying.pairs import Rows, distinct
+from negprep.verifying.tallies import CHOICES, choice_of, count_into
+
+if TYPE_CHECKING:
+    from negprep.verifying.sweep import Sweep
+
+
+class Negatives:
+    """Checks the negatives of blocks."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
+        self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
+        self._whole_catalog = bool(sweep.truth.catalog.all())
+
+    def take(self, block: Block, places: Rows, sources: list[str]) -> None:
+        """Check the negatives of a block, whose positives are at some places among those of the log."""
+        truth, terms, found = self._truth, self._terms, self._findings.found
+        self._tallies.negatives += len(block.items)
+
+        def name(at: int) -> str:
+            return self._sweep.name(int(block.negative_rows[at]), block.users[at], block.items[at])
+
+        strangers = np.flatnonzero(block.users < 0)
+        if strangers.size and terms.layout == "pointwise":
+            found(
+                USERS,
+                strangers,
+                lambda at: self._prepared.place(int(block.negative_rows[at])),
+            )
+        outside = block.items < 0
+        if not self._whole_catalog:
+            outside |= ~truth.catalog[block.items]
+        if outside.any():
+            where = np.flatnonzero(outside)
+            found(CATALOG, where, name)
+        own = self._own(block)
+        if own.any():
+            where = np.flatnonzero(own)
+            found(OWN, where, name)
+        keys = block.users * np.int64(len(truth.items)) + block.items
+        keys[(block.users < 0) | (block.items < 0)] = -1
+        choices = self._choices(block, sources)
+        listed = None if choices is None else choices == CHOICES.index("weak")
+        if listed is not None and listed.any():
+            where = np.flatnonzero(listed)
+            where = where[self._sweep.weak.find(keys[where]) < 0]
+            found(DRAWN_WEAK, where, name)
+            keys[listed] = -1
+        keys[own] = -1
+        self._seen(keys, block, name)
+        if terms.restricted and block.groups is not None and not terms.levels:
+            self._within(block, places, name)
+        if terms.distinct and block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
+            self._repeated(block, name)
+        self._draws(block, choices)
+
+    def _own(self, block: Block) -> npt.NDArray[np.bool_]:
+        """Which negatives are the positive of their own group."""
+        if block.groups is None or not len(block.heads) or self._terms.levels:
+            return np.zeros(len(block.items), bool)  # with levels, a weak item may stand in the positive's place
+        found: npt.NDArray[np.bool_] = (block.items == block.head_items[block.groups]) & (block.groups >= 0)
+        return found & (block.items >= 0)
+
+    def _seen(self, keys: Rows, block: Block, name: Callable[[int], str]) -> None:
+        truth, found = self._truth, self._findings.found
+        rows = truth.seen.rows_in(keys)
+        if not rows.size:
+            return
+        for pairs, check in ((truth.weak, WEAK), (truth.excluded, EXCLUDED)):
+            if len(pairs):
+                where = rows[pairs.find(keys[rows]) >= 0]
+                found(check, where, name)
+        places = truth.positives.find(keys[rows])
+        rows, places = rows[places >= 0], places[places >= 0]
+        if not self._terms.is_train:
+            found(SEEN, rows, name)
+            return
+        # Whether the positive is in train is known at the end.
+        self._tallies.hit(places, block.negative_rows[rows])
+
+    def _within(self, block: Block, places: Rows, name: Callable[[int], str]) -> None:
+        truth, groups = self._truth, block.groups if block.groups is not None else block.negative_rows
+        wrong = np.zeros(len(groups), bool)
+        if truth.categories is not None:
+            wrong |= truth.categories[block.items] != truth.categories[block.head_items][groups]
+        if truth.firsts is not None and truth.times is not None and self._terms.available:
+            times = np.where(places >= 0, truth.times.take(places, mode="clip"), np.iinfo(np.int64).max)
+            wrong |= truth.firsts[block.items] > times[groups]
+        where = np.flatnonzero(wrong & (groups >= 0) & (block.items >= 0))
+        self._findings.found(WITHIN, where, name)
+
+    def _repeated(self, block: Block, name: Callable[[int], str]) -> None:
+        groups = block.groups if block.groups is not None else block.negative_rows
+        keys = groups * np.int64(len(self._truth.items) + 1) + block.items
+        keys[groups < 0] = -1 - np.arange(int((groups < 0).sum()))
+        if len(distinct(keys.copy())) == len(keys):
+            return
+        order = np.argsort(keys, kind="stable")
+        again = np.sort(order[1:][keys[order][1:] == keys[order][:-1]])
+        self._findings.found(DISTINCT, again, name)
+
+    def _choices(self, block: Block, sources: list[str]) -> npt.NDArray[np.int8] | None:
+        """Of each negative the place of its sampler among ``CHOICES``; None where one sampler drew all."""
+        if block.sources is None:
+            return None
+        numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
+        for source, number in zip(sources, numbers.tolist(), strict=True):
+            self._tallies.source_counts[source] = self._tallies.source_counts.get(source, 0) + number
+        table = np.array([*map(choice_of, sources), 0], np.int8)
+        found: npt.NDArray[np.int8] = table[block.sources]
+        return found
+
+    def _draws(self, block: Block, choices: npt.NDArray[np.int8] | None) -> None:
+        users = block.users
+        known = (users >= 0) & (block.items >= 0)
+        whole = bool(known.all())
+        count_into(self._tallies.negatives_of, users if whole else users[known])
+        for name, drawn in self._tallies.drawn.items():
+            if choices is None:
+                if name != CHOICES[choice_of(self._terms.samplers[0])]:
+                    continue
+                mine = known
+            else:
+                mine = known & (choices == CHOICES.index(name))
+            every = choices is None and whole
+            count_into(drawn.items, block.items if every else block.items[mine])
+            if block.groups is None:
+                count_into(drawn.draws, users if every else users[mine])
+                continue
+            of_groups = (
+                block.counts
+                if every
+                else np.bincount(block.groups[mine & (block.groups >= 0)], minlength=len(block.heads))
+            )
+            if of_groups is None:
+                continue
+            some = np.flatnonzero((of_groups > 0) & (block.heads >= 0))
+            counts, heads = of_groups[some], block.heads[some]
+            count_into(drawn.draws, heads, counts)
+            count_into(drawn.squares, heads, counts * counts)
+            count_into(drawn.groups, heads)
