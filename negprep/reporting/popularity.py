@@ -74,7 +74,13 @@ def _means(positives: Counts, negatives: Counts) -> tuple[Numbers, Numbers, Coun
 
 
 def _sentence(
-    positives: Counts, negatives: Counts, x_means: Numbers, y_means: Numbers, sizes: Counts, catalog: int | None, word: str
+    positives: Counts,
+    negatives: Counts,
+    x_means: Numbers,
+    y_means: Numbers,
+    sizes: Counts,
+    catalog: int | None,
+    word: str,
 ) -> str:
     parts = []
     slope = trend(x_means, y_means, sizes)

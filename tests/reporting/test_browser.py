@@ -47,7 +47,9 @@ def test_it_renders_without_errors_and_without_any_request(browser, site, scheme
     asked.clear()
     browser.visit(address, scheme=scheme)
     assert browser.value("document.querySelectorAll('svg.chart').length") > 10
-    requests = [event["params"]["request"]["url"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
+    requests = [
+        event["params"]["request"]["url"] for event in browser.events if event["method"] == "Network.requestWillBeSent"
+    ]
     assert [url for url in requests if not url.startswith("data:")] == [address]
     assert asked == ["/page.html"]
     assert complaints(browser) == []
