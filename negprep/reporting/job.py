@@ -95,7 +95,7 @@ def report(
     for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
         file = _described(name, part, title, log, reading, progress)
         if found is not None:
-            checks = [shown_check(check) for check in found.files[place].checks]
+            checks = [shown_check(check, name) for check in found.files[place].checks]
             file = replace(file, part=found.files[place].part, checks=checks)
         described.append(file)
     page = Page(

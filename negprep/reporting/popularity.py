@@ -90,7 +90,7 @@ def _sentence(
         if abs(slope) < LEVEL:
             parts.append(f"The line is level: {figure}, so popularity plays hardly any part.")
         elif slope < 0:
-            parts.append(f"The line falls: {figure}. Where nobody is given what they have, fewer are left for it.")
+            parts.append(f"The line falls: {figure}. Where nobody is given what they have, fewer users are left for it.")
         else:
             parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
     order = np.argsort(-positives, kind="stable")

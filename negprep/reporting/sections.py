@@ -41,6 +41,8 @@ _RESULTS = {
 }
 """Of each status of verify: the class, and the word."""
 
+_ORDER = ("failed", "unknown", "ok")
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -77,6 +79,7 @@ def section(ident: str, file: Described) -> Section:
             "Give the log with --log, and all checks of negprep verify stand here."
         )
     else:
+        checks = sorted(checks, key=lambda check: _ORDER.index(check.style))
         note = f"By negprep verify, against the log: {_tally(checks)}."
     return Section(
         ident=ident,
@@ -93,12 +96,20 @@ def section(ident: str, file: Described) -> Section:
     )
 
 
-def shown_check(check: Finding) -> Check:
-    """A check of verify as the page shows it."""
+def shown_check(check: Finding, file: str | None = None) -> Check:
+    """A check of verify as the page shows it; `file` is the one that need not be named again in each example."""
     style, result = _RESULTS[check.status]
-    times = f"{check.count:,} times" if check.count > 1 else "once" if check.count else ""
+    times = f"{check.count:,} times" if check.count > 1 else ""
     words = "; ".join(part for part in (times, printable(check.note)) if part)
-    return Check(check.name, style, result, words, tuple(printable(example) for example in check.examples))
+    return Check(check.name, style, result, words, tuple(_placed(example, file) for example in check.examples))
+
+
+def _placed(example: str, file: str | None) -> str:
+    """``test.parquet: row 17: ...`` as ``row 17: ...``, ``test.csv:17: ...`` as ``line 17: ...``."""
+    if file is not None and example.startswith(f"{file}:"):
+        rest = example.removeprefix(f"{file}:")
+        example = rest[1:] if rest.startswith(" ") else f"line {rest}"
+    return printable(example)
 
 
 def _tally(checks: list[Check]) -> str:
@@ -138,6 +149,9 @@ def _tiles(file: Described) -> list[Tile]:
     if gathered.positives and gathered.negatives and gathered.grouped:
         asked = f"asked for: {file.num_neg:,}" if file.num_neg is not None else ""
         tiles.append(Tile("Negatives each", number(round(gathered.negatives / gathered.positives, 2)), asked))
+    if file.checks is not None:
+        failed = sum(check.style == "failed" for check in file.checks)
+        tiles.append(Tile("Checks failed", f"{failed}", f"of {len(file.checks)}", "failed" if failed else "ok"))
     if "seed" in facts:
         more = f"split seed {facts.get('split_seed')}, algorithm {facts.get('algorithm')}"
         tiles.append(Tile("Seed", shown_id(facts["seed"]), more))

@@ -46,7 +46,7 @@ def top_items(file: Described) -> Block | None:
     return Block(
         "Items drawn most" if gathered.negatives else "Items used most",
         note,
-        Table(("item", "positives", "negatives", "share"), rows),
+        Table(("item", "holdouts" if file.is_held_out else "positives", "negatives", "share"), rows),
     )
 
 

@@ -7,6 +7,9 @@ from negprep.errors import printable
 LONGEST_ID = 48
 """Characters of an id that are shown; more would say nothing and take a phone's whole screen."""
 
+_PERCENT = "\u00a0%"
+"""After a space at which no line breaks."""
+
 
 def number(value: float) -> str:
     """A count with separators, any other number with three significant digits."""
@@ -26,12 +29,12 @@ def share(part: float, whole: float) -> str:
         return "none"
     percent = 100 * part / whole
     if percent in (0, 100):
-        return f"{percent:.0f} %"
+        return f"{percent:.0f}{_PERCENT}"
     if percent < 0.1:
-        return "less than 0.1 %"
+        return f"less than 0.1{_PERCENT}"
     if percent > 99.9:
-        return "more than 99.9 %"
-    return f"{percent:.1f} %"
+        return f"more than 99.9{_PERCENT}"
+    return f"{percent:.1f}{_PERCENT}"
 
 
 def listed(words: list[str]) -> str:

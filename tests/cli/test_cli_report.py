@@ -55,7 +55,7 @@ def test_failed_checks_are_said(run):
     code, told = run("--test foreign.csv page.html --log log.csv --num-neg 1")
     assert code == 0
     assert told == "negprep report: foreign.csv -> page.html: 1 check failed"
-    assert "foreign.csv:2: user 'ann', item 'milk'" in Path("page.html").read_text().replace("&#39;", "'")
+    assert "line 2: user 'ann', item 'milk'" in Path("page.html").read_text().replace("&#39;", "'")
 
 
 REFUSED = {
