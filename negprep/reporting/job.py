@@ -91,11 +91,11 @@ def report(
     check_output(target, [Path(name) for name in (*names, *beside) if isinstance(name, str)])
     titles = _titles(names)
     found = None if log is None else verify(files, log, claims=claims, read=reading, n_examples=EXAMPLES)
-    described = []
+    described, shown = [], dict(zip(names, titles, strict=True))
     for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
         file = _described(name, part, title, log, reading, progress)
         if found is not None:
-            checks = [shown_check(check, name) for check in found.files[place].checks]
+            checks = [shown_check(check, shown, file=name) for check in found.files[place].checks]
             file = replace(file, part=found.files[place].part, checks=checks)
         described.append(file)
     page = Page(
@@ -103,7 +103,7 @@ def report(
         lead=_lead(described, log),
         version=__version__,
         files=[section(f"file-{place}", file) for place, file in enumerate(described, 1)],
-        across=[] if found is None else [shown_check(check) for check in found.across],
+        across=[] if found is None else [shown_check(check, shown) for check in found.across],
     )
     write_document(target, rendered(page).encode("utf-8", "replace"))
     return None if found is None else sum(check.status == "failed" for check in found.checks)

@@ -20,6 +20,9 @@ LEAST_BINS = 3
 LEVEL = 0.05
 """A slope that is called none: an eighth more or less for ten times the positives."""
 
+APART = 1.25
+"""Times the negatives of an average item, from which the most popular items are said to be different."""
+
 LEGEND = (
     Key("item", "items, larger for more"),
     Key("mean", "their mean"),
@@ -87,10 +90,19 @@ def _sentence(
     if slope is not None:
         times = 10**slope
         figure = f"an item with ten times the {word} has {number(times)} times the negatives"
-        if abs(slope) < LEVEL:
+        hundredth = np.argsort(-positives, kind="stable")[: -(-len(positives) // 100)]
+        top = float(negatives[hundredth].mean() / negatives.mean())
+        if abs(slope) < LEVEL and not 1 / APART < top < APART:
+            parts.append(
+                f"The line is level for most items: {figure}. But the most popular hundredth of the items has "
+                f"{number(top)} times the negatives of an average item."
+            )
+        elif abs(slope) < LEVEL:
             parts.append(f"The line is level: {figure}, so popularity plays hardly any part.")
         elif slope < 0:
-            parts.append(f"The line falls: {figure}. Where nobody is given what they have, fewer users are left for it.")
+            parts.append(
+                f"The line falls: {figure}. Where nobody is given what they have, fewer users are left for it."
+            )
         else:
             parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
     order = np.argsort(-positives, kind="stable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from negprep.reporting.popularity import popularity
 from negprep.reporting.wording import count, listed, number, shown_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from negprep.reporting.charts import Chart
     from negprep.reporting.described import Described
     from negprep.reporting.tables import Block
@@ -96,19 +99,30 @@ def section(ident: str, file: Described) -> Section:
     )
 
 
-def shown_check(check: Finding, file: str | None = None) -> Check:
-    """A check of verify as the page shows it; `file` is the one that need not be named again in each example."""
+def shown_check(check: Finding, titles: Mapping[str, str], *, file: str | None = None) -> Check:
+    """A check of verify as the page shows it.
+
+    Parameters
+    ----------
+    titles : mapping of str to str
+        What the page calls each file, by its name as it was given.
+    file : str, optional
+        The one that need not be named in examples.
+    """
     style, result = _RESULTS[check.status]
     times = f"{check.count:,} times" if check.count > 1 else ""
     words = "; ".join(part for part in (times, printable(check.note)) if part)
-    return Check(check.name, style, result, words, tuple(_placed(example, file) for example in check.examples))
+    return Check(check.name, style, result, words, tuple(_placed(example, titles, file) for example in check.examples))
 
 
-def _placed(example: str, file: str | None) -> str:
-    """``test.parquet: row 17: ...`` as ``row 17: ...``, ``test.csv:17: ...`` as ``line 17: ...``."""
+def _placed(example: str, titles: Mapping[str, str], file: str | None) -> str:
+    """``x/test.parquet: row 17: ...`` as ``row 17: ...``, ``x/test.csv:17: ...`` as ``line 17: ...``."""
     if file is not None and example.startswith(f"{file}:"):
         rest = example.removeprefix(f"{file}:")
-        example = rest[1:] if rest.startswith(" ") else f"line {rest}"
+        return printable(rest[1:] if rest.startswith(" ") else f"line {rest}")
+    for name, title in titles.items():
+        plain = title.replace("\\", r"\\")
+        example = re.sub(rf"(^| ){re.escape(name)}(?=[:/])", rf"\g<1>{plain}", example)
     return printable(example)
 
 

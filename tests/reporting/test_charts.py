@@ -44,6 +44,14 @@ def test_popularity_tells_shares_and_what_is_never_drawn():
     assert sum(int(items) for _, items, _ in chart.table.rows) == 11
 
 
+def test_popular_items_that_differ_are_told_of():
+    positives = np.repeat(np.arange(1, 1001), 3)
+    negatives = np.where(positives > 990, 300, 1000)
+    sentence = told(popularity("p", positives, negatives, None))
+    assert "is level for most items" in sentence
+    assert "hundredth of the items has 0.302 times" in sentence
+
+
 def test_few_items_have_no_trend():
     sentence = told(popularity("p", np.array([1, 2]), np.array([3, 0]), None))
     assert "line" not in sentence

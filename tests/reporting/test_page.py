@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from pages import LOG, write
 
+import negprep
+
 VOID = {"meta", "link", "br"}
 
 
@@ -235,3 +237,13 @@ def test_metadata_that_lie_are_found_without_a_log(files, tmp_path):
     text = write([short], tmp_path / "page.html")
     assert '<td class="failed">failed</td>' in text
     assert f"rows: {table.num_rows:,} said, 1,000 found" in text
+
+
+def test_files_are_named_without_their_folders(files, tmp_path):
+    """A train file without a holdout, and a test file: each holdout is in both."""
+    negprep.train(LOG, tmp_path / "all.parquet")
+    text = write([tmp_path / "all.parquet", files.test], tmp_path / "page.html", log=LOG)
+    assert "<bdi>test.parquet: row" in text
+    assert ": also in all.parquet: row" in text
+    assert str(tmp_path) not in text
+    assert str(files.folder) not in text
