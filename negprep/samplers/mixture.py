@@ -70,8 +70,11 @@ class Mixture:
             Which measure was drawn from; n_measures for the fall-back.
         """
         shape = (num_neg, len(groups))
-        items, sources = self._attempt(groups.times(num_neg), 0)
-        items, sources = items.reshape(shape), sources.reshape(shape)
+        if len(self.measures) == 1 and self.measures[0].span(groups)[1].all():
+            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
+        else:
+            flat_items, flat_sources = self._attempt(groups.times(num_neg), 0)
+            items, sources = flat_items.reshape(shape), flat_sources.reshape(shape)
         if len(counts) and counts.min() < num_neg:
             items[np.arange(num_neg)[:, None] >= counts] = -1
         if distinct:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +42,15 @@ class Blocks:
         self.sources: list[str] = []
 
     def __iter__(self) -> Iterator[Block]:
+        """The blocks, of which the next is read, in a thread, while one is checked."""
+        blocks = self._blocks()
+        with ThreadPoolExecutor(1, thread_name_prefix="negprep-verify") as pool:
+            coming = pool.submit(next, blocks, None)
+            while (block := coming.result()) is not None:
+                coming = pool.submit(next, blocks, None)
+                yield block
+
+    def _blocks(self) -> Iterator[Block]:
         if self._terms.layout == "listwise":
             for columns in self._columns():
                 yield of_lists(columns)

@@ -19,7 +19,8 @@ from negprep.verifying.pairs import PairSet, Rows
 
 Floats = npt.NDArray[np.float64]
 
-_PROBES = 4
+_PROBED = 4_000
+_MOST_PROBES = 16
 _CELL = 10.0
 _BIN = 25.0
 
@@ -163,13 +164,14 @@ def all_items(drawn: Draws) -> tuple[float, float, float] | None:
     apart = summed(drawn.items - drawn.expected) / scale
     signs = np.random.default_rng(1)  # of the estimate alone; no row depends on it
     first = second = 0.0
-    for _ in range(_PROBES):
+    n_probes = min(_MOST_PROBES, -(-_PROBED // n_cells))  # each cell is a trial of its own
+    for _ in range(n_probes):
         probe = signs.choice([-1.0, 1.0], n_cells)
         values = np.zeros(len(cells))
         values[inside] = (probe / scale)[cells[inside]]
         product = summed(drawn.covary(values)) / scale
-        first += float(probe @ product) / _PROBES
-        second += float(product @ product) / _PROBES
+        first += float(probe @ product) / n_probes
+        second += float(product @ product) / n_probes
     if first <= 0 or second <= 0:
         return None
     factor, freedom = second / first, first * first / second

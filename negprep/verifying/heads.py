@@ -61,7 +61,7 @@ class Heads:
         last = self._tallies.last_epochs
         before = self._tallies.present[places] if last is None else last[places] == epoch
         again = before.astype(bool)
-        if places.size > 1:
+        if places.size > 1 and not (places[1:] > places[:-1]).all():
             order = np.argsort(places, kind="stable")
             ordered = places[order]
             again[order[1:][ordered[1:] == ordered[:-1]]] = True

@@ -108,6 +108,11 @@ class Tallies:
 
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
         """Positives lead rows."""
+        if (places[1:] > places[:-1]).all():  # each once, as usual: much faster than counting
+            before = self.present[places]
+            self.first_rows[places] = np.where(before == 0, rows, self.first_rows[places])
+            self.present[places] = before + times
+            return
         fresh = np.flatnonzero(self.present[places] == 0)[::-1]  # the first of equal ones is written last, and stays
         self.first_rows[places[fresh]] = rows[fresh]
         np.add.at(self.present, places, times)

@@ -15,8 +15,9 @@ from samplers.test_measures import keys_of
 from scipy import stats
 
 from negprep.samplers import mixture as module
-from negprep.samplers.measures import Asks, EligibleItems, ListedItems, WeightedItems
+from negprep.samplers.measures import Asks, EligibleItems, ListedItems
 from negprep.samplers.mixture import Mixture
+from negprep.samplers.weighted import WeightedItems
 from negprep.samplers.weights import Weights
 from negprep.seen import MaskBuffer, SeenBlock
 
