@@ -11,12 +11,14 @@ import numpy as np
 from negprep.reporting.bins import Bins, binned
 from negprep.reporting.picture import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Picture
 from negprep.reporting.scales import Linear, Log, Scale
-from negprep.reporting.wording import count, number, share
+from negprep.reporting.wording import count, number, share, shown_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from negprep.reporting.tallies import Counts
+
+MOST_BARS = 12
 
 Row = tuple[str, ...]
 
@@ -134,6 +136,8 @@ def _range(first: int, last: int) -> str:
 def bars(ident: str, title: str, sentence: str, parts: dict[str, int], names: tuple[str, str, str]) -> Chart:
     """Parts of a whole, the largest first, as level bars with their shares written beside them.
 
+    Of more than `MOST_BARS` parts the smallest are put together.
+
     Parameters
     ----------
     parts : dict of str to int
@@ -141,8 +145,12 @@ def bars(ident: str, title: str, sentence: str, parts: dict[str, int], names: tu
     names : tuple of str
         What the parts are, what is counted, and the class of the bars.
     """
-    ordered = sorted(parts.items(), key=lambda part: (-part[1], part[0]))[:12]
-    whole, most = sum(parts.values()), max(parts.values())
+    ordered = sorted(parts.items(), key=lambda part: (-part[1], part[0]))
+    if len(ordered) > MOST_BARS:
+        rest = ordered[MOST_BARS - 1 :]
+        ordered = [*ordered[: MOST_BARS - 1], (f"{len(rest):,} others", sum(size for _, size in rest))]
+    ordered = [(shown_id(word), size) for word, size in ordered]
+    whole, most = sum(parts.values()), max(size for _, size in ordered)
     step = 46
     picture = Picture(ident, title, sentence, height=TOP + step * len(ordered) + 4)
     for place, (word, size) in enumerate(ordered):
@@ -214,7 +222,7 @@ def negatives_per_positive(ident: str, positives: Counts, negatives: Counts, wan
 def sources(ident: str, parts: dict[str, int], sampler: str | None) -> Chart:
     """Which sampler drew how many of the negatives; `parts` is not empty."""
     whole, word = sum(parts.values()), max(sorted(parts), key=lambda part: parts[part])
-    sentence = f"{word} drew most: {share(parts[word], whole)} of the {number(whole)} negatives."
+    sentence = f"{shown_id(word)} drew most: {share(parts[word], whole)} of the {number(whole)} negatives."
     if sampler:
         sentence += f" The recipe was {sampler}."
     if parts.get("fallback"):

@@ -176,7 +176,7 @@ def _titles(names: Sequence[str]) -> list[str]:
     for place, path in enumerate(real):
         if path in real[:place]:
             raise UsageError("is named twice", place=names[place], remedy="name each file once")
-    short = [Path(path).name for path in real]
+    short = [Path(name).name or Path(path).name for name, path in zip(names, real, strict=True)]
     return [name if short.count(brief) > 1 else brief for name, brief in zip(names, short, strict=True)]
 
 

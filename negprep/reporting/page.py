@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from negprep.errors import UsageError
+from negprep.errors import UsageError, printable
 from negprep.reporting.picture import Picture, swatch
 
 if TYPE_CHECKING:
@@ -49,10 +49,15 @@ def rendered(page: Page) -> str:
     def svg(picture: Picture) -> Markup:
         return Markup(picture.markup())  # noqa: S704 - made of elements, whose text is escaped
 
+    def plain(value: object) -> object:
+        """Text without control characters; what is made of elements has none."""
+        return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
     folder = files("negprep.reporting")
     environment = Environment(
         loader=DictLoader({"page.html": folder.joinpath("page.html").read_text(encoding="utf-8")}),
         autoescape=True,
+        finalize=plain,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,13 +1,16 @@
 """A chart as inline SVG: a frame with two axes, and marks in it.
 
 The colours and fonts are those of classes in the style sheet of the page, so that one picture serves light and dark,
-screen and paper. It is built as a tree of elements: whatever text it is given, what comes out is well-formed.
+screen and paper. It is built as a tree of elements: whatever text it is given, what comes out is well-formed,
+and control characters, which XML knows no way to write, are escaped.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, tostring
+
+from negprep.errors import printable
 
 if TYPE_CHECKING:
     from negprep.reporting.scales import Scale
@@ -47,12 +50,12 @@ class Picture:
         """Add an element of a class; numbers are rounded to a tenth, `hint` appears where a pointer rests on it."""
         element = SubElement(self.root, tag, {"class": style, **{key: _plain(value) for key, value in numbers.items()}})
         if hint is not None:
-            SubElement(element, "title").text = hint
+            SubElement(element, "title").text = printable(hint)
 
     def words(self, tag: str, text: str, **attributes: float | str) -> None:
         """Add an element that holds text."""
         names = {key.strip("_").replace("_", "-"): _plain(value) for key, value in attributes.items()}
-        SubElement(self.root, tag, names).text = text
+        SubElement(self.root, tag, names).text = printable(text)
 
     def label(self, text: str, x: float, y: float, *, anchor: str = "middle", style: str = "tick") -> None:
         """Write text that ends, begins or has its middle at a place."""

@@ -46,7 +46,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Log:
-    """Equal ratios, for counts. 0 has a place of its own, half a decade below 1, where `low` is 0.
+    """Equal ratios, for counts. 0 stands half a decade below 1, and what lies between them between.
 
     `high` is at least 1; `low` is 0 or at least 1.
     """
@@ -57,7 +57,7 @@ class Log:
     end: float
 
     def place(self, value: float) -> float:
-        """Where a value stands; values below 1 stand with 0."""
+        """Where a value stands."""
         bottom, top = _height(self.low), max(_height(self.high), _height(self.low) + 0.1)
         return self.start + (_height(value) - bottom) / (top - bottom) * (self.end - self.start)
 
@@ -118,7 +118,7 @@ def _moment(text: str, digits: int) -> str:
 
 
 def _height(value: float) -> float:
-    return math.log10(value) if value >= 1 else -0.5
+    return math.log10(value) if value >= 1 else (value - 1) / 2
 
 
 def short(value: float) -> str:

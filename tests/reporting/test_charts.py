@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -85,6 +86,14 @@ def test_sources_are_told():
     assert told(chart).startswith("uniform drew most: 70.0 % of the 100 negatives.")
     assert "For 5 draws the sampler had nothing to offer" in told(chart)
     assert [row[0] for row in chart.table.rows] == ["uniform", "weak", "fallback"]
+
+
+def test_many_sources_are_put_together():
+    chart = sources("s", {f"source {place:02}": 100 - place for place in range(40)}, None)
+    rows = chart.table.rows
+    assert len(rows) == 12
+    assert rows[0][:2] == ("source 00", "100")
+    assert rows[-1][:2] == ("29 others", f"{sum(100 - place for place in range(11, 40)):,}")
 
 
 def places_of(observed, size):
@@ -182,6 +191,11 @@ def test_ticks_are_round_and_inside():
         assert scale.place(scale.high) == pytest.approx(9)
 
 
+def test_less_than_one_lies_between_nothing_and_one():
+    scale = Log(0, 100, 0, 1)
+    assert 0 == scale.place(0) < scale.place(0.1) < scale.place(0.9) < scale.place(1) < scale.place(2)
+
+
 SECONDS = {"minute": 60, "hour": 3600, "week": 7 * 86400, "half a year": 183 * 86400, "ages": 40 * 366 * 86400}
 
 
@@ -220,6 +234,7 @@ def test_words():
 
 def test_text_in_a_picture_is_escaped():
     picture = Picture("i", "<b>", '"&')
-    picture.label("</text><script>", 0, 0)
+    picture.label("</text><script>\x00\x1b", 0, 0)
     assert "<script>" not in picture.markup()
-    assert "&lt;/text&gt;&lt;script&gt;" in picture.markup()
+    assert r"&lt;/text&gt;&lt;script&gt;\x00\x1b<" in picture.markup()
+    assert ElementTree.fromstring(picture.markup()).tag == "svg"
