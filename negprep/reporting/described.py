@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from negprep.options import MAX_NUM_NEG
+
 if TYPE_CHECKING:
     from negprep.reporting.gathering import Gathered
     from negprep.reporting.log_times import LogTimes
@@ -63,7 +65,7 @@ class Described:
     def num_neg(self) -> int | None:
         """Negatives that were asked for, where the file says it."""
         said = (self.facts or {}).get("num_neg")
-        return said if isinstance(said, int) and said > 0 else None
+        return said if isinstance(said, int) and _is_whole(said) and 0 < said <= MAX_NUM_NEG else None
 
     def compared(self) -> list[tuple[str, int, int]]:
         """Name, what the metadata says, and what was counted."""

@@ -21,6 +21,9 @@ WIDTH, HEIGHT = 420, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 408, 16, 222
 """Where the axes stand."""
 
+HALF_LETTER = 4
+"""Half of the width of a digit, at most: a label that would leave the picture is left out."""
+
 
 class Picture:
     """An SVG of `WIDTH` x `HEIGHT` with a title and a description for those who do not see it.
@@ -70,7 +73,8 @@ class Picture:
         for value, text in x.ticks():
             place = x.place(value)
             self.add("line", "axis", x1=place, x2=place, y1=BOTTOM, y2=BOTTOM + 5)
-            self.label(text, place, BOTTOM + 19)
+            if place + HALF_LETTER * len(text) <= WIDTH:
+                self.label(text, place, BOTTOM + 19)
         self.label(x_name, RIGHT, HEIGHT - 8, anchor="end", style="axis-name")
         self.label(y_name, 2, 9, anchor="start", style="axis-name")
 

@@ -88,22 +88,24 @@ class Time:
 
     def ticks(self) -> list[Tick]:
         """The beginnings of years, months, days, hours, minutes or seconds: at most six."""
-        for unit, step, digits in _CALENDAR:
+        for unit, step, most in _CALENDAR:
             first, last = (_calendar_place(when, unit) for when in (math.floor(self.low), math.ceil(self.high)))
-            if (last - first) // step > 6:
+            if (last - first) // step > most:
                 continue
             places = np.arange(-(-first // step) * step, last + 1, step).astype(f"M8[{unit}]")
             times = zip(places.astype("M8[s]").astype(np.int64).tolist(), places.astype(str).tolist(), strict=True)
-            return [(when, _moment(text, digits)) for when, text in times if self.low <= when <= self.high]
+            return [(when, _moment(text, unit)) for when, text in times if self.low <= when <= self.high]
         return []
 
 
 _CALENDAR = [
-    ("s", 1, 8), ("s", 5, 8), ("s", 15, 8), ("m", 1, 5), ("m", 5, 5), ("m", 15, 5), ("h", 1, 5), ("h", 3, 5),
-    ("h", 6, 5), ("D", 1, 0), ("D", 2, 0), ("D", 7, 0), ("M", 1, 0), ("M", 3, 0), ("M", 6, 0), ("Y", 1, 0),
-    ("Y", 2, 0), ("Y", 5, 0), ("Y", 10, 0), ("Y", 50, 0), ("Y", 500, 0), ("Y", 100_000, 0), ("Y", 10**11, 0),
+    ("s", 1, 4), ("s", 5, 4), ("s", 15, 4), ("m", 1, 6), ("m", 5, 6), ("m", 15, 6), ("h", 1, 6), ("h", 3, 6),
+    ("h", 6, 6), ("D", 1, 6), ("D", 2, 6), ("D", 7, 6), ("M", 1, 6), ("M", 3, 6), ("M", 6, 6), ("Y", 1, 6),
+    ("Y", 2, 6), ("Y", 5, 6), ("Y", 10, 6), ("Y", 50, 6), ("Y", 500, 6), ("Y", 100_000, 6), ("Y", 10**11, 6),
 ]  # fmt: skip
-"""Unit, step, and how many characters of the time of day are shown."""
+"""Unit, step, and how many steps fit, so that the labels do not touch."""
+
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # noqa: SIM905 - as in a calendar
 
 
 def _calendar_place(seconds: int, unit: str) -> int:
@@ -111,10 +113,12 @@ def _calendar_place(seconds: int, unit: str) -> int:
     return int(np.array([seconds], np.int64).astype("M8[s]").astype(f"M8[{unit}]").astype(np.int64)[0])
 
 
-def _moment(text: str, digits: int) -> str:
-    """The day, or the time of day."""
+def _moment(text: str, unit: str) -> str:
+    """What stands at the beginning of a second, minute, hour, day, month or year, from its text in ISO 8601."""
     day, _, clock = text.partition("T")
-    return f"{clock}:00"[:digits] if clock and digits else day
+    if unit == "D":
+        return f"{int(day[-2:])} {_MONTHS[int(day[-5:-3]) - 1]}"
+    return clock if unit in "sm" else f"{clock}:00" if unit == "h" else day
 
 
 def _height(value: float) -> float:

@@ -207,7 +207,7 @@ def test_ticks_of_time_are_beginnings(span, start):
     for when, text in ticks:
         assert start <= when <= start + SECONDS[span]
         moment = datetime.fromtimestamp(when, UTC)
-        assert text in (moment.strftime(form) for form in ("%Y", "%Y-%m", "%Y-%m-%d", "%H:%M", "%H:%M:%S"))
+        assert text in (moment.strftime(form) for form in ("%Y", "%Y-%m", "%-d %b", "%H:%M", "%H:%M:%S"))
         assert moment.second == 0 or span == "minute"
 
 
