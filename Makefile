@@ -33,7 +33,7 @@ test-heavy: $(CHECKS)  ## run the tests that take long
 
 .PHONY: test-browser
 test-browser: $(CHECKS)  ## look at a report in Chromium, which must be there (apt-get install chromium)
-	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "no Chromium: install it (apt-get install chromium)" >&2; exit 1; }
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "no Chromium: install it (apt-get install chromium)" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/reporting/test_browser.py
 
 .PHONY: test-lowest

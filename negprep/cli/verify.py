@@ -49,7 +49,7 @@ _foreign = in_section("Files that do not say it themselves")
 @_foreign(
     "--distinct/--repeats", default=None, help="Whether the negatives of one positive differ.  [default: in test only]"
 )
-@_foreign("--sampler", metavar="NAME", multiple=True, default=("uniform",), help="What drew the negatives.")
+@_foreign("--sampler", metavar="NAME", multiple=True, help="What drew the negatives.  [default: uniform]")
 @_foreign("--alpha", metavar="A", type=float, help="Of popularity.  [default: 0.75]")
 @_foreign("--smooth", metavar="S", type=float, help="Of popularity.  [default: 0]")
 @shared.columns

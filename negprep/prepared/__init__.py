@@ -1,5 +1,5 @@
 """Prepared files of any kind, read back: what they are, what they say of themselves, and their rows."""
 
-from negprep.prepared.opening import Batch, Prepared, open_prepared
+from negprep.prepared.opening import Batch, Prepared, members, open_prepared
 
-__all__ = ["Batch", "Prepared", "open_prepared"]
+__all__ = ["Batch", "Prepared", "members", "open_prepared"]

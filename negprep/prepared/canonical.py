@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy, from_numpy
 from negprep.errors import BadDataError
@@ -50,6 +51,9 @@ def _ids(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
 
 
 def _lists(column: pa.Array, place: Callable[[int], str]) -> pa.Array:
+    """Lists of ids; those of text are written with spaces between."""
+    if pa.types.is_string(column.type):
+        column = _split(column)
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise BadDataError(f"the column 'neg_items' has the type {column.type}", place=place(0), remedy="give lists")
     if column.null_count:
@@ -63,6 +67,17 @@ def _lists(column: pa.Array, place: Callable[[int], str]) -> pa.Array:
 
     values = _ids("item", column.flatten(), place_of)
     return pa.LargeListArray.from_arrays(from_numpy(ends), values)
+
+
+def _split(texts: pa.StringArray) -> pa.LargeListArray:
+    """The words of each text."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    parts = pc.utf8_split_whitespace(trimmed)
+    counts = np.where(as_numpy(pc.binary_length(trimmed)) > 0, as_numpy(pc.list_value_length(parts)), 0)
+    words = parts.flatten()
+    kept = np.flatnonzero(as_numpy(pc.binary_length(words)))  # of an empty text there is one empty word
+    ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    return pa.LargeListArray.from_arrays(from_numpy(ends), words.take(from_numpy(kept)))
 
 
 def _small(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:

@@ -18,14 +18,27 @@ from negprep.arrow import from_numpy
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.prepared.canonical import canonical_rows, decoded
-from negprep.prepared.negatives import is_negatives, negative_lists
-from negprep.prepared.shape import RATING_COLUMNS, Part, Shape, facts_in, is_rating_file, part_of, shape_of
-from negprep.prepared.vocabularies import read_vocabulary
+from negprep.prepared.listed import Form, form_of, pieces_of
+from negprep.prepared.shape import (
+    METADATA_KEY,
+    RATING_COLUMNS,
+    Part,
+    Shape,
+    facts_in,
+    is_rating_file,
+    part_of,
+    shape_of,
+)
+from negprep.prepared.vocabularies import find_vocabularies
 from negprep.reading.dialect import Dialect, read_dialect
 from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.sources import Source, find_sources, machine_errors
 from negprep.reading.text import TextInput
 
+FACTS = "_negprep.json"
+"""In a folder of text, where the metadata are."""
+
+_APART = (".rating", ".negative", ".inter", ".txt")
 _EPOCH = re.compile(r"epoch=([0-9]{1,10})")
 
 
@@ -72,14 +85,14 @@ class Prepared:
         self,
         name: str,
         sources: tuple[Source, ...],
-        inputs: list[ParquetInput | TextInput | None],
+        inputs: list[ParquetInput | TextInput | Form],
         shape: Shape,
         facts: dict[str, Any] | None,
         resources: ExitStack,
     ) -> None:
         self.name, self.shape, self.facts = name, shape, facts
         self.part: Part | None = part_of(name, facts)
-        self.names = tuple(shape.columns) if inputs[0] is None else inputs[0].names
+        self.names = tuple(shape.columns) if isinstance(inputs[0], str) else inputs[0].names
         self._sources, self._inputs, self._resources = sources, inputs, resources
         self._places: list[tuple[int, Callable[[int], str]]] = []
 
@@ -107,7 +120,9 @@ class Prepared:
             if column not in self.names:
                 raise UsageError(f"no column {column!r} (found: {', '.join(self.names)})", place=self.name)
         columns = self.shape.columns | {column: column for column in extra}
-        vocabularies = self._vocabularies() if self.facts is not None and self.facts.get("encode") else None
+        vocabularies = find_vocabularies(
+            Path(self.name), encoded=self.facts is not None and bool(self.facts.get("encode"))
+        )
         return self._read(columns, vocabularies)
 
     def _read(self, columns: dict[str, str], vocabularies: dict[str, pa.Array] | None) -> Iterator[Batch]:
@@ -115,7 +130,7 @@ class Prepared:
         first = 0
         for source, each in zip(self._sources, self._inputs, strict=True):
             epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
-            pieces = negative_lists(source) if each is None else (task() for task in each.pieces(columns))
+            pieces = pieces_of(source, each) if isinstance(each, str) else (task() for task in each.pieces(columns))
             for piece in pieces:
                 rows = canonical_rows(piece)
                 if not rows.num_rows:
@@ -133,16 +148,6 @@ class Prepared:
         """Where a row is that ``batches`` has given, by its number from 0."""
         first, place = self._places[bisect_right(self._places, row, key=lambda entry: entry[0]) - 1]
         return place(row - first)
-
-    def _vocabularies(self) -> dict[str, pa.Array]:
-        path = Path(self.name)
-        return {
-            f"{column}s": read_vocabulary(
-                path / f"_{column}s.parquet" if path.is_dir() else path.with_name(f"{path.stem}.{column}s.parquet"),
-                column,
-            )
-            for column in ("user", "item")
-        }
 
     def close(self) -> None:
         """Let go of temporary files."""
@@ -181,12 +186,18 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
         sources = find_sources(name)
         for source in sources:
             stack.callback(source.close)
-        if not sources[0].parquet and is_negatives(sources[0]):
-            columns = {column: column for column in ("user", "pos_item", "neg_items")}
-            shape = Shape("ncf negatives", "listwise", columns)
-            return Prepared(name, sources, [None] * len(sources), shape, None, stack.pop_all())
+        facts = _folder_facts(Path(name)) if not sources[0].parquet else None
+        form = None if sources[0].parquet else form_of(sources[0])
+        if form is not None:
+            columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
+            shape = Shape(
+                "ncf negatives" if form == "negatives" else "lightgcn",
+                "positives" if form == "items" else "listwise",
+                dict(zip(columns, columns, strict=True)),
+            )
+            return Prepared(name, sources, [form] * len(sources), shape, facts, stack.pop_all())
         inputs = [_input(source) for source in sources]
-        described = [_described(source, each) for source, each in zip(sources, inputs, strict=True)]
+        described = [_described(source, each, facts) for source, each in zip(sources, inputs, strict=True)]
         for source, other in zip(sources[1:], described[1:], strict=True):
             if other != described[0]:
                 what = f"columns or metadata are not those of {sources[0].name}"
@@ -195,6 +206,15 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
         if facts is not None and Path(name).is_dir() and not Path(name, "_SUCCESS").exists():
             raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
         return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all())
+
+
+def members(where: str) -> list[str]:
+    """The files to open one by one: those of a folder that holds several kinds, as NCF's, else what was given."""
+    folder = Path(where)
+    if not (folder / FACTS).is_file():
+        return [where]
+    apart = sorted(file for file in folder.iterdir() if file.suffix in _APART and file.is_file())
+    return [str(file) for file in apart] or [where]
 
 
 def _input(source: Source) -> ParquetInput | TextInput:
@@ -217,11 +237,23 @@ def _rating_dialect(source: Source) -> Dialect:
     raise BadDataError(errors[0].what, place=source.name, remedy="a .rating has user, item, rating and time")
 
 
-def _described(source: Source, each: ParquetInput | TextInput) -> tuple[Shape, dict[str, Any] | None]:
+def _described(
+    source: Source, each: ParquetInput | TextInput, facts: dict[str, Any] | None
+) -> tuple[Shape, dict[str, Any] | None]:
     if isinstance(each, ParquetInput):
-        facts = facts_in(each.schema, source.name)
+        facts = facts_in((each.schema.metadata or {}).get(METADATA_KEY), source.name)
         return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
-    return shape_of(each.names, None, source.name, parquet=False, rating=not each.dialect.header), None
+    return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
+
+
+def _folder_facts(path: Path) -> dict[str, Any] | None:
+    """What the run said that wrote a folder of text, of it or of a file in it."""
+    for folder in (path, path.parent):
+        said = folder / FACTS
+        if said.is_file():
+            with machine_errors(str(said)):
+                return facts_in(said.read_bytes(), str(said))
+    return None
 
 
 def _constant(value: int, size: int) -> pa.Array:

@@ -6,16 +6,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from negprep.errors import BadDataError, NegprepError
 from negprep.options import ReadOptions
 from negprep.reading.columns import find_roles, listed
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives"]
+Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"]
 Layout = Literal["pointwise", "pairwise", "listwise", "positives"]
 Part = Literal["train", "valid", "test"]
 
@@ -27,7 +24,8 @@ RATING_COLUMNS = ("user", "item", "value", "time")
 """Those of NCF's ``.rating``, which has no header."""
 
 _RATING = re.compile(r"\.rating(\.(gz|zst|bz2))?$")
-_PART = re.compile(r"[._-](train|valid|test)\.(rating|negative|inter|csv|tsv|parquet)(\.(gz|zst|bz2))?$")
+_PART = re.compile(r"(?:^|[./_-])(train|valid|test)\.(rating|negative|inter|csv|tsv|txt|parquet)(\.(gz|zst|bz2))?$")
+_CANDIDATES = re.compile(r"(^|[./])candidates\.(inter|txt)$|\.negative$")
 _TYPED = re.compile(r":(token|float)(_seq)?$")
 _RECBOLE_TYPE = re.compile(r"(\w+):(token|float)(_seq)?")
 
@@ -38,7 +36,8 @@ class Shape:
 
     Attributes
     ----------
-    kind : {"negprep", "parquet", "text", "recbole", "ncf", "ncf negatives"}
+    kind : {"negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"}
+        ``negprep``: Parquet with its metadata.
     layout : {"pointwise", "pairwise", "listwise", "positives"}
         ``positives``: rows of a user and an item, all of them positives.
     columns : dict of str to str
@@ -51,12 +50,22 @@ class Shape:
 
 
 def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
-    """What a file is for: by what it says of itself, else by its name; None where neither says it."""
-    if facts is not None:
-        said = facts.get("fold") if facts.get("command") == "test" else facts.get("command")
-        return said if said in ("train", "valid", "test") else None
+    """What a file is for: by its name where it is one of several of a run, else by what is said of it.
+
+    None where nothing says it.
+    """
     found = _PART.search(name)
+    said: Any = None
+    if facts is not None:
+        said = (facts.get("fold") or "test") if facts.get("command") == "test" else facts.get("command")
+        if _CANDIDATES.search(name) or found is None or not name.endswith((".rating", ".inter", ".txt")):
+            return said if said in ("train", "valid", "test") else None
     return found[1] if found else None  # type: ignore[return-value]  # the expression matches these alone
+
+
+def holds_positives_alone(name: str, facts: dict[str, Any] | None) -> bool:
+    """Whether labels can be left aside: RecBole's parts, as negprep writes them, have a label that is always 1."""
+    return facts is not None and _PART.search(name) is not None and name.endswith(".inter")
 
 
 def is_rating_file(name: str) -> bool:
@@ -64,15 +73,14 @@ def is_rating_file(name: str) -> bool:
     return _RATING.search(name) is not None
 
 
-def facts_in(schema: pa.Schema, place: str) -> dict[str, Any] | None:
-    """The metadata of negprep; None where there is none.
+def facts_in(text: bytes | None, place: str) -> dict[str, Any] | None:
+    """The metadata of negprep, from their text; None where there is none.
 
     Raises
     ------
     BadDataError
         It is not the JSON object that negprep writes.
     """
-    text = (schema.metadata or {}).get(METADATA_KEY)
     if text is None:
         return None
     try:
@@ -110,7 +118,7 @@ def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, 
         return Shape("ncf", "positives", {"user": "user", "item": "item"})
     typed = not parquet and all(_TYPED.search(name) for name in names)
     plain = {_TYPED.sub("", name): name for name in names} if typed else {name: name for name in names}
-    kind: Kind = "negprep" if facts is not None else "recbole" if typed else "parquet" if parquet else "text"
+    kind: Kind = "recbole" if typed else "text" if not parquet else "parquet" if facts is None else "negprep"
     optional = {name: plain[name] for name in OPTIONAL if name in plain and not typed}
     user = plain.get("user") or _role(names, "user", place)
     layouts: tuple[tuple[Layout, tuple[str, ...]], ...] = (
@@ -121,7 +129,7 @@ def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, 
         if all(name in plain for name in needed):
             return Shape(kind, layout, {"user": user} | {name: plain[name] for name in needed} | optional)
     item = plain.get("item") or _role(names, "item", place)
-    if "label" in plain:
+    if "label" in plain and not holds_positives_alone(place, facts):
         return Shape(kind, "pointwise", {"user": user, "item": item, "label": plain["label"]} | optional)
     if typed:
         return Shape(kind, "positives", {"user": user, "item": item})

@@ -9,31 +9,61 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy
 from negprep.errors import BadDataError
+from negprep.options import ReadOptions
 from negprep.reading.canonical import canonical
-from negprep.reading.parquet import parquet_input
+from negprep.reading.dialect import read_dialect
+from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.sources import find_sources
+from negprep.reading.text import TextInput
+
+_FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 
 
-def read_vocabulary(path: Path, column: str) -> pa.Array:
-    """The ids by code: int64 or string, shape (n_codes,).
+def find_vocabularies(path: Path, *, encoded: bool) -> dict[str, pa.Array] | None:
+    """The vocabularies beside a prepared file, or in its folder.
 
     Parameters
     ----------
     path : Path
-    column : {"user", "item"}
+    encoded : bool
+        The metadata say that there are some. Otherwise those count that have the name of the file.
+
+    Returns
+    -------
+    dict or None
+        ``users`` and ``items``: the ids by code, int64 or string. None: the file holds ids.
 
     Raises
     ------
     BadDataError
-        It is not there, or its codes do not run from 0 without gaps.
+        One is not there, or its codes do not run from 0 without gaps.
     """
-    if not path.exists():
-        what = "the vocabulary is not there, and the file holds codes (--encode)"
-        raise BadDataError(what, place=str(path), remedy="put it back beside the file that it belongs to")
+    found = {column: _beside(path, column, by_folder=encoded) for column in ("user", "item")}
+    if not encoded and None in found.values():
+        return None
+    for column, place in found.items():
+        if place is None:
+            what = f"the vocabulary of the {column}s is not there, and the file holds codes (--encode)"
+            raise BadDataError(what, place=str(path), remedy="put it back beside the file that it belongs to")
+    return {f"{column}s": _read(place, column) for column, place in found.items() if place is not None}
+
+
+def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
+    stem = path.name.partition(".")[0] if path.name.endswith(".gz") else path.stem
+    for form in _FORMS:
+        places = [path.with_name(f"{stem}.{column}s.{form}")] if path.is_file() else []
+        if by_folder:
+            places += [(path if path.is_dir() else path.parent) / f"_{column}s.{form}"]
+        for place in places:
+            if place.is_file():
+                return place
+    return None
+
+
+def _read(path: Path, column: str) -> pa.Array:
     (source,) = find_sources(str(path))
-    if not source.parquet:
-        raise BadDataError("a vocabulary is Parquet", place=str(path), remedy="put the one of the run there")
-    table = parquet_input(source)
+    table: ParquetInput | TextInput
+    table = parquet_input(source) if source.parquet else TextInput(source, read_dialect(source, ReadOptions()))
     for name in ("code", column):
         if name not in table.names:
             what = f"no column {name!r} (found: {', '.join(table.names)})"
@@ -41,7 +71,10 @@ def read_vocabulary(path: Path, column: str) -> pa.Array:
     codes, ids = [], []
     for task in table.pieces({"code": "code", column: column}):
         piece = task()
-        codes.append(as_numpy(piece.columns.pop("code").cast(pa.int64())))
+        try:
+            codes.append(as_numpy(piece.columns.pop("code").cast(pa.int64())))
+        except pa.ArrowInvalid:
+            raise BadDataError("a code is no integer", place=str(path), remedy="make the file again") from None
         ids.append(canonical(piece, drop_invalid=False).batch.column(0))
     if not np.array_equal(np.concatenate([np.empty(0, np.int64), *codes]), np.arange(sum(map(len, codes)))):
         raise BadDataError("the codes do not run from 0 without gaps", place=str(path), remedy="make the file again")

@@ -9,7 +9,7 @@ from typing import Any
 
 from negprep.errors import BadDataError, UsageError
 from negprep.options import LogSource, ReadOptions
-from negprep.prepared import Prepared, open_prepared
+from negprep.prepared import Prepared, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
 from negprep.verifying.belonging import Belonging
@@ -129,7 +129,7 @@ def verify(
     """
     claims, read = claims or Claims(), read or ReadOptions()
     with ExitStack() as stack:
-        opened = [(stack.enter_context(open_prepared(path)), part) for path, part in files]
+        opened = [(stack.enter_context(open_prepared(path)), part) for given, part in files for path in members(given)]
         reader = stack.enter_context(open_log(log, read))
         terms = [terms_of(file, part, claims, log_has_times="time" in reader.columns) for file, part in opened]
         _refuse_vain(claims, terms)
@@ -214,7 +214,7 @@ def _refuse_vain(claims: Claims, terms: Sequence[Terms]) -> None:
     if all(each.says_itself for each in terms):
         given = [name for name in _OF_FOREIGN if getattr(claims, name) is not None]
         given += ["keep_time"] if claims.keep_time != "last" else []
-        given += ["sampler"] if claims.sampler != ("uniform",) else []
+        given += ["sampler"] if claims.sampler else []
         given += ["with_valid"] if claims.with_valid else []
         if given:
             option = given[0].replace("_", "-")

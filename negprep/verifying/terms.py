@@ -8,7 +8,7 @@ from typing import Any
 
 from negprep.errors import BadDataError, UsageError
 from negprep.holdout_rule import HoldoutRule
-from negprep.options import LogSource
+from negprep.options import MAX_ALPHA, LogSource
 from negprep.prepared import Prepared
 from negprep.recipe import Recipe
 
@@ -27,6 +27,7 @@ class Claims:
     distinct : bool or None
         None: yes in test, no in train.
     sampler : tuple of str
+        Empty: uniform.
     items, exclude, weak, weights : path or table, or None
     """
 
@@ -36,13 +37,24 @@ class Claims:
     with_valid: bool = False
     num_neg: int | None = None
     distinct: bool | None = None
-    sampler: tuple[str, ...] = ("uniform",)
+    sampler: tuple[str, ...] = ()
     alpha: float | None = None
     smooth: float | None = None
     items: LogSource | None = None
     exclude: LogSource | None = None
     weak: LogSource | None = None
     weights: LogSource | None = None
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("alpha", -MAX_ALPHA, MAX_ALPHA), ("smooth", 0.0, 1e9)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"--{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
+            if value is not None and not any(term.startswith("popularity") for term in self.sampler):
+                raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
+        if self.holdout is None and (self.with_valid or self.keep_time != "last"):
+            option = "with-valid" if self.with_valid else "keep-time"
+            raise UsageError(f"--{option} without a holdout", remedy="add --holdout SPEC")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +168,10 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
     UsageError
         It was made with a file that is not given, or nobody says what it is for.
     """
-    part = part or prepared.part
+    if prepared.facts is not None and "train" in (part, prepared.part) and part not in (None, prepared.part):
+        what = f"given as --{part}, but its metadata say {prepared.part}"
+        raise UsageError(what, place=prepared.name, remedy="name it without an option")
+    part = part if prepared.facts is None and part is not None else prepared.part
     if part is None:
         raise UsageError(
             "train rows or test rows? The file does not say", place=prepared.name, remedy="give it as --train or --test"
@@ -218,7 +233,7 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
     rule = None if claims.holdout is None else HoldoutRule.parse(claims.holdout)
     if rule is not None and rule.kind == "auto":
         rule = HoldoutRule("last" if log_has_times else "random")
-    recipe = Recipe.parse(claims.sampler)
+    recipe = Recipe.parse(claims.sampler or ("uniform",))
     return Terms(
         part=part,
         layout=prepared.layout,

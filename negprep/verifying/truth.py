@@ -107,6 +107,10 @@ def find_truth(log: LogReader, terms: TruthTerms, claims: Claims, read: ReadOpti
     latest = terms.keep_time == "last"
     pairs, of_pairs = _timed(keys, times if terms.with_times else None, latest)
     positives = PairSet(pairs, *sizes)
+    if not len(positives):
+        raise BadDataError(
+            f"no interaction of the log is a positive by {terms.positive!r}", remedy="is it the right log?"
+        )
     weak = PairSet(distinct(np.concatenate(others)), *sizes)
     excluded = PairSet(np.empty(0, np.int64), *sizes)
     if terms.weak and claims.weak is not None:

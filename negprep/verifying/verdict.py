@@ -112,6 +112,10 @@ class Verdict:
         for source, number in (counts.get("sources") or {}).items():
             found[f"{source} draws"] = (self.tallies.source_counts.get(source, 0), "of the file")
             counts = counts | {f"{source} draws": number}
+        if self.sweep.prepared.shape.kind not in ("negprep", "text"):  # one of the files of a run
+            del found["rows"]
+        if self.terms.layout == "positives":
+            found = {name: told for name, told in found.items() if told[1] != "of the file"}
         wrong = [name for name, (number, _) in found.items() if counts.get(name) != number]
         self.findings.found(
             METADATA,

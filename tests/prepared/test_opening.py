@@ -152,7 +152,7 @@ def test_vocabularies_must_be_there_and_fit(tmp_path):
     with pytest.raises(BadDataError, match="no column 'item'"):
         read(path)
     (tmp_path / "o.items.parquet").unlink()
-    with pytest.raises(BadDataError, match="the vocabulary is not there"):
+    with pytest.raises(BadDataError, match="the vocabulary of the items is not there"):
         read(path)
 
 

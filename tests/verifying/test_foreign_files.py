@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from logs import as_table, random_rows
 
+import negprep
 from negprep.cli.boundary import guarded
 from negprep.cli.group import invoke
 from negprep.errors import BadDataError, UsageError
@@ -18,6 +19,7 @@ from negprep.verifying.terms import Claims
 
 ROWS = random_rows(5, users=300, items=150, most=20, times=10**6, duplicates=0)
 LOG = as_table(ROWS)
+LOG_OF_VALUES = LOG.append_column("value", pa.array([1.0] * len(ROWS)))
 
 
 def split():
@@ -205,6 +207,51 @@ REFUSED = {
         lambda folder: verify([(plain(folder, candidates()), "test")], LOG, claims=Claims(weights=LOG)),
         UsageError,
         "--weights, with which no file was made",
+    ),
+    "no positive": (
+        lambda folder: verify([(plain(folder, candidates()), "test")], LOG_OF_VALUES, claims=Claims(positive=">=9")),
+        BadDataError,
+        "no interaction of the log is a positive by '>=9'",
+    ),
+    "a rule that compares with nothing": (
+        lambda folder: verify([(plain(folder, candidates()), "test")], LOG_OF_VALUES, claims=Claims(positive=">=x")),
+        UsageError,
+        "compares with no number",
+    ),
+    "an alpha that is none": (lambda folder: Claims(sampler=("popularity",), alpha=float("nan")), UsageError, "alpha"),
+    "an alpha in vain": (lambda folder: Claims(alpha=1.0), UsageError, "--alpha without --sampler popularity"),
+    "a fold in vain": (lambda folder: Claims(with_valid=True), UsageError, "--with-valid without a holdout"),
+    "train as test": (
+        lambda folder: (
+            negprep.train(LOG, folder / "o.parquet"),
+            verify([(str(folder / "o.parquet"), "test")], LOG),
+        ),
+        UsageError,
+        "given as --test, but its metadata say train",
+    ),
+    "a claim in vain": (
+        lambda folder: (
+            negprep.train(LOG, folder / "o.parquet"),
+            verify([(str(folder / "o.parquet"), None)], LOG, claims=Claims(num_neg=4)),
+        ),
+        UsageError,
+        "--num-neg, which the files say themselves",
+    ),
+    "made with a catalog": (
+        lambda folder: (
+            negprep.train(LOG, folder / "o.parquet", items=LOG),
+            verify([(str(folder / "o.parquet"), None)], LOG),
+        ),
+        UsageError,
+        "made with --items; add --items FILE, the same file",
+    ),
+    "made with weak pairs": (
+        lambda folder: (
+            negprep.train(LOG, folder / "o.parquet", weak=LOG, sampler="weak"),
+            verify([(str(folder / "o.parquet"), None)], LOG),
+        ),
+        UsageError,
+        "made with --weak; add --weak FILE, the same file",
     ),
     "an empty file": (lambda folder: verify([(plain(folder, []), "test")], LOG), BadDataError, "no rows"),
 }
