@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from negprep.reporting.tables import Block
     from negprep.verifying.findings import Check as Finding
 
-KINDS = {
-    "negprep": "Prepared by negprep",
-    "parquet": "A Parquet file of others",
-    "text": "A text file of others",
+FORMS = {
+    "negprep": "Parquet",
+    "parquet": "Parquet",
+    "text": "a table as text",
     "recbole": "RecBole's .inter",
     "ncf": "NCF's .rating",
-    "ncf negatives": "NCF's .test.negative",
+    "ncf negatives": "NCF's .negative",
+    "lightgcn": "LightGCN's lists",
 }
 PARTS = {"train": "train instances", "valid": "candidates to tune on", "test": "candidates to test on"}
 LAYOUTS = {
@@ -74,7 +75,8 @@ class Section:
 
 def section(ident: str, file: Described) -> Section:
     """Say all of one file; `ident` is the beginning of every name in the page that belongs to it."""
-    what = PARTS.get(file.part or "", "rows")
+    what, form = PARTS.get(file.part or "", "rows"), FORMS.get(file.kind, file.kind)
+    maker = "By others" if file.facts is None else "Prepared by negprep"
     checks = _own_checks(file) if file.checks is None else file.checks
     if file.checks is None:
         note = (
@@ -87,7 +89,7 @@ def section(ident: str, file: Described) -> Section:
     return Section(
         ident=ident,
         name=file.name,
-        kind=f"{KINDS.get(file.kind, file.kind)} · {what} · {file.layout}: {LAYOUTS[file.layout]}",
+        kind=f"{maker} · {form} · {what} · {file.layout}: {LAYOUTS[file.layout]}",
         lead=_lead(file),
         tiles=_tiles(file),
         charts=_charts(ident, file),
