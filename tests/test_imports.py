@@ -24,7 +24,7 @@ reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.log reading
-prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.opening prepared
+prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing
 encoding positives beside

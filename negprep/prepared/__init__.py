@@ -1,5 +1,6 @@
 """Prepared files of any kind, read back: what they are, what they say of themselves, and their rows."""
 
-from negprep.prepared.opening import Batch, Prepared, members, open_prepared
+from negprep.prepared.folders import members
+from negprep.prepared.opening import Batch, Prepared, open_prepared
 
 __all__ = ["Batch", "Prepared", "members", "open_prepared"]

@@ -25,7 +25,7 @@ def canonical_rows(piece: Piece) -> pa.RecordBatch:
     -------
     pa.RecordBatch
         ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string. ``neg_items``: lists of
-        such. ``label``: int8. ``epoch``: int64. All others as they are.
+        such. ``label``: int8. ``epoch``: int64. All others as they are; ``source`` beside lists is a list.
 
     Raises
     ------
@@ -38,6 +38,8 @@ def canonical_rows(piece: Piece) -> pa.RecordBatch:
             columns[name] = _ids(name, column, piece.place)
         elif name == "neg_items":
             columns[name] = _lists(column, piece.place)
+        elif name == "source" and "neg_items" in piece.columns and pa.types.is_string(column.type):
+            columns[name] = _split(column)
         elif name in ("label", "epoch"):
             columns[name] = _small(name, column, piece.place)
         else:

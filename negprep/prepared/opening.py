@@ -18,6 +18,7 @@ from negprep.arrow import from_numpy
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.prepared.canonical import canonical_rows, decoded
+from negprep.prepared.folders import folder_facts
 from negprep.prepared.listed import Form, form_of, pieces_of
 from negprep.prepared.shape import (
     METADATA_KEY,
@@ -35,10 +36,6 @@ from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.sources import Source, find_sources, machine_errors
 from negprep.reading.text import TextInput
 
-FACTS = "_negprep.json"
-"""In a folder of text, where the metadata are."""
-
-_APART = (".rating", ".negative", ".inter", ".txt")
 _EPOCH = re.compile(r"epoch=([0-9]{1,10})")
 
 
@@ -186,7 +183,7 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
         sources = find_sources(name)
         for source in sources:
             stack.callback(source.close)
-        facts = _folder_facts(Path(name)) if not sources[0].parquet else None
+        facts = folder_facts(Path(name)) if not sources[0].parquet else None
         form = None if sources[0].parquet else form_of(sources[0])
         if form is not None:
             columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
@@ -206,15 +203,6 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
         if facts is not None and Path(name).is_dir() and not Path(name, "_SUCCESS").exists():
             raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
         return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all())
-
-
-def members(where: str) -> list[str]:
-    """The files to open one by one: those of a folder that holds several kinds, as NCF's, else what was given."""
-    folder = Path(where)
-    if not (folder / FACTS).is_file():
-        return [where]
-    apart = sorted(file for file in folder.iterdir() if file.suffix in _APART and file.is_file())
-    return [str(file) for file in apart] or [where]
 
 
 def _input(source: Source) -> ParquetInput | TextInput:
@@ -244,16 +232,6 @@ def _described(
         facts = facts_in((each.schema.metadata or {}).get(METADATA_KEY), source.name)
         return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
     return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
-
-
-def _folder_facts(path: Path) -> dict[str, Any] | None:
-    """What the run said that wrote a folder of text, of it or of a file in it."""
-    for folder in (path, path.parent):
-        said = folder / FACTS
-        if said.is_file():
-            with machine_errors(str(said)):
-                return facts_in(said.read_bytes(), str(said))
-    return None
 
 
 def _constant(value: int, size: int) -> pa.Array:

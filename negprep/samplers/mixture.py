@@ -102,7 +102,7 @@ class Mixture:
             ln of the sum, over the components that can produce the item, of share times probability; the shares are
             those after fall-back, and with fixed counts those of the counts.
         leader_log_q : float64, shape (n_groups,)
-            The same of the positive, as if it were one more eligible item.
+            The same of the positive, as if it were one more eligible item; -inf for one without weight.
         """
         masses = [measure.span(groups)[1] for measure in self._all_measures]
         given = list(self.shares / self.shares.sum())
@@ -114,15 +114,16 @@ class Mixture:
             for listed in self._listed:
                 parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
             parts.append(left_over)
+        of_leader = given if self.fallback is None else parts  # were it eligible, there would be points
         is_listed = np.isin(sources, self._listed)
         q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
-        for measure, mass, part in zip(self._all_measures, masses, parts, strict=True):
+        for measure, mass, part, leader_part in zip(self._all_measures, masses, parts, of_leader, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
             each = part / np.maximum(mass, 1)
             q += np.where(produced, each[:, None] * measure.sizes(items), 0.0)
             if not measure.is_listed:
                 size = measure.sizes(leaders)
-                leader_q += part * size / np.maximum(mass + size, 1)
+                leader_q += leader_part * size / np.maximum(mass + size, 1)
         return natural_log(q), natural_log(leader_q)
 
     @cached_property

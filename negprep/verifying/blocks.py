@@ -113,7 +113,7 @@ class Blocks:
             others = np.ones(len(heads), np.int8)
         if "source" in rows.schema.names:
             column = rows.column("source")
-            sources = self._source_codes(column.flatten() if pa.types.is_list(column.type) else column)
+            sources = self._source_codes(column if ends is None else column.flatten())
         return Columns(batch.first, 0, users, heads, others, sources, ends)
 
     def _source_codes(self, column: pa.Array) -> npt.NDArray[np.int8]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.verifying.pairs import Codes, Rows
+
+NO_ROWS: Rows = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +54,11 @@ class Block:
     items: Codes
     negative_rows: Rows
     groups: Rows | None
-    sources: npt.NDArray[np.int8] | None
-    head_sources: npt.NDArray[np.int8] | None
-    odd_labels: Rows
-    odd_groups: Rows
-    strays: Rows
-
-
-NO_ROWS = np.empty(0, np.int64)
+    sources: npt.NDArray[np.int8] | None = None
+    head_sources: npt.NDArray[np.int8] | None = None
+    odd_labels: Rows = field(default_factory=lambda: NO_ROWS)
+    odd_groups: Rows = field(default_factory=lambda: NO_ROWS)
+    strays: Rows = field(default_factory=lambda: NO_ROWS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +121,6 @@ def of_lists(columns: Columns) -> Block:
         rows[groups],
         groups,
         columns.sources,
-        None,
-        NO_ROWS,
-        NO_ROWS,
-        NO_ROWS,
     )
 
 
@@ -151,9 +146,6 @@ def of_pairs(columns: Columns, *, apart: bool) -> Block:
         np.cumsum(starts) - 1,
         columns.sources,
         None if columns.sources is None else columns.sources[firsts],
-        NO_ROWS,
-        NO_ROWS,
-        NO_ROWS,
     )
 
 
@@ -173,11 +165,6 @@ def of_positives(columns: Columns) -> Block:
         none,
         NO_ROWS,
         None,
-        None,
-        None,
-        NO_ROWS,
-        NO_ROWS,
-        NO_ROWS,
     )
 
 
@@ -207,10 +194,8 @@ def of_labels(columns: Columns, *, grouped: bool) -> Block:
         columns.first + negatives,
         groups,
         None if columns.sources is None else columns.sources[negatives],
-        None,
-        columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
-        NO_ROWS,
-        strays,
+        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
+        strays=strays,
     )
 
 
@@ -252,8 +237,6 @@ def of_candidates(columns: Columns) -> Block:
         columns.first + negatives,
         groups,
         None if columns.sources is None else columns.sources[negatives],
-        None,
-        columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
-        columns.first + starts[odd],
-        NO_ROWS,
+        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
+        odd_groups=columns.first + starts[odd],
     )

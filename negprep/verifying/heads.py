@@ -33,7 +33,7 @@ class Heads:
         users, items = block.heads, block.head_items
         self._tallies.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
         strangers = np.flatnonzero(users < 0)
-        found(USERS, strangers, lambda at: f"{self._prepared.place(int(block.head_rows[at]))}: its user")
+        found(USERS, strangers, lambda at: self._prepared.place(int(block.head_rows[at])))
         keys = users * np.int64(len(truth.items)) + items
         keys[(users < 0) | (items < 0)] = -1
         places = truth.positives.find(keys)
@@ -77,19 +77,18 @@ class Heads:
         """Groups with another number of negatives than usual; and the places of positives."""
         if block.counts is None or self._terms.layout in ("pairwise", "positives") or not len(block.counts):
             return
-        if self._tallies.num_neg is None:
-            self._tallies.num_neg = (
-                int(np.bincount(block.counts[block.counts >= 0]).argmax()) if (block.counts >= 0).any() else 0
-            )
-        odd = np.flatnonzero((block.counts != self._tallies.num_neg) & (block.counts >= 0))
+        tallies, full = self._tallies, block.counts >= 0
+        if tallies.num_neg is None:
+            tallies.num_neg = int(np.bincount(block.counts[full]).argmax()) if full.any() else 0
+        odd = np.flatnonzero((block.counts != tallies.num_neg) & full)
         if odd.size:
-            self._tallies.exceptions.users.append(block.heads[odd].astype(np.int64))
-            self._tallies.exceptions.heads.append(block.head_items[odd].astype(np.int64))
-            self._tallies.exceptions.counts.append(block.counts[odd])
-            self._tallies.exceptions.rows.append(block.head_rows[odd])
-            self._tallies.exceptions.size += len(odd)
+            tallies.exceptions.users.append(block.heads[odd].astype(np.int64))
+            tallies.exceptions.heads.append(block.head_items[odd].astype(np.int64))
+            tallies.exceptions.counts.append(block.counts[odd])
+            tallies.exceptions.rows.append(block.head_rows[odd])
+            tallies.exceptions.size += len(odd)
         if block.slots is not None:
-            slots = block.slots[(block.counts == self._tallies.num_neg) & (block.slots >= 0)]
-            if not self._tallies.slots.size:
-                self._tallies.slots = np.zeros(self._tallies.num_neg + 1, np.int64)
-            self._tallies.slots += np.bincount(slots, minlength=len(self._tallies.slots))
+            slots = block.slots[(block.counts == tallies.num_neg) & (block.slots >= 0)]
+            if not tallies.slots.size:
+                tallies.slots = np.zeros(tallies.num_neg + 1, np.int64)
+            tallies.slots += np.bincount(slots, minlength=len(tallies.slots))

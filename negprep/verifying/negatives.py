@@ -35,21 +35,13 @@ class Negatives:
 
         strangers = np.flatnonzero(block.users < 0)
         if strangers.size and terms.layout == "pointwise":
-            found(
-                USERS,
-                strangers,
-                lambda at: self._prepared.place(int(block.negative_rows[at])),
-            )
+            found(USERS, strangers, lambda at: self._prepared.place(int(block.negative_rows[at])))
         outside = block.items < 0
         if not self._whole_catalog:
             outside |= ~truth.catalog[block.items]
-        if outside.any():
-            where = np.flatnonzero(outside)
-            found(CATALOG, where, name)
+        found(CATALOG, np.flatnonzero(outside), name)
         own = self._own(block)
-        if own.any():
-            where = np.flatnonzero(own)
-            found(OWN, where, name)
+        found(OWN, np.flatnonzero(own), name)
         keys = block.users * np.int64(len(truth.items)) + block.items
         keys[(block.users < 0) | (block.items < 0)] = -1
         choices = self._choices(block, sources)
@@ -119,9 +111,14 @@ class Negatives:
         numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
         for source, number in zip(sources, numbers.tolist(), strict=True):
             self._tallies.source_counts[source] = self._tallies.source_counts.get(source, 0) + number
-        table = np.array([*map(choice_of, sources), 0], np.int8)
+        table = np.array([*(self._choice_of(source) for source in sources), 0], np.int8)
         found: npt.NDArray[np.int8] = table[block.sources]
         return found
+
+    def _choice_of(self, source: str) -> int:
+        """Where a model draws, the fall-back depends on it, too: on the items that the model does not know."""
+        follows_a_model = any(choice_of(sampler) == CHOICES.index("other") for sampler in self._terms.samplers)
+        return CHOICES.index("other") if follows_a_model and source == "fallback" else choice_of(source)
 
     def _draws(self, block: Block, choices: npt.NDArray[np.int8] | None) -> None:
         users = block.users

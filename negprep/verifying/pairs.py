@@ -13,6 +13,7 @@ Codes = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
 
 _MASKED = 1 << 26
+_FEW = 1_000
 
 
 def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -68,9 +69,14 @@ class PairSet:
         """The position of each of some keys, -1 for one that is not here: int64, the shape of ``keys``."""
         if not len(self.keys):
             return np.full(len(keys), -1)
+        if len(keys) > _FEW and not (keys[1:] >= keys[:-1]).all():
+            # Queries in order find their neighbours in the cache: several times as fast as queries here and there.
+            order = np.argsort(keys)
+            found = np.empty(len(keys), np.int64)
+            found[order] = self.find(keys[order])
+            return found
         places = np.searchsorted(self.keys, keys)
-        found = self.keys.take(places, mode="clip") == keys
-        return np.where(found, places, -1)
+        return np.where(self.keys.take(places, mode="clip") == keys, places, -1)
 
     def rows_in(self, keys: Keys) -> Rows:
         """Which of some keys, in any order, are here: their positions among ``keys``, ascending."""
@@ -85,7 +91,6 @@ class PairSet:
             mask = np.zeros(high - low + 1, bool)
             mask[self.keys[begin:end] - low] = True
             return np.flatnonzero(mask[keys - low])
-        # Queries in order find their neighbours in the cache: ten times as fast as queries here and there.
         ordered = np.sort(keys)
         places = np.searchsorted(self.keys, ordered)
         hits = ordered[self.keys.take(places, mode="clip") == ordered]

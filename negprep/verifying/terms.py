@@ -180,7 +180,7 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
         return _claimed(prepared, part, claims, log_has_times)
     try:
         terms = _said(prepared, part, prepared.facts)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"the metadata 'negprep' is not what negprep writes ({error})"
         raise BadDataError(what, place=prepared.name, remedy="make the file again") from None
     for option in ("items", "exclude"):

@@ -116,6 +116,20 @@ def test_text_with_vocabularies_beside_it(tmp_path):
     assert first["neg_items"] == [ids[code] for code in rows[0]["neg_items"]]
 
 
+def test_lists_of_sources_in_text(tmp_path):
+    negprep.train(LOG, tmp_path / "o.parquet", layout="listwise", num_neg=3, sampler=("uniform:0.5", "popularity:0.5"))
+    rows = pq.read_table(tmp_path / "o.parquet").to_pylist()
+    text = [
+        [row["user"], row["pos_item"], *(" ".join(map(str, row[n])) for n in ("neg_items", "source"))] for row in rows
+    ]
+    (tmp_path / "train.csv").write_text(lines(("user", "pos_item", "neg_items", "source"), *text, between=","))
+    claims = Claims(holdout="none", num_neg=3, sampler=("uniform:0.5", "popularity:0.5"))
+    report = verify([(str(tmp_path / "train.csv"), None)], LOG, claims=claims)
+    assert failing(report) == {}
+    judged = {check.name for check in report.checks if check.status == "passed"}
+    assert {"uniform draws by item", "popularity draws by item"} <= judged
+
+
 def test_empty_lists_in_text(tmp_path):
     (tmp_path / "o.csv").write_text("user,pos_item,neg_items\n1,2,\n1,3, 4  5 \n1,6,\n")
     with open_prepared(tmp_path / "o.csv") as prepared:

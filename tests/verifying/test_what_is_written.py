@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 from logs import as_table, random_rows
 
@@ -133,3 +136,46 @@ def test_candidates_pass(tmp_path, case, layout):
     report = verify(files, log, claims=claims)
     assert faults(report) == []
     assert [check.name for check in report.across] == ["no positive is in two parts"]
+
+
+@pytest.mark.parametrize("target", ["o.parquet", "o/"])
+@pytest.mark.parametrize("options", [{"encode": True}, {"label_dtype": "float32"}, {"epochs": 2, "encode": True}])
+def test_files_and_folders_pass(tmp_path, options, target):
+    negprep.train(TEXTS, f"{tmp_path}/{target}", holdout="last", **options)
+    report = check(TEXTS, f"{tmp_path}/{target}", {})
+    assert faults(report) == []
+    assert report.files[0].rows == negprep.train(TEXTS, holdout="last").num_rows * options.get("epochs", 1)
+
+
+@pytest.mark.parametrize("form", ["csv", "texts"])
+def test_the_form_of_the_log_does_not_matter(tmp_path, form):
+    """The integers of a file are the texts of a log, where another id of it is none."""
+    log = TINY
+    if form == "csv":
+        pacsv.write_csv(TINY, tmp_path / "log.csv")
+        log = str(tmp_path / "log.csv")
+    else:
+        log = TINY.set_column(0, "user", TINY["user"].cast(pa.string()))
+        log = pa.concat_tables([log, pa.table({"user": ["x"], "item": [100], "time": [1]})])
+    negprep.train(log, tmp_path / "o.parquet", holdout="last")
+    assert faults(check(log, tmp_path / "o.parquet", {})) == []
+
+
+def test_a_sampler_that_follows_a_model_is_not_judged_and_its_fall_back_neither(tmp_path):
+    """Popular draws stand for those of a model, a few of them for its fall-back."""
+    negprep.train(SAMPLE_LOG, tmp_path / "o.parquet", sampler=("uniform:0.5", "popularity:0.5"))
+    table = pq.read_table(tmp_path / "o.parquet")
+    named = {"popularity": "hard", "uniform": "uniform", "positive": "positive"}
+    sources = [named[source] for source in table["source"].to_pylist()]
+    sources = ["fallback" if source == "hard" and row % 7 == 0 else source for row, source in enumerate(sources)]
+    facts = json.loads(table.schema.metadata[b"negprep"])
+    facts["sampler"] = "uniform:0.5 hard:0.5"
+    facts["counts"]["sources"] = {name: sources.count(name) for name in ("uniform", "hard", "fallback")}
+    table = table.set_column(3, "source", pa.array(sources).dictionary_encode())
+    table = table.replace_schema_metadata({b"negprep": json.dumps(facts)})
+    pq.write_table(table, tmp_path / "o.parquet")
+    report = check(SAMPLE_LOG, tmp_path / "o.parquet", {})
+    assert faults(report) == []
+    judged = {check.name: check.status for check in report.checks if "draws by" in check.name}
+    assert {status for name, status in judged.items() if name.startswith("other")} == {"not checked"}
+    assert {status for name, status in judged.items() if name.startswith("uniform")} == {"passed"}
