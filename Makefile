@@ -33,6 +33,11 @@ test: $(CHECKS)  ## run the tests (minutes on two cores)
 test-heavy: $(CHECKS)  ## run the tests that take long
 	$(BIN)/python -m pytest -m heavy
 
+.PHONY: test-browser
+test-browser: $(CHECKS)  ## look at a report in Chromium, which must be there (apt-get install chromium)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "no Chromium: install it (apt-get install chromium)" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/reporting/test_browser.py
+
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies that pyproject.toml allows
 	$(LOWEST)/bin/python -m pytest -n auto -m "not heavy"

@@ -26,7 +26,7 @@ reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
-writing.output writing.file writing.folder writing.stream writing.opening writing
+writing.output writing.file writing.folder writing.stream writing.document writing.opening writing
 encoding positives beside
 spill rows partition loading core
 verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
@@ -41,13 +41,17 @@ resolving run facts exchange
 inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
 inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
 pipeline
+reporting reporting.wording reporting.scales reporting.picture reporting.bins reporting.tallies
+reporting.gathering reporting.log_times
+reporting.described reporting.charts reporting.popularity reporting.placing
+reporting.tables reporting.sections reporting.page reporting.job
 api inspecting.asking
 .
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
-cli.execute cli.verdicts
-cli.train cli.test cli.verify cli.inspect
+cli.execute cli.verdicts cli.pages
+cli.train cli.test cli.verify cli.inspect cli.report
 cli.group cli.main __main__
 """
 """A module may import those before it: of the lines above it here, and of its own line those to its left.
@@ -193,8 +197,8 @@ def test_kernels_know_arrays_alone(module):
     }
 
 
-@pytest.mark.parametrize(("package", "where"), [("click", "cli"), ("tqdm", "cli")])
-def test_the_command_line_stays_in_its_folder(package, where):
+@pytest.mark.parametrize(("package", "where"), [("click", "cli"), ("tqdm", "cli"), ("jinja2", "reporting")])
+def test_packages_stay_in_their_folders(package, where):
     users = {module for module in ORDER if package in {name.partition(".")[0] for name in imported(module)}}
     assert users
     assert {module for module in users if module.partition(".")[0] != where} == set()
@@ -213,7 +217,8 @@ def loaded(script, *names, folder=ROOT):
 
 
 @pytest.mark.parametrize(
-    "module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test", "negprep.cli.inspect"]
+    "module",
+    ["negprep", "negprep.cli.main", *(f"negprep.cli.{name}" for name in ("train", "test", "inspect", "report"))],
 )
 def test_a_start_imports_nothing_heavy(module):
     assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []

@@ -13,7 +13,7 @@ from negprep._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "test", "verify", "inspect")
+COMMANDS = ("train", "test", "verify", "inspect", "report")
 
 
 class LazyGroup(click.Group):

@@ -12,3 +12,8 @@ def tell(text: str) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
+
+
+def is_terminal() -> bool:
+    """Whether a person reads standard error; it is None where it was closed before the start."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -1,0 +1,74 @@
+"""What ``negprep report`` does with its options."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from negprep.cli import stopping
+from negprep.cli.execute import load_libraries
+from negprep.cli.progress import bars
+from negprep.cli.telling import is_terminal, tell
+from negprep.errors import UsageError, printable
+from negprep.options import ReadOptions
+
+_WITHOUT_LOG = {"files", "target", "log", "train", "test", "quiet", "progress"}
+
+
+def run_report(given: dict[str, Any]) -> None:
+    """Write the page that the options ask for, and say so.
+
+    Raises
+    ------
+    UsageError
+        Two options contradict each other, or one would be ignored.
+    """
+    files: list[tuple[str, str | None]] = [(name, None) for name in given["files"]]
+    files += [(name, part) for part in ("train", "test") for name in given[part]]
+    if not files:
+        raise UsageError("no FILE to report on", remedy="name what train or test wrote, and OUTPUT.html after it")
+    if given["quiet"] and given["progress"]:
+        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+    beside = [given[name] for name in ("log", "items", "exclude", "weak", "weights") if given[name] is not None]
+    for name in (*(name for name, _ in files), *beside):
+        if name in ("", "-"):
+            what = "is empty" if name == "" else "is '-', and a report reads its files more than once"
+            raise UsageError(f"a file name {what}", remedy="give a path")
+    if given["log"] is None:
+        _refuse_without_log()
+    load_libraries()
+    from negprep.reporting.job import report
+    from negprep.verifying.terms import Claims
+
+    shown = not given["quiet"] and is_terminal() if given["progress"] is None else given["progress"]
+    with bars(shown=shown) as show:
+        stopping.expect_traces()
+        failed = report(
+            files,
+            given["target"],
+            log=given["log"],
+            claims=Claims(**_taken(Claims, given)),
+            reading=ReadOptions(**_taken(ReadOptions, given)),
+            progress=show,
+        )
+    if not given["quiet"]:
+        ending = {None: "", 0: ": no check failed", 1: ": 1 check failed"}.get(failed, f": {failed} checks failed")
+        tell(printable(f"negprep report: {', '.join(name for name, _ in files)} -> {given['target']}{ending}"))
+
+
+def _refuse_without_log() -> None:
+    """An option that says how to read a log is a mistake where there is none."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in _WITHOUT_LOG or context.get_parameter_source(name) is ParameterSource.DEFAULT:
+            continue
+        if isinstance(parameter, click.Option) and name != "help":
+            raise UsageError(f"{parameter.opts[0]} without --log, of which it says something", remedy="add --log INPUT")
+
+
+def _taken(record: type[Any], given: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: given[field.name] for field in fields(record) if field.name in given}

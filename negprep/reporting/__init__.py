@@ -1,0 +1,1 @@
+"""Reporting: prepared files -> one page of HTML, with charts, that needs nothing else."""

@@ -1,0 +1,186 @@
+"""A whole report: prepared files, and perhaps their log, to one page in a file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from negprep._version import __version__
+from negprep.arrow import as_numpy, from_numpy
+from negprep.errors import BadDataError, UsageError
+from negprep.options import ReadOptions
+from negprep.prepared import Prepared, open_prepared
+from negprep.reading import open_log
+from negprep.reporting.described import Described
+from negprep.reporting.gathering import Gathered, gather
+from negprep.reporting.log_times import LogTimes, Pairs
+from negprep.reporting.page import Page, check_extra, rendered
+from negprep.reporting.sections import section, shown_check
+from negprep.reporting.wording import count
+from negprep.verifying.run import verify
+from negprep.verifying.claims import Claims
+from negprep.writing import check_output
+from negprep.writing.document import write_document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    Progress = Callable[[str, int, int | None], None]
+
+EXAMPLES = 5
+"""Rows that the page shows of each kind of fault."""
+
+
+def report(
+    files: Sequence[tuple[str, str | None]],
+    target: str,
+    *,
+    log: str | None = None,
+    claims: Claims | None = None,
+    reading: ReadOptions | None = None,
+    progress: Progress | None = None,
+) -> int | None:
+    """Write the page.
+
+    Parameters
+    ----------
+    files : sequence of (path, part)
+        Prepared files or folders, at least one; ``part`` is ``train``, ``test`` or, where the file says it itself or
+        nobody knows, None.
+    target : str
+        A file whose name ends in ``.html`` or ``.htm``.
+    log : str, optional
+        The log that they were made of.
+    claims : Claims, optional
+        Of files that do not say what they promise.
+    reading : ReadOptions, optional
+        How to read the log.
+    progress : callable, optional
+        Called with the step, the rows done and those to do, if known.
+
+    Returns
+    -------
+    int or None
+        Checks that failed; None without a log.
+
+    Raises
+    ------
+    UsageError
+        OUTPUT has another ending or is one of the inputs, a file is named twice, or Jinja2 is not installed.
+    BadDataError
+        One of the files is not a prepared file, has no rows, or is damaged.
+    OutputError
+        A file cannot be read or written.
+    """
+    check_extra()
+    claims, reading = claims or Claims(), reading or ReadOptions()
+    names = [name for name, _ in files]
+    if Path(target).suffix.lower() not in (".html", ".htm") or target.endswith("/"):
+        raise UsageError(
+            "a report is a page of HTML, and this name ends otherwise",
+            place=target,
+            remedy="give OUTPUT, the last argument, a name that ends in .html",
+        )
+    beside = (log, claims.items, claims.exclude, claims.weak, claims.weights)
+    check_output(target, [Path(name) for name in (*names, *beside) if isinstance(name, str)])
+    titles = _titles(names)
+    found = None if log is None else verify(files, log, claims=claims, read=reading, n_examples=EXAMPLES)
+    described, shown = [], dict(zip(names, titles, strict=True))
+    for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
+        file = _described(name, part, title, log, reading, progress)
+        if found is not None:
+            checks = [shown_check(check, shown, file=name) for check in found.files[place].checks]
+            file = replace(file, part=found.files[place].part, checks=checks)
+        described.append(file)
+    page = Page(
+        title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
+        lead=_lead(described, log),
+        version=__version__,
+        files=[section(f"file-{place}", file) for place, file in enumerate(described, 1)],
+        across=[] if found is None else [shown_check(check, shown) for check in found.across],
+    )
+    write_document(target, rendered(page).encode("utf-8", "replace"))
+    return None if found is None else sum(check.status == "failed" for check in found.checks)
+
+
+def _described(
+    name: str, part: str | None, title: str, log: str | None, reading: ReadOptions, progress: Progress | None
+) -> Described:
+    with open_prepared(name) as prepared:
+        part = part or prepared.part
+        pairs = Pairs() if log is not None and part in ("test", "valid") else None
+        gathered = _gathered(prepared, part, pairs, progress)
+        if not gathered.rows:
+            raise BadDataError("no rows", place=name, remedy="a report needs a prepared file with rows")
+        times = _times(pairs, log, reading) if pairs is not None and log is not None else None
+        return Described(
+            name=title,
+            kind=prepared.shape.kind,
+            layout=prepared.layout,
+            part=part,
+            facts=prepared.facts,
+            gathered=gathered,
+            times=times,
+        )
+
+
+def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progress: Progress | None) -> Gathered:
+    facts = prepared.facts or {}
+    levels = str(facts.get("sampler")).startswith("levels")
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in prepared.batches():
+            if pairs is not None:
+                _note_pairs(pairs, batch.rows, prepared.layout)
+            yield batch.rows
+            done += batch.rows.num_rows
+            if progress is not None:
+                progress("count", done, None)
+
+    return gather(
+        batches(),
+        prepared.layout,
+        placed=part != "train",
+        grouped=not facts.get("shuffle") and facts.get("bootstrap") is None and not levels,
+    )
+
+
+def _note_pairs(pairs: Pairs, rows: pa.RecordBatch, layout: str) -> None:
+    users = rows.column("user")
+    if layout == "pointwise":
+        at: pa.Array = from_numpy(np.flatnonzero(as_numpy(rows.column("label")) > 0))
+        pairs.add(users.take(at), rows.column("item").take(at))
+    elif layout == "positives":
+        pairs.add(users, rows.column("item"))
+    else:
+        pairs.add(users, rows.column("pos_item"))
+
+
+def _times(pairs: Pairs, log: str, reading: ReadOptions) -> LogTimes | None:
+    with open_log(log, reading) as reader:
+        if "time" not in reader.columns:
+            return None
+        return pairs.times(reader.batches(("user", "item", "time")))
+
+
+def _titles(names: Sequence[str]) -> list[str]:
+    """The last part of each path; the whole one where two would look alike."""
+    real = [os.path.realpath(name) for name in names]
+    for place, path in enumerate(real):
+        if path in real[:place]:
+            raise UsageError("is named twice", place=names[place], remedy="name each file once")
+    short = [Path(name).name or Path(path).name for name, path in zip(names, real, strict=True)]
+    return [name if short.count(brief) > 1 else brief for name, brief in zip(names, short, strict=True)]
+
+
+def _lead(files: list[Described], log: str | None) -> str:
+    rows = count(sum(file.gathered.rows for file in files), "row")
+    checked = " and checked against their log" if log is not None else ""
+    return f"{rows} in all, counted{checked}: where the negatives come from, and what to beware of."
