@@ -40,6 +40,10 @@ class Input(Protocol):
     def names(self) -> tuple[str, ...]:
         """The columns, in order."""
 
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """What its writer said of it: the metadata of Parquet and Arrow; empty elsewhere."""
+
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows of the columns, by role, in order, as functions that may run in any thread."""
 
@@ -50,6 +54,7 @@ def open_log(
     *,
     required: tuple[str, ...] = ("user", "item"),
     fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
+    recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles] = find_roles,
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -62,6 +67,8 @@ def open_log(
         The roles (``user``, ``item``, ``time``, ``value``, ``event``) that must be there.
     fitting : callable, optional
         From the names of the columns to options that name some of them, in place of those of ``options``.
+    recognise : callable
+        What gives each role its column; with other roles than a log's where it is no log.
 
     Returns
     -------
@@ -90,7 +97,7 @@ def open_log(
             sources, place = (), "the table"
             _refuse_text_options(options, place)
             inputs = [memory_input(source)]
-        roles = find_roles(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
+        roles = recognise(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
         for role in required:
             if role not in roles.found:
                 raise roles.problems[role]
@@ -128,6 +135,8 @@ class LogReader:
 
     Attributes
     ----------
+    place : str
+        What messages call the whole.
     paths : tuple of Path
         The input files; empty for standard input and for a table in memory.
     columns : dict of str to str
@@ -152,7 +161,8 @@ class LogReader:
         resources: ExitStack,
     ) -> None:
         self._sources, self._inputs, self._roles = sources, inputs, roles
-        self._options, self._place, self._resources = options, place, resources
+        self._options, self._resources = options, resources
+        self.place = place
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.columns = dict(roles.found)
         self._reset()
@@ -166,6 +176,10 @@ class LogReader:
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
         return self._roles.problems[role] if role in self._roles.ambiguous else None
+
+    def footers(self) -> list[dict[bytes, bytes]]:
+        """The metadata of each file, or of the table."""
+        return [each.footer for each in self._inputs]
 
     def batches(self, roles: Iterable[str]) -> Iterator[pa.RecordBatch]:
         """The rows, in order.
@@ -230,9 +244,9 @@ class LogReader:
         expected = self._options.expect_rows
         if expected is not None and self.rows_read != expected:
             what = f"{self.rows_read} rows where --expect-rows says {expected}"
-            raise BadDataError(what, place=self._place, remedy="is the log cut short?")
+            raise BadDataError(what, place=self.place, remedy="is the log cut short?")
         if self.rows_read == 0:
-            raise BadDataError("no rows", place=self._place, remedy="is the log cut short?")
+            raise BadDataError("no rows", place=self.place, remedy="is the log cut short?")
 
     def close(self) -> None:
         """Let go of temporary files."""
