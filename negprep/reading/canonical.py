@@ -33,7 +33,6 @@ REASONS = {
     "group": "missing group",
 }
 _IDS = ("user", "item", "group")
-_REMEDIES = dict.fromkeys(("label", "score", "group"), "every candidate must have one")
 _NUMBERS = ("time", "value", "label", "score")
 _INFINITE = [sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")]
 _NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
@@ -61,8 +60,16 @@ class Canonical:
     clock: Clock | None
 
 
-def canonical(piece: Piece, *, drop_invalid: bool) -> Canonical:
+def canonical(piece: Piece, *, drop_invalid: bool, droppable: bool = True) -> Canonical:
     """Check and convert one piece.
+
+    Parameters
+    ----------
+    piece : Piece
+    drop_invalid : bool
+        Drop and count rows that lack something.
+    droppable : bool
+        Whether that could be asked for, which the error then says.
 
     Raises
     ------
@@ -77,7 +84,8 @@ def canonical(piece: Piece, *, drop_invalid: bool) -> Canonical:
         missing = {role: mask for role, column in columns.items() if (mask := _missing(role, column)) is not None}
         if missing and not drop_invalid:
             row, role = min((int(mask.argmax()), role) for role, mask in missing.items())
-            raise RowError(row, REASONS[role], _REMEDIES.get(role, "--drop-invalid drops and counts such rows"))
+            remedy = "--drop-invalid drops and counts such rows" if droppable else "every row must have one"
+            raise RowError(row, REASONS[role], remedy)
         dropped: dict[str, int] = {}
         if missing:
             keep = np.ones(rows, np.bool_)

@@ -101,7 +101,9 @@ def open_log(
         for role in required:
             if role not in roles.found:
                 raise roles.problems[role]
-        return LogReader(sources, inputs, roles, options, place, stack.pop_all())
+        return LogReader(
+            sources, inputs, roles, options, place, stack.pop_all(), droppable=recognise is find_roles
+        )
 
 
 def _file_input(source: Source, options: ReadOptions) -> Input:
@@ -159,10 +161,12 @@ class LogReader:
         options: ReadOptions,
         place: str,
         resources: ExitStack,
+        *,
+        droppable: bool = True,
     ) -> None:
         self._sources, self._inputs, self._roles = sources, inputs, roles
         self._options, self._resources = options, resources
-        self.place = place
+        self.place, self._droppable = place, droppable
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.columns = dict(roles.found)
         self._reset()
@@ -222,7 +226,7 @@ class LogReader:
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical]:
             made = piece()
-            return made, canonical(made, drop_invalid=self._options.drop_invalid)
+            return made, canonical(made, drop_invalid=self._options.drop_invalid, droppable=self._droppable)
 
         for each in self._inputs:
             for piece, rows in _in_order(work, each.pieces(columns)):

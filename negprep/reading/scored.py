@@ -66,7 +66,8 @@ class ScoredColumns:
                 ambiguous.add(role)
             else:
                 what = f"no column for the {role}s (found: {listed(names)})"
-                problems[role] = BadDataError(what, place=place, remedy=f"name it with --{role}-col")
+                remedy = f"name it with --{role}-col" + (", or give the test file: --test" if role == "label" else "")
+                problems[role] = BadDataError(what, place=place, remedy=remedy)
         others = tuple(name for name in names if name not in found.values())
         pairs = find_roles(others, ReadOptions(user_col=self.user_col, item_col=self.item_col), place)
         for role in ("user", "item"):

@@ -1,0 +1,155 @@
+"""Estimates of the metrics over all items from the places among sampled candidates.
+
+Three of them, each with its source; docs/metrics.md compares them. All take the candidates as uniform among the
+competitors of the positive, and ranks.py has the law of the place that follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from negprep.evaluation.lists import Lists
+from negprep.evaluation.metrics import spread, top_metrics
+from negprep.evaluation.ranks import Counts, Floats, RankGrid, place_law, rank_grid
+
+EM_ROUNDS = 500
+LINEAR = ("rescale", "bias-variance")
+ESTIMATORS = (*LINEAR, "em")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the candidates were drawn.
+
+    Attributes
+    ----------
+    competitors : int
+        M: the items that a positive is ranked with in a full ranking, itself left out.
+    distinct : bool
+        Without replacement.
+    all_below : int or None
+        A list with fewer candidates has all its competitors among them, so that its place is its rank.
+    """
+
+    competitors: int
+    distinct: bool
+    all_below: int | None
+
+    def is_full(self, candidates: Counts) -> np.ndarray:
+        """Which lists hold all competitors: bool, the shape of ``candidates``."""
+        if not self.distinct:
+            return np.zeros(len(candidates), bool)
+        full: np.ndarray = candidates >= self.competitors
+        return full if self.all_below is None else full | (candidates < self.all_below)
+
+
+def rescaled(candidates: int, sampling: Sampling, at: tuple[int, ...]) -> Floats:
+    """The metrics at the unbiased estimate of the rank.
+
+    Returns
+    -------
+    float64, shape (candidates + 1, n_metrics)
+        For each place 1 + x: the metrics of the rank 1 + x * M / k.
+
+    Notes
+    -----
+    The mean of x is k (R - 1) / M under both laws, so that the estimate of the rank is unbiased. Its metric is not.
+    Source: Krichene and Rendle, KDD 2020, on the unbiased estimator of the rank.
+    """
+    above = np.arange(candidates + 1) * (sampling.competitors / candidates)
+    return top_metrics(1 + above, at)
+
+
+def bias_variance(candidates: int, sampling: Sampling, at: tuple[int, ...], gamma: float) -> Floats:
+    """The values of each place that minimise squared bias + gamma * variance, on average over all ranks.
+
+    Returns
+    -------
+    float64, shape (candidates + 1, n_metrics)
+        With p the uniform distribution of ranks, A[R, x] = sqrt(p(R)) P(x | R), b[R] = sqrt(p(R)) metric(R) and
+        c[x] = sum over R of p(R) P(x | R): the solution of ((1 - gamma) A'A + gamma diag(c)) m = A'b. With gamma = 0,
+        which has no unique solution in floating point, the one of least norm.
+
+    Notes
+    -----
+    Source: Krichene and Rendle, KDD 2020, on the bias-variance trade-off of corrected metrics; with the hypergeometric
+    law in place of the binomial one where candidates differ.
+    """
+    grid = rank_grid(sampling.competitors, max(at))
+    law = place_law(grid.ranks, sampling.competitors, candidates, distinct=sampling.distinct)
+    weighted = law * (grid.widths / grid.widths.sum())[:, None]
+    squares = (1 - gamma) * (law.T @ weighted) + gamma * np.diag(weighted.sum(axis=0))
+    targets = weighted.T @ top_metrics(grid.ranks, at)
+    solution: Floats = np.linalg.solve(squares, targets) if gamma else np.linalg.lstsq(squares, targets, rcond=None)[0]
+    return solution
+
+
+def linear_estimates(lists: Lists, sampling: Sampling, at: tuple[int, ...], gamma: float) -> Floats:
+    """Both estimates of every list: shape (n_lists, 2, n_metrics), in the order of `LINEAR`. Exact for full lists."""
+    exact = top_metrics(np.arange(1, int(lists.candidates.max()) + 2), at)
+    values = np.repeat(spread(exact, lists.above, lists.tied)[:, None, :], len(LINEAR), axis=1)
+    sampled = ~sampling.is_full(lists.candidates)
+    for candidates in np.unique(lists.candidates[sampled]):
+        places = np.flatnonzero(sampled & (lists.candidates == candidates))
+        tables = rescaled(candidates, sampling, at), bias_variance(candidates, sampling, at, gamma)
+        for number, table in enumerate(tables):
+            values[places, number] = spread(table, lists.above[places], lists.tied[places])
+    return values
+
+
+class RankDistribution:
+    """The distribution of ranks by maximum likelihood, from how often each place occurs.
+
+    Parameters
+    ----------
+    lists : Lists
+        Those that `Sampling.is_full` denies.
+    sampling : Sampling
+    at : tuple of int
+
+    Notes
+    -----
+    The EM algorithm: the weight of a rank R becomes the mean, over the lists, of its probability given their places,
+    w(R) P(x | R) / sum over all R' of w(R') P(x | R'). It begins with weights in proportion to 1 / sqrt(R (M + 2 - R)),
+    which is Jeffreys' prior of the law's parameter, and takes `EM_ROUNDS` rounds: places say little of how ranks near
+    each other share their weight, so that the limit is neither unique nor soon reached. A positive with ties is at each
+    of its places in equal parts. Source: Jin, Li, Mudrak, Gao and Liu, AAAI 2021.
+    """
+
+    def __init__(self, lists: Lists, sampling: Sampling, at: tuple[int, ...]) -> None:
+        self.grid: RankGrid = rank_grid(sampling.competitors, max(at))
+        sizes = np.unique(lists.candidates)
+        laws = [
+            place_law(self.grid.ranks, sampling.competitors, int(size), distinct=sampling.distinct) for size in sizes
+        ]
+        self._law = np.hstack(laws)
+        begins = np.cumsum([0, *(sizes + 1)])[:-1]
+        self._first = begins[np.searchsorted(sizes, lists.candidates)] + lists.above
+        self._stop = self._first + lists.tied + 1
+        self._share = 1 / (lists.tied + 1)
+        self._metrics = top_metrics(self.grid.ranks, at)
+        start = self.grid.widths / np.sqrt(self.grid.ranks * (sampling.competitors + 2.0 - self.grid.ranks))
+        self._start: Floats = start / start.sum()
+
+    def cells(self, weights: Floats) -> Floats:
+        """How much of the lists' weight is at each place: shape (n_cells,), with sum 1."""
+        n_cells = self._law.shape[1]
+        parts = weights * self._share
+        steps = np.bincount(self._first, parts, n_cells + 1) - np.bincount(self._stop, parts, n_cells + 1)
+        shares: Floats = np.maximum(np.cumsum(steps)[:-1], 0)
+        return shares / shares.sum()
+
+    def fit(self, cells: Floats) -> Floats:
+        """The weights of the grid's ranks: shape (n_samples, n_ranks) for cells of shape (n_samples, n_cells)."""
+        weights: Floats = np.repeat(self._start[None, :], len(cells), axis=0)
+        for _ in range(EM_ROUNDS):
+            expected = weights @ self._law
+            weights *= np.divide(cells, expected, out=expected, where=cells > 0) @ self._law.T
+        return weights
+
+    def metrics(self, cells: Floats) -> Floats:
+        """The metrics of the distributions that fit: shape (n_samples, n_metrics)."""
+        values: Floats = self.fit(cells) @ self._metrics
+        return values

@@ -1,0 +1,142 @@
+"""From lists to an evaluation: the metrics, their estimates, and intervals of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from negprep.errors import BadDataError
+from negprep.evaluation.estimators import LINEAR, RankDistribution, Sampling, linear_estimates
+from negprep.evaluation.kinds import Kinds, find_kinds
+from negprep.evaluation.lists import Lists
+from negprep.evaluation.metrics import list_metrics, metric_names, top_names
+from negprep.evaluation.options import GAMMA, EvaluateOptions
+from negprep.evaluation.ranks import Floats
+from negprep.evaluation.resampling import interval, resamples
+from negprep.evaluation.result import Evaluation, Figure
+from negprep.evaluation.sampling import find_sampling, is_distinct
+
+EM_RESAMPLES = 100
+"""Of the resamples, so many give the standard deviation of the EM estimate: each takes a whole run of it."""
+
+_NORMAL = 1.959963984540054
+"""95 per cent of a normal distribution are within so many standard deviations."""
+
+
+def evaluate_lists(
+    lists: Lists, options: EvaluateOptions, facts: dict[str, Any] | None, *, rows: int, place: str
+) -> tuple[Evaluation, Kinds, Floats]:
+    """The evaluation; the kinds of its users, and the metrics of each kind, shape (n_kinds, n_metrics).
+
+    Parameters
+    ----------
+    lists : Lists
+    options : EvaluateOptions
+    facts : dict or None
+        The metadata of the test file.
+    rows : int
+        That were read.
+    place : str
+        The test file, for messages.
+
+    Raises
+    ------
+    BadDataError
+        No list has a negative.
+    UsageError
+        See `find_sampling`.
+    """
+    n_lists = len(lists)
+    lists = lists.take(lists.candidates > 0)
+    if not len(lists):
+        raise BadDataError("no row has the label 0", place=place, remedy="each held-out item needs negatives")
+    kinds = find_kinds(lists)
+    gamma = GAMMA if options.gamma is None else options.gamma
+    by_kind = kinds.means(list_metrics(kinds.lists, options.at))
+    sampling, why = find_sampling(facts, options, lists.candidates)
+    columns, distribution = [by_kind], None
+    if sampling is not None:
+        linear = kinds.means(linear_estimates(kinds.lists, sampling, options.at, gamma))
+        columns.append(linear.reshape(len(kinds), -1))
+        distribution = _Distribution(kinds, sampling, options.at)
+    figures = _figures(np.hstack(columns), kinds, options, distribution)
+    names, tops = metric_names(options.at), top_names(options.at)
+    estimates = {}
+    if sampling is not None:
+        for number, estimator in enumerate((*LINEAR, "em")):
+            first = len(names) + number * len(tops)
+            estimates[estimator] = dict(zip(tops, figures[first : first + len(tops)], strict=True))
+    found = Evaluation(
+        users=len(kinds.users),
+        lists=len(lists),
+        rows=rows,
+        candidates_min=int(lists.candidates.min()),
+        candidates_max=int(lists.candidates.max()),
+        tied_lists=int(np.count_nonzero(lists.tied)),
+        without_negatives=n_lists - len(lists),
+        metrics=dict(zip(names, figures[: len(names)], strict=True)),
+        estimates=estimates,
+        no_estimates=why or None,
+        competitors=None if sampling is None else sampling.competitors,
+        distinct=is_distinct(facts, options),
+        gamma=gamma,
+        resamples=options.resamples,
+        seed=options.seed,
+        warnings=_warnings(facts),
+    )
+    return found, kinds, by_kind
+
+
+class _Distribution:
+    """The EM estimate of the lists that are samples; what the full ones add is exact."""
+
+    def __init__(self, kinds: Kinds, sampling: Sampling, at: tuple[int, ...]) -> None:
+        full = sampling.is_full(kinds.lists.candidates)
+        self._kind_of, self._per_list = kinds.lists.users, kinds.per_list
+        self._sampled = np.flatnonzero(~full)
+        self._exact = np.where(full[:, None], list_metrics(kinds.lists, at)[:, :-2], 0)
+        self._ranks = RankDistribution(kinds.lists.take(self._sampled), sampling, at)
+
+    def metrics(self, shares: Floats) -> Floats:
+        """The metrics of samples of users: shares of shape (n_samples, n_kinds) give (n_samples, n_metrics)."""
+        weights = shares[:, self._kind_of] * self._per_list
+        sampled = weights[:, self._sampled]
+        mass = sampled.sum(axis=1)
+        some = mass > 0
+        values = weights @ self._exact
+        if some.any():
+            cells = np.stack([self._ranks.cells(each) for each in sampled[some]])
+            values[some] += mass[some, None] * self._ranks.metrics(cells)
+        return values
+
+
+def _figures(
+    by_kind: Floats, kinds: Kinds, options: EvaluateOptions, distribution: _Distribution | None
+) -> list[Figure]:
+    """The mean over users of every column of ``by_kind``, then the EM estimates, with their intervals."""
+    shares = np.bincount(kinds.of_user, minlength=len(kinds)) / len(kinds.users)
+    values = shares @ by_kind
+    spread = None if distribution is None else distribution.metrics(shares[None, :])[0]
+    if not options.resamples:
+        return [Figure(float(value)) for value in (*values, *(() if spread is None else spread))]
+    means, first = [], []
+    for number, drawn in enumerate(resamples(kinds.of_user, len(kinds), options.resamples, options.seed)):
+        means.append(drawn @ by_kind)
+        if distribution is not None and number < EM_RESAMPLES:
+            first.append(drawn)
+    low, high = interval(np.array(means))
+    figures = [Figure(*map(float, row)) for row in zip(values, low, high, strict=True)]
+    if distribution is not None and spread is not None:
+        deviations = _NORMAL * distribution.metrics(np.array(first)).std(axis=0, ddof=min(1, len(first) - 1))
+        figures += [
+            Figure(float(value), float(max(value - reach, 0)), float(min(value + reach, 1)))
+            for value, reach in zip(spread, deviations, strict=True)
+        ]
+    return figures
+
+
+def _warnings(facts: dict[str, Any] | None) -> list[str]:
+    if facts is not None and facts.get("command") == "train":
+        return ["this is a file to train on: its metrics say how well a model knows what it was taught"]
+    return []
