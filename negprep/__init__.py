@@ -1,6 +1,7 @@
 """negprep: implicit-feedback logs to labelled train instances and leave-one-out test sets.
 
-The two functions are ``train`` and ``test``; ``prepare`` runs a whole job from file to file and returns its summary.
+``train`` and ``test`` prepare data, ``evaluate`` makes metrics of scores. ``prepare`` runs a whole job from file to
+file and returns its summary.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from negprep.options import Options, ReadOptions
 
 if TYPE_CHECKING:
     from negprep.api import test, train
+    from negprep.evaluation.api import evaluate
+    from negprep.evaluation.result import Evaluation
     from negprep.pipeline import prepare
     from negprep.summary import Summary
 
 __all__ = [
     "BadDataError",
+    "Evaluation",
     "NegprepError",
     "Options",
     "OutputError",
@@ -26,12 +30,20 @@ __all__ = [
     "Summary",
     "UsageError",
     "__version__",
+    "evaluate",
     "prepare",
     "test",
     "train",
 ]
 
-_HOMES = {"train": "api", "test": "api", "prepare": "pipeline", "Summary": "summary"}
+_HOMES = {
+    "train": "api",
+    "test": "api",
+    "evaluate": "evaluation.api",
+    "Evaluation": "evaluation.result",
+    "prepare": "pipeline",
+    "Summary": "summary",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -22,13 +22,15 @@ holdout layout
 reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids
 reading.times reading.values reading.canonical
-reading.text reading.parquet reading.memory reading.log reading
+reading.text reading.parquet reading.memory reading.log reading reading.scored
 writing.sink writing.staging writing.destination writing.parquet
 writing.output writing.file writing.folder writing.stream writing.opening writing
 encoding positives beside
 spill rows partition loading core
 bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
+evaluation evaluation.options evaluation.ranks evaluation.rows evaluation.lists evaluation.metrics evaluation.kinds
+evaluation.estimators evaluation.sampling evaluation.resampling evaluation.result evaluation.work evaluation.api
 resolving run facts
 pipeline
 api
@@ -37,7 +39,7 @@ cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file
 cli.execute
-cli.train cli.test
+cli.train cli.test cli.evaluate
 cli.group cli.main __main__
 """
 """A module may import those before it: of the lines above it here, and of its own line those to its left.
@@ -172,7 +174,9 @@ def loaded(script, *names, folder=ROOT):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test"])
+@pytest.mark.parametrize(
+    "module", ["negprep", "negprep.cli.main", "negprep.cli.train", "negprep.cli.test", "negprep.cli.evaluate"]
+)
 def test_a_start_imports_nothing_heavy(module):
     assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from dataclasses import fields
 
 import numpy as np
 import pyarrow as pa
 
 from negprep.arrow import from_numpy
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import UsageError
 from negprep.evaluation.kinds import Kinds
 from negprep.evaluation.lists import read_lists
 from negprep.evaluation.metrics import metric_names
@@ -23,6 +22,7 @@ from negprep.evaluation.sampling import is_distinct, read_facts
 from negprep.evaluation.work import evaluate_lists
 from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
+from negprep.reading.columns import Roles
 from negprep.reading.scored import ScoredColumns
 from negprep.vocabulary import Vocabulary
 from negprep.writing import check_output, open_output
@@ -54,7 +54,7 @@ def evaluate(
     Parameters
     ----------
     scores : str, path, pyarrow.Table or pandas.DataFrame
-        The rows of a test file with a column ``score``, or with ``test`` rows of user, item and score. Higher is better.
+        The rows of a test file with a column ``score``, or with ``test`` rows of user, item and score; more is better.
     test : str, path, pyarrow.Table or pandas.DataFrame, optional
         What ``negprep.test`` made, or rows of user, item and label (1: held out, 0: negative).
     by_user : str or path, optional
@@ -132,20 +132,17 @@ def _opened(
         candidates = stack.enter_context(open_log(scores, read, required=required, recognise=named.find))
         _refuse_doubt(candidates)
         return candidates, None
-    of_test = ScoredColumns(label_col=named.label_col, group_col=named.group_col)
 
-    def recognise_test(names: tuple[str, ...], given: ReadOptions, place: str) -> object:
-        ids = {option: getattr(named, option) for option in ("user_col", "item_col")}
-        shared = {option: name for option, name in ids.items() if name in names}
-        return ScoredColumns(**{**{f.name: getattr(of_test, f.name) for f in fields(of_test)}, **shared}).find(
-            names, given, place
+    def recognise_test(names: tuple[str, ...], given: ReadOptions, place: str) -> Roles:
+        user_col, item_col = (name if name in names else None for name in (named.user_col, named.item_col))
+        of_test = ScoredColumns(
+            user_col=user_col, item_col=item_col, label_col=named.label_col, group_col=named.group_col
         )
+        return of_test.find(names, given, place)
 
     of_scores = ScoredColumns(user_col=named.user_col, item_col=named.item_col, score_col=named.score_col)
     candidates = stack.enter_context(open_log(test, required=("user", "item", "label"), recognise=recognise_test))
-    scored = stack.enter_context(
-        open_log(scores, read, required=("user", "item", "score"), recognise=of_scores.find)
-    )
+    scored = stack.enter_context(open_log(scores, read, required=("user", "item", "score"), recognise=of_scores.find))
     _refuse_doubt(candidates)
     return candidates, scored
 

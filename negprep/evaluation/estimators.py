@@ -58,8 +58,8 @@ def rescaled(candidates: int, sampling: Sampling, at: tuple[int, ...]) -> Floats
     The mean of x is k (R - 1) / M under both laws, so that the estimate of the rank is unbiased. Its metric is not.
     Source: Krichene and Rendle, KDD 2020, on the unbiased estimator of the rank.
     """
-    above = np.arange(candidates + 1) * (sampling.competitors / candidates)
-    return top_metrics(1 + above, at)
+    ranks = 1 + np.arange(candidates + 1, dtype=np.float64) * (sampling.competitors / candidates)
+    return top_metrics(ranks, at)
 
 
 def bias_variance(candidates: int, sampling: Sampling, at: tuple[int, ...], gamma: float) -> Floats:
@@ -139,14 +139,15 @@ class RankDistribution:
         parts = weights * self._share
         steps = np.bincount(self._first, parts, n_cells + 1) - np.bincount(self._stop, parts, n_cells + 1)
         shares: Floats = np.maximum(np.cumsum(steps)[:-1], 0)
-        return shares / shares.sum()
+        shares /= shares.sum()
+        return shares
 
     def fit(self, cells: Floats) -> Floats:
         """The weights of the grid's ranks: shape (n_samples, n_ranks) for cells of shape (n_samples, n_cells)."""
         weights: Floats = np.repeat(self._start[None, :], len(cells), axis=0)
         for _ in range(EM_ROUNDS):
             expected = weights @ self._law
-            weights *= np.divide(cells, expected, out=expected, where=cells > 0) @ self._law.T
+            weights *= np.divide(cells, expected, out=np.zeros_like(cells), where=cells > 0) @ self._law.T
         return weights
 
     def metrics(self, cells: Floats) -> Floats:

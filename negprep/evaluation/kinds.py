@@ -8,6 +8,7 @@ import numpy as np
 
 from negprep.evaluation.lists import Counts, Lists
 from negprep.evaluation.ranks import Floats
+from negprep.vocabulary import Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Kinds:
         What a list weighs for its user: one by the number of the user's lists.
     """
 
-    users: Counts
+    users: Codes
     of_user: Counts
     lists: Lists
     per_list: Floats
@@ -60,5 +61,5 @@ def find_kinds(lists: Lists) -> Kinds:
     chosen = lists.take(np.concatenate([alone[examples], several]))
     of_list = np.concatenate([np.arange(len(examples)), np.repeat(of_user[~single], counts[~single])])
     per_list = 1 / np.concatenate([np.ones(len(examples)), np.repeat(counts[~single], counts[~single])])
-    reduced = Lists(of_list, chosen.candidates, chosen.above, chosen.tied)
+    reduced = Lists(of_list.astype(np.int32), chosen.candidates, chosen.above, chosen.tied)
     return Kinds(lists.users[begins], of_user, reduced, per_list)

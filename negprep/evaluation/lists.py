@@ -87,7 +87,8 @@ def _grouped(rows: Rows) -> Counts:
     """The list of each row, where a column names the groups of a user."""
     assert rows.groups is not None  # noqa: S101 - for the types
     keys = rows.users.astype(np.int64) << 32 | rows.groups
-    return np.unique(keys, return_inverse=True)[1]
+    numbers: Counts = np.unique(keys, return_inverse=True)[1]
+    return numbers
 
 
 def _numbered(rows: Rows) -> Counts:

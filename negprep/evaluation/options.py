@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from negprep.errors import UsageError
 from negprep.reading.scored import ScoredColumns
@@ -47,7 +47,7 @@ class EvaluateOptions:
     seed: int = 0
     columns: tuple[str, ...] | None = None
     delimiter: str | None = None
-    named: ScoredColumns = ScoredColumns()
+    named: ScoredColumns = field(default_factory=ScoredColumns)
 
     def __post_init__(self) -> None:
         if not self.at or len(set(self.at)) < len(self.at) or not all(1 <= cut <= MAX_CUTOFF for cut in self.at):

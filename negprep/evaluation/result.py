@@ -80,7 +80,7 @@ def table(found: Evaluation) -> str:
         lines.append(f"{found.tied_lists:,} lists with ties, which count by expectation")
     if found.without_negatives:
         lines.append(f"{found.without_negatives:,} held-out items without any negative, left out")
-    head = ["", "among the candidates", *(f"all items: {name}" for name in found.estimates)]
+    head = ["", "among candidates", *found.estimates]
     rows = [head]
     for name, figure in found.metrics.items():
         others = [_cell(estimates[name]) if name in estimates else "" for estimates in found.estimates.values()]
@@ -93,10 +93,8 @@ def table(found: Evaluation) -> str:
         lines.append(f"in brackets: 95 % intervals, {found.resamples:,} bootstrap resamples of the users")
     if found.no_estimates is None:
         law = "without replacement" if found.distinct else "with replacement"
-        lines.append(
-            f"estimates: for {found.competitors:,} other items that a held-out one is ranked with, uniform candidates "
-            f"{law}; gamma {found.gamma:g}"
-        )
+        lines.append(f"{', '.join(found.estimates)}: estimates of the metrics over all items, where a held-out item")
+        lines.append(f"competes with {found.competitors:,}, from uniform candidates drawn {law}; gamma {found.gamma:g}")
     else:
         lines.append(f"no estimate of the metrics over all items: {found.no_estimates}")
     return "\n".join([*lines, *(f"warning: {warning}" for warning in found.warnings)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from negprep.arrow import as_numpy
 from negprep.encoding import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
 from negprep.reading import LogReader
-from negprep.vocabulary import Codes, Vocabulary
+from negprep.vocabulary import Codes
 
 ROWS_AT_ONCE = 1 << 23
 """About 60 bytes each."""
@@ -63,8 +64,8 @@ class ScoredRows:
         Candidates.
     """
 
-    def __init__(self, test: LogReader, scores: LogReader | None, *, rows_at_once: int = ROWS_AT_ONCE) -> None:
-        self._test, self._scores, self._rows_at_once = test, scores, rows_at_once
+    def __init__(self, test: LogReader, scores: LogReader | None) -> None:
+        self._test, self._scores = test, scores
         self._roles = ["user", "item", "label", *(["group"] if "group" in test.columns else [])]
         if scores is None:
             self._roles.append("score")
@@ -86,8 +87,8 @@ class ScoredRows:
         BadDataError
             A candidate without a score, a score without a candidate, or a pair with two scores.
         """
-        cuts = [0, len(self.users)] if self.n_rows <= self._rows_at_once else self._cuts()
-        for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+        cuts = [0, len(self.users)] if self.n_rows <= ROWS_AT_ONCE else self._cuts()
+        for first, last in pairwise(cuts):
             rows = self._rows(first, last)
             yield rows if self._scores is None else self._joined(rows, first, last)
 
@@ -98,7 +99,7 @@ class ScoredRows:
         ends, cuts = np.cumsum(counts), [0]
         while cuts[-1] < len(counts):
             before = ends[cuts[-1] - 1] if cuts[-1] else 0
-            cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, before + self._rows_at_once, side="right"))))
+            cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, before + ROWS_AT_ONCE, side="right"))))
         return cuts
 
     def _rows(self, first: int, last: int) -> Rows:

@@ -101,9 +101,7 @@ def open_log(
         for role in required:
             if role not in roles.found:
                 raise roles.problems[role]
-        return LogReader(
-            sources, inputs, roles, options, place, stack.pop_all(), droppable=recognise is find_roles
-        )
+        return LogReader(sources, inputs, roles, options, place, stack.pop_all(), droppable=recognise is find_roles)
 
 
 def _file_input(source: Source, options: ReadOptions) -> Input:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from negprep.errors import BadDataError, NegprepError, UsageError
@@ -31,12 +30,8 @@ class ScoredColumns:
     score_col: str | None = None
     group_col: str | None = None
 
-    def fitting(self, names: Sequence[str]) -> ScoredColumns:
-        """Without the names that a file lacks: the second of two files need not have the first one's."""
-        return ScoredColumns(**{option: name for option, name in vars(self).items() if name in names})
-
-    def find(self, names: tuple[str, ...], options: ReadOptions, place: str) -> Roles:
-        """Give each role its column; what ``open_log`` asks for.
+    def find(self, names: tuple[str, ...], options: ReadOptions, place: str) -> Roles:  # noqa: ARG002
+        """Give each role its column, for ``open_log``, whose options say nothing of these roles.
 
         Raises
         ------
