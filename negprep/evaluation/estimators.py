@@ -15,6 +15,9 @@ from negprep.evaluation.metrics import spread, top_metrics
 from negprep.evaluation.ranks import Counts, Floats, RankGrid, place_law, rank_grid
 
 EM_ROUNDS = 500
+_PRODUCT = 1 << 18
+"""Multiplications in a matrix product: more, and OpenBLAS starts threads, which wait for each other on a busy machine."""
+
 LINEAR = ("rescale", "bias-variance")
 ESTIMATORS = (*LINEAR, "em")
 
@@ -145,9 +148,13 @@ class RankDistribution:
     def fit(self, cells: Floats) -> Floats:
         """The weights of the grid's ranks: shape (n_samples, n_ranks) for cells of shape (n_samples, n_cells)."""
         weights: Floats = np.repeat(self._start[None, :], len(cells), axis=0)
-        for _ in range(EM_ROUNDS):
-            expected = weights @ self._law
-            weights *= np.divide(cells, expected, out=np.zeros_like(cells), where=cells > 0) @ self._law.T
+        at_once = max(1, _PRODUCT // self._law.size)
+        for first in range(0, len(cells), at_once):
+            some = weights[first : first + at_once]
+            wanted = cells[first : first + at_once]
+            for _ in range(EM_ROUNDS):
+                expected = some @ self._law
+                some *= np.divide(wanted, expected, out=np.zeros_like(wanted), where=wanted > 0) @ self._law.T
         return weights
 
     def metrics(self, cells: Floats) -> Floats:

@@ -117,18 +117,19 @@ def _figures(
     """The mean over users of every column of ``by_kind``, then the EM estimates, with their intervals."""
     shares = np.bincount(kinds.of_user, minlength=len(kinds)) / len(kinds.users)
     values = shares @ by_kind
-    spread = None if distribution is None else distribution.metrics(shares[None, :])[0]
     if not options.resamples:
-        return [Figure(float(value)) for value in (*values, *(() if spread is None else spread))]
-    means, first = [], []
+        fitted = [] if distribution is None else distribution.metrics(shares[None, :])[0]
+        return [Figure(float(value)) for value in (*values, *fitted)]
+    means, first = [], [shares]
     for number, drawn in enumerate(resamples(kinds.of_user, len(kinds), options.resamples, options.seed)):
         means.append(drawn @ by_kind)
         if distribution is not None and number < EM_RESAMPLES:
             first.append(drawn)
     low, high = interval(np.array(means))
     figures = [Figure(*map(float, row)) for row in zip(values, low, high, strict=True)]
-    if distribution is not None and spread is not None:
-        deviations = _NORMAL * distribution.metrics(np.array(first)).std(axis=0, ddof=min(1, len(first) - 1))
+    if distribution is not None:
+        spread, *others = distribution.metrics(np.array(first))
+        deviations = _NORMAL * np.std(others, axis=0, ddof=min(1, len(others) - 1))
         figures += [
             Figure(float(value), float(max(value - reach, 0)), float(min(value + reach, 1)))
             for value, reach in zip(spread, deviations, strict=True)
