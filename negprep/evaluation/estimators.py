@@ -16,7 +16,11 @@ from negprep.evaluation.ranks import Counts, Floats, RankGrid, place_law, rank_g
 
 EM_ROUNDS = 500
 _PRODUCT = 1 << 18
-"""Multiplications in a matrix product: more, and OpenBLAS starts threads, which wait for each other on a busy machine."""
+"""Multiplications in a matrix product. For more, OpenBLAS starts threads, which wait for each other if others work."""
+
+START = 0.5
+OTHER_STARTS = (0.0, 1.0)
+"""EM begins with weights in proportion to rank ** -start: with 0 all ranks are alike, with 1 all their magnitudes."""
 
 LINEAR = ("rescale", "bias-variance")
 ESTIMATORS = (*LINEAR, "em")
@@ -115,10 +119,10 @@ class RankDistribution:
     Notes
     -----
     The EM algorithm: the weight of a rank R becomes the mean, over the lists, of its probability given their places,
-    w(R) P(x | R) / sum over all R' of w(R') P(x | R'). It begins with weights in proportion to 1 / sqrt(R (M + 2 - R)),
-    which is Jeffreys' prior of the law's parameter, and takes `EM_ROUNDS` rounds: places say little of how ranks near
-    each other share their weight, so that the limit is neither unique nor soon reached. A positive with ties is at each
-    of its places in equal parts. Source: Jin, Li, Mudrak, Gao and Liu, AAAI 2021.
+    w(R) P(x | R) / sum over all R' of w(R') P(x | R'). It takes `EM_ROUNDS` rounds. Places say little of how the ranks
+    below M / k share their weight, so that the result depends on where it begins: `metrics` takes that as an argument,
+    and the results of several say how much is not known. A positive with ties is at each of its places in equal parts.
+    Source: Jin, Li, Mudrak, Gao and Liu, AAAI 2021.
     """
 
     def __init__(self, lists: Lists, sampling: Sampling, at: tuple[int, ...]) -> None:
@@ -133,8 +137,6 @@ class RankDistribution:
         self._stop = self._first + lists.tied + 1
         self._share = 1 / (lists.tied + 1)
         self._metrics = top_metrics(self.grid.ranks, at)
-        start = self.grid.widths / np.sqrt(self.grid.ranks * (sampling.competitors + 2.0 - self.grid.ranks))
-        self._start: Floats = start / start.sum()
 
     def cells(self, weights: Floats) -> Floats:
         """How much of the lists' weight is at each place: shape (n_cells,), with sum 1."""
@@ -145,9 +147,10 @@ class RankDistribution:
         shares /= shares.sum()
         return shares
 
-    def fit(self, cells: Floats) -> Floats:
+    def fit(self, cells: Floats, start: float = START) -> Floats:
         """The weights of the grid's ranks: shape (n_samples, n_ranks) for cells of shape (n_samples, n_cells)."""
-        weights: Floats = np.repeat(self._start[None, :], len(cells), axis=0)
+        first_weights = self.grid.widths * self.grid.ranks.astype(float) ** -start
+        weights: Floats = np.repeat(first_weights[None, :] / first_weights.sum(), len(cells), axis=0)
         at_once = max(1, _PRODUCT // self._law.size)
         for first in range(0, len(cells), at_once):
             some = weights[first : first + at_once]
@@ -157,7 +160,7 @@ class RankDistribution:
                 some *= np.divide(wanted, expected, out=np.zeros_like(wanted), where=wanted > 0) @ self._law.T
         return weights
 
-    def metrics(self, cells: Floats) -> Floats:
+    def metrics(self, cells: Floats, start: float = START) -> Floats:
         """The metrics of the distributions that fit: shape (n_samples, n_metrics)."""
-        values: Floats = self.fit(cells) @ self._metrics
+        values: Floats = self.fit(cells, start) @ self._metrics
         return values

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from negprep.errors import BadDataError
-from negprep.evaluation.estimators import LINEAR, RankDistribution, Sampling, linear_estimates
+from negprep.evaluation.estimators import LINEAR, OTHER_STARTS, START, RankDistribution, Sampling, linear_estimates
 from negprep.evaluation.kinds import Kinds, find_kinds
 from negprep.evaluation.lists import Lists
 from negprep.evaluation.metrics import list_metrics, metric_names, top_names
@@ -98,7 +98,7 @@ class _Distribution:
         self._exact = np.where(full[:, None], list_metrics(kinds.lists, at)[:, :-2], 0)
         self._ranks = RankDistribution(kinds.lists.take(self._sampled), sampling, at)
 
-    def metrics(self, shares: Floats) -> Floats:
+    def metrics(self, shares: Floats, start: float = START) -> Floats:
         """The metrics of samples of users: shares of shape (n_samples, n_kinds) give (n_samples, n_metrics)."""
         weights = shares[:, self._kind_of] * self._per_list
         sampled = weights[:, self._sampled]
@@ -107,7 +107,7 @@ class _Distribution:
         values = weights @ self._exact
         if some.any():
             cells = np.stack([self._ranks.cells(each) for each in sampled[some]])
-            values[some] += mass[some, None] * self._ranks.metrics(cells)
+            values[some] += mass[some, None] * self._ranks.metrics(cells, start)
         return values
 
 
@@ -130,10 +130,9 @@ def _figures(
     if distribution is not None:
         spread, *others = distribution.metrics(np.array(first))
         deviations = _NORMAL * np.std(others, axis=0, ddof=min(1, len(others) - 1))
-        figures += [
-            Figure(float(value), float(max(value - reach, 0)), float(min(value + reach, 1)))
-            for value, reach in zip(spread, deviations, strict=True)
-        ]
+        known = [spread, *(distribution.metrics(shares[None, :], start)[0] for start in OTHER_STARTS)]
+        low, high = np.maximum(np.min(known, axis=0) - deviations, 0), np.minimum(np.max(known, axis=0) + deviations, 1)
+        figures += [Figure(*map(float, row)) for row in zip(spread, low, high, strict=True)]
     return figures
 
 
