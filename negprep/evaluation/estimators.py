@@ -18,8 +18,8 @@ EM_ROUNDS = 500
 _PRODUCT = 1 << 18
 """Multiplications in a matrix product. For more, OpenBLAS starts threads, which wait for each other if others work."""
 
-START = 0.5
-OTHER_STARTS = (0.0, 1.0)
+START = 1.0
+OTHER_STARTS = (0.0, 1.5)
 """EM begins with weights in proportion to rank ** -start: with 0 all ranks are alike, with 1 all their magnitudes."""
 
 LINEAR = ("rescale", "bias-variance")
