@@ -136,7 +136,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     the metrics would be over all items, which sampled candidates alone do not tell; they need to know how many items
     there are, from the metadata of the test file or --catalog-size.
 
-    Memory: about 500 MB for any number of rows, besides the distinct ids and 50 bytes for each held-out item.
+    Memory: up to 750 MB for any number of rows, besides the distinct ids and 50 bytes for each held-out item.
     """  # noqa: D301
     _refuse(given)
     if sys.stdout is None:

@@ -74,9 +74,7 @@ def _sampling(
     if competitors is None:
         return None, "it is unknown how many items there are; give --catalog-size, or negprep's test file with --test"
     most = int(candidates.max())
-    if distinct and most > competitors:
-        if options.catalog_size is None:
-            return None, "a list is longer than the catalog of its metadata"
+    if distinct and options.catalog_size is not None and most > competitors:
         raise UsageError(
             f"--catalog-size {options.catalog_size} is less than the {most + 1} items of a list",
             remedy="count all items that are ranked, the held-out one too",

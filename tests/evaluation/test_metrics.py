@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+import re
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import plain_metrics as plain
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -190,3 +193,23 @@ def test_a_test_file_of_negprep_with_several_holdouts(tmp_path):
     assert found.lists > 2 * found.users
     for name in ("hr@3", "ndcg@3", "mrr", "auc"):
         assert found.metrics[name].value == pytest.approx(plain.overall(rows, name), abs=1e-12)
+
+
+def test_a_full_ranking_gives_what_the_readme_says(tmp_path):
+    """All eligible items as candidates: then no list is a sample, whatever its length."""
+    log = pd.read_csv("sample_data/log.csv")
+    train = negprep.train(log, holdout="last")
+    negprep.test(log, tmp_path / "test.parquet", num_neg=600)
+    scores = pd.read_parquet(tmp_path / "test.parquet")
+    scores["score"] = scores["item"].map(train.loc[train["label"] == 1, "item"].value_counts()).fillna(0)
+    found = negprep.evaluate(scores, tmp_path / "test.parquet", at=(10,), resamples=0)
+    assert found.no_estimates == "the lists hold all items: these are the metrics of a full ranking"
+    said = Path("README.md").read_text().partition("the same model has an HR@10 of")[2].split("Ties")[0]
+    assert re.findall(r"0\.\d+", said) == [f"{found.metrics[name].value:.4f}" for name in ("hr@10", "ndcg@10")]
+
+
+def test_the_page_names_every_metric_and_estimator(scored, table):
+    page = Path("docs/metrics.md").read_text()
+    found = negprep.evaluate(table(scored(users=20)), at=(5,), resamples=0, catalog_size=1000)
+    assert all(f"| `{name.replace('5', 'K')}` |" in page for name in found.metrics)
+    assert all(f"**{name}.**" in page.lower() for name in found.estimates)
