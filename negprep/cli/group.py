@@ -47,6 +47,7 @@ def negprep() -> None:
     \b
       negprep train log.csv train.parquet --holdout last
       negprep test  log.csv test.parquet
+      negprep evaluate scores.csv --test test.parquet
 
     Exit codes: 0 done, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed run leaves an earlier
     output as it was.

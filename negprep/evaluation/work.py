@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,15 @@ def evaluate_lists(
     return found, kinds, by_kind
 
 
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Users drawn for the EM estimate: what their full lists add, and the weight and the places of the others."""
+
+    exact: Floats
+    mass: float
+    cells: Floats | None
+
+
 class _Distribution:
     """The EM estimate of the lists that are samples; what the full ones add is exact."""
 
@@ -98,16 +108,21 @@ class _Distribution:
         self._exact = np.where(full[:, None], list_metrics(kinds.lists, at)[:, :-2], 0)
         self._ranks = RankDistribution(kinds.lists.take(self._sampled), sampling, at)
 
-    def metrics(self, shares: Floats, start: float = START) -> Floats:
-        """The metrics of samples of users: shares of shape (n_samples, n_kinds) give (n_samples, n_metrics)."""
-        weights = shares[:, self._kind_of] * self._per_list
-        sampled = weights[:, self._sampled]
-        mass = sampled.sum(axis=1)
-        some = mass > 0
-        values = weights @ self._exact
-        if some.any():
-            cells = np.stack([self._ranks.cells(each) for each in sampled[some]])
-            values[some] += mass[some, None] * self._ranks.metrics(cells, start)
+    def sample(self, shares: Floats) -> _Sample:
+        """What a fit needs of users drawn in some shares: shape (n_kinds,)."""
+        weights = shares[self._kind_of] * self._per_list
+        sampled = weights[self._sampled]
+        mass = float(sampled.sum())
+        return _Sample(weights @ self._exact, mass, self._ranks.cells(sampled) if mass else None)
+
+    def metrics(self, samples: list[_Sample], start: float = START) -> Floats:
+        """The metrics of samples of users: shape (n_samples, n_metrics)."""
+        values = np.array([each.exact for each in samples])
+        fitting = [number for number, each in enumerate(samples) if each.cells is not None]
+        if fitting:
+            cells = np.array([samples[number].cells for number in fitting])
+            mass = np.array([samples[number].mass for number in fitting])
+            values[fitting] += mass[:, None] * self._ranks.metrics(cells, start)
         return values
 
 
@@ -118,19 +133,20 @@ def _figures(
     shares = np.bincount(kinds.of_user, minlength=len(kinds)) / len(kinds.users)
     values = shares @ by_kind
     if not options.resamples:
-        fitted = [] if distribution is None else distribution.metrics(shares[None, :])[0]
+        fitted = [] if distribution is None else distribution.metrics([distribution.sample(shares)])[0]
         return [Figure(float(value)) for value in (*values, *fitted)]
-    means, first = [], [shares]
+    means = []
+    samples = [] if distribution is None else [distribution.sample(shares)]
     for number, drawn in enumerate(resamples(kinds.of_user, len(kinds), options.resamples, options.seed)):
         means.append(drawn @ by_kind)
         if distribution is not None and number < EM_RESAMPLES:
-            first.append(drawn)
+            samples.append(distribution.sample(drawn))
     low, high = interval(np.array(means))
     figures = [Figure(*map(float, row)) for row in zip(values, low, high, strict=True)]
     if distribution is not None:
-        spread, *others = distribution.metrics(np.array(first))
+        spread, *others = distribution.metrics(samples)
         deviations = _NORMAL * np.std(others, axis=0, ddof=min(1, len(others) - 1))
-        known = [spread, *(distribution.metrics(shares[None, :], start)[0] for start in OTHER_STARTS)]
+        known = [spread, *(distribution.metrics(samples[:1], start)[0] for start in OTHER_STARTS)]
         low, high = np.maximum(np.min(known, axis=0) - deviations, 0), np.minimum(np.max(known, axis=0) + deviations, 1)
         figures += [Figure(*map(float, row)) for row in zip(spread, low, high, strict=True)]
     return figures

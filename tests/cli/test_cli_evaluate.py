@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pytest
 
 import negprep
 
-LOG = "sample_data/log.parquet"
+LOG = Path(__file__).parents[2] / "sample_data" / "log.parquet"
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from scipy.stats import mannwhitneyu, rankdata
 import negprep
 from negprep.evaluation import rows as rows_module
 
+ROOT = Path(__file__).parents[2]
 AT = (1, 5, 10, 40)
 
 
@@ -180,7 +181,7 @@ def test_held_out_items_without_negatives_are_left_out_and_counted(scored, table
 
 
 def test_a_test_file_of_negprep_with_several_holdouts(tmp_path):
-    negprep.test("sample_data/log.parquet", tmp_path / "test.parquet", holdout="last:3", num_neg=20)
+    negprep.test(ROOT / "sample_data" / "log.parquet", tmp_path / "test.parquet", holdout="last:3", num_neg=20)
     test = pq.read_table(tmp_path / "test.parquet")
     scores = np.random.default_rng(0).integers(0, 9, test.num_rows).astype(float)
     users, labels = test["user"].to_numpy(), test["label"].to_numpy()
@@ -197,19 +198,19 @@ def test_a_test_file_of_negprep_with_several_holdouts(tmp_path):
 
 def test_a_full_ranking_gives_what_the_readme_says(tmp_path):
     """All eligible items as candidates: then no list is a sample, whatever its length."""
-    log = pd.read_csv("sample_data/log.csv")
+    log = pd.read_csv(ROOT / "sample_data" / "log.csv")
     train = negprep.train(log, holdout="last")
     negprep.test(log, tmp_path / "test.parquet", num_neg=600)
     scores = pd.read_parquet(tmp_path / "test.parquet")
     scores["score"] = scores["item"].map(train.loc[train["label"] == 1, "item"].value_counts()).fillna(0)
     found = negprep.evaluate(scores, tmp_path / "test.parquet", at=(10,), resamples=0)
     assert found.no_estimates == "the lists hold all items: these are the metrics of a full ranking"
-    said = Path("README.md").read_text().partition("the same model has an HR@10 of")[2].split("Ties")[0]
+    said = (ROOT / "README.md").read_text().partition("the same model has an HR@10 of")[2].split("Ties")[0]
     assert re.findall(r"0\.\d+", said) == [f"{found.metrics[name].value:.4f}" for name in ("hr@10", "ndcg@10")]
 
 
 def test_the_page_names_every_metric_and_estimator(scored, table):
-    page = Path("docs/metrics.md").read_text()
+    page = (ROOT / "docs" / "metrics.md").read_text()
     found = negprep.evaluate(table(scored(users=20)), at=(5,), resamples=0, catalog_size=1000)
     assert all(f"| `{name.replace('5', 'K')}` |" in page for name in found.metrics)
     assert all(f"**{name}.**" in page.lower() for name in found.estimates)
