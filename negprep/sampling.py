@@ -17,11 +17,11 @@ from negprep.samplers.measures import (
     EligibleItems,
     ListedItems,
     Measure,
-    WeightedItems,
 )
 from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.order import CatalogOrder, Times
 from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
+from negprep.samplers.weighted import WeightedItems, Workspace
 from negprep.samplers.weights import Weights
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
@@ -224,7 +224,7 @@ class Sampling:
             elif name == "level":
                 measures.append(EligibleBelowListed(block, ListedItems(self._weak, first, last)))
             elif name == "popularity" and weights is not None:
-                measures.append(WeightedItems(block, weights, mask))
+                measures.append(WeightedItems(block, weights, mask, _workspace()))
             else:
                 measures.append(eligible)
         shares = np.array(recipe.shares)
@@ -239,6 +239,14 @@ class Sampling:
 
 
 _threads = threading.local()
+
+
+def _workspace() -> Workspace:
+    """The workspace of this thread."""
+    if not hasattr(_threads, "workspace"):
+        _threads.workspace = Workspace()
+    workspace: Workspace = _threads.workspace
+    return workspace
 
 
 def _mask_buffer() -> MaskBuffer:

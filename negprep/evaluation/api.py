@@ -129,7 +129,7 @@ def _opened(
     read, named = ReadOptions(columns=options.columns, delimiter=options.delimiter), options.named
     if test is None:
         required: tuple[str, ...] = ("user", "item", "label", "score")
-        candidates = stack.enter_context(open_log(scores, read, required=required, recognise=named.find))
+        candidates = stack.enter_context(open_log(scores, read, required=required, recognise=named.find, may_lack=()))
         _refuse_doubt(candidates)
         return candidates, None
 
@@ -141,8 +141,12 @@ def _opened(
         return of_test.find(names, given, place)
 
     of_scores = ScoredColumns(user_col=named.user_col, item_col=named.item_col, score_col=named.score_col)
-    candidates = stack.enter_context(open_log(test, required=("user", "item", "label"), recognise=recognise_test))
-    scored = stack.enter_context(open_log(scores, read, required=("user", "item", "score"), recognise=of_scores.find))
+    candidates = stack.enter_context(
+        open_log(test, required=("user", "item", "label"), recognise=recognise_test, may_lack=())
+    )
+    scored = stack.enter_context(
+        open_log(scores, read, required=("user", "item", "score"), recognise=of_scores.find, may_lack=())
+    )
     _refuse_doubt(candidates)
     return candidates, scored
 

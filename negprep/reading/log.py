@@ -55,6 +55,7 @@ def open_log(
     required: tuple[str, ...] = ("user", "item"),
     fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
     recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles] = find_roles,
+    may_lack: tuple[str, ...] | None = None,
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -69,6 +70,8 @@ def open_log(
         From the names of the columns to options that name some of them, in place of those of ``options``.
     recognise : callable
         What gives each role its column; with other roles than a log's where it is no log.
+    may_lack : tuple of str, optional
+        Of a file beside the log: the roles of which a row may have none; it is null then.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def open_log(
         for role in required:
             if role not in roles.found:
                 raise roles.problems[role]
-        return LogReader(sources, inputs, roles, options, place, stack.pop_all(), droppable=recognise is find_roles)
+        return LogReader(sources, inputs, roles, options, place, stack.pop_all(), may_lack)
 
 
 def _file_input(source: Source, options: ReadOptions) -> Input:
@@ -159,12 +162,11 @@ class LogReader:
         options: ReadOptions,
         place: str,
         resources: ExitStack,
-        *,
-        droppable: bool = True,
+        may_lack: tuple[str, ...] | None,
     ) -> None:
         self._sources, self._inputs, self._roles = sources, inputs, roles
         self._options, self._resources = options, resources
-        self.place, self._droppable = place, droppable
+        self.place, self._may_lack = place, may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.columns = dict(roles.found)
         self._reset()
@@ -224,7 +226,7 @@ class LogReader:
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical]:
             made = piece()
-            return made, canonical(made, drop_invalid=self._options.drop_invalid, droppable=self._droppable)
+            return made, canonical(made, drop_invalid=self._options.drop_invalid, may_lack=self._may_lack)
 
         for each in self._inputs:
             for piece, rows in _in_order(work, each.pieces(columns)):

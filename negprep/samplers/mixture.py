@@ -70,8 +70,11 @@ class Mixture:
             Which measure was drawn from; n_measures for the fall-back.
         """
         shape = (num_neg, len(groups))
-        items, sources = self._attempt(groups.times(num_neg), 0)
-        items, sources = items.reshape(shape), sources.reshape(shape)
+        if len(self.measures) == 1 and self.measures[0].span(groups)[1].all():
+            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
+        else:
+            flat_items, flat_sources = self._attempt(groups.times(num_neg), 0)
+            items, sources = flat_items.reshape(shape), flat_sources.reshape(shape)
         if len(counts) and counts.min() < num_neg:
             items[np.arange(num_neg)[:, None] >= counts] = -1
         if distinct:
@@ -99,7 +102,7 @@ class Mixture:
             ln of the sum, over the components that can produce the item, of share times probability; the shares are
             those after fall-back, and with fixed counts those of the counts.
         leader_log_q : float64, shape (n_groups,)
-            The same of the positive, as if it were one more eligible item.
+            The same of the positive, as if it were one more eligible item; -inf for one without weight.
         """
         masses = [measure.span(groups)[1] for measure in self._all_measures]
         given = list(self.shares / self.shares.sum())
@@ -111,15 +114,16 @@ class Mixture:
             for listed in self._listed:
                 parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
             parts.append(left_over)
+        of_leader = given if self.fallback is None else parts  # were it eligible, there would be points
         is_listed = np.isin(sources, self._listed)
         q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
-        for measure, mass, part in zip(self._all_measures, masses, parts, strict=True):
+        for measure, mass, part, leader_part in zip(self._all_measures, masses, parts, of_leader, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
             each = part / np.maximum(mass, 1)
             q += np.where(produced, each[:, None] * measure.sizes(items), 0.0)
             if not measure.is_listed:
                 size = measure.sizes(leaders)
-                leader_q += part * size / np.maximum(mass + size, 1)
+                leader_q += leader_part * size / np.maximum(mass + size, 1)
         return natural_log(q), natural_log(leader_q)
 
     @cached_property
