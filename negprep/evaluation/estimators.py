@@ -84,7 +84,7 @@ def bias_variance(candidates: int, sampling: Sampling, at: tuple[int, ...], gamm
     Source: Krichene and Rendle, KDD 2020, on the bias-variance trade-off of corrected metrics; with the hypergeometric
     law in place of the binomial one where candidates differ.
     """
-    grid = rank_grid(sampling.competitors, max(at))
+    grid = rank_grid(sampling.competitors, at)
     law = place_law(grid.ranks, sampling.competitors, candidates, distinct=sampling.distinct)
     weighted = law * (grid.widths / grid.widths.sum())[:, None]
     squares = (1 - gamma) * (law.T @ weighted) + gamma * np.diag(weighted.sum(axis=0))
@@ -116,6 +116,11 @@ class RankDistribution:
     sampling : Sampling
     at : tuple of int
 
+    Attributes
+    ----------
+    size : int
+        Ranks times places: what a round takes.
+
     Notes
     -----
     The EM algorithm: the weight of a rank R becomes the mean, over the lists, of its probability given their places,
@@ -126,12 +131,13 @@ class RankDistribution:
     """
 
     def __init__(self, lists: Lists, sampling: Sampling, at: tuple[int, ...]) -> None:
-        self.grid: RankGrid = rank_grid(sampling.competitors, max(at))
+        self.grid: RankGrid = rank_grid(sampling.competitors, at)
         sizes = np.unique(lists.candidates)
         laws = [
             place_law(self.grid.ranks, sampling.competitors, int(size), distinct=sampling.distinct) for size in sizes
         ]
         self._law = np.hstack(laws)
+        self.size = self._law.size
         begins = np.cumsum([0, *(sizes + 1)])[:-1]
         self._first = begins[np.searchsorted(sizes, lists.candidates)] + lists.above
         self._stop = self._first + lists.tied + 1
@@ -151,7 +157,7 @@ class RankDistribution:
         """The weights of the grid's ranks: shape (n_samples, n_ranks) for cells of shape (n_samples, n_cells)."""
         first_weights = self.grid.widths * self.grid.ranks.astype(float) ** -start
         weights: Floats = np.repeat(first_weights[None, :] / first_weights.sum(), len(cells), axis=0)
-        at_once = max(1, _PRODUCT // self._law.size)
+        at_once = _PRODUCT // self.size if self.size <= _PRODUCT // 4 else 8  # alone, a row waits for memory
         for first in range(0, len(cells), at_once):
             some = weights[first : first + at_once]
             wanted = cells[first : first + at_once]

@@ -18,7 +18,7 @@ Counts = npt.NDArray[np.int64]
 _GROWTH = 1.01
 """Beyond the ranks that are taken one by one, a step is one per cent of the rank."""
 
-_AT_LEAST = 200
+_AT_LEAST, _AT_MOST = 200, 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,26 +37,26 @@ class RankGrid:
     widths: Counts
 
 
-def rank_grid(competitors: int, exact: int) -> RankGrid:
-    """Every rank up to twice ``exact`` (at least 200), then ever fewer: each stands for a hundredth of its rank.
+def rank_grid(competitors: int, at: tuple[int, ...]) -> RankGrid:
+    """Every rank up to twice the largest cutoff, but 200 to 2,000; then ever fewer, which stand for a hundredth each.
 
     Parameters
     ----------
     competitors : int
         M.
-    exact : int
-        The largest cutoff of a metric.
+    at : tuple of int
+        The cutoffs of the metrics. No rank stands for others on both sides of one.
 
     Notes
     -----
     The place among k candidates cannot tell such ranks apart: it has a standard deviation of about sqrt(x) for a place
     of x, and x grows in proportion to the rank.
     """
-    first = min(competitors + 1, max(2 * exact, _AT_LEAST))
+    first = min(competitors + 1, max(_AT_LEAST, min(2 * max(at), _AT_MOST)))
     edges = [first]
     while edges[-1] < competitors + 1:
         edges.append(min(competitors + 1, max(edges[-1] + 1, int(edges[-1] * _GROWTH))))
-    ends = np.array(edges, np.int64)
+    ends = np.array(sorted({*edges, *(cut for cut in at if first < cut <= competitors)}), np.int64)
     middles = (ends[:-1] + 1 + ends[1:]) // 2
     ranks = np.concatenate([np.arange(1, first + 1), middles])
     return RankGrid(ranks, np.concatenate([np.ones(first, np.int64), np.diff(ends)]))

@@ -12,8 +12,8 @@ from negprep.evaluation.estimators import Sampling
 from negprep.evaluation.lists import Counts
 from negprep.evaluation.options import EvaluateOptions
 
-MOST_CANDIDATES = 2000
-MOST_SIZES = 50
+MOST_PLACES = 1500
+"""Of all lengths of lists together. An estimate takes time in proportion to them, or to their square."""
 
 
 def read_facts(footers: list[dict[bytes, bytes]]) -> dict[str, Any] | None:
@@ -85,10 +85,12 @@ def _sampling(
     sampled = candidates[~sampling.is_full(candidates)]
     if not sampled.size:
         return None, "the lists hold all items: these are the metrics of a full ranking"
-    if sampled.max() > MOST_CANDIDATES:
-        return None, f"a list has more than {MOST_CANDIDATES:,} candidates"
-    if len(np.unique(sampled)) > MOST_SIZES:
-        return None, f"the lists have more than {MOST_SIZES} different lengths"
+    places = int((np.unique(sampled) + 1).sum())
+    if places > MOST_PLACES:
+        return (
+            None,
+            f"the lists have {places:,} places, all lengths together, and {MOST_PLACES:,} are feasible",
+        )
     return sampling, ""
 
 

@@ -18,8 +18,11 @@ from negprep.evaluation.resampling import interval, resamples
 from negprep.evaluation.result import Evaluation, Figure
 from negprep.evaluation.sampling import find_sampling, is_distinct
 
-EM_RESAMPLES = 100
-"""Of the resamples, so many give the standard deviation of the EM estimate: each takes a whole run of it."""
+EM_RESAMPLES = 20, 100
+"""Of the resamples, so many give the standard deviation of the EM estimate: each takes a whole run of it. The fewest
+are taken where a run is long."""
+
+_EM_WORK = 1 << 23
 
 _NORMAL = 1.959963984540054
 """95 per cent of a normal distribution are within so many standard deviations."""
@@ -107,6 +110,8 @@ class _Distribution:
         self._sampled = np.flatnonzero(~full)
         self._exact = np.where(full[:, None], list_metrics(kinds.lists, at)[:, :-2], 0)
         self._ranks = RankDistribution(kinds.lists.take(self._sampled), sampling, at)
+        fewest, most = EM_RESAMPLES
+        self.resamples = max(fewest, min(most, _EM_WORK // self._ranks.size))
 
     def sample(self, shares: Floats) -> _Sample:
         """What a fit needs of users drawn in some shares: shape (n_kinds,)."""
@@ -139,7 +144,7 @@ def _figures(
     samples = [] if distribution is None else [distribution.sample(shares)]
     for number, drawn in enumerate(resamples(kinds.of_user, len(kinds), options.resamples, options.seed)):
         means.append(drawn @ by_kind)
-        if distribution is not None and number < EM_RESAMPLES:
+        if distribution is not None and number < distribution.resamples:
             samples.append(distribution.sample(drawn))
     low, high = interval(np.array(means))
     figures = [Figure(*map(float, row)) for row in zip(values, low, high, strict=True)]

@@ -44,15 +44,16 @@ def test_places_have_the_laws_of_scipy(competitors, k):
 
 @pytest.mark.parametrize("competitors", [1, 50, 199, 200, 3705, 10**7])
 def test_a_grid_stands_for_every_rank_once(competitors):
-    grid = rank_grid(competitors, 20)
+    grid = rank_grid(competitors, (20, 777, 5000))
     ends = np.cumsum(grid.widths)
     assert ends[-1] == competitors + 1
     assert (grid.ranks <= ends).all()
     assert (grid.ranks > ends - grid.widths).all()
-    exact = min(200, competitors + 1)
+    exact = min(2000, competitors + 1)
+    assert {777, 5000} <= {*ends.tolist()} or competitors < 5000
     assert grid.ranks[:exact].tolist() == list(range(1, exact + 1))
     assert (grid.widths <= np.maximum(1, grid.ranks // 90)).all()
-    assert len(grid.ranks) < 1500
+    assert len(grid.ranks) < 3000
 
 
 @pytest.mark.parametrize("distinct", [True, False])
@@ -280,3 +281,25 @@ def test_intervals_are_percentiles_of_means_over_drawn_users(scored, table):
         drawn = [(reference.word(key, draw) * 7) >> 64 for draw in range(7)]
         means.append(sum(by_user[user] for user in drawn) / 7)
     assert [found.metrics["mrr"].low, found.metrics["mrr"].high] == pytest.approx(np.quantile(means, [0.025, 0.975]))
+
+
+def test_what_would_take_minutes_is_not_estimated():
+    """Many lengths of lists, or long ones."""
+    options = EvaluateOptions(at=(5,), resamples=0)
+    facts = {
+        "draws": "repeats",
+        "counts": {"users": 1, "catalog_items": 10**6, "eligible_min": 1, "eligible_max": 10**6},
+    }
+    long = evaluate_lists(lists_at([3], 1600), options, facts, rows=0, place="t")[0]
+    lengths = np.arange(1, 60)
+    many = Lists(lengths.astype(np.int32), lengths, lengths // 2, np.zeros_like(lengths))
+    for found, places in ((long, "1,601"), (evaluate_lists(many, options, facts, rows=0, place="t")[0], "1,829")):
+        reason = f"lists of all lengths have {places} places in sum, more than the 1,500 that are feasible"
+        assert (found.no_estimates, found.estimates) == (reason, {})
+
+
+def test_huge_cutoffs_and_catalogs_take_no_longer():
+    options = EvaluateOptions(at=(1_000_000,), resamples=20, catalog_size=10**9)
+    found, _, _ = evaluate_lists(lists_at([0, 3, 50, 99], 99), options, None, rows=0, place="t")
+    assert 0 < found.estimates["em"]["hr@1000000"].value < 1
+    assert found.estimates["rescale"]["hr@1000000"].value == 0.25
