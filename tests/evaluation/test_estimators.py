@@ -294,7 +294,7 @@ def test_what_would_take_minutes_is_not_estimated():
     lengths = np.arange(1, 60)
     many = Lists(lengths.astype(np.int32), lengths, lengths // 2, np.zeros_like(lengths))
     for found, places in ((long, "1,601"), (evaluate_lists(many, options, facts, rows=0, place="t")[0], "1,829")):
-        reason = f"lists of all lengths have {places} places in sum, more than the 1,500 that are feasible"
+        reason = f"the lists have {places} places, all lengths together, and 1,500 are feasible"
         assert (found.no_estimates, found.estimates) == (reason, {})
 
 
