@@ -18,7 +18,7 @@ Counts = npt.NDArray[np.int64]
 _GROWTH = 1.01
 """Beyond the ranks that are taken one by one, a step is one per cent of the rank."""
 
-_AT_LEAST, _AT_MOST = 200, 2000
+_AT_LEAST, _AT_MOST = 200, 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class RankGrid:
 
 
 def rank_grid(competitors: int, at: tuple[int, ...]) -> RankGrid:
-    """Every rank up to twice the largest cutoff, but 200 to 2,000; then ever fewer, which stand for a hundredth each.
+    """Every rank up to twice the largest cutoff, but 200 to 500; then ever fewer, which stand for a hundredth each.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def test_a_grid_stands_for_every_rank_once(competitors):
     assert ends[-1] == competitors + 1
     assert (grid.ranks <= ends).all()
     assert (grid.ranks > ends - grid.widths).all()
-    exact = min(2000, competitors + 1)
+    exact = min(500, competitors + 1)
     assert {777, 5000} <= {*ends.tolist()} or competitors < 5000
     assert grid.ranks[:exact].tolist() == list(range(1, exact + 1))
     assert (grid.widths <= np.maximum(1, grid.ranks // 90)).all()
@@ -299,7 +299,7 @@ def test_what_would_take_minutes_is_not_estimated():
 
 
 def test_huge_cutoffs_and_catalogs_take_no_longer():
-    options = EvaluateOptions(at=(1_000_000,), resamples=20, catalog_size=10**9)
+    options = EvaluateOptions(at=(1_000_000,), resamples=0, catalog_size=10**9)
     found, _, _ = evaluate_lists(lists_at([0, 3, 50, 99], 99), options, None, rows=0, place="t")
     assert 0 < found.estimates["em"]["hr@1000000"].value < 1
     assert found.estimates["rescale"]["hr@1000000"].value == 0.25
