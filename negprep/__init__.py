@@ -1,7 +1,7 @@
 """negprep: implicit-feedback logs to labelled train instances and leave-one-out test sets.
 
-The two functions are ``train`` and ``test``; ``prepare`` runs a whole job from file to file and returns its summary.
-``inspect`` says what a log holds and what they would write.
+``train`` and ``test`` prepare data, ``inspect`` says what a log holds and what they would write, ``evaluate`` makes
+metrics of scores. ``prepare`` runs a whole job from file to file and returns its summary.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from negprep.options import Options, ReadOptions
 
 if TYPE_CHECKING:
     from negprep.api import test, train
+    from negprep.evaluation.api import evaluate
+    from negprep.evaluation.result import Evaluation
     from negprep.inspecting.asking import inspect
     from negprep.pipeline import prepare
     from negprep.summary import Summary
 
 __all__ = [
     "BadDataError",
+    "Evaluation",
     "NegprepError",
     "Options",
     "OutputError",
@@ -28,13 +31,22 @@ __all__ = [
     "Summary",
     "UsageError",
     "__version__",
+    "evaluate",
     "inspect",
     "prepare",
     "test",
     "train",
 ]
 
-_HOMES = {"train": "api", "test": "api", "prepare": "pipeline", "Summary": "summary", "inspect": "inspecting.asking"}
+_HOMES = {
+    "train": "api",
+    "test": "api",
+    "evaluate": "evaluation.api",
+    "Evaluation": "evaluation.result",
+    "inspect": "inspecting.asking",
+    "prepare": "pipeline",
+    "Summary": "summary",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -30,8 +30,16 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _BYTES_IN_WORD = 8
 
-Purpose = Literal["negatives", "slot", "split", "candidates", "bootstrap", "order"]
-_PURPOSES: dict[Purpose, int] = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4, "bootstrap": 6, "order": 7}
+Purpose = Literal["negatives", "slot", "split", "candidates", "bootstrap", "order", "evaluate"]
+_PURPOSES: dict[Purpose, int] = {
+    "negatives": 1,
+    "slot": 2,
+    "split": 3,
+    "candidates": 4,
+    "bootstrap": 6,
+    "order": 7,
+    "evaluate": 16,
+}
 
 
 def mix(words: Words, scratch: Words | None = None) -> Words:

@@ -23,7 +23,7 @@ holdout layout
 reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
-reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading
+reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing
@@ -40,6 +40,8 @@ engines engines.local
 resolving run facts exchange
 inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
 inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
+evaluation evaluation.options evaluation.ranks evaluation.rows evaluation.lists evaluation.metrics evaluation.kinds
+evaluation.estimators evaluation.sampling evaluation.resampling evaluation.result evaluation.work evaluation.api
 pipeline
 reporting reporting.wording reporting.scales reporting.picture reporting.bins reporting.tallies
 reporting.gathering reporting.log_times
@@ -51,7 +53,7 @@ cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
 cli.execute cli.verdicts cli.pages
-cli.train cli.test cli.verify cli.inspect cli.report
+cli.train cli.test cli.verify cli.inspect cli.evaluate cli.report
 cli.group cli.main __main__
 """
 """A module may import those before it: of the lines above it here, and of its own line those to its left.
@@ -218,7 +220,11 @@ def loaded(script, *names, folder=ROOT):
 
 @pytest.mark.parametrize(
     "module",
-    ["negprep", "negprep.cli.main", *(f"negprep.cli.{name}" for name in ("train", "test", "inspect", "report"))],
+    [
+        "negprep",
+        "negprep.cli.main",
+        *(f"negprep.cli.{name}" for name in ("train", "test", "inspect", "evaluate", "report")),
+    ],
 )
 def test_a_start_imports_nothing_heavy(module):
     assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []

@@ -13,7 +13,7 @@ from negprep._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "test", "verify", "inspect", "report")
+COMMANDS = ("train", "test", "verify", "inspect", "evaluate", "report")
 
 
 class LazyGroup(click.Group):
@@ -50,6 +50,7 @@ def negprep() -> None:
       negprep test  log.csv test.parquet
       negprep verify train.parquet test.parquet --log log.csv
       negprep inspect log.csv
+      negprep evaluate scores.csv --test test.parquet
 
     Exit codes: 0 done, 1 verify found a fault, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed
     run leaves an earlier output as it was.

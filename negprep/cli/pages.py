@@ -41,7 +41,7 @@ def run_report(given: dict[str, Any]) -> None:
         _refuse_without_log()
     load_libraries()
     from negprep.reporting.job import report
-    from negprep.verifying.terms import Claims
+    from negprep.verifying.claims import Claims
 
     shown = not given["quiet"] and is_terminal() if given["progress"] is None else given["progress"]
     with bars(shown=shown) as show:

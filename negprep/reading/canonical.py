@@ -15,7 +15,7 @@ from negprep.errors import BadDataError
 from negprep.reading.ids import parse_ids
 from negprep.reading.pieces import Piece, RowError, arrow, numbers, text_bytes
 from negprep.reading.times import ORDERED, Clock, parse_times
-from negprep.reading.values import parse_events, parse_values
+from negprep.reading.values import parse_events, parse_labels, parse_values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,7 +28,12 @@ REASONS = {
     "time": "missing or infinite time",
     "value": "missing or infinite value",
     "event": "missing event",
+    "label": "missing label",
+    "score": "missing or infinite score",
+    "group": "missing group",
 }
+_IDS = ("user", "item", "group")
+_NUMBERS = ("time", "value", "label", "score")
 _INFINITE = [sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")]
 _NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
 
@@ -138,8 +143,15 @@ _PARSERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "item": lambda array: parse_ids(array, "item id"),
     "value": parse_values,
     "event": parse_events,
+    "label": parse_labels,
+    "score": lambda array: parse_values(array, "score"),
+    "group": lambda array: parse_ids(array, "group"),
 }
-_EMPTY = {"user": pa.int64(), "item": pa.int64(), "time": pa.int64(), "value": pa.float64(), "event": pa.string()}
+_EMPTY = {
+    **dict.fromkeys(("user", "item", "group", "time"), pa.int64()),
+    **dict.fromkeys(("value", "label", "score"), pa.float64()),
+    "event": pa.string(),
+}
 
 
 def _times(column: pa.Array) -> tuple[pa.Array, Clock]:
@@ -199,7 +211,7 @@ def _missing(role: str, column: pa.Array) -> Mask | None:
         mask = _either(mask, _missing_text(role, column))
     elif pa.types.is_floating(column.type) and role != "event":
         floats = numbers(column)
-        unusable: Mask = np.isnan(floats) if role in ("user", "item") else ~np.isfinite(floats)
+        unusable: Mask = np.isnan(floats) if role in _IDS else ~np.isfinite(floats)
         mask = _either(mask, unusable)
     if mask is None or not mask.any():
         return None
@@ -210,7 +222,7 @@ def _missing_text(role: str, column: pa.Array) -> Mask | None:
     offsets, data = text_bytes(column)
     empty: Mask = np.equal(offsets[1:], offsets[:-1])
     # The words start with a letter or a backslash, which lie above the digits and the colon of a time.
-    if role in ("time", "value") and len(data) and data.max() > ord(":"):
+    if role in _NUMBERS and len(data) and data.max() > ord(":"):
         empty = np.logical_or(empty, mask_as_numpy(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
     return empty
 

@@ -44,6 +44,10 @@ class Input(Protocol):
     def names(self) -> tuple[str, ...]:
         """The columns, in order."""
 
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """What its writer said of it: the metadata of Parquet and Arrow; empty elsewhere."""
+
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows of the columns, by role, in order, as functions that may run in any thread."""
 
@@ -54,6 +58,7 @@ def open_log(
     *,
     required: tuple[str, ...] = ("user", "item"),
     fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
+    recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles] = find_roles,
     may_lack: tuple[str, ...] | None = None,
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
@@ -67,6 +72,8 @@ def open_log(
         The roles (``user``, ``item``, ``time``, ``value``, ``event``) that must be there.
     fitting : callable, optional
         From the names of the columns to options that name some of them, in place of those of ``options``.
+    recognise : callable
+        What gives each role its column; with other roles than a log's where it is no log.
     may_lack : tuple of str, optional
         Of a file beside the log: the roles of which a row may have none; it is null then.
 
@@ -97,7 +104,7 @@ def open_log(
             sources, place = (), "the table"
             _refuse_text_options(options, place)
             inputs = [memory_input(source)]
-        roles = find_roles(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
+        roles = recognise(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
         for role in required:
             if role not in roles.found:
                 raise roles.problems[role]
@@ -149,6 +156,8 @@ class LogReader:
 
     Attributes
     ----------
+    place : str
+        What messages call the whole.
     paths : tuple of Path
         The input files; empty for standard input and for a table in memory.
     columns : dict of str to str
@@ -176,8 +185,8 @@ class LogReader:
         may_lack: tuple[str, ...] | None,
     ) -> None:
         self._sources, self._inputs, self._roles = sources, inputs, roles
-        self._options, self._place, self._resources = options, place, resources
-        self._may_lack = may_lack
+        self._options, self._resources = options, resources
+        self.place, self._may_lack = place, may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.is_ordered = options.from_ == "sasrec"
         self.columns = dict(roles.found) | ({"time": ORDER} if self.is_ordered else {})
@@ -192,6 +201,10 @@ class LogReader:
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
         return self._roles.problems[role] if role in self._roles.ambiguous else None
+
+    def footers(self) -> list[dict[bytes, bytes]]:
+        """The metadata of each file, or of the table."""
+        return [each.footer for each in self._inputs]
 
     def batches(self, roles: Iterable[str]) -> Iterator[pa.RecordBatch]:
         """The rows, in order.
@@ -261,9 +274,9 @@ class LogReader:
         expected = self._options.expect_rows
         if expected is not None and self.rows_read != expected:
             what = f"{self.rows_read} rows where --expect-rows says {expected}"
-            raise BadDataError(what, place=self._place, remedy="is the log cut short?")
+            raise BadDataError(what, place=self.place, remedy="is the log cut short?")
         if self.rows_read == 0:
-            raise BadDataError("no rows", place=self._place, remedy="is the log cut short?")
+            raise BadDataError("no rows", place=self.place, remedy="is the log cut short?")
 
     def close(self) -> None:
         """Let go of temporary files."""

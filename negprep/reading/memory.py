@@ -44,6 +44,11 @@ class TableInput:
         """The columns, in order."""
         return tuple(self.table.column_names)
 
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """The metadata of the table."""
+        return dict(self.table.schema.metadata or {})
+
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, as functions that give a batch each."""
         chosen = self.table.select(list(columns.values()))
@@ -72,6 +77,11 @@ class FrameInput:
     def names(self) -> tuple[str, ...]:
         """The columns, in order."""
         return tuple(str(name) for name in self.frame.columns)
+
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """A frame has none."""
+        return {}
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, as functions that convert a slice each."""

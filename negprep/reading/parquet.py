@@ -42,6 +42,11 @@ class ParquetInput:
         """The columns, in order."""
         return tuple(self.schema.names)
 
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """Keys and values of the footer."""
+        return dict(self.schema.metadata or {})
+
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, as functions that give a batch each.
 

@@ -45,6 +45,11 @@ class TextInput:
         """The columns, in order."""
         return self.dialect.names
 
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """Text has none."""
+        return {}
+
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, as functions that parse a block each and may run in any thread.
 

@@ -9,18 +9,20 @@ from negprep.reading.ids import check_text
 from negprep.reading.pieces import RowError, first_failure, numbers
 
 
-def parse_values(array: pa.Array) -> pa.Array:
+def parse_values(array: pa.Array, noun: str = "value") -> pa.Array:
     """Values as finite float64; ``RowError`` for the first that is not a number.
 
     Parameters
     ----------
     array : pa.Array
         Without nulls or NaN; text as ``pa.string()``.
+    noun : str
+        What messages call one.
     """
     kind = array.type
     types = pa.types
     if not any(fits(kind) for fits in (types.is_string, types.is_integer, types.is_floating, types.is_decimal)):
-        raise RowError(0, f"the value has the type {kind}", "a value must be a number")
+        raise RowError(0, f"the {noun} has the type {kind}", f"a {noun} must be a number")
     # An integer above 2**53 is rounded: a rating or count of that size is compared, not kept.
     row = first_failure(array, lambda part: part.cast(pa.float64(), safe=False))
     if row is None:
@@ -29,7 +31,23 @@ def parse_values(array: pa.Array) -> pa.Array:
         if finite.all():
             return floats
         row = int(finite.argmin())
-    raise RowError(row, f"{array[row].as_py()!r} is not a value", "a value must be a finite number")
+    raise RowError(row, f"{array[row].as_py()!r} is not a {noun}", f"a {noun} must be a finite number")
+
+
+def parse_labels(array: pa.Array) -> pa.Array:
+    """Labels as float64, 1 for a positive and 0 for a negative; ``RowError`` for the first that is neither.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or NaN; text as ``pa.string()``.
+    """
+    labels = parse_values(array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array, "label")
+    values = numbers(labels)
+    other = np.flatnonzero((values != 0) & (values != 1))
+    if other.size:
+        raise RowError(int(other[0]), f"the label is {values[other[0]]:g}", "1 is a positive and 0 a negative")
+    return labels
 
 
 def parse_events(array: pa.Array) -> pa.Array:

@@ -21,8 +21,8 @@ from negprep.reporting.log_times import LogTimes, Pairs
 from negprep.reporting.page import Page, check_extra, rendered
 from negprep.reporting.sections import section, shown_check
 from negprep.reporting.wording import count
-from negprep.verifying.run import verify
 from negprep.verifying.claims import Claims
+from negprep.verifying.run import verify
 from negprep.writing import check_output
 from negprep.writing.document import write_document
 

@@ -24,8 +24,20 @@ def run(script, *words):
 
 def test_pictures_are_those_of_the_script(tmp_path):
     run("popularity_pictures.py", tmp_path)
+    run("sampled_metrics.py", "--picture", tmp_path)
     drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert drawn == {path.name: path.read_text() for path in (DOCS / "pictures").iterdir()}
+
+
+def test_sampled_metrics_are_compared():
+    shown = run("sampled_metrics.py", "--sets", 2, "--users", 300)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines() if "@10" in line]
+    assert [row[:2] for row in rows[:2]] == [["excellent", "HR@10"], ["excellent", "NDCG@10"]]
+    assert len(rows) == 8
+    for row in rows:
+        truth, raw, *estimates = (float(cell.split(" ")[0]) for cell in row[2:])
+        assert len(estimates) == 3
+        assert all(abs(estimate - truth) < raw - truth for estimate in estimates)
 
 
 @pytest.mark.parametrize("words", [[], ["--softmax"]], ids=["bpr", "softmax"])

@@ -1,0 +1,172 @@
+"""``negprep evaluate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from negprep.cli import stopping, values
+from negprep.cli.execute import load_libraries
+from negprep.cli.sections import Decorator, Function, SectionCommand, in_section, together
+from negprep.errors import OutputError, UsageError, printable
+
+_ROLES = (
+    ("user", "user, user_id, userId, uid and the like"),
+    ("item", "item, item_id, movieId, asin and the like"),
+    ("label", "label"),
+    ("score", "score, prediction, pred"),
+)
+
+
+def _cutoffs(_context: click.Context, _option: click.Parameter, value: str) -> tuple[int, ...]:
+    """Take whole numbers with commas between them."""
+    words = [word.strip() for word in value.split(",")]
+    if not all(word.isascii() and word.isdecimal() and len(word) <= 7 for word in words):
+        raise click.BadParameter(f"{value!r} is no list of cutoffs, such as 5,10,20")
+    return tuple(map(int, words))
+
+
+def _what(command: Function) -> Function:
+    option = in_section("Metrics")
+    return together(
+        option(
+            "--test",
+            metavar="FILE",
+            help="The test file, where SCORES is not a copy of it with a column more: SCORES then gives each of its "
+            "candidates one score, by user and item, in any order.",
+        ),
+        option("--at", metavar="K,...", callback=_cutoffs, default="5,10,20", help="The cutoffs of HR@K and NDCG@K."),
+        option("--by-user", metavar="FILE", help="Write the metrics of each user as Parquet."),
+        option("--json", "as_json", is_flag=True, help="Print JSON, with all digits, instead of a table."),
+    )(command)
+
+
+def _intervals(command: Function) -> Function:
+    option = in_section("Intervals")
+    return together(
+        option(
+            "--resamples",
+            metavar="N",
+            type=click.IntRange(0, 100_000),
+            default=1000,
+            help="Bootstrap resamples of the users, for the 95 % intervals; 0 for none.",
+        ),
+        option("--seed", metavar="N", callback=values.seed, default="0", help="Decides which users they draw."),
+    )(command)
+
+
+def _estimates(command: Function) -> Function:
+    option = in_section("Estimates over all items")
+    return together(
+        option(
+            "--catalog-size",
+            metavar="N",
+            type=click.IntRange(2),
+            help="How many items a held-out item is ranked among in a full ranking, itself one of them.  "
+            "[default: as the metadata of the test file says: what is eligible for a user, on average]",
+        ),
+        option(
+            "--distinct/--repeats",
+            "distinct",
+            default=None,
+            help="Whether the candidates of a list were drawn without replacement.  "
+            "[default: as the metadata says, else distinct]",
+        ),
+        option(
+            "--gamma",
+            metavar="G",
+            type=click.FloatRange(0, 1),
+            help="The weight of variance against squared bias in the bias-variance estimator.  [default: 0.01]",
+        ),
+    )(command)
+
+
+def _columns(command: Function) -> Function:
+    option = in_section("Reading")
+    roles: list[Decorator] = [
+        option(f"--{role}-col", metavar="NAME", help=f"The {role} column.  [default: recognised: {known}]")
+        for role, known in _ROLES
+    ]
+    return together(
+        *roles,
+        option(
+            "--group-col",
+            metavar="NAME",
+            help="A column that tells the lists of a user with several held-out items apart.  [default: recognised: "
+            "group; else the order of the user's rows, as negprep test writes them]",
+        ),
+        option(
+            "--columns",
+            metavar="A,B,...",
+            callback=values.column_names,
+            help="The names of all columns, in order, of SCORES without a header: user,item,score.",
+        ),
+        option(
+            "--delimiter",
+            metavar="TEXT",
+            callback=values.delimiter,
+            help=r"What separates the fields of SCORES: one character, '::', or a tab as '\t' or tab.  "
+            "[default: found from the first line]",
+        ),
+    )(command)
+
+
+@click.command(name="evaluate", cls=SectionCommand, short_help="Make metrics of scored candidates.")
+@click.argument("scores", metavar="SCORES")
+@_what
+@_intervals
+@_estimates
+@_columns
+def command(**given: Any) -> None:  # noqa: ANN401
+    """Print HR@K, NDCG@K, MRR and AUC of a model's scores for the candidates of a test file.
+
+    SCORES is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input:
+    the rows of a test file (user, item, label) with a column score, where more is better.
+
+    \b
+      negprep evaluate scored.parquet
+      negprep evaluate scores.csv --test test.parquet
+
+    A held-out item that ties with t negatives is at each of t + 1 places with the same probability, and a metric is its
+    mean over them: a constant score gets what guessing gets. Figures are means over users. Three estimates say what
+    the metrics would be over all items, which sampled candidates alone do not tell; they need to know how many items
+    there are, from the metadata of the test file or --catalog-size.
+
+    Memory: up to 750 MB for any number of rows, besides the distinct ids and 50 bytes for each held-out item.
+    """  # noqa: D301
+    _refuse(given)
+    if sys.stdout is None:
+        raise OutputError("standard output is closed", remedy="redirect it")
+    load_libraries()
+    from negprep.evaluation.api import run_evaluation
+    from negprep.evaluation.options import EvaluateOptions
+    from negprep.reading.scored import ScoredColumns
+
+    named = {f"{role}_col": given[f"{role}_col"] for role in ("user", "item", "label", "score", "group")}
+    kept = ("at", "catalog_size", "distinct", "gamma", "resamples", "seed", "columns", "delimiter")
+    options = EvaluateOptions(named=ScoredColumns(**named), **{name: given[name] for name in kept})
+    stopping.expect_traces()
+    found = run_evaluation(given["scores"], given["test"], options, by_user=given["by_user"])
+    stopping.check()
+    if given["as_json"]:
+        click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
+    else:
+        click.echo("\n".join(printable(line) for line in str(found).splitlines()))
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    """Refuse words that contradict each other."""
+    for name, argument in (("scores", "SCORES"), ("test", "--test"), ("by_user", "--by-user")):
+        if given[name] == "":
+            raise UsageError(f"{argument} is empty", remedy="give a path")
+    if given["scores"] == given["test"] == "-":
+        raise UsageError("standard input ('-') is named twice", remedy="give files for SCORES or --test")
+    if "-" in (given["scores"], given["test"]) and sys.stdin is not None and sys.stdin.isatty():
+        raise UsageError("'-' is standard input, which is a terminal", remedy="pipe scores in, or name a file")
+    seed = click.get_current_context().get_parameter_source("seed")
+    if not given["resamples"] and seed is not ParameterSource.DEFAULT:
+        raise UsageError("--seed with --resamples 0, which draws nothing", remedy="leave one out")

@@ -1,0 +1,1 @@
+"""Metrics of scored candidates, and what they say of the ranking of all items."""
