@@ -59,6 +59,11 @@ class JsonInput:
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def footer(self) -> dict[bytes, bytes]:
+        """Text has none."""
+        return {}
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The keys, in order."""
         return tuple(self.kinds)

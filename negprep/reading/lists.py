@@ -39,6 +39,11 @@ class ListsInput:
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def footer(self) -> dict[bytes, bytes]:
+        """Text has none."""
+        return {}
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The columns, in order."""
         return ("user", "item")
