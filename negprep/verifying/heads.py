@@ -36,7 +36,12 @@ class Heads:
         found(USERS, strangers, lambda at: self._prepared.place(int(block.head_rows[at])))
         keys = users * np.int64(len(truth.items)) + items
         keys[(users < 0) | (items < 0)] = -1
-        places = truth.positives.find(keys)
+        order = None if (keys[1:] >= keys[:-1]).all() else np.argsort(keys)
+        if order is None:
+            places = truth.positives.find(keys)
+        else:  # neighbours in memory, one after the other
+            places = np.empty(len(keys), np.int64)
+            places[order] = truth.positives.find(keys[order])
         if self._terms.levels and block.head_sources is not None:
             places[self._sweep.weak.find(keys) >= 0] = -2
         wrong = np.flatnonzero((places == -1) & (users >= 0))
@@ -49,7 +54,7 @@ class Heads:
         if block.strays.size:
             note = ": a negative that follows no positive of its user"
             found(COUNTS, block.strays, lambda row: f"{self._prepared.place(row)}{note}")
-        known = np.flatnonzero(places >= 0)
+        known = np.flatnonzero(places >= 0) if order is None else order[places[order] >= 0]
         if self._terms.layout == "pairwise" and block.counts is not None:
             self._tallies.lead(places[known], block.head_rows[known], block.counts[known].astype(np.int32))
         else:

@@ -14,6 +14,7 @@ Rows = npt.NDArray[np.int64]
 
 _MASKED = 1 << 26
 _FEW = 1_000
+_CACHED = 1 << 18
 
 
 def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -25,6 +26,11 @@ def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     first[0] = True
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return values if first.all() else values[first]
+
+
+def _hashes(keys: Keys, size: int) -> npt.NDArray[np.uint64]:
+    """A place among ``size``, a power of two, for each key."""
+    return (keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(65 - size.bit_length())
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +97,21 @@ class PairSet:
             mask = np.zeros(high - low + 1, bool)
             mask[self.keys[begin:end] - low] = True
             return np.flatnonzero(mask[keys - low])
+        if len(self.keys) > _CACHED:
+            likely = np.flatnonzero(self._marks[_hashes(keys, len(self._marks))])
+            return likely[self._found(keys[likely])]
+        return self._found(keys)
+
+    @cached_property
+    def _marks(self) -> npt.NDArray[np.bool_]:
+        """Where the hash of a key may be: most keys that are not here are told by one look."""
+        marks = np.zeros(1 << min(28, (8 * len(self.keys)).bit_length()), bool)
+        for begin in range(0, len(self.keys), _CACHED):
+            marks[_hashes(self.keys[begin : begin + _CACHED], len(marks))] = True
+        return marks
+
+    def _found(self, keys: Keys) -> Rows:
+        """``rows_in`` by search alone."""
         ordered = np.sort(keys)
         places = np.searchsorted(self.keys, ordered)
         hits = ordered[self.keys.take(places, mode="clip") == ordered]

@@ -9,10 +9,11 @@ from negprep.verifying import pairs as module
 from negprep.verifying.pairs import PairSet, distinct
 
 
-@pytest.mark.parametrize("few", [0, 1_000])
+@pytest.mark.parametrize("few", [0, 10, 1_000])
 @pytest.mark.parametrize("masked", [0, 1 << 26])
 def test_sets_are_pythons(monkeypatch, masked, few):
     monkeypatch.setattr(module, "_FEW", few)
+    monkeypatch.setattr(module, "_CACHED", few or 1 << 18)
     monkeypatch.setattr(module, "_MASKED", masked)
     chance = np.random.default_rng(3)
     for n_keys in (0, 1, 40, 900):
