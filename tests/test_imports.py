@@ -24,7 +24,8 @@ reading.lines reading.dialect reading.ids
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.log reading
 writing.sink writing.staging writing.destination writing.parquet
-writing.output writing.file writing.folder writing.stream writing.opening writing
+writing.output writing.file writing.folder writing.stream writing.opening writing.whole writing
+model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
 bootstrap section planning cutting shuffle tally summary memory

@@ -7,5 +7,15 @@ from negprep.writing.folder import PART_ROWS, FolderOutput, Part
 from negprep.writing.opening import open_output
 from negprep.writing.output import Output
 from negprep.writing.parquet import ROW_GROUP_ROWS
+from negprep.writing.whole import open_whole
 
-__all__ = ["PART_ROWS", "ROW_GROUP_ROWS", "FolderOutput", "Output", "Part", "check_output", "open_output"]
+__all__ = [
+    "PART_ROWS",
+    "ROW_GROUP_ROWS",
+    "FolderOutput",
+    "Output",
+    "Part",
+    "check_output",
+    "open_output",
+    "open_whole",
+]
