@@ -18,6 +18,8 @@ draw seen logarithm
 arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.mixture samplers.order
 sampling
+learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
+learning.bpr learning.validation learning.game learning.rns
 holdout layout
 reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids
@@ -56,6 +58,7 @@ APART = {
     "writing": {"errors", "writing"},
     "engines": set(),
     "samplers": {"draw", "seen", "logarithm", "samplers"},
+    "learning": {"seen", "learning"},
 }
 """What the modules of a folder may import, of all that the order allows."""
 
@@ -64,6 +67,7 @@ ARRAYS_ALONE = [
     "seen",
     "logarithm",
     *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "mixture", "order")),
+    *(f"learning.{name}" for name in ["gmf", "adam", "kernel", "policy", "pools", "bpr", "validation", "game", "rns"]),
 ]
 """The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""
 

@@ -45,10 +45,11 @@ def median_distance(exposed: Floats, drawn: Floats) -> float:
 
 
 def _squared_distances(left: Floats, right: Floats) -> Floats:
-    squared: Floats = left @ right.T
-    squared *= -2
-    squared += (left * left).sum(axis=1)[:, None]
-    squared += (right * right).sum(axis=1)
+    """|a|^2 - 2 a . b + |b|^2 of each row a of one with each row b of the other, as one matrix product."""
+    ones = np.ones((len(left), 1), left.dtype), np.ones((len(right), 1), right.dtype)
+    of_left = np.hstack([left, (left * left).sum(axis=1, keepdims=True), ones[0]])
+    of_right = np.hstack([-2 * right, ones[1], (right * right).sum(axis=1, keepdims=True)])
+    squared: Floats = of_left @ of_right.T
     return np.maximum(squared, 0, out=squared)
 
 

@@ -23,7 +23,8 @@ def choose(policy: Floats, points: Floats) -> Integers:
     """
     cumulated = np.cumsum(policy, axis=1)
     sought = points[:, None] * cumulated[:, -1:]  # the last may not be 1 exactly
-    return np.minimum((cumulated <= sought).sum(axis=1), policy.shape[1] - 1)
+    chosen: Integers = np.minimum((cumulated <= sought).sum(axis=1), policy.shape[1] - 1)
+    return chosen
 
 
 def loss(policy: Floats, chosen: Integers, rewards: Floats) -> float:

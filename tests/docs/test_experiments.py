@@ -22,10 +22,15 @@ def run(script, *words):
     ).stdout
 
 
+LEARNT = {"reinforced.svg"}
+"""Pictures of floating point, which are compared where the learning is tested."""
+
+
 def test_pictures_are_those_of_the_script(tmp_path):
     run("popularity_pictures.py", tmp_path)
     drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert drawn == {path.name: path.read_text() for path in (DOCS / "pictures").iterdir()}
+    kept = {path.name: path.read_text() for path in (DOCS / "pictures").iterdir() if path.name not in LEARNT}
+    assert drawn == kept
 
 
 @pytest.mark.parametrize("words", [[], ["--softmax"]], ids=["bpr", "softmax"])
