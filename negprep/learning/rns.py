@@ -58,7 +58,8 @@ def fit(
     Parameters
     ----------
     users, positives : shape (n,)
-        The train positives: codes of the users and of the items.
+        The train positives: codes of the users and of the items. Codes from ``seen.n_items`` on are of items that
+        cannot be drawn; they are learnt from all the same.
     seen : Seen
         What no uniform negative may be: the positives, the exposures, and what else is excluded.
     exposures : Seen
@@ -83,7 +84,8 @@ def fit(
         asked = Validation(users[aside], positives[aside], pools)
         pools = Pools(without(seen, users[aside], positives[aside]), exposures, random)
         users, positives = users[~aside], positives[~aside]
-    recommender = begin(seen.n_users, seen.n_items, settings.factors, random)
+    n_items = max(seen.n_items, int(positives.max(initial=-1)) + 1)
+    recommender = begin(seen.n_users, n_items, settings.factors, random)
     start, optimiser = [], Adam(recommender, settings.rate)
     for _ in range(settings.start_epochs):
         lost = bpr.epoch(
