@@ -80,7 +80,7 @@ def fit(
     users, positives = users[kept], positives[kept]
     asked = None
     if settings.patience is not None:
-        aside = hold_aside(users, random)
+        aside = hold_aside(users, random) & (positives < seen.n_items)
         asked = Validation(users[aside], positives[aside], pools)
         pools = Pools(without(seen, users[aside], positives[aside]), exposures, random)
         users, positives = users[~aside], positives[~aside]
