@@ -17,6 +17,7 @@ recipe options
 draw seen logarithm
 arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.mixture samplers.order
+samplers.pools samplers.hardness samplers.scores samplers.scored samplers.hard samplers.reinforced
 sampling
 holdout layout
 reading.pieces reading.sources reading.columns
@@ -28,7 +29,7 @@ writing.output writing.file writing.folder writing.stream writing.opening writin
 model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
-bootstrap section planning cutting shuffle tally summary memory
+scoring bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts
 pipeline
@@ -64,6 +65,7 @@ ARRAYS_ALONE = [
     "seen",
     "logarithm",
     *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "mixture", "order")),
+    *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "scored", "hard", "reinforced")),
 ]
 """The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""
 
