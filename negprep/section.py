@@ -207,7 +207,7 @@ def make_section(
         firsts = np.cumsum(drawn) - drawn
         occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
-    sampling = Sampling(plan, seen, weak)
+    sampling = Sampling(plan, seen, weak, first_user)
     supply = sampling.supply(_leads(heads))
     needed = options.negatives_each if options.distinct else 1
     if sampling.by_group:

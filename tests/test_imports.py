@@ -17,6 +17,7 @@ recipe options
 draw seen logarithm
 arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.mixture samplers.order
+samplers.pools samplers.hardness samplers.scores samplers.scored samplers.hard samplers.reinforced
 sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
 learning.bpr learning.validation learning.game learning.rns
@@ -30,7 +31,7 @@ writing.output writing.file writing.folder writing.stream writing.opening writin
 model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
-bootstrap section planning cutting shuffle tally summary memory
+scoring bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
 resolving run facts
 pipeline
@@ -68,6 +69,7 @@ ARRAYS_ALONE = [
     "logarithm",
     *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "mixture", "order")),
     *(f"learning.{name}" for name in ["gmf", "adam", "kernel", "policy", "pools", "bpr", "validation", "game", "rns"]),
+    *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "scored", "hard", "reinforced")),
 ]
 """The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""
 

@@ -18,6 +18,8 @@ from negprep.draw import Words, bounded, word
 from negprep.samplers.weights import Weights
 from negprep.seen import Positions, Seen, SeenBlock
 
+Reals = npt.NDArray[np.float64]
+
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _COIN_WORDS = 3 << 61
@@ -74,9 +76,13 @@ class Measure(ABC):
     ----------
     is_listed : bool
         Whether the items are a list of the user's own; else they are the eligible ones.
+    is_scored : bool
+        Whether a model decides among the points, so that a draw is more than a point at random. Of what is left once
+        other items are taken, a point is drawn at random all the same, as a fall-back.
     """
 
     is_listed = False
+    is_scored = False
 
     @abstractmethod
     def before(self, rows: Positions, items: Positions) -> Positions:
@@ -104,6 +110,31 @@ class Measure(ABC):
             return np.zeros(len(asks), np.int64), self.total(asks.rows)
         base = self.before(asks.rows, asks.lows)
         return base, self.before(asks.rows, asks.highs) - base
+
+    def densities(self, groups: Asks, items: Positions, part: Reals, mass: Positions) -> Reals:  # noqa: ARG002
+        """The probability of items times a share: float64, shape (n_groups, num_neg), the shape of ``items``.
+
+        Parameters
+        ----------
+        groups : Asks
+        items : int64, shape (n_groups, num_neg)
+        part : float64, shape (n_groups,)
+            The share of this measure.
+        mass : int64, shape (n_groups,)
+            All points.
+        """
+        each = part / np.maximum(mass, 1)
+        return each[:, None] * self.sizes(items)
+
+    def leader_densities(self, groups: Asks, leaders: Positions, part: Reals, mass: Positions) -> Reals:  # noqa: ARG002
+        """The same of the positives, shape (n_groups,), each as if it were one more item that the user may get."""
+        size = self.sizes(leaders)
+        densities: Reals = part * size / np.maximum(mass + size, 1)
+        return densities
+
+    def strange(self, items: Positions) -> npt.NDArray[np.bool_] | None:  # noqa: ARG002
+        """Which of the items drawn are not those of this measure's own rule, but of the fall-back. None: none is."""
+        return None
 
     def draw(self, asks: Asks, attempt: int) -> Positions:
         """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""

@@ -115,11 +115,9 @@ class Mixture:
         q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
         for measure, mass, part in zip(self._all_measures, masses, parts, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
-            each = part / np.maximum(mass, 1)
-            q += np.where(produced, each[:, None] * measure.sizes(items), 0.0)
+            q += np.where(produced, measure.densities(groups, items, part, mass), 0.0)
             if not measure.is_listed:
-                size = measure.sizes(leaders)
-                leader_q += part * size / np.maximum(mass + size, 1)
+                leader_q += measure.leader_densities(groups, leaders, part, mass)
         return natural_log(q), natural_log(leader_q)
 
     @cached_property
@@ -165,7 +163,11 @@ class Mixture:
             items[which[empty]] = -1
             which, mine = which[~empty], mine.at(~empty)
         if len(mine):
-            items[which] = measure.draw(mine, attempt)
+            drawn = measure.draw(mine, attempt)
+            items[which] = drawn
+            strange = measure.strange(drawn)
+            if strange is not None and strange.any():
+                sources[np.arange(len(asks))[which][strange]] = len(self.measures)
 
     def _choose(self, asks: Asks, attempt: int) -> Sources:
         """The component of each draw."""
@@ -207,6 +209,8 @@ class Mixture:
             here = np.flatnonzero(sources == component)
             if here.size:
                 items[here] = rest.draw(here, attempt + 1)
+                if self._all_measures[component].is_scored:
+                    sources[here] = len(self.measures)
         return items, sources
 
     def _choose_of_rests(self, asks: Asks, rests: list[Rest], attempt: int) -> Sources:
