@@ -345,10 +345,15 @@ class Options:
         if self.temperature is not None:
             _check_real("temperature", self.temperature, 1e-6, MAX_TEMPERATURE)
             object.__setattr__(self, "temperature", float(self.temperature))
-        if scored == "reinforced" and self.with_log_q and (self.recipe.is_mixed or self.distinct):
+        if scored is not None and self.with_log_q and self.distinct:
             raise UsageError(
-                "--with-log-q with --sampler reinforced, whose q is known for independent draws of its own alone",
-                remedy="leave out the other samplers and --distinct, or the log q",
+                f"--with-log-q with --distinct and --sampler {scored}, whose q is that of independent draws",
+                remedy="leave one of them out",
+            )
+        if scored == "reinforced" and self.with_log_q and self.recipe.is_mixed:
+            raise UsageError(
+                "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
+                remedy="leave out the other samplers, or the log q",
             )
 
     def _check_popularity(self, is_drawn: bool) -> None:

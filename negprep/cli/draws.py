@@ -27,8 +27,8 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
             default=("uniform",),
             help="The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user "
             "without any), and in train hard or reinforced (by the scores of --model). Several make a mixture, with "
-            "shares (--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 --sampler "
-            "weak=1).",
+            "shares (--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 "
+            "--sampler weak=1).",
         ),
         option(
             "--alpha",
@@ -52,44 +52,6 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
             metavar="FILE",
             help="More weak (user, item) pairs, such as a log of what was shown: drawn by the sampler weak, and by no "
             "other.",
-        ),
-        option(
-            "--model",
-            metavar="FILE",
-            help="The model that hard and reinforced draw with, as `negprep fit` makes it, or factors of your own. "
-            "Users and items that it does not know get uniform draws.",
-        ),
-        option(
-            "--pool",
-            metavar="N",
-            type=click.IntRange(1, MAX_POOL),
-            help="Of so many eligible items, drawn anew for each negative, hard and reinforced choose one. Their time "
-            "grows in proportion.  [default: 32 for hard, 30 for reinforced]",
-        ),
-        option(
-            "--top",
-            metavar="M",
-            type=click.IntRange(1, MAX_POOL),
-            help="Of hard: one of the M items of the pool with the highest scores, each alike.  [default: 1]",
-        ),
-        option(
-            "--skip-top",
-            metavar="S",
-            type=click.IntRange(0, MAX_POOL),
-            help="Of hard: leave out the S highest first, which may be items that the user would like.  [default: 0]",
-        ),
-        option(
-            "--pool-weak",
-            metavar="X",
-            type=click.IntRange(0, MAX_POOL),
-            help="Of reinforced: so many items of each pool are weak interactions of the user, if there are any.  "
-            "[default: 1]",
-        ),
-        option(
-            "--temperature",
-            metavar="T",
-            type=float,
-            help="Of reinforced: scores are divided by T before the softmax.  [default: 1]",
         ),
         option(
             "--available-at-time",
@@ -139,6 +101,51 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
             help="Decides every negative and the order of candidates. The same seed gives the same bytes.",
         ),
     )
+
+
+def by_model(command: Function) -> Function:
+    """How a model draws."""
+    option = in_section("Negatives")
+    return together(
+        option(
+            "--model",
+            metavar="FILE",
+            help="The model that hard and reinforced draw with, as `negprep fit` makes it, or factors of your own. "
+            "Users and items that it does not know get uniform draws.",
+        ),
+        option(
+            "--pool",
+            metavar="N",
+            type=click.IntRange(1, MAX_POOL),
+            help="Of so many eligible items, drawn anew for each negative, hard and reinforced choose one. Their time "
+            "grows in proportion.  [default: 32 for hard, 30 for reinforced]",
+        ),
+        option(
+            "--top",
+            metavar="M",
+            type=click.IntRange(1, MAX_POOL),
+            help="Of hard: one of the M items of the pool with the highest scores, each alike.  [default: 1]",
+        ),
+        option(
+            "--skip-top",
+            metavar="S",
+            type=click.IntRange(0, MAX_POOL),
+            help="Of hard: leave out the S highest first, which may be items that the user would like.  [default: 0]",
+        ),
+        option(
+            "--pool-weak",
+            metavar="X",
+            type=click.IntRange(0, MAX_POOL),
+            help="Of reinforced: so many items of each pool are weak interactions of the user, if there are any.  "
+            "[default: 1]",
+        ),
+        option(
+            "--temperature",
+            metavar="T",
+            type=float,
+            help="Of reinforced: scores are divided by T before the softmax.  [default: 1]",
+        ),
+    )(command)
 
 
 def epochs(command: Function) -> Function:

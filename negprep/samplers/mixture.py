@@ -138,7 +138,7 @@ class Mixture:
             chosen = slice(None) if len(self.measures) == 1 else np.flatnonzero(sources == component)
             self._draw_from(measure, asks, attempt, chosen, items, sources)
         if self.fallback is not None:
-            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(sources == len(self.measures)), items, sources)
+            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(items < 0), items, sources)
             for component in self._listed:
                 nothing = np.flatnonzero(items < 0)
                 sources[nothing] = component
