@@ -33,7 +33,7 @@ encoding positives beside
 spill rows partition loading core
 scoring bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
-resolving run facts
+resolving fitting fitting.training fitting.factorisation fitting.split fitting.job run facts
 pipeline
 api
 .
@@ -41,7 +41,7 @@ cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file
 cli.execute
-cli.train cli.test
+cli.fit_options cli.fit_text cli.train cli.test cli.fit
 cli.group cli.main __main__
 """
 """A module may import those before it: of the lines above it here, and of its own line those to its left.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from negprep.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from negprep.summary import Summary
 
@@ -35,13 +35,18 @@ def closing_text(summary: Summary, source: str, target: str) -> str:
         Without a newline at the end. Control characters from names in the data are escaped.
     """
     facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
+    return aligned(f"negprep {summary.command}: {source} -> {target}", facts, summary.warnings)
+
+
+def aligned(title: str, facts: Sequence[Fact], warnings: Sequence[str]) -> str:
+    """Facts under a title, name below name and number below number, and warnings; control characters are escaped."""
     name_width = max(len(fact.name) for fact in facts)
     number_width = max(len(f"{fact.number:,}") for fact in facts if fact.number is not None)
-    lines = [f"negprep {summary.command}: {source} -> {target}"]
+    lines = [title]
     for name, number, note in facts:
         digits = "" if number is None else f"{number:>{number_width},}  "
         lines.append(f"  {name:{name_width}}  {digits}{note}".rstrip())
-    lines += [f"  warning: {warning}" for warning in summary.warnings]
+    lines += [f"  warning: {warning}" for warning in warnings]
     return "\n".join(printable(line) for line in lines)
 
 

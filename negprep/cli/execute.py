@@ -32,7 +32,7 @@ def execute(request: Request) -> None:
     if request.target == "-" and sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> out.parquet), or name a file")
     check_summary(request)
-    _load_libraries()
+    load_libraries()
     from negprep.cli.closing import closing_text
     from negprep.pipeline import prepare
 
@@ -47,7 +47,7 @@ def execute(request: Request) -> None:
         tell(closing_text(summary, request.source, request.target))
 
 
-def _load_libraries() -> None:
+def load_libraries() -> None:
     """Import numpy and pyarrow, only now: help and usage errors need not wait for them."""
     # negprep does no linear algebra. OpenBLAS would reserve memory for its threads as numpy is imported, and send the
     # process a SIGINT where a limit forbids it.

@@ -13,7 +13,7 @@ from negprep._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "test")
+COMMANDS = ("train", "test", "fit")
 
 
 class LazyGroup(click.Group):
@@ -27,7 +27,7 @@ class LazyGroup(click.Group):
         """Import one command, or say which name may have been meant."""
         if cmd_name not in COMMANDS:
             near = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
-            ctx.fail(f"no command '{cmd_name}' ({f'did you mean {near[0]}?' if near else 'train or test'})")
+            ctx.fail(f"no command '{cmd_name}' ({f'did you mean {near[0]}?' if near else ' or '.join(COMMANDS)})")
         return cast("click.Command", importlib.import_module(f"negprep.cli.{cmd_name}").command)
 
 

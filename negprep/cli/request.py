@@ -60,19 +60,19 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
     """
     _refuse_contradictions(given)
     _refuse_streams(given)
-    _refuse_columns(given)
+    refuse_columns(given)
     chosen = dict(given)
     chosen["with_valid"] = given["with_valid"] or given.get("fold") == "valid"
     chosen["jobs"] = given["jobs"] or _available_cpus()
-    read = ReadOptions(**_taken(ReadOptions, chosen))
+    read = ReadOptions(**taken(ReadOptions, chosen))
     return Request(
         source=given["source"],
         target=given["target"],
-        options=Options(command=command, read=read, **_taken(Options, chosen)),
+        options=Options(command=command, read=read, **taken(Options, chosen)),
         force=given["force"],
         summary=given["summary"],
         closing=not given["quiet"],
-        progress=not given["quiet"] and _is_terminal(sys.stderr) if given["progress"] is None else given["progress"],
+        progress=not given["quiet"] and is_terminal(sys.stderr) if given["progress"] is None else given["progress"],
     )
 
 
@@ -112,11 +112,11 @@ def _refuse_streams(given: dict[str, Any]) -> None:
         raise UsageError(
             "standard input ('-') is named twice", remedy=f"give files for {', '.join(named[:-1])} or {named[-1]}"
         )
-    if given["source"] == "-" and _is_terminal(sys.stdin):
+    if given["source"] == "-" and is_terminal(sys.stdin):
         raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
     if given["target"] != "-":
         return
-    if _is_terminal(sys.stdout):
+    if is_terminal(sys.stdout):
         raise UsageError(
             "OUTPUT is '-', but standard output is a terminal, and Parquet is binary",
             remedy="pipe it on, or name a file",
@@ -130,7 +130,8 @@ def _refuse_streams(given: dict[str, Any]) -> None:
         )
 
 
-def _refuse_columns(given: dict[str, Any]) -> None:
+def refuse_columns(given: dict[str, Any]) -> None:
+    """Refuse columns that are named twice, or that ``--columns`` lacks."""
     role_of: dict[str, str] = {}
     for role in _ROLES:
         header = given[f"{role}_col"]
@@ -148,7 +149,8 @@ def _refuse_columns(given: dict[str, Any]) -> None:
         role_of[header] = role
 
 
-def _taken(record: type[Options | ReadOptions], chosen: dict[str, Any]) -> dict[str, Any]:
+def taken(record: type[Options | ReadOptions], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that are attributes of a record."""
     return {field.name: chosen[field.name] for field in fields(record) if field.name in chosen}
 
 
@@ -156,7 +158,7 @@ def _is_explicit(parameter: str) -> bool:
     return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.DEFAULT
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person is there; a stream that was closed before the start is None."""
     return stream is not None and stream.isatty()
 

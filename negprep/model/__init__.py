@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from negprep.model.archive import write_model
-from negprep.model.factors import KINDS, Model
+from negprep.model.factors import KINDS, Model, sorted_model
 from negprep.model.opening import read_model
 
-__all__ = ["KINDS", "Model", "read_model", "write_model"]
+__all__ = ["KINDS", "Model", "read_model", "sorted_model", "write_model"]

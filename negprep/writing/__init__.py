@@ -7,7 +7,7 @@ from negprep.writing.folder import PART_ROWS, FolderOutput, Part
 from negprep.writing.opening import open_output
 from negprep.writing.output import Output
 from negprep.writing.parquet import ROW_GROUP_ROWS
-from negprep.writing.whole import open_whole
+from negprep.writing.whole import check_whole, open_whole
 
 __all__ = [
     "PART_ROWS",
@@ -16,6 +16,7 @@ __all__ = [
     "Output",
     "Part",
     "check_output",
+    "check_whole",
     "open_output",
     "open_whole",
 ]

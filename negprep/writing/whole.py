@@ -7,12 +7,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from negprep.errors import UsageError
-from negprep.writing.destination import locate
+from negprep.writing.destination import Destination, check_output, locate
 from negprep.writing.sink import machine_errors
 from negprep.writing.staging import Staging, final_mode, settle, sweep, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+def check_whole(target: str, inputs: Sequence[Path]) -> None:
+    """Refuse a target that cannot or must not be written as one file, before anything is read: as ``check_output``."""
+    check_output(target, inputs)
+    _file_of(target)
 
 
 @contextmanager
@@ -27,9 +34,7 @@ def open_whole(target: str) -> Iterator[BinaryIO]:
         The machine refuses.
     """
     with machine_errors(target):
-        destination = locate(target)
-        if destination.kind != "file":
-            raise UsageError("is no place for one file", place=destination.place, remedy="name a file")
+        destination = _file_of(target)
         sweep(destination.path)
         staging = Staging(destination.path)
         try:
@@ -41,3 +46,10 @@ def open_whole(target: str) -> Iterator[BinaryIO]:
             sync_folder(destination.path.parent)
         finally:
             staging.close()
+
+
+def _file_of(target: str) -> Destination:
+    destination = locate(target)
+    if destination.kind != "file":
+        raise UsageError("is no place for one file", place=destination.place, remedy="name a file")
+    return destination
