@@ -33,7 +33,7 @@ encoding positives beside
 spill rows partition loading core
 scoring bootstrap section planning cutting shuffle tally summary memory
 engines engines.local
-resolving fitting fitting.training fitting.factorisation fitting.split fitting.job run facts
+resolving fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job run facts
 pipeline
 api
 .

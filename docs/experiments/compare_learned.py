@@ -22,7 +22,8 @@ import pandas as pd
 from compare_samplers import MostUsed, Setup, Task, arguments, choose, measures, read, tell, train
 from factorisation import Factorisation, Settings
 
-import negprep
+from negprep.fitting.job import fit, learning_of
+from negprep.options import Options
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class ModelTask(Task):
 
     def fit(self, path: Path, seed: int, options: dict[str, Any]) -> None:
         """A sampler learnt from the train positives and the weak pairs."""
-        negprep.fit(self._log, path, kind="rns", seed=seed, **self._keywords, **options)
+        learning = learning_of("rns", seed=seed, **options)
+        fit(self._log, str(path), Options(command="train", **self._keywords), "rns", learning, lambda *_: None)
 
 
 class Drawing:
@@ -105,7 +107,9 @@ class Drawing:
         path = self._folder / f"{line.model}-{seed}-{'-'.join(map(str, line.fit.values()))}.npz"
         setup = replace(line.setup, more=(*line.setup.more, ("model", path)))
         if line.model == "anew":
-            self._task.write_model(path, Factorisation(self._task.n_users, self._task.n_items, self._settings, seed=seed))
+            self._task.write_model(
+                path, Factorisation(self._task.n_users, self._task.n_items, self._settings, seed=seed)
+            )
             for model in train(self._task, setup, self._settings, seed=seed):
                 yield model
                 self._task.write_model(path, model)

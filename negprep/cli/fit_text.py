@@ -51,6 +51,16 @@ def _facts(summary: FitSummary) -> Iterator[Fact]:
     for name in ("loss", "share of pairs ranked right"):
         if name in about:
             yield Fact("learnt", None, f"{name} {about[name]:.4g}")
+    if about["kind"] == "rns":
+        shares = [epoch["exposed_share"] for epoch in about["game"]]
+        yield Fact("exposures", about["exposures"], "weak interactions to learn from")
+        if shares:
+            yield Fact(
+                "learnt",
+                None,
+                f"exposed share of the draws {shares[0]:.1%} in the first, {shares[-1]:.1%} in the last of "
+                f"{len(shares)} epochs; chance is {about['pool_weak'] / about['pool']:.1%}",
+            )
     if not about["repeatable"]:
         yield Fact("note", None, "threads wrote over each other's steps: another run gives another model")
     yield Fact(

@@ -15,6 +15,7 @@ from negprep._version import __version__
 from negprep.core import Core, find_core
 from negprep.errors import UsageError
 from negprep.fitting.factorisation import learn_als, learn_bpr, need_library
+from negprep.fitting.reinforcing import DEFAULTS, learn_rns, need_nothing
 from negprep.fitting.split import split_facts
 from negprep.fitting.training import Learning, Told, Training
 from negprep.holdout_rule import HoldoutRule
@@ -60,6 +61,7 @@ LEARNERS: dict[str, Learner] = {
         need_library,
         Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1),
     ),
+    "rns": Learner(learn_rns, need_nothing, DEFAULTS),
 }
 
 
@@ -116,6 +118,9 @@ def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
     chosen = {name: value for name, value in given.items() if value is not None}
     if "learning_rate" in chosen and defaults.learning_rate is None:
         raise UsageError(f"--learning-rate with --kind {kind}, which takes no steps", remedy="leave it out")
+    foreign = [name for name in chosen if not hasattr(defaults, name)]
+    if foreign:
+        raise UsageError(f"--{foreign[0].replace('_', '-')} without --kind rns", remedy="add it, or leave this out")
     return replace(defaults, **chosen)
 
 
