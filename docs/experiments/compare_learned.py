@@ -53,6 +53,9 @@ def hard(pool: int, top: int, skip_top: int, model: Literal["frozen", "anew"], *
     return Learned(Setup(name, shares, more=options), model, any("weak" in term for term in more))
 
 
+RNS = {"learning_rate": 5e-3, "batch_size": 256}
+"""More and larger steps than the defaults, for logs of a few thousand to 100,000 positives; nothing else was tried."""
+
 LINES = (
     Learned(Setup("uniform")),
     Learned(Setup("popularity, alpha 0.75", ("popularity",), 0.75)),
@@ -89,7 +92,7 @@ class ModelTask(Task):
 
     def fit(self, path: Path, seed: int, options: dict[str, Any]) -> None:
         """A sampler learnt from the train positives and the weak pairs."""
-        learning = learning_of("rns", seed=seed, **options)
+        learning = learning_of("rns", seed=seed, **RNS, **options)
         fit(self._log, str(path), Options(command="train", **self._keywords), "rns", learning, lambda *_: None)
 
 

@@ -1,11 +1,13 @@
 """Does the reinforced sampler learn what was shown? A log with planted exposures, and a picture of the learning.
 
     OMP_NUM_THREADS=1 python docs/experiments/planted_exposures.py [FOLDER]
+    python docs/experiments/planted_exposures.py --log FOLDER
 
 300 users, 200 items. What a user likes follows from one random taste, what the user is shown follows from another one,
 independent of it: so no exposure is near to a positive by itself, and a sampler that only looks for hard negatives has
 no reason to prefer exposures. The picture, docs/pictures/reinforced.svg, shows which share of the sampler's draws are
-exposures, epoch by epoch, for four ways to reward it.
+exposures, epoch by epoch, for four ways to reward it. With ``--log`` a larger log of the same kind is written instead,
+liked.tsv and shown.tsv, for compare_learned.py.
 """
 
 from __future__ import annotations
@@ -113,6 +115,16 @@ def svg(curves: dict[str, list[float]], chance: float) -> str:
 """
 
 
+def write_log(folder: Path) -> None:
+    """Tab-separated files of what 1,000 users like and are shown, of 1,000 items."""
+    log = planted(1_000, 1_000, 30, 20)
+    shown = np.repeat(np.arange(log.exposures.n_users), np.diff(log.exposures.starts)), log.exposures.items
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (users, items) in (("liked", (log.users, log.positives)), ("shown", shown)):
+        lines = [f"{user}\t{item}\n" for user, item in zip(users.tolist(), items.tolist(), strict=True)]
+        (folder / f"{name}.tsv").write_text("".join(["user\titem\n", *lines]), encoding="utf-8")
+
+
 def main(folder: Path) -> None:
     """Print the curves, and write the picture."""
     log = planted()
@@ -125,4 +137,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures")
+    if sys.argv[1:2] == ["--log"]:
+        write_log(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures")

@@ -36,8 +36,8 @@ def learning(command: Function) -> Function:
             "--epochs",
             metavar="E",
             type=click.IntRange(1, 1_000_000),
-            help="Passes over the train positives; time grows in proportion.  [default: 15 for als, 100 for bpr, 20 for "
-            "rns]",
+            help="Passes over the train positives; time grows in proportion.  [default: 15 for als, 100 for bpr, 20 "
+            "for rns]",
         ),
         option(
             "--regularization",

@@ -121,7 +121,8 @@ def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
         told(done, total, words)
 
     positives = training.positives
-    fitted = fit(positives.users(), positives.items, seen, exposures, settings, seed=learning.seed, told=tell)
+    with np.errstate(over="ignore", invalid="ignore"):  # steps that are too large end in NaN, which is refused below
+        fitted = fit(positives.users(), positives.items, seen, exposures, settings, seed=learning.seed, told=tell)
     sampler, taught = fitted.sampler, np.flatnonzero(positives.counts)
     arrays = {"user_factors": sampler.users[taught], "item_factors": sampler.items, "h": sampler.h}
     own = set(RnsLearning.__dataclass_fields__) - set(Learning.__dataclass_fields__)
