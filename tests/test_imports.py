@@ -17,7 +17,7 @@ recipe options
 draw seen logarithm
 arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.mixture samplers.order
-samplers.pools samplers.hardness samplers.scores samplers.scored samplers.hard samplers.reinforced
+samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
 sampling
 holdout layout
 reading.pieces reading.sources reading.columns
@@ -65,7 +65,7 @@ ARRAYS_ALONE = [
     "seen",
     "logarithm",
     *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "mixture", "order")),
-    *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "scored", "hard", "reinforced")),
+    *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "known", "scored", "hard", "reinforced")),
 ]
 """The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""
 
@@ -148,9 +148,11 @@ def test_kernels_know_arrays_alone(module):
         "abc",
         "collections",
         "contextlib",
+        "copy",
         "dataclasses",
         "decimal",
         "functools",
+        "itertools",
         "numpy",
         "typing",
     }
