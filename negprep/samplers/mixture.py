@@ -206,10 +206,11 @@ class Mixture:
         """One draw for each ask, of the points that the items taken, shape (n_taken, n), leave."""
         attempt = (_ROUNDS + 1) * _ROUND
         rests = [measure.rest(asks, taken) for measure in self._all_measures]
-        sources = self._choose_of_rests(asks, rests, attempt)
+        chosen = self._choose_of_rests(asks, rests, attempt)
+        sources = chosen.copy()
         items = np.full(len(asks), -1)
         for component, rest in enumerate(rests):
-            here = np.flatnonzero(sources == component)
+            here = np.flatnonzero(chosen == component)
             if here.size:
                 items[here] = rest.draw(here, attempt + 1)
                 self._mark_strange(self._all_measures[component], here, items, sources)
