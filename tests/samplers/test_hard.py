@@ -373,7 +373,7 @@ def test_models_that_do_not_fit(tmp_path):
         negprep.train(log, sampler="hard", model=written(a_model(2, 5, items=[70, 71]), tmp_path))
     with pytest.raises(UsageError, match="the model is of the kind rns, a policy"):
         negprep.train(log, sampler="hard", model=written(a_model(2, 5, kind="rns"), tmp_path))
-    with pytest.raises(UsageError, match="candidates drawn by a model favour or punish"):
+    with pytest.raises(UsageError, match="candidates drawn by --sampler hard favour or punish"):
         negprep.test(log, sampler="hard")
     huge = a_model(2, 5, h=True)
     huge = Model(
