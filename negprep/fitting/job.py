@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,9 @@ def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
     chosen = {name: value for name, value in given.items() if value is not None}
     if "learning_rate" in chosen and defaults.learning_rate is None:
         raise UsageError(f"--learning-rate with --kind {kind}, which takes no steps", remedy="leave it out")
+    for name in ("regularization", "learning_rate"):
+        if not isfinite(chosen.get(name, 0)):
+            raise UsageError(f"--{name.replace('_', '-')} {chosen[name]} is no number", remedy="give a number")
     return replace(defaults, **chosen)
 
 

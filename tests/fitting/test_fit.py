@@ -64,7 +64,7 @@ def test_the_model_knows_what_users_like(capsys, tmp_path, kind):
     scores = model.user_factors @ model.item_factors.T + (0 if model.item_bias is None else model.item_bias)
     rows, columns = model.users.find(held["user"].combine_chunks()), model.items.find(held["item"].combine_chunks())
     places = (scores[rows] < scores[rows, columns][:, None]).mean(axis=1)[columns >= 0]
-    assert places.mean() > 0.6
+    assert places.mean() > 0.53  # of 999 users: 0.5 by chance, with a standard error of 0.009
 
 
 def test_als_is_the_same_with_two_threads(capsys, tmp_path):
@@ -160,12 +160,12 @@ def test_train_draws_with_it(capsys, small, tmp_path):
         (["--kind", "bpr", "--learning-rate", "inf"], 2, "--learning-rate"),
         (["--kind", "bpr", "--regularization", "nan"], 2, "--regularization"),
         (["--kind", "bpr", "--regularization", -1], 2, "-1.0 is not in the range"),
-        (["--kind", "bpr", "--learning-rate", 1e30], 3, "holds NaN or an infinite number; train with a smaller"),
+        (["--kind", "bpr", "--learning-rate", 1e30], 3, "the factors became NaN or infinite; choose a smaller"),
         (["--kind", "bpr", "--holdout", "last:x"], 2, "last:x"),
         (["--kind", "bpr", "--with-valid"], 2, "--with-valid without a holdout"),
         (["--kind", "bpr", "--positive", ">9"], 3, "no"),
         (["--kind", "bpr", "--quiet", "--progress"], 2, "--quiet and --progress contradict"),
-        (["--kind", "bpr", "--user-col", "nobody"], 3, "nobody"),
+        (["--kind", "bpr", "--user-col", "nobody"], 2, "nobody"),
     ],
 )
 def test_what_is_refused(capsys, small, tmp_path, words, code, message):
@@ -215,8 +215,9 @@ def test_without_the_extra(small, tmp_path):
     )
 
 
-def test_progress_tells_the_loss(capsys, small, tmp_path):
-    code, told = fit(capsys, small, tmp_path / "m.npz", "--kind", "als", "--progress")
+def test_progress_tells_the_loss(capsys, tmp_path):
+    code, told = fit(capsys, LOG, tmp_path / "m.npz", "--kind", "bpr", "--epochs", 40, "--progress")
     assert code == 0
-    assert "epochs/s" in told
-    assert "loss" in told.split("negprep fit:")[0]
+    bars = told.split("negprep fit:")[0]
+    assert "epochs/s" in bars
+    assert "share of pairs ranked right 0." in bars
