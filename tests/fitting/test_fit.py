@@ -146,6 +146,15 @@ def test_train_draws_with_it(capsys, small, tmp_path):
     assert ((rows.neg_item >= 20) == (rows.user % 2 == 1)).mean() > 0.8
 
 
+def test_a_model_of_another_split_is_told_about(capsys, small, tmp_path):
+    assert fit(capsys, small, tmp_path / "m.npz", "--kind", "als")[0] == 0
+    hard = ["train", str(small), str(tmp_path / "t.parquet"), "--sampler", "hard", "--model", str(tmp_path / "m.npz")]
+    assert guarded(lambda: invoke(hard)) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert guarded(lambda: invoke([*hard, "--holdout", "last"])) == 0
+    assert "the model was made with holdout none, and this run has last: it may have learnt" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
