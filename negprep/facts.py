@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from negprep.draw import ALGORITHM
+from negprep.fitting.split import split_facts
 from negprep.planning import model_rule, popularity_shape
 from negprep.run import Run
 from negprep.samplers.hardness import Hardness
@@ -133,6 +134,14 @@ def _warnings_of(run: Run) -> list[str]:
         warnings.append(
             f"{model.unknown_items} of {model.items} items are not in the model: drawn as often as uniform draws them"
         )
+    if model is not None and isinstance(model.split, dict):
+        mine = split_facts(run.options, run.rule)
+        warnings += [
+            f"the model was made with {name} {model.split[name]}, and this run has {mine[name]}: it may have learnt "
+            "from what is held out"
+            for name in mine
+            if name in model.split and model.split[name] != mine[name]
+        ]
     if run.weights_unknown:
         warnings.append(f"{run.weights_unknown} items of --weights are not in the catalog")
     return warnings

@@ -321,7 +321,7 @@ class Options:
         """What draws by a model has one, and nothing else does."""
         if scored is not None and self.command == "test":
             raise UsageError(
-                "candidates drawn by a model favour or punish whatever resembles it",
+                f"candidates drawn by --sampler {scored} favour or punish whatever resembles its model",
                 remedy="choose --sampler uniform or popularity",
             )
         if scored is not None and self.model is None:

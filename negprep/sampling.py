@@ -15,6 +15,7 @@ from negprep.logarithm import natural_log
 from negprep.recipe import LEVELS, SCORED, Recipe
 from negprep.samplers.hard import HardItems
 from negprep.samplers.hardness import Hardness
+from negprep.samplers.known import ScoredBlock, ScoredUsers
 from negprep.samplers.measures import (
     Asks,
     EligibleBelowListed,
@@ -26,7 +27,7 @@ from negprep.samplers.measures import (
 from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.order import CatalogOrder, Times
 from negprep.samplers.reinforced import Policy, ReinforcedItems
-from negprep.samplers.scored import ScoredBlock, ScoredItems, ScoredUsers
+from negprep.samplers.scored import ScoredItems
 from negprep.samplers.scores import Scores
 from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
 from negprep.samplers.weights import Weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,8 @@ class Knowledge:
         Of the log, and of the catalog.
     unknown_users, unknown_items : int
         Those of them that the model does not know.
+    split : dict of str, or None
+        What decided which positives the model learnt from; None where it does not say.
     """
 
     kind: str
@@ -35,6 +38,7 @@ class Knowledge:
     items: int
     unknown_users: int
     unknown_items: int
+    split: dict[str, Any] | None
 
 
 def check_kind(model: Model, sampler: str, place: str) -> None:
@@ -113,5 +117,6 @@ def make_scores(
         len(columns),
         int((rows < 0).sum()),
         len(columns) - len(known_items),
+        model.facts.get("split"),
     )
     return scores, knowledge

@@ -17,7 +17,7 @@ recipe options
 draw seen logarithm
 arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.mixture samplers.order
-samplers.pools samplers.hardness samplers.scores samplers.scored samplers.hard samplers.reinforced
+samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
 sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
 learning.bpr learning.validation learning.game learning.rns
@@ -69,7 +69,7 @@ ARRAYS_ALONE = [
     "logarithm",
     *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "mixture", "order")),
     *(f"learning.{name}" for name in ["gmf", "adam", "kernel", "policy", "pools", "bpr", "validation", "game", "rns"]),
-    *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "scored", "hard", "reinforced")),
+    *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "known", "scored", "hard", "reinforced")),
 ]
 """The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""
 
@@ -152,9 +152,11 @@ def test_kernels_know_arrays_alone(module):
         "abc",
         "collections",
         "contextlib",
+        "copy",
         "dataclasses",
         "decimal",
         "functools",
+        "itertools",
         "numpy",
         "typing",
     }

@@ -6,6 +6,7 @@ Bayesian personalized ranking from implicit feedback, UAI 2009.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from negprep.arrow import from_numpy
-from negprep.errors import UsageError
+from negprep.errors import BadDataError, UsageError
 from negprep.fitting.training import Learning, Told, Training
 from negprep.model import Model, sorted_model
 
@@ -41,34 +42,39 @@ def learn_als(training: Training, learning: Learning, told: Told) -> Model:
     """Alternating least squares. The same for any number of threads."""
     from implicit.cpu.als import AlternatingLeastSquares
 
-    model = AlternatingLeastSquares(
-        factors=learning.factors,
-        regularization=learning.regularization,
-        iterations=learning.epochs,
-        calculate_training_loss=True,
-        num_threads=learning.threads,
-        random_state=learning.seed,
-    )
-    return _learn("als", model, training, learning, told)
+    def make() -> AlternatingLeastSquares:
+        return AlternatingLeastSquares(
+            factors=learning.factors,
+            regularization=learning.regularization,
+            iterations=learning.epochs,
+            calculate_training_loss=True,
+            num_threads=learning.threads,
+            random_state=learning.seed,
+        )
+
+    return _learn("als", make, training, learning, told)
 
 
 def learn_bpr(training: Training, learning: Learning, told: Told) -> Model:
     """Bayesian personalised ranking. Threads write over each other's steps: with more than one, no two runs agree."""
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    model = BayesianPersonalizedRanking(
-        factors=learning.factors,
-        learning_rate=learning.learning_rate,
-        regularization=learning.regularization,
-        iterations=learning.epochs,
-        num_threads=learning.threads,
-        random_state=learning.seed,
-    )
-    return _learn("bpr", model, training, learning, told)
+    def make() -> BayesianPersonalizedRanking:
+        return BayesianPersonalizedRanking(
+            factors=learning.factors,
+            learning_rate=learning.learning_rate,
+            regularization=learning.regularization,
+            iterations=learning.epochs,
+            num_threads=learning.threads,
+            random_state=learning.seed,
+        )
+
+    return _learn("bpr", make, training, learning, told)
 
 
-def _learn(kind: str, model: Any, training: Training, learning: Learning, told: Told) -> Model:  # noqa: ANN401
+def _learn(kind: str, make: Callable[[], Any], training: Training, learning: Learning, told: Told) -> Model:
     """Learn about the users and items that have a train positive."""
+    from implicit.recommender_base import ModelFitError
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits
 
@@ -92,8 +98,14 @@ def _learn(kind: str, model: Any, training: Training, learning: Learning, told: 
             words = f"{name} {value:.4g}"
         told(epoch + 1, learning.epochs, words)
 
-    with threadpool_limits(limits=1, user_api="blas"):
-        model.fit(matrix, show_progress=False, callback=tell)
+    with threadpool_limits(limits=1, user_api="blas"):  # its own threads are enough, and it warns of more
+        model = make()
+        try:
+            model.fit(matrix, show_progress=False, callback=tell)
+        except ModelFitError as error:
+            raise BadDataError(
+                "the factors became NaN or infinite", place=training.place, remedy="choose a smaller --learning-rate"
+            ) from error
     arrays = {"user_factors": np.array(model.user_factors), "item_factors": np.array(model.item_factors)}
     if len(arrays["item_factors"][0]) == learning.factors + 1:  # BPR keeps the bias as one more factor, of 1 for users
         arrays["item_bias"] = arrays["item_factors"][:, -1].copy()

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,9 @@ def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
     foreign = [name for name in chosen if not hasattr(defaults, name)]
     if foreign:
         raise UsageError(f"--{foreign[0].replace('_', '-')} without --kind rns", remedy="add it, or leave this out")
+    for name, value in chosen.items():
+        if not isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} {value} is no number", remedy="give a number")
     return replace(defaults, **chosen)
 
 

@@ -5,13 +5,16 @@ Source: Zhang et al., Optimizing top-N collaborative filtering via dynamic negat
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
 from negprep.draw import Words, bounded
 from negprep.samplers.hardness import Hardness, chances
+from negprep.samplers.known import ScoredBlock
 from negprep.samplers.measures import Asks, Reals
-from negprep.samplers.scored import ScoredBlock, ScoredItems
+from negprep.samplers.scored import ScoredItems
 from negprep.samplers.scores import Exact
 from negprep.seen import Positions, SeenBlock
 
@@ -80,11 +83,11 @@ class HardItems(ScoredItems):
         order = np.lexsort([highs, lows, asks.rows])
         rows, lows, highs = asks.rows[order], lows[order], highs[order]
         is_new = (rows[1:] != rows[:-1]) | (lows[1:] != lows[:-1]) | (highs[1:] != highs[:-1])
-        begins = np.flatnonzero(np.append(True, is_new)) if len(rows) else np.empty(0, np.int64)
+        bounds = [0, *(np.flatnonzero(is_new) + 1).tolist(), len(rows)] if len(rows) else []
         harder, alike = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
         first_scored, scores = -1, np.empty((0, 0))
         step = max(1, _SCORED // max(1, scored.scores.n_known))
-        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(rows)], strict=True):
+        for begin, end in pairwise(bounds):
             row, low, high = int(rows[begin]), int(lows[begin]), int(highs[begin])
             if not first_scored <= row < first_scored + len(scores):
                 first_scored, scores = row, scored.scores.of_all(scored.factors[row : row + step])

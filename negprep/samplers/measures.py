@@ -76,13 +76,9 @@ class Measure(ABC):
     ----------
     is_listed : bool
         Whether the items are a list of the user's own; else they are the eligible ones.
-    is_scored : bool
-        Whether a model decides among the points, so that a draw is more than a point at random. Of what is left once
-        other items are taken, a point is drawn at random all the same, as a fall-back.
     """
 
     is_listed = False
-    is_scored = False
 
     @abstractmethod
     def before(self, rows: Positions, items: Positions) -> Positions:
@@ -135,6 +131,10 @@ class Measure(ABC):
     def strange(self, items: Positions) -> npt.NDArray[np.bool_] | None:  # noqa: ARG002
         """Which of the items drawn are not those of this measure's own rule, but of the fall-back. None: none is."""
         return None
+
+    def rest(self, asks: Asks, taken: Positions) -> Rest:
+        """What is left for each of some asks, once other items are taken: see ``Rest``."""
+        return PointsLeft(self, asks, taken)
 
     def draw(self, asks: Asks, attempt: int) -> Positions:
         """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""
@@ -292,8 +292,25 @@ class ListedItems(Measure):
         return items
 
 
-class Rest:
-    """The points that a measure has left for each of some asks, once other items are taken.
+class Rest(ABC):
+    """What a measure has left for each of some asks, once other items are taken.
+
+    Attributes
+    ----------
+    mass, points : int64, shape (n_asks,)
+        Points of the window, all and those left.
+    """
+
+    mass: Positions
+    points: Positions
+
+    @abstractmethod
+    def draw(self, which: Positions, attempt: int) -> Positions:
+        """One item for each of ``which``, all of which have points left."""
+
+
+class PointsLeft(Rest):
+    """The points that are left, of which one is drawn at random.
 
     Parameters
     ----------
@@ -301,11 +318,6 @@ class Rest:
     asks : Asks
     taken : int64, shape (n_taken, n_asks)
         Different items, of which the user may perhaps not get some by this measure. All lie in the window.
-
-    Attributes
-    ----------
-    mass, points : int64, shape (n_asks,)
-        Points of the window, all and those left.
     """
 
     def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:
@@ -321,8 +333,7 @@ class Rest:
         self._sizes = np.take_along_axis(sizes.reshape(taken.shape), order, axis=0)
         self.points = self.mass - self._sizes.sum(axis=0)
 
-    def draw(self, which: Positions, attempt: int) -> Positions:
-        """One item for each of ``which``, all of which have points left."""
+    def draw(self, which: Positions, attempt: int) -> Positions:  # noqa: D102
         asks = self._asks.at(which)
         points = self._base[which] + bounded(asks.keys, self.points[which], asks.draws, attempt)
         for begins, sizes in zip(self._begins[:, which], self._sizes[:, which], strict=True):

@@ -163,11 +163,14 @@ class Mixture:
             items[which[empty]] = -1
             which, mine = which[~empty], mine.at(~empty)
         if len(mine):
-            drawn = measure.draw(mine, attempt)
-            items[which] = drawn
-            strange = measure.strange(drawn)
-            if strange is not None and strange.any():
-                sources[np.arange(len(asks))[which][strange]] = len(self.measures)
+            items[which] = measure.draw(mine, attempt)
+            self._mark_strange(measure, np.arange(len(asks))[which], items, sources)
+
+    def _mark_strange(self, measure: Measure, which: Positions, items: Positions, sources: Sources) -> None:
+        """Say fall-back of what the measure drew, but not by its own rule."""
+        strange = measure.strange(items[which])
+        if strange is not None:
+            sources[which[strange]] = len(self.measures)
 
     def _choose(self, asks: Asks, attempt: int) -> Sources:
         """The component of each draw."""
@@ -202,15 +205,15 @@ class Mixture:
     def _draw_from_rest(self, asks: Asks, taken: Positions) -> tuple[Positions, Sources]:
         """One draw for each ask, of the points that the items taken, shape (n_taken, n), leave."""
         attempt = (_ROUNDS + 1) * _ROUND
-        rests = [Rest(measure, asks, taken) for measure in self._all_measures]
-        sources = self._choose_of_rests(asks, rests, attempt)
+        rests = [measure.rest(asks, taken) for measure in self._all_measures]
+        chosen = self._choose_of_rests(asks, rests, attempt)
+        sources = chosen.copy()
         items = np.full(len(asks), -1)
         for component, rest in enumerate(rests):
-            here = np.flatnonzero(sources == component)
+            here = np.flatnonzero(chosen == component)
             if here.size:
                 items[here] = rest.draw(here, attempt + 1)
-                if self._all_measures[component].is_scored:
-                    sources[here] = len(self.measures)
+                self._mark_strange(self._all_measures[component], here, items, sources)
         return items, sources
 
     def _choose_of_rests(self, asks: Asks, rests: list[Rest], attempt: int) -> Sources:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
 
@@ -83,3 +85,36 @@ def _distinct_ranks(keys: Words, counts: Positions, size: int) -> Positions:
         suspects = np.unique(pools)
         attempt += 1
     return ranks
+
+
+class LeftRanks:
+    """The ranks of eligible items that are left in some windows.
+
+    Attributes
+    ----------
+    counts : int64, shape (n,)
+        How many are left.
+    """
+
+    def __init__(self, block: SeenBlock, span: tuple[Positions, Positions], rows: Positions, taken: Positions) -> None:
+        self._firsts, counts = span
+        all_rows = np.broadcast_to(rows, taken.shape)
+        is_here = taken >= 0
+        is_here[is_here] = ~block.contains(all_rows[is_here], taken[is_here])
+        ranks = np.full(taken.shape, np.iinfo(np.int64).max)
+        ranks[is_here] = taken[is_here] - block.count_below(all_rows[is_here], taken[is_here])
+        self._taken = np.sort(ranks, axis=0)
+        self.counts = counts - is_here.sum(axis=0)
+
+    def none(self) -> LeftRanks:
+        """The same windows without any item."""
+        nothing = copy(self)
+        nothing.counts = np.zeros_like(self.counts)
+        return nothing
+
+    def shifted(self, which: Positions, places: Positions) -> Positions:
+        """The ranks of places among what is left of the windows ``which``: int64, shape (n,)."""
+        ranks = self._firsts[which] + places
+        for taken in self._taken[:, which]:
+            ranks += ranks >= taken  # ascending: what was passed has moved the rank already
+        return ranks

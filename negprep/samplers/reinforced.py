@@ -12,9 +12,10 @@ import numpy as np
 
 from negprep.draw import Words, bounded, word
 from negprep.logarithm import exponential, natural_log
+from negprep.samplers.known import ScoredBlock
 from negprep.samplers.measures import Asks, Reals
 from negprep.samplers.pools import draw_ranks
-from negprep.samplers.scored import ScoredBlock, ScoredItems
+from negprep.samplers.scored import ScoredItems
 from negprep.seen import Positions, SeenBlock
 
 _PICK_WORDS = 1 << 62

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.draw import Words, bounded
-from negprep.samplers.measures import Asks, EligibleItems
-from negprep.samplers.pools import draw_pools, pool_keys
-from negprep.samplers.scores import Exact, Scores
+from negprep.samplers.known import ScoredBlock
+from negprep.samplers.measures import Asks, EligibleItems, Rest
+from negprep.samplers.pools import LeftRanks, draw_pools, draw_ranks, pool_keys
+from negprep.samplers.scores import Exact
 from negprep.samplers.uniform import Workspace
-from negprep.seen import MaskBuffer, Positions, Seen, SeenBlock
+from negprep.seen import Positions, SeenBlock
 
 _POOLED = 1 << 16
 """Items of pools at a time: they and their scores stay in a core's second-level cache."""
@@ -28,105 +27,9 @@ _STRANGER_WORDS = 3 << 60
 """First of the words that decide whether a draw is of the items without a score, and which."""
 
 
-@dataclass(frozen=True, eq=False)
-class ScoredUsers:
-    """Scores for a range of users, and their seen sets in the numbers of known items.
-
-    Attributes
-    ----------
-    scores : Scores
-    first_user : int
-        The code of the first one.
-    known : Seen
-        Their seen items that the model knows.
-    strange : Seen or None
-        Their seen items that it does not know; None where it knows all.
-    """
-
-    scores: Scores
-    first_user: int
-    known: Seen
-    strange: Seen | None
-
-    @classmethod
-    def of(cls, scores: Scores, seen: Seen, first_user: int) -> ScoredUsers:
-        """Of users whose seen sets are ``seen``."""
-        return cls(scores, first_user, *scores.split(seen))
-
-    @contextmanager
-    def block(self, first: int, last: int, buffer: MaskBuffer | None) -> Iterator[ScoredBlock]:
-        """The users from ``first`` up to ``last``, counted from the first one. Without a buffer, not to draw from."""
-        users = np.arange(self.first_user + first, self.first_user + last)
-        is_known = self.scores.users[users] >= 0
-        of_known, its_units = self.scores.of_users(users[is_known])
-        factors, units = np.zeros((len(users), of_known.shape[1]), of_known.dtype), np.ones(len(users))
-        factors[is_known], units[is_known] = of_known, its_units
-        block = SeenBlock(self.known, first, last)
-        strange = None if self.strange is None else SeenBlock(self.strange, first, last)
-        with ExitStack() as held:
-            mask = np.zeros(0, np.uint8) if buffer is None else held.enter_context(block.marked(buffer))
-            yield ScoredBlock(self.scores, is_known, factors, units, block, mask, strange)
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredBlock:
-    """Scores for the users of a block.
-
-    Attributes
-    ----------
-    scores : Scores
-    is_known : bool, shape (n_rows,)
-        Whether the model knows the user.
-    factors : shape (n_rows, width)
-        Exact ones; 0 for other users.
-    units : float64, shape (n_rows,)
-    known, strange : SeenBlock
-        As in ``ScoredUsers``.
-    mask : uint8
-        That of ``known``.
-    """
-
-    scores: Scores
-    is_known: npt.NDArray[np.bool_]
-    factors: Exact
-    units: npt.NDArray[np.float64]
-    known: SeenBlock
-    mask: npt.NDArray[np.uint8]
-    strange: SeenBlock | None
-
-    def known_span(self, asks: Asks) -> tuple[Positions, Positions]:
-        """The first eligible known item of each window, as a rank, and how many there are in it."""
-        return EligibleItems(self.known).span(self._narrowed(asks))
-
-    def strange_span(self, asks: Asks) -> tuple[Positions, Positions]:
-        """The same of the eligible items that the model does not know."""
-        if self.strange is None:
-            return np.zeros(len(asks), np.int64), np.zeros(len(asks), np.int64)
-        if asks.lows is None or asks.highs is None:
-            return EligibleItems(self.strange).span(asks)
-        below = self.scores.known_below
-        lows, highs = (ends - below[ends] for ends in (asks.lows, asks.highs))
-        return EligibleItems(self.strange).span(replace(asks, lows=lows, highs=highs))
-
-    def _narrowed(self, asks: Asks) -> Asks:
-        """The windows in the numbers of known items."""
-        if asks.lows is None or asks.highs is None:
-            return asks
-        below = self.scores.known_below
-        return replace(asks, lows=below[asks.lows], highs=below[asks.highs])
-
-    def bounds(self, asks: Asks) -> tuple[Positions, Positions]:
-        """The known items of each window: the first, and the end."""
-        mine = self._narrowed(asks)
-        if mine.lows is None or mine.highs is None:
-            return np.zeros(len(asks), np.int64), np.full(len(asks), self.scores.n_known)
-        return mine.lows, mine.highs
-
-
 class ScoredItems(EligibleItems):
     """Eligible items of users that a model knows, and no points for others."""
 
-    is_scored = True
     pool_size: int
 
     def __init__(self, block: SeenBlock, scored: ScoredBlock) -> None:
@@ -141,17 +44,19 @@ class ScoredItems(EligibleItems):
         scores = self._scored.scores
         return None if scores.is_whole else scores.known_below[items + 1] == scores.known_below[items]
 
+    def rest(self, asks: Asks, taken: Positions) -> Rest:  # noqa: D102
+        return PoolsLeft(self, self._scored, asks, taken)
+
     def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
         items = np.full(len(asks), -1)
         is_strange, parts = self._parts(asks, attempt)
         if is_strange.any():
             strange = asks.at(is_strange)
             base, points, _ = self._strange_points(strange, attempt)
-            items[is_strange] = self._strangers(strange.rows, base + points)
+            items[is_strange] = self.strangers_at(strange.rows, base + points)
         known = self._scored.known_span(asks)[1]
         for here, pools, keys in parts:
-            drawn = self._choose(asks.at(here), keys, pools, known[here])
-            items[here] = drawn if self._scored.scores.is_whole else self._scored.scores.items[drawn]
+            items[here] = self.choose(asks.at(here), keys, pools, known[here])
         return items
 
     def _parts(
@@ -186,7 +91,13 @@ class ScoredItems(EligibleItems):
         known = self._scored.known_span(asks)[1]
         return base, bounded(asks.keys, strange + known, asks.draws + _STRANGER_WORDS, attempt), strange
 
-    def _strangers(self, rows: Positions, ranks: Positions) -> Positions:
+    def choose(self, asks: Asks, keys: Words, pools: Positions, counts: Positions) -> Positions:
+        """One item of each pool; see ``_choose``."""
+        chosen = self._choose(asks, keys, pools, counts)
+        return chosen if self._scored.scores.is_whole else self._scored.scores.items[chosen]
+
+    def strangers_at(self, rows: Positions, ranks: Positions) -> Positions:
+        """The items without a score of some ranks among the user's eligible ones."""
         block, strangers = self._scored.strange, self._scored.scores.strangers
         return rows if block is None else strangers[block.select(rows, ranks)]
 
@@ -210,3 +121,50 @@ class ScoredItems(EligibleItems):
         counts : int64, shape (n_pools,)
             Eligible known items in the window.
         """
+
+
+class PoolsLeft(Rest):
+    """Pools of what is left for each of some asks, once other items are taken.
+
+    Parameters
+    ----------
+    measure : ScoredItems
+    scored : ScoredBlock
+    asks : Asks
+    taken : int64, shape (n_taken, n_asks)
+        Different items, of which the user may perhaps not get some by this measure. All lie in the window.
+    """
+
+    def __init__(self, measure: ScoredItems, scored: ScoredBlock, asks: Asks, taken: Positions) -> None:
+        self._measure, self._scored, self._asks = measure, scored, asks
+        codes = scored.scores.known_below[taken]
+        is_known = scored.scores.known_below[taken + 1] > codes
+        self._known = LeftRanks(scored.known, scored.known_span(asks), asks.rows, np.where(is_known, codes, -1))
+        self._strange = self._known.none()
+        if scored.strange is not None:
+            strange = np.where(is_known, -1, taken - codes)
+            self._strange = LeftRanks(scored.strange, scored.strange_span(asks), asks.rows, strange)
+        self.mass = measure.span(asks)[1]
+        self.points = np.where(self.mass > 0, self._known.counts + self._strange.counts, 0)
+
+    def draw(self, which: Positions, attempt: int) -> Positions:  # noqa: D102
+        asks, strange, counts = self._asks.at(which), self._strange.counts[which], self._known.counts[which]
+        points = bounded(asks.keys, strange + counts, asks.draws + _STRANGER_WORDS, attempt)
+        items = np.empty(len(asks), np.int64)
+        is_strange = points < strange
+        if is_strange.any():
+            ranks = self._strange.shifted(which[is_strange], points[is_strange])
+            items[is_strange] = self._measure.strangers_at(asks.rows[is_strange], ranks)
+        rest = np.flatnonzero(~is_strange)
+        rest = rest[np.argsort(asks.rows[rest], kind="stable")]
+        step = max(1, _POOLED // self._measure.pool_size)
+        for begin in range(0, len(rest), step):
+            here = rest[begin : begin + step]
+            mine = asks.at(here)
+            keys = pool_keys(mine.keys, mine.draws, attempt)
+            pools = draw_ranks(keys, counts[here], self._measure.pool_size)
+            slots, of = np.nonzero(pools >= 0)
+            ranks = self._known.shifted(which[here][of], pools[slots, of])
+            pools[slots, of] = self._scored.known.select(mine.rows[of], ranks)
+            items[here] = self._measure.choose(mine, keys, pools, counts[here])
+        return items
