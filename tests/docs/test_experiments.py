@@ -33,14 +33,22 @@ def test_pictures_are_those_of_the_script(tmp_path):
     assert drawn == kept
 
 
-@pytest.mark.parametrize("words", [[], ["--softmax"]], ids=["bpr", "softmax"])
-def test_samplers_are_compared(words, tmp_path):
+@pytest.mark.parametrize(
+    ("script", "words", "lines"),
+    [
+        ("compare_samplers.py", [], 8),
+        ("compare_samplers.py", ["--softmax"], 4),
+        ("compare_learned.py", ["--users", 50], 17),
+    ],
+    ids=["bpr", "softmax", "learned"],
+)
+def test_samplers_are_compared(script, words, lines, tmp_path):
     chance = np.random.default_rng(1)
     pairs = pd.DataFrame({"user": chance.integers(0, 60, 900), "item": chance.integers(0, 250, 900)})
     pairs["value"] = chance.integers(1, 6, 900)
     pairs.drop_duplicates(["user", "item"]).to_csv(tmp_path / "log.tsv", sep="\t", index=False)
     shown = run(
-        "compare_samplers.py",
+        script,
         tmp_path / "log.tsv",
         "--positive",
         ">=3",
@@ -53,7 +61,7 @@ def test_samplers_are_compared(words, tmp_path):
         *words,
     )
     rows = [line for line in shown.splitlines() if line.startswith("| ")][2:]
-    assert len(rows) == (4 if words else 8)
+    assert len(rows) == lines
     for row in rows:
         values = [float(cell.split(" ")[0]) for cell in row.strip("| ").split(" | ")[1:]]
         assert len(values) == 4
