@@ -5,7 +5,5 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-extras = project["optional-dependencies"]
-for requirement in [*project["dependencies"], *extras["fit"], *extras["test"]]:
-    if "[" not in requirement:  # the other extras of this package
-        sys.stdout.write(requirement.replace(">=", "==") + "\n")
+for requirement in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+    sys.stdout.write(requirement.replace(">=", "==") + "\n")

@@ -136,7 +136,7 @@ def test_constants_are_those_of_the_page():
         assert f"0x{int(constant):016X}" in PAGE
     for purpose, number in draw._PURPOSES.items():
         assert f"`{purpose}` {number}" in PAGE
-    assert f"If m >= {sampler._SHUFFLED_BELOW}k" in PAGE
+    assert f"If m >= {sampler.SHUFFLED_BELOW}k" in PAGE
     assert sampler._SHUFFLE_WORDS == 2**63
 
 
