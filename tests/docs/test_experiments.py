@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,11 @@ from factorisation import Draws, Factorisation, Settings  # noqa: E402
 
 def run(script, *words):
     return subprocess.run(
-        [sys.executable, DOCS / "experiments" / script, *map(str, words)], check=True, text=True, stdout=subprocess.PIPE
+        [sys.executable, DOCS / "experiments" / script, *map(str, words)],
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     ).stdout
 
 
