@@ -35,8 +35,13 @@ class RnsLearning(Learning):
     feature_share: float
     patience: int | None
 
-    def settings(self) -> Settings:
-        """The same for the game."""
+    def __post_init__(self) -> None:
+        """Refuse what does not fit.
+
+        Raises
+        ------
+        UsageError
+        """
         if self.threads != 1:
             raise UsageError(
                 f"--jobs {self.threads} with --kind rns, which learns on one thread", remedy="leave it out"
@@ -45,12 +50,13 @@ class RnsLearning(Learning):
             raise UsageError(
                 f"--pool-weak {self.pool_weak} of a pool of {self.pool}", remedy="enlarge it (--pool), or lower it"
             )
-        if self.learning_rate is None:
-            raise UsageError("no learning rate", remedy="give one")
+
+    def settings(self) -> Settings:
+        """The same for the game."""
         return Settings(
             factors=self.factors,
             batch=self.batch_size,
-            rate=self.learning_rate,
+            rate=Settings.rate if self.learning_rate is None else self.learning_rate,
             penalty=self.regularization,
             start_epochs=self.start_epochs,
             epochs=self.epochs,

@@ -60,7 +60,7 @@ def test_the_example_computes_the_corrected_loss(tmp_path, monkeypatch):
 def test_every_sampler_has_its_heading_and_every_picture_is_shown():
     headings = re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE)
     assert {name.capitalize() for name in SAMPLERS} <= set(headings)
-    shown = re.findall(r"\]\(pictures/([\w-]+\.svg)\)", pages)
+    shown = re.findall(r"\]\(pictures/([\w-]+\.svg)\)", PAGE + LEARNED)
     assert sorted(shown) == sorted(path.name for path in (ROOT / "docs" / "pictures").iterdir())
 
 
