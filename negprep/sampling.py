@@ -22,7 +22,6 @@ from negprep.samplers.measures import (
     EligibleItems,
     ListedItems,
     Measure,
-    WeightedItems,
 )
 from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.order import CatalogOrder, Times
@@ -30,6 +29,7 @@ from negprep.samplers.reinforced import Policy, ReinforcedItems
 from negprep.samplers.scored import ScoredItems
 from negprep.samplers.scores import Scores
 from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
+from negprep.samplers.weighted import WeightedItems, Workspace
 from negprep.samplers.weights import Weights
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
@@ -299,7 +299,7 @@ class Sampling:
             elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
                 measures.append(scored_items)
             elif name == "popularity" and weights is not None:
-                measures.append(WeightedItems(block, weights, mask))
+                measures.append(WeightedItems(block, weights, mask, _workspace()))
             else:
                 measures.append(eligible)
         shares = np.array(recipe.shares)
@@ -314,6 +314,14 @@ class Sampling:
 
 
 _threads = threading.local()
+
+
+def _workspace() -> Workspace:
+    """The workspace of this thread."""
+    if not hasattr(_threads, "workspace"):
+        _threads.workspace = Workspace()
+    workspace: Workspace = _threads.workspace
+    return workspace
 
 
 def _mask_buffer(name: str = "seen") -> MaskBuffer:
