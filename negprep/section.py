@@ -16,7 +16,8 @@ from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.layout import Form, Groups, Ids
 from negprep.options import Options
-from negprep.sampling import Leads, Plan, Sampling
+from negprep.plan import Leads, Plan
+from negprep.sampling import Sampling
 from negprep.seen import Codes, Positions
 from negprep.vocabulary import Vocabulary
 

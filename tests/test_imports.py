@@ -19,7 +19,7 @@ arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.weighted
 samplers.mixture samplers.order
 samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
-sampling
+plan sampling
 holdout layout
 reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids
