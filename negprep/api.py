@@ -24,7 +24,7 @@ class Keywords(TypedDict, total=False):
     """What both functions take besides; the meanings are those of ``Options`` and ``ReadOptions``."""
 
     with_valid: bool
-    sampler: str | tuple[str, ...]
+    sampler: str | tuple[str, ...] | None
     alpha: float | None
     smooth: float | None
     weights: LogSource | None

@@ -10,18 +10,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrow import as_numpy
+from negprep.arrow import as_numpy, number
 from negprep.encoding import DistinctIds, Encoder, RawIds, raw_ids
-from negprep.errors import BadDataError
+from negprep.errors import BadDataError, UsageError
 from negprep.interactions import Items, Pairs, group_pairs
-from negprep.options import LogSource, ReadOptions
+from negprep.options import AVAILABLE_FROM, LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
+from negprep.reading.columns import find_roles
 from negprep.samplers.weights import Weights, quantised
 from negprep.seen import Codes
 from negprep.vocabulary import Vocabulary
 
-AVAILABLE_FROM = "available_from"
-"""The column of a catalog file that says from when on an item can be had."""
+WEIGHT = "weight"
+"""The column of weights in a file of them."""
+
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +35,9 @@ class CatalogFile:
     ----------
     items : Vocabulary
     categories : int32, shape (n_items,), or None
-        The category of each item, numbered from 0.
+        The category of each item, numbered from 0; -1 for an item without one.
     available : int64, shape (n_items,), or None
-        From when on: nanoseconds since 1970.
+        From when on: nanoseconds since 1970; the end of time for an item of which nothing is said.
     """
 
     items: Vocabulary
@@ -63,7 +66,7 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
     parts: list[tuple[RawIds, pa.Array | None, pa.Array | None]] = []
-    with _open(source, read, ("item",), extra) as file:
+    with _open(source, read, ("item",), extra, may_lack=("event", "time")) as file:
         place = str(file.paths[0]) if file.paths else "--items"
         has_times = with_available and file.columns.get("time") == AVAILABLE_FROM
         if same is not None and file.columns.get("event") != same:
@@ -82,10 +85,10 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
     codes = np.concatenate([encode(ids) for ids, _, _ in parts])
     categories = available = None
     if same is not None:
-        words = pa.concat_arrays([events for _, events, _ in parts]).dictionary_encode()
-        categories = _of_items(codes, as_numpy(words.indices), vocabulary, same, place)
+        words = pa.concat_arrays([events for _, events, _ in parts if events is not None]).dictionary_encode()
+        categories = _of_items(codes, _without_null(words.indices, -1), vocabulary, same, place)
     if has_times:
-        times = np.concatenate([as_numpy(times) for _, _, times in parts])
+        times = np.concatenate([_without_null(times, _NEVER) for _, _, times in parts if times is not None])
         available = _of_items(codes, times, vocabulary, AVAILABLE_FROM, place)
     return CatalogFile(vocabulary, categories, available)
 
@@ -96,11 +99,14 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
     Raises
     ------
     BadDataError
-        A negative weight, an item with two weights, or no item of the catalog with a positive one.
+        No column ``weight``, a negative weight, an item with two weights, or no item of the catalog with a positive
+        one.
     """
     catalog = items.catalog
-    with _open(source, read, ("item", "value"), {"value_col": "weight"}) as file:
+    with _open(source, read, ("item",), {"value_col": WEIGHT}) as file:
         place = str(file.paths[0]) if file.paths else "--weights"
+        if file.columns.get("value") != WEIGHT:
+            raise BadDataError(f"no column {WEIGHT!r}, which --weights needs", place=place, remedy="name it so")
         parts = [
             (catalog.find(batch.column("item")), as_numpy(batch.column("value")))
             for batch in file.batches(["item", "value"])
@@ -109,7 +115,7 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
     given = np.concatenate([np.empty(0), *(values for _, values in parts)])
     known = codes >= 0
     codes, given = codes[known], given[known]
-    values = _of_items(codes, given, catalog, "weight", place)
+    values = _of_items(codes, given, catalog, WEIGHT, place)
     if (values < 0).any():
         item = int(np.flatnonzero(values < 0)[0])
         raise BadDataError(
@@ -137,14 +143,30 @@ def read_pairs(source: LogSource | None, read: ReadOptions, users: Vocabulary, i
     return group_pairs(found_users[known], found_items[known], len(users), len(items)), int((~known).sum())
 
 
-def _open(source: LogSource, read: ReadOptions, required: tuple[str, ...], extra: dict[str, str]) -> LogReader:
+def _open(
+    source: LogSource,
+    read: ReadOptions,
+    required: tuple[str, ...],
+    extra: dict[str, str],
+    *,
+    may_lack: tuple[str, ...] = (),
+) -> LogReader:
     """Open what stands beside the log: its columns are named like the log's, or recognised."""
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
 
     def fitting(names: tuple[str, ...]) -> ReadOptions:
-        return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
+        there = {option: header for option, header in wanted.items() if header in names}
+        same = there.get("event_col")
+        item = find_roles(names, ReadOptions(item_col=there.get("item_col")), "").found.get("item")
+        if same is not None and same == item:
+            raise UsageError(f"--same {same}: that is the column of the items, all different", remedy="name another")
+        return ReadOptions(**there)
 
-    return open_log(source, ReadOptions(), required=required, fitting=fitting)
+    return open_log(source, ReadOptions(), required=required, fitting=fitting, may_lack=may_lack)
+
+
+def _without_null(values: pa.Array, instead: int) -> npt.NDArray[Any]:
+    return as_numpy(values.fill_null(number(instead, values.type)))
 
 
 def _of_items(codes: Codes, values: npt.NDArray[Any], items: Vocabulary, column: str, place: str) -> npt.NDArray[Any]:

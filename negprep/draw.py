@@ -61,8 +61,13 @@ def mix(words: Words, scratch: Words | None = None) -> Words:
 
 def word(keys: Words, counters: npt.ArrayLike) -> Words:
     """Word number ``counters`` of each key; the two broadcast against each other. Returns uint64."""
+    return mix(word_bases(keys, counters))
+
+
+def word_bases(keys: Words, counters: npt.ArrayLike) -> Words:
+    """What is mixed to make the words: key + (counter + 1) * GAMMA. Returns uint64."""
     steps: Words = np.atleast_1d(np.asarray(counters).astype(np.uint64) + np.uint64(1)) * GAMMA
-    return mix(keys + steps)
+    return keys + steps
 
 
 def combine(left: Words, right: Words) -> Words:

@@ -101,6 +101,7 @@ def summary_of(run: Run, seconds: float) -> Summary:
         seen=_seen_policy(run),
         excluded_pairs=len(loaded.excluded),
         excluded_unknown=loaded.excluded_unknown,
+        weak_unknown=loaded.weak_unknown,
         seed=run.options.seed,
         epoch=run.options.epoch,
         epochs=run.options.epochs,
@@ -123,8 +124,15 @@ def _warnings_of(run: Run) -> list[str]:
         )
         if unknown and not known
     ]
-    if run.options.with_log_q and run.options.recipe.names == ("weak",):
+    alone = run.options.recipe.names if run.options.with_log_q else ()
+    if alone == ("weak",):
         warnings.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
+    if alone == ("popularity",) and len(run.core.items) > run.core.items.n_catalog:
+        warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")
+    if run.tally.negatives and run.sources.get("weak") == 0:
+        warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
+    if run.rule.kind != "none" and not run.tally.holdouts:
+        warnings.append(f"--holdout {run.rule} holds nothing out of this log")
     if run.options.with_log_q and run.options.recipe.scored == "reinforced":
         warnings.append("the log q of a positive is -inf: it is in no pool of reinforced")
     model = run.knowledge

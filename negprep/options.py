@@ -23,6 +23,9 @@ Layout = Literal["pointwise", "pairwise", "listwise"]
 OnShort = Literal["fewer", "drop", "error"]
 
 
+AVAILABLE_FROM = "available_from"
+"""The column of a catalog file that says from when on an item can be had."""
+
 MAX_NUM_NEG = 1_000_000
 MAX_JOBS = 1_024
 MAX_ALPHA = 10.0
@@ -78,8 +81,8 @@ class Options:
     num_neg : int or None
         Negatives for each positive, at least 1. None becomes the sum of fixed counts, 1 with ``bootstrap``, else 4 for
         ``train`` and 99 for ``test``.
-    sampler : str or tuple of str
-        The rule that draws: ``uniform``, ``popularity``, ``weak``, ``hard``, ``reinforced``; several with shares
+    sampler : str, tuple of str or None
+        The rule that draws: ``uniform`` (None), ``popularity``, ``weak``, ``hard``, ``reinforced``; several with shares
         (``uniform:0.7``, ``weak:0.3``) or with fixed counts (``uniform=3``, ``weak=1``).
     alpha, smooth : float or None
         The weight of an item is (train positives + smooth) ** alpha. None: 0.75 and 0.
@@ -160,7 +163,7 @@ class Options:
     command: Command
     num_neg: int | None = None
     holdout: str
-    sampler: str | tuple[str, ...] = ("uniform",)
+    sampler: str | tuple[str, ...] | None = None
     alpha: float | None = None
     smooth: float | None = None
     weights: LogSource | None = None
@@ -271,7 +274,8 @@ class Options:
         return self.num_neg or DEFAULT_NUM_NEG[self.command]
 
     def _parse_recipe(self) -> Recipe:
-        terms: Any = (self.sampler,) if isinstance(self.sampler, str) else self.sampler
+        given: Any = "uniform" if self.sampler is None else self.sampler
+        terms = (given,) if isinstance(given, str) else given
         if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
             raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
         return Recipe.parse(tuple(terms)) if self.levels is None else Recipe.parse_levels(self.levels)
@@ -304,13 +308,15 @@ class Options:
         self._check_scored(recipe.scored)
         if self.same is not None and self.items is None:
             raise UsageError("--same names a column of --items, which is not given", remedy="add --items FILE")
+        if self.same == AVAILABLE_FROM and self.available_at_time:
+            raise UsageError(f"--same {self.same} with --available-at-time, which reads it", remedy="leave one out")
         if self.bootstrap is not None and (self.command == "test" or self.layout != "pairwise"):
             raise UsageError("--bootstrap writes pairs to train on", remedy="add --layout pairwise")
 
     def _check_levels(self) -> None:
         if self.command == "test" or self.layout != "pairwise":
             raise UsageError("--levels writes pairs to train on", remedy="add --layout pairwise")
-        if self.sampler != ("uniform",):
+        if self.sampler is not None:
             raise UsageError("--levels and --sampler each say what is drawn", remedy="leave one out")
         if self.with_log_q:
             raise UsageError(

@@ -14,11 +14,11 @@ from negprep.holdout_rule import HoldoutRule
 from negprep.loading import Loaded
 from negprep.model import Model, read_model
 from negprep.options import Options
+from negprep.plan import Plan
 from negprep.samplers.hardness import Hardness
 from negprep.samplers.order import CatalogOrder, Times
 from negprep.samplers.reinforced import Policy
 from negprep.samplers.weights import Weights, popularity_weights
-from negprep.sampling import Plan
 from negprep.scoring import Knowledge, check_kind, make_scores
 from negprep.section import split_train
 

@@ -43,6 +43,18 @@ def resolve_rule(log: LogReader, rule: HoldoutRule) -> tuple[HoldoutRule, list[s
     return HoldoutRule("random"), ["the log has no times: each user's holdout is random (--holdout random says so)"]
 
 
+def check_times(log: LogReader, options: Options) -> None:
+    """Refuse options that need times where the log has none; before it is read."""
+    asked = "--available-at-time" if options.available_at_time else "--keep-time first"
+    if "time" in log.columns or not (options.available_at_time or options.keep_time == "first"):
+        return
+    raise log.problem("time") or UsageError(
+        f"{asked} needs times, and the log has no column that is recognised as one",
+        place=str(log.paths[0]) if log.paths else None,
+        remedy="name it with --time-col, or leave the option out",
+    )
+
+
 def check_cut(log: LogReader, rule: HoldoutRule) -> None:
     """Refuse a cut that is a number in another unit than the times of the log, which was read."""
     if rule.kind != "after" or log.clock is None:

@@ -23,7 +23,7 @@ from negprep.memory import MemoryPlan
 from negprep.options import Options
 from negprep.planning import make_plan, model_rule, needs_survey, read_model_of
 from negprep.reading import LogReader
-from negprep.resolving import check_cut, nothing_to_write, resolve_rule
+from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule
 from negprep.section import Section, make_form, make_section
 from negprep.shuffle import Shuffle
 from negprep.tally import Tally
@@ -70,6 +70,7 @@ class Run:
         self.log, self.options, self._progress = log, options, progress or _silent
         self._spill_folder = options.spill_dir or spill_folder
         self.rule, self.warnings = resolve_rule(log, options.rule)
+        check_times(log, options)
         model_rule(options)  # what is wrong with these options is said before the log is read, and with the file, too
         model = read_model_of(options)
         self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)

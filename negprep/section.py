@@ -16,7 +16,8 @@ from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.layout import Form, Groups, Ids
 from negprep.options import Options
-from negprep.sampling import Leads, Plan, Sampling
+from negprep.plan import Leads, Plan
+from negprep.sampling import Sampling
 from negprep.seen import Codes, Positions
 from negprep.vocabulary import Vocabulary
 
@@ -119,14 +120,10 @@ class Section:
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
         leads, first_group, skip = self._leads_of(first_row, last_row)
-        counts = self.form.rows_of(self._counts_of(leads, first_group))
-        keys = np.repeat(self._keys("order", leads, first_group), counts)
-        of_group = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
-        words = np.empty(last_row - first_row, np.uint64)
-        for begin in range(0, len(words), _BLOCK_WORDS):  # few enough for a core's second-level cache
-            rows = slice(skip + begin, min(skip + begin + _BLOCK_WORDS, skip + len(words)))
-            words[begin : begin + _BLOCK_WORDS] = word(keys[rows], of_group[rows])
-        return words
+        sizes = self.form.rows_of(self._counts_of(leads, first_group))
+        keys = self._keys("order", leads, first_group)
+        words = _words_of_groups(keys, sizes)
+        return words[skip : skip + last_row - first_row]
 
     def _leads_of(self, first_row: int, last_row: int) -> tuple[Leads, int, int]:
         """What leads the groups of a range of rows, the first of these groups, and how many rows come before in it."""
@@ -147,6 +144,24 @@ class Section:
         if self.occurrences is None:
             return keys
         return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))
+
+
+def _words_of_groups(keys: Words, sizes: Positions) -> Words:
+    """The words 0 to size - 1 of each key, end to end: uint64."""
+    words = np.empty(int(sizes.sum()), np.uint64)
+    size = int(sizes.max(initial=0))
+    if size and sizes.min() == size:
+        of_groups, counters, block = words.reshape(-1, size), np.arange(size), max(1, _BLOCK_WORDS // size)
+        for begin in range(0, len(keys), block):  # few enough for a core's second-level cache
+            here = slice(begin, begin + block)
+            of_groups[here] = word(keys[here, None], counters)
+        return words
+    keys = np.repeat(keys, sizes)
+    counters = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    for begin in range(0, len(words), _BLOCK_WORDS):
+        here = slice(begin, begin + _BLOCK_WORDS)
+        words[here] = word(keys[here], counters[here])
+    return words
 
 
 def _leads(heads: Pairs, begin: int = 0, end: int | None = None) -> Leads:
@@ -220,8 +235,9 @@ def make_section(
         user = int(np.flatnonzero(short)[0])
         has = int(supply[short_groups][0] if sampling.by_group else supply[user])
         raise BadDataError(
-            f"user {interactions.users.ids[user].as_py()!r} has {has} eligible items of the {needed} needed",
-            remedy="lower --num-neg, or choose --on-short fewer or drop",
+            f"user {interactions.users.ids[user].as_py()!r} has {has} eligible item{'' if has == 1 else 's'} of the "
+            f"{needed} needed",
+            remedy=f"{'lower --num-neg, or ' if needed > 1 else ''}choose --on-short fewer or drop",
         )
     if short.any() and options.on_short == "drop":
         heads = heads.where(~short_groups)

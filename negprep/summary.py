@@ -44,8 +44,8 @@ class Summary:
         Users with too few eligible items, those of them with none, and those left out for it.
     seen : str
         What a user's negatives avoid.
-    excluded_pairs, excluded_unknown : int
-        Pairs of ``--exclude`` taken, and those whose user or item occurs nowhere else.
+    excluded_pairs, excluded_unknown, weak_unknown : int
+        Pairs of ``--exclude`` taken, and rows of it and of ``--weak`` whose user or item occurs nowhere else.
     seed, split_seed, algorithm : int
     epoch : int
     epochs : int or None
@@ -87,6 +87,7 @@ class Summary:
     seen: str
     excluded_pairs: int
     excluded_unknown: int
+    weak_unknown: int
     seed: int
     split_seed: int
     epoch: int = 0

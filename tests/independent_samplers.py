@@ -134,9 +134,7 @@ class Model:
         total = 0.0
         weights = self.weights | {positive: self.weights.get(positive, 0.0)}
         for name, share in zip(self.names, self.shares, strict=True):
-            if not plain_samplers.points_of(name, eligible, weak, weights):
-                if self.names == ("popularity",):
-                    return 0.0
+            if self.names != ("popularity",) and not plain_samplers.points_of(name, eligible, weak, weights):
                 name = "uniform"
             points = plain_samplers.points_of(name, [*eligible, positive], weak, weights)
             if sum(points.values()):

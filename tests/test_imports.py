@@ -16,9 +16,10 @@ _version errors holdout_rule
 recipe options
 draw seen logarithm
 arrow vocabulary interactions
-samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.mixture samplers.order
+samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.weighted
+samplers.mixture samplers.order
 samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
-sampling
+plan sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
 learning.bpr learning.validation learning.game learning.rns
 holdout layout
@@ -67,8 +68,8 @@ ARRAYS_ALONE = [
     "draw",
     "seen",
     "logarithm",
-    *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "mixture", "order")),
     *(f"learning.{name}" for name in ["gmf", "adam", "kernel", "policy", "pools", "bpr", "validation", "game", "rns"]),
+    *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "weighted", "mixture", "order")),
     *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "known", "scored", "hard", "reinforced")),
 ]
 """The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""

@@ -104,7 +104,7 @@ ERRORS = {
     ),
     "needs times": ("user,item\n1,2\n1,3\n", "train log.csv o.parquet --holdout last", 2),
     "has enough positives": ("user,item\n1,2\n2,3\n", "test log.csv o.parquet", 3),
-    "eligible items of": ("user,item\n1,2\n1,3\n2,4\n", "test log.csv o.parquet --on-short error", 3),
+    "eligible item of": ("user,item\n1,2\n1,3\n2,4\n", "test log.csv o.parquet --on-short error", 3),
     "is in the catalog": ("user,item\n1,2\n1,3\n", "train log.csv o.parquet --items catalog.csv", 3),
     "--expect-rows": ("user,item\n1,2\n1,3\n", "train log.csv o.parquet --expect-rows 3", 3),
     "is not empty": ("user,item\n1,2\n1,3\n", "train log.csv out/", 2),

@@ -36,7 +36,7 @@ class Setup:
     """A line of the table: its name, what ``negprep.train`` is told, and the loss."""
 
     name: str
-    sampler: tuple[str, ...] = ("uniform",)
+    sampler: tuple[str, ...] | None = None
     alpha: float | None = None
     loss: Literal["bpr", "softmax"] = "bpr"
     num_neg: int = 1
@@ -190,7 +190,7 @@ def compare(task: Task, setups: tuple[Setup, ...], seeds: int, factors: int, epo
     most_used = MostUsed(task.n_items, task.draws(Setup("uniform"), seed=0).positives)
     print(f"| no model: most used first | {' | '.join(f'{value:.4f}' for value in measures(task, most_used, asked))} |")
     for setup in setups:
-        needs_weak = setup.levels is not None or any(term.startswith("weak") for term in setup.sampler)
+        needs_weak = setup.levels is not None or any(term.startswith("weak") for term in setup.sampler or ())
         if needs_weak and not task.has_weak:
             continue
         found = []

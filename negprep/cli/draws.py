@@ -24,11 +24,10 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
             "--sampler",
             metavar="NAME",
             multiple=True,
-            default=("uniform",),
             help="The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user "
             "without any), and in train hard or reinforced (by the scores of --model). Several make a mixture, with "
             "shares (--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 "
-            "--sampler weak=1).",
+            "--sampler weak=1).  [default: uniform]",
         ),
         option(
             "--alpha",

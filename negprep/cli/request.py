@@ -63,6 +63,7 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
     refuse_columns(given)
     chosen = dict(given)
     chosen["with_valid"] = given["with_valid"] or given.get("fold") == "valid"
+    chosen["sampler"] = given["sampler"] or None
     chosen["jobs"] = given["jobs"] or _available_cpus()
     read = ReadOptions(**taken(ReadOptions, chosen))
     return Request(

@@ -26,7 +26,7 @@ from negprep.memory import MemoryPlan
 from negprep.model import Model, write_model
 from negprep.options import LogSource, Options
 from negprep.reading import open_log
-from negprep.resolving import check_cut, nothing_to_write, resolve_rule
+from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule
 from negprep.section import split_train
 from negprep.summary import peak_memory_bytes
 from negprep.writing import check_whole
@@ -160,6 +160,7 @@ def fit(
         ]
         check_whole(target, [*log.paths, *named])
         rule, warnings = resolve_rule(log, options.rule)
+        check_times(log, options)
         memory = MemoryPlan.of(options.memory, shuffle=False)
         spill_folder = options.spill_dir or str(Path(target).parent)
         loaded = load(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from negprep.errors import BadDataError
@@ -22,6 +23,9 @@ def read_model(source: str | os.PathLike[str]) -> Model:
         It is not there, or cannot be read.
     """
     path = os.fspath(source)
+    mode = Path(path).stat().st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISDIR(mode):
+        raise BadDataError("is a pipe or a folder", place=path, remedy="give a model file, as negprep fit writes it")
     with Path(path).open("rb") as file:
         head = file.read(8)
     if head.startswith(b"PK"):

@@ -55,8 +55,15 @@ class Canonical:
     clock: Clock | None
 
 
-def canonical(piece: Piece, *, drop_invalid: bool) -> Canonical:
+def canonical(piece: Piece, *, drop_invalid: bool, may_lack: tuple[str, ...] | None = None) -> Canonical:
     """Check and convert one piece.
+
+    Parameters
+    ----------
+    piece : Piece
+    drop_invalid : bool
+    may_lack : tuple of str or None
+        Of a file beside the log: roles that may be missing in a row, which become null. None: this is the log.
 
     Raises
     ------
@@ -69,9 +76,11 @@ def canonical(piece: Piece, *, drop_invalid: bool) -> Canonical:
     row_numbers = None
     try:
         missing = {role: mask for role, column in columns.items() if (mask := _missing(role, column)) is not None}
+        lacking = {role: missing.pop(role) for role in may_lack or () if role in missing}
         if missing and not drop_invalid:
             row, role = min((int(mask.argmax()), role) for role, mask in missing.items())
-            raise RowError(row, REASONS[role], "--drop-invalid drops and counts such rows")
+            remedy = "--drop-invalid drops and counts such rows" if may_lack is None else "repair or remove the row"
+            raise RowError(row, REASONS[role], remedy)
         dropped: dict[str, int] = {}
         if missing:
             keep = np.ones(rows, np.bool_)
@@ -80,25 +89,42 @@ def canonical(piece: Piece, *, drop_invalid: bool) -> Canonical:
                 keep &= ~mask
             row_numbers = np.flatnonzero(keep)
             columns = {role: column.take(arrow(row_numbers)) for role, column in columns.items()}
-        parsed, clock = _parsed(columns, piece.header)
+            lacking = {role: mask[row_numbers] for role, mask in lacking.items()}
+        parsed, clock = _parsed(columns, piece.header, lacking)
     except RowError as error:
         row = error.row if row_numbers is None else int(row_numbers[error.row])
         raise BadDataError(error.what, place=piece.place(row), remedy=error.remedy) from None
     return Canonical(pa.record_batch(parsed), rows, dropped, clock)
 
 
-def _parsed(columns: dict[str, pa.Array], header: dict[str, str]) -> tuple[dict[str, pa.Array], Clock | None]:
+def _parsed(
+    columns: dict[str, pa.Array], header: dict[str, str], lacking: dict[str, Mask]
+) -> tuple[dict[str, pa.Array], Clock | None]:
     clock = None
     parsed = {}
     for role, column in columns.items():
-        if len(column) == 0:
-            parsed[role] = pa.nulls(0, _EMPTY[role])
-        elif role == "time":
-            parsed[role], clock = _times(column)
-        else:
-            parsed[role] = _by_distinct(_PARSERS[role], column)
+        present = np.flatnonzero(~lacking[role]) if role in lacking else None
+        given = column if present is None else column.take(arrow(present))
+        try:
+            if len(given) == 0:
+                parsed[role] = pa.nulls(0, _EMPTY[role])
+            elif role == "time":
+                parsed[role], clock = _times(given)
+            else:
+                parsed[role] = _by_distinct(_PARSERS[role], given)
+        except RowError as error:
+            raise error if present is None else RowError(int(present[error.row]), error.what, error.remedy) from None
+        if present is not None:
+            parsed[role] = _spread(parsed[role], ~lacking[role])
     _refuse_second_header(parsed, header)
     return parsed, clock
+
+
+def _spread(values: pa.Array, is_present: Mask) -> pa.Array:
+    """The values at the rows that have one, and null at the others."""
+    validity = np.packbits(is_present, bitorder="little")
+    buffers = [pa.py_buffer(validity), pa.py_buffer(np.cumsum(is_present, dtype=np.int64) - 1)]
+    return values.take(pa.Array.from_buffers(pa.int64(), len(is_present), buffers))
 
 
 _PARSERS: dict[str, Callable[[pa.Array], pa.Array]] = {

@@ -50,6 +50,7 @@ def open_log(
     *,
     required: tuple[str, ...] = ("user", "item"),
     fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
+    may_lack: tuple[str, ...] | None = None,
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -62,6 +63,8 @@ def open_log(
         The roles (``user``, ``item``, ``time``, ``value``, ``event``) that must be there.
     fitting : callable, optional
         From the names of the columns to options that name some of them, in place of those of ``options``.
+    may_lack : tuple of str, optional
+        Of a file beside the log: the roles of which a row may have none; it is null then.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def open_log(
         for role in required:
             if role not in roles.found:
                 raise roles.problems[role]
-        return LogReader(sources, inputs, roles, options, place, stack.pop_all())
+        return LogReader(sources, inputs, roles, options, place, stack.pop_all(), may_lack)
 
 
 def _file_input(source: Source, options: ReadOptions) -> Input:
@@ -150,9 +153,11 @@ class LogReader:
         options: ReadOptions,
         place: str,
         resources: ExitStack,
+        may_lack: tuple[str, ...] | None,
     ) -> None:
         self._sources, self._inputs, self._roles = sources, inputs, roles
         self._options, self._place, self._resources = options, place, resources
+        self._may_lack = may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.columns = dict(roles.found)
         self._reset()
@@ -208,7 +213,7 @@ class LogReader:
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical]:
             made = piece()
-            return made, canonical(made, drop_invalid=self._options.drop_invalid)
+            return made, canonical(made, drop_invalid=self._options.drop_invalid, may_lack=self._may_lack)
 
         for each in self._inputs:
             for piece, rows in _in_order(work, each.pieces(columns)):

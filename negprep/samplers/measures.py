@@ -9,21 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.draw import Words, bounded, word
-from negprep.samplers.weights import Weights
 from negprep.seen import Positions, Seen, SeenBlock
 
 Reals = npt.NDArray[np.float64]
-
-_HALF = np.uint64(32)
-_LOW_HALF = np.uint64(0xFFFFFFFF)
-_COIN_WORDS = 3 << 61
-"""First of the words that decide a coin which 32 bits leave undecided."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +121,14 @@ class Measure(ABC):
         densities: Reals = part * size / np.maximum(mass + size, 1)
         return densities
 
-    def strange(self, items: Positions) -> npt.NDArray[np.bool_] | None:  # noqa: ARG002
-        """Which of the items drawn are not those of this measure's own rule, but of the fall-back. None: none is."""
-        return None
+    @property
+    def has_strange(self) -> bool:
+        """Whether some of what is drawn is not by this measure's own rule, but as the fall-back would draw it."""
+        return False
+
+    def strange(self, items: Positions) -> npt.NDArray[np.bool_]:
+        """Which of the items drawn are so: bool, the shape of ``items``."""
+        return np.zeros(items.shape, bool)
 
     def rest(self, asks: Asks, taken: Positions) -> Rest:
         """What is left for each of some asks, once other items are taken: see ``Rest``."""
@@ -140,6 +138,10 @@ class Measure(ABC):
         """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""
         base, mass = self.span(asks)
         return self.items_at(asks.rows, base + bounded(asks.keys, mass, asks.draws, attempt))
+
+    def draw_groups(self, groups: Asks, num_neg: int) -> Positions:
+        """The draws 0 to num_neg - 1 of each group, all of which have points: int64, shape (num_neg, n_groups)."""
+        return self.draw(groups.times(num_neg), 0).reshape(num_neg, len(groups))
 
 
 class EligibleItems(Measure):
@@ -176,93 +178,6 @@ class EligibleBelowListed(EligibleItems):
     def span(self, asks: Asks) -> tuple[Positions, Positions]:  # noqa: D102
         base, mass = super().span(asks)
         return base, np.where(self._listed.span(asks)[1] > 0, mass, 0)
-
-
-class WeightedItems(Measure):
-    """For each eligible item as many points as its weight has units.
-
-    The seen items of a user are cut out of the cumulative weights of the catalog, which the users share.
-    """
-
-    proposals = 4
-    """Attempts to draw from the whole catalog before seen items are cut out, which costs several times as much."""
-
-    def __init__(self, block: SeenBlock, weights: Weights, mask: npt.NDArray[np.uint8] | None = None) -> None:
-        self._block, self._weights, self._mask = block, weights, mask
-
-    def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
-        first = self._block.starts[rows]
-        seen = self._seen_before[first + self._block.count_below(rows, items)] - self._seen_before[first]
-        points: Positions = self._weights.before[items] - seen
-        return points
-
-    def total(self, rows: Positions) -> Positions:  # noqa: D102
-        return self._totals[rows]
-
-    def sizes(self, items: Positions) -> Positions:  # noqa: D102
-        units = self._weights.units.take(items, mode="clip")
-        return np.where(items < len(self._weights), units, 0)  # beyond are items outside the catalog
-
-    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
-        return ~self._block.contains(rows, items)
-
-    def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
-        first = self._block.starts[rows]
-        passed = count_up_to(self._thresholds, first, self._block.starts[rows + 1], points)
-        shifted = points + (self._seen_before[first + passed] - self._seen_before[first])
-        items: Positions = np.searchsorted(self._weights.before[1:], shifted, side="right")
-        return items
-
-    def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
-        if asks.lows is not None or self._mask is None or not self.proposals:
-            return super().draw(asks, attempt)
-        items, fits = self._propose(asks, attempt, self._mask)
-        todo = np.flatnonzero(~fits)
-        for proposal in range(attempt + 1, attempt + self.proposals):
-            if not todo.size:
-                return items
-            items[todo], fits = self._propose(asks.at(todo), proposal, self._mask)
-            todo = todo[~fits]
-        if todo.size:
-            items[todo] = super().draw(asks.at(todo), attempt + self.proposals)
-        return items
-
-    def _propose(
-        self, asks: Asks, attempt: int, mask: npt.NDArray[np.uint8]
-    ) -> tuple[Positions, npt.NDArray[np.bool_]]:
-        """Items of the whole catalog, and which of them are not seen and come from a word without bias."""
-        words, n_items = asks.words(attempt), len(self._weights)
-        products = (words >> _HALF) * np.uint64(n_items)
-        columns = (products >> _HALF).view(np.int64)
-        items, undecided = self._weights.look_up(columns, words & _LOW_HALF)
-        if undecided.size:
-            further = asks.at(undecided)
-            counters = (further.draws + (attempt << 32)).astype(np.uint64) + np.uint64(_COIN_WORDS)
-            items[undecided] = self._weights.settle(columns[undecided], word(further.keys, counters))
-        fits = self._block.unseen(asks.rows, items, mask)
-        too_low = np.uint64(2**32 % n_items)
-        products &= _LOW_HALF
-        if products.size and products.min() < too_low:
-            fits &= products >= too_low
-        return items, fits
-
-    @cached_property
-    def _totals(self) -> Positions:
-        totals: Positions = self._weights.before[-1] - np.diff(self._seen_before[self._block.starts])
-        return totals
-
-    @cached_property
-    def _seen_before(self) -> Positions:
-        """The units of the block's seen items before each, wrapping: differences within a user are right."""
-        return np.concatenate([[0], np.cumsum(self._weights.units[self._block.items])])
-
-    @cached_property
-    def _thresholds(self) -> Positions:
-        """The point of its user that each seen item was cut out at."""
-        starts = np.repeat(self._block.starts[:-1], np.diff(self._block.starts))
-        cut = self._seen_before[:-1] - self._seen_before[starts]
-        points: Positions = self._weights.before[self._block.items] - cut
-        return points
 
 
 class ListedItems(Measure):

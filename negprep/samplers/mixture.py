@@ -70,8 +70,12 @@ class Mixture:
             Which measure was drawn from; n_measures for the fall-back.
         """
         shape = (num_neg, len(groups))
-        items, sources = self._attempt(groups.times(num_neg), 0)
-        items, sources = items.reshape(shape), sources.reshape(shape)
+        if len(self.measures) == 1 and self.measures[0].span(groups)[1].all():
+            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
+            self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
+        else:
+            flat_items, flat_sources = self._attempt(groups.times(num_neg), 0)
+            items, sources = flat_items.reshape(shape), flat_sources.reshape(shape)
         if len(counts) and counts.min() < num_neg:
             items[np.arange(num_neg)[:, None] >= counts] = -1
         if distinct:
@@ -99,7 +103,7 @@ class Mixture:
             ln of the sum, over the components that can produce the item, of share times probability; the shares are
             those after fall-back, and with fixed counts those of the counts.
         leader_log_q : float64, shape (n_groups,)
-            The same of the positive, as if it were one more eligible item.
+            The same of the positive, as if it were one more eligible item; -inf for one without weight.
         """
         masses = [measure.span(groups)[1] for measure in self._all_measures]
         given = list(self.shares / self.shares.sum())
@@ -111,13 +115,15 @@ class Mixture:
             for listed in self._listed:
                 parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
             parts.append(left_over)
+        # Were the positive eligible, there would be points.
+        of_leader = parts if self.fallback is not None else [np.full(len(groups), share) for share in given]
         is_listed = np.isin(sources, self._listed)
         q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
-        for measure, mass, part in zip(self._all_measures, masses, parts, strict=True):
+        for measure, mass, part, leader_part in zip(self._all_measures, masses, parts, of_leader, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
             q += np.where(produced, measure.densities(groups, items, part, mass), 0.0)
             if not measure.is_listed:
-                leader_q += measure.leader_densities(groups, leaders, part, mass)
+                leader_q += measure.leader_densities(groups, leaders, leader_part, mass)
         return natural_log(q), natural_log(leader_q)
 
     @cached_property
@@ -164,13 +170,13 @@ class Mixture:
             which, mine = which[~empty], mine.at(~empty)
         if len(mine):
             items[which] = measure.draw(mine, attempt)
-            self._mark_strange(measure, np.arange(len(asks))[which], items, sources)
+            self._mark_strange(measure, which, items, sources)
 
-    def _mark_strange(self, measure: Measure, which: Positions, items: Positions, sources: Sources) -> None:
+    def _mark_strange(self, measure: Measure, which: Positions | slice, items: Positions, sources: Sources) -> None:
         """Say fall-back of what the measure drew, but not by its own rule."""
-        strange = measure.strange(items[which])
-        if strange is not None:
-            sources[which[strange]] = len(self.measures)
+        if measure.has_strange:
+            strange = measure.strange(items[which])
+            sources[np.arange(len(items))[which][strange]] = len(self.measures)
 
     def _choose(self, asks: Asks, attempt: int) -> Sources:
         """The component of each draw."""

@@ -40,9 +40,14 @@ class ScoredItems(EligibleItems):
         base, mass = super().span(asks)
         return base, np.where(self._scored.is_known[asks.rows], mass, 0)
 
-    def strange(self, items: Positions) -> npt.NDArray[np.bool_] | None:  # noqa: D102
-        scores = self._scored.scores
-        return None if scores.is_whole else scores.known_below[items + 1] == scores.known_below[items]
+    @property
+    def has_strange(self) -> bool:  # noqa: D102
+        return not self._scored.scores.is_whole
+
+    def strange(self, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        below = self._scored.scores.known_below
+        is_strange: npt.NDArray[np.bool_] = below[items + 1] == below[items]
+        return is_strange
 
     def rest(self, asks: Asks, taken: Positions) -> Rest:  # noqa: D102
         return PoolsLeft(self, self._scored, asks, taken)

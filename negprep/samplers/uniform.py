@@ -147,7 +147,7 @@ def _draw_repeats(
 
     def from_catalog(rows: Positions, keys: Words) -> Positions:
         items, failed = _first_attempt(block, mask, rows, keys, num_neg, workspace)
-        draws, groups = _unravel(failed, num_neg, len(rows))
+        draws, groups = unravel(failed, num_neg, len(rows))
         items.reshape(-1)[failed] = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=1)
         return items
 
@@ -211,7 +211,7 @@ def _first_attempt(
     return items, np.union1d(failed, biased) if biased.size else failed
 
 
-def _unravel(places: Positions, num_neg: int, n_groups: int) -> tuple[Positions, Positions]:
+def unravel(places: Positions, num_neg: int, n_groups: int) -> tuple[Positions, Positions]:
     """Draw and group of ascending flat places; ``np.divmod`` takes several times as long."""
     firsts = np.arange(num_neg + 1) * n_groups
     draws = np.repeat(np.arange(num_neg), np.diff(np.searchsorted(places, firsts)))

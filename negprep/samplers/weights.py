@@ -64,7 +64,7 @@ class Weights:
         Returns
         -------
         packed : uint64, shape (n_items,)
-            The upper 32 bits of the threshold, and the alias.
+            The upper 32 bits of the threshold, and the bits in which the alias differs from the item.
         aliases : int32
         lower : uint64
             The rest of the threshold's bits.
@@ -88,30 +88,42 @@ class Weights:
         fine = self.column_bits - _COIN_BITS
         upper = (thresholds >> fine).astype(np.uint64)
         lower = (thresholds & ((1 << fine) - 1)).astype(np.uint64)
-        return (upper << np.uint64(32)) | aliases.astype(np.uint64), aliases.astype(np.int32), lower
+        differences = (aliases ^ np.arange(n_items)).astype(np.uint64)
+        return (upper << np.uint64(32)) | differences, aliases.astype(np.int32), lower
 
-    def look_up(self, columns: Units, coins: Words) -> tuple[Units, Units]:
-        """Items of random columns and coins.
+    def look_up(
+        self, columns: Units, coins: Words, *, out: Words, others: npt.NDArray[np.bool_]
+    ) -> tuple[Units, Units]:
+        """Items of random columns and coins, of any one shape.
 
         Parameters
         ----------
         columns : int64
             0 to n_items - 1, all equally likely.
         coins : uint64
-            0 to 2**32 - 1, all equally likely.
+            Random upper 32 bits, and zeros. Overwritten.
+        out : uint64
+            Memory for the items.
+        others : bool
+            Memory to work in.
 
         Returns
         -------
-        items : int64, the shape of ``columns``
+        items : int64
+            ``out``.
         undecided : int64
             The flat places at which the coin equals the upper bits of the threshold, so that ``settle`` must decide.
         """
-        packed = self._table[0].take(columns, mode="clip")
-        upper = packed >> np.uint64(_COIN_BITS)
-        packed &= _LOW_HALF
-        items = packed.view(np.int64)
-        np.copyto(items, columns, where=coins < upper)
-        return items, np.flatnonzero(coins == upper)
+        self._table[0].take(columns, out=out, mode="clip")
+        np.greater_equal(coins, out, out=others)
+        np.subtract(out, coins, out=coins)
+        # The upper bits are equal where the subtraction leaves no others.
+        is_decided = not coins.size or coins.min() > _LOW_HALF
+        undecided = np.empty(0, np.int64) if is_decided else np.flatnonzero(coins <= _LOW_HALF)
+        # To copy where `others` is set would take several times as long as to multiply by it.
+        np.multiply(np.bitwise_and(out, _LOW_HALF, out=out), others, out=out)
+        items = out.view(np.int64)
+        return np.bitwise_xor(items, columns, out=items), undecided
 
     def settle(self, columns: Units, words: Words) -> Units:
         """The items of undecided columns, given a further random word for each."""

@@ -18,10 +18,11 @@ import numpy as np
 from bench_kernels import seen_of
 from measure.tables import Bar, bars, publish, table
 
+from negprep.plan import Leads, Plan
 from negprep.recipe import Recipe
 from negprep.samplers.hardness import Hardness
 from negprep.samplers.scores import Scores
-from negprep.sampling import Leads, Plan, Sampling
+from negprep.sampling import Sampling
 from negprep.seen import Seen
 
 NUM_NEG = 4

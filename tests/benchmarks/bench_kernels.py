@@ -1,4 +1,4 @@
-"""What one uniform negative costs on one thread, without reading and writing.
+"""What one negative costs on one thread, without reading and writing.
 
 python tests/benchmarks/bench_kernels.py [--repeat N]
 """
@@ -8,20 +8,29 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 import logs
 import numpy as np
 from measure.tables import Bar, bars, publish, table
 
 from negprep.draw import mix
+from negprep.plan import Leads, Plan
+from negprep.recipe import Recipe
 from negprep.samplers.uniform import uniform
+from negprep.samplers.weights import popularity_weights
+from negprep.sampling import Sampling
 from negprep.seen import MaskBuffer, Seen
 
 SHARD_ROWS = 1 << 20  # as `negprep train` cuts its work
 SHARDS = 8  # of a log, spread over it, are enough
 MIX_BLOCK = 1 << 15
 MIX_ROUNDS = 200
+
+
+Draws = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,19 @@ class Case:
     num_neg: int
     distinct: bool
     lead: str = "train"  # every positive leads a group; "test": one of each user does
+    sampler: tuple[str, ...] = ("uniform",)
 
 
 CASES = {
     "20 M log, 4 with repeats": Case("20m", 4, distinct=False),
     "20 M log, 4 distinct": Case("20m", 4, distinct=True),
     "20 M log, test, 99 distinct": Case("20m", 99, distinct=True, lead="test"),
+    "20 M log, popularity, 4 with repeats": Case("20m", 4, distinct=False, sampler=("popularity",)),
+    "20 M log, popularity, 4 distinct": Case("20m", 4, distinct=True, sampler=("popularity",)),
+    "20 M log, half and half, 4 with repeats": Case(
+        "20m", 4, distinct=False, sampler=("uniform:0.5", "popularity:0.5")
+    ),
+    "10 M items, popularity, 4 with repeats": Case("huge-catalog", 4, distinct=False, sampler=("popularity",)),
     "10 M items, 4 with repeats": Case("huge-catalog", 4, distinct=False),
     "10 M items, test, 99 distinct": Case("huge-catalog", 99, distinct=True, lead="test"),
     "users with 90 %, 4 with repeats": Case("dense-users", 4, distinct=False),
@@ -52,7 +68,25 @@ def seen_of(name: str) -> Seen:
     return Seen(starts, items, logs.SHAPES[name].items)
 
 
-def nanoseconds(case: Case, seen: Seen, keys: np.ndarray, buffer: MaskBuffer) -> float:
+def draws_of(case: Case, seen: Seen, buffer: MaskBuffer) -> Draws:
+    """What draws the negatives of some users, given their keys."""
+    if case.sampler == ("uniform",):
+        return lambda users, keys: uniform(seen, users, keys, case.num_neg, distinct=case.distinct, buffer=buffer)
+    counts = np.bincount(seen.items, minlength=seen.n_items)
+    weights = popularity_weights(counts, alpha=Decimal("0.75"), smooth=Decimal(0))
+    plan = Plan(Recipe.parse(case.sampler), case.distinct, weights=weights)
+    nothing = Seen(np.zeros_like(seen.starts), np.empty(0, np.int32), seen.n_items)
+    sampling = Sampling(plan, seen, nothing)
+
+    def draw(users: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        leads = Leads(users, np.zeros_like(users), None)
+        return sampling.draw(leads, keys, np.full(len(users), case.num_neg), case.num_neg).items
+
+    draw(np.zeros(1, np.int32), keys=np.zeros(1, np.uint64))  # makes the table that all draws share
+    return draw
+
+
+def nanoseconds(case: Case, draw: Draws, seen: Seen, keys: np.ndarray) -> float:
     """Of one negative: the thread's own time, without what the system gave to others."""
     users = np.arange(seen.n_users, dtype=np.int32)
     if case.lead == "train":
@@ -62,7 +96,7 @@ def nanoseconds(case: Case, seen: Seen, keys: np.ndarray, buffer: MaskBuffer) ->
     drawn, begin = 0, time.thread_time()
     for start in starts[:: max(1, len(starts) // SHARDS)]:
         here = slice(start, start + step)
-        drawn += uniform(seen, users[here], keys[here], case.num_neg, distinct=case.distinct, buffer=buffer).size
+        drawn += draw(users[here], keys[here]).size
     return (time.thread_time() - begin) / drawn * 1e9
 
 
@@ -84,11 +118,12 @@ def main() -> None:
     seen = {name: seen_of(name) for name in dict.fromkeys(case.log for case in CASES.values())}
     keys = mix(np.arange(max(len(one.items) for one in seen.values()), dtype=np.uint64))
     buffer = MaskBuffer()
+    draws = {name: draws_of(case, seen[case.log], buffer) for name, case in CASES.items()}
     times: dict[str, list[float]] = {name: [] for name in ["one word of the mixer", *CASES]}
     for _ in range(repeat):
         times["one word of the mixer"].append(nanoseconds_of_a_word())
         for name, case in CASES.items():
-            times[name].append(nanoseconds(case, seen[case.log], keys, buffer))
+            times[name].append(nanoseconds(case, draws[name], seen[case.log], keys))
     # The fastest round is the one that was disturbed least: neighbours on a machine only ever add.
     best = {name: min(given) for name, given in times.items()}
     base = best["20 M log, 4 with repeats"]
@@ -103,6 +138,7 @@ def main() -> None:
         bars(
             [
                 Bar("a negative, 20 M log", base, 15, " ns"),
+                Bar("by popularity : uniform", best["20 M log, popularity, 4 with repeats"] / base, 2),
                 Bar("catalog of 10 M items : 27 thousand", best["10 M items, 4 with repeats"] / base, 1.5),
                 Bar("the same, test", best["10 M items, test, 99 distinct"] / best["20 M log, test, 99 distinct"], 1.5),
                 Bar("users with 90 % : ordinary", best["users with 90 %, 4 with repeats"] / base, 2),

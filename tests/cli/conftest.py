@@ -42,6 +42,7 @@ USUAL = Summary(
     seen="the user's positives",
     excluded_pairs=0,
     excluded_unknown=0,
+    weak_unknown=0,
     seed=0,
     split_seed=0,
     columns={"user": "userId", "item": "movieId"},

@@ -31,6 +31,7 @@ def test_everything_that_can_happen(facts):
         weak=9,
         excluded_pairs=50,
         excluded_unknown=4,
+        weak_unknown=0,
         holdout="last",
         holdouts=990,
         holdout_users=990,

@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import reference
+import reference_models
 import reference_samplers
 
 from negprep import draw, sampling
 from negprep.arrow import text_buffers
 from negprep.interactions import pair_keys
-from negprep.samplers import measures, mixture
+from negprep.samplers import hard, mixture, pools, reinforced, scored, scores, weighted
 from negprep.samplers import uniform as sampler
-from negprep.samplers.measures import Asks, WeightedItems
 from negprep.samplers.uniform import uniform
+from negprep.samplers.weighted import WeightedItems
 from negprep.samplers.weights import Weights, popularity_weights
 from negprep.seen import MaskBuffer, Seen, SeenBlock
 from negprep.vocabulary import Vocabulary
@@ -67,9 +68,9 @@ def alias_table(units):
 def propose(key, counter, units):
     nothing_seen = SeenBlock(Seen(np.zeros(2, np.int64), np.empty(0, np.int32), len(units)), 0, 1)
     with nothing_seen.marked(MaskBuffer()) as mask:
-        asks = Asks(np.zeros(1, np.int64), array(key), np.array([counter]))
-        items, fits = WeightedItems(nothing_seen, weights_of(units))._propose(asks, 0, mask)
-    return int(items[0]) if fits[0] else None
+        bases = draw.word_bases(array(key), np.array([counter]))
+        items, failed = WeightedItems(nothing_seen, weights_of(units))._propose(bases, np.zeros(1, np.int64), mask)
+    return None if failed.size else int(items[0])
 
 
 PACKAGE = {
@@ -141,7 +142,7 @@ def test_constants_are_those_of_the_page():
 
 
 def test_constants_of_measures_are_those_of_the_page():
-    assert (mixture._CHOICE_WORDS, measures._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
+    assert (mixture._CHOICE_WORDS, weighted._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
     assert "d + 2^62" in PAGE
     assert "counter + 3 * 2^61" in PAGE
     assert sampling.LEADER_WORDS == reference_samplers.LEADER == 5 * 2**60
@@ -149,7 +150,17 @@ def test_constants_of_measures_are_those_of_the_page():
     assert f"In round r = 1, 2, ..., {mixture._ROUNDS}:" in PAGE
     assert f"by their attempt {mixture._ROUND}r" in PAGE
     assert f"A = {mixture._ROUNDS + 1} * {mixture._ROUND}" in PAGE
-    assert WeightedItems.proposals == reference_samplers.PROPOSALS == 4
+    assert WeightedItems.proposals == reference_samplers.PROPOSALS == 8
+
+
+def test_constants_of_models_are_those_of_the_page():
+    assert pools._POOL_WORDS == reference_models.POOL == 2 * 2**60
+    assert scored._STRANGER_WORDS == reference_models.STRANGER == 3 * 2**60
+    assert hard._TOP_WORDS == reinforced._PICK_WORDS == reference_models.TOP == 2**62
+    assert reinforced._EXPOSED_WORD == reference_models.EXPOSED == 3 * 2**60
+    assert [scores._LENGTHS[np.float32], scores._LENGTHS[np.float64]] == list(reference_models.LENGTHS.values())
+    for words in ("d + a * 2^32 + 2 * 2^60", "d + 3 * 2^60, a", "K, M', 2^62", "3 * 2^60)`. Let z"):
+        assert words in PAGE
 
 
 def test_text_buffers_are_utf8():

@@ -203,6 +203,12 @@ def test_places_that_cannot_be(capsys, small, monkeypatch, target, code, message
     assert small.read_bytes() == before
 
 
+def test_a_first_time_of_a_log_without_times(capsys, tmp_path):
+    (tmp_path / "log.csv").write_text("user,item\n1,2\n1,3\n2,3\n")
+    code, told = fit(capsys, tmp_path / "log.csv", tmp_path / "m.npz", "--kind", "als", "--keep-time", "first")
+    assert (code, told.count("\n"), "--keep-time first needs times" in told) == (2, 1, True)
+
+
 def test_an_earlier_model_stays_where_a_fit_fails(capsys, small, tmp_path):
     (tmp_path / "m.npz").write_bytes(b"earlier")
     assert fit(capsys, small, tmp_path / "m.npz", "--kind", "bpr", "--learning-rate", 1e30)[0] == 3

@@ -235,6 +235,13 @@ def test_nothing_is_read_that_could_run(tmp_path):
     assert not (tmp_path / "exploded").exists()
 
 
+def test_pipes_and_folders(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(BadDataError, match="is a pipe or a folder"):
+            read_model(path)
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_model(tmp_path / "none.npz")

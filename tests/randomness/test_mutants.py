@@ -22,7 +22,7 @@ import negprep
 from negprep import draw, holdout, loading, planning, sampling, section
 from negprep.samplers import measures, mixture, order
 from negprep.samplers import uniform as sampler
-from negprep.samplers.measures import WeightedItems
+from negprep.samplers.weighted import WeightedItems
 
 SEED = 31_415
 FIRST_ATTEMPT, DRAW_REPEATS = sampler._first_attempt, sampler._draw_repeats
@@ -209,13 +209,12 @@ def draws(scenario, restriction="whole catalog", command="train", *, distinct=Fa
 def shift_by_one_too_few(patch):
     """Seen items are cut out of the cumulative weights; a point on the edge of one counts as before it."""
 
-    def off_by_one(self, rows, points):
-        first = self._block.starts[rows]
-        passed = np.maximum(measures.count_up_to(self._thresholds, first, self._block.starts[rows + 1], points) - 1, 0)
-        shifted = points + (self._seen_before[first + passed] - self._seen_before[first])
-        return np.searchsorted(self._weights.before[1:], shifted, side="right")
+    right = WeightedItems._end_of_passed
 
-    patch.setattr(WeightedItems, "items_at", off_by_one)
+    def off_by_one(self, rows, points):
+        return np.maximum(right(self, rows, points) - 1, self._block.starts[rows])
+
+    patch.setattr(WeightedItems, "_end_of_passed", off_by_one)
 
 
 def find_the_item_from_the_left(patch):
@@ -223,8 +222,7 @@ def find_the_item_from_the_left(patch):
 
     def off_by_one(self, rows, points):
         first = self._block.starts[rows]
-        passed = measures.count_up_to(self._thresholds, first, self._block.starts[rows + 1], points)
-        shifted = points + (self._seen_before[first + passed] - self._seen_before[first])
+        shifted = points + (self._seen_before[self._end_of_passed(rows, points)] - self._seen_before[first])
         return np.searchsorted(self._weights.before, shifted, side="right")
 
     patch.setattr(WeightedItems, "items_at", off_by_one)

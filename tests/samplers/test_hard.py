@@ -13,6 +13,7 @@ from models import a_log, a_model, true_scores, vocabulary, written
 from scipy.stats import chisquare
 
 import negprep
+from negprep import memory
 from negprep.errors import BadDataError, UsageError
 from negprep.model import Model
 from negprep.samplers.hardness import Hardness, chances, chances_of_ranks
@@ -311,13 +312,23 @@ def test_fixed_counts_and_shares(tmp_path, command):
         assert (rows[rows.source == "hard"].groupby(["user", "pos_item"]).size() == 2).all()
 
 
-def test_same_rows_for_any_jobs_shards_memory_and_order(tmp_path):
-    log = a_log(200, 300, 30)
+@pytest.mark.parametrize("left_out", [{}, {"core": 12}, {"min_positives": 40}])
+def test_same_rows_for_any_jobs_shards_memory_and_order(tmp_path, monkeypatch, left_out):
+    log = pa.concat_tables([a_log(200, 300, 30), a_log(20, 300, 60, seed=2)]) if left_out else a_log(200, 300, 30)
     model = written(a_model(150, 300, items=range(0, 300, 2), bias=True), tmp_path)
-    options = {"pool": 16, "top": 3, "skip_top": 1, "with_log_q": True, "sampler": ("hard:0.8", "uniform:0.2")}
+    options = {
+        **left_out,
+        "pool": 16,
+        "top": 3,
+        "skip_top": 1,
+        "with_log_q": True,
+        "sampler": ("hard:0.8", "uniform:0.2"),
+    }
     plain = drawn(log, model, **options)
     shuffled = log.take(np.random.default_rng(3).permutation(len(log)))
     for changed in ({"jobs": 4, "shard_rows": 100}, {"shard_rows": 7000}, {"memory": 1 << 20, "jobs": 2}):
+        if "memory" in changed:
+            monkeypatch.setattr(memory, "_FEWEST_ROWS", 200)  # many ranges of users, each grouped by itself
         assert drawn(shuffled, model, **options, **changed).equals(plain)
 
 

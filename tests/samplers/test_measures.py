@@ -12,7 +12,8 @@ from randomness.experiments import seen_of
 
 from negprep import seen as seen_module
 from negprep.samplers import measures
-from negprep.samplers.measures import Asks, EligibleItems, ListedItems, PointsLeft, WeightedItems, count_up_to
+from negprep.samplers.measures import Asks, EligibleItems, ListedItems, PointsLeft, count_up_to
+from negprep.samplers.weighted import WeightedItems
 from negprep.samplers.weights import Weights, quantised
 from negprep.seen import MaskBuffer, SeenBlock
 
@@ -203,10 +204,10 @@ def test_no_kernel_of_the_mask_shows(monkeypatch, change):
 
 
 def test_proposals_that_all_fail_still_draw(monkeypatch):
-    """With no proposal at all, and with each tried: the same law, and never a seen item."""
+    """With few proposals and with many: the same law, and never a seen item."""
     weights = quantised([*map(Decimal, (1, 5))], np.array([0, 1, 0, 1, 0]))
     lists, count = [[1, 2]], 20_000
-    for proposals in (0, 1, 4):
+    for proposals in (1, 2, 8):
         monkeypatch.setattr(WeightedItems, "proposals", proposals)
         block = SeenBlock(seen_of(lists, 5), 0, 1)
         with block.marked(MaskBuffer()) as mask:

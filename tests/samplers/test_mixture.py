@@ -15,8 +15,9 @@ from samplers.test_measures import keys_of
 from scipy import stats
 
 from negprep.samplers import mixture as module
-from negprep.samplers.measures import Asks, EligibleItems, ListedItems, WeightedItems
+from negprep.samplers.measures import Asks, EligibleItems, ListedItems
 from negprep.samplers.mixture import Mixture
+from negprep.samplers.weighted import WeightedItems
 from negprep.samplers.weights import Weights
 from negprep.seen import MaskBuffer, SeenBlock
 
@@ -171,19 +172,18 @@ def test_the_positive_as_one_more_eligible_item(case, window):
             found = make(case, mask, block).log_q(asks, none, none.astype(np.int8), np.full(len(users), leader))[1]
         for user, log_q in zip(users, found.tolist(), strict=True):
             eligible, weak, weights = supply(case, user, window)
-            if not case.falls_back and not any(weights[item] for item in eligible):
-                assert log_q == -math.inf
-                continue
             wanted = sum(
-                share / sum(case.shares) * of_leader(name, leader, eligible, weak, weights)
+                share / sum(case.shares) * of_leader(name, leader, eligible, weak, weights, falls_back=case.falls_back)
                 for name, share in zip(case.names, case.shares, strict=True)
             )
             assert math.isclose(log_q, math.log(wanted) if wanted else -math.inf, abs_tol=1e-12)
 
 
-def of_leader(name, leader, eligible, weak, weights):
+def of_leader(name, leader, eligible, weak, weights, *, falls_back):
     """A component that has nothing without the positive falls back before that is added."""
-    if not plain_samplers.points_of(name, eligible, weak, weights):
+    if not falls_back and not weights[leader]:
+        return 0.0
+    if falls_back and not plain_samplers.points_of(name, eligible, weak, weights):
         name = "uniform"
     return float(plain_samplers.component(name, [*eligible, leader], weak, weights).get(leader, 0))
 

@@ -33,7 +33,6 @@ def weights(items, values):
         ({"sampler": "Uniform"}, "no sampler is called 'Uniform'"),
         ({"sampler": ""}, "no sampler is called ''"),
         ({"sampler": ()}, "no sampler is named"),
-        ({"sampler": None}, "sampler is None"),
         ({"sampler": 5}, "sampler is 5"),
         ({"sampler": ("uniform", 5)}, r"sampler is \('uniform', 5\)"),
         ({"sampler": ("uniform:0.5", "popularity:0.4")}, "sum to 0.9, not to 1"),
@@ -66,6 +65,12 @@ def weights(items, values):
         ({"sampler": "popularity", "smooth": -0.1}, "smooth is -0.1"),
         ({"sampler": "popularity", "smooth": math.nan}, "smooth is nan"),
         ({"same": "kind"}, "--same names a column of --items, which is not given"),
+        ({"items": CATALOG, "same": "item"}, "--same item: that is the column of the items, all different"),
+        ({"items": CATALOG, "same": "available_from", "available_at_time": True}, "--available-at-time, which reads"),
+        (
+            {"sampler": "uniform", "levels": "0.5,0.3", "layout": "pairwise", "positive": ">=3"},
+            "--levels and --sampler each say what is drawn",
+        ),
     ],
     ids=str,
 )
@@ -80,7 +85,15 @@ def test_what_does_not_fit(keywords, message):
     [
         (weights([10, 11], [1, -1]), "item 11 has the weight -1"),
         (weights([10, 11], [1, math.nan]), "row 2: missing or infinite value"),
-        (weights([10, 11], [1, None]), "row 2: missing or infinite value"),
+        (weights([10, 11], [1, None]), "row 2: missing or infinite value; repair or remove the row"),
+        (
+            {"sampler": "popularity", "weights": pa.table({"item": [10], "rating": [1]})},
+            "no column 'weight', which --weights needs",
+        ),
+        (
+            {"items": pa.table({"item": [10, None], "kind": ["a", "a"]}), "same": "kind"},
+            "row 2: null item id; repair or remove the row",
+        ),
         (weights([10, 11], [1, math.inf]), "row 2: missing or infinite value"),
         (weights([10, 11, 10], [1, 2, 3]), "item 10 has two values of weight"),
         (weights([1, 2], [1, 2]), "no item of the catalog has a weight above 0"),
@@ -117,8 +130,10 @@ def test_candidates_are_never_weak():
 
 
 def test_available_at_time_needs_a_time():
-    with pytest.raises(negprep.NegprepError, match="no column for the times"):
+    with pytest.raises(negprep.NegprepError, match="--available-at-time needs times"):
         negprep.train(LOG.drop_columns(["time"]), available_at_time=True)
+    with pytest.raises(negprep.UsageError, match="--keep-time first needs times"):
+        negprep.train(LOG.drop_columns(["time"]), keep_time="first")
     with pytest.raises(negprep.BadDataError, match="more than one column could be the time"):
         negprep.train(LOG.append_column("timestamp", LOG["time"]), available_at_time=True)
 
@@ -135,10 +150,70 @@ def test_an_output_over_weights_or_weak_pairs(tmp_path):
         assert beside.read_bytes() == before
 
 
-def test_log_q_of_weak_alone_is_warned_of(tmp_path):
+def warnings_of(tmp_path, log, **options):
+    return prepare(
+        log, str(tmp_path / "rows.parquet"), Options(command="train", **{"holdout": "none"} | options)
+    ).warnings
+
+
+def test_log_q_that_is_of_no_use_is_warned_of(tmp_path):
     log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 11, 12], "value": [5, 1, 5, 1]})
-    options = Options(command="train", holdout="none", sampler="weak", positive=">=4", with_log_q=True)
-    summary = prepare(log, str(tmp_path / "rows.parquet"), options)
-    assert summary.warnings == [
+    assert warnings_of(tmp_path, log, sampler="weak", positive=">=4", with_log_q=True) == [
         "the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it"
     ]
+    part = pa.table({"item": [10, 11]})
+    popular = {"sampler": "popularity", "with_log_q": True}
+    assert warnings_of(tmp_path, log, items=part, **popular) == [
+        "the log q of a positive outside the catalog is -inf: it has no weight there"
+    ]
+    assert warnings_of(tmp_path, log, **popular) == []
+
+
+def test_weak_that_finds_nothing_is_warned_of(tmp_path):
+    log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 11, 12], "value": [5, 1, 5, 1]})
+    expected = ["no weak interaction could be drawn: all negatives come from elsewhere"]
+    assert warnings_of(tmp_path, log, sampler="weak", positive=">=1") == expected
+    assert warnings_of(tmp_path, log, sampler="weak", positive=">=4") == []
+
+
+def test_a_holdout_of_nothing_is_warned_of(tmp_path):
+    expected = ["--holdout after:100 holds nothing out of this log"]
+    assert warnings_of(tmp_path, LOG, holdout="after:100") == expected
+    assert warnings_of(tmp_path, LOG, holdout="after:4") == []
+
+
+def test_unknown_rows_of_weak_are_counted(tmp_path):
+    weak = pa.table({"user": [1, 9, 2], "item": [13, 10, 99]})
+    options = Options(command="train", holdout="none", weak=weak)
+    assert prepare(LOG, str(tmp_path / "rows.parquet"), options).weak_unknown == 2
+
+
+def test_an_item_may_have_no_category_and_no_date():
+    """What a row lacks is not said of the item: it is in no category, and there from its first interaction on."""
+    kinds, dates = ["a", None, "a", "b"], [9, None, 1, 1]
+    some = pa.table({"item": [10, 11, 12, 13], "kind": kinds, "available_from": pa.array(dates, pa.int64())})
+    rows = negprep.train(LOG, items=some, same="kind", num_neg=2).to_pylist()
+    kind_of = dict(zip([10, 11, 12, 13], kinds, strict=True))
+    positives = iter([row for row in rows if row["label"]])
+    current = None
+    for row in rows:
+        current = next(positives) if row["label"] else current
+        assert row["label"] or kind_of[row["item"]] == kind_of[current["item"]] is not None
+    assert {row["item"] for row in rows if not row["label"]} == {10, 12}
+    without = some.drop_columns(["available_from"]).append_column("available_from", pa.array([None] * 4, pa.int64()))
+    plain = negprep.train(LOG, items=some.select(["item"]), available_at_time=True)
+    assert negprep.train(LOG, items=without, available_at_time=True).equals(plain)
+
+
+def test_the_log_q_of_a_positive_whose_user_can_get_nothing():
+    """As if it were the one eligible item: probability 1, by weights and uniformly."""
+    log = pa.table({"user": [1, 1, 2], "item": [10, 11, 10]})
+    for sampler in ("uniform", "popularity"):
+        rows = negprep.train(log, sampler=sampler, layout="listwise", num_neg=1, with_log_q=True).to_pylist()
+        assert [row["pos_log_q"] for row in rows if row["user"] == 1] == [0.0, 0.0]
+
+
+def test_a_short_user_of_one_negative_is_not_told_to_lower_it():
+    log = pa.table({"user": [1, 1, 2], "item": [10, 11, 10]})
+    with pytest.raises(negprep.BadDataError, match="has 0 eligible items of the 1 needed; choose --on-short"):
+        negprep.train(log, on_short="error", num_neg=1)
