@@ -14,6 +14,9 @@ from negprep.learning.gmf import Floats
 WIDTHS = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
 """The widths of the kernels, in median distances."""
 
+_LEAST_WIDTH = 1e-9
+"""Where its square would still be a number of float32."""
+
 
 def rewards(exposed: Floats, drawn: Floats, width: float) -> Floats:
     """The reward of each drawn feature.
@@ -38,10 +41,11 @@ def rewards(exposed: Floats, drawn: Floats, width: float) -> Floats:
 
 
 def median_distance(exposed: Floats, drawn: Floats) -> float:
-    """The median distance between two of all features, 1 where that is 0."""
+    """The median distance between two of all features; 1 where there is none, or where it is next to nothing."""
     both = np.concatenate([exposed, drawn])
     squared = _squared_distances(both, both)[np.triu_indices(len(both), 1)]
-    return float(np.sqrt(np.median(squared))) if squared.any() else 1.0
+    median = float(np.sqrt(np.median(squared)))
+    return median if median > _LEAST_WIDTH else 1.0
 
 
 def _squared_distances(left: Floats, right: Floats) -> Floats:

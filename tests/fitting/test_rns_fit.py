@@ -143,6 +143,15 @@ def test_users_without_anything_to_draw_do_no_harm(tmp_path):
     assert np.isfinite(model.user_factors).all()
 
 
+@pytest.mark.parametrize("n_bought", [1, 30])
+def test_one_user_is_enough(tmp_path, n_bought):
+    """All features of a batch are then those of a few items."""
+    rows = [f"u,i{item},buy" for item in range(n_bought)] + ["u,x,view", "v,y,view"]
+    write(tmp_path / "log.csv", rows)
+    model = fit(tmp_path, "--positive", "buy", "--epochs", "3", "--patience", "1")
+    assert model.users.ids.to_pylist() == ["u"]
+
+
 def test_a_run_says_what_it_learnt_and_needs_neither_extra_nor_pandas(tmp_path):
     script = f"""
 import sys

@@ -127,6 +127,9 @@ def test_the_width_is_the_median_distance():
     distances = [np.linalg.norm(both[i] - both[j]) for i in range(7) for j in range(i)]
     assert kernel.median_distance(both[:3], both[3:]) == pytest.approx(np.median(distances))
     assert kernel.median_distance(np.ones((4, 2)), np.ones((3, 2))) == 1
+    assert kernel.median_distance(np.ones((4, 2)), np.eye(2)[:1]) == 1  # most are equal
+    few = kernel.rewards(np.ones((4, 2), np.float32), np.full((4, 2), 1e-8, np.float32), 2e-9)
+    assert np.isfinite(few).all()
 
 
 def test_extreme_scores_overflow_nowhere():
