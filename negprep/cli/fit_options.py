@@ -84,7 +84,7 @@ def reinforcing(command: Function) -> Function:
             metavar="BETA",
             type=click.FloatRange(0, 1),
             help="Of what weak interactions count, the share for likeness to them; the rest is for drawing them. "
-            "[default: 0.75]",
+            " [default: 0.75]",
         ),
         option(
             "--pool",
@@ -96,7 +96,7 @@ def reinforcing(command: Function) -> Function:
             "--pool-weak",
             metavar="N",
             type=click.IntRange(0, MAX_POOL),
-            help="So many of them are weak interactions of the user, if there are any. Give train the same. "
+            help="So many of them are weak interactions of the user, if there are any. Give train the same.  "
             "[default: 1]",
         ),
         option(
@@ -111,7 +111,7 @@ def reinforcing(command: Function) -> Function:
             type=click.IntRange(0, 1_000_000),
             help="Epochs of BPR from which the game starts.  [default: 20]",
         ),
-        option("--batch-size", metavar="N", type=click.IntRange(1, 1 << 20), help="Positives a step. [default: 1024]"),
+        option("--batch-size", metavar="N", type=click.IntRange(1, 8192), help="Positives a step.  [default: 1024]"),
         option(
             "--patience",
             metavar="E",
