@@ -346,6 +346,11 @@ class Options:
                     f"--{name.replace('_', '-')} without --sampler {' or '.join(samplers)}",
                     remedy="add it, or leave this out",
                 )
+        if self.pool_weak and self.positive is None and self.weak is None:
+            raise UsageError(
+                "--pool-weak without weak interactions",
+                remedy="say with --positive which interactions of the log are none, or give --weak FILE",
+            )
         if self.model is not None and not isinstance(self.model, str | os.PathLike):
             raise UsageError(f"model is {self.model!r}", remedy="give the path of a model file")
         if self.temperature is not None:

@@ -49,8 +49,8 @@ def negatives(*, num_neg: int, distinct: bool) -> Decorator:
         option(
             "--weak",
             metavar="FILE",
-            help="More weak (user, item) pairs, such as a log of what was shown: drawn by the sampler weak, and by no "
-            "other.",
+            help="More weak (user, item) pairs, such as a log of what was shown: drawn by the samplers weak and "
+            "reinforced, and by no other.",
         ),
         option(
             "--available-at-time",

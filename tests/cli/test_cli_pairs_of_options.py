@@ -57,7 +57,7 @@ CHOICES = [
     Choice("--pool 5", HARD),
     Choice("--top 2", HARD),
     Choice("--skip-top 1", HARD),
-    Choice("--pool-weak 2", REINFORCED),
+    Choice("--pool-weak 2", REINFORCED | RATED),
     Choice("--temperature 0.5", REINFORCED),
     Choice("--alpha 1", POPULAR),
     Choice("--smooth 0.5", POPULAR),

@@ -15,6 +15,8 @@ from negprep import memory
 from negprep.errors import UsageError
 from negprep.logarithm import exponential, natural_log
 
+WEAK = pa.table({"user": [0], "item": [4]})
+
 
 def drawn(log, model, **options):
     return negprep.train(log, layout="pairwise", sampler="reinforced", model=model, **options).to_pandas()
@@ -177,7 +179,9 @@ def test_exponential():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pool": 3, "pool_weak": 4}, "--pool-weak 4 of a pool of 3"),
+        ({"pool": 3, "pool_weak": 4, "weak": WEAK}, "--pool-weak 4 of a pool of 3"),
+        ({"pool_weak": 1}, "--pool-weak without weak interactions; say with --positive"),
+        ({"pool_weak": -1, "weak": WEAK}, "pool_weak is -1; choose a whole number from 0 to 1000"),
         ({"temperature": 0}, "temperature is 0; choose a number from 1e-06"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"temperature": "hot"}, "temperature is 'hot'"),
