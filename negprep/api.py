@@ -67,6 +67,12 @@ class Keywords(TypedDict, total=False):
 class TrainKeywords(Keywords, total=False):
     """What ``train`` takes besides."""
 
+    model: str | os.PathLike[str] | None
+    pool: int | None
+    top: int | None
+    skip_top: int | None
+    pool_weak: int | None
+    temperature: float | None
     epoch: int
     epochs: int | None
     shuffle: bool

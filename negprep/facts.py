@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from negprep.draw import ALGORITHM
-from negprep.planning import popularity_shape
+from negprep.fitting.split import split_facts
+from negprep.planning import model_rule, popularity_shape
 from negprep.run import Run
+from negprep.samplers.hardness import Hardness
 from negprep.summary import Summary, peak_memory_bytes
 
 
@@ -131,6 +133,23 @@ def _warnings_of(run: Run) -> list[str]:
         warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
     if run.rule.kind != "none" and not run.tally.holdouts:
         warnings.append(f"--holdout {run.rule} holds nothing out of this log")
+    if run.options.with_log_q and run.options.recipe.scored == "reinforced":
+        warnings.append("the log q of a positive is -inf: it is in no pool of reinforced")
+    model = run.knowledge
+    if model is not None and model.unknown_users:
+        warnings.append(f"{model.unknown_users} of {model.users} users are not in the model: their draws are uniform")
+    if model is not None and model.unknown_items:
+        warnings.append(
+            f"{model.unknown_items} of {model.items} items are not in the model: drawn as often as uniform draws them"
+        )
+    if model is not None and isinstance(model.split, dict):
+        mine = split_facts(run.options, run.rule)
+        warnings += [
+            f"the model was made with {name} {model.split[name]}, and this run has {mine[name]}: it may have learnt "
+            "from what is held out"
+            for name in mine
+            if name in model.split and model.split[name] != mine[name]
+        ]
     if run.weights_unknown:
         warnings.append(f"{run.weights_unknown} items of --weights are not in the catalog")
     return warnings
@@ -162,5 +181,24 @@ def _sampler_facts(run: Run) -> dict[str, Any]:
         "available_at_time": options.available_at_time,
         "same": options.same,
         "with_log_q": options.with_log_q,
-        "q_kind": "exact",
+        "q_kind": "conditional" if options.recipe.scored == "reinforced" else "exact",
+        **_model_facts(run),
     }
+
+
+def _model_facts(run: Run) -> dict[str, Any]:
+    """Which model draws, and how; null where none does."""
+    rule, model = model_rule(run.options), run.knowledge
+    facts: dict[str, Any] = dict.fromkeys(("model", "pool", "top", "skip_top", "pool_weak", "temperature"))
+    if model is not None:
+        facts["model"] = {
+            "kind": model.kind,
+            "sha256": model.digest,
+            "unknown_users": model.unknown_users,
+            "unknown_items": model.unknown_items,
+        }
+    if isinstance(rule, Hardness):
+        facts |= {"pool": rule.pool, "top": rule.top, "skip_top": rule.skip}
+    elif rule is not None:
+        facts |= {"pool": rule.pool, "pool_weak": rule.exposed, "temperature": rule.temperature}
+    return facts

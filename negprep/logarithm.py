@@ -1,7 +1,7 @@
-"""Natural logarithms that are the same on every machine.
+"""Natural logarithms and exponentials that are the same on every machine.
 
-The logarithms of numpy and of the C library differ in the last bit between processors; an output must not. This one
-takes only additions, multiplications and divisions, which IEEE 754 defines to the bit.
+Those of numpy and of the C library differ in the last bit between processors; an output must not. These
+take only additions, multiplications and divisions, which IEEE 754 defines to the bit.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
 """ln 2 in two parts, of which the first has few enough bits to be multiplied by an exponent exactly."""
 
 _TERMS = 11
+_POWERS = 14
 
 
 def natural_log(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -31,3 +32,16 @@ def natural_log(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         series = series * square + 1 / (2 * term + 1)
     logs = exponents * _LN2_HIGH + (2 * s * series + exponents * _LN2_LOW)
     return np.where(values == 0, -np.inf, logs)
+
+
+def exponential(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """E to the power of values from -700 to 700: float64, the same shape. Good to about 1e-15.
+
+    x = n ln 2 + r with |r| <= ln 2 / 2; e**x = 2**n e**r, the latter as a series in r.
+    """
+    exponents = np.rint(values * (1 / (_LN2_HIGH + _LN2_LOW)))
+    rest = (values - exponents * _LN2_HIGH) - exponents * _LN2_LOW
+    series = np.ones_like(rest)
+    for term in range(_POWERS, 0, -1):
+        series = series * (rest / term) + 1
+    return np.ldexp(series, exponents.astype(np.int32))

@@ -31,6 +31,8 @@ MAX_NUM_NEG = 1_000_000
 MAX_JOBS = 1_024
 MAX_ALPHA = 10.0
 MAX_BOOTSTRAP = 1 << 32
+MAX_POOL = 1_000
+MAX_TEMPERATURE = 1e6
 DEFAULT_NUM_NEG: dict[Command, int] = {"train": 4, "test": 99}
 
 
@@ -86,14 +88,25 @@ class Options:
         Negatives for each positive, at least 1. None becomes the sum of fixed counts, 1 with ``bootstrap``, else 4 for
         ``train`` and 99 for ``test``.
     sampler : str, tuple of str or None
-        The rule that draws: ``uniform`` (None), ``popularity``, ``weak``; several with shares (``uniform:0.7``,
-        ``weak:0.3``) or with fixed counts (``uniform=3``, ``weak=1``).
+        The rule that draws: ``uniform`` (None), ``popularity``, ``weak``, ``hard``, ``reinforced``; several with shares
+        (``uniform:0.7``, ``weak:0.3``) or with fixed counts (``uniform=3``, ``weak=1``).
     alpha, smooth : float or None
         The weight of an item is (train positives + smooth) ** alpha. None: 0.75 and 0.
     weights : str, path, pyarrow.Table, pandas.DataFrame or None
         Item weights in place of these.
     weak : str, path, pyarrow.Table, pandas.DataFrame or None
         More weak pairs, such as a log of what was shown.
+    model : str, path or None
+        The model file that ``hard`` and ``reinforced`` draw with.
+    pool : int or None
+        Eligible items of which they choose one. None: 32 for ``hard``, 30 for ``reinforced``.
+    top, skip_top : int or None
+        ``hard`` takes one of the ``top`` highest scores of a pool, after leaving out the ``skip_top`` highest. None: 1
+        and 0.
+    pool_weak : int or None
+        Of the pools of ``reinforced``, how many items are the user's weak ones. None: 1.
+    temperature : float or None
+        What ``reinforced`` divides scores by. None: 1.
     with_log_q : bool
         Write the natural logarithm of the probability of each draw.
     available_at_time : bool
@@ -163,6 +176,12 @@ class Options:
     smooth: float | None = None
     weights: LogSource | None = None
     weak: LogSource | None = None
+    model: str | os.PathLike[str] | None = None
+    pool: int | None = None
+    top: int | None = None
+    skip_top: int | None = None
+    pool_weak: int | None = None
+    temperature: float | None = None
     with_log_q: bool = False
     available_at_time: bool = False
     same: str | None = None
@@ -224,6 +243,8 @@ class Options:
             *([("epochs", 1, 2**31)] if self.epochs is not None else []),
             *([("memory", 1, 2**63 - 1)] if self.memory is not None else []),
             *([("bootstrap", 1, MAX_BOOTSTRAP)] if self.bootstrap is not None else []),
+            *((name, 1, MAX_POOL) for name in ("pool", "top") if getattr(self, name) is not None),
+            *((name, 0, MAX_POOL) for name in ("skip_top", "pool_weak") if getattr(self, name) is not None),
         ):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
         _check_kinds(self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time")
@@ -294,6 +315,7 @@ class Options:
                     f"--{'sampler weak' if self.levels is None else 'levels'} without weak interactions",
                     remedy="say with --positive which interactions of the log are none, or give --weak FILE",
                 )
+        self._check_scored(recipe.scored)
         if self.same is not None and self.items is None:
             raise UsageError("--same names a column of --items, which is not given", remedy="add --items FILE")
         if self.same == AVAILABLE_FROM and self.available_at_time:
@@ -311,6 +333,50 @@ class Options:
                 "--with-log-q with --levels, whose pairs are not draws for one positive", remedy="leave one out"
             )
 
+    def _check_scored(self, scored: str | None) -> None:
+        """What draws by a model has one, and nothing else does."""
+        if scored is not None and self.command == "test":
+            raise UsageError(
+                f"candidates drawn by --sampler {scored} favour or punish whatever resembles its model",
+                remedy="choose --sampler uniform or popularity",
+            )
+        if scored is not None and self.model is None:
+            raise UsageError(f"--sampler {scored} without --model FILE", remedy="make one with negprep fit")
+        users = {
+            "model": ("hard", "reinforced"),
+            "pool": ("hard", "reinforced"),
+            "top": ("hard",),
+            "skip_top": ("hard",),
+            "pool_weak": ("reinforced",),
+            "temperature": ("reinforced",),
+        }
+        for name, samplers in users.items():
+            if getattr(self, name) is not None and scored not in samplers:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} without --sampler {' or '.join(samplers)}",
+                    remedy="add it, or leave this out",
+                )
+        if self.pool_weak and self.positive is None and self.weak is None:
+            raise UsageError(
+                "--pool-weak without weak interactions",
+                remedy="say with --positive which interactions of the log are none, or give --weak FILE",
+            )
+        if self.model is not None and not isinstance(self.model, str | os.PathLike):
+            raise UsageError(f"model is {self.model!r}", remedy="give the path of a model file")
+        if self.temperature is not None:
+            _check_real("temperature", self.temperature, 1e-6, MAX_TEMPERATURE)
+            object.__setattr__(self, "temperature", float(self.temperature))
+        if scored is not None and self.with_log_q and self.distinct:
+            raise UsageError(
+                f"--with-log-q with --distinct and --sampler {scored}, whose q is that of independent draws",
+                remedy="leave one of them out",
+            )
+        if scored == "reinforced" and self.with_log_q and self.recipe.is_mixed:
+            raise UsageError(
+                "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
+                remedy="leave out the other samplers, or the log q",
+            )
+
     def _check_popularity(self, is_drawn: bool) -> None:
         for name in ("alpha", "smooth", "weights"):
             if getattr(self, name) is not None and not is_drawn:
@@ -321,9 +387,13 @@ class Options:
                 continue
             if self.weights is not None:
                 raise UsageError(f"--{name} with --weights, which replaces what it shapes", remedy="leave one out")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
+            _check_real(name, value, least, most)
             object.__setattr__(self, name, float(value))
+
+
+def _check_real(name: str, value: Any, least: float, most: float) -> None:  # noqa: ANN401
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
 
 
 def _whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401

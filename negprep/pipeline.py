@@ -57,7 +57,7 @@ def prepare(
     with open_log(source, options.read) as log:
         named = [
             Path(given)
-            for given in (source, options.exclude, options.items, options.weak, options.weights)
+            for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
             if isinstance(given, str | os.PathLike)
         ]
         for path in (target, *(_beside(target) if options.encode else [])):

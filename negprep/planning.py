@@ -9,16 +9,22 @@ import numpy.typing as npt
 
 from negprep.beside import read_weights
 from negprep.core import Core
-from negprep.errors import BadDataError
+from negprep.errors import BadDataError, UsageError
 from negprep.holdout_rule import HoldoutRule
 from negprep.loading import Loaded
+from negprep.model import Model, read_model
 from negprep.options import Options
+from negprep.plan import Plan
+from negprep.samplers.hardness import Hardness
 from negprep.samplers.order import CatalogOrder, Times
+from negprep.samplers.reinforced import Policy
 from negprep.samplers.weights import Weights, popularity_weights
-from negprep.sampling import Plan
+from negprep.scoring import Knowledge, check_kind, make_scores
 from negprep.section import split_train
 
 _DEFAULT_ALPHA, _DEFAULT_SMOOTH = 0.75, 0.0
+_DEFAULT_POOL, _DEFAULT_TOP, _DEFAULT_SKIP_TOP = 32, 1, 0
+_DEFAULT_POLICY_POOL, _DEFAULT_POOL_WEAK, _DEFAULT_TEMPERATURE = 30, 1, 1.0
 
 
 def needs_survey(options: Options) -> bool:
@@ -34,9 +40,51 @@ def popularity_shape(options: Options) -> tuple[float, float]:
     )
 
 
+def model_rule(options: Options) -> Hardness | Policy | None:
+    """How a model draws, where one does: the options with their defaults."""
+    if options.recipe.scored == "hard":
+        size = _DEFAULT_POOL if options.pool is None else options.pool
+        top = _DEFAULT_TOP if options.top is None else options.top
+        skip = _DEFAULT_SKIP_TOP if options.skip_top is None else options.skip_top
+        if top + skip > size:
+            raise UsageError(
+                f"--top {top} and --skip-top {skip} of a pool of {size}", remedy="enlarge it (--pool), or lower them"
+            )
+        return Hardness(size, top, skip)
+    if options.recipe.scored == "reinforced":
+        size = _DEFAULT_POLICY_POOL if options.pool is None else options.pool
+        exposed = _DEFAULT_POOL_WEAK if options.pool_weak is None else options.pool_weak
+        if exposed > size:
+            raise UsageError(f"--pool-weak {exposed} of a pool of {size}", remedy="enlarge it (--pool), or lower it")
+        return Policy(size, exposed, _DEFAULT_TEMPERATURE if options.temperature is None else options.temperature)
+    return None
+
+
+def read_model_of(options: Options) -> Model | None:
+    """The model that the options name, of the right kind.
+
+    Raises
+    ------
+    BadDataError
+        The file is no model.
+    UsageError
+        It is of a kind that the sampler cannot draw with.
+    """
+    if options.model is None or options.recipe.scored is None:
+        return None
+    model = read_model(options.model)
+    check_kind(model, options.recipe.scored, str(options.model))
+    return model
+
+
 def make_plan(
-    loaded: Loaded, core: Core, options: Options, rule: HoldoutRule, first_times: Times | None
-) -> tuple[Plan, int]:
+    loaded: Loaded,
+    core: Core,
+    options: Options,
+    rule: HoldoutRule,
+    first_times: Times | None,
+    model: Model | None = None,
+) -> tuple[Plan, int, Knowledge | None]:
     """Make the plan of a run.
 
     Parameters
@@ -48,17 +96,20 @@ def make_plan(
     rule : HoldoutRule
     first_times : int64, shape (n_catalog,), or None
         From when on each item of the loaded catalog is there, where the options restrict by that.
+    model : Model, optional
 
     Returns
     -------
     plan : Plan
     unknown : int
         Rows of ``--weights`` whose item is not in the catalog.
+    knowledge : Knowledge or None
+        What the model knows of the run.
 
     Raises
     ------
     BadDataError
-        No item has a weight.
+        No item has a weight, or the model knows nobody.
     """
     recipe = options.recipe
     counts = _train_counts(core, options, rule) if needs_survey(options) else np.empty(0, np.int64)
@@ -77,7 +128,12 @@ def make_plan(
             available=first_times,
             drawable=None if weights is None or recipe.falls_back else weights.units > 0,
         )
-    return Plan(recipe, options.distinct, options.with_log_q, weights, order, int(counts.sum())), unknown
+    scores, knowledge, how = None, None, model_rule(options)
+    if model is not None:
+        precise = isinstance(how, Policy)
+        scores, knowledge = make_scores(model, core.users, core.items, str(options.model), precise=precise)
+    plan = Plan(recipe, options.distinct, options.with_log_q, weights, order, int(counts.sum()), scores, how)
+    return plan, unknown, knowledge
 
 
 def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> npt.NDArray[np.int64]:

@@ -9,7 +9,10 @@ from math import lcm
 
 from negprep.errors import UsageError
 
-SAMPLERS = ("uniform", "popularity", "weak")
+SAMPLERS = ("uniform", "popularity", "weak", "hard", "reinforced")
+SCORED = ("hard", "reinforced")
+"""Those that draw by a model."""
+
 LEVELS = ("weak", "uniform", "level")
 """The components of ``--levels``; the third takes the place of the positive, too."""
 
@@ -57,6 +60,8 @@ class Recipe:
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(f"--sampler {name} is given twice", remedy="name each sampler once")
+        if len({*names} & {*SCORED}) > 1:
+            raise UsageError("--sampler hard and --sampler reinforced, which need a model each", remedy="choose one")
         marks = {mark for _, mark, _ in found}
         if len(found) == 1 and marks == {None}:
             return cls(names, (1,), fixed=False)
@@ -104,6 +109,11 @@ class Recipe:
         return len(self.names) > 1
 
     @property
+    def scored(self) -> str | None:
+        """The component that draws by a model."""
+        return next((name for name in self.names if name in SCORED), None)
+
+    @property
     def falls_back(self) -> bool:
         """Whether draws are uniform where a sampler has nothing; popularity alone leaves such a user short."""
         return self.names != ("popularity",)
@@ -115,7 +125,7 @@ class Recipe:
         """
         if self.names == LEVELS:
             return (*_LEVEL_SOURCES, FALLBACK)
-        return (*self.names, FALLBACK) if self.is_mixed or self.names == ("weak",) else None
+        return (*self.names, FALLBACK) if self.is_mixed or self.names[0] in ("weak", *SCORED) else None
 
     def __str__(self) -> str:
         if not self.is_mixed:

@@ -21,7 +21,7 @@ from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Options
-from negprep.planning import make_plan, needs_survey
+from negprep.planning import make_plan, model_rule, needs_survey, read_model_of
 from negprep.reading import LogReader
 from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule, writes_times
 from negprep.section import Section, make_form, make_section
@@ -59,6 +59,8 @@ class Run:
         Rows of ``--weights`` whose item is not in the catalog.
     watch : callable or None
         Is handed each section before its rows are made, once for each epoch.
+    knowledge : Knowledge or None
+        What the model knows of the log, where one draws.
 
     Raises
     ------
@@ -79,6 +81,8 @@ class Run:
         self._spill_folder = options.spill_dir or spill_folder
         self.rule, self.warnings = resolve_rule(log, options)
         check_times(log, options)
+        model_rule(options)  # what is wrong with these options is said before the log is read, and with the file, too
+        model = read_model_of(options)
         self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
         self.loaded: Loaded = load(
             log,
@@ -98,7 +102,9 @@ class Run:
                 self._progress,
                 again=again or needs_survey(options) or (options.epochs or 1) > 1,
             )
-            self._plan, self.weights_unknown = make_plan(self.loaded, self.core, options, self.rule, first_times)
+            self._plan, self.weights_unknown, self.knowledge = make_plan(
+                self.loaded, self.core, options, self.rule, first_times, model
+            )
         except BaseException:
             self.loaded.close()
             raise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
-from functools import cached_property
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.draw import Words
-from negprep.recipe import LEVELS, Recipe
+from negprep.logarithm import natural_log
+from negprep.plan import Drawn, Leads, Plan
+from negprep.recipe import LEVELS, SCORED
+from negprep.samplers.hard import HardItems
+from negprep.samplers.known import ScoredBlock, ScoredUsers
 from negprep.samplers.measures import (
     Asks,
     EligibleBelowListed,
@@ -19,90 +23,14 @@ from negprep.samplers.measures import (
     Measure,
 )
 from negprep.samplers.mixture import Mixture, Sources
-from negprep.samplers.order import CatalogOrder, Times
+from negprep.samplers.reinforced import Policy, ReinforcedItems
+from negprep.samplers.scored import ScoredItems
 from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
 from negprep.samplers.weighted import WeightedItems, Workspace
-from negprep.samplers.weights import Weights
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
 LEADER_WORDS = 5 << 60
 """First of the words that draw an item in the place of the positive."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What the draws of all users have in common.
-
-    Attributes
-    ----------
-    recipe : Recipe
-    distinct : bool
-    with_log_q : bool
-    weights : Weights or None
-        Of the catalog's items, where popularity is a component.
-    order : CatalogOrder or None
-        Where negatives are restricted to a window.
-    n_train : int
-        Train positives of all users, where they were counted.
-    """
-
-    recipe: Recipe
-    distinct: bool
-    with_log_q: bool = False
-    weights: Weights | None = None
-    order: CatalogOrder | None = None
-    n_train: int = 0
-
-    @cached_property
-    def ordered_weights(self) -> Weights | None:
-        """The weights by position."""
-        if self.weights is None or self.order is None:
-            return self.weights
-        return self.weights.reordered(self.order.items)
-
-
-@dataclass(frozen=True, eq=False)
-class Leads:
-    """The positives that lead some groups.
-
-    Attributes
-    ----------
-    users : int32, shape (n,)
-        Ascending.
-    items : int32, shape (n,)
-    times : int64, shape (n,), or None
-        Only where the plan restricts by time.
-    """
-
-    users: Codes
-    items: Codes
-    times: Times | None
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """The negatives of some groups.
-
-    Attributes
-    ----------
-    items : int32, shape (n_groups, num_neg)
-        Codes, -1 beyond the group's count.
-    sources : int8, of the same shape, or None
-        Positions in ``Recipe.sources``.
-    log_q : float64, of the same shape, or None
-    pos_log_q : float64, shape (n_groups,), or None
-    leaders : int32, of the shape of ``items``, or None
-        What stands in the place of the positive beside each negative, where that is not always the positive.
-    """
-
-    items: Codes
-    sources: Sources | None = None
-    log_q: npt.NDArray[np.float64] | None = None
-    pos_log_q: npt.NDArray[np.float64] | None = None
-    leaders: Codes | None = None
 
 
 class Sampling:
@@ -115,12 +43,20 @@ class Sampling:
         What the users' negatives must avoid.
     weak : Seen
         The weak interactions that may be drawn.
+    first_user : int
+        The code of the first user.
     """
 
-    def __init__(self, plan: Plan, seen: Seen, weak: Seen) -> None:
+    def __init__(self, plan: Plan, seen: Seen, weak: Seen, first_user: int = 0) -> None:
         self.plan = plan
+        draws_weak = "weak" in plan.recipe.names or isinstance(plan.rule, Policy)
         self._seen = seen if plan.order is None else plan.order.reorder(seen)
-        self._weak = weak if plan.order is None or "weak" not in plan.recipe.names else plan.order.reorder(weak)
+        self._weak = weak if plan.order is None or not draws_weak else plan.order.reorder(weak)
+        self._scored: ScoredUsers | None = None
+        if plan.ordered_scores is not None:
+            self._scored = ScoredUsers.of(plan.ordered_scores, self._seen, first_user)
+            if isinstance(plan.rule, Policy):
+                self._exposed = plan.ordered_scores.split(self._weak)[0]
 
     @property
     def by_group(self) -> bool:
@@ -162,7 +98,11 @@ class Sampling:
             items = uniform(self._seen, leads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
         else:
             items, sources = self._draw_mixture(leads, keys, counts, num_neg)
-        log_q, pos_log_q = self._log_q(leads, items, sources) if self.plan.with_log_q else (None, None)
+        log_q, pos_log_q = None, None
+        if self.plan.with_log_q and isinstance(self.plan.rule, Policy):
+            log_q, pos_log_q = self._log_q_of_pools(leads, keys, items)
+        elif self.plan.with_log_q:
+            log_q, pos_log_q = self._log_q(leads, items, sources)
         leaders = self._leaders(leads, keys, sources) if recipe.names == LEVELS and sources is not None else None
         return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, leaders)
 
@@ -184,8 +124,8 @@ class Sampling:
         buffer, order = _mask_buffer(), self.plan.order
         for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
             block = SeenBlock(self._seen, first, last)
-            with block.marked(buffer) as mask:
-                mixture = self._mixture(block, first, last, mask)
+            with block.marked(buffer) as mask, self._scored_block(first, last, draws=True) as scored:
+                mixture = self._mixture(block, first, last, mask, scored)
                 for start in range(begin, end, step):
                     here = slice(start, min(start + step, end))
                     groups = self._asks(leads, here, first, keys[here])
@@ -204,17 +144,57 @@ class Sampling:
         for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
             here = slice(begin, end)
             groups = self._asks(leads, here, first, np.zeros(end - begin, np.uint64))
-            mixture = self._mixture(SeenBlock(self._seen, first, last), first, last, None)
+            block = SeenBlock(self._seen, first, last)
             drawn, leaders = items[here].astype(np.int64), leads.items[here].astype(np.int64)
             if order is not None:
                 drawn = order.positions.take(drawn, mode="clip").astype(np.int64)
                 inside = leaders < len(order.positions)
                 leaders = np.where(inside, order.positions.take(leaders, mode="clip"), len(order.positions))
             of = np.zeros(drawn.shape, np.int8) if sources is None else sources[here]
-            log_q[here], pos_log_q[here] = mixture.log_q(groups, drawn, of, leaders)
+            with self._scored_block(first, last, draws=False) as scored:
+                mixture = self._mixture(block, first, last, None, scored)
+                log_q[here], pos_log_q[here] = mixture.log_q(groups, drawn, of, leaders)
         return log_q, pos_log_q
 
-    def _mixture(self, block: SeenBlock, first: int, last: int, mask: npt.NDArray[np.uint8] | None) -> Mixture:
+    def _log_q_of_pools(
+        self, leads: Leads, keys: Words, items: Codes
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Ln of the probability of each draw given its pool, which is drawn once more; of no pool for the positives."""
+        log_q = np.empty(items.shape)
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+            block = SeenBlock(self._seen, first, last)
+            groups = self._asks(leads, slice(begin, end), first, keys[begin:end])
+            with self._scored_block(first, last, draws=True) as scored:
+                asks = groups.times(items.shape[1])
+                measure, eligible = self._scored_items(block, first, last, scored), EligibleItems(block)
+                values = -natural_log(np.maximum(eligible.span(asks)[1], 1).astype(np.float64))
+                if isinstance(measure, ReinforcedItems):
+                    mine = np.flatnonzero(measure.span(asks)[1] > 0)
+                    values[mine] = measure.log_q(asks.at(mine))
+            log_q[begin:end] = values.reshape(items.shape[1], -1).T
+        return log_q, np.full(len(leads), -np.inf)
+
+    def _scored_block(self, first: int, last: int, *, draws: bool) -> AbstractContextManager[ScoredBlock | None]:
+        """The scores of a block of users, where a model draws."""
+        if self._scored is None:
+            return nullcontext()
+        return self._scored.block(first, last, _mask_buffer("scored") if draws else None)
+
+    def _scored_items(self, block: SeenBlock, first: int, last: int, scored: ScoredBlock | None) -> ScoredItems | None:
+        if scored is None:
+            return None
+        if isinstance(self.plan.rule, Policy):
+            return ReinforcedItems(block, scored, SeenBlock(self._exposed, first, last), self.plan.rule)
+        return None if self.plan.rule is None else HardItems(block, scored, self.plan.rule)
+
+    def _mixture(
+        self,
+        block: SeenBlock,
+        first: int,
+        last: int,
+        mask: npt.NDArray[np.uint8] | None,
+        scored: ScoredBlock | None,
+    ) -> Mixture:
         recipe, weights = self.plan.recipe, self.plan.ordered_weights
         eligible = EligibleItems(block)
         measures: list[Measure] = []
@@ -223,6 +203,8 @@ class Sampling:
                 measures.append(ListedItems(self._weak, first, last))
             elif name == "level":
                 measures.append(EligibleBelowListed(block, ListedItems(self._weak, first, last)))
+            elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
+                measures.append(scored_items)
             elif name == "popularity" and weights is not None:
                 measures.append(WeightedItems(block, weights, mask, _workspace()))
             else:
@@ -249,9 +231,9 @@ def _workspace() -> Workspace:
     return workspace
 
 
-def _mask_buffer() -> MaskBuffer:
-    """The buffer of this thread."""
-    if not hasattr(_threads, "buffer"):
-        _threads.buffer = MaskBuffer()
-    buffer: MaskBuffer = _threads.buffer
+def _mask_buffer(name: str = "seen") -> MaskBuffer:
+    """The buffer of that name of this thread."""
+    if not hasattr(_threads, name):
+        setattr(_threads, name, MaskBuffer())
+    buffer: MaskBuffer = getattr(_threads, name)
     return buffer

@@ -16,7 +16,8 @@ from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.layout import Form, Groups, Ids
 from negprep.options import Options
-from negprep.sampling import Leads, Plan, Sampling
+from negprep.plan import Leads, Plan
+from negprep.sampling import Sampling
 from negprep.seen import Codes, Positions
 from negprep.vocabulary import Vocabulary
 
@@ -221,7 +222,7 @@ def make_section(
         firsts = np.cumsum(drawn) - drawn
         occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
-    sampling = Sampling(plan, seen, weak)
+    sampling = Sampling(plan, seen, weak, first_user)
     supply = sampling.supply(_leads(heads))
     needed = options.negatives_each if options.distinct else 1
     if sampling.by_group:

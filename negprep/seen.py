@@ -172,14 +172,14 @@ class SeenBlock:
         wanted = np.bincount(rows, minlength=self._n_rows) * (ranks.shape[0] if ranks.ndim > 1 else 1)
         is_listed = wanted * _LISTED_BYTES_PER_SEARCH > self.n_items
         if not is_listed.any():
-            return self._select_by_search(rows, ranks)
+            return self.select_by_search(rows, ranks)
         lists = [self._list_eligible(row) for row in np.flatnonzero(is_listed).tolist()]
         pool, begins = np.concatenate(lists), np.zeros(self._n_rows, np.int64)
         begins[is_listed] = np.cumsum([0, *map(len, lists[:-1])])
         items: Positions = pool.take(begins[rows] + ranks, mode="clip")  # of the other rows, anything
         rest = np.flatnonzero(~is_listed[rows])
         if rest.size:
-            items[..., rest] = self._select_by_search(rows[rest], ranks[..., rest])
+            items[..., rest] = self.select_by_search(rows[rest], ranks[..., rest])
         return items
 
     def _list_eligible(self, row: int) -> Positions:
@@ -187,7 +187,8 @@ class SeenBlock:
         free[self.items[self.starts[row] : self.starts[row + 1]]] = False
         return np.flatnonzero(free)
 
-    def _select_by_search(self, rows: Positions, ranks: Positions) -> Positions:
+    def select_by_search(self, rows: Positions, ranks: Positions) -> Positions:
+        """As ``select``, for few ranks of many users: a binary search for each."""
         # The user's seen item number t has item - t eligible ones below it; those with at most `rank` come before.
         stride = self.n_items + 1
         before = np.searchsorted(self._packed_gaps, rows * stride + ranks, side="right") - self.starts[rows]

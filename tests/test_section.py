@@ -13,8 +13,8 @@ from negprep.cutting import Cutter, row_group_rows
 from negprep.interactions import Interactions, Pairs
 from negprep.loading import load
 from negprep.options import Options
+from negprep.plan import Plan
 from negprep.reading import open_log
-from negprep.sampling import Plan
 from negprep.section import make_section
 from negprep.tally import Tally
 from negprep.vocabulary import Vocabulary

@@ -42,6 +42,7 @@ class Setup:
     num_neg: int = 1
     corrected: bool = False
     levels: str | None = None
+    more: tuple[tuple[str, Any], ...] = ()
 
 
 PAIRS = (
@@ -104,6 +105,7 @@ class Task:
             with_log_q=setup.corrected,
             on_short="error",  # so that every positive has num_neg rows, one after the other
             **self._keywords,
+            **dict(setup.more),
         )
         users, positives = self.codes_of(rows, "pos_item")[:, :: setup.num_neg]
         negatives = self.codes_of(rows, "neg_item")[1].reshape(-1, setup.num_neg)
@@ -214,9 +216,9 @@ def read(path: str, columns: list[str] | None) -> pd.DataFrame:
     return frame.set_axis(names, axis=1)
 
 
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(text: str | None) -> argparse.ArgumentParser:
+    """Those that the experiments share."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log", help="tab-separated: user, item, and perhaps value and time")
     parser.add_argument("--columns", help="the names of the columns of a log without a header: user,item,value,time")
     parser.add_argument("--positive", help="as of negprep train")
@@ -225,6 +227,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--factors", type=int, default=32)
     parser.add_argument("--epochs", type=int, nargs="+", default=[10, 20, 40], help="numbers to choose from")
+    return parser
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = arguments(__doc__)
     parser.add_argument("--softmax", action="store_true", help="sampled softmax instead of BPR")
     words = parser.parse_args()
     log = read(words.log, words.columns.split(",") if words.columns else None)

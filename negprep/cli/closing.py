@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from negprep.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from negprep.summary import Summary
 
@@ -35,12 +35,16 @@ def closing_text(summary: Summary, source: str, target: str) -> str:
         Without a newline at the end. Control characters from names in the data are escaped.
     """
     facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
-    lines = [f"negprep {summary.command}: {source} -> {target}", *aligned(facts)]
-    lines += [f"  warning: {warning}" for warning in summary.warnings]
+    return titled(f"negprep {summary.command}: {source} -> {target}", facts, summary.warnings)
+
+
+def titled(title: str, facts: Sequence[Fact], warnings: Sequence[str]) -> str:
+    """Facts under a title, and warnings; control characters are escaped."""
+    lines = [title, *aligned(facts), *(f"  warning: {warning}" for warning in warnings)]
     return "\n".join(printable(line) for line in lines)
 
 
-def aligned(facts: list[Fact]) -> list[str]:
+def aligned(facts: Sequence[Fact]) -> list[str]:
     """A line for each fact, names and numbers in columns."""
     name_width = max(len(fact.name) for fact in facts)
     number_width = max(len(f"{fact.number:,}") for fact in facts if fact.number is not None)

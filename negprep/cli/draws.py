@@ -6,7 +6,7 @@ import click
 
 from negprep.cli import values
 from negprep.cli.sections import Decorator, Function, in_section, together
-from negprep.options import MAX_BOOTSTRAP, MAX_NUM_NEG
+from negprep.options import MAX_BOOTSTRAP, MAX_NUM_NEG, MAX_POOL
 
 
 def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
@@ -25,9 +25,10 @@ def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
             metavar="NAME",
             multiple=True,
             callback=lambda _context, _parameter, names: names or None,
-            help="The rule that draws: uniform, popularity, or weak (the user's weak interactions; uniform for a user "
-            "without any). Several make a mixture, with shares (--sampler uniform:0.7 --sampler weak:0.3) or with a "
-            "fixed count each (--sampler uniform=3 --sampler weak=1).  [default: uniform]",
+            help="The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user "
+            "without any), and in train hard or reinforced (by the scores of --model). Several make a mixture, with "
+            "shares (--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 "
+            "--sampler weak=1).  [default: uniform]",
         ),
         option(
             "--alpha",
@@ -49,8 +50,8 @@ def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
         option(
             "--weak",
             metavar="FILE",
-            help="More weak (user, item) pairs, such as a log of what was shown: drawn by the sampler weak, and by no "
-            "other.",
+            help="More weak (user, item) pairs, such as a log of what was shown: drawn by the samplers weak and "
+            "reinforced, and by no other.",
         ),
         option(
             "--available-at-time",
@@ -101,6 +102,51 @@ def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
             help="Decides every negative and the order of candidates. The same seed gives the same bytes.",
         ),
     )
+
+
+def by_model(command: Function) -> Function:
+    """How a model draws."""
+    option = in_section("Negatives")
+    return together(
+        option(
+            "--model",
+            metavar="FILE",
+            help="The model that hard and reinforced draw with, as `negprep fit` makes it, or factors of your own. "
+            "Users and items that it does not know get uniform draws.",
+        ),
+        option(
+            "--pool",
+            metavar="N",
+            type=click.IntRange(1, MAX_POOL),
+            help="Of so many eligible items, drawn anew for each negative, hard and reinforced choose one. Their time "
+            "grows in proportion.  [default: 32 for hard, 30 for reinforced]",
+        ),
+        option(
+            "--top",
+            metavar="M",
+            type=click.IntRange(1, MAX_POOL),
+            help="Of hard: one of the M items of the pool with the highest scores, each alike.  [default: 1]",
+        ),
+        option(
+            "--skip-top",
+            metavar="S",
+            type=click.IntRange(0, MAX_POOL),
+            help="Of hard: leave out the S highest first, which may be items that the user would like.  [default: 0]",
+        ),
+        option(
+            "--pool-weak",
+            metavar="X",
+            type=click.IntRange(0, MAX_POOL),
+            help="Of reinforced: so many items of each pool are weak interactions of the user, if there are any.  "
+            "[default: 1]",
+        ),
+        option(
+            "--temperature",
+            metavar="T",
+            type=float,
+            help="Of reinforced: scores are divided by T before the softmax.  [default: 1]",
+        ),
+    )(command)
 
 
 def epochs(command: Function) -> Function:

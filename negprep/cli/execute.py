@@ -51,7 +51,7 @@ def execute(request: Request) -> None:
 
 def load_libraries() -> None:
     """Import numpy and pyarrow, only now: help and usage errors need not wait for them."""
-    # negprep does no linear algebra. OpenBLAS would reserve memory for its threads as numpy is imported, and send the
+    # --jobs makes the threads; OpenBLAS would reserve memory for more as numpy is imported, and send the
     # process a SIGINT where a limit forbids it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in ("numpy", "pyarrow", "pyarrow.parquet"):

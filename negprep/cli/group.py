@@ -13,7 +13,7 @@ from negprep._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "test", "verify", "inspect", "evaluate", "report")
+COMMANDS = ("train", "test", "fit", "verify", "inspect", "evaluate", "report")
 
 
 class LazyGroup(click.Group):

@@ -23,7 +23,8 @@ def bars(*, shown: bool) -> Iterator[Progress]:
     Yields
     ------
     callable
-        Takes the step, the rows done so far, and their total or None. A new step replaces the bar of the one before.
+        Takes the step, the rows (or epochs) done so far, and their total or None. A new step replaces the bar of the
+        one before. What follows the first word of a step, such as a loss, is shown behind the bar.
 
     Notes
     -----
@@ -40,12 +41,15 @@ def bars(*, shown: bool) -> Iterator[Progress]:
     def show(step: str, done: int, total: int | None) -> None:
         nonlocal bar, step_shown
         stopping.check()
-        if bar is None or step != step_shown:
+        name, _, words = step.partition(" ")
+        if bar is None or name != step_shown:
             if bar is not None:
                 bar.close()
-            bar = tqdm(total=total, desc=f"{step:6}", unit=" rows", unit_scale=True, leave=False, dynamic_ncols=True)
-            step_shown = step
+            unit = " epochs" if name == "fit" else " rows"
+            bar = tqdm(total=total, desc=f"{name:6}", unit=unit, unit_scale=True, leave=False, dynamic_ncols=True)
+            step_shown = name
         bar.total = total
+        bar.set_postfix_str(words, refresh=False)
         bar.update(done - bar.n)
 
     try:

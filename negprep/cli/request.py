@@ -65,11 +65,11 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
     chosen = dict(given)
     chosen["with_valid"] = given["with_valid"] or given.get("fold") == "valid"
     chosen["jobs"] = given["jobs"] or available_cpus()
-    read = ReadOptions(**_taken(ReadOptions, chosen))
+    read = ReadOptions(**taken(ReadOptions, chosen))
     return Request(
         source=given["source"],
         target=given["target"],
-        options=Options(command=command, read=read, **_taken(Options, chosen)),
+        options=Options(command=command, read=read, **taken(Options, chosen)),
         force=given["force"],
         summary=given["summary"],
         closing=not given["quiet"],
@@ -87,7 +87,7 @@ def check_reading(given: dict[str, Any]) -> None:
     """
     _refuse_contradictions(given)
     _refuse_inputs(given)
-    _refuse_columns(given)
+    refuse_columns(given)
 
 
 def _refuse_contradictions(given: dict[str, Any]) -> None:
@@ -160,7 +160,8 @@ def _refuse_streams(given: dict[str, Any]) -> None:
         )
 
 
-def _refuse_columns(given: dict[str, Any]) -> None:
+def refuse_columns(given: dict[str, Any]) -> None:
+    """Refuse columns that are named twice, or that ``--columns`` lacks."""
     role_of: dict[str, str] = {}
     for role in _ROLES:
         header = given[f"{role}_col"]
@@ -178,7 +179,8 @@ def _refuse_columns(given: dict[str, Any]) -> None:
         role_of[header] = role
 
 
-def _taken(record: type[Options | ReadOptions], chosen: dict[str, Any]) -> dict[str, Any]:
+def taken(record: type[Options | ReadOptions], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that are attributes of a record."""
     return {field.name: chosen[field.name] for field in fields(record) if field.name in chosen}
 
 

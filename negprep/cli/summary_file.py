@@ -39,7 +39,12 @@ def check_summary(request: Request) -> None:
         return
     path = Path(os.path.realpath(request.summary))
     options = request.options
-    for name, read in (("INPUT", request.source), ("--items", options.items), ("--exclude", options.exclude)):
+    for name, read in (
+        ("INPUT", request.source),
+        ("--items", options.items),
+        ("--exclude", options.exclude),
+        ("--model", options.model),
+    ):
         if isinstance(read, str):
             _refuse_read(request.summary, path, name, read)
     _refuse_written(request.summary, path, request.target, encode=options.encode)

@@ -15,6 +15,7 @@ from negprep.cli.sections import SectionCommand
 @click.command(name="train", cls=SectionCommand, short_help="Write labelled train instances.")
 @shared.arguments
 @draws.negatives(num_neg=4, distinct=False)
+@draws.by_model
 @draws.epochs
 @shared.positives
 @shared.holdouts(

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from negprep.draw import Words, bounded, word
 from negprep.seen import Positions, Seen, SeenBlock
 
+Reals = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True, eq=False)
 class Asks:
@@ -98,6 +100,40 @@ class Measure(ABC):
         base = self.before(asks.rows, asks.lows)
         return base, self.before(asks.rows, asks.highs) - base
 
+    def densities(self, groups: Asks, items: Positions, part: Reals, mass: Positions) -> Reals:  # noqa: ARG002
+        """The probability of items times a share: float64, shape (n_groups, num_neg), the shape of ``items``.
+
+        Parameters
+        ----------
+        groups : Asks
+        items : int64, shape (n_groups, num_neg)
+        part : float64, shape (n_groups,)
+            The share of this measure.
+        mass : int64, shape (n_groups,)
+            All points.
+        """
+        each = part / np.maximum(mass, 1)
+        return each[:, None] * self.sizes(items)
+
+    def leader_densities(self, groups: Asks, leaders: Positions, part: Reals, mass: Positions) -> Reals:  # noqa: ARG002
+        """The same of the positives, shape (n_groups,), each as if it were one more item that the user may get."""
+        size = self.sizes(leaders)
+        densities: Reals = part * size / np.maximum(mass + size, 1)
+        return densities
+
+    @property
+    def has_strange(self) -> bool:
+        """Whether some of what is drawn is not by this measure's own rule, but as the fall-back would draw it."""
+        return False
+
+    def strange(self, items: Positions) -> npt.NDArray[np.bool_]:
+        """Which of the items drawn are so: bool, the shape of ``items``."""
+        return np.zeros(items.shape, bool)
+
+    def rest(self, asks: Asks, taken: Positions) -> Rest:
+        """What is left for each of some asks, once other items are taken: see ``Rest``."""
+        return PointsLeft(self, asks, taken)
+
     def draw(self, asks: Asks, attempt: int) -> Positions:
         """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""
         base, mass = self.span(asks)
@@ -171,8 +207,25 @@ class ListedItems(Measure):
         return items
 
 
-class Rest:
-    """The points that a measure has left for each of some asks, once other items are taken.
+class Rest(ABC):
+    """What a measure has left for each of some asks, once other items are taken.
+
+    Attributes
+    ----------
+    mass, points : int64, shape (n_asks,)
+        Points of the window, all and those left.
+    """
+
+    mass: Positions
+    points: Positions
+
+    @abstractmethod
+    def draw(self, which: Positions, attempt: int) -> Positions:
+        """One item for each of ``which``, all of which have points left."""
+
+
+class PointsLeft(Rest):
+    """The points that are left, of which one is drawn at random.
 
     Parameters
     ----------
@@ -180,11 +233,6 @@ class Rest:
     asks : Asks
     taken : int64, shape (n_taken, n_asks)
         Different items, of which the user may perhaps not get some by this measure. All lie in the window.
-
-    Attributes
-    ----------
-    mass, points : int64, shape (n_asks,)
-        Points of the window, all and those left.
     """
 
     def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:
@@ -200,8 +248,7 @@ class Rest:
         self._sizes = np.take_along_axis(sizes.reshape(taken.shape), order, axis=0)
         self.points = self.mass - self._sizes.sum(axis=0)
 
-    def draw(self, which: Positions, attempt: int) -> Positions:
-        """One item for each of ``which``, all of which have points left."""
+    def draw(self, which: Positions, attempt: int) -> Positions:  # noqa: D102
         asks = self._asks.at(which)
         points = self._base[which] + bounded(asks.keys, self.points[which], asks.draws, attempt)
         for begins, sizes in zip(self._begins[:, which], self._sizes[:, which], strict=True):

@@ -72,6 +72,7 @@ class Mixture:
         shape = (num_neg, len(groups))
         if len(self.measures) == 1 and self.measures[0].span(groups)[1].all():
             items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
+            self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
         else:
             flat_items, flat_sources = self._attempt(groups.times(num_neg), 0)
             items, sources = flat_items.reshape(shape), flat_sources.reshape(shape)
@@ -114,16 +115,15 @@ class Mixture:
             for listed in self._listed:
                 parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
             parts.append(left_over)
-        of_leader = given if self.fallback is None else parts  # were it eligible, there would be points
+        # Were the positive eligible, there would be points.
+        of_leader = parts if self.fallback is not None else [np.full(len(groups), share) for share in given]
         is_listed = np.isin(sources, self._listed)
         q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
         for measure, mass, part, leader_part in zip(self._all_measures, masses, parts, of_leader, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
-            each = part / np.maximum(mass, 1)
-            q += np.where(produced, each[:, None] * measure.sizes(items), 0.0)
+            q += np.where(produced, measure.densities(groups, items, part, mass), 0.0)
             if not measure.is_listed:
-                size = measure.sizes(leaders)
-                leader_q += leader_part * size / np.maximum(mass + size, 1)
+                leader_q += measure.leader_densities(groups, leaders, leader_part, mass)
         return natural_log(q), natural_log(leader_q)
 
     @cached_property
@@ -144,7 +144,7 @@ class Mixture:
             chosen = slice(None) if len(self.measures) == 1 else np.flatnonzero(sources == component)
             self._draw_from(measure, asks, attempt, chosen, items, sources)
         if self.fallback is not None:
-            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(sources == len(self.measures)), items, sources)
+            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(items < 0), items, sources)
             for component in self._listed:
                 nothing = np.flatnonzero(items < 0)
                 sources[nothing] = component
@@ -170,6 +170,13 @@ class Mixture:
             which, mine = which[~empty], mine.at(~empty)
         if len(mine):
             items[which] = measure.draw(mine, attempt)
+            self._mark_strange(measure, which, items, sources)
+
+    def _mark_strange(self, measure: Measure, which: Positions | slice, items: Positions, sources: Sources) -> None:
+        """Say fall-back of what the measure drew, but not by its own rule."""
+        if measure.has_strange:
+            strange = measure.strange(items[which])
+            sources[np.arange(len(items))[which][strange]] = len(self.measures)
 
     def _choose(self, asks: Asks, attempt: int) -> Sources:
         """The component of each draw."""
@@ -204,13 +211,15 @@ class Mixture:
     def _draw_from_rest(self, asks: Asks, taken: Positions) -> tuple[Positions, Sources]:
         """One draw for each ask, of the points that the items taken, shape (n_taken, n), leave."""
         attempt = (_ROUNDS + 1) * _ROUND
-        rests = [Rest(measure, asks, taken) for measure in self._all_measures]
-        sources = self._choose_of_rests(asks, rests, attempt)
+        rests = [measure.rest(asks, taken) for measure in self._all_measures]
+        chosen = self._choose_of_rests(asks, rests, attempt)
+        sources = chosen.copy()
         items = np.full(len(asks), -1)
         for component, rest in enumerate(rests):
-            here = np.flatnonzero(sources == component)
+            here = np.flatnonzero(chosen == component)
             if here.size:
                 items[here] = rest.draw(here, attempt + 1)
+                self._mark_strange(self._all_measures[component], here, items, sources)
         return items, sources
 
     def _choose_of_rests(self, asks: Asks, rests: list[Rest], attempt: int) -> Sources:

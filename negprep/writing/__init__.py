@@ -9,6 +9,7 @@ from negprep.writing.opening import open_output
 from negprep.writing.output import Output
 from negprep.writing.parquet import ROW_GROUP_ROWS
 from negprep.writing.text import TEXT_ROWS, Fields, word
+from negprep.writing.whole import check_whole, open_whole
 
 __all__ = [
     "PART_ROWS",
@@ -20,7 +21,9 @@ __all__ = [
     "Output",
     "Part",
     "check_output",
+    "check_whole",
     "kind_of",
     "open_output",
+    "open_whole",
     "word",
 ]

@@ -17,10 +17,11 @@ import numpy as np
 from measure.tables import Bar, bars, publish, table
 
 from negprep.draw import mix
+from negprep.plan import Leads, Plan
 from negprep.recipe import Recipe
 from negprep.samplers.uniform import uniform
 from negprep.samplers.weights import popularity_weights
-from negprep.sampling import Leads, Plan, Sampling
+from negprep.sampling import Sampling
 from negprep.seen import MaskBuffer, Seen
 
 SHARD_ROWS = 1 << 20  # as `negprep train` cuts its work

@@ -43,12 +43,24 @@ POPULAR = {"--sampler": "--sampler popularity"}
 RATED = {"--positive": "--positive >=3"}
 PAIRS = {"--layout": "--layout pairwise"}
 HELD = {"--holdout": "--holdout last"}
+HARD = {"--sampler": "--sampler hard", "--model": "--model own.parquet"}
+REINFORCED = {"--sampler": "--sampler reinforced", "--model": "--model own.parquet"}
+MODEL = {"--model": "--model own.parquet"}
 CHOICES = [
     Choice("--num-neg 3"),
     Choice("--sampler popularity"),
     Choice("--sampler weak", RATED),
     Choice("--sampler uniform:0.5 --sampler weak:0.5", RATED),
     Choice("--sampler uniform=2 --sampler popularity=1"),
+    Choice("--sampler hard", MODEL),
+    Choice("--sampler uniform:0.5 --sampler hard:0.5", MODEL),
+    Choice("--sampler reinforced", MODEL),
+    Choice("--model own.parquet", {"--sampler": "--sampler hard"}),
+    Choice("--pool 5", HARD),
+    Choice("--top 2", HARD),
+    Choice("--skip-top 1", HARD),
+    Choice("--pool-weak 2", REINFORCED | RATED),
+    Choice("--temperature 0.5", REINFORCED),
     Choice("--alpha 1", POPULAR),
     Choice("--smooth 0.5", POPULAR),
     Choice("--weights weights.csv", POPULAR),
@@ -110,8 +122,19 @@ CHOICES = [
     Choice("--no-progress"),
 ]
 
-NEVER = {"train": ("--to ncf", "--to lightgcn"), "test": ("--sampler weak", "--sampler uniform:0.5", "--holdout none")}
+NEVER = {
+    "train": ("--to ncf", "--to lightgcn"),
+    "test": ("--sampler weak", "--sampler uniform:0.5", "--sampler hard", "--sampler reinforced", "--holdout none"),
+}
 """Refused with anything and alone."""
+
+OTHER_SAMPLERS = (
+    "--sampler popularity",
+    "--sampler weak",
+    "--sampler uniform:0.5 --sampler weak",
+    "--sampler uniform=2",
+)
+"""Those without a model."""
 
 REFUSED = [
     ("--num-neg", "--bootstrap"),
@@ -126,6 +149,30 @@ REFUSED = [
     ("--sampler uniform:0.5", "--smooth"),
     ("--sampler uniform:0.5", "--weights"),
     ("--sampler uniform=2", "--bootstrap"),
+    *(
+        (option, other)
+        for option in ("--model", "--pool ", "--top", "--skip-top", "--pool-weak", "--temperature")
+        for other in ("--levels", "--alpha", "--smooth", "--weights", *OTHER_SAMPLERS)
+    ),
+    *(
+        (sampler, option)
+        for sampler in (
+            "--sampler hard",
+            "--sampler uniform:0.5 --sampler hard",
+            "--model",
+            "--pool ",
+            "--top",
+            "--skip-top",
+        )
+        for option in ("--pool-weak", "--temperature")
+    ),
+    *(
+        (sampler, option)
+        for sampler in ("--sampler hard", "--sampler uniform:0.5 --sampler hard", "--sampler reinforced")
+        for option in ("--alpha", "--smooth", "--weights", "--levels")
+    ),
+    ("--sampler reinforced", "--top"),
+    ("--sampler reinforced", "--skip-top"),
     ("--alpha", "--weights"),
     ("--smooth", "--weights"),
     ("--same", "--core"),
@@ -201,6 +248,10 @@ def folder(tmp_path_factory):
     (folder / "catalog.csv").write_text("\n".join(["item,category,available_from", *categories]) + "\n")
     (folder / "weights.csv").write_text("\n".join(["item,weight", *(f"{item},{item % 4}" for item in range(N_ITEMS))]))
     pairs = [f"{user},{(3 * user) % N_ITEMS}" for user in range(20)]
+    factors = [[chance.gauss(0, 1), chance.gauss(0, 1)] for _ in range(19 + N_ITEMS)]
+    sides = ["user"] * 19 + ["item"] * N_ITEMS
+    own = pa.table({"side": sides, "id": [*range(19), *range(N_ITEMS)], "factors": factors})
+    pq.write_table(own, folder / "own.parquet")
     (folder / "weak.csv").write_text("\n".join(["user,item", *pairs, "3,1", "4,2"]))
     (folder / "pairs.csv").write_text("\n".join(["user,item", *pairs[::2]]))
     return folder
@@ -346,7 +397,7 @@ def test_pairs(folder, capsys, monkeypatch, command, first):
 @pytest.mark.parametrize("words", NEVER["test"])
 def test_what_a_test_set_cannot_be_made_with(folder, capsys, monkeypatch, words):
     monkeypatch.chdir(folder)
-    choice = next(choice for choice in CHOICES if choice.words.startswith(words))
+    choice = Choice(next(choice.words for choice in CHOICES if choice.words.startswith(words)))
     code, told = run_pair(folder, capsys, "test", choice)
     assert code == 2
     assert told.count("\n") == 1

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import reference
+import reference_models
 import reference_samplers
 
 from negprep import draw, sampling
 from negprep.arrow import text_buffers
 from negprep.interactions import pair_keys
-from negprep.samplers import mixture, weighted
+from negprep.samplers import hard, mixture, pools, reinforced, scored, scores, weighted
 from negprep.samplers import uniform as sampler
 from negprep.samplers.uniform import uniform
 from negprep.samplers.weighted import WeightedItems
@@ -136,7 +137,7 @@ def test_constants_are_those_of_the_page():
         assert f"0x{int(constant):016X}" in PAGE
     for purpose, number in draw._PURPOSES.items():
         assert f"`{purpose}` {number}" in PAGE
-    assert f"If m >= {sampler._SHUFFLED_BELOW}k" in PAGE
+    assert f"If m >= {sampler.SHUFFLED_BELOW}k" in PAGE
     assert sampler._SHUFFLE_WORDS == 2**63
 
 
@@ -150,6 +151,16 @@ def test_constants_of_measures_are_those_of_the_page():
     assert f"by their attempt {mixture._ROUND}r" in PAGE
     assert f"A = {mixture._ROUNDS + 1} * {mixture._ROUND}" in PAGE
     assert WeightedItems.proposals == reference_samplers.PROPOSALS == 8
+
+
+def test_constants_of_models_are_those_of_the_page():
+    assert pools._POOL_WORDS == reference_models.POOL == 2 * 2**60
+    assert scored._STRANGER_WORDS == reference_models.STRANGER == 3 * 2**60
+    assert hard._TOP_WORDS == reinforced._PICK_WORDS == reference_models.TOP == 2**62
+    assert reinforced._EXPOSED_WORD == reference_models.EXPOSED == 3 * 2**60
+    assert [scores._LENGTHS[np.float32], scores._LENGTHS[np.float64]] == list(reference_models.LENGTHS.values())
+    for words in ("d + a * 2^32 + 2 * 2^60", "d + 3 * 2^60, a", "K, M', 2^62", "3 * 2^60)`. Let z"):
+        assert words in PAGE
 
 
 def test_text_buffers_are_utf8():

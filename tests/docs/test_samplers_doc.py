@@ -18,6 +18,7 @@ import negprep
 from negprep.recipe import SAMPLERS
 
 ROOT = Path(__file__).parents[2]
+LEARNED = (ROOT / "docs" / "learned-samplers.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "samplers.md").read_text(encoding="utf-8")
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 (COMMAND,) = re.findall(r"^    (negprep train log\.csv lists\.parquet .*)$", PAGE, flags=re.MULTILINE)
@@ -59,9 +60,9 @@ def test_the_example_computes_the_corrected_loss(tmp_path, monkeypatch):
 def test_every_sampler_has_its_heading_and_every_picture_is_shown():
     headings = re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE)
     assert {name.capitalize() for name in SAMPLERS} <= set(headings)
-    shown = re.findall(r"\]\(pictures/([\w-]+\.svg)\)", PAGE)
-    elsewhere = re.findall(r"\]\(pictures/([\w-]+\.svg)\)", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"))
-    assert sorted(shown + elsewhere) == sorted(path.name for path in (ROOT / "docs" / "pictures").iterdir())
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    shown = re.findall(r"\]\(pictures/([\w-]+\.(?:svg|png))\)", pages)
+    assert sorted(set(shown)) == sorted(path.name for path in (ROOT / "docs" / "pictures").iterdir())
 
 
 def test_log_q_of_the_positive_is_that_of_one_more_item():

@@ -12,7 +12,7 @@ from randomness.experiments import seen_of
 
 from negprep import seen as seen_module
 from negprep.samplers import measures
-from negprep.samplers.measures import Asks, EligibleItems, ListedItems, Rest, count_up_to
+from negprep.samplers.measures import Asks, EligibleItems, ListedItems, PointsLeft, count_up_to
 from negprep.samplers.weighted import WeightedItems
 from negprep.samplers.weights import Weights, quantised
 from negprep.seen import MaskBuffer, SeenBlock
@@ -157,7 +157,7 @@ def test_the_rest_is_what_taking_items_leaves(kind):
             left = [item for item in inside if item not in taken]
             count = max(1, len(left))
             taken_of_all = np.array(taken, np.int64).reshape(-1, 1).repeat(count, axis=1)
-            rest = Rest(measure, asks_for([row] * count, [(low, high)] * count), taken_of_all)
+            rest = PointsLeft(measure, asks_for([row] * count, [(low, high)] * count), taken_of_all)
             assert set(rest.mass.tolist()) == {len(inside)}
             assert set(rest.points.tolist()) == {len(left)}
             if left:

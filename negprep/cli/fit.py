@@ -1,0 +1,96 @@
+"""``negprep fit``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from negprep.cli import fit_options, shared, stopping
+from negprep.cli.execute import load_libraries
+from negprep.cli.progress import bars
+from negprep.cli.request import is_terminal, refuse_columns, taken
+from negprep.cli.sections import SectionCommand
+from negprep.cli.telling import tell
+from negprep.errors import UsageError
+from negprep.options import Options, ReadOptions
+
+_OF_RNS = (
+    "reward_weight",
+    "feature_share",
+    "pool",
+    "pool_weak",
+    "temperature",
+    "start_epochs",
+    "batch_size",
+    "patience",
+)
+_LEARNING = ("factors", "epochs", "regularization", "learning_rate", "seed", *_OF_RNS)
+_BESIDE_RNS = ("weak", "exclude", "items")
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@click.command(name="fit", cls=SectionCommand, short_help="Make a model that train draws with.")
+@fit_options.arguments
+@fit_options.learning
+@fit_options.reinforcing
+@shared.positives
+@shared.holdouts(
+    default="none",
+    help_text="Which positives are kept out of training, as in train: give both the same, so that the model has learnt "
+    "from nothing that is held out.",
+)
+@shared.columns
+@fit_options.running
+def command(**given: Any) -> None:  # noqa: ANN401
+    """Make a model of INPUT, by which `negprep train` draws (--sampler hard or reinforced, --model MODEL).
+
+    INPUT is what train reads. MODEL is a file of numpy arrays (.npz): ids and factors of users and items, and how they
+    came to be.
+
+    \b
+      negprep fit log.csv model.npz --kind bpr --holdout last
+      negprep train log.csv train.parquet --holdout last --sampler hard --model model.npz
+
+    It learns from the train positives, and rns from the weak interactions too; from nothing that is held out. MODEL
+    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries; not so bpr
+    with more than one thread.
+
+    Memory: the train positives and the factors. Time: epochs times positives times factors.
+    """  # noqa: D301
+    refuse_columns(given)
+    for name, argument in (("source", "INPUT"), ("target", "MODEL")):
+        if given[name] == "":
+            raise UsageError(f"{argument} is empty", remedy="give a path")
+    if given["source"] == "-" and is_terminal(sys.stdin):
+        raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
+    if given["holdout"] == "none" and given["with_valid"]:
+        raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
+    if given["quiet"] and given["progress"]:
+        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+    if given["kind"] != "rns":
+        for name in _BESIDE_RNS:
+            if given[name] is not None:
+                raise UsageError(
+                    f"--{name} with --kind {given['kind']}, which learns from the positives alone",
+                    remedy="leave it out",
+                )
+    else:  # numpy reads these when it is imported; with more threads it may round otherwise, and is not faster
+        for name in _ONE_THREAD:
+            os.environ.setdefault(name, "1")
+    load_libraries()
+    from negprep.cli.fit_text import fit_text
+    from negprep.fitting.job import fit, learning_of
+
+    read = ReadOptions(**taken(ReadOptions, given))
+    of_train = {name: value for name, value in taken(Options, given).items() if name not in _LEARNING}
+    options = Options(command="train", read=read, **of_train)
+    learning = learning_of(given["kind"], threads=given["jobs"], **{name: given[name] for name in _LEARNING})
+    shown = not given["quiet"] and is_terminal(sys.stderr) if given["progress"] is None else given["progress"]
+    with bars(shown=shown) as progress:
+        stopping.expect_traces()
+        summary = fit(given["source"], given["target"], options, given["kind"], learning, progress)
+    if not given["quiet"]:
+        tell(fit_text(summary, os.fspath(given["source"]), given["target"]))

@@ -1,0 +1,1 @@
+"""Fitting: from the train part of a log to a model file."""

@@ -1,0 +1,116 @@
+"""Matrix factorisation by the library `implicit`: alternating least squares, and Bayesian personalised ranking.
+
+Sources: Hu, Koren, Volinsky, Collaborative filtering for implicit feedback datasets, ICDM 2008; Rendle et al., BPR:
+Bayesian personalized ranking from implicit feedback, UAI 2009.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from negprep.arrow import from_numpy
+from negprep.errors import BadDataError, UsageError
+from negprep.fitting.training import Learning, Told, Training
+from negprep.model import Model, sorted_model
+
+_LOSSES = {"als": "loss", "bpr": "share of pairs ranked right"}
+
+
+def need_library(kind: str) -> None:
+    """Refuse where the library cannot be loaded.
+
+    Raises
+    ------
+    UsageError
+    """
+    for name in ("implicit", "scipy.sparse", "threadpoolctl"):
+        try:
+            import_module(name)
+        except ImportError as error:
+            reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
+            raise UsageError(
+                f"--kind {kind} needs the library implicit, and {name} {reason}", remedy="pip install 'negprep[fit]'"
+            ) from error
+
+
+def learn_als(training: Training, learning: Learning, told: Told) -> Model:
+    """Alternating least squares. The same for any number of threads."""
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    def make() -> AlternatingLeastSquares:
+        return AlternatingLeastSquares(
+            factors=learning.factors,
+            regularization=learning.regularization,
+            iterations=learning.epochs,
+            calculate_training_loss=True,
+            num_threads=learning.threads,
+            random_state=learning.seed,
+        )
+
+    return _learn("als", make, training, learning, told)
+
+
+def learn_bpr(training: Training, learning: Learning, told: Told) -> Model:
+    """Bayesian personalised ranking. Threads write over each other's steps: with more than one, no two runs agree."""
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    def make() -> BayesianPersonalizedRanking:
+        return BayesianPersonalizedRanking(
+            factors=learning.factors,
+            learning_rate=learning.learning_rate,
+            regularization=learning.regularization,
+            iterations=learning.epochs,
+            num_threads=learning.threads,
+            random_state=learning.seed,
+        )
+
+    return _learn("bpr", make, training, learning, told)
+
+
+def _learn(kind: str, make: Callable[[], Any], training: Training, learning: Learning, told: Told) -> Model:
+    """Learn about the users and items that have a train positive."""
+    from implicit.recommender_base import ModelFitError
+    from scipy.sparse import csr_matrix
+    from threadpoolctl import threadpool_limits
+
+    users = np.flatnonzero(training.positives.counts)
+    counts = np.bincount(training.positives.items, minlength=len(training.items))
+    items = np.flatnonzero(counts)
+    codes = np.cumsum(counts > 0)[training.positives.items] - 1
+    starts = np.concatenate([[0], training.positives.starts[1:][users]])
+    matrix = csr_matrix((np.ones(len(codes), np.float32), codes.astype(np.int32), starts), (len(users), len(items)))
+    facts: dict[str, Any] = {}
+
+    def tell(epoch: int, _seconds: float, *state: Any) -> None:  # noqa: ANN401
+        words = ""
+        if state and state[0] is not None:
+            name, value = _LOSSES[kind], float(state[0])
+            if (
+                len(state) > 1
+            ):  # of bpr: pairs ranked right, and draws of an item that was a positive, which are skipped
+                value /= max(1, matrix.nnz - int(state[1]))
+            facts[name] = value
+            words = f"{name} {value:.4g}"
+        told(epoch + 1, learning.epochs, words)
+
+    with threadpool_limits(limits=1, user_api="blas"):  # its own threads are enough, and it warns of more
+        model = make()
+        try:
+            model.fit(matrix, show_progress=False, callback=tell)
+        except ModelFitError as error:
+            raise BadDataError(
+                "the factors became NaN or infinite", place=training.place, remedy="choose a smaller --learning-rate"
+            ) from error
+    arrays = {"user_factors": np.array(model.user_factors), "item_factors": np.array(model.item_factors)}
+    if len(arrays["item_factors"][0]) == learning.factors + 1:  # BPR keeps the bias as one more factor, of 1 for users
+        arrays["item_bias"] = arrays["item_factors"][:, -1].copy()
+        arrays["user_factors"] = np.ascontiguousarray(arrays["user_factors"][:, :-1])
+        arrays["item_factors"] = np.ascontiguousarray(arrays["item_factors"][:, :-1])
+    facts = {"library": f"implicit {version('implicit')}", **facts}
+    ids = training.users.ids.take(from_numpy(users)), training.items.ids.take(from_numpy(items))
+    return sorted_model(kind, *ids, arrays, facts, f"the model of {training.place}")

@@ -1,0 +1,249 @@
+"""A whole fit, from a log to a model file: read, encode, hold out, learn, write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from negprep._version import __version__
+from negprep.core import Core, find_core
+from negprep.errors import UsageError
+from negprep.fitting.factorisation import learn_als, learn_bpr, need_library
+from negprep.fitting.reinforcing import DEFAULTS, learn_rns, need_nothing
+from negprep.fitting.split import split_facts
+from negprep.fitting.training import Learning, Told, Training
+from negprep.holdout_rule import HoldoutRule
+from negprep.interactions import Pairs
+from negprep.loading import Progress, load
+from negprep.memory import MemoryPlan
+from negprep.model import Model, write_model
+from negprep.options import LogSource, Options
+from negprep.reading import open_log
+from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule
+from negprep.section import split_train
+from negprep.summary import peak_memory_bytes
+from negprep.writing import check_whole
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One kind of model.
+
+    Attributes
+    ----------
+    learn : callable
+        Takes a ``Training``, a ``Learning`` and who is told; returns a ``Model`` whose facts tell of the learning.
+    need : callable
+        Refuses where what it needs is not there.
+    learning : Learning
+        The defaults.
+    """
+
+    learn: Callable[[Training, Learning, Told], Model]
+    need: Callable[[str], None]
+    learning: Learning
+
+
+LEARNERS: dict[str, Learner] = {
+    "als": Learner(
+        learn_als,
+        need_library,
+        Learning(factors=64, epochs=15, regularization=0.01, learning_rate=None, seed=0, threads=1),
+    ),
+    "bpr": Learner(
+        learn_bpr,
+        need_library,
+        Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1),
+    ),
+    "rns": Learner(learn_rns, need_nothing, DEFAULTS),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSummary:
+    """The facts of a fit.
+
+    Attributes
+    ----------
+    columns : dict of str to str
+    rows_read : int
+    rows_dropped : dict of str to int
+    users, items, positives : int
+        What was learnt about, and from.
+    unknown_users, unknown_items : int
+        Those of the log that have no train positive, and are not in the model.
+    held_out : int
+        Positives that nothing was learnt from.
+    holdout : str
+    model : dict of str
+        What the model file says of itself.
+    warnings : list of str
+    seconds : float
+    peak_memory_bytes : int
+    """
+
+    columns: dict[str, str]
+    rows_read: int
+    rows_dropped: dict[str, int]
+    users: int
+    items: int
+    positives: int
+    unknown_users: int
+    unknown_items: int
+    held_out: int
+    holdout: str
+    model: dict[str, Any]
+    warnings: list[str]
+    seconds: float
+    peak_memory_bytes: int
+
+
+def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
+    """The options of learning, with the defaults of the kind for those that are None.
+
+    Raises
+    ------
+    UsageError
+        An unknown kind, or an option that the kind has no use for.
+    """
+    if kind not in LEARNERS:
+        raise UsageError(f"no model is of the kind {kind!r}", remedy=f"choose one of {', '.join(LEARNERS)}")
+    defaults = LEARNERS[kind].learning
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "learning_rate" in chosen and defaults.learning_rate is None:
+        raise UsageError(f"--learning-rate with --kind {kind}, which takes no steps", remedy="leave it out")
+    foreign = [name for name in chosen if not hasattr(defaults, name)]
+    if foreign:
+        raise UsageError(f"--{foreign[0].replace('_', '-')} without --kind rns", remedy="add it, or leave this out")
+    for name, value in chosen.items():
+        if not isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} {value} is no number", remedy="give a number")
+    return replace(defaults, **chosen)
+
+
+def fit(
+    source: LogSource, target: str, options: Options, kind: str, learning: Learning, progress: Progress
+) -> FitSummary:
+    """Read a log, learn from its train part, and write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table or pandas.DataFrame
+    target : str
+        The model file.
+    options : Options
+        Of ``train``: which positives there are, and which are held out.
+    kind : str
+        One of ``LEARNERS``.
+    learning : Learning
+    progress : callable
+        Called with a step, what is done of it, and all of it where that is known.
+
+    Raises
+    ------
+    NegprepError
+        With the place, what is wrong, and the remedy.
+    """
+    started = time.perf_counter()
+    LEARNERS[kind].need(kind)
+    place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
+    with open_log(source, options.read) as log:
+        named = [
+            Path(given) for given in (source, options.weak, options.exclude) if isinstance(given, str | os.PathLike)
+        ]
+        check_whole(target, [*log.paths, *named])
+        rule, warnings = resolve_rule(log, options.rule)
+        check_times(log, options)
+        memory = MemoryPlan.of(options.memory, shuffle=False)
+        spill_folder = options.spill_dir or str(Path(target).parent)
+        loaded = load(
+            log,
+            options,
+            with_times=rule.needs_times,
+            kept_bytes=memory.kept_bytes,
+            spill_folder=spill_folder,
+            progress=progress,
+        )
+        try:
+            check_cut(log, rule)
+            core = find_core(loaded, options, memory.range_rows, progress, again=False)
+            training, n_positives = _training(core, options, rule, place)
+        finally:
+            loaded.close()
+        if not len(training.positives):
+            raise nothing_to_write(rule, options) or UsageError("there is no positive", remedy="look at the log")
+
+        def told(done: int, total: int, words: str) -> None:
+            progress(f"fit {words}".strip(), done, total)
+
+        model = LEARNERS[kind].learn(training, learning, told)
+        model = replace(model, facts=_facts(kind, learning, model, training, options, rule, n_positives))
+        write_model(target, model)
+        return FitSummary(
+            columns={role: log.columns[role] for role in loaded.roles},
+            rows_read=log.rows_read,
+            rows_dropped=dict(log.rows_dropped),
+            users=len(model.users),
+            items=len(model.items),
+            positives=len(training.positives),
+            unknown_users=len(training.users) - len(model.users),
+            unknown_items=len(training.items) - len(model.items),
+            held_out=n_positives - len(training.positives),
+            holdout=str(rule),
+            model={"kind": kind, **model.facts},
+            warnings=[*log.warnings, *warnings],
+            seconds=time.perf_counter() - started,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+
+
+def _training(core: Core, options: Options, rule: HoldoutRule, place: str) -> tuple[Training, int]:
+    """What may be learnt from, and how many positives there are with those held out."""
+    parts: list[tuple[Pairs, Pairs, Pairs]] = []
+    n_positives = 0
+    for portion in core.portions:
+        _, train = split_train(portion.interactions, options, rule)
+        parts.append((train.without_times(), portion.interactions.weak, portion.excluded))
+        n_positives += len(portion.interactions.positives)
+    positives, weak, excluded = (_joined([part[which] for part in parts]) for which in range(3))
+    return Training(core.users, core.items, positives, weak, excluded, place), n_positives
+
+
+def _joined(parts: list[Pairs]) -> Pairs:
+    """The pairs of consecutive ranges of users."""
+    ends = np.cumsum([0, *(len(part) for part in parts)])
+    starts = [part.starts[:-1] + end for part, end in zip(parts, ends[:-1], strict=True)]
+    return Pairs(np.concatenate([*starts, ends[-1:]]), np.concatenate([part.items for part in parts]))
+
+
+def _facts(
+    kind: str,
+    learning: Learning,
+    model: Model,
+    training: Training,
+    options: Options,
+    rule: HoldoutRule,
+    n_positives: int,
+) -> dict[str, Any]:
+    """What decides the model, and what it was made of; nothing that differs from run to run."""
+    is_repeatable = kind != "bpr" or learning.threads == 1
+    return {
+        "version": __version__,
+        "factors": learning.factors,
+        "epochs": learning.epochs,
+        "regularization": learning.regularization,
+        "learning_rate": learning.learning_rate,
+        "seed": learning.seed,
+        "repeatable": is_repeatable,
+        "train_positives": len(training.positives),
+        "held_out": n_positives - len(training.positives),
+        "split": split_facts(options, rule),
+        **model.facts,
+    }

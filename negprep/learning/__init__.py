@@ -1,0 +1,1 @@
+"""Models that learn which items are hard to tell from positives. Arrays in, arrays out."""
