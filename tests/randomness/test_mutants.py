@@ -310,7 +310,7 @@ def draw_the_rest_uniformly(patch):
     patch.setattr(mixture, "_ROUNDS", 0)
 
     def uniform_rest(self, asks, taken):
-        rest = measures.Rest(self.fallback or measures.EligibleItems(self.measures[0]._block), asks, taken)
+        rest = measures.PointsLeft(self.fallback or measures.EligibleItems(self.measures[0]._block), asks, taken)
         return rest.draw(np.arange(len(asks)), 900), np.zeros(len(asks), np.int8)
 
     patch.setattr(mixture.Mixture, "_draw_from_rest", uniform_rest)
