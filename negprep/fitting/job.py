@@ -159,7 +159,7 @@ def fit(
             Path(given) for given in (source, options.weak, options.exclude) if isinstance(given, str | os.PathLike)
         ]
         check_whole(target, [*log.paths, *named])
-        rule, warnings = resolve_rule(log, options.rule)
+        rule, warnings = resolve_rule(log, options)
         check_times(log, options)
         memory = MemoryPlan.of(options.memory, shuffle=False)
         spill_folder = options.spill_dir or str(Path(target).parent)
