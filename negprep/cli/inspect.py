@@ -25,6 +25,7 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 @click.argument("source", metavar="INPUT")
 @in_section("Report")("--json", "as_json", is_flag=True, help="Print all facts as JSON.")
 @draws.negatives(num_neg="4 for train, 99 for test", distinct=None)
+@draws.by_model
 @draws.epochs
 @shared.positives
 @shared.holdouts(

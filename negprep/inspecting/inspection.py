@@ -23,7 +23,7 @@ _DEFAULTS: dict[Command, dict[str, Any]] = {
     "test": {"holdout": "auto", "distinct": True},
 }
 _OF_TRAIN = ("epoch", "epochs", "shuffle", "bootstrap", "levels")
-_BESIDE = ("items", "exclude", "weak", "weights")
+_BESIDE = ("items", "exclude", "weak", "weights", "model")
 
 
 @dataclass(frozen=True, kw_only=True)

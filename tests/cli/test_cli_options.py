@@ -97,7 +97,7 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
         ("train a b --summary", "option '--summary' requires an argument; see 'negprep train --help'"),
         ("train a b c", "got unexpected extra argument (c); see 'negprep train --help'"),
         ("trian a b", "no command 'trian' (did you mean train?); see 'negprep --help'"),
-        (
+        ("mutate a", "no command 'mutate' (train, test, fit, verify, inspect, evaluate or report); see 'negprep --help'"),
             "prepare a",
             "no command 'prepare' (train, test, fit, verify, inspect, evaluate or report); see 'negprep --help'",
         ),
