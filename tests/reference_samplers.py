@@ -16,7 +16,7 @@ from reference import bounded, hold_out, in_order, mix, pair_key, purpose_key, s
 Measure = list[tuple[int, int]]
 
 CHOICE, COIN, LEADER = 1 << 62, 3 << 61, 5 << 60
-ROUND, ROUNDS, PROPOSALS = 64, 12, 8
+ROUND, ROUNDS, PROPOSALS = 64, 12, 12
 DIGITS = Context(prec=40)
 
 

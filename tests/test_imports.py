@@ -16,7 +16,7 @@ _version errors holdout_rule forms
 recipe options
 draw seen logarithm
 arrow vocabulary interactions
-samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.weighted
+samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.cut samplers.weighted
 samplers.mixture samplers.order
 samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
 plan sampling
@@ -106,7 +106,10 @@ ARRAYS_ALONE = [
     "seen",
     "logarithm",
     *(f"learning.{name}" for name in ["gmf", "adam", "kernel", "policy", "pools", "bpr", "validation", "game", "rns"]),
-    *(f"samplers.{name}" for name in ("repeated", "uniform", "weights", "measures", "weighted", "mixture", "order")),
+    *(
+        f"samplers.{name}"
+        for name in ("repeated", "uniform", "weights", "measures", "cut", "weighted", "mixture", "order")
+    ),
     *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "known", "scored", "hard", "reinforced")),
 ]
 """The kernels: they import nothing but numpy and the standard library, and of that nothing that reaches a file."""

@@ -134,6 +134,11 @@ class Measure(ABC):
         """What is left for each of some asks, once other items are taken: see ``Rest``."""
         return PointsLeft(self, asks, taken)
 
+    def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:
+        """Whether there is no point in each window: bool."""
+        empty: npt.NDArray[np.bool_] = self.span(asks)[1] == 0
+        return empty
+
     def draw(self, asks: Asks, attempt: int) -> Positions:
         """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""
         base, mass = self.span(asks)

@@ -70,7 +70,7 @@ class Mixture:
             Which measure was drawn from; n_measures for the fall-back.
         """
         shape = (num_neg, len(groups))
-        if len(self.measures) == 1 and self.measures[0].span(groups)[1].all():
+        if len(self.measures) == 1 and not self.measures[0].is_empty(groups).any():
             items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
             self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
         else:
@@ -162,7 +162,7 @@ class Mixture:
     ) -> None:
         """Fill ``items[which]``; where the measure has no points for the user, ``sources`` says fall-back."""
         mine = asks.at(which)
-        empty = measure.span(mine)[1] == 0
+        empty = measure.is_empty(mine)
         if empty.any():
             which = np.arange(len(asks))[which]
             sources[which[empty]] = len(self.measures)

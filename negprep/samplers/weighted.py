@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from negprep.draw import GAMMA, Words, mix, word_bases
-from negprep.samplers.measures import Asks, Measure, count_up_to
+from negprep.draw import GAMMA, Words, bounded, mix, word_bases
+from negprep.samplers.cut import SeenCut
+from negprep.samplers.measures import Asks, Measure
 from negprep.samplers.uniform import unravel
 from negprep.samplers.weights import Weights
 from negprep.seen import Positions, SeenBlock
@@ -23,8 +24,6 @@ _NEXT_ATTEMPT = np.uint64((int(GAMMA) << 32) & _WORDS)
 _COIN_WORDS = 3 << 61
 _COIN = np.uint64((int(GAMMA) * _COIN_WORDS) & _WORDS)
 """From the base of a word to that of the word that decides a coin which 32 bits leave undecided."""
-
-_POINT_BITS = 40
 
 
 class Workspace:
@@ -64,7 +63,7 @@ class WeightedItems(Measure):
     share, and what is left cannot fail.
     """
 
-    proposals = 8
+    proposals = 12
     """Attempts at a proposal before seen items are cut out, which costs some ten times as much as one."""
 
     def __init__(
@@ -78,13 +77,16 @@ class WeightedItems(Measure):
         self._room = Workspace() if room is None else room
 
     def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
-        first = self._block.starts[rows]
-        seen = self._seen_before[first + self._block.count_below(rows, items)] - self._seen_before[first]
-        points: Positions = self._weights.before[items] - seen
-        return points
+        return self._cut.before(rows, items, self._block.count_below(rows, items))
 
     def total(self, rows: Positions) -> Positions:  # noqa: D102
-        return self._totals[rows]
+        return self._cut.totals[rows]
+
+    def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:  # noqa: D102
+        if asks.lows is not None or not self._weights.all_positive:
+            return super().is_empty(asks)
+        empty: npt.NDArray[np.bool_] = self._block.eligible[asks.rows] == 0
+        return empty
 
     def sizes(self, items: Positions) -> Positions:  # noqa: D102
         units = self._weights.units.take(items, mode="clip")
@@ -94,22 +96,7 @@ class WeightedItems(Measure):
         return ~self._block.contains(rows, items)
 
     def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
-        first = self._block.starts[rows]
-        shifted = points + (self._seen_before[self._end_of_passed(rows, points)] - self._seen_before[first])
-        items: Positions = np.searchsorted(self._weights.before[1:], shifted, side="right")
-        return items
-
-    def _end_of_passed(self, rows: Positions, points: Positions) -> Positions:
-        """Where the seen items whose threshold is at most the point end, among those of the block: int64."""
-        wanted = _packed(rows, points)
-        ends: Positions = np.searchsorted(self._packed_thresholds, wanted)
-        if not len(self._thresholds):
-            return ends
-        tied = np.flatnonzero(self._packed_thresholds.take(ends, mode="clip") == wanted)
-        if tied.size:
-            last = np.searchsorted(self._packed_thresholds, wanted[tied], side="right")
-            ends[tied] += count_up_to(self._thresholds, ends[tied], last, points[tied])
-        return ends
+        return self._cut.items_at(rows, points)
 
     def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
         if asks.lows is not None or self._mask is None:
@@ -161,7 +148,7 @@ class WeightedItems(Measure):
             flat[todo], again = self._propose(bases, offsets, mask)
             todo, bases, offsets = todo[again], bases[again], offsets[again]
         if todo.size:
-            flat[todo] = super().draw(asks_at(todo), attempt + self.proposals)
+            flat[todo] = self._draw_left(asks_at(todo), attempt + self.proposals)
         return items
 
     def _propose(self, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
@@ -209,31 +196,17 @@ class WeightedItems(Measure):
             failed = failed[fails]
         return items, failed
 
-    @cached_property
-    def _totals(self) -> Positions:
-        totals: Positions = self._weights.before[-1] - np.diff(self._seen_before[self._block.starts])
-        return totals
+    def _draw_left(self, asks: Asks, attempt: int) -> Positions:
+        """One item for each, with the seen items cut out: of these users alone, who are few."""
+        rows, of = np.unique(asks.rows, return_inverse=True)
+        starts = self._block.starts
+        sizes = starts[rows + 1] - starts[rows]
+        own_starts = np.concatenate([[0], np.cumsum(sizes)])
+        entries = np.arange(own_starts[-1]) + np.repeat(starts[rows] - own_starts[:-1], sizes)
+        cut = SeenCut(self._weights, own_starts, self._block.items[entries])
+        return cut.items_at(of, bounded(asks.keys, cut.totals[of], asks.draws, attempt))
 
     @cached_property
-    def _seen_before(self) -> Positions:
-        """The units of the block's seen items before each, wrapping: differences within a user are right."""
-        return np.concatenate([[0], np.cumsum(self._weights.units[self._block.items])])
-
-    @cached_property
-    def _thresholds(self) -> Positions:
-        """The point of its user that each seen item was cut out at."""
-        starts = np.repeat(self._block.starts[:-1], np.diff(self._block.starts))
-        cut = self._seen_before[:-1] - self._seen_before[starts]
-        points: Positions = self._weights.before[self._block.items] - cut
-        return points
-
-    @cached_property
-    def _packed_thresholds(self) -> Positions:
-        """Ascending over all users, as the thresholds of each are."""
-        rows = np.repeat(np.arange(len(self._block.starts) - 1), np.diff(self._block.starts))
-        return _packed(rows, self._thresholds)
-
-
-def _packed(rows: Positions, points: Positions) -> Positions:
-    """A row and the upper bits of a point below 2**62 in one number, for one search over all users."""
-    return (rows << _POINT_BITS) | (points >> (62 - _POINT_BITS))
+    def _cut(self) -> SeenCut:
+        """Of all users of the block."""
+        return SeenCut(self._weights, self._block.starts, self._block.items)

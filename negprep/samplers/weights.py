@@ -53,6 +53,11 @@ class Weights:
         """The units of all items before each item, and of all: int64, shape (n_items + 1,)."""
         return np.concatenate([[0], np.cumsum(self.units)])
 
+    @cached_property
+    def all_positive(self) -> bool:
+        """Whether every item has a unit at least."""
+        return bool(self.units.min(initial=1) > 0)
+
     def reordered(self, items: npt.NDArray[np.integer]) -> Weights:
         """The weights of the same items in another order."""
         return Weights(self.units[items], self.column_bits)

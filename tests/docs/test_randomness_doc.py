@@ -150,7 +150,7 @@ def test_constants_of_measures_are_those_of_the_page():
     assert f"In round r = 1, 2, ..., {mixture._ROUNDS}:" in PAGE
     assert f"by their attempt {mixture._ROUND}r" in PAGE
     assert f"A = {mixture._ROUNDS + 1} * {mixture._ROUND}" in PAGE
-    assert WeightedItems.proposals == reference_samplers.PROPOSALS == 8
+    assert WeightedItems.proposals == reference_samplers.PROPOSALS == 12
 
 
 def test_constants_of_models_are_those_of_the_page():

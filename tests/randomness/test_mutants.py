@@ -22,7 +22,7 @@ import negprep
 from negprep import draw, holdout, loading, planning, sampling, section
 from negprep.samplers import measures, mixture, order
 from negprep.samplers import uniform as sampler
-from negprep.samplers.weighted import WeightedItems
+from negprep.samplers.cut import SeenCut
 
 SEED = 31_415
 FIRST_ATTEMPT, DRAW_REPEATS = sampler._first_attempt, sampler._draw_repeats
@@ -209,23 +209,23 @@ def draws(scenario, restriction="whole catalog", command="train", *, distinct=Fa
 def shift_by_one_too_few(patch):
     """Seen items are cut out of the cumulative weights; a point on the edge of one counts as before it."""
 
-    right = WeightedItems._end_of_passed
+    right = SeenCut._end_of_passed
 
     def off_by_one(self, rows, points):
-        return np.maximum(right(self, rows, points) - 1, self._block.starts[rows])
+        return np.maximum(right(self, rows, points) - 1, self._starts[rows])
 
-    patch.setattr(WeightedItems, "_end_of_passed", off_by_one)
+    patch.setattr(SeenCut, "_end_of_passed", off_by_one)
 
 
 def find_the_item_from_the_left(patch):
     """A point at the border of two items belongs to the latter: never the former, who may have no weight."""
 
     def off_by_one(self, rows, points):
-        first = self._block.starts[rows]
+        first = self._starts[rows]
         shifted = points + (self._seen_before[self._end_of_passed(rows, points)] - self._seen_before[first])
         return np.searchsorted(self._weights.before, shifted, side="right")
 
-    patch.setattr(WeightedItems, "items_at", off_by_one)
+    patch.setattr(SeenCut, "items_at", off_by_one)
 
 
 def count_the_holdout(patch):
