@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors holdout_rule forms
-recipe options
+_version errors holdout_rule forms limits
+recipe agreement options
 draw seen logarithm
 arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.weighted
@@ -71,12 +71,14 @@ cli.group cli.main __main__
 ORDER = LAYERS.split()
 
 FOR_TYPES_ALONE = {
+    ("agreement", "options"),
     ("reading.lines", "reading.dialect"),
     ("verifying.heads", "verifying.sweep"),
     ("verifying.negatives", "verifying.sweep"),
 }
-"""Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`,
-and a sweep hands itself to those who check its blocks."""
+"""Imports against the order that exist under TYPE_CHECKING only: `Options` checks itself by the functions of
+`agreement`, `Dialect` finds itself by the functions of `lines`, and a sweep hands itself to those who
+check its blocks."""
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
@@ -87,6 +89,7 @@ APART = {
     "verifying": {
         "errors",
         "options",
+        "limits",
         "holdout_rule",
         "recipe",
         "arrow",
