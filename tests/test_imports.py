@@ -26,7 +26,8 @@ holdout layout
 reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
-reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading reading.scored
+reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
+reading.opening reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
