@@ -40,7 +40,7 @@ verifying.grouping verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
 verifying.chance verifying.draws verifying.shares verifying.across verifying.run
-scoring bootstrap section planning cutting shuffle tally summary memory
+scoring bootstrap section sectioning planning cutting shuffle tally summary memory
 engines engines.local
 resolving
 fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job
@@ -183,7 +183,18 @@ def test_a_check_shares_nothing_with_what_it_checks():
         found = ours(imported(todo.pop(), for_types=False)) - reached
         reached |= found
         todo += found
-    drawing = {"seen", "sampling", "holdout", "section", "interactions", "planning", "core", "layout", "logarithm"}
+    drawing = {
+        "seen",
+        "sampling",
+        "holdout",
+        "section",
+        "sectioning",
+        "interactions",
+        "planning",
+        "core",
+        "layout",
+        "logarithm",
+    }
     assert {name for name in reached if name.partition(".")[0] in drawing | {"samplers"}} == set()
 
 
