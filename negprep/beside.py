@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from negprep.agreement import AVAILABLE_FROM
 from negprep.arrow import as_numpy, number
 from negprep.encoding import DistinctIds, Encoder, RawIds, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.interactions import Items, Pairs, group_pairs
-from negprep.options import AVAILABLE_FROM, LogSource, ReadOptions
+from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
 from negprep.reading.columns import find_roles
 from negprep.samplers.weights import Weights, quantised

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from negprep.agreement import refuse_core, refuse_sampler, refuse_split
 from negprep.errors import UsageError
 from negprep.forms import FormName, SourceForm
 from negprep.holdout_rule import HoldoutRule
+from negprep.limits import MAX_BOOTSTRAP, MAX_JOBS, MAX_NUM_NEG, MAX_POOL, check_kinds, whole
 from negprep.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -23,16 +24,6 @@ Command = Literal["train", "test"]
 Layout = Literal["pointwise", "pairwise", "listwise"]
 OnShort = Literal["fewer", "drop", "error"]
 
-
-AVAILABLE_FROM = "available_from"
-"""The column of a catalog file that says from when on an item can be had."""
-
-MAX_NUM_NEG = 1_000_000
-MAX_JOBS = 1_024
-MAX_ALPHA = 10.0
-MAX_BOOTSTRAP = 1 << 32
-MAX_POOL = 1_000
-MAX_TEMPERATURE = 1e6
 DEFAULT_NUM_NEG: dict[Command, int] = {"train": 4, "test": 99}
 
 
@@ -68,13 +59,13 @@ class ReadOptions:
     expect_rows: int | None = None
 
     def __post_init__(self) -> None:
-        _check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
-        _check_kinds(self, str | None, "delimiter")
-        _check_kinds(self, bool, "drop_invalid")
+        check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
+        check_kinds(self, str | None, "delimiter")
+        check_kinds(self, bool, "drop_invalid")
         if self.from_ is not None and self.from_ not in get_args(SourceForm):
             raise UsageError(f"from_ is {self.from_!r}", remedy=f"choose one of {', '.join(get_args(SourceForm))}")
         if self.expect_rows is not None:
-            object.__setattr__(self, "expect_rows", _whole("expect_rows", self.expect_rows, 0, 2**63 - 1))
+            object.__setattr__(self, "expect_rows", whole("expect_rows", self.expect_rows, 0, 2**63 - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,37 +237,12 @@ class Options:
             *((name, 1, MAX_POOL) for name in ("pool", "top") if getattr(self, name) is not None),
             *((name, 0, MAX_POOL) for name in ("skip_top", "pool_weak") if getattr(self, name) is not None),
         ):
-            object.__setattr__(self, name, _whole(name, getattr(self, name), least, most))
-        _check_kinds(self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time")
-        _check_kinds(self, str | None, "positive", "spill_dir", "same")
-        if self.core is not None and self.min_positives is not None and self.min_positives <= self.core:
-            raise UsageError(
-                f"min_positives is {self.min_positives}, which every user of a core of {self.core} has anyway",
-                remedy=f"leave it out, or choose {self.core + 1} or more",
-            )
-        if self.core is not None and self.items is not None:
-            raise UsageError(
-                "core with items: the catalog of a core is what remains of the log's items, not a file",
-                remedy="leave one out",
-            )
+            object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
+        check_kinds(self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time")
+        check_kinds(self, str | None, "positive", "spill_dir", "same")
+        refuse_core(self)
         object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
-        if self.command == "test" and (self.epoch or self.epochs is not None):
-            raise UsageError("epochs of a test set: its candidates are drawn once", remedy="leave epoch and epochs out")
-        if self.command == "test" and self.shuffle:
-            raise UsageError("a test set is not shuffled: the rows of a user stay together", remedy="leave shuffle out")
-        if self.epoch and self.epochs is not None:
-            raise UsageError("epoch and epochs, which begin with epoch 0", remedy="leave one out")
-        if self.command == "test" and self.rule.kind == "none":
-            raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
-        if self.with_valid and self.rule.kind == "none":
-            raise UsageError("a validation holdout without a test holdout", remedy="choose holdout last or random")
-        if self.with_valid and self.rule.kind == "after":
-            raise UsageError(
-                f"holdout {self.rule} with a validation holdout: one cut has no second",
-                remedy="tune with a run of its own, with an earlier TIME",
-            )
-        if self.fold == "valid" and not self.with_valid:
-            raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")
+        refuse_split(self)
 
     @property
     def negatives_each(self) -> int:
@@ -291,7 +257,7 @@ class Options:
         return Recipe.parse(tuple(terms)) if self.levels is None else Recipe.parse_levels(self.levels)
 
     def _settle_sampler(self) -> None:
-        """Refuse what does not go together, and say how many negatives a positive gets."""
+        """Say how many negatives a positive gets, and refuse what does not go together with its sampler."""
         recipe = self.recipe
         fixed = recipe.num_neg or (1 if self.bootstrap is not None else None)
         if self.num_neg is None:
@@ -299,113 +265,7 @@ class Options:
         elif fixed is not None and self.num_neg != fixed:
             what = f"the counts of the samplers sum to {fixed}" if recipe.fixed else "--bootstrap writes pairs"
             raise UsageError(f"{what}, and --num-neg says {self.num_neg}", remedy="leave --num-neg out")
-        if recipe.num_neg is not None and self.bootstrap is not None:
-            raise UsageError("--bootstrap draws one negative a pair, fixed counts several", remedy="give shares")
-        if self.levels is not None:
-            self._check_levels()
-        self._check_popularity("popularity" in recipe.names)
-        if "weak" in recipe.names:
-            if self.command == "test":
-                raise UsageError(
-                    "candidates are items that the user never touched; weak ones were",
-                    remedy="choose --sampler uniform or popularity",
-                )
-            if self.positive is None and self.weak is None:
-                raise UsageError(
-                    f"--{'sampler weak' if self.levels is None else 'levels'} without weak interactions",
-                    remedy="say with --positive which interactions of the log are none, or give --weak FILE",
-                )
-        self._check_scored(recipe.scored)
-        if self.same is not None and self.items is None:
-            raise UsageError("--same names a column of --items, which is not given", remedy="add --items FILE")
-        if self.same == AVAILABLE_FROM and self.available_at_time:
-            raise UsageError(f"--same {self.same} with --available-at-time, which reads it", remedy="leave one out")
-        if self.bootstrap is not None and (self.command == "test" or self.layout != "pairwise"):
-            raise UsageError("--bootstrap writes pairs to train on", remedy="add --layout pairwise")
-
-    def _check_levels(self) -> None:
-        if self.command == "test" or self.layout != "pairwise":
-            raise UsageError("--levels writes pairs to train on", remedy="add --layout pairwise")
-        if self.sampler is not None:
-            raise UsageError("--levels and --sampler each say what is drawn", remedy="leave one out")
-        if self.with_log_q:
-            raise UsageError(
-                "--with-log-q with --levels, whose pairs are not draws for one positive", remedy="leave one out"
-            )
-
-    def _check_scored(self, scored: str | None) -> None:
-        """What draws by a model has one, and nothing else does."""
-        if scored is not None and self.command == "test":
-            raise UsageError(
-                f"candidates drawn by --sampler {scored} favour or punish whatever resembles its model",
-                remedy="choose --sampler uniform or popularity",
-            )
-        if scored is not None and self.model is None:
-            raise UsageError(f"--sampler {scored} without --model FILE", remedy="make one with negprep fit")
-        users = {
-            "model": ("hard", "reinforced"),
-            "pool": ("hard", "reinforced"),
-            "top": ("hard",),
-            "skip_top": ("hard",),
-            "pool_weak": ("reinforced",),
-            "temperature": ("reinforced",),
-        }
-        for name, samplers in users.items():
-            if getattr(self, name) is not None and scored not in samplers:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} without --sampler {' or '.join(samplers)}",
-                    remedy="add it, or leave this out",
-                )
-        if self.pool_weak and self.positive is None and self.weak is None:
-            raise UsageError(
-                "--pool-weak without weak interactions",
-                remedy="say with --positive which interactions of the log are none, or give --weak FILE",
-            )
-        if self.model is not None and not isinstance(self.model, str | os.PathLike):
-            raise UsageError(f"model is {self.model!r}", remedy="give the path of a model file")
-        if self.temperature is not None:
-            _check_real("temperature", self.temperature, 1e-6, MAX_TEMPERATURE)
-            object.__setattr__(self, "temperature", float(self.temperature))
-        if scored is not None and self.with_log_q and self.distinct:
-            raise UsageError(
-                f"--with-log-q with --distinct and --sampler {scored}, whose q is that of independent draws",
-                remedy="leave one of them out",
-            )
-        if scored == "reinforced" and self.with_log_q and self.recipe.is_mixed:
-            raise UsageError(
-                "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
-                remedy="leave out the other samplers, or the log q",
-            )
-
-    def _check_popularity(self, is_drawn: bool) -> None:
-        for name in ("alpha", "smooth", "weights"):
-            if getattr(self, name) is not None and not is_drawn:
-                raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
-        for name, least, most in (("alpha", -MAX_ALPHA, MAX_ALPHA), ("smooth", 0.0, 1e9)):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if self.weights is not None:
-                raise UsageError(f"--{name} with --weights, which replaces what it shapes", remedy="leave one out")
-            _check_real(name, value, least, most)
-            object.__setattr__(self, name, float(value))
-
-
-def _check_real(name: str, value: Any, least: float, most: float) -> None:  # noqa: ANN401
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
-
-
-def _whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
-    """The number as an int; numpy's integers are taken, truth values and fractions are not."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= index(value) <= most:
-        raise UsageError(f"{name} is {value!r}", remedy=f"choose a whole number from {least} to {most}")
-    return index(value)
-
-
-def _check_kinds(options: Options | ReadOptions, kind: Any, *names: str) -> None:  # noqa: ANN401
-    for name in names:
-        value = getattr(options, name)
-        if not isinstance(value, kind):
-            wanted = "True or False" if kind is bool else "a string"
-            raise UsageError(f"{name} is {value!r}", remedy=f"give {wanted}")
+        refuse_sampler(self)
+        for name in ("alpha", "smooth", "temperature"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float(getattr(self, name)))

@@ -20,7 +20,7 @@ from negprep.samplers.order import CatalogOrder, Times
 from negprep.samplers.reinforced import Policy
 from negprep.samplers.weights import Weights, popularity_weights
 from negprep.scoring import Knowledge, check_kind, make_scores
-from negprep.section import split_train
+from negprep.sectioning import split_train
 
 _DEFAULT_ALPHA, _DEFAULT_SMOOTH = 0.75, 0.0
 _DEFAULT_POOL, _DEFAULT_TOP, _DEFAULT_SKIP_TOP = 32, 1, 0

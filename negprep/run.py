@@ -24,7 +24,8 @@ from negprep.options import Options
 from negprep.planning import make_plan, model_rule, needs_survey, read_model_of
 from negprep.reading import LogReader
 from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule, writes_times
-from negprep.section import Section, make_form, make_section
+from negprep.section import Section
+from negprep.sectioning import make_form, make_section
 from negprep.shuffle import Shuffle
 from negprep.tally import Tally
 from negprep.writing import Part

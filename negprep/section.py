@@ -8,18 +8,14 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from negprep.bootstrap import Bootstrap
 from negprep.draw import Purpose, Words, bounded, combine, purpose_key, word
-from negprep.errors import BadDataError
-from negprep.holdout import Split, hold_out
-from negprep.holdout_rule import HoldoutRule
-from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
-from negprep.layout import Form, Groups, Ids
+from negprep.holdout import Split
+from negprep.interactions import Interactions, Pairs
+from negprep.layout import Form, Groups
 from negprep.options import Options
-from negprep.plan import Leads, Plan
+from negprep.plan import Leads
 from negprep.sampling import Sampling
 from negprep.seen import Codes, Positions
-from negprep.vocabulary import Vocabulary
 
 _BLOCK_WORDS = 1 << 15
 
@@ -128,7 +124,7 @@ class Section:
     def _leads_of(self, first_row: int, last_row: int) -> tuple[Leads, int, int]:
         """What leads the groups of a range of rows, the first of these groups, and how many rows come before in it."""
         (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
-        return _leads(self.heads, begin, end + (rest > 0)), begin, skip
+        return leads_of(self.heads, begin, end + (rest > 0)), begin, skip
 
     def _counts_of(self, leads: Leads, begin: int) -> Positions:
         """Negatives of each group, of those from ``begin`` on that are led by ``leads``."""
@@ -164,111 +160,8 @@ def _words_of_groups(keys: Words, sizes: Positions) -> Words:
     return words
 
 
-def _leads(heads: Pairs, begin: int = 0, end: int | None = None) -> Leads:
+def leads_of(heads: Pairs, begin: int = 0, end: int | None = None) -> Leads:
+    """The pairs from ``begin`` up to ``end``, as what leads groups of rows."""
     end = len(heads) if end is None else end
     times = None if heads.times is None else heads.times[begin:end]
     return Leads(heads.users(begin, end), heads.items[begin:end], times)
-
-
-def split_train(interactions: Interactions, options: Options, rule: HoldoutRule) -> tuple[Split, Pairs]:
-    """Hold out; the positives that stay in train, with times where those matter."""
-    positives = interactions.positives
-    split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
-    train = positives if options.available_at_time else positives.without_times()
-    return split, train if rule.kind == "none" else train.where(split.train)
-
-
-def make_section(
-    interactions: Interactions,
-    excluded: Pairs,
-    options: Options,
-    rule: HoldoutRule,
-    plan: Plan,
-    first_user: int = 0,
-    bootstrap: Bootstrap | None = None,
-) -> Section:
-    """Split, and decide for every user how many negatives its groups get.
-
-    Parameters
-    ----------
-    interactions : Interactions
-    excluded : Pairs
-        More seen pairs, of the same users.
-    options : Options
-    rule : HoldoutRule
-        Of the holdouts.
-    plan : Plan
-    first_user : int
-        The code of the first user.
-    bootstrap : Bootstrap, optional
-        Draws the positives, of which those of these users come next.
-
-    Raises
-    ------
-    BadDataError
-        With ``on_short="error"``: a user has too few eligible items.
-    """
-    positives, items = interactions.positives, interactions.items
-    split, train = split_train(interactions, options, rule)
-    if options.command == "train":
-        heads = avoided = train
-    else:
-        heads, avoided = positives.where(split.test if options.fold == "test" else split.valid), positives
-    seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
-    occurrences = None
-    if bootstrap is not None:
-        drawn = bootstrap.next(len(train))
-        heads = train.repeated(drawn)
-        firsts = np.cumsum(drawn) - drawn
-        occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
-    weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
-    sampling = Sampling(plan, seen, weak, first_user)
-    supply = sampling.supply(_leads(heads))
-    needed = options.negatives_each if options.distinct else 1
-    if sampling.by_group:
-        short_groups = supply < needed
-        short = np.bincount(heads.users()[short_groups], minlength=heads.n_users) > 0
-    else:
-        short = (heads.counts > 0) & (supply < needed)
-        short_groups = np.repeat(short, heads.counts)
-    if short.any() and options.on_short == "error":
-        user = int(np.flatnonzero(short)[0])
-        has = int(supply[short_groups][0] if sampling.by_group else supply[user])
-        raise BadDataError(
-            f"user {interactions.users.ids[user].as_py()!r} has {has} eligible item{'' if has == 1 else 's'} of the "
-            f"{needed} needed",
-            remedy=f"{'lower --num-neg, or ' if needed > 1 else ''}choose --on-short fewer or drop",
-        )
-    if short.any() and options.on_short == "drop":
-        heads = heads.where(~short_groups)
-        occurrences = None if occurrences is None else occurrences[~short_groups]
-        supply = supply[~short_groups] if sampling.by_group else supply
-    counts = (
-        np.minimum(supply, options.negatives_each)
-        if options.distinct
-        else np.where(supply > 0, options.negatives_each, 0)
-    )
-    return Section(
-        options=options,
-        interactions=interactions,
-        split=split,
-        train=train,
-        heads=heads,
-        sampling=sampling,
-        supply=supply,
-        counts=counts,
-        short=short,
-        form=make_form(interactions.users, items, options, first_user),
-        occurrences=occurrences,
-    )
-
-
-def make_form(users: Vocabulary, items: Items, options: Options, first_user: int = 0) -> Form:
-    """The layout and the columns of an output, for the users from code ``first_user`` on."""
-    if options.encode:
-        codes = np.arange(first_user, first_user + len(users), dtype=np.int32)
-        written = (Ids(codes), Ids(items.vocabulary[1]))
-    else:
-        written = (Ids.of(users.ids), Ids.of(items.ids))
-    label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
-    return Form(options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q)

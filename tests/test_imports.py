@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors holdout_rule forms
-recipe options
+_version errors holdout_rule forms limits
+recipe agreement options
 draw seen logarithm
 arrow vocabulary interactions
 samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.cut samplers.weighted
@@ -26,7 +26,8 @@ holdout layout
 reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
-reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log reading reading.scored
+reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
+reading.opening reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
@@ -39,7 +40,7 @@ verifying.grouping verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
 verifying.chance verifying.draws verifying.shares verifying.across verifying.run
-scoring bootstrap section planning cutting shuffle tally summary memory
+scoring bootstrap section sectioning planning cutting shuffle tally summary memory
 engines engines.local
 resolving
 fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job
@@ -71,12 +72,14 @@ cli.group cli.main __main__
 ORDER = LAYERS.split()
 
 FOR_TYPES_ALONE = {
+    ("agreement", "options"),
     ("reading.lines", "reading.dialect"),
     ("verifying.heads", "verifying.sweep"),
     ("verifying.negatives", "verifying.sweep"),
 }
-"""Imports against the order that exist under TYPE_CHECKING only: `Dialect` finds itself by the functions of `lines`,
-and a sweep hands itself to those who check its blocks."""
+"""Imports against the order that exist under TYPE_CHECKING only: `Options` checks itself by the functions of
+`agreement`, `Dialect` finds itself by the functions of `lines`, and a sweep hands itself to those who
+check its blocks."""
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
@@ -87,6 +90,7 @@ APART = {
     "verifying": {
         "errors",
         "options",
+        "limits",
         "holdout_rule",
         "recipe",
         "arrow",
@@ -182,7 +186,18 @@ def test_a_check_shares_nothing_with_what_it_checks():
         found = ours(imported(todo.pop(), for_types=False)) - reached
         reached |= found
         todo += found
-    drawing = {"seen", "sampling", "holdout", "section", "interactions", "planning", "core", "layout", "logarithm"}
+    drawing = {
+        "seen",
+        "sampling",
+        "holdout",
+        "section",
+        "sectioning",
+        "interactions",
+        "planning",
+        "core",
+        "layout",
+        "logarithm",
+    }
     assert {name for name in reached if name.partition(".")[0] in drawing | {"samplers"}} == set()
 
 

@@ -15,7 +15,7 @@ from negprep.loading import load
 from negprep.options import Options
 from negprep.plan import Plan
 from negprep.reading import open_log
-from negprep.section import make_section
+from negprep.sectioning import make_section
 from negprep.tally import Tally
 from negprep.vocabulary import Vocabulary
 

@@ -6,7 +6,7 @@ import click
 
 from negprep.cli import values
 from negprep.cli.sections import Decorator, Function, in_section, together
-from negprep.options import MAX_BOOTSTRAP, MAX_NUM_NEG, MAX_POOL
+from negprep.limits import MAX_BOOTSTRAP, MAX_NUM_NEG, MAX_POOL
 
 
 def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:

@@ -6,7 +6,7 @@ import click
 
 from negprep.cli import values
 from negprep.cli.sections import Function, in_section, together
-from negprep.options import MAX_JOBS, MAX_POOL, MAX_TEMPERATURE
+from negprep.limits import MAX_JOBS, MAX_POOL, MAX_TEMPERATURE
 
 
 def arguments(command: Function) -> Function:

@@ -9,7 +9,7 @@ import click
 from negprep.cli import values
 from negprep.cli.sections import Decorator, Function, in_section, together
 from negprep.forms import FormName, SourceForm
-from negprep.options import MAX_JOBS
+from negprep.limits import MAX_JOBS
 
 
 def arguments(command: Function) -> Function:

@@ -27,7 +27,7 @@ from negprep.model import Model, write_model
 from negprep.options import LogSource, Options
 from negprep.reading import open_log
 from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule
-from negprep.section import split_train
+from negprep.sectioning import split_train
 from negprep.summary import peak_memory_bytes
 from negprep.writing import check_whole
 

@@ -11,26 +11,18 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
-from negprep.reading.columns import Roles, find_roles, listed
-from negprep.reading.dialect import byte_order_mark, read_dialect
-from negprep.reading.json_lines import json_input
-from negprep.reading.known import as_text, form_of_file, is_file_of
-from negprep.reading.lists import ListsInput
-from negprep.reading.memory import memory_input
-from negprep.reading.parquet import parquet_input
+from negprep.reading.columns import Roles
 from negprep.reading.pieces import Piece
-from negprep.reading.sources import Source, find_sources, machine_errors
-from negprep.reading.text import TextInput
+from negprep.reading.sources import Source
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
     from negprep.reading.canonical import Canonical
     from negprep.reading.times import Clock
 
 _MOST_THREADS = 8
-ORDER = "the order of the rows"
+_ORDER = "the order of the rows"
 
 
 class Input(Protocol):
@@ -50,105 +42,6 @@ class Input(Protocol):
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows of the columns, by role, in order, as functions that may run in any thread."""
-
-
-def open_log(
-    source: str | os.PathLike[str] | pa.Table | pd.DataFrame,
-    options: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
-    *,
-    required: tuple[str, ...] = ("user", "item"),
-    fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
-    recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles] = find_roles,
-    may_lack: tuple[str, ...] | None = None,
-) -> LogReader:
-    """Find the files of a log and recognise its columns.
-
-    Parameters
-    ----------
-    source : str, path, pa.Table or pd.DataFrame
-        A file, a folder, a glob, ``-`` for standard input, or a table in memory.
-    options : ReadOptions
-    required : tuple of str
-        The roles (``user``, ``item``, ``time``, ``value``, ``event``) that must be there.
-    fitting : callable, optional
-        From the names of the columns to options that name some of them, in place of those of ``options``.
-    recognise : callable
-        What gives each role its column; with other roles than a log's where it is no log.
-    may_lack : tuple of str, optional
-        Of a file beside the log: the roles of which a row may have none; it is null then.
-
-    Returns
-    -------
-    LogReader
-        To be closed; a context manager.
-
-    Raises
-    ------
-    BadDataError
-        There is no data, it is damaged, its parts differ, or a required column is missing or ambiguous.
-    UsageError
-        An option does not fit the log.
-    OutputError
-        A file does not exist or cannot be read.
-    """
-    with ExitStack() as stack:
-        if isinstance(source, str | os.PathLike):
-            name = os.fspath(source)
-            sources = find_sources(name, lambda file: is_file_of(file, options.from_))
-            for each in sources:
-                stack.callback(each.close)
-            inputs: list[Input] = [_file_input(each, options) for each in sources]
-            _refuse_different_parts(sources, inputs)
-            place = sources[0].name if len(sources) == 1 else name
-        else:
-            sources, place = (), "the table"
-            _refuse_text_options(options, place)
-            inputs = [memory_input(source)]
-        roles = recognise(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
-        for role in required:
-            if role not in roles.found:
-                raise roles.problems[role]
-        return LogReader(sources, inputs, roles, options, place, stack.pop_all(), may_lack)
-
-
-def _file_input(source: Source, options: ReadOptions) -> Input:
-    with machine_errors(source.name):
-        if not source.parquet:
-            return _text_input(source, options)
-        _refuse_text_options(options, source.name)
-        return parquet_input(source)
-
-
-def _text_input(source: Source, options: ReadOptions) -> Input:
-    mark = byte_order_mark(source)
-    form = form_of_file(source, options)
-    if form == "jsonl":
-        return json_input(source, mark)
-    if form == "lightgcn":
-        return ListsInput(source, mark)
-    return TextInput(source, read_dialect(source, as_text(source, form, options)))
-
-
-def _refuse_text_options(options: ReadOptions, place: str) -> None:
-    for option, value in (
-        ("--columns", options.columns),
-        ("--delimiter", options.delimiter),
-        ("--from", options.from_),
-    ):
-        if value is not None:
-            raise UsageError(f"{option} is for text files", place=place, remedy=f"leave {option} out")
-
-
-def _refuse_different_parts(sources: tuple[Source, ...], inputs: list[Input]) -> None:
-    first = inputs[0]
-    for source, other in zip(sources[1:], inputs[1:], strict=True):
-        if source.parquet != sources[0].parquet:
-            kinds = {True: "Parquet", False: "text"}
-            what = f"this is {kinds[source.parquet]}, but {sources[0].name} is {kinds[sources[0].parquet]}"
-            raise BadDataError(what, place=source.name, remedy="the parts of a log must be of one kind")
-        if sorted(other.names) != sorted(first.names):
-            what = f"the columns are {listed(other.names)}, but in {sources[0].name} {listed(first.names)}"
-            raise BadDataError(what, place=source.name, remedy="the parts of a log must have the same columns")
 
 
 class LogReader:
@@ -189,7 +82,7 @@ class LogReader:
         self.place, self._may_lack = place, may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.is_ordered = options.from_ == "sasrec"
-        self.columns = dict(roles.found) | ({"time": ORDER} if self.is_ordered else {})
+        self.columns = dict(roles.found) | ({"time": _ORDER} if self.is_ordered else {})
         self._reset()
 
     def _reset(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from negprep.options import MAX_NUM_NEG
+from negprep.limits import MAX_NUM_NEG
 
 if TYPE_CHECKING:
     from negprep.reporting.gathering import Gathered

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from negprep.errors import UsageError
-from negprep.options import MAX_ALPHA, LogSource
+from negprep.limits import MAX_ALPHA
+from negprep.options import LogSource
 
 
 @dataclass(frozen=True, kw_only=True)

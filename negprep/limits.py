@@ -1,0 +1,37 @@
+"""What a single option may be: its limits, and its kind."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+from negprep.errors import UsageError
+
+MAX_NUM_NEG = 1_000_000
+MAX_JOBS = 1_024
+MAX_ALPHA = 10.0
+MAX_BOOTSTRAP = 1 << 32
+MAX_POOL = 1_000
+MAX_TEMPERATURE = 1e6
+
+
+def check_real(name: str, value: Any, least: float, most: float) -> None:  # noqa: ANN401
+    """Refuse what is no number from ``least`` to ``most``; truth values are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
+
+
+def whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
+    """The number as an int; numpy's integers are taken, truth values and fractions are not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= index(value) <= most:
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose a whole number from {least} to {most}")
+    return index(value)
+
+
+def check_kinds(options: object, kind: Any, *names: str) -> None:  # noqa: ANN401
+    """Refuse the named options whose values are not of the kind."""
+    for name in names:
+        value = getattr(options, name)
+        if not isinstance(value, kind):
+            wanted = "True or False" if kind is bool else "a string"
+            raise UsageError(f"{name} is {value!r}", remedy=f"give {wanted}")
