@@ -217,7 +217,7 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         drops_short=False,
         bootstrap=None,
         shuffled=True,
-        epochs=1,
+        epochs=_epochs(prepared),
         available=False,
         truth=TruthTerms(
             positive=claims.positive,
@@ -229,3 +229,13 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         ),
         counts={},
     )
+
+
+def _epochs(prepared: Prepared) -> int:
+    """How many epochs the rows of others are of, by a column or folders."""
+    found: set[int] = set()
+    for batch in prepared.batches():
+        if "epoch" not in batch.rows.schema.names:
+            break
+        found.update(batch.rows.column("epoch").unique().to_pylist())
+    return max(1, len(found))
