@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from negprep._version import __version__
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
-from negprep.options import Options, ReadOptions
 
 if TYPE_CHECKING:
     from negprep.api import test, train
     from negprep.evaluation.api import evaluate
     from negprep.evaluation.result import Evaluation
     from negprep.inspecting.asking import inspect
+    from negprep.options import Options, ReadOptions
     from negprep.pipeline import prepare
     from negprep.summary import Summary
 
@@ -44,13 +44,15 @@ _HOMES = {
     "evaluate": "evaluation.api",
     "Evaluation": "evaluation.result",
     "inspect": "inspecting.asking",
+    "Options": "options",
+    "ReadOptions": "options",
     "prepare": "pipeline",
     "Summary": "summary",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs numpy and pyarrow when it is asked for: ``negprep --help`` must not wait for them."""
+    """Import what takes time when it is asked for: ``negprep --help`` must not wait, nor a signal find nobody."""
     if name not in _HOMES:
         raise AttributeError(f"module 'negprep' has no attribute {name!r}")
     return getattr(import_module(f"negprep.{_HOMES[name]}"), name)

@@ -260,6 +260,11 @@ def test_a_start_imports_nothing_heavy(module):
     assert loaded(f"import {module}", "numpy", "pyarrow", "pandas") == []
 
 
+def test_signals_are_awaited_before_anything_slow():
+    """Creating dataclasses takes 10 ms, in which Ctrl-C would end in a traceback."""
+    assert loaded("import negprep.cli.main", "dataclasses", "click", "numpy") == []
+
+
 def test_the_functions_import_what_they_need():
     assert loaded("import negprep; negprep.train", "numpy", "pyarrow", "pandas") == ["numpy", "pyarrow"]
 

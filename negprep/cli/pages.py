@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from click.core import ParameterSource
 from negprep.cli import stopping
 from negprep.cli.execute import load_libraries
 from negprep.cli.progress import bars
+from negprep.cli.request import taken
 from negprep.cli.telling import is_terminal, tell
 from negprep.errors import UsageError, printable
 from negprep.options import ReadOptions
@@ -50,8 +50,8 @@ def run_report(given: dict[str, Any]) -> None:
             files,
             given["target"],
             log=given["log"],
-            claims=Claims(**_taken(Claims, given)),
-            reading=ReadOptions(**_taken(ReadOptions, given)),
+            claims=Claims(**taken(Claims, given)),
+            reading=ReadOptions(**taken(ReadOptions, given)),
             progress=show,
         )
     if not given["quiet"]:
@@ -68,7 +68,3 @@ def _refuse_without_log() -> None:
             continue
         if isinstance(parameter, click.Option) and name != "help":
             raise UsageError(f"{parameter.opts[0]} without --log, of which it says something", remedy="add --log INPUT")
-
-
-def _taken(record: type[Any], given: dict[str, Any]) -> dict[str, Any]:
-    return {field.name: given[field.name] for field in fields(record) if field.name in given}

@@ -179,8 +179,8 @@ def refuse_columns(given: dict[str, Any]) -> None:
         role_of[header] = role
 
 
-def taken(record: type[Options | ReadOptions], chosen: dict[str, Any]) -> dict[str, Any]:
-    """Those of the values that are attributes of a record."""
+def taken(record: type[Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that are attributes of a dataclass."""
     return {field.name: chosen[field.name] for field in fields(record) if field.name in chosen}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from negprep.cli import stopping
 from negprep.cli.execute import load_libraries
+from negprep.cli.request import taken
 from negprep.errors import OutputError, UsageError, printable
 from negprep.options import ReadOptions
 
@@ -46,8 +46,8 @@ def run_verify(given: dict[str, Any]) -> None:
     report = verify(
         files,
         given["log"],
-        claims=Claims(**_taken(Claims, given)),
-        read=ReadOptions(**_taken(ReadOptions, given)),
+        claims=Claims(**taken(Claims, given)),
+        read=ReadOptions(**taken(ReadOptions, given)),
         n_examples=given["examples"],
     )
     if given["as_json"]:
@@ -57,10 +57,6 @@ def run_verify(given: dict[str, Any]) -> None:
         click.echo(text, nl=bool(text))
     if report.failed:
         raise click.exceptions.Exit(FAULT)
-
-
-def _taken(record: type[Any], given: dict[str, Any]) -> dict[str, Any]:
-    return {field.name: given[field.name] for field in fields(record) if field.name in given}
 
 
 def report_lines(report: Report, *, brief: bool) -> Iterator[str]:

@@ -13,7 +13,7 @@ from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
-from negprep.prepared import Prepared, open_prepared
+from negprep.prepared import Prepared, members, open_prepared
 from negprep.reading import open_log
 from negprep.reporting.described import Described
 from negprep.reporting.gathering import Gathered, gather
@@ -89,6 +89,9 @@ def report(
         )
     beside = (log, claims.items, claims.exclude, claims.weak, claims.weights)
     check_output(target, [Path(name) for name in (*names, *beside) if isinstance(name, str)])
+    _titles(names)  # before a folder is taken apart: nothing may be named twice
+    files = [(path, part) for name, part in files for path in members(name)]
+    names = [name for name, _ in files]
     titles = _titles(names)
     found = None if log is None else verify(files, log, claims=claims, read=reading, n_examples=EXAMPLES)
     described, shown = [], dict(zip(names, titles, strict=True))

@@ -71,7 +71,7 @@ class GroupSizes:
         tallies, present, epochs = self._tallies, self._verdict.present, self._terms.epochs
         rows = tallies.present
         if tallies.num_neg is None:
-            tallies.num_neg = int(np.bincount(rows[present]).argmax()) if present.any() else 0
+            tallies.num_neg = int(np.bincount(rows[present]).argmax()) // epochs if present.any() else 0
         wanted = supply.wanted(self._terms, tallies.num_neg)[self._truth.positives.users] * epochs
         wrong = np.flatnonzero(present & (rows != wanted))
         self._judge(wrong, rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)

@@ -52,7 +52,7 @@ class Negatives:
             found(DRAWN_WEAK, where, name)
             keys[listed] = -1
         keys[own] = -1
-        self._seen(keys, block, name)
+        self._seen(keys, self._exposed(block, sources), block, name)
         if terms.restricted and block.groups is not None and not terms.levels:
             self._within(block, places, name)
         if terms.distinct and block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
@@ -66,15 +66,21 @@ class Negatives:
         found: npt.NDArray[np.bool_] = (block.items == block.head_items[block.groups]) & (block.groups >= 0)
         return found & (block.items >= 0)
 
-    def _seen(self, keys: Rows, block: Block, name: Callable[[int], str]) -> None:
+    def _exposed(self, block: Block, sources: list[str]) -> npt.NDArray[np.bool_]:
+        """Which negatives may be weak: those of pools that have weak items."""
+        if not self._terms.exposed or block.sources is None:
+            return np.full(len(block.items), self._terms.exposed)
+        found: npt.NDArray[np.bool_] = np.array([*(source == "reinforced" for source in sources), False])[block.sources]
+        return found
+
+    def _seen(self, keys: Rows, exposed: npt.NDArray[np.bool_], block: Block, name: Callable[[int], str]) -> None:
         truth, found = self._truth, self._findings.found
         rows = truth.seen.rows_in(keys)
         if not rows.size:
             return
-        for pairs, check in ((truth.weak, WEAK), (truth.excluded, EXCLUDED)):
+        for pairs, check, judged in ((truth.weak, WEAK, rows[~exposed[rows]]), (truth.excluded, EXCLUDED, rows)):
             if len(pairs):
-                where = rows[pairs.find(keys[rows]) >= 0]
-                found(check, where, name)
+                found(check, judged[pairs.find(keys[judged]) >= 0], name)
         places = truth.positives.find(keys[rows])
         rows, places = rows[places >= 0], places[places >= 0]
         if not self._terms.is_train:

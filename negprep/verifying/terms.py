@@ -57,6 +57,8 @@ class Terms:
         Of the samplers.
     fixed : bool
         The shares are fixed counts of each group.
+    exposed : bool
+        The pools of ``reinforced`` have weak items.
     alpha, smooth : float
     weights : bool
         Popularity comes from a file.
@@ -80,6 +82,7 @@ class Terms:
     samplers: tuple[str, ...]
     shares: tuple[float, ...]
     fixed: bool
+    exposed: bool
     alpha: float
     smooth: float
     weights: bool
@@ -165,6 +168,7 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
         samplers=names,
         shares=shares,
         fixed="=" in facts["sampler"],
+        exposed="reinforced" in names and bool(facts["pool_weak"]),
         alpha=0.75 if facts["alpha"] is None else float(facts["alpha"]),
         smooth=0.0 if facts["smooth"] is None else float(facts["smooth"]),
         weights=facts["weights"] == "a file",
@@ -204,6 +208,7 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         samplers=recipe.names,
         shares=tuple(map(float, recipe.shares)),
         fixed=recipe.fixed,
+        exposed="reinforced" in recipe.names,
         alpha=0.75 if claims.alpha is None else claims.alpha,
         smooth=0.0 if claims.smooth is None else claims.smooth,
         weights=claims.weights is not None,
@@ -212,7 +217,7 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         drops_short=False,
         bootstrap=None,
         shuffled=True,
-        epochs=1,
+        epochs=_epochs(prepared),
         available=False,
         truth=TruthTerms(
             positive=claims.positive,
@@ -224,3 +229,13 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         ),
         counts={},
     )
+
+
+def _epochs(prepared: Prepared) -> int:
+    """How many epochs the rows of others are of, by a column or folders."""
+    found: set[int] = set()
+    for batch in prepared.batches():
+        if "epoch" not in batch.rows.schema.names:
+            break
+        found.update(batch.rows.column("epoch").unique().to_pylist())
+    return max(1, len(found))

@@ -92,6 +92,22 @@ def test_bad_words_are_refused(run, line):
     assert not any(path.suffix == ".html" for path in Path().iterdir())
 
 
+@pytest.mark.parametrize("form", ["ncf", "recbole", "lightgcn"])
+def test_a_folder_for_another_program_is_taken_apart(run, form):
+    """As `negprep verify` does it: each of its files has a section."""
+    negprep.test("log.csv", "folder/", to=form, num_neg=2, holdout="last", encode=form != "recbole")
+    assert run("folder/ page.html --log log.csv") == (0, "negprep report: folder/ -> page.html: no check failed")
+    page = Path("page.html").read_text()
+    files = [
+        path.name for path in Path("folder").iterdir() if path.suffix in (".rating", ".negative", ".inter", ".txt")
+    ]
+    assert len(files) > 1
+    assert page.count("<section") >= len(files)
+    assert all(f">{name}<" in page for name in files)
+    inside = f"folder/{files[0]}"
+    assert run(f"folder/ {inside} page.html") == (2, f"negprep: {inside}: is named twice; name each file once")
+
+
 def test_an_input_is_not_overwritten(run):
     os.link("test.parquet", "linked.html")
     before = Path("linked.html").read_bytes()

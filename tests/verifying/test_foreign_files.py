@@ -316,3 +316,19 @@ def test_ids_are_printed_without_control_characters(tmp_path, capsys):
     path.write_text("user,item,label\na\x1b[2J,x,1\na\x1b[2J,x,0\n")
     report = verify([(str(path), "train")], log)
     assert any("\\x1b" in example for check in report.checks for example in check.as_dict()["examples"])
+
+
+@pytest.mark.parametrize("num_neg", [None, 4])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
+def test_epochs_of_a_text_are_told_apart(tmp_path, layout, shuffle, num_neg):
+    """Its column says that a positive leads rows once in each; not that it may do so twice in one."""
+    target = tmp_path / "train.csv"
+    negprep.train(LOG, target, layout=layout, shuffle=shuffle, epochs=3, holdout="last")
+    claims = Claims(holdout="last", num_neg=num_neg)
+    assert failing(verify([(str(target), "train")], LOG, claims=claims)) == {}
+    lines = target.read_text().splitlines(keepends=True)
+    again = next(line for line in lines[::-1] if layout != "pointwise" or line.split(",")[2] == "1")
+    target.write_text("".join([*lines, again]))
+    check = names.COUNTS if layout == "pairwise" else names.ONCE
+    assert failing(verify([(str(target), "train")], LOG, claims=claims)) == {check: 1}
