@@ -8,10 +8,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from inspect import isfunction
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+import negprep
+from negprep.cli.group import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -131,9 +135,21 @@ def test_errors_say_what_the_table_says(key, tmp_path):
 def test_dependencies_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert [name.strip("`") for name, _ in table("| package | for |")] == project["dependencies"]
-    for extra, packages in project["optional-dependencies"].items():
-        (sentence,) = re.findall(rf"extra `{extra}` adds ([^;.]+)", README)
-        assert set(re.split(r",\s|\sand\s", sentence)) == {re.match(r"[\w-]+", package)[0] for package in packages}
+    extras = {extra.strip("`"): added.split(", ") for extra, added, _ in table("| extra | adds | for |")}
+    assert extras == {
+        extra: [re.match(r"[\w-]+", package)[0] for package in packages]
+        for extra, packages in project["optional-dependencies"].items()
+    }
+
+
+def test_every_command_and_every_function_is_named():
+    rows = table("| command | does |")
+    assert [re.match(r"\[`(\w+)`\]", name)[1] for name, _ in rows] == list(COMMANDS)
+    functions = re.findall(r"`negprep\.(\w+)`", " ".join(names for names, _ in table("| function | gives |")))
+    public = [name for name in negprep.__all__ if not name.startswith("_") and isfunction(getattr(negprep, name))]
+    assert sorted(functions) == sorted(public)
+    (alone,) = re.findall(r"(`fit`.*) are commands only", README)
+    assert set(re.findall(r"`(\w+)`", alone)) == {name for name in COMMANDS if name not in functions}
 
 
 def test_every_make_target_exists():

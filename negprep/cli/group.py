@@ -48,9 +48,11 @@ def negprep() -> None:
     \b
       negprep train log.csv train.parquet --holdout last
       negprep test  log.csv test.parquet
+      negprep fit log.csv model.npz --kind bpr --holdout last
       negprep verify train.parquet test.parquet --log log.csv
       negprep inspect log.csv
       negprep evaluate scores.csv --test test.parquet
+      negprep report train.parquet test.parquet report.html --log log.csv
 
     Exit codes: 0 done, 1 verify found a fault, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed
     run leaves an earlier output as it was.

@@ -32,6 +32,8 @@ def run_verify(given: dict[str, Any]) -> None:
         raise UsageError("no FILE to check", remedy="name what train or test wrote")
     names = [given["log"], *(name for name, _ in files)]
     names += [given[name] for name in ("items", "exclude", "weak", "weights") if given[name] is not None]
+    if given["as_json"] and given["quiet"]:
+        raise UsageError("--json prints every check, and --quiet only some", remedy="leave one out")
     if "" in names:
         raise UsageError("a file name is empty", remedy="give a path")
     if names.count("-") > 1:

@@ -64,14 +64,14 @@ _foreign = in_section("Files that do not say it themselves")
 )
 @click.option("--json", "as_json", cls=SectionOption, section="Report", is_flag=True, help="Print JSON.")
 @click.option(
-    "--quiet", cls=SectionOption, section="Report", is_flag=True, help="Print only the checks that did not pass."
+    "--quiet", cls=SectionOption, section="Report", is_flag=True, help="Print only the checks that failed or warn."
 )
 def command(**given: Any) -> None:  # noqa: ANN401
     """Check prepared FILEs against their log, and print what was found.
 
     A FILE is what train or test wrote, in any layout; Parquet, CSV or TSV with the columns user, item, label (or
-    pos_item and neg_item, or neg_items); RecBole's .inter; or NCF's .rating and .negative. Give train and test files
-    together, and they are compared with each other.
+    pos_item and neg_item, or neg_items); RecBole's .inter; NCF's .rating and .negative; or the lists of LightGCN. Give
+    train and test files together, and they are compared with each other.
 
     \b
       negprep verify train.parquet test.parquet --log log.csv

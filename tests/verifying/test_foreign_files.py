@@ -302,6 +302,7 @@ def test_the_command_refuses_in_one_line(tmp_path, log_file, capsys):
         ((tmp_path / "none", "--log", log_file), 4, "no such file"),
         (("--test", path, "--log", tmp_path / "none"), 4, "no such file"),
         (("--test", "-", "--log", "-"), 2, "named twice"),
+        (("--test", path, "--log", log_file, "--json", "--quiet"), 2, "leave one out"),
         (("--test", path), 2, "--log"),
     ]
     for words, code, message in cases:
