@@ -33,7 +33,14 @@ class HardItems(ScoredItems):
         self._hardness = hardness
         self.pool_size = hardness.pool
 
-    def _choose(self, asks: Asks, keys: Words, pools: Positions, counts: Positions) -> Positions:
+    def _choose(
+        self,
+        asks: Asks,
+        keys: Words,
+        pools: Positions,
+        counts: Positions,
+        taken: Positions | None,  # noqa: ARG002
+    ) -> Positions:
         scores = self._scores_of(asks.rows, pools)
         _, skip, top = self._hardness.choices(counts)
         places = skip

@@ -78,14 +78,23 @@ class ReinforcedItems(ScoredItems):
             log_q[here] = natural_log(mine / total * (known[here] / (strange + known)[here]))
         return log_q
 
-    def _choose(self, asks: Asks, keys: Words, pools: Positions, counts: Positions) -> Positions:  # noqa: ARG002
-        slots, _ = self._pick(asks, keys, pools)
+    def _choose(
+        self,
+        asks: Asks,
+        keys: Words,
+        pools: Positions,
+        counts: Positions,  # noqa: ARG002
+        taken: Positions | None,
+    ) -> Positions:
+        slots, _ = self._pick(asks, keys, pools, taken)
         chosen: Positions = pools[slots, np.arange(len(slots))]
         return chosen
 
-    def _pick(self, asks: Asks, keys: Words, pools: Positions) -> tuple[Positions, Positions]:
+    def _pick(
+        self, asks: Asks, keys: Words, pools: Positions, taken: Positions | None = None
+    ) -> tuple[Positions, Positions]:
         """Put the exposed items into the pools, in place; the slot drawn of each, and the units of all slots."""
-        self._expose(asks, keys, pools)
+        self._expose(asks, keys, pools, taken)
         logits = self._scores_of(asks.rows, pools) * (self._scored.units[asks.rows] / self._policy.temperature)
         logits = np.where(pools >= 0, logits, -np.inf)
         logits -= logits.max(axis=0)
@@ -96,7 +105,7 @@ class ReinforcedItems(ScoredItems):
         slots: Positions = (ends <= points).sum(axis=0)
         return slots, units
 
-    def _expose(self, asks: Asks, keys: Words, pools: Positions) -> None:
+    def _expose(self, asks: Asks, keys: Words, pools: Positions, taken: Positions | None) -> None:
         size = self._policy.exposed
         if not size:
             return
@@ -106,4 +115,8 @@ class ReinforcedItems(ScoredItems):
         ranks = draw_ranks(word(keys, _EXPOSED_WORD), counts, size)
         slots, of = np.nonzero(ranks >= 0)
         places = self._exposed.starts[asks.rows[of]] + before[of] + ranks[slots, of]
-        pools[len(pools) - 1 - slots, of] = self._exposed.items[places]
+        items = self._exposed.items[places]
+        if taken is not None:
+            free = ~(taken[:, of] == items).any(axis=0)
+            slots, of, items = slots[free], of[free], items[free]
+        pools[len(pools) - 1 - slots, of] = items

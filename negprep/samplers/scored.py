@@ -96,9 +96,11 @@ class ScoredItems(EligibleItems):
         known = self._scored.known_span(asks)[1]
         return base, bounded(asks.keys, strange + known, asks.draws + _STRANGER_WORDS, attempt), strange
 
-    def choose(self, asks: Asks, keys: Words, pools: Positions, counts: Positions) -> Positions:
+    def choose(
+        self, asks: Asks, keys: Words, pools: Positions, counts: Positions, taken: Positions | None = None
+    ) -> Positions:
         """One item of each pool; see ``_choose``."""
-        chosen = self._choose(asks, keys, pools, counts)
+        chosen = self._choose(asks, keys, pools, counts, taken)
         return chosen if self._scored.scores.is_whole else self._scored.scores.items[chosen]
 
     def strangers_at(self, rows: Positions, ranks: Positions) -> Positions:
@@ -112,7 +114,9 @@ class ScoredItems(EligibleItems):
         return self._scored.scores.of_pools(self._scored.factors[first:last], rows - first, np.maximum(pools, 0))
 
     @abstractmethod
-    def _choose(self, asks: Asks, keys: Words, pools: Positions, counts: Positions) -> Positions:
+    def _choose(
+        self, asks: Asks, keys: Words, pools: Positions, counts: Positions, taken: Positions | None
+    ) -> Positions:
         """One known item of each pool.
 
         Parameters
@@ -125,6 +129,8 @@ class ScoredItems(EligibleItems):
             Known items, -1 beyond those that exist.
         counts : int64, shape (n_pools,)
             Eligible known items in the window.
+        taken : int64, shape (n_taken, n_pools), or None
+            Known items that must not be chosen and are in no pool; -1 for none.
         """
 
 
@@ -144,7 +150,8 @@ class PoolsLeft(Rest):
         self._measure, self._scored, self._asks = measure, scored, asks
         codes = scored.scores.known_below[taken]
         is_known = scored.scores.known_below[taken + 1] > codes
-        self._known = LeftRanks(scored.known, scored.known_span(asks), asks.rows, np.where(is_known, codes, -1))
+        self._taken = np.where(is_known, codes, -1)
+        self._known = LeftRanks(scored.known, scored.known_span(asks), asks.rows, self._taken)
         self._strange = self._known.none()
         if scored.strange is not None:
             strange = np.where(is_known, -1, taken - codes)
@@ -171,5 +178,5 @@ class PoolsLeft(Rest):
             slots, of = np.nonzero(pools >= 0)
             ranks = self._known.shifted(which[here][of], pools[slots, of])
             pools[slots, of] = self._scored.known.select(mine.rows[of], ranks)
-            items[here] = self._measure.choose(mine, keys, pools, counts[here])
+            items[here] = self._measure.choose(mine, keys, pools, counts[here], self._taken[:, which[here]])
         return items

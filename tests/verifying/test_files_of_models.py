@@ -80,3 +80,14 @@ def test_only_pools_with_weak_items_excuse_them(tmp_path, model, weak_in_pools):
     pq.write_table(made.replace_schema_metadata(table.schema.metadata), tmp_path / "o.parquet")
     found = failed(verify([(str(tmp_path / "o.parquet"), None)], SAMPLE_LOG, claims=Claims()))
     assert found[names.WEAK].count == judged.sum()
+
+
+@pytest.mark.parametrize("pools", [{}, {"pool": 600, "pool_weak": 600}])
+def test_distinct_draws_of_nearly_all_items_differ(tmp_path, model, pools):
+    """Weak items are in a pool again once eligible ones run out, and must not be drawn again."""
+    options = {"positive": "purchase", "sampler": "reinforced", "distinct": True, "num_neg": 560, **pools}
+    log = pq.read_table(SAMPLE_LOG).slice(0, 1500)
+    negprep.train(log, tmp_path / "o.parquet", layout="listwise", model=model, **options)
+    lists = pq.read_table(tmp_path / "o.parquet")["neg_items"].to_pylist()
+    assert len(lists) > 0
+    assert all(len(set(each)) == len(each) for each in lists)
