@@ -43,6 +43,8 @@ def check_summary(request: Request) -> None:
         ("INPUT", request.source),
         ("--items", options.items),
         ("--exclude", options.exclude),
+        ("--weights", options.weights),
+        ("--weak", options.weak),
         ("--model", options.model),
     ):
         if isinstance(read, str):

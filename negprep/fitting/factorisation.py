@@ -19,6 +19,7 @@ from negprep.fitting.training import Learning, Told, Training
 from negprep.model import Model, sorted_model
 
 _LOSSES = {"als": "loss", "bpr": "share of pairs ranked right"}
+_TAMER = {"als": "another --regularization", "bpr": "a smaller --learning-rate"}
 
 
 def need_library(kind: str) -> None:
@@ -98,14 +99,17 @@ def _learn(kind: str, make: Callable[[], Any], training: Training, learning: Lea
             words = f"{name} {value:.4g}"
         told(epoch + 1, learning.epochs, words)
 
-    with threadpool_limits(limits=1, user_api="blas"):  # its own threads are enough, and it warns of more
+    # numpy would warn of what is refused below.
+    with (
+        np.errstate(all="ignore"),
+        threadpool_limits(limits=1, user_api="blas"),
+    ):  # its own threads are enough, and it warns of more
         model = make()
         try:
             model.fit(matrix, show_progress=False, callback=tell)
         except ModelFitError as error:
-            raise BadDataError(
-                "the factors became NaN or infinite", place=training.place, remedy="choose a smaller --learning-rate"
-            ) from error
+            remedy = f"choose {_TAMER[kind]}"
+            raise BadDataError("the factors became NaN or infinite", place=training.place, remedy=remedy) from error
     arrays = {"user_factors": np.array(model.user_factors), "item_factors": np.array(model.item_factors)}
     if len(arrays["item_factors"][0]) == learning.factors + 1:  # BPR keeps the bias as one more factor, of 1 for users
         arrays["item_bias"] = arrays["item_factors"][:, -1].copy()

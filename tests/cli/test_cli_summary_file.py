@@ -176,3 +176,19 @@ def test_a_redirected_file_is_refused(places, words, name):
     assert done.returncode == 2
     assert done.stderr == f"negprep: --summary and {name} are one file, log.csv; give another name\n"
     assert (places / "log.csv").read_text() == "log.csv"
+
+
+@pytest.mark.parametrize(
+    ("option", "sampler"),
+    [("--weak", "weak"), ("--weights", "popularity"), ("--model", "hard"), ("--items", None), ("--exclude", None)],
+)
+def test_a_summary_over_a_file_that_the_run_reads_is_refused(line, tmp_path, capsys, option, sampler):
+    log, read = tmp_path / "log.csv", tmp_path / "read.csv"
+    log.write_text("user,item\n1,1\n1,2\n2,2\n2,3\n")
+    read.write_text(text := "user,item,weight\n1,3,1\n")
+    words = ["train", log, tmp_path / "out.parquet", option, read, "--summary", read]
+    words += [] if sampler is None else ["--sampler", sampler]
+    assert line.run(*map(str, words)) == 2
+    assert f"--summary and {option} are one file, {read}; give another name\n" in capsys.readouterr().err
+    assert read.read_text() == text
+    assert line.asked is None

@@ -170,6 +170,7 @@ def test_a_model_of_another_split_is_told_about(capsys, small, tmp_path):
         (["--kind", "bpr", "--regularization", "nan"], 2, "--regularization"),
         (["--kind", "bpr", "--regularization", -1], 2, "-1.0 is not in the range"),
         (["--kind", "bpr", "--learning-rate", 1e30], 3, "the factors became NaN or infinite; choose a smaller"),
+        (["--kind", "als", "--regularization", 1e300], 3, "the factors became NaN or infinite; choose another --reg"),
         (["--kind", "bpr", "--holdout", "last:x"], 2, "last:x"),
         (["--kind", "bpr", "--with-valid"], 2, "--with-valid without a holdout"),
         (["--kind", "bpr", "--positive", ">9"], 3, "no"),
