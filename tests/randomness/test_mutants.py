@@ -19,7 +19,7 @@ from randomness.experiments import Rejected, passes
 from randomness.sampled import check_draws, check_rows
 
 import negprep
-from negprep import draw, holdout, loading, planning, sampling, section
+from negprep import draw, holdout, loading, planning, sampling, section, sectioning
 from negprep.samplers import measures, mixture, order
 from negprep.samplers import uniform as sampler
 from negprep.samplers.cut import SeenCut
@@ -83,7 +83,7 @@ def keep_the_holdout_in_train(patch):
 
 def let_candidates_hold_the_holdout_twice(patch):
     """Seen in test: the positives of train only."""
-    hold_out, merge, held = section.hold_out, section.merge_pairs, []
+    hold_out, merge, held = sectioning.hold_out, sectioning.merge_pairs, []
 
     def remember(*given, **named):
         held.append(hold_out(*given, **named).test)
@@ -92,8 +92,8 @@ def let_candidates_hold_the_holdout_twice(patch):
     def forget(parts, n_items):
         return merge([parts[0].where(~held.pop()), *parts[1:]], n_items)
 
-    patch.setattr(section, "hold_out", remember)
-    patch.setattr(section, "merge_pairs", forget)
+    patch.setattr(sectioning, "hold_out", remember)
+    patch.setattr(sectioning, "merge_pairs", forget)
 
 
 def give_up(patch):
