@@ -145,14 +145,18 @@ def _warnings_of(run: Run) -> list[str]:
     if model is not None and isinstance(model.split, dict):
         mine = split_facts(run.options, run.rule)
         warnings += [
-            f"the model was made with {name} {model.split[name]}, and this run has {mine[name]}: it may have learnt "
-            "from what is held out"
+            f"the model was made with {name} {_said(model.split[name])}, and this run has {_said(mine[name])}: it may "
+            "have learnt from what is held out"
             for name in mine
             if name in model.split and model.split[name] != mine[name]
         ]
     if run.weights_unknown:
         warnings.append(f"{run.weights_unknown} items of --weights are not in the catalog")
     return warnings
+
+
+def _said(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
 def _catalog(run: Run) -> str:
