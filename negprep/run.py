@@ -78,7 +78,7 @@ class Run:
         *,
         again: bool = False,
     ) -> None:
-        self.log, self.options, self._progress = log, options, progress or _silent
+        self.log, self.options, self._progress = log, options, progress or silent
         self._spill_folder = options.spill_dir or spill_folder
         self.rule, self.warnings = resolve_rule(log, options)
         check_times(log, options)
@@ -289,5 +289,5 @@ def _fill(task: tuple[Part, list[Shard]]) -> npt.NDArray[np.int64]:
     return sources
 
 
-def _silent(step: str, done: int, total: int | None) -> None:
+def silent(step: str, done: int, total: int | None) -> None:
     """Tell nobody."""

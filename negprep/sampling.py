@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +28,7 @@ from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.reinforced import Policy, ReinforcedItems
 from negprep.samplers.scored import ScoredItems
 from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
-from negprep.samplers.weighted import WeightedItems, Workspace
+from negprep.samplers.weighted import Proposing, WeightedItems
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
 LEADER_WORDS = 5 << 60
@@ -206,7 +208,7 @@ class Sampling:
             elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
                 measures.append(scored_items)
             elif name == "popularity" and weights is not None:
-                measures.append(WeightedItems(block, weights, mask, _workspace()))
+                measures.append(WeightedItems(block, weights, mask, _proposing()))
             else:
                 measures.append(eligible)
         shares = np.array(recipe.shares)
@@ -221,19 +223,22 @@ class Sampling:
 
 
 _threads = threading.local()
+_Kept = TypeVar("_Kept")
 
 
-def _workspace() -> Workspace:
-    """The workspace of this thread."""
-    if not hasattr(_threads, "workspace"):
-        _threads.workspace = Workspace()
-    workspace: Workspace = _threads.workspace
-    return workspace
+def _proposing() -> Proposing:
+    """The memory of this thread for proposals."""
+    return _of_thread("proposing", Proposing)
 
 
 def _mask_buffer(name: str = "seen") -> MaskBuffer:
     """The buffer of that name of this thread."""
+    return _of_thread(name, MaskBuffer)
+
+
+def _of_thread(name: str, make: Callable[[], _Kept]) -> _Kept:
+    """What this thread keeps under a name."""
     if not hasattr(_threads, name):
-        setattr(_threads, name, MaskBuffer())
-    buffer: MaskBuffer = getattr(_threads, name)
-    return buffer
+        setattr(_threads, name, make())
+    kept: _Kept = getattr(_threads, name)
+    return kept

@@ -9,6 +9,7 @@ from negprep.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from negprep.fitting.job import FitSummary
     from negprep.summary import Summary
 
 
@@ -55,13 +56,18 @@ def aligned(facts: Sequence[Fact]) -> list[str]:
     return lines
 
 
-def _read(summary: Summary) -> Iterator[Fact]:
+def rows_read(summary: Summary | FitSummary) -> Iterator[Fact]:
+    """The columns that were taken, and what became of the rows."""
     taken = (role if role == header else f"{role} from {header}" for role, header in summary.columns.items())
     yield Fact("columns", None, ", ".join(taken))
     yield Fact("rows read", summary.rows_read)
     if dropped := sum(summary.rows_dropped.values()):
         reasons = (f"{reason}: {count:,}" for reason, count in summary.rows_dropped.items())
         yield Fact("rows dropped", dropped, ", ".join(reasons))
+
+
+def _read(summary: Summary) -> Iterator[Fact]:
+    yield from rows_read(summary)
     yield Fact("users", summary.users)
     yield Fact("items", summary.items, f"{summary.catalog_items:,} in the catalog")
     yield Fact("positives", summary.positives)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ import click
 from negprep.cli import fit_options, shared, stopping
 from negprep.cli.execute import load_libraries
 from negprep.cli.progress import bars
-from negprep.cli.request import is_terminal, refuse_columns, taken
+from negprep.cli.request import refuse_columns, refuse_inputs, refuse_quiet_bars, refuse_split, shows_bars, taken
 from negprep.cli.sections import SectionCommand
 from negprep.cli.telling import tell
 from negprep.errors import UsageError
@@ -61,15 +60,11 @@ def command(**given: Any) -> None:  # noqa: ANN401
     Memory: the train positives and the factors. Time: epochs times positives times factors.
     """  # noqa: D301
     refuse_columns(given)
-    for name, argument in (("source", "INPUT"), ("target", "MODEL")):
-        if given[name] == "":
-            raise UsageError(f"{argument} is empty", remedy="give a path")
-    if given["source"] == "-" and is_terminal(sys.stdin):
-        raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
-    if given["holdout"] == "none" and given["with_valid"]:
-        raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
-    if given["quiet"] and given["progress"]:
-        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+    refuse_inputs(given)
+    if given["target"] == "":
+        raise UsageError("MODEL is empty", remedy="give a path")
+    refuse_split(given)
+    refuse_quiet_bars(given)
     if given["kind"] != "rns":
         for name in _BESIDE_RNS:
             if given[name] is not None:
@@ -88,8 +83,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     of_train = {name: value for name, value in taken(Options, given).items() if name not in _LEARNING}
     options = Options(command="train", read=read, **of_train)
     learning = learning_of(given["kind"], threads=given["jobs"], **{name: given[name] for name in _LEARNING})
-    shown = not given["quiet"] and is_terminal(sys.stderr) if given["progress"] is None else given["progress"]
-    with bars(shown=shown) as progress:
+    with bars(shown=shows_bars(given)) as progress:
         stopping.expect_traces()
         summary = fit(given["source"], given["target"], options, given["kind"], learning, progress)
     if not given["quiet"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from negprep.cli import values
+from negprep.cli import shared, values
 from negprep.cli.sections import Function, in_section, together
 from negprep.limits import MAX_JOBS, MAX_POOL, MAX_TEMPERATURE
 
@@ -145,10 +145,6 @@ def running(command: Function) -> Function:
             metavar="DIR",
             help="Where rows are spilled, in a file without a name.  [default: beside MODEL]",
         ),
-        option("--quiet", is_flag=True, help="Say nothing on standard error but errors."),
-        option(
-            "--progress/--no-progress",
-            default=None,
-            help="Bars on standard error.  [default: on a terminal only]",
-        ),
+        shared.silencing,
+        shared.watching,
     )(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from negprep.cli.closing import Fact, titled
+from negprep.cli.closing import Fact, rows_read, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,7 @@ def fit_text(summary: FitSummary, source: str, target: str) -> str:
 
 
 def _facts(summary: FitSummary) -> Iterator[Fact]:
-    taken = (role if role == header else f"{role} from {header}" for role, header in summary.columns.items())
-    yield Fact("columns", None, ", ".join(taken))
-    yield Fact("rows read", summary.rows_read)
-    if dropped := sum(summary.rows_dropped.values()):
-        reasons = (f"{reason}: {count:,}" for reason, count in summary.rows_dropped.items())
-        yield Fact("rows dropped", dropped, ", ".join(reasons))
+    yield from rows_read(summary)
     for name, known, unknown in (
         ("users", summary.users, summary.unknown_users),
         ("items", summary.items, summary.unknown_items),

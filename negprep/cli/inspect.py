@@ -14,8 +14,9 @@ from negprep.cli import draws, shared, stopping
 from negprep.cli.execute import load_libraries
 from negprep.cli.inspect_text import Style, inspection_text
 from negprep.cli.progress import bars
-from negprep.cli.request import available_cpus, check_reading, is_terminal
+from negprep.cli.request import available_cpus, check_reading, shows_bars
 from negprep.cli.sections import SectionCommand, in_section
+from negprep.cli.telling import is_terminal
 from negprep.errors import OutputError
 
 _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
@@ -62,8 +63,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     from negprep.inspecting.inspection import inspect_log
 
     source = given.pop("source")
-    shown = is_terminal(sys.stderr) if given["progress"] is None else given["progress"]
-    with bars(shown=shown) as progress:
+    with bars(shown=shows_bars(given)) as progress:
         stopping.expect_traces()
         found = inspect_log(source, {**given, "jobs": given["jobs"] or available_cpus()}, progress)
     if given["as_json"]:

@@ -10,8 +10,8 @@ from click.core import ParameterSource
 from negprep.cli import stopping
 from negprep.cli.execute import load_libraries
 from negprep.cli.progress import bars
-from negprep.cli.request import taken
-from negprep.cli.telling import is_terminal, tell
+from negprep.cli.request import refuse_quiet_bars, shows_bars, taken
+from negprep.cli.telling import tell
 from negprep.errors import UsageError, printable
 from negprep.options import ReadOptions
 
@@ -30,8 +30,7 @@ def run_report(given: dict[str, Any]) -> None:
     files += [(name, part) for part in ("train", "test") for name in given[part]]
     if not files:
         raise UsageError("no FILE to report on", remedy="name what train or test wrote, and OUTPUT.html after it")
-    if given["quiet"] and given["progress"]:
-        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+    refuse_quiet_bars(given)
     beside = [given[name] for name in ("log", "items", "exclude", "weak", "weights") if given[name] is not None]
     for name in (*(name for name, _ in files), *beside):
         if name in ("", "-"):
@@ -43,8 +42,7 @@ def run_report(given: dict[str, Any]) -> None:
     from negprep.reporting.job import report
     from negprep.verifying.claims import Claims
 
-    shown = not given["quiet"] and is_terminal() if given["progress"] is None else given["progress"]
-    with bars(shown=shown) as show:
+    with bars(shown=shows_bars(given)) as show:
         stopping.expect_traces()
         failed = report(
             files,

@@ -11,7 +11,6 @@ from negprep.cli.sections import SectionCommand, SectionOption, in_section
 from negprep.cli.verify import command as verify_command
 
 _files = in_section("Files")
-_run = in_section("Run")
 
 
 @click.command(name="report", cls=SectionCommand, short_help="Write a page to look at.")
@@ -24,8 +23,8 @@ _run = in_section("Run")
     "times of the holdouts.",
 )
 @shared.columns
-@_run("--quiet", is_flag=True, help="Say nothing on standard error but errors.")
-@_run("--progress/--no-progress", default=None, help="Bars on standard error.  [default: on a terminal only]")
+@shared.silencing
+@shared.watching
 def command(**given: Any) -> None:  # noqa: ANN401
     """Write a page of HTML that shows what is in prepared FILEs: charts, checks, options and counts.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, fields
-from typing import Any, TextIO
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from negprep.cli.telling import is_terminal
 from negprep.errors import UsageError
 from negprep.forms import FOLDERS, TEXT, form_of, refuse_unfit
 from negprep.options import Command, Options, ReadOptions
@@ -73,7 +74,7 @@ def request_from(command: Command, given: dict[str, Any]) -> Request:
         force=given["force"],
         summary=given["summary"],
         closing=not given["quiet"],
-        progress=not given["quiet"] and is_terminal(sys.stderr) if given["progress"] is None else given["progress"],
+        progress=shows_bars(given),
     )
 
 
@@ -86,7 +87,7 @@ def check_reading(given: dict[str, Any]) -> None:
         Two options contradict each other, one would be ignored, or standard input is named twice.
     """
     _refuse_contradictions(given)
-    _refuse_inputs(given)
+    refuse_inputs(given)
     refuse_columns(given)
 
 
@@ -95,12 +96,7 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         raise UsageError("--epoch with --epochs, which begins with epoch 0", remedy="leave one out")
     if given["layout"] != "pointwise" and _is_explicit("label_dtype"):
         raise UsageError(f"--label-dtype with --layout {given['layout']}, which has no label", remedy="leave one out")
-    if given["holdout"] == "none" and given["with_valid"]:
-        raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
-    if given["holdout"] == "none" and _is_explicit("split_seed"):
-        raise UsageError("--split-seed without a holdout", remedy="add --holdout last or --holdout random")
-    if given["holdout"].startswith("after") and _is_explicit("split_seed"):
-        raise UsageError("--split-seed with --holdout after, which leaves nothing to chance", remedy="leave it out")
+    refuse_split(given)
     if given["core"] is not None and given["items"] is not None:
         raise UsageError(
             "--core with --items: the catalog of a core is what remains of the log's items, not a file",
@@ -113,6 +109,16 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         )
 
 
+def refuse_split(given: dict[str, Any]) -> None:
+    """Refuse what says how to hold out where nothing is held out, or nothing is left to chance."""
+    if given["holdout"] == "none" and given["with_valid"]:
+        raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
+    if given["holdout"] == "none" and _is_explicit("split_seed"):
+        raise UsageError("--split-seed without a holdout", remedy="add --holdout last or --holdout random")
+    if given["holdout"].startswith("after") and _is_explicit("split_seed"):
+        raise UsageError("--split-seed with --holdout after, which leaves nothing to chance", remedy="leave it out")
+
+
 def _refuse_unfit(command: Command, given: dict[str, Any]) -> None:
     """Refuse what means nothing in the form of the output; also what is said and would be so anyway."""
     form = form_of(given["target"], given["to"])
@@ -123,12 +129,12 @@ def _refuse_unfit(command: Command, given: dict[str, Any]) -> None:
     refuse_unfit(form, {**given, "command": command})
 
 
-def _refuse_inputs(given: dict[str, Any]) -> None:
+def refuse_inputs(given: dict[str, Any]) -> None:
     """Standard input carries one thing, and is no person."""
     if given["source"] == "":
         raise UsageError("INPUT is empty", remedy="give a path, or - for a pipe")
     readers = {"source": "INPUT"} | {name: f"--{name}" for name in ("items", "exclude", "weak", "weights")}
-    named = [argument for name, argument in readers.items() if given[name] == "-"]
+    named = [argument for name, argument in readers.items() if given.get(name) == "-"]
     if len(named) > 1:
         raise UsageError(
             "standard input ('-') is named twice", remedy=f"give files for {', '.join(named[:-1])} or {named[-1]}"
@@ -139,8 +145,7 @@ def _refuse_inputs(given: dict[str, Any]) -> None:
 
 def _refuse_streams(given: dict[str, Any]) -> None:
     """Standard output carries one thing, and is no person; nor is standard error both quiet and busy."""
-    if given["quiet"] and given["progress"]:
-        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+    refuse_quiet_bars(given)
     for name, argument in (("target", "OUTPUT"), ("summary", "--summary")):
         if given[name] == "":
             raise UsageError(f"{argument} is empty", remedy="give a path, or - for a pipe")
@@ -158,6 +163,19 @@ def _refuse_streams(given: dict[str, Any]) -> None:
             "--encode with OUTPUT '-': the vocabularies need a place beside the output",
             remedy="name a file or a folder",
         )
+
+
+def refuse_quiet_bars(given: dict[str, Any]) -> None:
+    """Refuse --quiet with --progress."""
+    if given["quiet"] and given["progress"]:
+        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+
+
+def shows_bars(given: dict[str, Any]) -> bool:
+    """Whether bars are shown: as --progress says, else where a person reads standard error."""
+    if given["progress"] is not None:
+        return bool(given["progress"])
+    return not given.get("quiet") and is_terminal(sys.stderr)
 
 
 def refuse_columns(given: dict[str, Any]) -> None:
@@ -186,11 +204,6 @@ def taken(record: type[Any], chosen: dict[str, Any]) -> dict[str, Any]:
 
 def _is_explicit(parameter: str) -> bool:
     return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.DEFAULT
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person is there; a stream that was closed before the start is None."""
-    return stream is not None and stream.isatty()
 
 
 def available_cpus() -> int:

@@ -210,15 +210,17 @@ def machine(*, spill_dir: str) -> Decorator:
 
 def telling(command: Function) -> Function:
     """What the run tells."""
-    option = in_section("Run")
-    return together(
-        option(
-            "--summary",
-            metavar="FILE",
-            help="Write the facts of the run as JSON: rows, users, negatives, seconds, memory. '-' is standard output.",
-        ),
-        option("--quiet", is_flag=True, help="Say nothing on standard error but errors."),
-    )(command)
+    summary = in_section("Run")(
+        "--summary",
+        metavar="FILE",
+        help="Write the facts of the run as JSON: rows, users, negatives, seconds, memory. '-' is standard output.",
+    )
+    return together(summary, silencing)(command)
+
+
+def silencing(command: Function) -> Function:
+    """Whether the run tells anything."""
+    return in_section("Run")("--quiet", is_flag=True, help="Say nothing on standard error but errors.")(command)
 
 
 def watching(command: Function) -> Function:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import TextIO
 
 
 def tell(text: str) -> None:
@@ -14,6 +15,6 @@ def tell(text: str) -> None:
             sys.stderr.flush()
 
 
-def is_terminal() -> bool:
-    """Whether a person reads standard error; it is None where it was closed before the start."""
-    return sys.stderr is not None and sys.stderr.isatty()
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person is there; a stream that was closed before the start is None."""
+    return stream is not None and stream.isatty()

@@ -17,6 +17,7 @@ from negprep.inspecting.suspicions import suspicions
 from negprep.loading import Progress
 from negprep.options import Command, LogSource, Options, ReadOptions
 from negprep.reading import open_log
+from negprep.run import silent
 
 _DEFAULTS: dict[Command, dict[str, Any]] = {
     "train": {"holdout": "none", "distinct": False},
@@ -86,7 +87,7 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
     options = next(iter(asked.values()))
     if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
         raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
-    tell = progress or _silent
+    tell = progress or silent
     with open_log(source, read) as log:
         facts = read_facts(log, options, tell)
         for command, each in asked.items():
@@ -128,7 +129,3 @@ def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> O
 
 def _taken(record: type[Options | ReadOptions], given: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: given[field.name] for field in fields(record) if field.init and field.name in given}
-
-
-def _silent(step: str, done: int, total: int | None) -> None:
-    """Tell nobody."""

@@ -63,14 +63,14 @@ def uniform(
     """
     items = np.empty((num_neg, len(users)), np.int32)
     step = max(1, BLOCK_DRAWS // num_neg)
-    workspace = Workspace(num_neg * min(step, len(users)))
+    workspace, draw = Workspace(num_neg * min(step, len(users))), distinct_draws if distinct else _draw_repeats
     for first, last, begin, end in seen.blocks(users, BLOCK_SEEN):
         block = SeenBlock(seen, first, last)
         with block.marked(buffer) as mask:
             for start in range(begin, end, step):
                 here = slice(start, min(start + step, end))
                 rows = users[here].astype(np.int64) - first
-                items[:, here] = _draw_groups(block, mask, rows, keys[here], num_neg, distinct, workspace)
+                items[:, here] = draw(block, mask, rows, keys[here], num_neg, workspace)
     return items.T
 
 
@@ -80,21 +80,6 @@ class Workspace:
     def __init__(self, size: int) -> None:
         self.words, self.scratch = np.empty(size, np.uint64), np.empty(size, np.uint64)
         self.hits = np.empty(size, np.uint8)
-
-
-def _draw_groups(
-    block: SeenBlock,
-    mask: npt.NDArray[np.uint8],
-    rows: Positions,
-    keys: Words,
-    num_neg: int,
-    distinct: bool,
-    workspace: Workspace,
-) -> Positions:
-    """Item codes, int64, shape (num_neg, n_positives), -1 where there is none."""
-    if distinct:
-        return distinct_draws(block, mask, rows, keys, num_neg, workspace)
-    return _draw_repeats(block, mask, rows, keys, num_neg, workspace)
 
 
 def distinct_draws(

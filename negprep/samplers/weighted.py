@@ -26,7 +26,7 @@ _COIN = np.uint64((int(GAMMA) * _COIN_WORDS) & _WORDS)
 """From the base of a word to that of the word that decides a coin which 32 bits leave undecided."""
 
 
-class Workspace:
+class Proposing:
     """Arrays that every block of proposals reuses. One a thread."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class WeightedItems(Measure):
     mask : uint8, optional
         The mask of ``block``, marked. Without it nothing can be proposed, and every draw takes the way of those whose
         proposals all failed.
-    room : Workspace, optional
+    room : Proposing, optional
 
     Notes
     -----
@@ -71,10 +71,10 @@ class WeightedItems(Measure):
         block: SeenBlock,
         weights: Weights,
         mask: npt.NDArray[np.uint8] | None = None,
-        room: Workspace | None = None,
+        room: Proposing | None = None,
     ) -> None:
         self._block, self._weights, self._mask = block, weights, mask
-        self._room = Workspace() if room is None else room
+        self._room = Proposing() if room is None else room
 
     def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
         return self._cut.before(rows, items, self._block.count_below(rows, items))

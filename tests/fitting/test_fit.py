@@ -173,6 +173,8 @@ def test_a_model_of_another_split_is_told_about(capsys, small, tmp_path):
         (["--kind", "als", "--regularization", 1e300], 3, "the factors became NaN or infinite; choose another --reg"),
         (["--kind", "bpr", "--holdout", "last:x"], 2, "last:x"),
         (["--kind", "bpr", "--with-valid"], 2, "--with-valid without a holdout"),
+        (["--kind", "bpr", "--split-seed", 5], 2, "--split-seed without a holdout"),
+        (["--kind", "rns", "--weak", "-", "--exclude", "-"], 2, "standard input ('-') is named twice"),
         (["--kind", "bpr", "--positive", ">9"], 3, "no"),
         (["--kind", "bpr", "--quiet", "--progress"], 2, "--quiet and --progress contradict"),
         (["--kind", "bpr", "--user-col", "nobody"], 2, "nobody"),
