@@ -89,6 +89,11 @@ class Section:
 
     def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
         """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
+        groups, skip = self.groups(first_row, last_row)
+        return self.form.batch(groups).slice(skip, last_row - first_row)
+
+    def groups(self, first_row: int, last_row: int) -> tuple[Groups, int]:
+        """The groups that have the rows of a range, and how many rows come before in the first. In any thread."""
         leads, begin, skip = self._leads_of(first_row, last_row)
         options, counts = self.options, self._counts_of(leads, begin)
         # Apart, so that the negatives a model was trained on are no candidates by construction.
@@ -110,8 +115,7 @@ class Section:
             pos_log_q=drawn.pos_log_q,
             leaders=drawn.leaders,
         )
-        rows = self.form.batch(groups)
-        return rows.slice(skip, last_row - first_row)
+        return groups, skip
 
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
