@@ -59,7 +59,7 @@ api inspecting.asking
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
-cli.execute cli.verdicts cli.pages
+cli.allocator cli.execute cli.verdicts cli.pages
 cli.fit_options cli.fit_text
 cli.train cli.test cli.fit cli.verify cli.inspect cli.evaluate cli.report
 cli.group cli.main __main__
