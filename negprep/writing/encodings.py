@@ -1,4 +1,4 @@
-"""How each column of a Parquet file is encoded and compressed: chosen once a file, from its first row group.
+"""How each column of a Parquet file is encoded and compressed: chosen once a file, from its first 131,072 values.
 
 ====================================  ===================  ==========================================================
 a column of                           is encoded as        because
@@ -73,7 +73,8 @@ if TYPE_CHECKING:
 
 _LEVEL = 3
 _MOST_DISTINCT_INTEGERS = 1 << 15
-_MOST_DISTINCT_OTHERS = 1 << 18
+_MOST_DISTINCT_OTHERS = 1 << 16
+_LARGEST_DICTIONARY = 1 << 18
 _TRIED_VALUES = 1 << 17
 _SWALLOWED = 0.02
 _WORTH_ITS_TIME = 0.95
@@ -92,8 +93,9 @@ def encodings_of(first: pa.RecordBatch) -> dict[str, Any]:
     dict
         Arguments of `pyarrow.parquet.ParquetWriter`.
     """
-    encodings = {path: _encoding(values) for path, values in _leaves(first)}
-    codecs = {path: _codec(values, encodings[path]) for path, values in _leaves(first)}
+    leaves = {path: values[:_TRIED_VALUES] for path, values in _leaves(first)}
+    encodings = {path: _encoding(values) for path, values in leaves.items()}
+    codecs = {path: _codec(values, encodings[path]) for path, values in leaves.items()}
     return {
         "use_dictionary": [path for path, encoding in encodings.items() if encoding == "RLE_DICTIONARY"],
         "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding != "RLE_DICTIONARY"},
@@ -113,7 +115,7 @@ def _leaves(rows: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
 
 def _encoding(values: pa.Array) -> str:
     if pa.types.is_dictionary(values.type):
-        return "RLE_DICTIONARY" if len(values.dictionary) <= _MOST_DISTINCT_OTHERS else "PLAIN"
+        return "RLE_DICTIONARY" if len(values.dictionary) <= _LARGEST_DICTIONARY else "PLAIN"
     is_integer = pa.types.is_integer(values.type)
     if (is_integer or pa.types.is_floating(values.type)) and len(values) > 1:
         repeats = pc.sum(pc.equal(values[1:], values[:-1])).as_py()
@@ -132,8 +134,8 @@ def _codec(values: pa.Array, encoding: str) -> str:
 
 
 def _left_by_zstd(values: pa.Array, encoding: str) -> float:
-    """The share of the first values' bytes that compression leaves."""
-    tried = pa.Table.from_arrays([values[:_TRIED_VALUES]], ["tried"])
+    """The share of the bytes that compression leaves."""
+    tried = pa.Table.from_arrays([values], ["tried"])
     made: list[pq.FileMetaData] = []
     pq.write_table(
         tried,
