@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrow import from_numpy
@@ -21,6 +20,7 @@ from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Options
+from negprep.parts import by_part, fill
 from negprep.planning import make_plan, model_rule, needs_survey, read_model_of
 from negprep.reading import LogReader
 from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule, writes_times
@@ -146,9 +146,8 @@ class Run:
     @property
     def _ahead(self) -> int:
         """Shards that may wait: of shuffled rows a row group, or nobody would work while one is written."""
-        return (
-            self.options.jobs + 1 + (row_group_rows(self.options) // self._bucket_rows if self.options.shuffle else 0)
-        )
+        rows = self._bucket_rows if self.options.shuffle else self._shard_rows
+        return self.options.jobs + row_group_rows(self.options) // rows
 
     @property
     def _bucket_rows(self) -> int:
@@ -186,8 +185,8 @@ class Run:
         for epoch in self.epochs:
             folder = "" if self.options.epochs is None else f"epoch={epoch}"
             with ExitStack() as held:
-                tasks = ((start_part(folder), shards) for shards in _by_part(self._shards(part_rows, epoch, held)))
-                with closing(run_shards(_fill, tasks, jobs=self.options.jobs)) as filled:
+                tasks = ((start_part(folder), shards) for shards in by_part(self._shards(part_rows, epoch, held)))
+                with closing(run_shards(fill, tasks, jobs=self.options.jobs)) as filled:
                     for (part, _), sources in filled:
                         self._sources += sources
                         self._tell_written(part.rows_written)
@@ -280,29 +279,6 @@ class Run:
             if self.watch is not None:
                 self.watch(section)
             yield section
-
-
-def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
-    part: list[Shard] = []
-    for shard in shards:
-        if shard.starts_part and part:
-            yield part
-            part = []
-        part.append(shard)
-    if part:
-        yield part
-
-
-def _fill(task: tuple[Part, list[Shard]]) -> npt.NDArray[np.int64]:
-    """Write a part; how many negatives come from each source."""
-    part, shards = task
-    sources = np.zeros(len(shards[0].source.form.sources or ()), np.int64)
-    for shard in shards:
-        rows = shard.make()
-        sources += shard.source.form.source_counts(rows)
-        part.write(rows)
-    part.end()
-    return sources
 
 
 def silent(step: str, done: int, total: int | None) -> None:

@@ -40,7 +40,7 @@ verifying.grouping verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
 verifying.chance verifying.draws verifying.shares verifying.across verifying.run
-scoring bootstrap section sectioning planning cutting packing shuffle tally summary memory
+scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary memory
 engines engines.local
 resolving
 fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job
