@@ -18,6 +18,7 @@ from negprep.forms import FOLDERS, TEXT, beside, form_of, refuse_unfit
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
+from negprep.planning import settled
 from negprep.reading import open_log
 from negprep.resolving import writes_times
 from negprep.run import Run
@@ -65,21 +66,20 @@ def prepare(
         _refuse_match(source, target)
         if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
             raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
-        group_rows = row_group_rows(options)
-        with (
-            Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run,
-            open_output(
+        with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
+            run.options = settled(options, run.core)
+            group_rows = row_group_rows(run.options)
+            with open_output(
                 target,
                 run.form.schema if target.endswith("/") else run.schema,
                 kind=kind_of(form, target, group_rows),
                 force=force,
-            ) as output,
-        ):
-            _write(run, output, target, group_rows)
-            if options.encode:
-                for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
-                    output.write_beside(name, table)
-            output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
+            ) as output:
+                _write(run, output, target, group_rows)
+                if options.encode:
+                    for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
+                        output.write_beside(name, table)
+                output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
         return summary_of(run, time.perf_counter() - started)
 
 

@@ -19,6 +19,9 @@ from negprep.seen import Codes, Positions
 
 _BLOCK_WORDS = 1 << 15
 
+_MOST_CELLS = 1 << 22
+"""Of the table of negatives, with a row for each group and as many columns as the largest has: four usual shards."""
+
 
 @dataclass(frozen=True, eq=False)
 class Section:
@@ -90,6 +93,14 @@ class Section:
     def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
         """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
         leads, begin, skip = self._leads_of(first_row, last_row)
+        counts = self._counts_of(leads, begin)
+        pieces = [self._rows_of(begin + first, begin + last) for first, last in _level_pieces(counts)]
+        rows = pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+        return rows.slice(skip, last_row - first_row)
+
+    def _rows_of(self, begin: int, end: int) -> pa.RecordBatch:
+        """The rows of a range of groups."""
+        leads = leads_of(self.heads, begin, end)
         options, counts = self.options, self._counts_of(leads, begin)
         # Apart, so that the negatives a model was trained on are no candidates by construction.
         keys = self._keys("negatives" if options.command == "train" else "candidates", leads, begin)
@@ -110,8 +121,7 @@ class Section:
             pos_log_q=drawn.pos_log_q,
             leaders=drawn.leaders,
         )
-        rows = self.form.batch(groups)
-        return rows.slice(skip, last_row - first_row)
+        return self.form.batch(groups)
 
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
@@ -140,6 +150,19 @@ class Section:
         if self.occurrences is None:
             return keys
         return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))
+
+
+def _level_pieces(counts: Positions) -> list[tuple[int, int]]:
+    """Ranges of groups whose negatives, each as many as the most of the range, fit a table of bounded size."""
+    pieces, todo = [], [(0, len(counts))]
+    while todo:
+        first, last = todo.pop()
+        if last - first > 1 and (last - first) * int(counts[first:last].max()) > _MOST_CELLS:
+            middle = (first + last) // 2
+            todo += [(middle, last), (first, middle)]
+        else:
+            pieces.append((first, last))
+    return pieces
 
 
 def _words_of_groups(keys: Words, sizes: Positions) -> Words:

@@ -70,7 +70,7 @@ def claims_of(function: str, given: Mapping[str, Any], named: Sequence[str]) -> 
         raise UsageError(f"sampler is {sampler!r}", remedy="give a string, or several in a tuple")
     if chosen.get("keep_time", "last") not in ("last", "first"):
         raise UsageError(f"keep_time is {chosen['keep_time']!r}", remedy="choose one of last, first")
-    if chosen.get("num_neg") is not None:
+    if chosen.get("num_neg") not in (None, "all"):
         chosen["num_neg"] = whole("num_neg", chosen["num_neg"], 1, MAX_NUM_NEG)
     for name in ("alpha", "smooth"):
         if chosen.get(name) is not None:

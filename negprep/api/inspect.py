@@ -12,7 +12,7 @@ from negprep.options import LogSource
 def inspect(
     log: LogSource,
     *,
-    num_neg: int | None = None,
+    num_neg: int | Literal["all"] | None = None,
     holdout: str | None = None,
     distinct: bool | None = None,
     fold: Literal["valid", "test"] = "test",

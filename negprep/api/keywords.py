@@ -107,7 +107,7 @@ class CheckKeywords(ReadKeywords, total=False):
     keep_time: Literal["last", "first"]
     holdout: str | None
     with_valid: bool
-    num_neg: int | None
+    num_neg: int | Literal["all"] | None
     distinct: bool | None
     sampler: str | tuple[str, ...] | None
     alpha: float | None

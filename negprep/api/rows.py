@@ -13,6 +13,7 @@ from negprep.api.keywords import Keywords, TrainKeywords, refuse_unknown
 from negprep.errors import UsageError
 from negprep.options import Command, LogSource, Options, ReadOptions
 from negprep.pipeline import prepare
+from negprep.planning import settled
 from negprep.reading import open_log
 from negprep.run import Run
 
@@ -110,7 +111,7 @@ def test(
     log: pd.DataFrame,
     output: None = None,
     *,
-    num_neg: int | None = ...,
+    num_neg: int | Literal["all"] | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -121,7 +122,7 @@ def test(
     log: pa.Table | str | os.PathLike[str],
     output: None = None,
     *,
-    num_neg: int | None = ...,
+    num_neg: int | Literal["all"] | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -132,7 +133,7 @@ def test(
     log: LogSource,
     output: str | os.PathLike[str],
     *,
-    num_neg: int | None = ...,
+    num_neg: int | Literal["all"] | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -142,7 +143,7 @@ def test(
     log: LogSource,
     output: str | os.PathLike[str] | None = None,
     *,
-    num_neg: int | None = None,
+    num_neg: int | Literal["all"] | None = None,
     holdout: str = "auto",
     distinct: bool = True,
     fold: Literal["valid", "test"] = "test",
@@ -152,8 +153,10 @@ def test(
 
     Parameters
     ----------
-    log, output, num_neg, holdout, distinct, **keywords
+    log, output, holdout, distinct, **keywords
         As for ``train``.
+    num_neg : int or "all", optional
+        Negatives for each holdout; ``all``: every item that the user has not touched. 99 by default.
     fold : {"test", "valid"}
         The holdout to write; ``valid`` asks for ``with_valid``.
 
@@ -191,7 +194,7 @@ def _run(
     command: Command,
     log: LogSource,
     output: str | os.PathLike[str] | None,
-    num_neg: int | None,
+    num_neg: int | Literal["all"] | None,
     holdout: str,
     distinct: bool,
     fold: Literal["valid", "test"],
@@ -215,6 +218,7 @@ def _run(
     if options.to is not None:
         raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
+        run.options = settled(options, run.core)
         rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.schema))
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 

@@ -48,6 +48,7 @@ REINFORCED = {"--sampler": "--sampler reinforced", "--model": "--model own.parqu
 MODEL = {"--model": "--model own.parquet"}
 CHOICES = [
     Choice("--num-neg 3"),
+    Choice("--num-neg all"),
     Choice("--sampler popularity"),
     Choice("--sampler weak", RATED),
     Choice("--sampler uniform:0.5 --sampler weak:0.5", RATED),
