@@ -124,7 +124,7 @@ CHOICES = [
 ]
 
 NEVER = {
-    "train": ("--to ncf", "--to lightgcn"),
+    "train": ("--num-neg all", "--to ncf", "--to lightgcn"),
     "test": ("--sampler weak", "--sampler uniform:0.5", "--sampler hard", "--sampler reinforced", "--holdout none"),
 }
 """Refused with anything and alone."""
@@ -139,6 +139,7 @@ OTHER_SAMPLERS = (
 
 REFUSED = [
     ("--num-neg", "--bootstrap"),
+    *(("--num-neg all", other) for other in ("--sampler", "--alpha", "--smooth", "--weights", "--repeats")),
     ("--sampler", "--levels"),
     ("--alpha", "--levels"),
     ("--smooth", "--levels"),
