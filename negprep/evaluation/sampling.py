@@ -17,6 +17,7 @@ MOST_PLACES = 1500
 
 _FULL = "the lists hold all items: these are the metrics of a full ranking"
 
+
 def read_facts(footers: list[dict[bytes, bytes]]) -> dict[str, Any] | None:
     """What negprep wrote into the footer of a test file: None unless every part says the same."""
     told = {footer.get(b"negprep", b"") for footer in footers}

@@ -129,9 +129,9 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
     Raises
     ------
     OutputError
-        A file does not exist or cannot be read, or standard input is closed.
+        A file does not exist or cannot be read, no file matches, or standard input is closed.
     BadDataError
-        There is no file, or one is of a kind that negprep does not read.
+        A folder has no file, or one is of a kind that negprep does not read.
     """
     if where == "-":
         if sys.stdin is None:
@@ -149,7 +149,7 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
         visible = [match for match in found if not match.name.startswith(("_", "."))]
         files = [file for match in visible for file in (_files_below(match) if match.is_dir() else [match])]
         if not files:
-            raise BadDataError("no file matches", place=where, remedy="check the pattern")
+            raise OutputError("no file matches", place=where, remedy="check the pattern")
     else:
         files = [path]
     return tuple(_identified(str(file), file, None) for file in files)
