@@ -6,7 +6,6 @@ import json
 import os
 import time
 from contextlib import closing
-from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
 
@@ -14,13 +13,13 @@ from negprep.cutting import row_group_rows
 from negprep.errors import OutputError, UsageError
 from negprep.exchange import open_exchange, unit_of
 from negprep.facts import facts_of, summary_of
-from negprep.forms import FOLDERS, TEXT, beside, form_of, refuse_unfit
+from negprep.forms import FOLDERS, TEXT, beside, form_of
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
 from negprep.planning import settled
 from negprep.reading import open_log
-from negprep.resolving import writes_times
+from negprep.resolving import in_form, writes_times
 from negprep.run import Run
 from negprep.summary import Summary
 from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, FolderOutput, Output, check_output, kind_of, open_output
@@ -53,8 +52,7 @@ def prepare(
     if options.encode and target == "-":
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     form = form_of(target, options.to)
-    refuse_unfit(form, vars(options))
-    options = replace(options, to=form, layout="listwise" if form in ("ncf", "lightgcn") else options.layout)
+    options = in_form(options, form)
     with open_log(source, options.read) as log:
         named = [
             Path(given)

@@ -47,7 +47,7 @@ fitting fitting.training fitting.factorisation fitting.reinforcing fitting.learn
 fitting.job
 run facts exchange
 inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
-inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
+inspecting.weighing inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
 evaluation evaluation.options evaluation.ranks evaluation.rows evaluation.lists evaluation.metrics evaluation.kinds
 evaluation.estimators evaluation.sampling evaluation.resampling evaluation.result evaluation.work evaluation.api
 pipeline

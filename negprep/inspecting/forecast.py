@@ -27,7 +27,7 @@ class Forecast:
     command : {"train", "test"}
     refused : str or None
         Why the run would fail. All that follows is then empty.
-    holdout, sampler, layout : str
+    holdout, sampler, layout, to : str
     num_neg : int or "all"
         Negatives asked for each positive.
     needed : int
@@ -61,6 +61,7 @@ class Forecast:
     holdout: str = ""
     sampler: str = ""
     layout: str = ""
+    to: str = ""
     num_neg: int | Literal["all"] = 0
     needed: int = 0
     epochs: int = 0
@@ -109,6 +110,7 @@ def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
         holdout=summary.holdout,
         sampler=summary.sampler,
         layout=options.layout,
+        to=options.to or "parquet",
         num_neg=summary.num_neg,
         needed=options.needed,
         epochs=len(run.epochs),
@@ -125,7 +127,7 @@ def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
         dropped_users=summary.dropped_users,
         bytes=round(sample.bytes * ratio) + sample.beside_bytes,
         memory_bytes=_memory(run, sample),
-        seconds=seconds_before + drawing * ratio,
+        seconds=seconds_before + sample.beside_seconds + drawing * ratio,
         sampled_rows=sample.rows,
         warnings=tuple(summary.warnings),
     )
