@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import count as count_up
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,8 @@ def report(
     files = [(path, part) for name, part in files for path in members(name)]
     names = [name for name, _ in files]
     titles = _titles(names)
-    found = None if log is None else verify(files, log, claims=claims, read=reading, n_examples=EXAMPLES)
+    tell = _telling(progress)
+    found = None if log is None else verify(files, log, claims=claims, read=reading, n_examples=EXAMPLES, tell=tell)
     described, shown = [], dict(zip(names, titles, strict=True))
     for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
         file = _described(name, part, title, log, reading, progress)
@@ -116,6 +118,17 @@ def report(
     )
     write_document(target, rendered(page).encode("utf-8", "replace"))
     return found
+
+
+def _telling(progress: Progress | None) -> Callable[[str], None]:
+    """What hands on, as a step of its own, each thing that the checks say they do next."""
+    steps = count_up()
+
+    def tell(words: str) -> None:
+        if progress is not None:
+            progress(f"check {words}", next(steps), None)
+
+    return tell
 
 
 def _described(
