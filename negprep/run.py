@@ -143,12 +143,29 @@ class Run:
         first, count = self.options.epoch, self.options.epochs
         return range(first, first + 1) if count is None else range(count)
 
+    @property
+    def _ahead(self) -> int:
+        """Shards that may wait: of shuffled rows a row group, or nobody would work while one is written."""
+        return (
+            self.options.jobs + 1 + (row_group_rows(self.options) // self._bucket_rows if self.options.shuffle else 0)
+        )
+
+    @property
+    def _bucket_rows(self) -> int:
+        return min(self._shard_rows, self._memory.bucket_rows)
+
+    @property
+    def _shard_rows(self) -> int:
+        return min(self.options.shard_rows, row_group_rows(self.options))
+
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Make the rows, in order, on as many threads as the options ask for."""
         schema = self.schema
         for epoch in self.epochs:
             with ExitStack() as held:
-                for _, batch in run_shards(Shard.make, self._shards(None, epoch, held), jobs=self.options.jobs):
+                for _, batch in run_shards(
+                    Shard.make, self._shards(None, epoch, held), jobs=self.options.jobs, ahead=self._ahead
+                ):
                     self._sources += self.form.source_counts(batch)
                     if self.options.epochs is None:
                         yield batch
@@ -182,12 +199,11 @@ class Run:
 
     def _shards(self, part_rows: int | None, epoch: int, held: ExitStack) -> Iterator[Shard]:
         """The rows of an epoch; what they need is held until ``held`` ends."""
-        shard_rows = min(self.options.shard_rows, row_group_rows(self.options))
         if self.options.shuffle:
-            shuffle = held.enter_context(closing(self._scattered(epoch, shard_rows)))
+            shuffle = held.enter_context(closing(self._scattered(epoch)))
             yield from shuffle.shards(part_rows)
         else:
-            cutter = Cutter(shard_rows, part_rows)
+            cutter = Cutter(self._shard_rows, part_rows)
             for section in self._counted(epoch):
                 yield from cutter.cut(section)
         self._refuse_nothing()
@@ -198,20 +214,20 @@ class Run:
             if mistake is not None:
                 raise mistake
 
-    def _scattered(self, epoch: int, shard_rows: int) -> Shuffle:
+    def _scattered(self, epoch: int) -> Shuffle:
         """The rows of an epoch in buckets."""
-        options, cutter = self.options, Cutter(shard_rows)
+        options, cutter = self.options, Cutter(self._shard_rows)
         rows_each = int(self.form.rows_of(np.array(options.negatives_each)))
         most_rows = options.bootstrap or self.log.rows_read * rows_each
-        bucket_rows = min(shard_rows, self._memory.bucket_rows)
-        shuffle = Shuffle(self.form, most_rows, bucket_rows, self._memory.shuffled_bytes, self._spill_folder)
+        kept_bytes, folder = self._memory.shuffled_bytes, self._spill_folder
+        shuffle = Shuffle(self.form, len(self.core.items), most_rows, self._bucket_rows, kept_bytes, folder)
         tasks = ((section, shard) for section in self._counted(epoch) for shard in cutter.cut(section))
         done = 0
         try:
             with closing(run_shards(lambda task: shuffle.scatter(*task), tasks, jobs=options.jobs)) as scattered:
                 for _, rows in scattered:
                     shuffle.add(rows)
-                    done += len(rows[0])
+                    done += len(rows)
                     self._progress("shuffle", done, None)
         except BaseException:
             shuffle.close()

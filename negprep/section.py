@@ -94,14 +94,25 @@ class Section:
         """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
         leads, begin, skip = self._leads_of(first_row, last_row)
         counts = self._counts_of(leads, begin)
-        pieces = [self._rows_of(begin + first, begin + last) for first, last in _level_pieces(counts)]
-        rows = pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+        pieces = _level_pieces(counts)
+        if len(pieces) == 1:
+            rows = self.form.batch(self._groups_of(leads, counts, begin))
+        else:
+            made = []
+            for first, last in pieces:  # the table of each is let go before the next
+                some = leads_of(self.heads, begin + first, begin + last)
+                made.append(self.form.batch(self._groups_of(some, counts[first:last], begin + first)))
+            rows = pa.concat_batches(made)
         return rows.slice(skip, last_row - first_row)
 
-    def _rows_of(self, begin: int, end: int) -> pa.RecordBatch:
-        """The rows of a range of groups."""
-        leads = leads_of(self.heads, begin, end)
-        options, counts = self.options, self._counts_of(leads, begin)
+    def groups(self, first_row: int, last_row: int) -> tuple[Groups, int]:
+        """The groups that have the rows of a range, and how many rows come before in the first. In any thread."""
+        leads, begin, skip = self._leads_of(first_row, last_row)
+        return self._groups_of(leads, self._counts_of(leads, begin), begin), skip
+
+    def _groups_of(self, leads: Leads, counts: Positions, begin: int) -> Groups:
+        """The groups from ``begin`` on that are led by ``leads``, with so many negatives each."""
+        options = self.options
         # Apart, so that the negatives a model was trained on are no candidates by construction.
         keys = self._keys("negatives" if options.command == "train" else "candidates", leads, begin)
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
@@ -110,7 +121,7 @@ class Section:
         if options.command == "test" and options.layout == "pointwise":
             slots = bounded(self._keys("slot", leads, begin), counts + 1, np.zeros_like(counts), attempt=0)
         all_full = bool((counts == options.negatives_each).all())
-        groups = Groups(
+        return Groups(
             leads.users,
             leads.items,
             drawn.items,
@@ -121,7 +132,6 @@ class Section:
             pos_log_q=drawn.pos_log_q,
             leaders=drawn.leaders,
         )
-        return self.form.batch(groups)
 
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""

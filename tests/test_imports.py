@@ -29,7 +29,7 @@ reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.opening reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
-writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
+writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
 model.factors model.archive model.table model.opening model
 encoding positives beside
@@ -40,7 +40,7 @@ verifying.grouping verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
 verifying.chance verifying.draws verifying.shares verifying.across verifying.run
-scoring bootstrap section sectioning planning cutting shuffle tally summary memory
+scoring bootstrap section sectioning planning cutting packing shuffle tally summary memory
 engines engines.local
 resolving
 fitting fitting.training fitting.factorisation fitting.reinforcing fitting.learners fitting.split
@@ -60,7 +60,7 @@ api api.keywords api.rows api.inspect api.fit api.claims api.verify api.report
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
-cli.execute cli.verdicts cli.pages
+cli.allocator cli.execute cli.verdicts cli.pages
 cli.fit_options cli.fit_text
 cli.train cli.test cli.fit cli.verify cli.inspect cli.evaluate cli.report
 cli.group cli.main __main__

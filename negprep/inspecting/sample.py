@@ -121,7 +121,7 @@ def _shuffled(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Gener
         if batches:
             order = np.argsort(np.concatenate(words), kind="stable")
             rows = take_rows(pa.concat_batches(batches), order)
-            yield run.form.decode(rows.slice(0, group_rows))
+            yield run.form.decode(rows.slice(0, group_rows).columns)
 
 
 def _thinned(section: Section, first: int, stride: int) -> Section:
