@@ -43,6 +43,17 @@ def _paths(given: Files) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
+def refuse_streams(files: Sequence[tuple[str, str | None]], *others: object) -> None:
+    """Refuse files of which two would be standard input.
+
+    Raises
+    ------
+    UsageError
+    """
+    if sum(isinstance(name, str) and name == "-" for name in (*(name for name, _ in files), *others)) > 1:
+        raise UsageError("standard input ('-') is named twice", remedy="give files")
+
+
 def claims_of(function: str, given: Mapping[str, Any], named: Sequence[str]) -> tuple[Claims, ReadOptions]:
     """What the keywords of a function say of files, and of how the log is read.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from negprep.api.claims import Files, claims_of, named_files
+from negprep.api.claims import Files, claims_of, named_files, refuse_streams
 from negprep.api.keywords import CheckKeywords
 from negprep.limits import whole
 from negprep.options import LogSource
@@ -65,4 +65,5 @@ def verify(
     """
     claims, read = claims_of("verify", keywords, ("train", "test", "examples"))
     named = named_files(files, train, test)
+    refuse_streams(named, log, claims.items, claims.exclude, claims.weak, claims.weights)
     return run_verify(named, log, claims=claims, read=read, n_examples=whole("examples", examples, 0, MOST_EXAMPLES))

@@ -138,6 +138,21 @@ def test_what_is_no_check_is_refused(folder, function, given, words):
     assert not (folder / "page.html").exists()
 
 
+def test_standard_input_and_empty_names(folder):
+    with pytest.raises(negprep.UsageError, match="is named twice; give files"):
+        negprep.verify("-", "-")
+    with pytest.raises(negprep.UsageError, match="is named twice; give files"):
+        negprep.verify("test.parquet", "-", exclude="-")
+    for call in (
+        lambda: negprep.verify("test.parquet", ""),
+        lambda: negprep.train(""),
+        lambda: negprep.train(LOG, items=""),
+        lambda: negprep.fit("", "m.npz", kind="rns"),
+    ):
+        with pytest.raises(negprep.UsageError, match="a file name is empty; give a path"):
+            call()
+
+
 @pytest.mark.parametrize("function", ["verify", "report", "fit"])
 def test_an_unknown_keyword_names_the_nearest(folder, function):
     given = {"verify": {}, "report": {"output": "page.html"}, "fit": {"model": "m.npz", "kind": "rns"}}[function]
