@@ -43,10 +43,11 @@ verifying.chance verifying.draws verifying.shares verifying.across verifying.run
 scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary memory
 engines engines.local
 resolving
-fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job
+fitting fitting.training fitting.factorisation fitting.reinforcing fitting.learners fitting.split
+fitting.job
 run facts exchange
 inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
-inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
+inspecting.weighing inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
 evaluation evaluation.options evaluation.ranks evaluation.rows evaluation.lists evaluation.metrics evaluation.kinds
 evaluation.estimators evaluation.sampling evaluation.resampling evaluation.result evaluation.work evaluation.api
 pipeline
@@ -54,7 +55,7 @@ reporting reporting.wording reporting.scales reporting.picture reporting.bins re
 reporting.gathering reporting.log_times
 reporting.described reporting.charts reporting.popularity reporting.placing
 reporting.tables reporting.sections reporting.page reporting.job
-api inspecting.asking
+api api.keywords api.rows api.inspect api.fit api.claims api.verify api.report
 .
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared

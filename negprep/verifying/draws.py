@@ -25,7 +25,7 @@ def judge_draws(verdict: Verdict) -> None:
     if terms.layout == "pointwise" and not terms.is_train:
         result = even_slots(sweep.tallies.slots) if sweep.tallies.slots.size else None
         if result is None:
-            findings.skip(SLOT, "too few groups")
+            findings.skip(SLOT, "the lists differ in length" if terms.takes_all else "too few groups")
         else:
             findings.chance(SLOT, result[2], f"chi-square {result[0]:.1f}, {result[1]} degrees of freedom")
     for name, drawn in sweep.tallies.drawn.items():
@@ -45,6 +45,8 @@ def judge_draws(verdict: Verdict) -> None:
 def _reason(verdict: Verdict, name: str, total: int) -> str | None:
     """Why the draws of a sampler cannot be judged, if so."""
     terms = verdict.terms
+    if terms.takes_all:
+        return "all items that can be drawn are there"
     if name == "other":
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if terms.restricted:

@@ -92,7 +92,7 @@ class Heads:
             tallies.exceptions.counts.append(block.counts[odd])
             tallies.exceptions.rows.append(block.head_rows[odd])
             tallies.exceptions.size += len(odd)
-        if block.slots is not None:
+        if block.slots is not None and not self._terms.takes_all:  # lists of one size, which whole ones are not
             slots = block.slots[(block.counts == tallies.num_neg) & (block.slots >= 0)]
             if not tallies.slots.size:
                 tallies.slots = np.zeros(tallies.num_neg + 1, np.int64)
