@@ -82,6 +82,18 @@ class GroupSizes:
         keys = np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1)
         self._judge(self._truth.positives.find(keys), counts, supply, rows, 1)
 
+    def _least(self, places: Rows) -> Rows:
+        """How many negatives positives have in any case, where it is not known which items have a weight."""
+        least, terms, num_neg = self._verdict.least, self._terms, self._tallies.num_neg or 0
+        known = np.flatnonzero(places >= 0)
+        sizes = np.zeros(len(places), np.int64)
+        sizes[known] = least.sizes[self._truth.positives.users[places[known]]]
+        if terms.restricted:
+            known = known[: min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))]
+            sizes[:] = 0
+            sizes[known] = window_sizes(self._truth, terms, least, places[known])
+        return np.minimum(sizes, num_neg) if terms.distinct else np.where(sizes > 0, num_neg, 0)
+
     def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
         """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
         num_neg = self._tallies.num_neg or 0
@@ -97,6 +109,10 @@ class GroupSizes:
                 wanted[few[most:]] = counts[few[most:]] // epochs
                 self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
         wrong = np.flatnonzero(counts != wanted * epochs)
+        if self._terms.samplers == ("popularity",) and supply.weights is None:
+            wrong = wrong[
+                (counts[wrong] > wanted[wrong] * epochs) | (counts[wrong] < self._least(places[wrong]) * epochs)
+            ]
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])

@@ -74,7 +74,19 @@ class Verdict:
     @cached_property
     def least(self) -> Supply:
         """What can be drawn in any case: of positives that are not there, it is not known which are held out."""
-        return supply_of(self.truth, self.terms, self.truth.positives, self.weights)
+        weights = self._some_weights() if self.weights is None else self.weights
+        return supply_of(self.truth, self.terms, self.truth.positives, weights)
+
+    def _some_weights(self) -> npt.NDArray[np.float64] | None:
+        """One for items that popularity draws whichever positives are held out, else 0; None where it does not draw."""
+        if "popularity" not in self.terms.samplers:
+            return None
+        sure = self.present if self.terms.is_train else np.zeros(len(self.truth.positives), bool)
+        if self.expected is not None and self.terms.rule is not None:
+            with_valid = self.terms.with_valid
+            sure = sure | ~expected(self.truth, self.terms.rule, "train", with_valid=with_valid).may
+        counts = np.bincount(self.truth.positives.items[sure], minlength=len(self.truth.items))
+        return np.where(counts + self.terms.smooth > 0, 0.0 if self.terms.weights else 1.0, 0.0)
 
     def judge(self) -> None:
         """Check the metadata, and the positives of the log that were drawn in train."""
