@@ -40,7 +40,7 @@ verifying.columns verifying.grouping verifying.stated verifying.blocks verifying
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
 verifying.units verifying.windows verifying.odds verifying.log_q
-verifying.chance verifying.draws verifying.shares verifying.across verifying.run
+verifying.sets verifying.chance verifying.laws verifying.draws verifying.shares verifying.across verifying.run
 scoring bootstrap section sectioning planning cutting shuffle tally summary memory
 engines engines.local
 resolving

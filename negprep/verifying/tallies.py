@@ -28,6 +28,12 @@ def choice_of(source: str) -> int:
     return _CHOICE_OF.get(source, CHOICES.index("other"))
 
 
+def first_draws_alone(terms: Terms) -> bool:
+    """Whether only the first draw of a group has a law in closed form; and it is known which one that is."""
+    apart = terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
+    return terms.distinct and "popularity" in terms.samplers and terms.says_itself and not apart
+
+
 @dataclass(eq=False)
 class Drawn:
     """What one sampler has drawn.
@@ -36,14 +42,19 @@ class Drawn:
     ----------
     items : int64, shape (n_items,)
         How often each item.
-    draws, squares, groups : int64, shape (n_users,)
-        Draws for each user; the sum of their squared numbers in each group; groups with at least one.
+    draws, squares, groups : int64, shape (n_owners,)
+        Draws for each user, or, where the positive decides what can be drawn, for each positive of the log; the sum of
+        their squared numbers in each group; groups with at least one. The last two only where draws differ.
+    first_items, first_draws : int64, shapes (n_items,) and (n_owners,), or None
+        The first draws of groups alone, where later ones have another law.
     """
 
     items: Rows
     draws: Rows
     squares: Rows
     groups: Rows
+    first_items: Rows | None = None
+    first_draws: Rows | None = None
 
 
 @dataclass(eq=False)
@@ -113,8 +124,11 @@ class Tallies:
         self.hits: npt.NDArray[np.int32] | None = None
         self.first_hits = np.zeros(0, np.int64)
         drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
+        n_owners = n_positives if terms.restricted else n_users
+        sizes = (n_owners, *((n_owners, n_owners) if terms.distinct else (0, 0)))
+        firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
         self.drawn = {
-            name: Drawn(np.zeros(n_items, np.int64), *(np.zeros(n_users, np.int64) for _ in range(3)))
+            name: Drawn(*(np.zeros(size, np.int64) for size in (n_items, *sizes, *firsts)))
             for name in CHOICES
             if name in drawing
         }

@@ -1,0 +1,152 @@
+"""From what each owner of draws, a user or a positive, has drawn; and sums over owners, and over their items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.verifying.pairs import Floats, PairSet, Rows
+from negprep.verifying.windows import Ranges
+
+_STEP = 1 << 17
+_ROUNDING = 1e-12
+
+
+class Sets(Protocol):
+    """Of each owner, the items that can be drawn."""
+
+    def over_owners(self, of_owners: Floats) -> Floats:
+        """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
+
+    def over_items(self, of_items: Floats) -> Floats:
+        """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
+
+    def masses(self, weights: Floats, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
+        """For some owners after the others, the sum of the weights over their items in each bin.
+
+        Parameters
+        ----------
+        bins : int64, shape (n_items,)
+            The bin of each item; -1 outside.
+
+        Yields
+        ------
+        slice, float64 of shape (n_some, n_bins)
+            Which owners; their sums.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class UserSets:
+    """Sets of users.
+
+    Attributes
+    ----------
+    pairs : PairSet
+        What is in the sets, or, with ``left_out``, what of the catalog is not.
+    left_out : bool
+    catalog : bool, shape (n_items,)
+    """
+
+    pairs: PairSet
+    left_out: bool
+    catalog: npt.NDArray[np.bool_]
+
+    def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
+        listed: Any = np.bincount(self.pairs.items, weights=of_owners[self.pairs.users], minlength=len(self.catalog))
+        found: Floats = np.where(self.catalog, of_owners.sum() - listed, 0.0) if self.left_out else listed
+        return found
+
+    def over_items(self, of_items: Floats) -> Floats:  # noqa: D102
+        listed: Any = np.bincount(self.pairs.users, weights=of_items[self.pairs.items], minlength=self.pairs.n_users)
+        found: Floats = of_items[self.catalog].sum() - listed if self.left_out else listed
+        return found
+
+    def masses(self, weights: Floats, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+        pairs, n_users = self.pairs, self.pairs.n_users
+        listed = bins[pairs.items] >= 0
+        places = pairs.users[listed] * np.int64(n_bins) + bins[pairs.items[listed]]
+        found: Any = np.bincount(places, weights=weights[pairs.items[listed]], minlength=n_users * n_bins)
+        found = found.reshape(n_users, n_bins)
+        if self.left_out:
+            inside = bins >= 0
+            found = np.bincount(bins[inside], weights=(weights * self.catalog)[inside], minlength=n_bins) - found
+        yield slice(None), found
+
+
+@dataclass(frozen=True, eq=False)
+class WindowSets:
+    """Sets of positives: of a range of places, what of it the user has, or, with ``left_out``, has not.
+
+    Sums over ranges are differences of running sums, and sums over the ranges that hold a place are running sums of
+    what begins less what has ended: neither takes longer where ranges are long.
+
+    Attributes
+    ----------
+    items : int64, shape (n_places,)
+        The item at each place.
+    listed : int64, shape (n_pairs,)
+        The place of each pair of a user and an item, by user, and of a user ascending.
+    ranges : Ranges
+        Of each owner; owners by user.
+    left_out : bool
+    n_items : int
+    """
+
+    items: Rows
+    listed: Rows
+    ranges: Ranges
+    left_out: bool
+    n_items: int
+
+    def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
+        in_pairs = _covering(self.ranges.begins, self.ranges.ends, of_owners, len(self.listed))
+        found: Any = np.bincount(self.listed, weights=in_pairs, minlength=len(self.items))
+        if self.left_out:
+            found = _covering(self.ranges.lows, self.ranges.highs, of_owners, len(self.items)) - found
+        found[np.abs(found) < _ROUNDING * np.abs(of_owners).sum()] = 0.0
+        by_item = np.zeros(self.n_items)
+        by_item[self.items] = found
+        return by_item
+
+    def over_items(self, of_items: Floats) -> Floats:  # noqa: D102
+        ordered, ranges = of_items[self.items], self.ranges
+        before = _running(ordered[self.listed])
+        found: Floats = before[ranges.ends] - before[ranges.begins]
+        if not self.left_out:
+            return found
+        before = _running(ordered)
+        return before[ranges.highs] - before[ranges.lows] - found
+
+    def masses(self, weights: Floats, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+        apart = np.zeros((len(self.items), n_bins))
+        inside = np.flatnonzero(bins[self.items] >= 0)
+        apart[inside, bins[self.items[inside]]] = weights[self.items[inside]]
+        running, ranges = _running(apart), self.ranges
+        for begin in range(0, len(ranges.lows), _STEP):
+            part = slice(begin, begin + _STEP)
+            begins, ends = ranges.begins[part], ranges.ends[part]
+            first, last = int(begins.min()), int(ends.max())
+            before = _running(apart[self.listed[first:last]])
+            found = before[ends - first] - before[begins - first]
+            if self.left_out:
+                found = running[ranges.highs[part]] - running[ranges.lows[part]] - found
+            yield part, found
+
+
+def _running(values: Floats) -> Floats:
+    """Sums of all before each, and of all, along the first axis."""
+    found = np.zeros((len(values) + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=found[1:])
+    return found
+
+
+def _covering(begins: Rows, ends: Rows, values: Floats, size: int) -> Floats:
+    """For each of ``size`` places the sum of the values of the ranges that hold it."""
+    starting: Any = np.bincount(begins, weights=values, minlength=size + 1)
+    found: Floats = np.cumsum(starting - np.bincount(ends, weights=values, minlength=size + 1))[:size]
+    return found
