@@ -74,19 +74,26 @@ class Draws:
         return self.weights * self.sets.over_owners(self.shares)
 
     @cached_property
+    def _once(self) -> Floats:
+        """The spread over W of each owner."""
+        return np.divide(self.spread, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
+
+    @cached_property
+    def _sums_of_once(self) -> Floats:
+        return self.sets.over_owners(self._once)
+
+    @cached_property
     def variances(self) -> Floats:
         """The variance of each item's number."""
-        once = np.divide(self.spread, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        twice = np.divide(once, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        found = self.weights * self.sets.over_owners(once) - self.weights**2 * self.sets.over_owners(twice)
+        twice = np.divide(self._once, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
+        found = self.weights * self._sums_of_once - self.weights**2 * self.sets.over_owners(twice)
         return found.clip(0)
 
     def covary(self, values: Floats) -> Floats:
         """The covariance matrix of the items' numbers times a vector, without writing the matrix down."""
         weighted = self.weights * values
-        once = np.divide(self.spread, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
         means = np.divide(self.sets.over_items(weighted), self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        return weighted * self.sets.over_owners(once) - self.weights * self.sets.over_owners(once * means)
+        return weighted * self._sums_of_once - self.weights * self.sets.over_owners(self._once * means)
 
 
 def worst_item(drawn: Draws) -> tuple[float, int]:
