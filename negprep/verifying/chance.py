@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from negprep.verifying.gamma import chi_square_tail
 from negprep.verifying.pairs import Floats, Rows
-from negprep.verifying.sets import Sets
+from negprep.verifying.sets import Numbers, Sets
 
 _PROBED = 4_000
 _MOST_PROBES = 16
 _CELL = 10.0
 _BIN = 25.0
+_FAR = 2.0**13
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,8 @@ class Draws:
     Attributes
     ----------
     sets : Sets
-    weights : float64, shape (n_items,)
+    weights : float64 or int64, shape (n_items,)
+        Whole numbers, below 2**62 in all, are summed exactly, however far apart they are.
     items : int64, shape (n_items,)
         How often each item was drawn.
     draws : float64, shape (n_owners,)
@@ -41,7 +43,7 @@ class Draws:
     """
 
     sets: Sets
-    weights: Floats
+    weights: Numbers
     items: Rows
     draws: Floats
     squares: Floats | None = None
@@ -71,7 +73,29 @@ class Draws:
     @cached_property
     def expected(self) -> Floats:
         """What each item can expect."""
-        return self.weights * self.sets.over_owners(self.shares)
+        return self._real * self._over_owners(self.shares)
+
+    @cached_property
+    def _real(self) -> Floats:
+        return self.weights.astype(np.float64)
+
+    def _over_owners(self, of_owners: Floats) -> Floats:
+        """For each item the sum over the owners who may get it.
+
+        Sums are differences of larger ones, and shares of a small W are large. So that their rounding does not drown
+        what a heavy item gets from others, owners whose W are far apart are summed apart; an item heavier than W is
+        with none of them.
+        """
+        some = self._real[self._real > 0]
+        if not some.size or some.max() < _FAR * some.min():
+            return self.sets.over_owners(of_owners)
+        sizes = np.floor(np.log(np.maximum(self.mass, 1e-300)) / math.log(_FAR))
+        found = np.zeros(len(self.weights))
+        for size in np.unique(sizes[of_owners != 0]):
+            mine = sizes == size
+            part = self.sets.over_owners(np.where(mine, of_owners, 0.0))
+            found += np.where(self._real <= self.mass[mine].max(), part, 0.0)
+        return found
 
     @cached_property
     def _once(self) -> Floats:
@@ -80,20 +104,20 @@ class Draws:
 
     @cached_property
     def _sums_of_once(self) -> Floats:
-        return self.sets.over_owners(self._once)
+        return self._over_owners(self._once)
 
     @cached_property
     def variances(self) -> Floats:
         """The variance of each item's number."""
         twice = np.divide(self._once, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        found = self.weights * self._sums_of_once - self.weights**2 * self.sets.over_owners(twice)
+        found = self._real * self._sums_of_once - self._real**2 * self._over_owners(twice)
         return found.clip(0)
 
     def covary(self, values: Floats) -> Floats:
         """The covariance matrix of the items' numbers times a vector, without writing the matrix down."""
-        weighted = self.weights * values
+        weighted = self._real * values
         means = np.divide(self.sets.over_items(weighted), self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        return weighted * self._sums_of_once - self.weights * self.sets.over_owners(self._once * means)
+        return weighted * self._sums_of_once - self._real * self._over_owners(self._once * means)
 
 
 def worst_item(drawn: Draws) -> tuple[float, int]:

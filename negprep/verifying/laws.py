@@ -7,10 +7,11 @@ from functools import cached_property
 import numpy as np
 
 from negprep.verifying.chance import Draws
-from negprep.verifying.pairs import Floats, PairSet, Rows
+from negprep.verifying.pairs import PairSet, Rows
 from negprep.verifying.sets import Sets, UserSets, WindowSets
 from negprep.verifying.supply import Supply
 from negprep.verifying.tallies import Drawn
+from negprep.verifying.units import units_of
 from negprep.verifying.verdict import Verdict
 from negprep.verifying.windows import Placed, Ranges, Windows
 
@@ -37,8 +38,8 @@ class Laws:
         supply, truth, terms = self._verdict.supply, self._truth, self._terms
         if supply is None or (terms.levels and terms.restricted):
             return None
-        weights = np.ones(len(truth.items)) if name != "popularity" or supply.weights is None else supply.weights
-        weights = np.where(truth.catalog, weights, 0.0)
+        units = self._units if name == "popularity" else None
+        weights = truth.catalog.astype(np.int64) if units is None else units
         pairs, left_out = supply.weak, False
         if name != "weak":
             pairs, left_out = self._avoided(supply, drawn), True
@@ -60,6 +61,10 @@ class Laws:
         squares, groups = (each[owners].astype(np.float64) for each in (drawn.squares, drawn.groups))
         return Draws(sets, weights, drawn.items, draws, squares, groups)
 
+    @cached_property
+    def _units(self) -> Rows | None:
+        return units_of(self._verdict)
+
     def _owners(self, draws: Rows) -> Rows:
         """Users, or the positives that have draws."""
         return np.flatnonzero(draws) if self._terms.restricted else np.arange(len(draws))
@@ -71,7 +76,7 @@ class Laws:
         ranges = Ranges.of(self._windows, placed, self._truth, owners)
         return WindowSets(self._windows.items, placed.places, ranges, left_out, len(self._truth.items))
 
-    def _by_number(self, drawn: Drawn, pairs: PairSet, weights: Floats, supply: Supply) -> Draws | None:
+    def _by_number(self, drawn: Drawn, pairs: PairSet, weights: Rows, supply: Supply) -> Draws | None:
         """Where it is not known which negatives are of one group: every positive has as many as it must.
 
         None where that depends on the sampler that drew.

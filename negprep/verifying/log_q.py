@@ -7,12 +7,12 @@ import numpy as np
 from negprep.verifying.blocks import Blocks
 from negprep.verifying.grouping import Block
 from negprep.verifying.names import LOG_Q
-from negprep.verifying.odds import Odds, Units, owners_of
+from negprep.verifying.odds import Odds, owners_of
 from negprep.verifying.pairs import Codes, Floats, Rows
 from negprep.verifying.stated import StatedColumns
 from negprep.verifying.supply import Supply
 from negprep.verifying.tallies import CHOICES, choice_of
-from negprep.verifying.units import units_of_counts, units_of_weights
+from negprep.verifying.units import units_of
 from negprep.verifying.verdict import Verdict
 
 _APART = 1e-9
@@ -34,6 +34,12 @@ def judge_log_q(verdict: Verdict) -> None:
     blocks, check = Blocks(verdict.sweep.prepared, verdict.truth, verdict.terms, stated), _Stated(verdict, supply)
     for block in blocks:
         check.take(block, blocks.sources)
+    n_open = int((verdict.open_users & (verdict.tallies.negatives_of > 0)).sum()) if verdict.terms.is_train else 0
+    if n_open:
+        note = f"of {n_open} users it is not known which positives are held out"
+        if not check.compared:
+            verdict.findings.skip(LOG_Q, note)
+        verdict.findings.ask(LOG_Q).note = f"{note}: their rows are left out"
 
 
 def _reason(verdict: Verdict) -> str | None:
@@ -50,23 +56,12 @@ def _reason(verdict: Verdict) -> str | None:
     return None
 
 
-def units_of(verdict: Verdict) -> Units | None:
-    """The units of popularity, if it draws: int64, shape (n_items,)."""
-    if verdict.weights is None:
-        return None
-    terms, truth, inside = verdict.terms, verdict.truth, np.flatnonzero(verdict.truth.catalog)
-    if terms.weights or verdict.held is None:
-        return units_of_weights(verdict.weights, inside)
-    counts = np.bincount(truth.positives.items[~verdict.held], minlength=len(truth.items))
-    return units_of_counts(counts, inside, terms.alpha, terms.smooth)
-
-
 class _Stated:
     """Compares what is stated with what is right, block by block."""
 
     def __init__(self, verdict: Verdict, supply: Supply) -> None:
         self._verdict, self._truth, self._terms = verdict, verdict.truth, verdict.terms
-        self._units = units_of(verdict)
+        self._units, self.compared = units_of(verdict), 0
         self._owners = owners_of(self._truth, self._terms, supply, self._units)
         everybody = np.arange(0 if self._terms.restricted else len(self._truth.users))
         self._of_users = self._odds(everybody)
@@ -91,6 +86,9 @@ class _Stated:
         else:
             odds = self._of_users
             of_heads, of_negatives = block.heads.astype(np.int64), block.users.astype(np.int64)
+        if self._terms.is_train and self._verdict.open_users.any():
+            of_heads = np.where(self._verdict.open_users[block.heads], -1, of_heads)
+            of_negatives = np.where(self._verdict.open_users[block.users], -1, of_negatives)
         known = np.flatnonzero((of_negatives >= 0) & (block.items >= 0))
         part = slice(None) if len(known) == len(block.items) else known
         units = None if self._units is None else self._units[block.items[part]]
@@ -114,6 +112,7 @@ class _Stated:
     def _compare(self, stated: Floats, right: Floats, rows: Rows, users: Codes, items: Codes) -> None:
         with np.errstate(invalid="ignore"):  # infinity less infinity
             good = (np.abs(stated - right) <= _APART) | (stated == right)
+        self.compared += len(stated)
         wrong = np.flatnonzero(~good)
         self._verdict.findings.found(
             LOG_Q,

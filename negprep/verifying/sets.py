@@ -16,16 +16,19 @@ _STEP = 1 << 17
 _ROUNDING = 1e-12
 
 
+Numbers = npt.NDArray[np.float64] | Rows
+
+
 class Sets(Protocol):
-    """Of each owner, the items that can be drawn."""
+    """Of each owner, the items that can be drawn. Sums of whole numbers over items are exact."""
 
     def over_owners(self, of_owners: Floats) -> Floats:
         """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
 
-    def over_items(self, of_items: Floats) -> Floats:
+    def over_items(self, of_items: Numbers) -> Floats:
         """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
 
-    def masses(self, weights: Floats, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
+    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
         """For some owners after the others, the sum of the weights over their items in each bin.
 
         Parameters
@@ -61,21 +64,24 @@ class UserSets:
         found: Floats = np.where(self.catalog, of_owners.sum() - listed, 0.0) if self.left_out else listed
         return found
 
-    def over_items(self, of_items: Floats) -> Floats:  # noqa: D102
-        listed: Any = np.bincount(self.pairs.users, weights=of_items[self.pairs.items], minlength=self.pairs.n_users)
-        found: Floats = of_items[self.catalog].sum() - listed if self.left_out else listed
-        return found
+    def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
+        before = _running(of_items[self.pairs.items])
+        listed = before[self.pairs.starts[1:]] - before[self.pairs.starts[:-1]]
+        found: Any = of_items[self.catalog].sum() - listed if self.left_out else listed
+        return _real(found)
 
-    def masses(self, weights: Floats, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
         pairs, n_users = self.pairs, self.pairs.n_users
         listed = bins[pairs.items] >= 0
         places = pairs.users[listed] * np.int64(n_bins) + bins[pairs.items[listed]]
-        found: Any = np.bincount(places, weights=weights[pairs.items[listed]], minlength=n_users * n_bins)
+        found: Any = np.zeros(n_users * n_bins, weights.dtype)
+        np.add.at(found, places, weights[pairs.items[listed]])
         found = found.reshape(n_users, n_bins)
         if self.left_out:
-            inside = bins >= 0
-            found = np.bincount(bins[inside], weights=(weights * self.catalog)[inside], minlength=n_bins) - found
-        yield slice(None), found
+            whole, inside = np.zeros(n_bins, weights.dtype), bins >= 0
+            np.add.at(whole, bins[inside], (weights * self.catalog)[inside])
+            found = whole - found
+        yield slice(None), _real(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,17 +119,17 @@ class WindowSets:
         by_item[self.items] = found
         return by_item
 
-    def over_items(self, of_items: Floats) -> Floats:  # noqa: D102
+    def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
         ordered, ranges = of_items[self.items], self.ranges
         before = _running(ordered[self.listed])
-        found: Floats = before[ranges.ends] - before[ranges.begins]
-        if not self.left_out:
-            return found
-        before = _running(ordered)
-        return before[ranges.highs] - before[ranges.lows] - found
+        found = before[ranges.ends] - before[ranges.begins]
+        if self.left_out:
+            before = _running(ordered)
+            found = before[ranges.highs] - before[ranges.lows] - found
+        return _real(found)
 
-    def masses(self, weights: Floats, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
-        apart = np.zeros((len(self.items), n_bins))
+    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+        apart = np.zeros((len(self.items), n_bins), weights.dtype)
         inside = np.flatnonzero(bins[self.items] >= 0)
         apart[inside, bins[self.items[inside]]] = weights[self.items[inside]]
         running, ranges = _running(apart), self.ranges
@@ -135,12 +141,16 @@ class WindowSets:
             found = before[ends - first] - before[begins - first]
             if self.left_out:
                 found = running[ranges.highs[part]] - running[ranges.lows[part]] - found
-            yield part, found
+            yield part, _real(found)
 
 
-def _running(values: Floats) -> Floats:
-    """Sums of all before each, and of all, along the first axis."""
-    found = np.zeros((len(values) + 1, *values.shape[1:]))
+def _real(values: npt.NDArray[Any]) -> Floats:
+    return values.astype(np.float64)
+
+
+def _running(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sums of all before each, and of all, along the first axis. Whole ones may wrap: their differences are right."""
+    found = np.zeros((len(values) + 1, *values.shape[1:]), values.dtype)
     np.cumsum(values, axis=0, out=found[1:])
     return found
 
