@@ -101,7 +101,8 @@ class Blocks:
         if self._terms.layout == "positives":
             return of_positives(columns)
         if not self._terms.is_train:
-            return of_candidates(columns)
+            full = None if not self._terms.restricted or self._terms.num_neg is None else self._terms.num_neg + 1
+            return of_candidates(columns, full)
         return of_labels(columns, grouped=not self._terms.shuffled)
 
     def _columns(self) -> Iterator[Columns]:

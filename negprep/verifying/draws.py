@@ -14,6 +14,7 @@ from negprep.verifying.verdict import Verdict
 
 _FEWEST = 100
 _TENTHS = 10
+_OPEN = 0.01
 
 
 def judge_draws(verdict: Verdict) -> None:
@@ -49,6 +50,9 @@ def _reason(verdict: Verdict, name: str, total: int) -> str | None:
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if verdict.supply is None:
         return "which positives are held out is not known, and so not what can be drawn"
+    open_draws = verdict.tallies.negatives_of[verdict.open_users].sum() if terms.is_train else 0
+    if open_draws > _OPEN * verdict.tallies.negatives:
+        return f"of {int(verdict.open_users.sum())} users it is not known which positives are held out"
     if terms.distinct and "popularity" in terms.samplers and not first_draws_alone(terms):
         return "distinct draws by weight have no closed form but for the first, and which is the first is not known"
     if name == "popularity" and verdict.weights is None:

@@ -163,8 +163,15 @@ def of_labels(columns: Columns, *, grouped: bool) -> Block:
     )
 
 
-def of_candidates(columns: Columns) -> Block:
-    """The rows of a user are groups of one size, each with a positive at some place."""
+def of_candidates(columns: Columns, full: int | None = None) -> Block:
+    """The rows of a user are groups of one size, each with a positive at some place.
+
+    Parameters
+    ----------
+    full : int, optional
+        Groups of a user may be of several sizes, up to this one: where they are several and not all full, no group is
+        known.
+    """
     labels, size = columns.others, len(columns)
     heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     starts = np.flatnonzero(np.append(True, columns.users[1:] != columns.users[:-1]))
@@ -172,6 +179,8 @@ def of_candidates(columns: Columns) -> Block:
     runs = np.repeat(np.arange(len(starts)), lengths)
     n_heads = np.bincount(runs[heads], minlength=len(starts))
     even = (n_heads > 0) & (lengths % np.maximum(n_heads, 1) == 0)
+    if full is not None:
+        even &= (n_heads == 1) | (lengths == n_heads * full)
     group_size = np.where(even, lengths // np.maximum(n_heads, 1), lengths)
     first_group = np.cumsum(np.where(even, n_heads, 1)) - np.where(even, n_heads, 1)
     of_rows = first_group[runs] + (np.arange(size) - starts[runs]) // group_size[runs]
@@ -181,6 +190,7 @@ def of_candidates(columns: Columns) -> Block:
     run_of_group = np.repeat(np.arange(len(starts)), np.where(even, n_heads, 1))
     odd = np.zeros(len(starts), bool)
     odd[run_of_group[per_group != 1]] = True
+    odd |= ~even
     # Positives are numbered in the order of rows, which is that of groups where each has one.
     position = np.full(n_groups, -1)
     position[of_heads[::-1]] = np.arange(len(heads))[::-1]
