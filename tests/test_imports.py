@@ -36,10 +36,11 @@ encoding positives beside
 spill rows partition loading core
 verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
 verifying.claims verifying.terms verifying.truth verifying.holdouts
-verifying.grouping verifying.blocks verifying.findings verifying.tallies
+verifying.columns verifying.grouping verifying.stated verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
-verifying.chance verifying.draws verifying.shares verifying.across verifying.run
+verifying.units verifying.windows verifying.odds verifying.log_q
+verifying.sets verifying.chance verifying.laws verifying.draws verifying.shares verifying.across verifying.run
 scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary memory
 engines engines.local
 resolving

@@ -20,6 +20,8 @@ class Verdict:
     ----------
     held : bool, shape (n_positives,), or None
         Which positives are held out of training, as far as the file or the rule settles it.
+    open_users : bool, shape (n_users,)
+        Of whom the file and the rule do not settle which positives are held out.
     weights : float64, shape (n_items,), or None
         Of popularity, as far as known.
     """
@@ -32,6 +34,7 @@ class Verdict:
         if self.terms.rule is not None:
             with_valid = self.terms.with_valid
             self.expected = expected(self.truth, self.terms.rule, self.terms.part, with_valid=with_valid)
+        self.open_users: Mask = np.zeros(len(self.truth.users), bool)
         self.held, self._surely_held = self._held()
         self.weights = given_weights if self.terms.weights else self._popularity()
 
@@ -47,10 +50,10 @@ class Verdict:
         nowhere = (per_user(positives, self.present) == 0)[positives.users]
         held = ~self.present if terms.is_train else self.present | nowhere
         held &= self.expected.may if terms.is_train else self.expected.may | ~nowhere
-        open_users = per_user(positives, held) != self.expected.sizes
+        self.open_users = per_user(positives, held) != self.expected.sizes
         if terms.heads_repeat:
-            return (None if open_users.any() else held), True
-        return held, not open_users.any()
+            return (None if self.open_users.any() else held), True
+        return held, not self.open_users.any()
 
     def _popularity(self) -> npt.NDArray[np.float64] | None:
         if "popularity" not in self.terms.samplers or self.held is None or not self._surely_held:
@@ -74,7 +77,19 @@ class Verdict:
     @cached_property
     def least(self) -> Supply:
         """What can be drawn in any case: of positives that are not there, it is not known which are held out."""
-        return supply_of(self.truth, self.terms, self.truth.positives, self.weights)
+        weights = self._some_weights() if self.weights is None else self.weights
+        return supply_of(self.truth, self.terms, self.truth.positives, weights)
+
+    def _some_weights(self) -> npt.NDArray[np.float64] | None:
+        """One for items that popularity draws whichever positives are held out, else 0; None where it does not draw."""
+        if "popularity" not in self.terms.samplers:
+            return None
+        sure = self.present if self.terms.is_train else np.zeros(len(self.truth.positives), bool)
+        if self.expected is not None and self.terms.rule is not None:
+            with_valid = self.terms.with_valid
+            sure = sure | ~expected(self.truth, self.terms.rule, "train", with_valid=with_valid).may
+        counts = np.bincount(self.truth.positives.items[sure], minlength=len(self.truth.items))
+        return np.where(counts + self.terms.smooth > 0, 0.0 if self.terms.weights else 1.0, 0.0)
 
     def judge(self) -> None:
         """Check the metadata, and the positives of the log that were drawn in train."""
@@ -114,6 +129,8 @@ class Verdict:
             counts = counts | {f"{source} draws": number}
         if self.sweep.prepared.shape.kind not in ("negprep", "text"):  # one of the files of a run
             del found["rows"]
+        if self.terms.truth.core is not None or self.terms.truth.min_positives is not None:
+            del found["excluded_pairs"]  # those of users who were left out, too
         if self.terms.layout == "positives":
             found = {name: told for name, told in found.items() if told[1] != "of the file"}
         wrong = [name for name, (number, _) in found.items() if counts.get(name) != number]
