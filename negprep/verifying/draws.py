@@ -69,6 +69,9 @@ def _judge(verdict: Verdict, draws: Draws, titles: list[str], which: str) -> Non
     findings, truth = verdict.findings, verdict.truth
     by_item, of_all, by_id, by_popularity = titles
     probability, item = worst_item(draws)
+    impossible = np.flatnonzero((draws.items > 0) & (draws.weights == 0) & truth.catalog)
+    if impossible.size:
+        probability, item = 0.0, int(impossible[draws.items[impossible].argmax()])
     told = f"item {truth.items.name(item)}: {draws.items[item]:,} draws, {draws.expected[item]:,.1f} expected"
     findings.chance(by_item, probability, f"{which}the farthest is {told}", [told])
     whole = all_items(draws)
