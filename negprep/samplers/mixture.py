@@ -18,6 +18,7 @@ from negprep.draw import bounded
 from negprep.logarithm import natural_log
 from negprep.samplers.measures import Asks, EligibleItems, Measure, Rest
 from negprep.samplers.repeated import repeated
+from negprep.samplers.uniform import STRIP_DRAWS
 from negprep.seen import Positions
 
 Sources = npt.NDArray[np.int8]
@@ -74,8 +75,12 @@ class Mixture:
             items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
             self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
         else:
-            flat_items, flat_sources = self._attempt(groups.times(num_neg), 0)
-            items, sources = flat_items.reshape(shape), flat_sources.reshape(shape)
+            items, sources = np.empty(shape, np.int64), np.empty(shape, np.int8)
+            width = max(1, STRIP_DRAWS // num_neg)
+            for start in range(0, len(groups), width):
+                here = slice(start, start + width)
+                drawn, of = self._attempt(groups.at(here).times(num_neg), 0)
+                items[:, here], sources[:, here] = drawn.reshape(num_neg, -1), of.reshape(num_neg, -1)
         if len(counts) and counts.min() < num_neg:
             items[np.arange(num_neg)[:, None] >= counts] = -1
         if distinct:
@@ -179,15 +184,26 @@ class Mixture:
             sources[np.arange(len(items))[which][strange]] = len(self.measures)
 
     def _choose(self, asks: Asks, attempt: int) -> Sources:
-        """The component of each draw."""
-        ends = np.cumsum(self.shares)
+        """The component of each draw: that of the share in which a number below their sum lies."""
+        ends = [int(end) for end in np.cumsum(self.shares)]
+        sources = np.zeros(len(asks), np.int8)
+        if len(self.measures) == 1:
+            return sources
         if self.fixed:
-            points = asks.draws
-        elif len(self.measures) == 1:
-            return np.zeros(len(asks), np.int8)
-        else:
-            points = bounded(asks.keys, ends[-1:], asks.draws + _CHOICE_WORDS, attempt)
-        return np.searchsorted(ends, points, side="right").astype(np.int8)
+            return np.searchsorted(ends, asks.draws, side="right").astype(np.int8)
+        asks = replace(asks, draws=asks.draws + _CHOICE_WORDS)
+        words, total = asks.words(attempt), ends[-1]
+        for end in ends[:-1]:
+            # The number, word * total / 2**64 rounded down, is at least ``end`` from this word on.
+            first = -((-end << 64) // total)
+            if first < 1 << 64:
+                sources += words >= np.uint64(first)
+        doubtful = np.flatnonzero(np.multiply(words, np.uint64(total), out=words) < total)
+        if doubtful.size:  # ``bounded`` may throw these words away
+            few = asks.at(doubtful)
+            points = bounded(few.keys, np.array([total]), few.draws, attempt)
+            sources[doubtful] = np.searchsorted(ends, points, side="right")
+        return sources
 
     def _make_distinct(self, groups: Asks, counts: Positions, items: Positions, sources: Sources) -> None:
         """Make the draws of each group differ, in place."""

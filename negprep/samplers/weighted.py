@@ -11,7 +11,7 @@ import numpy.typing as npt
 from negprep.draw import GAMMA, Words, bounded, mix, word_bases
 from negprep.samplers.cut import SeenCut
 from negprep.samplers.measures import Asks, Measure
-from negprep.samplers.uniform import unravel
+from negprep.samplers.uniform import STRIP_DRAWS, unravel
 from negprep.samplers.weights import Weights
 from negprep.seen import Positions, SeenBlock
 
@@ -20,9 +20,6 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 _WORDS = (1 << 64) - 1
 _NEXT_ATTEMPT = np.uint64((int(GAMMA) << 32) & _WORDS)
 """From the base of a word to that of the next attempt at the same draw."""
-
-STRIP_DRAWS = 1 << 16
-"""Proposals made at a time, so that what is worked on stays in a cache; those that fail wait for the others' end."""
 
 _COIN_WORDS = 3 << 61
 _COIN = np.uint64((int(GAMMA) * _COIN_WORDS) & _WORDS)
