@@ -33,9 +33,7 @@ class Proposing:
         self._words = [np.empty(0, np.uint64)] * 4
         self._flags, self._bytes = np.empty(0, bool), np.empty(0, np.uint8)
 
-    def of(
-        self, size: int
-    ) -> tuple[Words, Words, Words, Words, npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
+    def of(self, size: int) -> tuple[Words, Words, Words, Words, npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
         """Arrays of a length, with anything in them; the first is for bases, the others are for ``_propose``."""
         if size > len(self._bytes):
             self._words = [np.empty(size, np.uint64) for _ in range(4)]
@@ -103,7 +101,8 @@ class WeightedItems(Measure):
         if asks.lows is not None or self._mask is None:
             return super().draw(asks, attempt)
         bases = word_bases(asks.keys, asks.draws + (attempt << 32))
-        return self._draw(asks, bases, np.zeros(1, np.uint64), self._mask, attempt)[0]
+        items: Positions = self._draw(asks, bases, np.zeros(1, np.uint64), self._mask, attempt)[0]
+        return items
 
     def draw_groups(self, groups: Asks, num_neg: int) -> Positions:  # noqa: D102
         if groups.lows is not None or self._mask is None:
@@ -112,9 +111,7 @@ class WeightedItems(Measure):
         steps = word_bases(np.zeros(1, np.uint64), np.arange(num_neg))
         return self._draw(first_draws, groups.keys, steps, self._mask, 0)
 
-    def _draw(
-        self, groups: Asks, bases: Words, steps: Words, mask: npt.NDArray[np.uint8], attempt: int
-    ) -> Positions:
+    def _draw(self, groups: Asks, bases: Words, steps: Words, mask: npt.NDArray[np.uint8], attempt: int) -> Positions:
         """Several draws of each group: int64, shape (n_steps, n_groups).
 
         Parameters
