@@ -43,7 +43,7 @@ _PURPOSES: dict[Purpose, int] = {
 
 
 def mix(words: Words, scratch: Words | None = None, out: Words | None = None) -> Words:
-    """Mix words, in place or elsewhere: a fixed bijection of the 64-bit integers in which every input bit reaches every output bit.
+    """Mix words: a fixed bijection of the 64-bit integers in which every input bit reaches every output bit.
 
     Parameters
     ----------

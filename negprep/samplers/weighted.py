@@ -138,32 +138,25 @@ class WeightedItems(Measure):
             draws, of = unravel(again, n_steps, size)
             failed.append(np.array([draws, of + start]))
         draws, of = np.concatenate(failed, axis=1)
-        left = self._propose_again(items, draws, of, bases[of] + steps[draws], offsets[of], mask)
+        places = draws * n_groups + of
+        left = self._propose_again(items.reshape(-1), places, bases[of] + steps[draws], offsets[of], mask)
         if left.size:
-            draws, of = draws[left], of[left]
+            draws, of = np.divmod(left, n_groups)
             asks = groups.at(of)
             items[draws, of] = self._draw_left(replace(asks, draws=asks.draws + draws), attempt + self.proposals)
         return items
 
     def _propose_again(
-        self,
-        items: Positions,
-        draws: Positions,
-        of: Positions,
-        bases: Words,
-        offsets: Positions,
-        mask: npt.NDArray[np.uint8],
+        self, items: Positions, places: Positions, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]
     ) -> Positions:
-        """Further attempts at some draws of some groups, into ``items``. Returns those whose attempts all failed."""
-        flat, places = items.reshape(-1), draws * items.shape[1] + of
-        todo = np.arange(len(draws))
+        """Further attempts at some ``places`` of ``items``, whose words are overwritten. Returns where all failed."""
         for _ in range(1, self.proposals):
-            if not todo.size:
+            if not places.size:
                 break
             bases += _NEXT_ATTEMPT
-            flat[places], again = self._propose(bases, offsets, mask)
-            todo, places, bases, offsets = todo[again], places[again], bases[again], offsets[again]
-        return todo
+            items[places], again = self._propose(bases, offsets, mask)
+            places, bases, offsets = places[again], bases[again], offsets[again]
+        return places
 
     def _propose(self, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
         """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
