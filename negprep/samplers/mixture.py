@@ -19,6 +19,7 @@ from negprep.logarithm import natural_log
 from negprep.samplers.measures import Asks, EligibleItems, Measure, Rest
 from negprep.samplers.repeated import repeated
 from negprep.samplers.uniform import STRIP_DRAWS
+from negprep.samplers.weighted import WeightedItems
 from negprep.seen import Positions
 
 Sources = npt.NDArray[np.int8]
@@ -70,17 +71,11 @@ class Mixture:
         sources : int8, of the same shape
             Which measure was drawn from; n_measures for the fall-back.
         """
-        shape = (num_neg, len(groups))
-        if len(self.measures) == 1 and not self.measures[0].is_empty(groups).any():
-            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
-            self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
-        else:
-            items, sources = np.empty(shape, np.int64), np.empty(shape, np.int8)
-            width = max(1, STRIP_DRAWS // num_neg)
-            for start in range(0, len(groups), width):
-                here = slice(start, start + width)
-                drawn, of = self._attempt(groups.at(here).times(num_neg), 0)
-                items[:, here], sources[:, here] = drawn.reshape(num_neg, -1), of.reshape(num_neg, -1)
+        makes_strips = len(self.measures) == 1 and isinstance(self.measures[0], WeightedItems) and groups.lows is None
+        width = max(1, len(groups) if makes_strips else STRIP_DRAWS // num_neg)
+        starts = range(0, max(1, len(groups)), width)
+        strips = [self._draw_strip(groups.at(slice(start, start + width)), num_neg) for start in starts]
+        items, sources = strips[0] if len(strips) == 1 else (np.hstack(parts) for parts in zip(*strips, strict=True))
         if len(counts) and counts.min() < num_neg:
             items[np.arange(num_neg)[:, None] >= counts] = -1
         if distinct:
@@ -140,6 +135,15 @@ class Mixture:
     def _listed(self) -> list[int]:
         """The measures that are lists of the users' own: one at most."""
         return [component for component, measure in enumerate(self.measures) if measure.is_listed]
+
+    def _draw_strip(self, groups: Asks, num_neg: int) -> tuple[Positions, Sources]:
+        """Items and sources as ``draw`` gives them, some perhaps the same."""
+        if len(self.measures) == 1 and not self.measures[0].is_empty(groups).any():
+            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros((num_neg, len(groups)), np.int8)
+            self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
+            return items, sources
+        items, sources = self._attempt(groups.times(num_neg), 0)
+        return items.reshape(num_neg, -1), sources.reshape(num_neg, -1)
 
     def _attempt(self, asks: Asks, attempt: int) -> tuple[Positions, Sources]:
         """One draw for each ask."""
