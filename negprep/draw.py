@@ -42,26 +42,26 @@ _PURPOSES: dict[Purpose, int] = {
 }
 
 
-def mix(words: Words, scratch: Words | None = None) -> Words:
-    """Mix words in place: a fixed bijection of the 64-bit integers in which every input bit reaches every output bit.
+def mix(words: Words, scratch: Words | None = None, out: Words | None = None) -> Words:
+    """Mix words: a fixed bijection of the 64-bit integers in which every input bit reaches every output bit.
 
     Parameters
     ----------
     words : uint64 array, any shape
-        Overwritten.
-    scratch : uint64 array of the same shape, optional
-        Overwritten; saves an allocation.
+        Overwritten, unless ``out`` is given.
+    scratch, out : uint64 arrays of the same shape, optional
+        Overwritten; the first saves an allocation.
 
     Returns
     -------
     uint64 array
-        ``words``.
+        ``out``, or else ``words``.
     """
-    if scratch is None:
-        scratch = np.empty_like(words)
+    scratch = np.empty_like(words) if scratch is None else scratch
+    out = words if out is None else out
     for shift, multiplier in ((30, _MULTIPLIERS[0]), (27, _MULTIPLIERS[1])):
         np.right_shift(words, np.uint64(shift), out=scratch)
-        np.bitwise_xor(words, scratch, out=words)
+        words = np.bitwise_xor(words, scratch, out=out)
         np.multiply(words, multiplier, out=words)
     np.right_shift(words, np.uint64(31), out=scratch)
     return np.bitwise_xor(words, scratch, out=words)

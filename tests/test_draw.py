@@ -33,6 +33,13 @@ def test_mix_is_that_of_the_reference():
     assert draw.mix(array(WORDS)).tolist() == [reference.mix(word) for word in WORDS]
 
 
+def test_mix_elsewhere_leaves_the_words():
+    words, scratch, out = array(WORDS), array(WORDS), array(WORDS)
+    assert draw.mix(words, scratch, out=out) is out
+    assert out.tolist() == [reference.mix(word) for word in WORDS]
+    assert words.tolist() == array(WORDS).tolist()
+
+
 def test_mix_is_a_bijection():
     mixed = draw.mix(array(WORDS)).tolist()
     assert [reference.unmix(word) for word in mixed] == WORDS

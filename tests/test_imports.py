@@ -16,8 +16,8 @@ _version errors holdout_rule forms limits
 recipe agreement options
 draw seen logarithm
 arrow vocabulary interactions
-samplers samplers.repeated samplers.uniform samplers.weights samplers.measures samplers.cut samplers.weighted
-samplers.mixture samplers.order
+samplers samplers.repeated samplers.uniform samplers.guide samplers.weights samplers.measures samplers.cut
+samplers.weighted samplers.mixture samplers.order
 samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
 plan sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools

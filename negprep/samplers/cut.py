@@ -50,7 +50,7 @@ class SeenCut:
     def items_at(self, rows: Positions, points: Positions) -> Positions:
         """The item that each point of a user belongs to: int64."""
         passed = self._seen_before[self._end_of_passed(rows, points)] - self._seen_before[self._starts[rows]]
-        items: Positions = np.searchsorted(self._weights.before[1:], points + passed, side="right")
+        items: Positions = self._weights.find(points + passed)
         return items
 
     def _end_of_passed(self, rows: Positions, points: Positions) -> Positions:

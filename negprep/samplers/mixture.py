@@ -18,6 +18,8 @@ from negprep.draw import bounded
 from negprep.logarithm import natural_log
 from negprep.samplers.measures import Asks, EligibleItems, Measure, Rest
 from negprep.samplers.repeated import repeated
+from negprep.samplers.uniform import STRIP_DRAWS
+from negprep.samplers.weighted import WeightedItems
 from negprep.seen import Positions
 
 Sources = npt.NDArray[np.int8]
@@ -69,13 +71,11 @@ class Mixture:
         sources : int8, of the same shape
             Which measure was drawn from; n_measures for the fall-back.
         """
-        shape = (num_neg, len(groups))
-        if len(self.measures) == 1 and not self.measures[0].is_empty(groups).any():
-            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros(shape, np.int8)
-            self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
-        else:
-            flat_items, flat_sources = self._attempt(groups.times(num_neg), 0)
-            items, sources = flat_items.reshape(shape), flat_sources.reshape(shape)
+        makes_strips = len(self.measures) == 1 and isinstance(self.measures[0], WeightedItems) and groups.lows is None
+        width = max(1, len(groups) if makes_strips else STRIP_DRAWS // num_neg)
+        starts = range(0, max(1, len(groups)), width)
+        strips = [self._draw_strip(groups.at(slice(start, start + width)), num_neg) for start in starts]
+        items, sources = strips[0] if len(strips) == 1 else (np.hstack(parts) for parts in zip(*strips, strict=True))
         if len(counts) and counts.min() < num_neg:
             items[np.arange(num_neg)[:, None] >= counts] = -1
         if distinct:
@@ -136,6 +136,15 @@ class Mixture:
         """The measures that are lists of the users' own: one at most."""
         return [component for component, measure in enumerate(self.measures) if measure.is_listed]
 
+    def _draw_strip(self, groups: Asks, num_neg: int) -> tuple[Positions, Sources]:
+        """Items and sources as ``draw`` gives them, some perhaps the same."""
+        if len(self.measures) == 1 and not self.measures[0].is_empty(groups).any():
+            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros((num_neg, len(groups)), np.int8)
+            self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
+            return items, sources
+        items, sources = self._attempt(groups.times(num_neg), 0)
+        return items.reshape(num_neg, -1), sources.reshape(num_neg, -1)
+
     def _attempt(self, asks: Asks, attempt: int) -> tuple[Positions, Sources]:
         """One draw for each ask."""
         items = np.empty(len(asks), np.int64)
@@ -179,15 +188,26 @@ class Mixture:
             sources[np.arange(len(items))[which][strange]] = len(self.measures)
 
     def _choose(self, asks: Asks, attempt: int) -> Sources:
-        """The component of each draw."""
-        ends = np.cumsum(self.shares)
+        """The component of each draw: that of the share in which a number below their sum lies."""
+        ends = [int(end) for end in np.cumsum(self.shares)]
+        sources = np.zeros(len(asks), np.int8)
+        if len(self.measures) == 1:
+            return sources
         if self.fixed:
-            points = asks.draws
-        elif len(self.measures) == 1:
-            return np.zeros(len(asks), np.int8)
-        else:
-            points = bounded(asks.keys, ends[-1:], asks.draws + _CHOICE_WORDS, attempt)
-        return np.searchsorted(ends, points, side="right").astype(np.int8)
+            return np.searchsorted(ends, asks.draws, side="right").astype(np.int8)
+        asks = replace(asks, draws=asks.draws + _CHOICE_WORDS)
+        words, total = asks.words(attempt), ends[-1]
+        for end in ends[:-1]:
+            # The number, word * total / 2**64 rounded down, is at least ``end`` from this word on.
+            first = -((-end << 64) // total)
+            if first < 1 << 64:
+                sources += words >= np.uint64(first)
+        doubtful = np.flatnonzero(np.multiply(words, np.uint64(total), out=words) < total)
+        if doubtful.size:  # ``bounded`` may throw these words away
+            few = asks.at(doubtful)
+            points = bounded(few.keys, np.array([total]), few.draws, attempt)
+            sources[doubtful] = np.searchsorted(ends, points, side="right")
+        return sources
 
     def _make_distinct(self, groups: Asks, counts: Positions, items: Positions, sources: Sources) -> None:
         """Make the draws of each group differ, in place."""

@@ -22,7 +22,11 @@ from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 BLOCK_SEEN = 1 << 16
 """Seen items whose mask is held at a time: mask and words stay in a core's second-level cache."""
 
-BLOCK_DRAWS = 1 << 16
+STRIP_DRAWS = 1 << 16
+"""First attempts made at a time, so that the words stay in a cache."""
+
+BLOCK_DRAWS = 1 << 18
+"""Draws asked of a mixture at a time: as a rule, all that the users of a block lead."""
 
 SHUFFLED_BELOW = 4
 """Distinct draws from fewer eligible items than this many times num_neg are the head of a shuffle of them all."""
@@ -62,7 +66,7 @@ def uniform(
         fewer than num_neg.
     """
     items = np.empty((num_neg, len(users)), np.int32)
-    step = max(1, BLOCK_DRAWS // num_neg)
+    step = max(1, STRIP_DRAWS // num_neg)
     workspace, draw = Workspace(num_neg * min(step, len(users))), distinct_draws if distinct else _draw_repeats
     for first, last, begin, end in seen.blocks(users, BLOCK_SEEN):
         block = SeenBlock(seen, first, last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy.typing as npt
 from negprep.draw import GAMMA, Words, bounded, mix, word_bases
 from negprep.samplers.cut import SeenCut
 from negprep.samplers.measures import Asks, Measure
-from negprep.samplers.uniform import unravel
+from negprep.samplers.uniform import STRIP_DRAWS, unravel
 from negprep.samplers.weights import Weights
-from negprep.seen import Positions, SeenBlock
+from negprep.seen import Codes, Positions, SeenBlock
 
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
@@ -30,17 +30,23 @@ class Proposing:
     """Arrays that every block of proposals reuses. One a thread."""
 
     def __init__(self) -> None:
-        self._words = [np.empty(0, np.uint64)] * 3
+        self._words = [np.empty(0, np.uint64)] * 4
         self._flags, self._bytes = np.empty(0, bool), np.empty(0, np.uint8)
+        self._tenants = np.empty(0, np.int32)
 
-    def of(self, shape: tuple[int, ...]) -> tuple[Words, Words, Words, npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
-        """Arrays of a shape, with anything in them."""
-        size = int(np.prod(shape))
+    def tenants(self, size: int) -> Codes:
+        """An item for each byte of a mask, with anything in them."""
+        if size > len(self._tenants):
+            self._tenants = np.empty(size, np.int32)
+        return self._tenants[:size]
+
+    def of(self, size: int) -> tuple[Words, Words, Words, Words, npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
+        """Arrays of a length, with anything in them; the first is for bases, the others are for ``_propose``."""
         if size > len(self._bytes):
-            self._words = [np.empty(size, np.uint64) for _ in range(3)]
+            self._words = [np.empty(size, np.uint64) for _ in range(4)]
             self._flags, self._bytes = np.empty(size, bool), np.empty(size, np.uint8)
-        first, second, third = (words[:size].reshape(shape) for words in self._words)
-        return first, second, third, self._flags[:size].reshape(shape), self._bytes[:size].reshape(shape)
+        first, second, third, fourth = self._words
+        return first[:size], second[:size], third[:size], fourth[:size], self._flags[:size], self._bytes[:size]
 
 
 class WeightedItems(Measure):
@@ -101,55 +107,63 @@ class WeightedItems(Measure):
     def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
         if asks.lows is not None or self._mask is None:
             return super().draw(asks, attempt)
-        bases = word_bases(asks.keys, asks.draws + (attempt << 32))[None]
-        items: Positions = self._draw(bases, asks.rows, self._mask, asks.at, attempt)[0]
+        bases = word_bases(asks.keys, asks.draws + (attempt << 32))
+        items: Positions = self._draw(asks, bases, np.zeros(1, np.uint64), self._mask, attempt)[0]
         return items
 
     def draw_groups(self, groups: Asks, num_neg: int) -> Positions:  # noqa: D102
         if groups.lows is not None or self._mask is None:
             return super().draw_groups(groups, num_neg)
+        first_draws = replace(groups, draws=np.zeros(len(groups), np.int64))
+        steps = word_bases(np.zeros(1, np.uint64), np.arange(num_neg))
+        return self._draw(first_draws, groups.keys, steps, self._mask, 0)
 
-        def asks_at(places: Positions) -> Asks:
-            draws, of = unravel(places, num_neg, len(groups))
-            return Asks(groups.rows[of], groups.keys[of], draws)
-
-        bases = word_bases(groups.keys, np.arange(num_neg)[:, None])
-        return self._draw(bases, groups.rows, self._mask, asks_at, 0)
-
-    def _draw(
-        self,
-        bases: Words,
-        rows: Positions,
-        mask: npt.NDArray[np.uint8],
-        asks_at: Callable[[Positions], Asks],
-        attempt: int,
-    ) -> Positions:
-        """One item for each word: int64, shape (num_neg, n).
+    def _draw(self, groups: Asks, bases: Words, steps: Words, mask: npt.NDArray[np.uint8], attempt: int) -> Positions:
+        """Several draws of each group: int64, shape (n_steps, n_groups).
 
         Parameters
         ----------
-        bases : uint64, shape (num_neg, n)
-            The keys and counters of the words of ``attempt``, before they are mixed.
-        rows : int64, shape (n,)
+        groups : Asks
+            The first draw of each.
+        bases : uint64, shape (n_groups,)
+        steps : uint64, shape (n_steps,)
+            What is added to the base of a group to have the key and counter of the word of ``attempt`` at each draw,
+            before they are mixed.
         mask : uint8
-        asks_at
-            Gives the asks of some flat places.
         attempt : int
         """
-        offsets = rows * self._block.width
-        proposed, todo = self._propose(bases, offsets, mask)
-        items = proposed.copy()
-        flat, bases = items.reshape(-1), bases.reshape(-1)[todo]
-        offsets = offsets[unravel(todo, len(items), len(rows))[1]]
-        for _ in range(1, self.proposals):
-            if not todo.size:
-                return items
-            bases += _NEXT_ATTEMPT
-            flat[todo], again = self._propose(bases, offsets, mask)
-            todo, bases, offsets = todo[again], bases[again], offsets[again]
-        if todo.size:
-            flat[todo] = self._draw_left(asks_at(todo), attempt + self.proposals)
+        n_steps, n_groups = len(steps), len(groups)
+        items, offsets = np.empty((n_steps, n_groups), np.int64), groups.rows * self._block.width
+        failed = [np.empty((2, 0), np.int64)]
+        width = max(1, STRIP_DRAWS // n_steps)
+        for start in range(0, n_groups, width):
+            here = slice(start, min(start + width, n_groups))
+            size = here.stop - start
+            strip = self._room.of(n_steps * size)[0].reshape(n_steps, size)
+            np.add(bases[here], steps[:, None], out=strip)
+            items[:, here], again = self._propose(strip, offsets[here], mask)
+            draws, of = unravel(again, n_steps, size)
+            failed.append(np.array([draws, of + start]))
+        draws, of = np.concatenate(failed, axis=1)
+        places = draws * n_groups + of
+        left = self._propose_again(items.reshape(-1), places, bases[of] + steps[draws], offsets[of], mask)
+        if left.size:
+            draws, of = np.divmod(left, n_groups)
+            asks = groups.at(of)
+            items[draws, of] = self._draw_left(replace(asks, draws=asks.draws + draws), attempt + self.proposals)
         return items
+
+    def _propose_again(
+        self, items: Positions, places: Positions, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]
+    ) -> Positions:
+        """Further attempts at some ``places`` of ``items``, whose words are overwritten. Returns where all failed."""
+        for _ in range(1, self.proposals):
+            if not places.size:
+                break
+            bases += _NEXT_ATTEMPT
+            items[places], again = self._propose(bases, offsets, mask)
+            places, bases, offsets = places[again], bases[again], offsets[again]
+        return places
 
     def _propose(self, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
         """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
@@ -167,12 +181,11 @@ class WeightedItems(Measure):
             In memory that the next call reuses.
         failed : int64
         """
-        n_items = len(self._weights)
-        if not bases.size:
+        n_items, flat = len(self._weights), bases.reshape(-1)
+        if not flat.size:
             return np.empty(bases.shape, np.int64), np.empty(0, np.int64)
-        words, looked_up, coins, others, hits = self._room.of(bases.shape)
-        np.copyto(words, bases)
-        mix(words, looked_up)
+        _, words, looked_up, coins, others, hits = self._room.of(flat.size)
+        mix(flat, looked_up, out=words)
         np.left_shift(words, _HALF, out=coins)
         np.right_shift(words, _HALF, out=words)
         np.multiply(words, np.uint64(n_items), out=words)
@@ -181,30 +194,46 @@ class WeightedItems(Measure):
         columns = np.right_shift(words, _HALF, out=words).view(np.int64)
         items, undecided = self._weights.look_up(columns, coins, out=looked_up, others=others)
         if undecided.size:
-            coin_words = mix(bases.reshape(-1)[undecided] + _COIN)
-            items.reshape(-1)[undecided] = self._weights.settle(columns.reshape(-1)[undecided], coin_words)
+            coin_words = mix(flat[undecided] + _COIN)
+            items[undecided] = self._weights.settle(columns[undecided], coin_words)
         places = coins.view(np.int64)
         folded = items if self._block.is_exact else np.bitwise_and(items, self._block.width - 1, out=places)
-        np.add(folded, offsets, out=places)
+        np.add(folded.reshape(bases.shape), offsets, out=places.reshape(bases.shape))
         mask.take(places, out=hits, mode="clip")
-        hits.reshape(-1)[biased] = 1
-        failed = np.flatnonzero(hits.view(np.bool_))
+        hits[biased] = 1
+        failed = hits.view(np.bool_).nonzero()[0]
         if not self._block.is_exact:
-            rows = offsets[failed % len(offsets)] // self._block.width
-            fails = self._block.contains(rows, items.reshape(-1)[failed])
+            fails = self._tenants[places[failed]] == items[failed]
+            doubtful = np.flatnonzero(~fails)
+            rows = offsets[failed[doubtful] % len(offsets)] // self._block.width
+            fails[doubtful] = self._block.contains(rows, items[failed[doubtful]])
             fails[np.searchsorted(failed, biased)] = True
             failed = failed[fails]
-        return items, failed
+        return items.reshape(bases.shape), failed
 
     def _draw_left(self, asks: Asks, attempt: int) -> Positions:
         """One item for each, with the seen items cut out: of these users alone, who are few."""
-        rows, of = np.unique(asks.rows, return_inverse=True)
         starts = self._block.starts
+        is_here = np.zeros(len(starts) - 1, bool)
+        is_here[asks.rows] = True
+        rows, of = np.flatnonzero(is_here), np.cumsum(is_here)[asks.rows] - 1
         sizes = starts[rows + 1] - starts[rows]
         own_starts = np.concatenate([[0], np.cumsum(sizes)])
         entries = np.arange(own_starts[-1]) + np.repeat(starts[rows] - own_starts[:-1], sizes)
         cut = SeenCut(self._weights, own_starts, self._block.items[entries])
         return cut.items_at(of, bounded(asks.keys, cut.totals[of], asks.draws, attempt))
+
+    @cached_property
+    def _tenants(self) -> Codes:
+        """One of the seen items that share each byte of the mask; anything where none does.
+
+        Whoever proposes by popularity meets seen items often. It is mostly this one, and no search is needed.
+        """
+        block = self._block
+        tenants = self._room.tenants((len(block.starts) - 1) * block.width)
+        rows = np.repeat(np.arange(len(block.starts) - 1), np.diff(block.starts))
+        tenants[rows * block.width + (block.items & np.int32(block.width - 1))] = block.items
+        return tenants
 
     @cached_property
     def _cut(self) -> SeenCut:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.draw import Words
+from negprep.samplers.guide import Guide
 
 Units = npt.NDArray[np.int64]
 
@@ -26,6 +27,9 @@ _TOTAL_BITS = 62
 _COIN_BITS = 32
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _MOST_ITEMS = 1 << (_TOTAL_BITS - _COIN_BITS)
+_MOST_GUIDED = 1 << 20
+"""Of more items, a guide would take longer to make than it saves."""
+
 _DIGITS = Context(prec=40)
 _WHOLE = 10**30
 """Real weights become whole numbers in this unit of the largest, before they are shared out as units."""
@@ -52,6 +56,16 @@ class Weights:
     def before(self) -> Units:
         """The units of all items before each item, and of all: int64, shape (n_items + 1,)."""
         return np.concatenate([[0], np.cumsum(self.units)])
+
+    def find(self, points: Units) -> Units:
+        """The item that each point of all units belongs to: int64, the shape of ``points``, (m,)."""
+        if len(self) > _MOST_GUIDED:
+            return np.searchsorted(self.before[1:], points, side="right")
+        return self._guide.find(points)
+
+    @cached_property
+    def _guide(self) -> Guide:
+        return Guide(self.before[1:], self.column_bits)
 
     @cached_property
     def all_positive(self) -> bool:

@@ -57,6 +57,7 @@ CASES = {
     "10 M items, 4 with repeats": Case("huge-catalog", 4, distinct=False),
     "10 M items, test, 99 distinct": Case("huge-catalog", 99, distinct=True, lead="test"),
     "users with 90 %, 4 with repeats": Case("dense-users", 4, distinct=False),
+    "users with 90 %, popularity, 4 with repeats": Case("dense-users", 4, distinct=False, sampler=("popularity",)),
     "users with 90 %, 4 distinct": Case("dense-users", 4, distinct=True),
     "10 M users of 2 rows, 4 with repeats": Case("tiny-users", 4, distinct=False),
 }

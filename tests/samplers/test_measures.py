@@ -12,8 +12,9 @@ from randomness.experiments import seen_of
 
 from negprep import seen as seen_module
 from negprep.samplers import measures
+from negprep.samplers import weighted as weighted_module
 from negprep.samplers.measures import Asks, EligibleItems, ListedItems, PointsLeft, count_up_to
-from negprep.samplers.weighted import WeightedItems
+from negprep.samplers.weighted import Proposing, WeightedItems
 from negprep.samplers.weights import Weights, quantised
 from negprep.seen import MaskBuffer, SeenBlock
 
@@ -217,3 +218,30 @@ def test_proposals_that_all_fail_still_draw(monkeypatch):
         shares = np.bincount(items, minlength=5) / count
         assert shares[[1, 2]].tolist() == [0, 0]
         assert np.abs(shares[[0, 3, 4]] - np.array([1, 5, 1]) / 7).max() < 0.015
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_strips_and_memory_used_before_do_not_show(monkeypatch, folds):
+    """Draws of several blocks with one room, in strips of any length, each the draw that is asked for alone."""
+    if folds:
+        monkeypatch.setattr(seen_module, "MASK_BYTES_PER_ENTRY", 1)
+        monkeypatch.setattr(seen_module, "_LARGEST_EXACT_MASK", 0)
+    n_items, chance, num_neg, room = 1_000, random.Random(8), 3, Proposing()
+    weights = quantised([*map(Decimal, (1, 4, 90))], np.array([chance.randrange(3) for _ in range(n_items)]))
+    for strip, n_groups in ((1 << 16, 500), (1, 40), (7, 90), (600, 500)):
+        monkeypatch.setattr(weighted_module, "STRIP_DRAWS", strip)
+        lists = [sorted(chance.sample(range(n_items), size)) for size in (0, 5, 300, 900, 999)]
+        rows = np.sort(np.array([chance.randrange(5) for _ in range(n_groups)]))
+        keys = keys_of(n_groups, strip)
+        block = SeenBlock(seen_of(lists, n_items), 0, 5)
+        with block.marked(MaskBuffer()) as mask:
+            groups = Asks(rows, keys, rows)
+            made = WeightedItems(block, weights, mask, room).draw_groups(groups, num_neg)
+            alone = WeightedItems(block, weights, mask).draw(groups.times(num_neg), 0)
+        assert (made.reshape(-1) == alone).all()
+        assert all(item not in lists[row] for row, item in zip(np.tile(rows, num_neg), alone, strict=True))
+        for place in range(0, made.size, 61):
+            draw, of = divmod(place, n_groups)
+            with block.marked(MaskBuffer()) as mask:
+                one = Asks(rows[of : of + 1], keys[of : of + 1], np.array([draw]))
+                assert WeightedItems(block, weights, mask).draw(one, 0).tolist() == [made[draw, of]]

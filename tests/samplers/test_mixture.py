@@ -14,12 +14,13 @@ from randomness.experiments import seen_of
 from samplers.test_measures import keys_of
 from scipy import stats
 
+from negprep.draw import bounded, mix
 from negprep.samplers import mixture as module
 from negprep.samplers.measures import Asks, EligibleItems, ListedItems
 from negprep.samplers.mixture import Mixture
 from negprep.samplers.weighted import WeightedItems
 from negprep.samplers.weights import Weights
-from negprep.seen import MaskBuffer, SeenBlock
+from negprep.seen import MaskBuffer, Seen, SeenBlock
 
 N_ITEMS = 8
 SEEN = [[1, 4, 6], [], [0, 1, 2, 3, 5, 7], [0, 1, 2, 3, 4, 5, 6, 7], [0, 2]]
@@ -319,3 +320,39 @@ def test_a_group_depends_on_its_key_alone(case, distinct):
 def test_the_first_draws_do_not_depend_on_how_many_follow(case):
     few, many = (drawn(case, None, 0, 300, count, distinct=False, salt=5)[0] for count in (2, 9))
     assert (many[:2] == few).all()
+
+
+@pytest.mark.parametrize("shares", [[1, 1], [1, 2, 4], [3, 0, 1], [0, 5], [(1 << 61) + 1, 1 << 60], [1, (1 << 62) - 1]])
+def test_components_are_those_of_a_number_below_the_sum(shares):
+    """The words compared, against the number that ``bounded`` makes of them, also where it throws words away."""
+    block = SeenBlock(Seen(np.zeros(2, np.int64), np.empty(0, np.int32), 5), 0, 1)
+    mixture = Mixture([EligibleItems(block)] * len(shares), np.array(shares), False, None)
+    keys = mix(np.arange(3_000, dtype=np.uint64))
+    draws = np.arange(3_000) % 4
+    for attempt in (0, 64):
+        points = bounded(keys, np.array([sum(shares)]), draws + (1 << 62), attempt).tolist()
+        expected = [next(c for c in range(len(shares)) if point < sum(shares[: c + 1])) for point in points]
+        assert mixture._choose(Asks(draws * 0, keys, draws), attempt).tolist() == expected
+    assert len(set(expected)) > 1 or 0 in shares or max(shares) > 1 << 60
+
+
+def test_strips_of_groups_do_not_show(monkeypatch):
+    n_items, n_groups = 60, 200
+    block = SeenBlock(Seen(np.array([0, 3]), np.array([1, 5, 8], np.int32), n_items), 0, 1)
+    rows, keys = np.zeros(n_groups, np.int64), mix(np.arange(n_groups, dtype=np.uint64))
+    weights = Weights(np.full(n_items, 1 << 56), 56)
+
+    def drawn(*, distinct):
+        with block.marked(MaskBuffer()) as mask:
+            mixture = Mixture(
+                [EligibleItems(block), WeightedItems(block, weights, mask)], np.array([1, 2]), False, None
+            )
+            return mixture.draw(Asks(rows, keys, rows), np.full(n_groups, 4), 4, distinct=distinct)
+
+    usual = [drawn(distinct=distinct) for distinct in (False, True)]
+    for strip in (1, 9, 300):
+        monkeypatch.setattr(module, "STRIP_DRAWS", strip)
+        for distinct in (False, True):
+            made = drawn(distinct=distinct)
+            assert (made[0] == usual[distinct][0]).all()
+            assert (made[1] == usual[distinct][1]).all()

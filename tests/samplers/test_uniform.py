@@ -95,10 +95,10 @@ def mixed():
         {"BLOCK_SEEN": 1},
         {"BLOCK_SEEN": 777},
         {"BLOCK_SEEN": 1 << 30},
-        {"BLOCK_DRAWS": 1},
-        {"BLOCK_DRAWS": 50},
-        {"BLOCK_DRAWS": 1 << 20},
-        {"BLOCK_SEEN": 1, "BLOCK_DRAWS": 1, "MASK_BYTES_PER_ENTRY": 1, "_LARGEST_EXACT_MASK": 0},
+        {"STRIP_DRAWS": 1},
+        {"STRIP_DRAWS": 50},
+        {"STRIP_DRAWS": 1 << 20},
+        {"BLOCK_SEEN": 1, "STRIP_DRAWS": 1, "MASK_BYTES_PER_ENTRY": 1, "_LARGEST_EXACT_MASK": 0},
     ],
     ids=lambda change: ", ".join(f"{name} = {value}" for name, value in change.items()),
 )
@@ -106,7 +106,7 @@ def test_no_kernel_or_block_shows(monkeypatch, change, distinct):
     n_items, lists, users = mixed()
     usual = draw_all(lists, users, n_items, 7, distinct=distinct)
     for name, value in change.items():
-        monkeypatch.setattr(module if name.startswith("BLOCK") else seen_module, name, value)
+        monkeypatch.setattr(module if name.startswith(("BLOCK", "STRIP")) else seen_module, name, value)
     assert (draw_all(lists, users, n_items, 7, distinct=distinct) == usual).all()
 
 
