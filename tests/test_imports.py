@@ -37,7 +37,7 @@ spill rows partition loading core
 verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
 verifying.claims verifying.terms verifying.truth verifying.holdouts
 verifying.grouping verifying.blocks verifying.findings verifying.tallies
-verifying.heads verifying.negatives verifying.sweep
+verifying.waiting verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
 verifying.chance verifying.draws verifying.shares verifying.across verifying.run
 scoring bootstrap section sectioning planning cutting shuffle tally summary memory

@@ -96,12 +96,17 @@ class Belonging:
         absent, sizes = positives.counts - here, rule.sizes
         open_users = self._undecided(nowhere, leaked, lost)
         few = np.flatnonzero(open_users & (absent < sizes))
-        self._found(HOLDOUTS, few, lambda user: verdict.user(user, f": {absent[user]} held out, not {sizes[user]}"))
+        self._found(
+            HOLDOUTS, few, lambda user: verdict.user(user, f": {absent[user]} held out, not {sizes[user]}"), stage=1
+        )
         if not (self._terms.restricted and self._leaves_out):
             many = np.flatnonzero(open_users & (absent > sizes))
             told = " positives are not there, of which"
             self._found(
-                MISSING, many, lambda user: verdict.user(user, f": {absent[user]}{told} {sizes[user]} are held out")
+                MISSING,
+                many,
+                lambda user: verdict.user(user, f": {absent[user]}{told} {sizes[user]} are held out"),
+                stage=1,
             )
 
     def _of_test(self, rule: Expected, nowhere: Mask, here: Rows) -> None:
@@ -111,9 +116,11 @@ class Belonging:
         note = " is not among the latest" if timed else " is of a user with no holdout due"
         self._found(HOLDOUTS, wrong, lambda at: verdict.at_first(at, note))
         lost = np.flatnonzero(self._unexplained(rule.must & ~self._present & ~nowhere[positives.users]))
-        self._found(HOLDOUTS, lost, lambda at: verdict.example(at, " is due, and not there"))
+        self._found(HOLDOUTS, lost, lambda at: verdict.example(at, " is due, and not there"), stage=1)
         open_users = self._undecided(nowhere, wrong, lost)
         if self._terms.restricted and self._leaves_out:
             open_users &= here > sizes
         odd = np.flatnonzero(open_users & (here != sizes))
-        self._found(HOLDOUTS, odd, lambda user: verdict.user(user, f": {here[user]} holdouts, not {sizes[user]}"))
+        self._found(
+            HOLDOUTS, odd, lambda user: verdict.user(user, f": {here[user]} holdouts, not {sizes[user]}"), stage=2
+        )

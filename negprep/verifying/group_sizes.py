@@ -102,4 +102,4 @@ class GroupSizes:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
-        self._findings.found(COUNTS, wrong, describe)
+        self._findings.found(COUNTS, wrong, describe, rows=rows[wrong])

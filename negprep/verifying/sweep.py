@@ -55,6 +55,7 @@ class Sweep:
             places = heads.take(block)
             if self.terms.layout != "positives":
                 negatives.take(block, places, blocks.sources)
+        heads.finish()
 
     def name(self, row: int, user: int, item: int, note: str = "") -> str:
         """A row, for a person."""

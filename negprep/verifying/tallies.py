@@ -66,7 +66,7 @@ class Epochs:
         self._bits: list[npt.NDArray[np.uint8]] = []
 
     def add(self, places: Rows, epoch: int) -> npt.NDArray[np.bool_]:
-        """Positives led rows in an epoch. Which of them had done so in an earlier call: bool, the shape of ``places``."""
+        """Positives led rows in an epoch. Which of them had done so in earlier calls: bool, the shape of ``places``."""
         word, bit = divmod(self._numbers.setdefault(epoch, len(self._numbers)), 8)
         if word == len(self._bits):
             self._bits.append(np.zeros(self._n_positives, np.uint8))

@@ -140,9 +140,10 @@ class Verdict:
         pairs, sweep = self.truth.positives, self.sweep
         self.findings.found(
             SEEN,
-            places[np.argsort(self.tallies.first_hits[places], kind="stable")],
+            places,
             lambda place: sweep.name(int(self.tallies.first_hits[place]), pairs.users[place], pairs.items[place]),
             int(hits[places].sum()),
+            rows=self.tallies.first_hits[places],
         )
         allowed = int(hits.sum() - hits[places].sum())
         if allowed and self.findings.ask(SEEN).status == "passed":
