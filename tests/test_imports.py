@@ -34,13 +34,15 @@ writing.output writing.file writing.folder writing.stream writing.document writi
 model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
-verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
-verifying.claims verifying.terms verifying.truth verifying.holdouts
-verifying.grouping verifying.blocks verifying.findings verifying.tallies
+memory verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
+verifying.claims verifying.terms verifying.ranges verifying.shelf verifying.room
+verifying.frame verifying.truth verifying.truths verifying.holdouts
+verifying.grouping verifying.blocks verifying.parting verifying.row_parts verifying.findings verifying.tallies
 verifying.waiting verifying.heads verifying.negatives verifying.sweep
-verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
-verifying.chance verifying.draws verifying.shares verifying.across verifying.run
-scoring bootstrap section sectioning planning cutting shuffle tally summary memory
+verifying.supply verifying.verdict verifying.metadata verifying.group_sizes verifying.belonging
+verifying.pair_parts verifying.chance verifying.evidence verifying.draws verifying.shares
+verifying.checking verifying.across verifying.run
+scoring bootstrap section sectioning planning cutting shuffle tally summary
 engines engines.local
 resolving
 fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job
@@ -98,6 +100,8 @@ APART = {
         "encoding",
         "reading",
         "prepared",
+        "spill",
+        "memory",
         "verifying",
     },
     "samplers": {"draw", "seen", "logarithm", "samplers"},

@@ -1,4 +1,4 @@
-"""Which positives and users must be in a file, and which must not."""
+"""Which positives and users of a range must be in a file, and which must not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from negprep.verifying.holdouts import Expected, Mask, per_user
 from negprep.verifying.names import ABSENT, HOLDOUTS, MISSING
 from negprep.verifying.pairs import Rows
-from negprep.verifying.supply import WINDOW_WORK, WINDOWS, window_sizes
+from negprep.verifying.supply import window_sizes
 from negprep.verifying.verdict import Verdict
 
 
@@ -55,7 +55,7 @@ class Belonging:
     def _needed(self) -> int:
         """Fewer items that can be drawn are too few."""
         terms = self._terms
-        return (self._verdict.tallies.num_neg or 0) if terms.distinct and terms.drops_short else 1
+        return (self._verdict.totals.num_neg or 0) if terms.distinct and terms.drops_short else 1
 
     def _excused(self) -> Mask:
         """Users who need not have rows, because too little can be drawn for them."""
@@ -70,7 +70,8 @@ class Belonging:
             return lost
         if not self._terms.restricted:
             return lost & (self._verdict.least.sizes >= self._needed)[self._truth.positives.users]
-        places = np.flatnonzero(lost)[: min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))]
+        places = np.flatnonzero(lost)[: self._verdict.settled.windows_of_lost]
+        self._verdict.settled.windows_of_lost -= len(places)
         found = np.zeros_like(lost)
         found[places[window_sizes(self._truth, self._terms, self._verdict.least, places) >= self._needed]] = True
         return found

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy
 from negprep.prepared import Batch, Prepared
+from negprep.verifying.frame import Frame
 from negprep.verifying.grouping import (
     NO_ROWS,
     Block,
@@ -25,7 +26,6 @@ from negprep.verifying.grouping import (
 )
 from negprep.verifying.pairs import Codes
 from negprep.verifying.terms import Terms
-from negprep.verifying.truth import Truth
 
 
 class Blocks:
@@ -37,8 +37,8 @@ class Blocks:
         The names in the column ``source`` that were met so far.
     """
 
-    def __init__(self, prepared: Prepared, truth: Truth, terms: Terms) -> None:
-        self._prepared, self._truth, self._terms = prepared, truth, terms
+    def __init__(self, prepared: Prepared, frame: Frame, terms: Terms) -> None:
+        self._prepared, self._frame, self._terms = prepared, frame, terms
         self.sources: list[str] = []
 
     def __iter__(self) -> Iterator[Block]:
@@ -97,18 +97,18 @@ class Blocks:
             yield from _by_epoch(self._coded(batch), batch)
 
     def _coded(self, batch: Batch) -> Columns:
-        rows, truth = batch.rows, self._truth
-        users = truth.users(rows.column("user"))
-        heads = truth.items(rows.column("item" if "item" in rows.schema.names else "pos_item"))
+        rows, frame = batch.rows, self._frame
+        users = frame.users(rows.column("user"))
+        heads = frame.items(rows.column("item" if "item" in rows.schema.names else "pos_item"))
         sources, ends = None, None
         others: Codes | npt.NDArray[np.int8] = heads[:0]
         if "label" in rows.schema.names:
             others = as_numpy(rows.column("label"))
         elif "neg_item" in rows.schema.names:
-            others = truth.items(rows.column("neg_item"))
+            others = frame.items(rows.column("neg_item"))
         elif "neg_items" in rows.schema.names:
             lists = rows.column("neg_items")
-            others, ends = truth.items(lists.values), as_numpy(lists.offsets)[1:]
+            others, ends = frame.items(lists.values), as_numpy(lists.offsets)[1:]
         else:
             others = np.ones(len(heads), np.int8)
         if "source" in rows.schema.names:

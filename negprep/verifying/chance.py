@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.verifying.gamma import chi_square_tail
-from negprep.verifying.pairs import PairSet, Rows
+from negprep.verifying.pair_parts import PairParts
+from negprep.verifying.pairs import Codes, Rows
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,27 +32,42 @@ class Sets:
 
     Attributes
     ----------
-    pairs : PairSet
+    pairs : PairParts
         What is in the sets, or, with ``left_out``, what of the catalog is not.
     left_out : bool
     catalog : bool, shape (n_items,)
     """
 
-    pairs: PairSet
+    pairs: PairParts
     left_out: bool
     catalog: npt.NDArray[np.bool_]
 
     def over_users(self, of_users: Floats) -> Floats:
         """For each item the sum of a value over the users who may get it."""
-        listed: Any = np.bincount(self.pairs.items, weights=of_users[self.pairs.users], minlength=len(self.catalog))
+        listed: Any = np.zeros(len(self.catalog))
+        for part in self.pairs:
+            values = of_users[part.first : part.first + part.n_users][part.users]
+            listed = _added(listed, part.items, values)
         found: Floats = np.where(self.catalog, of_users.sum() - listed, 0.0) if self.left_out else listed
         return found
 
     def over_items(self, of_items: Floats) -> Floats:
         """For each user the sum of a value over the user's items."""
-        listed: Any = np.bincount(self.pairs.users, weights=of_items[self.pairs.items], minlength=self.pairs.n_users)
+        listed: Any = np.zeros(self.pairs.n_users)
+        for part in self.pairs:
+            mine = np.bincount(part.users, weights=of_items[part.items], minlength=part.n_users)
+            listed[part.first : part.first + part.n_users] = mine
         found: Floats = of_items[self.catalog].sum() - listed if self.left_out else listed
         return found
+
+
+def _added(sums: Floats, places: Codes, values: Floats) -> Floats:
+    """Sums with more values: one after the other, so that the same comes out however the values are parted."""
+    if sums.any():
+        places = np.concatenate([np.arange(len(sums), dtype=places.dtype), places])
+        values = np.concatenate([sums, values])
+    found: Any = np.bincount(places, weights=values, minlength=len(sums))
+    return found  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,16 +230,17 @@ def binned(drawn: Draws, bins: npt.NDArray[np.int64], n_bins: int) -> tuple[floa
     bins : int64, shape (n_items,)
         The bin of each item; -1 outside.
     """
-    n_users, pairs = drawn.sets.pairs.n_users, drawn.sets.pairs
     inside = bins >= 0
     found = np.bincount(bins[inside], weights=drawn.items[inside], minlength=n_bins)
     expected = np.bincount(bins[inside], weights=drawn.expected[inside], minlength=n_bins)
     if (expected > 0).sum() < 2 or expected[expected > 0].min() < _BIN:
         return None
-    listed = bins[pairs.items] >= 0
-    places = pairs.users[listed] * np.int64(n_bins) + bins[pairs.items[listed]]
-    masses = np.bincount(places, weights=drawn.weights[pairs.items[listed]], minlength=n_users * n_bins)
-    masses = masses.reshape(n_users, n_bins)
+    masses = np.zeros((drawn.sets.pairs.n_users, n_bins))
+    for part in drawn.sets.pairs:
+        listed = bins[part.items] >= 0
+        places = part.users[listed] * np.int64(n_bins) + bins[part.items[listed]]
+        sums = np.bincount(places, weights=drawn.weights[part.items[listed]], minlength=part.n_users * n_bins)
+        masses[part.first : part.first + part.n_users] = sums.reshape(part.n_users, n_bins)
     if drawn.sets.left_out:
         whole = np.bincount(bins[inside], weights=(drawn.weights * drawn.sets.catalog)[inside], minlength=n_bins)
         masses = whole - masses

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from negprep.verifying.findings import Findings
 from negprep.verifying.holdouts import per_user
 from negprep.verifying.names import COUNTS
 from negprep.verifying.pairs import Rows
-from negprep.verifying.supply import WINDOW_WORK, WINDOWS, Supply, window_sizes
-from negprep.verifying.verdict import Verdict
+from negprep.verifying.supply import Supply, window_sizes
+from negprep.verifying.tallies import Totals
+from negprep.verifying.terms import Terms
+from negprep.verifying.verdict import Settled, Verdict
 
 
 class GroupSizes:
@@ -21,42 +24,32 @@ class GroupSizes:
 
     def __init__(self, verdict: Verdict) -> None:
         self._verdict, self._truth, self._terms = verdict, verdict.truth, verdict.terms
-        self._tallies, self._findings = verdict.tallies, verdict.findings
+        self._tallies, self._findings, self._totals = verdict.tallies, verdict.findings, verdict.totals
 
     def judge(self) -> None:
-        """Make the check."""
+        """Make the check for a range of users."""
         terms, supply = self._terms, self._verdict.supply
         if supply is None:
             self._findings.skip(COUNTS, "which positives are held out is not known, and so not what can be drawn")
         elif terms.bootstrap is not None:
-            self._bootstrap(supply, terms.bootstrap * terms.epochs)
-        elif terms.levels or (terms.layout == "pointwise" and terms.is_train and terms.shuffled):
+            nobody = (supply.sizes[self._truth.positives.counts > 0] == 0).any()
+            self._verdict.settled.someone_full |= terms.restricted or bool(nobody)
+        elif by_user(terms):
             self._by_user(supply)
         elif terms.layout == "pairwise":
             self._of_pairs(supply)
         elif self._tallies.exceptions.size:
             self._exceptions(supply)
 
-    def _bootstrap(self, supply: Supply, wanted: int) -> None:
-        rows = self._tallies.rows
-        someone_full = self._terms.restricted or bool((supply.sizes[self._truth.positives.counts > 0] == 0).any())
-        if rows > wanted or (rows < wanted and not someone_full):
-            note = f"{rows} rows, not the {wanted} of --bootstrap"
-            self._findings.found(COUNTS, [0], lambda _: f"{self._verdict.sweep.prepared.name}: {note}")
-
     def _by_user(self, supply: Supply) -> None:
         """Where it is not known which negative is whose."""
         if self._terms.restricted:
             self._findings.skip(COUNTS, "rows are in no order, and what can be drawn depends on the positive")
             return
-        heads = per_user(self._truth.positives, self._verdict.present)
-        if self._terms.levels and self._verdict.expected is not None:
-            heads = self._truth.positives.counts - self._verdict.expected.sizes
-        heads = heads * self._terms.epochs
-        found = self._tallies.negatives_of
-        num_neg = self._tallies.num_neg
+        heads, found = heads_due(self._verdict), self._tallies.negatives_of
+        num_neg = self._totals.num_neg
         if num_neg is None:
-            num_neg = round(float(found.sum() / max(1, heads.sum())))
+            num_neg = round(float(self._totals.negatives_of.sum() / max(1, self._verdict.settled.heads)))
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
@@ -70,9 +63,9 @@ class GroupSizes:
         """In pairs a positive has a row for each of its negatives."""
         tallies, present, epochs = self._tallies, self._verdict.present, self._terms.epochs
         rows = tallies.present
-        if tallies.num_neg is None:
-            tallies.num_neg = int(np.bincount(rows[present]).argmax()) // epochs if present.any() else 0
-        wanted = supply.wanted(self._terms, tallies.num_neg)[self._truth.positives.users] * epochs
+        if self._totals.num_neg is None:
+            self._totals.num_neg = int(self._verdict.settled.numbers.argmax()) // epochs
+        wanted = supply.wanted(self._terms, self._totals.num_neg)[self._truth.positives.users] * epochs
         wrong = np.flatnonzero(present & (rows != wanted))
         self._judge(wrong, rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
 
@@ -84,18 +77,20 @@ class GroupSizes:
 
     def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
         """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
-        num_neg = self._tallies.num_neg or 0
+        num_neg, settled = self._totals.num_neg or 0, self._verdict.settled
         known = places >= 0
         users = np.where(known, self._truth.positives.users.take(places, mode="clip"), -1)
         wanted = np.where(known, supply.wanted(self._terms, num_neg)[users], num_neg)
         if self._terms.restricted:
             few = np.flatnonzero((counts < num_neg * epochs) & known)
-            most = min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))
+            few = few[np.argsort(places[few], kind="stable")]
+            most = min(settled.windows, len(few))
             sizes = window_sizes(self._truth, self._terms, supply, places[few[:most]])
             wanted[few[:most]] = np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
-            if len(few) > most:
-                wanted[few[most:]] = counts[few[most:]] // epochs
-                self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
+            wanted[few[most:]] = counts[few[most:]] // epochs
+            settled.windows -= most
+            settled.looked_into += most
+            settled.short += len(few)
         wrong = np.flatnonzero(counts != wanted * epochs)
 
         def describe(at: int) -> str:
@@ -103,3 +98,28 @@ class GroupSizes:
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
         self._findings.found(COUNTS, wrong, describe, rows=rows[wrong])
+
+
+def by_user(terms: Terms) -> bool:
+    """Whether negatives are counted user by user, since it is not known which one is whose."""
+    return terms.levels or (terms.layout == "pointwise" and terms.is_train and terms.shuffled)
+
+
+def heads_due(verdict: Verdict) -> Rows:
+    """How many positives of each user negatives are due to, in all epochs: int64, shape (n_users,)."""
+    heads = per_user(verdict.truth.positives, verdict.present)
+    if verdict.terms.levels and verdict.expected is not None:
+        heads = verdict.truth.positives.counts - verdict.expected.sizes
+    return heads * verdict.terms.epochs
+
+
+def judge_sizes(terms: Terms, totals: Totals, settled: Settled, findings: Findings, name: str) -> None:
+    """Make the check for all ranges together."""
+    wanted = None if terms.bootstrap is None else terms.bootstrap * terms.epochs
+    if wanted is not None and findings.ask(COUNTS).status != "not checked":
+        rows = totals.rows
+        if rows > wanted or (rows < wanted and not settled.someone_full):
+            findings.found(COUNTS, [0], lambda _: f"{name}: {rows} rows, not the {wanted} of --bootstrap")
+    if settled.short > settled.looked_into:
+        told = f"of {settled.short} positives that are short, {settled.looked_into} were looked into"
+        findings.ask(COUNTS).note = told

@@ -21,6 +21,7 @@ class Heads:
     def __init__(self, sweep: Sweep) -> None:
         self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
         self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
+        self._totals = sweep.tallies.totals
         in_order = not (sweep.terms.shuffled and sweep.terms.is_train)
         self._waiting = None if in_order or sweep.terms.restricted else Waiting(sweep.truth.positives)
 
@@ -33,7 +34,7 @@ class Heads:
             Where they are among those of the log; below 0 for one that is none. None: they wait to be looked up.
         """
         found, users = self._findings.found, block.heads
-        self._tallies.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
+        self._totals.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
         strangers = block.head_rows[users < 0]
         found(USERS, strangers, self._prepared.place, rows=strangers)
         if block.odd_labels.size:
@@ -103,18 +104,16 @@ class Heads:
         """Groups with another number of negatives than usual; and the places of positives."""
         if block.counts is None or self._terms.layout in ("pairwise", "positives") or not len(block.counts):
             return
-        tallies, full = self._tallies, block.counts >= 0
-        if tallies.num_neg is None:
-            tallies.num_neg = int(np.bincount(block.counts[full]).argmax()) if full.any() else 0
-        odd = np.flatnonzero((block.counts != tallies.num_neg) & full)
+        totals, kept = self._totals, self._tallies.exceptions
+        odd = np.flatnonzero((block.counts != totals.num_neg) & (block.counts >= 0))
         if odd.size:
-            tallies.exceptions.users.append(block.heads[odd].astype(np.int64))
-            tallies.exceptions.heads.append(block.head_items[odd].astype(np.int64))
-            tallies.exceptions.counts.append(block.counts[odd])
-            tallies.exceptions.rows.append(block.head_rows[odd])
-            tallies.exceptions.size += len(odd)
+            kept.users.append(block.heads[odd].astype(np.int64))
+            kept.heads.append(block.head_items[odd].astype(np.int64))
+            kept.counts.append(block.counts[odd])
+            kept.rows.append(block.head_rows[odd])
+            kept.size += len(odd)
         if block.slots is not None:
-            slots = block.slots[(block.counts == tallies.num_neg) & (block.slots >= 0)]
-            if not tallies.slots.size:
-                tallies.slots = np.zeros(tallies.num_neg + 1, np.int64)
-            tallies.slots += np.bincount(slots, minlength=len(tallies.slots))
+            slots = block.slots[(block.counts == totals.num_neg) & (block.slots >= 0)]
+            if not totals.slots.size:
+                totals.slots = np.zeros((totals.num_neg or 0) + 1, np.int64)
+            totals.slots += np.bincount(slots, minlength=len(totals.slots))

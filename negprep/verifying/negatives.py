@@ -31,7 +31,7 @@ class Negatives:
     def take(self, block: Block, places: Rows | None, sources: list[str]) -> None:
         """Check the negatives of a block; where the log has its positives is known wherever that matters."""
         truth, terms = self._truth, self._terms
-        self._tallies.negatives += len(block.items)
+        self._tallies.totals.negatives += len(block.items)
 
         def found(check: str, where: Rows) -> None:
             self._findings.found(check, where, name, rows=block.negative_rows[where])
@@ -120,9 +120,10 @@ class Negatives:
         """Of each negative the place of its sampler among ``CHOICES``; None where one sampler drew all."""
         if block.sources is None:
             return None
+        counts = self._tallies.totals.source_counts
         numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
         for source, number in zip(sources, numbers.tolist(), strict=True):
-            self._tallies.source_counts[source] = self._tallies.source_counts.get(source, 0) + number
+            counts[source] = counts.get(source, 0) + number
         table = np.array([*(self._choice_of(source) for source in sources), 0], np.int8)
         found: npt.NDArray[np.int8] = table[block.sources]
         return found

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from negprep.verifying.grouping import Block
 from negprep.verifying.pairs import Rows
+from negprep.verifying.shelf import Arrays
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
 
@@ -56,6 +58,18 @@ class Exceptions:
     rows: list[Rows] = field(default_factory=list)
     size: int = 0
 
+    def joined(self) -> dict[str, Rows]:
+        """Each list as one array."""
+        none = np.empty(0, np.int64)
+        return {name: np.concatenate([none, *getattr(self, name)]) for name in ("users", "heads", "counts", "rows")}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Exceptions:
+        """From such arrays."""
+        parts = {name: arrays[name] for name in ("users", "heads", "counts", "rows")}
+        size = 0 if parts["rows"] is None else len(parts["rows"])
+        return cls(**{name: [part] for name, part in parts.items() if part is not None}, size=size)
+
 
 class Epochs:
     """In which epochs each positive led rows: a bit for each, in whatever order epochs come."""
@@ -76,11 +90,59 @@ class Epochs:
         return found
 
 
-class Tallies:
-    """Counts of a file, as far as it was swept.
+class Totals:
+    """Counts of a file for each user, each item, and on the whole.
 
     Attributes
     ----------
+    drawn : dict of str to Drawn
+    slots : int64
+        How often the positive stood at each place.
+    num_neg : int or None
+        The usual number of negatives.
+    negatives_of : int64, shape (n_users,)
+        Negatives of each user.
+    source_counts : dict of str to int
+        Negatives by what the column ``source`` says.
+    rows, negatives, known_users : int
+        Rows, negatives, and mentions of users that the log has.
+    hit : bool
+        Whether a positive of the log was drawn as a negative in train.
+    """
+
+    def __init__(self, n_users: int, n_items: int, terms: Terms) -> None:
+        drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
+        self.drawn = {
+            name: Drawn(np.zeros(n_items, np.int64), *(np.zeros(n_users, np.int64) for _ in range(3)))
+            for name in CHOICES
+            if name in drawing
+        }
+        self.slots = np.zeros(0, np.int64)
+        self.num_neg = terms.num_neg
+        self.negatives_of = np.zeros(n_users, np.int64)
+        self.source_counts: dict[str, int] = {}
+        self.rows = self.negatives = self.known_users = 0
+        self.hit = False
+
+    def see(self, block: Block, layout: str) -> None:
+        """Take notice of the next rows of the file, all ranges among them."""
+        self.rows += block.rows
+        counts = block.counts
+        if self.num_neg is None and counts is not None and len(counts) and layout in ("pointwise", "listwise"):
+            full = counts[counts >= 0]
+            self.num_neg = int(np.bincount(full).argmax()) if full.size else 0
+
+
+class Tallies:
+    """Counts of a file, as far as it was swept, for the positives of a range of users.
+
+    Attributes
+    ----------
+    totals : Totals
+        Of all ranges.
+    drawn : dict of str to Drawn
+        Of the items, and of the users of the range.
+    negatives_of : int64, shape (n_users,)
     present : int32, shape (n_positives,)
         How often each positive leads rows: groups, or in pairs the rows themselves.
     first_rows : int64, shape (n_positives,)
@@ -91,39 +153,39 @@ class Tallies:
         How often each positive of the log was drawn as a negative in train; None: none ever was.
     first_hits : int64, shape (n_positives,)
         In which row first.
-    drawn : dict of str to Drawn
-    slots : int64
-        How often the positive stood at each place.
     exceptions : Exceptions
-    num_neg : int or None
-        The usual number of negatives.
-    negatives_of : int64, shape (n_users,)
-        Negatives of each user.
-    source_counts : dict of str to int
-        Negatives by what the column ``source`` says.
-    rows, negatives, known_users : int
-        Rows, negatives, and mentions of users that the log has.
     """
 
-    def __init__(self, truth: Truth, terms: Terms) -> None:
-        n_users, n_items, n_positives = len(truth.users), len(truth.items), len(truth.positives)
+    def __init__(self, totals: Totals, first_user: int, truth: Truth, terms: Terms) -> None:
+        n_positives, mine = len(truth.positives), slice(first_user, first_user + len(truth.users))
+        self.totals = totals
+        self.drawn = {
+            name: Drawn(drawn.items, drawn.draws[mine], drawn.squares[mine], drawn.groups[mine])
+            for name, drawn in totals.drawn.items()
+        }
+        self.negatives_of = totals.negatives_of[mine]
         self.present = np.zeros(n_positives, np.int32)
         self.first_rows = np.zeros(n_positives, np.int64)
         self.epochs = Epochs(n_positives) if terms.epochs > 1 else None
         self.hits: npt.NDArray[np.int32] | None = None
         self.first_hits = np.zeros(0, np.int64)
-        drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
-        self.drawn = {
-            name: Drawn(np.zeros(n_items, np.int64), *(np.zeros(n_users, np.int64) for _ in range(3)))
-            for name in CHOICES
-            if name in drawing
-        }
-        self.slots = np.zeros(0, np.int64)
         self.exceptions = Exceptions()
-        self.num_neg = terms.num_neg
-        self.negatives_of = np.zeros(n_users, np.int64)
-        self.source_counts: dict[str, int] = {}
-        self.rows = self.negatives = self.known_users = 0
+
+    def laid(self) -> Arrays:
+        """What was counted, to be laid aside."""
+        return {
+            "present": self.present,
+            "first_rows": self.first_rows,
+            "hits": self.hits,
+            "first_hits": self.first_hits,
+            **self.exceptions.joined(),
+        }
+
+    def take_back(self, laid: Arrays) -> None:
+        """What was laid aside."""
+        members = {name: laid[name] for name in ("present", "first_rows", "hits", "first_hits")}
+        vars(self).update(members)
+        self.exceptions = Exceptions.of(laid)
 
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
         """Positives lead rows."""
@@ -139,6 +201,7 @@ class Tallies:
     def hit(self, places: Rows, rows: Rows) -> None:
         """Positives of the log were drawn as negatives."""
         if self.hits is None:
+            self.totals.hit = True
             self.hits = np.zeros(len(self.present), np.int32)
             self.first_hits = np.zeros(len(self.present), np.int64)
         fresh = np.flatnonzero(self.hits[places] == 0)[::-1]
