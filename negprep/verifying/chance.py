@@ -7,6 +7,7 @@ users: with weights w, W the sum of w over a user's set, and D draws, an item of
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.verifying.gamma import chi_square_tail
-from negprep.verifying.pair_parts import PairParts
-from negprep.verifying.pairs import Codes, Rows
+from negprep.verifying.pair_parts import PairParts, Part
+from negprep.verifying.pairs import Codes, PairSet, Rows
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,20 +33,25 @@ class Sets:
 
     Attributes
     ----------
-    pairs : PairParts
+    pairs : PairParts or PairSet
         What is in the sets, or, with ``left_out``, what of the catalog is not.
     left_out : bool
     catalog : bool, shape (n_items,)
     """
 
-    pairs: PairParts
+    pairs: PairParts | PairSet
     left_out: bool
     catalog: npt.NDArray[np.bool_]
+
+    @property
+    def parts(self) -> Iterable[Part]:
+        """The pairs, a range of users after the other."""
+        return [Part.of(0, self.pairs)] if isinstance(self.pairs, PairSet) else self.pairs
 
     def over_users(self, of_users: Floats) -> Floats:
         """For each item the sum of a value over the users who may get it."""
         listed: Any = np.zeros(len(self.catalog))
-        for part in self.pairs:
+        for part in self.parts:
             values = of_users[part.first : part.first + part.n_users][part.users]
             listed = _added(listed, part.items, values)
         found: Floats = np.where(self.catalog, of_users.sum() - listed, 0.0) if self.left_out else listed
@@ -54,7 +60,7 @@ class Sets:
     def over_items(self, of_items: Floats) -> Floats:
         """For each user the sum of a value over the user's items."""
         listed: Any = np.zeros(self.pairs.n_users)
-        for part in self.pairs:
+        for part in self.parts:
             mine = np.bincount(part.users, weights=of_items[part.items], minlength=part.n_users)
             listed[part.first : part.first + part.n_users] = mine
         found: Floats = of_items[self.catalog].sum() - listed if self.left_out else listed
@@ -236,7 +242,7 @@ def binned(drawn: Draws, bins: npt.NDArray[np.int64], n_bins: int) -> tuple[floa
     if (expected > 0).sum() < 2 or expected[expected > 0].min() < _BIN:
         return None
     masses = np.zeros((drawn.sets.pairs.n_users, n_bins))
-    for part in drawn.sets.pairs:
+    for part in drawn.sets.parts:
         listed = bins[part.items] >= 0
         places = part.users[listed] * np.int64(n_bins) + bins[part.items[listed]]
         sums = np.bincount(places, weights=drawn.weights[part.items[listed]], minlength=part.n_users * n_bins)

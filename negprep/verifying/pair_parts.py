@@ -54,13 +54,6 @@ class PairParts:
         self._laid: list[tuple[int, int, Laid]] = []
         self.n_users = 0
 
-    @classmethod
-    def of(cls, pairs: PairSet) -> PairParts:
-        """A set as the only part."""
-        parts = cls(Shelf(None, spilled=False))
-        parts.add(0, pairs)
-        return parts
-
     def add(self, first: int, pairs: PairSet) -> None:
         """Lay the next part aside."""
         self._laid.append((first, pairs.n_users, self._shelf.put({"users": pairs.users, "items": pairs.items})))

@@ -117,8 +117,8 @@ def verify(
     n_examples : int
         Of each kind of fault.
     memory : int or None
-        Bytes to take; pairs and rows that do not fit are spilled. None: half of what the machine has. The report does not
-        depend on it.
+        Bytes to take; pairs and rows that do not fit are spilled. None: half of what the machine has. The report does
+        not depend on it.
     spill_dir : str or None
         Where they are spilled. None: where the system keeps temporary files.
     tell : callable
