@@ -51,6 +51,8 @@ def run_verify(given: dict[str, Any]) -> None:
         claims=Claims(**taken(Claims, given)),
         read=ReadOptions(**taken(ReadOptions, given)),
         n_examples=given["examples"],
+        memory=given["memory"],
+        spill_dir=given["spill_dir"],
     )
     if given["as_json"]:
         click.echo(json.dumps(report.as_dict(), indent=2, allow_nan=False))

@@ -53,6 +53,7 @@ _foreign = in_section("Files that do not say it themselves")
 @_foreign("--alpha", metavar="A", type=float, help="Of popularity.  [default: 0.75]")
 @_foreign("--smooth", metavar="S", type=float, help="Of popularity.  [default: 0]")
 @shared.columns
+@shared.memory(spill_dir="where the system keeps temporary files", output="the report")
 @click.option(
     "--examples",
     cls=SectionOption,
@@ -85,7 +86,8 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     Exit code 1 where a check failed. A check that could not be made says why, and does not count as passed.
 
-    Memory: the interactions of the log, as numbers, and not the files. Time: mostly that of reading.
+    Memory: that of --memory, besides the distinct ids and about 300 bytes for each user. Time: two or three times that
+    of copying the files.
     """  # noqa: D301
     from negprep.cli.verdicts import run_verify
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from negprep.errors import UsageError
+from negprep.errors import OutputError, UsageError
 from negprep.options import LogSource, ReadOptions
 from negprep.prepared import members, open_prepared
 from negprep.reading import LogReader, open_log
@@ -135,9 +136,11 @@ def verify(
     UsageError
         Something that is needed was not given, or something was given in vain.
     OutputError
-        There is no room for what is spilled.
+        There is no such folder for what is spilled, or no room.
     """
     claims, read = claims or Claims(), read or ReadOptions()
+    if spill_dir is not None and not Path(spill_dir).is_dir():
+        raise OutputError("is no folder", place=spill_dir, remedy="name one that is there with --spill-dir")
     with ExitStack() as stack:
         opened = [(stack.enter_context(open_prepared(path)), part) for given, part in files for path in members(given)]
         reader = stack.enter_context(open_log(log, read))
