@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -237,3 +240,53 @@ def test_a_folder_that_is_full(tmp_path, monkeypatch):
     assert not verify([(str(tmp_path / "o.parquet"), None)], TINY).failed
     with pytest.raises(negprep.OutputError, match=r"No space left on device; name a folder with room with --spill-dir"):
         verify([(str(tmp_path / "o.parquet"), None)], TINY, memory=1, spill_dir=str(tmp_path))
+
+
+def run_in_child(script, *words, cwd):
+    starting = "import sys\nfrom negprep.cli.main import run\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{starting}{script}\nrun()", "verify", *words],
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_the_command_tells_the_same_with_little_memory_and_refuses_what_it_cannot_do(tmp_path):
+    negprep.train(SAMPLE_LOG, tmp_path / "o.parquet", holdout="last")
+    words = ["o.parquet", "--log", SAMPLE_LOG, "--json"]
+    tiny = "from negprep import memory\nfrom negprep.verifying import room\nroom._FEWEST_ROWS = 9_000\n"
+    processes = [
+        run_in_child("", *words, cwd=tmp_path),
+        run_in_child(tiny, *words, "--memory", "1M", cwd=tmp_path),
+        run_in_child("", *words, "--memory", "1K", cwd=tmp_path),
+        run_in_child("", *words, "--spill-dir", "nowhere", cwd=tmp_path),
+        run_in_child("", *words, "--memory", "1M", "--spill-dir", "o.parquet", cwd=tmp_path),
+    ]
+    told = [(*process.communicate(timeout=60), process.returncode) for process in processes]
+    assert told[0][1:] == ("", 0)
+    assert told[1] == told[0]
+    assert [code for _, _, code in told[2:]] == [2, 4, 4]
+    assert "'1K' is not a size of at least 1M" in told[2][1]
+    assert told[3][1] == "negprep: nowhere: is no folder; name one that is there with --spill-dir\n"
+    assert told[4][1] == "negprep: o.parquet: is no folder; name one that is there with --spill-dir\n"
+
+
+def test_a_signal_leaves_nothing_of_what_was_spilled(tmp_path):
+    negprep.train(SAMPLE_LOG, tmp_path / "o.parquet", holdout="last")
+    (tmp_path / "spill").mkdir()
+    script = """
+import time
+from negprep.verifying.row_parts import RowParts
+lay_aside = RowParts.lay_aside
+def slow(self):
+    lay_aside(self)
+    print("spilled", flush=True)
+    time.sleep(60)
+RowParts.lay_aside = slow
+"""
+    words = ["o.parquet", "--log", SAMPLE_LOG, "--memory", "1M", "--spill-dir", "spill"]
+    with run_in_child(script, *words, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "spilled\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+    assert (out, err, process.returncode) == ("", "negprep: stopped by SIGTERM\n", 143)
+    assert list((tmp_path / "spill").iterdir()) == []
