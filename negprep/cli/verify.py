@@ -81,8 +81,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
     Everything is worked out anew from the log, by other means than those that drew: negatives that are positives,
     weak or excluded; a holdout among its own negatives; negatives that repeat, are too few or too many, or lie outside
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
-    place of the holdout that gives it away; and, by chi-square, whether every item was drawn as often as the sampler
-    says. What negprep wrote says in its metadata what it must be like; of other files the options say it.
+    place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
+    item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be like; of other
+    files the options say it.
 
     Exit code 1 where a check failed. A check that could not be made says why, and does not count as passed.
 

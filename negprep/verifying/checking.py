@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,18 +17,21 @@ from negprep.verifying.evidence import Evidence
 from negprep.verifying.findings import Findings
 from negprep.verifying.group_sizes import GroupSizes, heads_due, judge_sizes
 from negprep.verifying.grouping import Block
+from negprep.verifying.log_q import LogQ, judge_open, why_not
 from negprep.verifying.metadata import judge_metadata
-from negprep.verifying.names import SEEN
+from negprep.verifying.names import LOG_Q, SEEN
 from negprep.verifying.pairs import Rows
 from negprep.verifying.row_parts import RowParts
 from negprep.verifying.shares import Shares
 from negprep.verifying.shelf import Laid, Shelf
+from negprep.verifying.stated import NOTHING, StatedColumns
 from negprep.verifying.supply import WINDOW_WORK, WINDOWS
 from negprep.verifying.sweep import Sweep, ask
 from negprep.verifying.tallies import Tallies, Totals
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
 from negprep.verifying.truths import Truths
+from negprep.verifying.units import units_of_counts, units_of_weights
 from negprep.verifying.verdict import Settled, Verdict, holdouts_certain, holdouts_known
 
 
@@ -76,7 +79,8 @@ class Checked:
         self._tallies: list[Tallies | Laid] = []
         self._verdicts: dict[int, Verdict] = {}
         windows = min(WINDOWS, WINDOW_WORK // max(1, len(truths.frame.items)))
-        self._settled = Settled(windows=windows, windows_of_lost=windows)
+        self._settled = Settled(windows=windows, windows_of_lost=windows, windows_of_unsure=windows)
+        self._settled.open_users = np.zeros(len(truths.frame.users), bool)
 
     def check(self, given_weights: npt.NDArray[np.float64] | None) -> None:
         """Make all checks of the file.
@@ -97,7 +101,7 @@ class Checked:
         self._settle(given_weights)
         judge_metadata(self.prepared, self.truths, self.terms, self.totals, self.findings)
         shares = Shares(self.terms, self.totals, self.findings)
-        evidence = Evidence(self.truths, self.terms, self.totals, self.findings, self._shelf)
+        evidence = Evidence(self.truths, self.terms, self.totals, self._settled, self.findings, self._shelf)
         for verdict in self._all_verdicts():
             verdict.judge_hits()
             if self.terms.layout != "positives":
@@ -111,7 +115,8 @@ class Checked:
         if self.terms.layout != "positives":
             judge_sizes(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
             shares.judge()
-            judge_draws(evidence)
+            self._judge_log_q(known=evidence.known)
+            judge_draws(evidence, self._all_verdicts)
 
     def led(self, at: int) -> Led:
         """What leads rows, of a range by its number."""
@@ -119,27 +124,49 @@ class Checked:
         return Led(self.truths.of_range(at), tallies.present > 0, tallies.first_rows)
 
     def _sweep(self) -> None:
-        blocks, ranges = Blocks(self.prepared, self.truths.frame, self.terms), self.truths.ranges
+        for at, blocks, sources in self._by_range(NOTHING, self._seen):
+            truth = self.truths.of_range(at)
+            tallies = Tallies(self.totals, truth.users.first, truth, self.terms)
+            Sweep(self.prepared, truth, self.terms, self.findings, tallies).run(blocks, sources)
+            self._tallies.append(self._shelf.put(tallies.laid()) if self._shelf.spilled else tallies)
+
+    def _by_range(
+        self, stated: StatedColumns, see: Callable[[Blocks], Iterable[Block]]
+    ) -> Iterator[tuple[int, Iterable[Block], list[str]]]:
+        """The rows of each range of users, and the names of the sources."""
+        blocks, ranges = Blocks(self.prepared, self.truths.frame, self.terms, stated), self.truths.ranges
         if len(ranges) == 1:
-            self._sweep_range(0, self._seen(blocks), blocks.sources)
+            yield 0, see(blocks), blocks.sources
             return
         parts = RowParts(ranges, self._shelf, self._kept_bytes)
-        for block in self._seen(blocks):
+        for block in see(blocks):
             parts.add(block)
         parts.lay_aside()
         for at in range(len(ranges)):
-            self._sweep_range(at, parts.of_range(at), blocks.sources)
+            yield at, parts.of_range(at), blocks.sources
+
+    def _judge_log_q(self, *, known: bool) -> None:
+        """In a second pass over the rows, of a file that has a column for it."""
+        stated = StatedColumns.of(self.prepared)
+        if stated.negatives is None:
+            return
+        reason = why_not(self.terms, self.totals, self._settled, known=known)
+        if reason is not None:
+            self.findings.skip(LOG_Q, reason)
+            return
+        self.findings.ask(LOG_Q)
+        compared = 0
+        for at, blocks, sources in self._by_range(stated, iter):
+            check = LogQ(self._verdict(at))
+            for block in blocks:
+                check.take(block, sources)
+            compared += check.compared
+        judge_open(self.terms, self.totals, self._settled, self.findings, compared)
 
     def _seen(self, blocks: Blocks) -> Iterator[Block]:
         for block in blocks:
             self.totals.see(block, self.terms.layout)
             yield block
-
-    def _sweep_range(self, at: int, blocks: Iterator[Block], sources: list[str]) -> None:
-        truth = self.truths.of_range(at)
-        tallies = Tallies(self.totals, truth.users.first, truth, self.terms)
-        Sweep(self.prepared, truth, self.terms, self.findings, tallies).run(blocks, sources)
-        self._tallies.append(self._shelf.put(tallies.laid()) if self._shelf.spilled else tallies)
 
     def _refuse_strange(self) -> None:
         if not self.totals.rows and not self.terms.says_itself:
@@ -155,22 +182,31 @@ class Checked:
     def _settle(self, given_weights: npt.NDArray[np.float64] | None) -> None:
         """Find out what all ranges together tell."""
         terms, settled = self.terms, self._settled
-        popular = "popularity" in terms.samplers and not terms.weights
-        counts = np.zeros(len(self.truths.frame.items), np.int64)
+        popular, n_items = "popularity" in terms.samplers, len(self.truths.frame.items)
+        counts, sure = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
         for verdict in self._all_verdicts():
             settled.closed &= verdict.closed
             settled.heads += int(heads_due(verdict).sum())
+            first = verdict.truth.users.first
+            settled.open_users[first : first + len(verdict.open_users)] = verdict.open_users
             numbers = np.bincount(verdict.tallies.present[verdict.present], minlength=len(settled.numbers))
             numbers[: len(settled.numbers)] += settled.numbers
             settled.numbers = numbers
             if popular:
-                counts += np.bincount(verdict.truth.positives.items[~verdict.held_here], minlength=len(counts))
+                counts += np.bincount(verdict.truth.positives.items[~verdict.held_here], minlength=n_items)
+                sure += verdict.surely_train()
+        inside = np.flatnonzero(self.truths.catalog)
         if terms.weights:
             settled.weights = given_weights
+            if given_weights is not None:
+                settled.units = units_of_weights(given_weights, inside)
         elif popular and holdouts_known(terms, settled) and holdouts_certain(terms, settled):
             smoothed = counts + terms.smooth
-            settled.weights = np.zeros(len(counts))
+            settled.weights = np.zeros(n_items)
             settled.weights[smoothed > 0] = smoothed[smoothed > 0] ** terms.alpha
+            settled.units = units_of_counts(counts, inside, terms.alpha, terms.smooth)
+        if popular:
+            settled.some_weights = np.where(sure + terms.smooth > 0, 0.0 if terms.weights else 1.0, 0.0)
 
     def _all_verdicts(self) -> Iterator[Verdict]:
         return (self._verdict(at) for at in range(len(self.truths.ranges)))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from negprep.verifying.codebook import Codebook
 from negprep.verifying.findings import Findings
 from negprep.verifying.pair_parts import PairParts
+from negprep.verifying.pairs import Rows
 from negprep.verifying.shelf import Shelf
 from negprep.verifying.tallies import Totals
 from negprep.verifying.terms import Terms
 from negprep.verifying.truths import Truths
-from negprep.verifying.verdict import Verdict
+from negprep.verifying.verdict import Settled, Verdict
 
 
 class Evidence:
@@ -23,6 +23,7 @@ class Evidence:
     truths : Truths
     terms : Terms
     totals : Totals
+    settled : Settled
     findings : Findings
     shelf : Shelf
 
@@ -38,14 +39,17 @@ class Evidence:
         The first, and all held-out positives of the catalog; where the file may avoid these, too.
     eligible, held : int64, shape (n_users,)
         Items that can be drawn for each user; held-out positives of each.
-    weights : float64, shape (n_items,), or None
+    units : int64, shape (n_items,), or None
         Of popularity; 0 outside the catalog.
     popularity : int64, shape (n_items,)
         Positives with each item.
     """
 
-    def __init__(self, truths: Truths, terms: Terms, totals: Totals, findings: Findings, shelf: Shelf) -> None:
-        self.terms, self.totals, self.findings = terms, totals, findings
+    def __init__(
+        self, truths: Truths, terms: Terms, totals: Totals, settled: Settled, findings: Findings, shelf: Shelf
+    ) -> None:
+        self.terms, self.totals, self.settled, self.findings = terms, totals, settled, findings
+        self.ranges = truths.ranges
         self.items: Codebook = truths.frame.items
         self.catalog = truths.catalog
         self.known = True
@@ -54,8 +58,11 @@ class Evidence:
         self.avoided_and_held = PairParts(shelf) if unsaid else None
         n_users = len(truths.frame.users)
         self.eligible, self.held = np.zeros(n_users, np.int64), np.zeros(n_users, np.int64)
-        self.weights: npt.NDArray[np.float64] | None = None
         self.popularity = np.zeros(len(self.items), np.int64)
+
+    @property
+    def units(self) -> Rows | None:  # noqa: D102
+        return self.settled.units
 
     def add(self, verdict: Verdict) -> None:
         """Take the next range."""
@@ -64,9 +71,10 @@ class Evidence:
         self.known &= supply is not None
         if supply is None:
             return
-        self.weights = supply.weights
         mine = slice(first, first + positives.n_users)
         self.eligible[mine] = supply.eligible
+        if self.terms.restricted:
+            return  # there is a law for each positive, which is found range by range
         self.avoided.add(first, supply.avoided)
         self.weak.add(first, supply.weak)
         if self.avoided_and_held is not None and verdict.held is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from negprep.verifying.findings import Findings
-from negprep.verifying.holdouts import per_user
+from negprep.verifying.holdouts import Mask, per_user
 from negprep.verifying.names import COUNTS
 from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import Supply, window_sizes
@@ -41,6 +41,12 @@ class GroupSizes:
         elif self._tallies.exceptions.size:
             self._exceptions(supply)
 
+    @property
+    def _unsure(self) -> Mask:
+        """Users for whom it is not known what can be drawn: no more than it seems, no less than in any case."""
+        hidden = self._terms.samplers == ("popularity",) and self._verdict.weights is None
+        return self._verdict.open_users & self._terms.is_train | hidden
+
     def _by_user(self, supply: Supply) -> None:
         """Where it is not known which negative is whose."""
         if self._terms.restricted:
@@ -53,7 +59,8 @@ class GroupSizes:
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
-        wrong = np.flatnonzero(found != wanted)
+        least = heads * self._verdict.least.wanted(self._terms, num_neg)
+        wrong = np.flatnonzero((found != wanted) & ~(self._unsure & (found >= least) & (found <= wanted)))
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -75,6 +82,26 @@ class GroupSizes:
         keys = np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1)
         self._judge(self._truth.positives.find(keys), counts, supply, rows, 1)
 
+    def _least(self, places: Rows) -> Rows:
+        """How many negatives some positives of the log have in any case."""
+        least, terms, num_neg = self._verdict.least, self._terms, self._totals.num_neg or 0
+        sizes = least.sizes[self._truth.positives.users[places]]
+        if terms.restricted:
+            sizes = np.zeros(len(places), np.int64)
+            some = np.argsort(places, kind="stable")[: self._verdict.settled.windows_of_unsure]
+            self._verdict.settled.windows_of_unsure -= len(some)
+            sizes[some] = window_sizes(self._truth, terms, least, places[some])
+        return np.minimum(sizes, num_neg) if terms.distinct else np.where(sizes > 0, num_neg, 0)
+
+    def _excused(self, places: Rows, counts: Rows, wanted: Rows, epochs: int) -> Mask:
+        """Which of some positives have a number that cannot be told from a right one."""
+        excused = places >= 0
+        excused[excused] = self._unsure[self._truth.positives.users[places[excused]]]
+        unsure = np.flatnonzero(excused)
+        mine = counts[unsure]
+        excused[unsure] = (mine <= wanted[unsure] * epochs) & (mine >= self._least(places[unsure]) * epochs)
+        return excused
+
     def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
         """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
         num_neg, settled = self._totals.num_neg or 0, self._verdict.settled
@@ -92,6 +119,7 @@ class GroupSizes:
             settled.looked_into += most
             settled.short += len(few)
         wrong = np.flatnonzero(counts != wanted * epochs)
+        wrong = wrong[~self._excused(places[wrong], counts[wrong], wanted[wrong], epochs)]
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])

@@ -29,6 +29,8 @@ def judge_metadata(prepared: Prepared, truths: Truths, terms: Terms, totals: Tot
         counts = counts | {f"{source} draws": number}
     if prepared.shape.kind not in ("negprep", "text"):  # one of the files of a run
         del found["rows"]
+    if terms.truth.core is not None or terms.truth.min_positives is not None:
+        del found["excluded_pairs"]  # those of users who were left out, too
     if terms.layout == "positives":
         found = {name: told for name, told in found.items() if told[1] != "of the file"}
     wrong = [name for name, (number, _) in found.items() if counts.get(name) != number]

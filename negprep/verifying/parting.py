@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from negprep.verifying.grouping import NO_ROWS, Block
+from negprep.verifying.columns import NO_ROWS
+from negprep.verifying.grouping import Block
 from negprep.verifying.pairs import Codes
 from negprep.verifying.ranges import Ranges
 
 _OF_HEADS = ("heads", "head_items", "head_rows", "counts", "slots", "head_sources")
-_OF_NEGATIVES = ("users", "items", "negative_rows", "groups", "sources")
+_OF_NEGATIVES = ("users", "items", "negative_rows", "groups", "sources", "log_q")
 _OF_ROWS = ("odd_labels", "odd_groups", "strays")
-MEMBERS = (*_OF_HEADS, *_OF_NEGATIVES, *_OF_ROWS)
+MEMBERS = (*_OF_HEADS, *_OF_NEGATIVES, "head_log_q", *_OF_ROWS)
 """The arrays of a block."""
 
 
@@ -80,6 +81,9 @@ def _taken(block: Block, heads: npt.NDArray[np.int64], negatives: npt.NDArray[np
         for name in names:
             array = getattr(block, name)
             chosen[name] = None if array is None else array[places]
+    if block.head_log_q is not None:  # in pairs one beside each negative
+        beside_negatives = len(block.head_log_q) != len(block.heads)
+        chosen["head_log_q"] = block.head_log_q[negatives if beside_negatives else heads]
     return replace(block, **chosen)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,12 @@ def choice_of(source: str) -> int:
     return _CHOICE_OF.get(source, CHOICES.index("other"))
 
 
+def first_draws_alone(terms: Terms) -> bool:
+    """Whether only the first draw of a group has a law in closed form; and it is known which one that is."""
+    apart = terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
+    return terms.distinct and "popularity" in terms.samplers and terms.says_itself and not apart
+
+
 @dataclass(eq=False)
 class Drawn:
     """What one sampler has drawn.
@@ -38,14 +45,39 @@ class Drawn:
     ----------
     items : int64, shape (n_items,)
         How often each item.
-    draws, squares, groups : int64, shape (n_users,)
-        Draws for each user; the sum of their squared numbers in each group; groups with at least one.
+    draws, squares, groups : int64, shape (n_owners,)
+        Draws for each user, or, where the positive decides what can be drawn, for each positive of the log; the sum of
+        their squared numbers in each group; groups with at least one. The last two only where draws differ.
+    first_items, first_draws : int64, shapes (n_items,) and (n_owners,), or None
+        The first draws of groups alone, where later ones have another law.
     """
 
     items: Rows
     draws: Rows
     squares: Rows
     groups: Rows
+    first_items: Rows | None = None
+    first_draws: Rows | None = None
+
+    def of_owners(self, mine: slice) -> Drawn:
+        """Of some owners: what is counted there is counted here."""
+        firsts = None if self.first_draws is None else self.first_draws[mine]
+        return Drawn(self.items, self.draws[mine], self.squares[mine], self.groups[mine], self.first_items, firsts)
+
+    def with_owners(self, n_owners: int, terms: Terms) -> Drawn:
+        """Of owners of its own."""
+        drawn = _drawn(0, n_owners, terms)
+        return replace(drawn, items=self.items, first_items=self.first_items)
+
+
+_OWNED = ("draws", "squares", "groups", "first_draws")
+
+
+def _drawn(n_items: int, n_owners: int, terms: Terms) -> Drawn:
+    """Nothing as yet."""
+    of_groups = n_owners if terms.distinct else 0
+    firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
+    return Drawn(*(np.zeros(size, np.int64) for size in (n_items, n_owners, of_groups, of_groups, *firsts)))
 
 
 @dataclass(eq=False)
@@ -80,7 +112,7 @@ class Epochs:
         self._bits: list[npt.NDArray[np.uint8]] = []
 
     def add(self, places: Rows, epoch: int) -> npt.NDArray[np.bool_]:
-        """Positives led rows in an epoch. Which of them had done so in earlier calls: bool, the shape of ``places``."""
+        """Positives led rows in an epoch. Which of them had done so in a call before: bool, the shape of ``places``."""
         word, bit = divmod(self._numbers.setdefault(epoch, len(self._numbers)), 8)
         if word == len(self._bits):
             self._bits.append(np.zeros(self._n_positives, np.uint8))
@@ -113,9 +145,7 @@ class Totals:
     def __init__(self, n_users: int, n_items: int, terms: Terms) -> None:
         drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
         self.drawn = {
-            name: Drawn(np.zeros(n_items, np.int64), *(np.zeros(n_users, np.int64) for _ in range(3)))
-            for name in CHOICES
-            if name in drawing
+            name: _drawn(n_items, 0 if terms.restricted else n_users, terms) for name in CHOICES if name in drawing
         }
         self.slots = np.zeros(0, np.int64)
         self.num_neg = terms.num_neg
@@ -159,10 +189,10 @@ class Tallies:
     def __init__(self, totals: Totals, first_user: int, truth: Truth, terms: Terms) -> None:
         n_positives, mine = len(truth.positives), slice(first_user, first_user + len(truth.users))
         self.totals = totals
-        self.drawn = {
-            name: Drawn(drawn.items, drawn.draws[mine], drawn.squares[mine], drawn.groups[mine])
-            for name, drawn in totals.drawn.items()
-        }
+        self.drawn = {name: drawn.of_owners(mine) for name, drawn in totals.drawn.items()}
+        if terms.restricted:
+            self.drawn = {name: drawn.with_owners(n_positives, terms) for name, drawn in totals.drawn.items()}
+        self._by_positive = terms.restricted
         self.negatives_of = totals.negatives_of[mine]
         self.present = np.zeros(n_positives, np.int32)
         self.first_rows = np.zeros(n_positives, np.int64)
@@ -179,6 +209,7 @@ class Tallies:
             "hits": self.hits,
             "first_hits": self.first_hits,
             **self.exceptions.joined(),
+            **{f"{name} {each}": array for name, each, array in self._owned()},
         }
 
     def take_back(self, laid: Arrays) -> None:
@@ -186,6 +217,14 @@ class Tallies:
         members = {name: laid[name] for name in ("present", "first_rows", "hits", "first_hits")}
         vars(self).update(members)
         self.exceptions = Exceptions.of(laid)
+        for name, each, _ in self._owned():
+            setattr(self.drawn[name], each, laid[f"{name} {each}"])
+
+    def _owned(self) -> Iterator[tuple[str, str, Rows | None]]:
+        """What was counted for positives of the range, by the name of the sampler and of the array."""
+        for name, drawn in self.drawn.items() if self._by_positive else ():
+            for each in _OWNED:
+                yield name, each, getattr(drawn, each)
 
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
         """Positives lead rows."""

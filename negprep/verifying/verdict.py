@@ -26,12 +26,18 @@ class Settled:
         There is no user of whom it is open which positives are held out.
     weights : float64, shape (n_items,), or None
         Of popularity, as far as known.
+    units : int64, shape (n_items,), or None
+        The weights as the whole numbers by which popularity draws.
+    some_weights : float64, shape (n_items,), or None
+        One for items that popularity draws whichever positives are held out, else 0; None where it does not draw.
+    open_users : bool, shape (n_users,)
+        All of whom the file and the rule do not settle which positives are held out.
     heads : int
         How many positives lead rows.
     numbers : int64
         How many positives lead how many rows.
-    windows, windows_of_lost : int
-        How many positives may still be looked into one by one: short ones, and missing ones.
+    windows, windows_of_lost, windows_of_unsure : int
+        How many positives may still be looked into one by one: short ones, missing ones, and those of open users.
     short, looked_into : int
         How many short ones there are, and were looked into.
     hits : int
@@ -42,10 +48,14 @@ class Settled:
 
     closed: bool = True
     weights: npt.NDArray[np.float64] | None = None
+    units: Rows | None = None
+    some_weights: npt.NDArray[np.float64] | None = None
+    open_users: Mask = field(default_factory=lambda: np.zeros(0, bool))
     heads: int = 0
     numbers: Rows = field(default_factory=lambda: np.zeros(1, np.int64))
     windows: int = 0
     windows_of_lost: int = 0
+    windows_of_unsure: int = 0
     short: int = 0
     looked_into: int = 0
     hits: int = 0
@@ -59,6 +69,8 @@ class Verdict:
     ----------
     closed : bool
         There is no user of the range of whom it is open which positives are held out.
+    open_users : bool, shape (n_users,)
+        Of whom the file and the rule do not settle which positives are held out.
     held_here : bool, shape (n_positives,)
         Which positives are held out of training, if that is known.
     """
@@ -71,6 +83,7 @@ class Verdict:
         if self.terms.rule is not None:
             with_valid = self.terms.with_valid
             self.expected = expected(self.truth, self.terms.rule, self.terms.part, with_valid=with_valid)
+        self.open_users: Mask = np.zeros(len(self.truth.users), bool)
         self.held_here, self.closed = self._held()
 
     @property
@@ -95,7 +108,8 @@ class Verdict:
         nowhere = (per_user(positives, self.present) == 0)[positives.users]
         held = ~self.present if terms.is_train else self.present | nowhere
         held &= self.expected.may if terms.is_train else self.expected.may | ~nowhere
-        return held, bool((per_user(positives, held) == self.expected.sizes).all())
+        self.open_users = per_user(positives, held) != self.expected.sizes
+        return held, not self.open_users.any()
 
     @cached_property
     def supply(self) -> Supply | None:
@@ -110,7 +124,16 @@ class Verdict:
     @cached_property
     def least(self) -> Supply:
         """What can be drawn in any case: of positives that are not there, it is not known which are held out."""
-        return supply_of(self.truth, self.terms, self.truth.positives, self.weights)
+        weights = self.settled.some_weights if self.weights is None else self.weights
+        return supply_of(self.truth, self.terms, self.truth.positives, weights)
+
+    def surely_train(self) -> Rows:
+        """How many positives with each item are in training, whichever are held out: int64, shape (n_items,)."""
+        sure = self.present if self.terms.is_train else np.zeros(len(self.truth.positives), bool)
+        if self.expected is not None and self.terms.rule is not None:
+            with_valid = self.terms.with_valid
+            sure = sure | ~expected(self.truth, self.terms.rule, "train", with_valid=with_valid).may
+        return np.bincount(self.truth.positives.items[sure], minlength=len(self.truth.items))
 
     def example(self, place: int, note: str) -> str:
         """A positive of the log, for a person."""

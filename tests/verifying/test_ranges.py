@@ -21,7 +21,6 @@ from test_what_is_written import BESIDE, CASES, FULL, PAIR_CASES, SAMPLE_LOG, TI
 import negprep
 from negprep import spill
 from negprep.verifying import names, parting, room, shelf, truths
-from negprep.verifying.chance import Sets
 from negprep.verifying.claims import Claims
 from negprep.verifying.grouping import Block
 from negprep.verifying.pair_parts import PairParts
@@ -29,6 +28,7 @@ from negprep.verifying.pairs import PairSet
 from negprep.verifying.ranges import Ranges
 from negprep.verifying.row_parts import RowParts
 from negprep.verifying.run import verify
+from negprep.verifying.sets import UserSets
 
 RANGE_ROWS = 50
 
@@ -221,8 +221,8 @@ def test_sums_over_parts_are_those_over_all_to_the_last_bit():
         parts.add(first, PairSet(mine, last - first, 40))
     catalog, of_users, of_items = np.ones(40, bool), chance.random(300) * 1e3, chance.random(40)
     for left_out in (False, True):
-        one, other = Sets(pairs, left_out, catalog), Sets(parts, left_out, catalog)
-        assert (one.over_users(of_users) == other.over_users(of_users)).all()
+        one, other = UserSets(pairs, left_out, catalog), UserSets(parts, left_out, catalog)
+        assert (one.over_owners(of_users) == other.over_owners(of_users)).all()
         assert (one.over_items(of_items) == other.over_items(of_items)).all()
 
 
