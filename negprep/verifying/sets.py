@@ -120,7 +120,7 @@ class WindowSets:
     ----------
     items : int64, shape (n_places,)
         The item at each place.
-    listed : int64, shape (n_pairs,)
+    listed : int32, shape (n_pairs,)
         The place of each pair of a user and an item, by user, and of a user ascending.
     ranges : Ranges
         Of each owner; owners by user.
@@ -129,44 +129,53 @@ class WindowSets:
     """
 
     items: Rows
-    listed: Rows
+    listed: Codes
     ranges: Ranges
     left_out: bool
     n_items: int
 
     def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
-        in_pairs = _covering(self.ranges.begins, self.ranges.ends, of_owners, len(self.listed))
-        found: Any = np.bincount(self.listed, weights=in_pairs, minlength=len(self.items))
+        ranges, n_places = self.ranges, len(self.items)
+        found = np.zeros(n_places)
         if self.left_out:
-            found = _covering(self.ranges.lows, self.ranges.highs, of_owners, len(self.items)) - found
+            found += _covering(ranges.lows, ranges.highs, of_owners, n_places)
+        for part, first, last in self._parts():
+            begins, ends = ranges.begins[part] - first, ranges.ends[part] - first
+            in_pairs = _covering(begins, ends, of_owners[part], last - first)
+            listed: Any = np.bincount(self.listed[first:last], weights=in_pairs, minlength=n_places)
+            found += -listed if self.left_out else listed
         found[np.abs(found) < _ROUNDING * np.abs(of_owners).sum()] = 0.0
         by_item = np.zeros(self.n_items)
         by_item[self.items] = found
         return by_item
 
     def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
-        ordered, ranges = of_items[self.items], self.ranges
-        before = _running(ordered[self.listed])
-        found = before[ranges.ends] - before[ranges.begins]
-        if self.left_out:
-            before = _running(ordered)
-            found = before[ranges.highs] - before[ranges.lows] - found
-        return _real(found)
+        found = np.empty(len(self.ranges.lows))
+        for part, sums in self._sums(of_items[self.items]):
+            found[part] = sums
+        return found
 
     def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
         apart = np.zeros((len(self.items), n_bins), weights.dtype)
         inside = np.flatnonzero(bins[self.items] >= 0)
         apart[inside, bins[self.items[inside]]] = weights[self.items[inside]]
-        running, ranges = _running(apart), self.ranges
-        for begin in range(0, len(ranges.lows), _STEP):
-            part = slice(begin, begin + _STEP)
-            begins, ends = ranges.begins[part], ranges.ends[part]
-            first, last = int(begins.min()), int(ends.max())
-            before = _running(apart[self.listed[first:last]])
-            found = before[ends - first] - before[begins - first]
+        yield from self._sums(apart)
+
+    def _sums(self, of_places: npt.NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
+        """For some owners after the others, the sums of the values of their places."""
+        whole, ranges = _running(of_places), self.ranges
+        for part, first, last in self._parts():
+            before = _running(of_places[self.listed[first:last]])
+            found = before[ranges.ends[part] - first] - before[ranges.begins[part] - first]
             if self.left_out:
-                found = running[ranges.highs[part]] - running[ranges.lows[part]] - found
+                found = whole[ranges.highs[part]] - whole[ranges.lows[part]] - found
             yield part, _real(found)
+
+    def _parts(self) -> Iterator[tuple[slice, int, int]]:
+        """Some owners after the others, and which pairs are theirs."""
+        for begin in range(0, len(self.ranges.lows), _STEP):
+            part = slice(begin, begin + _STEP)
+            yield part, int(self.ranges.begins[part].min()), int(self.ranges.ends[part].max())
 
 
 def _real(values: npt.NDArray[Any]) -> Floats:
@@ -180,8 +189,9 @@ def _running(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return found
 
 
-def _covering(begins: Rows, ends: Rows, values: Floats, size: int) -> Floats:
+def _covering(begins: Rows | Codes, ends: Rows | Codes, values: Floats, size: int) -> Floats:
     """For each of ``size`` places the sum of the values of the ranges that hold it."""
-    starting: Any = np.bincount(begins, weights=values, minlength=size + 1)
-    found: Floats = np.cumsum(starting - np.bincount(ends, weights=values, minlength=size + 1))[:size]
+    steps: Any = np.bincount(begins, weights=values, minlength=size + 1)
+    steps -= np.bincount(ends, weights=values, minlength=size + 1)
+    found: Floats = np.cumsum(steps, out=steps)[:size]
     return found

@@ -15,6 +15,7 @@ from negprep.verifying.truth import Truth
 
 _STEP = 1 << 16
 _WIDEST = 1 << 24
+_LONG = np.iinfo(np.int32).max
 
 
 class Windows:
@@ -73,7 +74,7 @@ class Placed:
 
     Attributes
     ----------
-    places : int64, shape (n_pairs,)
+    places : int32, shape (n_pairs,)
     """
 
     def __init__(self, pairs: PairSet, windows: Windows) -> None:
@@ -82,12 +83,17 @@ class Placed:
         self._keys.sort()
 
     @property
-    def places(self) -> Rows:
-        """The place of each pair's item: int64, shape (n_pairs,)."""
-        found: Rows = self._keys % self._n_places
+    def places(self) -> Codes:
+        """The place of each pair's item: int32, shape (n_pairs,)."""
+        found = np.empty(len(self._keys), np.int32)
+        for begin in range(0, len(found), _STEP):
+            found[begin : begin + _STEP] = self._keys[begin : begin + _STEP] % self._n_places
         return found
 
-    def within(self, users: Codes, lows: Rows, highs: Rows) -> tuple[Rows, Rows]:
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def within(self, users: Codes, lows: Rows | Codes, highs: Rows | Codes) -> tuple[Rows, Rows]:
         """The pairs of users whose places are in a range each: from which on, and the end: int64, shape (n,) each."""
         found = np.empty((2, len(users)), np.int64)
         for begin in range(0, len(users), _STEP):  # so that what is searched stays in the cache
@@ -105,18 +111,24 @@ class Ranges:
 
     Attributes
     ----------
-    lows, highs : int64, shape (n,)
-    begins, ends : int64, shape (n,)
+    lows, highs : int32, shape (n,)
+    begins, ends : int32 or int64, shape (n,)
         Of the pairs.
     """
 
-    lows: Rows
-    highs: Rows
-    begins: Rows
-    ends: Rows
+    lows: Codes
+    highs: Codes
+    begins: Codes | Rows
+    ends: Codes | Rows
 
     @classmethod
     def of(cls, windows: Windows, placed: Placed, truth: Truth, positives: Rows) -> Ranges:
         """Those of some positives of the log."""
-        lows, highs = windows.of(positives)
-        return cls(lows, highs, *placed.within(truth.positives.users[positives], lows, highs))
+        found = np.empty((2, len(positives)), np.int32)
+        pairs = np.empty((2, len(positives)), np.int64 if len(placed) > _LONG else np.int32)
+        for begin in range(0, len(positives), _STEP):
+            part = slice(begin, begin + _STEP)
+            lows, highs = windows.of(positives[part])
+            pairs[:, part] = placed.within(truth.positives.users[positives[part]], lows, highs)
+            found[:, part] = lows, highs
+        return cls(*found, *pairs)

@@ -57,10 +57,13 @@ def probability(check):
 # The sums.
 
 
+@pytest.mark.parametrize("step", [7, 1 << 16])
 @pytest.mark.parametrize("left_out", [True, False])
 @pytest.mark.parametrize(("same", "available"), [("kind", False), (None, True), ("kind", True)])
-def test_sums_over_windows_are_those_of_lists(same, available, left_out):
-    """Against sets that are written out, positive by positive, in plain Python."""
+def test_sums_over_windows_are_those_of_lists(monkeypatch, same, available, left_out, step):
+    """Against sets that are written out, positive by positive, in plain Python; also some positives at a time."""
+    monkeypatch.setattr("negprep.verifying.windows._STEP", step)
+    monkeypatch.setattr("negprep.verifying.sets._STEP", step)
     terms = TruthTerms(same=same, items=True, with_times=True, with_firsts=available)
     with open_log(TINY, ReadOptions()) as log:
         frame = Frame(log, terms, Claims(items=KINDS), ReadOptions())
@@ -95,9 +98,12 @@ def test_sums_over_windows_are_those_of_lists(same, available, left_out):
     assert np.allclose(sets.over_owners(of_owners), of_owners @ dense, atol=1e-11)
     assert np.allclose(sets.over_items(of_items), dense @ of_items, atol=1e-11)
     wanted = np.stack([dense @ (of_items * (bins == number)) for number in range(4)], axis=1)
-    ((part, found),) = sets.masses(of_items, bins, 4)
-    assert part.start == 0
-    assert np.allclose(found, wanted, atol=1e-11)
+    parts = list(sets.masses(of_items, bins, 4))
+    assert len(parts) == -(-len(owners) // step)
+    assert np.allclose(np.concatenate([found for _, found in parts]), wanted, atol=1e-11)
+    whole = np.array([1 << chance.integers(0, 55) for _ in name])
+    exact = [sum(number for number, inside in zip(whole.tolist(), row, strict=True) if inside) for row in dense]
+    assert sets.over_items(whole).tolist() == [float(number) for number in exact]
 
 
 # Right files.
