@@ -29,7 +29,7 @@ reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.opening reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
-writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
+writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
 model.factors model.archive model.table model.opening model
 encoding positives beside
@@ -44,13 +44,14 @@ verifying.supply verifying.units verifying.verdict verifying.metadata verifying.
 verifying.windows verifying.odds verifying.log_q verifying.pair_parts verifying.evidence
 verifying.sets verifying.chance verifying.laws verifying.draws verifying.shares
 verifying.checking verifying.across verifying.run
-scoring bootstrap section sectioning planning cutting shuffle tally summary
+scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary
 engines engines.local
 resolving
-fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job
+fitting fitting.training fitting.factorisation fitting.reinforcing fitting.learners fitting.split
+fitting.job
 run facts exchange
 inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
-inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
+inspecting.weighing inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
 evaluation evaluation.options evaluation.ranks evaluation.rows evaluation.lists evaluation.metrics evaluation.kinds
 evaluation.estimators evaluation.sampling evaluation.resampling evaluation.result evaluation.work evaluation.api
 pipeline
@@ -58,12 +59,12 @@ reporting reporting.wording reporting.scales reporting.picture reporting.bins re
 reporting.gathering reporting.log_times
 reporting.described reporting.charts reporting.popularity reporting.placing
 reporting.tables reporting.sections reporting.page reporting.job
-api inspecting.asking
+api api.keywords api.rows api.inspect api.fit api.claims api.verify api.report
 .
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
-cli.execute cli.verdicts cli.pages
+cli.allocator cli.execute cli.verdicts cli.pages
 cli.fit_options cli.fit_text
 cli.train cli.test cli.fit cli.verify cli.inspect cli.evaluate cli.report
 cli.group cli.main __main__

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from negprep.cli import shared
+from negprep.cli import shared, values
 from negprep.cli.sections import SectionCommand, SectionOption, in_section
 
 _files = in_section("Files")
@@ -45,7 +45,12 @@ _foreign = in_section("Files that do not say it themselves")
     "[default: not known, and not checked]",
 )
 @_foreign("--with-valid", is_flag=True, help="As many again were held out for validation.")
-@_foreign("--num-neg", metavar="K", type=click.IntRange(1), help="Negatives of each positive.  [default: as most have]")
+@_foreign(
+    "--num-neg",
+    metavar="K",
+    type=values.NumNeg(),
+    help="Negatives of each positive, or all: as many as there are.  [default: as most have]",
+)
 @_foreign(
     "--distinct/--repeats", default=None, help="Whether the negatives of one positive differ.  [default: in test only]"
 )

@@ -55,7 +55,8 @@ class Belonging:
     def _needed(self) -> int:
         """Fewer items that can be drawn are too few."""
         terms = self._terms
-        return (self._verdict.totals.num_neg or 0) if terms.distinct and terms.drops_short else 1
+        is_more = terms.distinct and terms.drops_short and not terms.takes_all
+        return (self._verdict.totals.num_neg or 0) if is_more else 1
 
     def _excused(self) -> Mask:
         """Users who need not have rows, because too little can be drawn for them."""

@@ -35,7 +35,7 @@ def judge_draws(evidence: Evidence, verdicts: Callable[[], Iterator[Verdict]]) -
     if terms.layout == "pointwise" and not terms.is_train:
         result = even_slots(totals.slots) if totals.slots.size else None
         if result is None:
-            findings.skip(SLOT, "too few groups")
+            findings.skip(SLOT, "the lists differ in length" if terms.takes_all else "too few groups")
         else:
             findings.chance(SLOT, result[2], f"chi-square {result[0]:.1f}, {result[1]} degrees of freedom")
     law = Laws(evidence, verdicts)
@@ -56,6 +56,8 @@ def judge_draws(evidence: Evidence, verdicts: Callable[[], Iterator[Verdict]]) -
 def _reason(evidence: Evidence, name: str, total: int) -> str | None:
     """Why the draws of a sampler cannot be judged, if so."""
     terms, open_users = evidence.terms, evidence.settled.open_users
+    if terms.takes_all:
+        return "all items that can be drawn are there"
     if name == "other":
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if not evidence.known:

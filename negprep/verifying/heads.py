@@ -112,7 +112,7 @@ class Heads:
             kept.counts.append(block.counts[odd])
             kept.rows.append(block.head_rows[odd])
             kept.size += len(odd)
-        if block.slots is not None:
+        if block.slots is not None and not self._terms.takes_all:  # lists of one size, which whole ones are not
             slots = block.slots[(block.counts == totals.num_neg) & (block.slots >= 0)]
             if not totals.slots.size:
                 totals.slots = np.zeros((totals.num_neg or 0) + 1, np.int64)

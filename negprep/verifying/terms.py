@@ -12,6 +12,9 @@ from negprep.prepared import Prepared
 from negprep.recipe import Recipe
 from negprep.verifying.claims import Claims
 
+ALL = (1 << 31) - 1
+"""More negatives than any catalog has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TruthTerms:
@@ -50,6 +53,7 @@ class Terms:
     says_itself : bool
         Whether the file has the metadata of negprep.
     num_neg : int or None
+        ``ALL``: as many as there are.
     distinct : bool
     samplers : tuple of str
         Names; of ``--levels`` the names of its sources.
@@ -95,6 +99,11 @@ class Terms:
     available: bool
     truth: TruthTerms
     counts: dict[str, Any]
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every item that can be drawn is there, so that nothing is left to chance."""
+        return self.num_neg == ALL
 
     @property
     def is_train(self) -> bool:
@@ -163,7 +172,7 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
         part=part,
         layout=prepared.layout,
         says_itself=True,
-        num_neg=int(facts["num_neg"]),
+        num_neg=ALL if facts["num_neg"] == "all" else int(facts["num_neg"]),
         distinct=facts["draws"] == "distinct",
         samplers=names,
         shares=shares,
@@ -203,7 +212,7 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         part=part,
         layout=prepared.layout,
         says_itself=False,
-        num_neg=claims.num_neg,
+        num_neg=ALL if claims.num_neg == "all" else claims.num_neg,
         distinct=part != "train" if claims.distinct is None else claims.distinct,
         samplers=recipe.names,
         shares=tuple(map(float, recipe.shares)),
