@@ -38,11 +38,11 @@ memory verifying verifying.gamma verifying.names verifying.pairs verifying.codeb
 verifying.claims verifying.terms verifying.ranges verifying.shelf verifying.room
 verifying.frame verifying.truth verifying.truths verifying.holdouts
 verifying.columns verifying.grouping verifying.stated verifying.blocks verifying.parting verifying.row_parts
-verifying.findings verifying.tallies
+verifying.drawn verifying.findings verifying.tallies
 verifying.waiting verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.units verifying.verdict verifying.metadata verifying.group_sizes verifying.belonging
 verifying.windows verifying.odds verifying.log_q verifying.pair_parts verifying.evidence
-verifying.sets verifying.chance verifying.laws verifying.draws verifying.shares
+verifying.sets verifying.expectations verifying.chance verifying.laws verifying.draws verifying.shares
 verifying.checking verifying.across verifying.run
 scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary
 engines engines.local

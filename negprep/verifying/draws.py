@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from negprep.verifying.chance import Law, all_items, binned, even_slots, worst_item
+from negprep.verifying.chance import all_items, binned, even_slots, worst_item
+from negprep.verifying.drawn import first_draws_alone
 from negprep.verifying.evidence import Evidence
+from negprep.verifying.expectations import Law
 from negprep.verifying.laws import Laws
 from negprep.verifying.names import SLOT
 from negprep.verifying.pairs import Rows
-from negprep.verifying.tallies import first_draws_alone
 from negprep.verifying.verdict import Verdict
 
 _FEWEST = 100

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from negprep.verifying.chance import Draws, DrawsByRange, Law
+from negprep.verifying.drawn import Drawn
 from negprep.verifying.evidence import Evidence
+from negprep.verifying.expectations import Draws, DrawsByRange, Law
 from negprep.verifying.pair_parts import PairParts
 from negprep.verifying.pairs import Rows
 from negprep.verifying.sets import UserSets, WindowSets
-from negprep.verifying.tallies import Drawn
 from negprep.verifying.terms import Terms
 from negprep.verifying.verdict import Verdict
 from negprep.verifying.windows import Placed, Ranges, Windows

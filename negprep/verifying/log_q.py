@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from negprep.verifying.drawn import CHOICES, choice_of
 from negprep.verifying.findings import Findings
 from negprep.verifying.grouping import Block
 from negprep.verifying.names import LOG_Q
 from negprep.verifying.odds import Odds, owners_of
 from negprep.verifying.pairs import Codes, Floats, Rows
-from negprep.verifying.tallies import CHOICES, Totals, choice_of
+from negprep.verifying.tallies import Totals
 from negprep.verifying.terms import Terms
 from negprep.verifying.verdict import Settled, Verdict
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from negprep.verifying.drawn import CHOICES, choice_of
 from negprep.verifying.grouping import Block
 from negprep.verifying.names import CATALOG, DISTINCT, DRAWN_WEAK, EXCLUDED, OWN, SEEN, USERS, WEAK, WITHIN
 from negprep.verifying.pairs import Rows, distinct
-from negprep.verifying.tallies import CHOICES, choice_of, count_into
+from negprep.verifying.tallies import count_into
 
 if TYPE_CHECKING:
     from negprep.verifying.sweep import Sweep

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from negprep.verifying.drawn import CHOICES, choice_of
 from negprep.verifying.findings import Findings
 from negprep.verifying.gamma import chi_square_tail
 from negprep.verifying.names import SHARES
-from negprep.verifying.tallies import CHOICES, Totals, choice_of
+from negprep.verifying.tallies import Totals
 from negprep.verifying.terms import Terms
 from negprep.verifying.verdict import Verdict
 

@@ -3,81 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from negprep.verifying.drawn import CHOICES, OWNED, choice_of, nothing_drawn
 from negprep.verifying.grouping import Block
 from negprep.verifying.pairs import Rows
 from negprep.verifying.shelf import Arrays
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
-
-CHOICES = ("uniform", "popularity", "weak", "other")
-_CHOICE_OF = {
-    "uniform": 0,
-    "fallback": 0,
-    "positive>unobserved": 0,
-    "weak>unobserved": 0,
-    "popularity": 1,
-    "weak": 2,
-    "positive>weak": 2,
-}
-
-
-def choice_of(source: str) -> int:
-    """From what a sampler draws, as a place in ``CHOICES``."""
-    return _CHOICE_OF.get(source, CHOICES.index("other"))
-
-
-def first_draws_alone(terms: Terms) -> bool:
-    """Whether only the first draw of a group has a law in closed form; and it is known which one that is."""
-    apart = terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
-    return terms.distinct and "popularity" in terms.samplers and terms.says_itself and not apart
-
-
-@dataclass(eq=False)
-class Drawn:
-    """What one sampler has drawn.
-
-    Attributes
-    ----------
-    items : int64, shape (n_items,)
-        How often each item.
-    draws, squares, groups : int64, shape (n_owners,)
-        Draws for each user, or, where the positive decides what can be drawn, for each positive of the log; the sum of
-        their squared numbers in each group; groups with at least one. The last two only where draws differ.
-    first_items, first_draws : int64, shapes (n_items,) and (n_owners,), or None
-        The first draws of groups alone, where later ones have another law.
-    """
-
-    items: Rows
-    draws: Rows
-    squares: Rows
-    groups: Rows
-    first_items: Rows | None = None
-    first_draws: Rows | None = None
-
-    def of_owners(self, mine: slice) -> Drawn:
-        """Of some owners: what is counted there is counted here."""
-        firsts = None if self.first_draws is None else self.first_draws[mine]
-        return Drawn(self.items, self.draws[mine], self.squares[mine], self.groups[mine], self.first_items, firsts)
-
-    def with_owners(self, n_owners: int, terms: Terms) -> Drawn:
-        """Of owners of its own."""
-        drawn = _drawn(0, n_owners, terms)
-        return replace(drawn, items=self.items, first_items=self.first_items)
-
-
-_OWNED = ("draws", "squares", "groups", "first_draws")
-
-
-def _drawn(n_items: int, n_owners: int, terms: Terms) -> Drawn:
-    """Nothing as yet."""
-    of_groups = n_owners if terms.distinct else 0
-    firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
-    return Drawn(*(np.zeros(size, np.int64) for size in (n_items, n_owners, of_groups, of_groups, *firsts)))
 
 
 @dataclass(eq=False)
@@ -145,7 +81,9 @@ class Totals:
     def __init__(self, n_users: int, n_items: int, terms: Terms) -> None:
         drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
         self.drawn = {
-            name: _drawn(n_items, 0 if terms.restricted else n_users, terms) for name in CHOICES if name in drawing
+            name: nothing_drawn(n_items, 0 if terms.restricted else n_users, terms)
+            for name in CHOICES
+            if name in drawing
         }
         self.slots = np.zeros(0, np.int64)
         self.num_neg = terms.num_neg
@@ -223,7 +161,7 @@ class Tallies:
     def _owned(self) -> Iterator[tuple[str, str, Rows | None]]:
         """What was counted for positives of the range, by the name of the sampler and of the array."""
         for name, drawn in self.drawn.items() if self._by_positive else ():
-            for each in _OWNED:
+            for each in OWNED:
                 yield name, each, getattr(drawn, each)
 
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
