@@ -59,8 +59,10 @@ class Columns:
     def joined(self, other: Columns) -> Columns:
         """These rows, which are no lists, and those after them."""
         more = other._of_rows()
-        pairs = {name: [values, more[name]] for name, values in self._of_rows().items() if name in more}
-        whole: dict[str, Any] = {name: np.concatenate(both) for name, both in pairs.items()}
+        whole: dict[str, Any] = {
+            name: np.concatenate([values, more[name]]) if name in more else None
+            for name, values in self._of_rows().items()
+        }
         return replace(self, **whole)
 
     def _of_rows(self) -> dict[str, npt.NDArray[Any]]:

@@ -80,6 +80,9 @@ def _judge(evidence: Evidence, draws: Law, titles: list[str], which: str) -> Non
     findings, popularity = evidence.findings, evidence.popularity
     by_item, of_all, by_id, by_popularity = titles
     probability, item = worst_item(draws)
+    impossible = np.flatnonzero((draws.items > 0) & (draws.weights == 0) & evidence.catalog)
+    if impossible.size:
+        probability, item = 0.0, int(impossible[draws.items[impossible].argmax()])
     told = f"item {evidence.items.name(item)}: {draws.items[item]:,} draws, {draws.expected[item]:,.1f} expected"
     findings.chance(by_item, probability, f"{which}the farthest is {told}", [told])
     whole = all_items(draws)

@@ -37,7 +37,7 @@ def units_of_counts(counts: Rows, inside: Rows, alpha: float, smooth: float) -> 
 
 def units_of_weights(weights: Floats, inside: Rows) -> Rows:
     """The units of the weights of a file, shape (n_items,); as ``units_of_counts``."""
-    values, which = np.unique(weights[inside], return_inverse=True)
+    values, which = np.unique(np.maximum(weights[inside], 0.0), return_inverse=True)
     exact = [Decimal(float(value)) for value in values]
     return _spread(_units(exact, np.bincount(which, minlength=len(exact)), which), inside, len(weights))
 

@@ -236,3 +236,27 @@ def test_units_are_those_of_the_page(seed):
     assert found.sum() == found[inside].sum()
     weights = spread.astype(float)
     assert units_of_weights(weights, inside)[inside].tolist() == popularity_units(counts, "1", "0")
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (lambda n: pa.array([None] * n, pa.float64()), "all"),
+        (lambda n: pa.array(["-3"] * (n - 1) + ["?"]), r"o\.parquet: row \d+: the column 'log_q' has '\?'"),
+        (lambda n: pa.array([[-3.0]] * n), r"o\.parquet: row 1: the column 'log_q' has the type list"),
+        (lambda n: pa.array([{"q": -3.0}] * n), r"o\.parquet: row 1: the column 'log_q' has the type struct"),
+        (lambda n: pa.array([-3] * n), "all"),
+        (lambda n: pa.array(["-3"] * n).dictionary_encode(), "all"),
+    ],
+)
+def test_columns_that_are_none_are_refused_or_wrong(tmp_path, values, problem):
+    given = made(tmp_path / "o.parquet")
+    table = pq.read_table(tmp_path / "o.parquet")
+    column = values(table.num_rows)
+    table = table.set_column(table.schema.get_field_index("log_q"), "log_q", column)
+    pq.write_table(table, tmp_path / "o.parquet")
+    if problem == "all":
+        assert judged(tmp_path / "o.parquet", *given).count == table.num_rows
+        return
+    with pytest.raises(BadDataError, match=problem):
+        judged(tmp_path / "o.parquet", *given)

@@ -276,6 +276,20 @@ def test_distinct_popularity_of_another_exponent_is_found(tmp_path, layout):
     assert found["popularity draws by tenths of popularity"].note.startswith("of first draws, chi-square ")
 
 
+@pytest.mark.parametrize("distinct", [False, True])
+def test_items_without_a_weight_that_are_drawn_are_found(tmp_path, distinct):
+    """Smoothing that is not said: the items of the catalog that nobody has are drawn now and then."""
+    options = {"items": str(SAMPLE / "catalog.csv"), "sampler": "popularity", "distinct": distinct}
+    negprep.train(SAMPLE_LOG, tmp_path / "o.parquet", smooth=0.5, **options)
+    assert failing(chances(tmp_path / "o.parquet", SAMPLE_LOG, **options)) == set()
+    table = pq.read_table(tmp_path / "o.parquet")
+    said = table.schema.metadata[b"negprep"].replace(b'"smooth": 0.5', b'"smooth": 0.0')
+    assert said != table.schema.metadata[b"negprep"]
+    pq.write_table(table.replace_schema_metadata({b"negprep": said}), tmp_path / "o.parquet")
+    check = chances(tmp_path / "o.parquet", SAMPLE_LOG, **options)["popularity draws by item"]
+    assert (check.status, ", 0.0 expected" in check.examples[0]) == ("failed", True)
+
+
 def test_where_the_first_draw_is_not_known_it_says_so(tmp_path):
     options = {"sampler": "popularity", "distinct": True, "shuffle": True}
     negprep.train(TINY, tmp_path / "o.parquet", **options)
