@@ -28,7 +28,8 @@ reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.opening reading reading.scored
-prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
+prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
+prepared.opening prepared
 writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
 model.factors model.archive model.table model.opening model
@@ -83,7 +84,7 @@ check its blocks."""
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
-    "prepared": {"errors", "options", "arrow", "reading", "prepared"},
+    "prepared": {"_version", "errors", "options", "forms", "arrow", "reading", "prepared"},
     "writing": {"errors", "forms", "writing"},
     "engines": set(),
     # A check that shares code with what it checks would share its mistakes.

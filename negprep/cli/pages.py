@@ -15,7 +15,7 @@ from negprep.cli.telling import tell
 from negprep.errors import UsageError, printable
 from negprep.options import ReadOptions
 
-_WITHOUT_LOG = {"files", "target", "log", "train", "test", "quiet", "progress"}
+_WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "progress"}
 
 
 def run_report(given: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ def run_report(given: dict[str, Any]) -> None:
         raise UsageError("no FILE to report on", remedy="name what train or test wrote, and OUTPUT.html after it")
     refuse_quiet_bars(given)
     beside = [given[name] for name in ("log", "items", "exclude", "weak", "weights") if given[name] is not None]
-    for name in (*(name for name, _ in files), *beside):
+    for name in (*(name for name, _ in files), *given["made_by"], *beside):
         if name in ("", "-"):
             what = "is empty" if name == "" else "is '-', and a report reads its files more than once"
             raise UsageError(f"a file name {what}", remedy="give a path")
@@ -49,6 +49,7 @@ def run_report(given: dict[str, Any]) -> None:
             given["target"],
             log=given["log"],
             claims=Claims(**taken(Claims, given)),
+            made_by=given["made_by"],
             reading=ReadOptions(**taken(ReadOptions, given)),
             progress=show,
         )

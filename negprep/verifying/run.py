@@ -9,7 +9,7 @@ from typing import Any
 
 from negprep.errors import BadDataError, UsageError
 from negprep.options import LogSource, ReadOptions
-from negprep.prepared import Prepared, members, open_prepared
+from negprep.prepared import Prepared, allotted, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
 from negprep.verifying.belonging import Belonging
@@ -97,6 +97,7 @@ def verify(
     log: LogSource,
     *,
     claims: Claims | None = None,
+    made_by: Sequence[str] = (),
     read: ReadOptions | None = None,
     n_examples: int = 5,
     tell: Tell = lambda _: None,
@@ -111,6 +112,8 @@ def verify(
         What they were made of.
     claims : Claims, optional
         Of files that do not say what they promise.
+    made_by : sequence of path
+        The summaries of the runs that wrote those of the files that have no metadata.
     read : ReadOptions, optional
         How the log is read.
     n_examples : int
@@ -130,8 +133,13 @@ def verify(
         Something that is needed was not given, or something was given in vain.
     """
     claims, read = claims or Claims(), read or ReadOptions()
+    told = allotted([name for name, _ in files], made_by)
     with ExitStack() as stack:
-        opened = [(stack.enter_context(open_prepared(path)), part) for given, part in files for path in members(given)]
+        opened = [
+            (stack.enter_context(open_prepared(path, told.get(given))), part)
+            for given, part in files
+            for path in members(given)
+        ]
         reader = stack.enter_context(open_log(log, read))
         terms = [terms_of(file, part, claims, log_has_times="time" in reader.columns) for file, part in opened]
         _refuse_vain(claims, terms)

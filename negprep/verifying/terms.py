@@ -12,6 +12,9 @@ from negprep.prepared import Prepared
 from negprep.recipe import Recipe
 from negprep.verifying.claims import Claims
 
+_WHOLE = ("negprep", "text")
+"""Kinds of files that are the whole output of a run, in its layout."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TruthTerms:
@@ -144,7 +147,10 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
         terms = _said(prepared, part, prepared.facts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"the metadata 'negprep' is not what negprep writes ({error})"
-        raise BadDataError(what, place=prepared.name, remedy="make the file again") from None
+        raise BadDataError(what, place=prepared.said_in, remedy="make the file again") from None
+    if prepared.shape.kind in _WHOLE and terms.layout != prepared.facts["layout"]:
+        what = f"{prepared.layout} rows, and {prepared.said_in} says {prepared.facts['layout']}"
+        raise BadDataError(what, place=prepared.name, remedy="are they of one run?")
     for option in ("items", "exclude"):
         if getattr(terms.truth, option) and getattr(claims, option) is None:
             raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
