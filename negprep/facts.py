@@ -35,6 +35,7 @@ def facts_of(run: Run) -> dict[str, Any]:
         "encode": options.encode,
         "label_dtype": options.label_dtype,
         "catalog": _catalog(run),
+        "weak": None if options.weak is None else "a file",
         "seen": _seen_policy(run),
         "seed": options.seed,
         "epoch": options.epoch,

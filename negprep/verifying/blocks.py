@@ -89,7 +89,8 @@ class Blocks:
         if self._terms.layout == "positives":
             return of_positives(columns)
         if not self._terms.is_train:
-            return of_candidates(columns)
+            sized = self._terms.restricted and self._terms.num_neg is not None
+            return of_candidates(columns, (self._terms.num_neg or 0) + 1 if sized else None)
         return of_labels(columns, grouped=not self._terms.shuffled)
 
     def _columns(self) -> Iterator[Columns]:

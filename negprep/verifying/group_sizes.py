@@ -60,7 +60,7 @@ class GroupSizes:
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
-        wrong = np.flatnonzero(found != wanted)
+        wrong = self._surely(found, wanted)
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -96,10 +96,21 @@ class GroupSizes:
             if len(few) > most:
                 wanted[few[most:]] = counts[few[most:]] // epochs
                 self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
-        wrong = np.flatnonzero(counts != wanted * epochs)
+        wrong = self._surely(counts, wanted * epochs)
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
         self._findings.found(COUNTS, wrong, describe)
+
+    def _surely(self, found: Rows, wanted: Rows) -> Rows:
+        """Where numbers are wrong. Fewer are not, where no more than a bound of what can be drawn is known."""
+        wrong = found != wanted
+        if self._verdict.bounds_alone:
+            few = int((found < wanted).sum())
+            if few and not (found > wanted).any():
+                reason = "which items have a weight is not known, and so not what can be drawn"
+                self._findings.skip(COUNTS, f"{reason}; {few} have fewer than they would if all had one")
+            wrong = found > wanted
+        return np.flatnonzero(wrong)

@@ -199,8 +199,12 @@ def of_labels(columns: Columns, *, grouped: bool) -> Block:
     )
 
 
-def of_candidates(columns: Columns) -> Block:
-    """The rows of a user are groups of one size, each with a positive at some place."""
+def of_candidates(columns: Columns, full: int | None = None) -> Block:
+    """The rows of a user are groups of one size, each with a positive at some place.
+
+    With ``full``, the rows of a group that lacks nothing, they may be groups of several sizes: where one of a user's
+    several groups lacks something, where each begins is not known.
+    """
     labels, size = columns.others, len(columns)
     heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     starts = np.flatnonzero(np.append(True, columns.users[1:] != columns.users[:-1]))
@@ -208,6 +212,8 @@ def of_candidates(columns: Columns) -> Block:
     runs = np.repeat(np.arange(len(starts)), lengths)
     n_heads = np.bincount(runs[heads], minlength=len(starts))
     even = (n_heads > 0) & (lengths % np.maximum(n_heads, 1) == 0)
+    if full is not None:
+        even &= (n_heads == 1) | (lengths == n_heads * full)
     group_size = np.where(even, lengths // np.maximum(n_heads, 1), lengths)
     first_group = np.cumsum(np.where(even, n_heads, 1)) - np.where(even, n_heads, 1)
     of_rows = first_group[runs] + (np.arange(size) - starts[runs]) // group_size[runs]

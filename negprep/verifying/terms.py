@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from negprep.errors import BadDataError, UsageError
@@ -151,13 +151,10 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
     if prepared.shape.kind in _WHOLE and terms.layout != prepared.facts["layout"]:
         what = f"{prepared.layout} rows, and {prepared.said_in} says {prepared.facts['layout']}"
         raise BadDataError(what, place=prepared.name, remedy="are they of one run?")
-    for option in ("items", "exclude"):
+    for option in ("items", "exclude", "weak"):
         if getattr(terms.truth, option) and getattr(claims, option) is None:
             raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
-    if "weak interactions" in prepared.facts["seen"] and terms.truth.positive is None and claims.weak is None:
-        raise UsageError("made with --weak", place=prepared.name, remedy="add --weak FILE, the same file")
-    uses_weak = "weak interactions" in prepared.facts["seen"] and claims.weak is not None
-    return replace(terms, truth=replace(terms.truth, weak=uses_weak))
+    return terms
 
 
 def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
@@ -193,6 +190,7 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
             same=facts["same"],
             items=facts["catalog"] == "a file",
             exclude="excluded pairs" in facts["seen"],
+            weak=facts["weak"] == "a file",
             with_times=rule.needs_times or bool(facts["available_at_time"]),
             with_firsts=bool(facts["available_at_time"]),
         ),

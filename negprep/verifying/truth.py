@@ -46,6 +46,8 @@ class Truth:
     firsts : int64, shape (n_items,), or None
         From when on each item is available.
     categories : int64, shape (n_items,), or None
+    n_excluded : int
+        Excluded pairs, those of users and items that were left out among them.
     rows : int
         Of the log.
     """
@@ -61,6 +63,7 @@ class Truth:
     known_users: npt.NDArray[np.bool_]
     firsts: npt.NDArray[np.int64] | None
     categories: npt.NDArray[np.int64] | None
+    n_excluded: int
     rows: int
 
 
@@ -118,7 +121,7 @@ def find_truth(log: LogReader, terms: TruthTerms, claims: Claims, read: ReadOpti
         weak = weak.union(beside.pairs_in(claims.weak, read, users, items))
     if terms.exclude and claims.exclude is not None:
         excluded = beside.pairs_in(claims.exclude, read, users, items)
-    weak = weak.without(positives)
+    weak, n_excluded = weak.without(positives), len(excluded)
     known = np.ones(len(users), bool)
     if terms.core is not None or terms.min_positives is not None:
         kept, known, left = _core(positives, terms)
@@ -134,7 +137,8 @@ def find_truth(log: LogReader, terms: TruthTerms, claims: Claims, read: ReadOpti
             raise UsageError(f"made with --same {terms.same}", remedy="add --items FILE, the same file")
         groups = beside.categories(claims.items, read, terms.same, items)
     seen = positives.union(weak, excluded)
-    return Truth(users, items, catalog, positives, of_pairs, weak, excluded, seen, known, firsts, groups, log.rows_read)
+    rest = (firsts, groups, n_excluded, log.rows_read)
+    return Truth(users, items, catalog, positives, of_pairs, weak, excluded, seen, known, *rest)
 
 
 def is_positive(rule: str, column: pa.Array) -> npt.NDArray[np.bool_]:

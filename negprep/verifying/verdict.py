@@ -76,6 +76,12 @@ class Verdict:
         """What can be drawn in any case: of positives that are not there, it is not known which are held out."""
         return supply_of(self.truth, self.terms, self.truth.positives, self.weights)
 
+    @property
+    def bounds_alone(self) -> bool:
+        """Whether fewer items than ``supply`` counts may be there to draw: which of them have a weight is not known."""
+        terms = self.terms
+        return terms.samplers == ("popularity",) and self.weights is None and (terms.weights or terms.smooth == 0)
+
     def judge(self) -> None:
         """Check the metadata, and the positives of the log that were drawn in train."""
         self._metadata()
@@ -107,7 +113,7 @@ class Verdict:
             "catalog_items": (int(truth.catalog.sum()), "of the log"),
             "positives": (len(truth.positives), "of the log"),
             "weak": (len(truth.weak), "of the log"),
-            "excluded_pairs": (len(truth.excluded), "of --exclude"),
+            "excluded_pairs": (truth.n_excluded, "of --exclude"),
         }
         for source, number in (counts.get("sources") or {}).items():
             found[f"{source} draws"] = (self.tallies.source_counts.get(source, 0), "of the file")
