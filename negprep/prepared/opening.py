@@ -194,11 +194,11 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None) -> Pr
             stack.callback(source.close)
         facts = said_of(name, folder_facts(Path(name)) if not sources[0].parquet else None, told)
         said_in = None if told is None else told.place
-        form = None if sources[0].parquet else form_of(sources[0])
+        form = None if sources[0].parquet else form_of(sources[0], said=facts is not None)
         if form is not None:
             columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
             shape = Shape(
-                "ncf negatives" if form == "negatives" else "lightgcn",
+                "ncf negatives" if form == "negatives" else "ncf" if is_rating_file(name) else "lightgcn",
                 "positives" if form == "items" else "listwise",
                 dict(zip(columns, columns, strict=True)),
             )

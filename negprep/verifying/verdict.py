@@ -115,10 +115,12 @@ class Verdict:
             "weak": (len(truth.weak), "of the log"),
             "excluded_pairs": (truth.n_excluded, "of --exclude"),
         }
-        for source, number in (counts.get("sources") or {}).items():
+        kind = self.sweep.prepared.shape.kind
+        lists = kind in ("ncf negatives", "lightgcn")  # which have no place for the sources
+        for source, number in () if lists else (counts.get("sources") or {}).items():
             found[f"{source} draws"] = (self.tallies.source_counts.get(source, 0), "of the file")
             counts = counts | {f"{source} draws": number}
-        if self.sweep.prepared.shape.kind not in ("negprep", "text"):  # one of the files of a run
+        if kind not in ("negprep", "text"):  # one of the files of a run
             del found["rows"]
         if self.terms.layout == "positives":
             found = {name: told for name, told in found.items() if told[1] != "of the file"}

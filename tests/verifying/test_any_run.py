@@ -21,6 +21,20 @@ RUNS, FIRST = int(os.environ.get("ANY_RUNS", "60")), int(os.environ.get("ANY_FIR
 PARTS = 10
 FORMS = ("o.parquet", "o/", "o.csv", "o.tsv", "o.csv.gz", "o.dat --to csv", "o/ --to csv", "o/ --to tsv")
 FOLDERS = ("o/ --to recbole", "o/ --to ncf", "o/ --to lightgcn")
+HOLDOUTS = ("last", "last:2", "random", "random:2", "fraction:0.3", "after:2", "auto")
+POPULAR = (
+    *("popularity", "popularity --alpha 0.3", "popularity --smooth 1", "popularity --weights weights.csv"),
+    *("uniform:0.6 --sampler popularity:0.4", "uniform=2 --sampler popularity=1"),
+)
+WEAK = (
+    *("weak", "weak:0.4 --sampler uniform:0.6", "weak=1 --sampler uniform=2"),
+    "weak:1 --sampler popularity:1 --sampler uniform:1",
+    "reinforced --model own.parquet --pool-weak 2 --temperature 0.5",
+)
+MODELS = (
+    *("hard --model own.parquet", "hard --model own.parquet --pool 4 --top 2 --skip-top 1"),
+    *("reinforced --model own.parquet --pool 5", "uniform:0.5 --sampler hard:0.5 --model own.parquet"),
+)
 
 
 class Draw:
@@ -74,48 +88,41 @@ def write_log(folder, draw):
 
 
 def split_of(draw):
-    """What train and test must agree on."""
+    """What train and test must agree on: whom it is about, the holdout, and whether there is a second."""
     words = draw(0.4, "--positive >=3", "--positive buy", "--positive buy,cart", "--positive <2")
     words += draw(0.3, "--keep-time first")
     words += draw(0.3, "--min-positives 2", "--min-positives 4", "--core 2", "--core 3")
-    words += draw(0.3, "--split-seed 5")
-    holdouts = ("last", "last:2", "random", "random:2", "fraction:0.3", "after:2", "auto")
-    return words, draw(1, *(f"--holdout {rule}" for rule in holdouts)), draw(0.3, "--with-valid")
+    holdout = draw.chance.choice(HOLDOUTS)
+    words += draw(0.5, "--split-seed 5") if "after" not in holdout else []
+    return words, ["--holdout", holdout], draw(0.3, "--with-valid") if "after" not in holdout else []
 
 
-def draws_of(draw, command):
-    """What is drawn, and how it is written, without what is beside; the form of the output."""
-    words, mixed = [], ("uniform:0.6 --sampler popularity:0.4", "uniform=2 --sampler popularity=1")
-    samplers = [
-        "popularity",
-        "popularity --alpha 0.3",
-        "popularity --smooth 1",
-        "popularity --weights weights.csv",
-        *mixed,
-    ]
-    if command == "train":
-        samplers += ["hard --model own.parquet", "hard --model own.parquet --pool 4 --top 2 --skip-top 1"]
-        samplers += ["reinforced --model own.parquet --pool 5", "uniform:0.5 --sampler hard:0.5 --model own.parquet"]
-        samplers += ["reinforced --model own.parquet --pool-weak 2 --temperature 0.5"]
-        samplers += ["weak", "weak:0.4 --sampler uniform:0.6", "weak=1 --sampler uniform=2"]
-        samplers += ["weak:1 --sampler popularity:1 --sampler uniform:1"]
-    words += draw(0.55, *(f"--sampler {sampler}" for sampler in samplers))
-    words += draw(0.3, "--weak weak.csv") + draw(0.3, "--exclude exclude.csv")
-    words += draw(0.3, "--items catalog.csv", "--items catalog.csv --same category", "--available-at-time")
-    words += draw(0.1, "--available-at-time") if "--available-at-time" not in words else []
-    words += draw(0.3, "--distinct") + draw(0.2, "--repeats") + draw(0.35, "--on-short drop")
-    words += (
-        draw(0.2, "--with-log-q") + draw(0.3, "--encode") + draw(0.1, "--label-dtype float32") + draw(0.5, "--seed 7")
+def draws_of(draw, command, shared):
+    """What is drawn, and how it is written; the output, and its form."""
+    layout = draw.chance.choice([[], [], ["--layout", "pairwise"], ["--layout", "listwise"]])
+    words = draw(0.3, "--weak weak.csv") + draw(0.3, "--exclude exclude.csv") + draw(0.5, "--seed 7")
+    has_weak = "--weak" in words or "--positive" in shared
+    kind = draw.chance.choice(["uniform", "uniform", "popular", "popular", "weak", "model"])
+    pairs = draw.chance.choice([[], ["--bootstrap", "60"], ["--bootstrap", "900"], ["--levels", "0.4,0.3"]])
+    if command == "train" and layout[1:] == ["pairwise"] and (has_weak or pairs[:1] != ["--levels"]):
+        words += pairs
+    if "--levels" in words or (kind == "weak" and not has_weak) or (kind in ("weak", "model") and command == "test"):
+        kind = "uniform"
+    words += draw(
+        kind != "uniform", *(f"--sampler {one}" for one in {"weak": WEAK, "model": MODELS}.get(kind, POPULAR))
     )
-    words += draw(0.6, *(f"--num-neg {number}" for number in (1, 3, 8, 30)))
-    layouts = draw(0.6, "--layout pairwise", "--layout listwise")
-    words += layouts
+    catalogs = ("--items catalog.csv", "--items catalog.csv --same category")
+    words += draw(0.3, *catalogs) if "--core" not in shared else []
+    words += draw(0.25, "--available-at-time") + draw(0.35, "--on-short drop") + draw(0.3, "--distinct", "--repeats")
+    words += draw(0.15, "--with-log-q") if "--levels" not in words else []
+    if "--bootstrap" not in words and "=" not in "".join(word for word in words if "--" not in word):
+        words += draw(0.6, *(f"--num-neg {number}" for number in (1, 3, 8, 30)))
     if command == "train":
         words += draw(0.25, "--epochs 2", "--epoch 3") + draw(0.3, "--shuffle")
-        words += draw(0.25, "--bootstrap 60", "--bootstrap 900") if "pairwise" in layouts else []
-        words += draw(0.25, "--levels 0.4,0.3", "--levels 0.5,0.5") if "pairwise" in layouts else []
-    forms = FORMS if layouts else (*FORMS, *FOLDERS[: 3 if command == "test" else 1])
-    return words, draw(1, *forms)
+    output = draw.chance.choice(FORMS if layout else (*FORMS, *(2 * FOLDERS if command == "test" else FOLDERS[:1])))
+    words += draw(0.9 if "ncf" in output or "lightgcn" in output else 0.3, "--encode")
+    words += draw(0.3, "--label-dtype float32") if output in FORMS[:2] and not layout else []
+    return words + layout, output.split(" ")
 
 
 def beside_of(words):
@@ -141,7 +148,7 @@ def any_run(folder, capsys, seed):
     for part in parts:
         command = "test" if part == "valid" else part
         held = ["--holdout", "none"] if parts == ("train",) and draw(0.3, "x") else holdout
-        words, (name, *form) = draws_of(draw, command)
+        words, (name, *form) = draws_of(draw, command, shared)
         words += valid if held is holdout else []
         words += ["--fold", "valid"] if part == "valid" else []
         target = name.replace("o", part, 1)
@@ -154,8 +161,7 @@ def any_run(folder, capsys, seed):
         lines.append(" ".join(line))
         files.append(target)
         beside |= beside_of(words)
-        one_of_several = any(word in FOLDERS for word in (f"o/ {' '.join(form)}",))
-        if not (name.endswith("parquet") or name.endswith("/") or one_of_several):
+        if not name.endswith(("parquet", "/")):
             told += ["--made-by", summary]
     if not files:
         return None
@@ -181,4 +187,4 @@ def test_verify_finds_no_fault_in_what_is_written(tmp_path, monkeypatch, capsys,
         written += any_run(folder, capsys, seed) is not None
         monkeypatch.chdir(tmp_path)
         shutil.rmtree(folder)
-    assert written >= RUNS // PARTS // 3
+    assert written >= RUNS // PARTS // 2
