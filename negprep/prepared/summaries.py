@@ -118,18 +118,14 @@ def said_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dict[st
     if own is None or told is None:
         return own if told is None else told.facts
     other = sorted(name for name in {*own, *told.facts} if own.get(name) != told.facts.get(name))
+    other.sort(key=lambda name: name == "counts")  # an option says more
     if not other:
         what = f"has metadata of its own, which say what {told.place} says"
         raise UsageError(what, place=file, remedy="leave --made-by out")
-    name = other[0]
-    what = f"has metadata of its own, with another {name!r} ({_brief(own.get(name))}) than {told.place}"
-    what += f" ({_brief(told.facts.get(name))})"
+    mine, theirs = (json.dumps(facts.get(other[0])) for facts in (own, told.facts))
+    shown = f" ({mine}, and there {theirs})" if other[0] != "counts" else ""
+    what = f"has metadata of its own, with another {other[0]!r} than {told.place}{shown}"
     raise UsageError(what, place=file, remedy="leave --made-by out: it is of another run")
-
-
-def _brief(said: object) -> str:
-    text = json.dumps(said)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _refuse_unclear(told: Told, files: Sequence[str], mine: list[str]) -> None:

@@ -91,8 +91,11 @@ class GroupSizes:
         if self._terms.restricted:
             few = np.flatnonzero((counts < num_neg * epochs) & known)
             most = min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))
-            sizes = window_sizes(self._truth, self._terms, supply, places[few[:most]])
-            wanted[few[:most]] = np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
+            wanted[few[:most]] = self._in_windows(supply, places[few[:most]])
+            # Of positives that are not there, which are held out may be open, and so what can be drawn.
+            some = few[:most][self._verdict.open_users[users[few[:most]]]]
+            least = self._in_windows(self._verdict.least, places[some])
+            wanted[some] = np.clip(counts[some] // epochs, least, np.maximum(least, wanted[some]))
             if len(few) > most:
                 wanted[few[most:]] = counts[few[most:]] // epochs
                 self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
@@ -103,6 +106,11 @@ class GroupSizes:
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
         self._findings.found(COUNTS, wrong, describe)
+
+    def _in_windows(self, supply: Supply, places: Rows) -> Rows:
+        """How many negatives some positives have, where that depends on the positive."""
+        sizes, num_neg = window_sizes(self._truth, self._terms, supply, places), self._tallies.num_neg or 0
+        return np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
 
     def _surely(self, found: Rows, wanted: Rows) -> Rows:
         """Where numbers are wrong. Fewer are not, where no more than a bound of what can be drawn is known."""

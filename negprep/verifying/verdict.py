@@ -20,6 +20,8 @@ class Verdict:
     ----------
     held : bool, shape (n_positives,), or None
         Which positives are held out of training, as far as the file or the rule settles it.
+    open_users : bool, shape (n_users,)
+        Users of whom this is not settled, and ``held`` takes more than there are.
     weights : float64, shape (n_items,), or None
         Of popularity, as far as known.
     """
@@ -32,6 +34,7 @@ class Verdict:
         if self.terms.rule is not None:
             with_valid = self.terms.with_valid
             self.expected = expected(self.truth, self.terms.rule, self.terms.part, with_valid=with_valid)
+        self.open_users: Mask = np.zeros(len(self.truth.users), bool)
         self.held, self._surely_held = self._held()
         self.weights = given_weights if self.terms.weights else self._popularity()
 
@@ -47,10 +50,10 @@ class Verdict:
         nowhere = (per_user(positives, self.present) == 0)[positives.users]
         held = ~self.present if terms.is_train else self.present | nowhere
         held &= self.expected.may if terms.is_train else self.expected.may | ~nowhere
-        open_users = per_user(positives, held) != self.expected.sizes
+        self.open_users = per_user(positives, held) != self.expected.sizes
         if terms.heads_repeat:
-            return (None if open_users.any() else held), True
-        return held, not open_users.any()
+            return (None if self.open_users.any() else held), True
+        return held, not self.open_users.any()
 
     def _popularity(self) -> npt.NDArray[np.float64] | None:
         if "popularity" not in self.terms.samplers or self.held is None or not self._surely_held:
