@@ -36,11 +36,12 @@ model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
 verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
-verifying.claims verifying.terms verifying.truth verifying.holdouts
+verifying.claims verifying.terms verifying.promised verifying.truth verifying.holdouts
 verifying.grouping verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
-verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
-verifying.chance verifying.draws verifying.shares verifying.across verifying.run
+verifying.supply verifying.verdict verifying.usual verifying.group_sizes verifying.belonging
+verifying.chance verifying.draws verifying.shares verifying.across verifying.unsaid
+verifying.run
 scoring bootstrap section sectioning planning cutting shuffle tally summary memory
 engines engines.local
 resolving

@@ -51,6 +51,8 @@ def _reason(verdict: Verdict, name: str, total: int) -> str | None:
         return "what can be drawn depends on the positive (--same, --available-at-time)"
     if verdict.supply is None:
         return "which positives are held out is not known, and so not what can be drawn"
+    if name == "weak" and not len(verdict.supply.weak):
+        return "what is weak is not known: the log has none that could be drawn"
     if terms.distinct and "popularity" in terms.samplers:
         return "distinct draws by weight have no closed form"
     if name == "popularity" and verdict.weights is None:

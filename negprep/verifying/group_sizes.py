@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from negprep.verifying.holdouts import per_user
-from negprep.verifying.names import COUNTS
+from negprep.verifying.names import COUNTS, TOLD
 from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import WINDOW_WORK, WINDOWS, Supply, window_sizes
+from negprep.verifying.usual import usual_number
 from negprep.verifying.verdict import Verdict
+
+_CLEAR = 0.9
 
 
 class GroupSizes:
@@ -22,12 +25,15 @@ class GroupSizes:
     def __init__(self, verdict: Verdict) -> None:
         self._verdict, self._truth, self._terms = verdict, verdict.truth, verdict.terms
         self._tallies, self._findings = verdict.tallies, verdict.findings
+        self._too_many, self._clear = False, True
 
     def judge(self) -> None:
         """Make the check."""
         terms, supply = self._terms, self._verdict.supply
         if supply is None:
             self._findings.skip(COUNTS, "which positives are held out is not known, and so not what can be drawn")
+        elif terms.levels and not terms.says_itself:
+            self._findings.skip(COUNTS, f"which pairs must be there is not known, {TOLD} says it")
         elif terms.bootstrap is not None:
             self._bootstrap(supply, terms.bootstrap * terms.epochs)
         elif terms.levels or (terms.layout == "pointwise" and terms.is_train and terms.shuffled):
@@ -36,6 +42,9 @@ class GroupSizes:
             self._of_pairs(supply)
         elif self._tallies.exceptions.size:
             self._exceptions(supply)
+        if "num_neg" in terms.unsaid and not (self._too_many and self._clear) and not self._tallies.strays:
+            as_most = f"{self._tallies.num_neg} are taken for granted, as most have, unless --num-neg"
+            self._findings.doubt(COUNTS, f"{as_most} {TOLD} says it")
 
     def _bootstrap(self, supply: Supply, wanted: int) -> None:
         rows = self._tallies.rows
@@ -54,13 +63,14 @@ class GroupSizes:
             heads = self._truth.positives.counts - self._verdict.expected.sizes
         heads = heads * self._terms.epochs
         found = self._tallies.negatives_of
-        num_neg = self._tallies.num_neg
-        if num_neg is None:
-            num_neg = round(float(found.sum() / max(1, heads.sum())))
+        if "num_neg" in self._terms.unsaid:
+            each = np.where(found % np.maximum(heads, 1) == 0, found // np.maximum(heads, 1), -1)
+            self._guess(each[heads > 0], supply.sizes[heads > 0], heads[heads > 0])
+        num_neg = self._tallies.num_neg or 0
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
-        wrong = self._surely(found, wanted)
+        wrong = self._surely(found, wanted, heads * np.minimum(supply.sizes, num_neg))
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -69,10 +79,15 @@ class GroupSizes:
     def _of_pairs(self, supply: Supply) -> None:
         """In pairs a positive has a row for each of its negatives."""
         tallies, present, epochs = self._tallies, self._verdict.present, self._terms.epochs
-        rows = tallies.present
-        if tallies.num_neg is None:
-            tallies.num_neg = int(np.bincount(rows[present]).argmax()) // epochs if present.any() else 0
-        wanted = supply.wanted(self._terms, tallies.num_neg)[self._truth.positives.users] * epochs
+        rows, users = tallies.present, self._truth.positives.users
+        if "num_neg" in self._terms.unsaid:
+            each = np.where(rows % epochs == 0, rows // epochs, -1)[present].astype(np.int64)
+            self._guess(each, supply.sizes[users[present]])
+            if not self._clear:
+                reason = "positives may be drawn with replacement, and have any number of pairs, unless --num-neg"
+                self._findings.skip(COUNTS, f"{reason} {TOLD} says it")
+                return
+        wanted = supply.wanted(self._terms, tallies.num_neg or 0)[users] * epochs
         wrong = np.flatnonzero(present & (rows != wanted))
         self._judge(wrong, rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
 
@@ -80,7 +95,36 @@ class GroupSizes:
         kept, n_items = self._tallies.exceptions, np.int64(len(self._truth.items))
         users, heads, counts, rows = map(np.concatenate, (kept.users, kept.heads, kept.counts, kept.rows))
         keys = np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1)
-        self._judge(self._truth.positives.find(keys), counts, supply, rows, 1)
+        places = self._truth.positives.find(keys)
+        if "num_neg" in self._terms.unsaid:
+            self._usual(supply, places, counts)
+        self._judge(places, counts, supply, rows, 1)
+
+    def _usual(self, supply: Supply, places: Rows, counts: Rows) -> None:
+        """Find out what number is asked for, and judge the groups that have the one that was taken for it."""
+        taken, positives = self._tallies.num_neg or 0, self._truth.positives
+        odd = places[places >= 0]
+        groups = np.bincount(positives.users, self._tallies.present, len(self._truth.users)).astype(np.int64)
+        groups = np.maximum(groups - np.bincount(positives.users[odd], minlength=len(groups)), 0)
+        all_counts = np.concatenate([counts[places >= 0], np.full(len(groups), taken)])
+        sizes = np.concatenate([supply.sizes[positives.users[odd]], supply.sizes])
+        self._guess(all_counts, sizes, np.concatenate([np.ones(len(odd), np.int64), groups]))
+        wanted = supply.wanted(self._terms, self._tallies.num_neg or 0)
+        least = np.minimum(supply.sizes, self._tallies.num_neg or 0)
+        wrong = self._surely(np.where(groups > 0, taken, wanted), wanted, least)
+        self._findings.found(
+            COUNTS,
+            wrong,
+            lambda user: self._verdict.user(user, f": {taken} negatives, not {wanted[user]}"),
+            int(groups[wrong].sum()),
+        )
+
+    def _guess(self, counts: Rows, sizes: Rows, groups: Rows | None = None) -> None:
+        """Take the number that explains most for the one asked for; it is clear where it explains nearly all."""
+        terms = self._terms
+        distinct = terms.distinct if terms.distinct or "distinct" not in terms.unsaid else None
+        self._tallies.num_neg, share = usual_number(counts, sizes, groups, distinct=distinct)
+        self._clear = share >= _CLEAR
 
     def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
         """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
@@ -99,7 +143,8 @@ class GroupSizes:
             if len(few) > most:
                 wanted[few[most:]] = counts[few[most:]] // epochs
                 self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
-        wrong = self._surely(counts, wanted * epochs)
+        least = np.minimum(supply.sizes[users], num_neg)
+        wrong = self._surely(counts, wanted * epochs, least * epochs)
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
@@ -112,13 +157,16 @@ class GroupSizes:
         sizes, num_neg = window_sizes(self._truth, self._terms, supply, places), self._tallies.num_neg or 0
         return np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
 
-    def _surely(self, found: Rows, wanted: Rows) -> Rows:
+    def _surely(self, found: Rows, wanted: Rows, if_distinct: Rows) -> Rows:
         """Where numbers are wrong. Fewer are not, where no more than a bound of what can be drawn is known."""
         wrong = found != wanted
+        if "distinct" in self._terms.unsaid:
+            wrong &= found != if_distinct
         if self._verdict.bounds_alone:
             few = int((found < wanted).sum())
             if few and not (found > wanted).any():
                 reason = "which items have a weight is not known, and so not what can be drawn"
                 self._findings.skip(COUNTS, f"{reason}; {few} have fewer than they would if all had one")
             wrong = found > wanted
+        self._too_many |= bool((wrong & (found > wanted)).any())
         return np.flatnonzero(wrong)

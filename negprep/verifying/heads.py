@@ -52,7 +52,8 @@ class Heads:
             note = ": the candidates of this user are no groups of one size with one positive in each"
             found(COUNTS, block.odd_groups, lambda row: f"{self._prepared.place(row)}{note}")
         if block.strays.size:
-            note = ": a negative that follows no positive of its user"
+            note = ": a negative without a positive of its user"
+            self._tallies.strays += len(block.strays)
             found(COUNTS, block.strays, lambda row: f"{self._prepared.place(row)}{note}")
         known = np.flatnonzero(places >= 0) if order is None else order[places[order] >= 0]
         if self._terms.layout == "pairwise" and block.counts is not None:

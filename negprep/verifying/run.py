@@ -19,10 +19,12 @@ from negprep.verifying.draws import judge_draws
 from negprep.verifying.findings import Check, Findings
 from negprep.verifying.group_sizes import GroupSizes
 from negprep.verifying.holdouts import cut_of
+from negprep.verifying.promised import terms_of
 from negprep.verifying.shares import judge_shares
 from negprep.verifying.sweep import Sweep
-from negprep.verifying.terms import Terms, TruthTerms, terms_of
+from negprep.verifying.terms import Terms, TruthTerms
 from negprep.verifying.truth import Truth, find_truth
+from negprep.verifying.unsaid import doubt_unsaid
 from negprep.verifying.verdict import Verdict
 
 Tell = Callable[[str], None]
@@ -206,6 +208,7 @@ def _check(
     if terms.layout != "positives":
         judge_shares(verdict)
     judge_draws(verdict)
+    doubt_unsaid(verdict)
     report = FileReport(
         file.name,
         file.shape.kind,

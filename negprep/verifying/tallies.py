@@ -82,6 +82,8 @@ class Tallies:
         Negatives of each user.
     source_counts : dict of str to int
         Negatives by what the column ``source`` says.
+    strays : int
+        Negatives, or users, without a positive.
     rows, negatives, known_users : int
         Rows, negatives, and mentions of users that the log has.
     """
@@ -104,7 +106,7 @@ class Tallies:
         self.num_neg = terms.num_neg
         self.negatives_of = np.zeros(n_users, np.int64)
         self.source_counts: dict[str, int] = {}
-        self.rows = self.negatives = self.known_users = 0
+        self.strays = self.rows = self.negatives = self.known_users = 0
 
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
         """Positives lead rows."""
