@@ -70,7 +70,7 @@ class GroupSizes:
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
-        wrong = self._surely(found, wanted, heads * np.minimum(supply.sizes, num_neg))
+        wrong = self._surely(found, wanted, heads, supply.sizes)
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -110,8 +110,7 @@ class GroupSizes:
         sizes = np.concatenate([supply.sizes[positives.users[odd]], supply.sizes])
         self._guess(all_counts, sizes, np.concatenate([np.ones(len(odd), np.int64), groups]))
         wanted = supply.wanted(self._terms, self._tallies.num_neg or 0)
-        least = np.minimum(supply.sizes, self._tallies.num_neg or 0)
-        wrong = self._surely(np.where(groups > 0, taken, wanted), wanted, least)
+        wrong = self._surely(np.where(groups > 0, taken, wanted), wanted, 1, supply.sizes)
         self._findings.found(
             COUNTS,
             wrong,
@@ -121,10 +120,10 @@ class GroupSizes:
 
     def _guess(self, counts: Rows, sizes: Rows, groups: Rows | None = None) -> None:
         """Take the number that explains most for the one asked for; it is clear where it explains nearly all."""
-        terms = self._terms
-        distinct = terms.distinct if terms.distinct or "distinct" not in terms.unsaid else None
+        distinct = None if "distinct" in self._terms.unsaid else self._terms.distinct
         self._tallies.num_neg, share = usual_number(counts, sizes, groups, distinct=distinct)
-        self._clear = share >= _CLEAR
+        drawn_again = self._terms.layout == "pairwise" and self._tallies.num_neg == 1  # seldom twice from so many
+        self._clear = share >= _CLEAR and not drawn_again
 
     def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
         """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
@@ -143,8 +142,7 @@ class GroupSizes:
             if len(few) > most:
                 wanted[few[most:]] = counts[few[most:]] // epochs
                 self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
-        least = np.minimum(supply.sizes[users], num_neg)
-        wrong = self._surely(counts, wanted * epochs, least * epochs)
+        wrong = self._surely(counts, wanted * epochs, epochs, supply.sizes[users])
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
@@ -157,11 +155,12 @@ class GroupSizes:
         sizes, num_neg = window_sizes(self._truth, self._terms, supply, places), self._tallies.num_neg or 0
         return np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
 
-    def _surely(self, found: Rows, wanted: Rows, if_distinct: Rows) -> Rows:
+    def _surely(self, found: Rows, wanted: Rows, times: Rows | int, sizes: Rows) -> Rows:
         """Where numbers are wrong. Fewer are not, where no more than a bound of what can be drawn is known."""
         wrong = found != wanted
-        if "distinct" in self._terms.unsaid:
-            wrong &= found != if_distinct
+        if "distinct" in self._terms.unsaid:  # either is right
+            num_neg = self._tallies.num_neg or 0
+            wrong &= (found != np.minimum(sizes, num_neg) * times) & (found != np.where(sizes > 0, num_neg, 0) * times)
         if self._verdict.bounds_alone:
             few = int((found < wanted).sum())
             if few and not (found > wanted).any():
