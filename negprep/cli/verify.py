@@ -23,6 +23,13 @@ _foreign = in_section("Files that do not say it themselves")
     help="A file of train rows that does not say so itself, by its metadata or a name like x.train.rating.",
 )
 @_files("--test", metavar="FILE", multiple=True, help="A file of candidates that does not say so itself.")
+@_files(
+    "--made-by",
+    metavar="SUMMARY",
+    multiple=True,
+    help="What `negprep train` or `test` wrote with --summary: it says of a FILE without metadata, such as a CSV, what "
+    "metadata say. Known by the name of its output, or if one FILE and one SUMMARY are given.",
+)
 @_files("--items", metavar="FILE", help="The catalog, as it was given to train or test.")
 @_files("--exclude", metavar="FILE", help="The excluded pairs, as they were given.")
 @_files("--weak", metavar="FILE", help="The additional weak pairs, as they were given.")
@@ -81,14 +88,15 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     \b
       negprep verify train.parquet test.parquet --log log.csv
+      negprep verify train.csv test.csv --log log.csv --made-by train.json --made-by test.json
       negprep verify x.train.rating x.test.negative --log log.csv --holdout last
 
     Everything is worked out anew from the log, by other means than those that drew: negatives that are positives,
     weak or excluded; a holdout among its own negatives; negatives that repeat, are too few or too many, or lie outside
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
     place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
-    item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be like; of other
-    files the options say it.
+    item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be like, or in the
+    summary of its run (--made-by); of other files the options say it.
 
     Exit code 1 where a check failed. A check that could not be made says why, and does not count as passed.
 

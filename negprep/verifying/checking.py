@@ -15,7 +15,7 @@ from negprep.verifying.blocks import Blocks
 from negprep.verifying.draws import judge_draws
 from negprep.verifying.evidence import Evidence
 from negprep.verifying.findings import Findings
-from negprep.verifying.group_sizes import GroupSizes, heads_due, judge_sizes
+from negprep.verifying.group_sizes import GroupSizes, judge_sizes, settle_number
 from negprep.verifying.grouping import Block
 from negprep.verifying.log_q import LogQ, judge_open, why_not
 from negprep.verifying.metadata import judge_metadata
@@ -32,6 +32,7 @@ from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
 from negprep.verifying.truths import Truths
 from negprep.verifying.units import units_of_counts, units_of_weights
+from negprep.verifying.unsaid import doubt_unsaid
 from negprep.verifying.verdict import Settled, Verdict, holdouts_certain, holdouts_known
 
 
@@ -100,6 +101,10 @@ class Checked:
         self._refuse_strange()
         self._settle(given_weights)
         judge_metadata(self.prepared, self.truths, self.terms, self.totals, self.findings)
+        if "num_neg" in self.terms.unsaid and self.terms.layout != "positives":
+            for verdict in self._all_verdicts():
+                GroupSizes(verdict).count_usual()
+            settle_number(self.terms, self.totals, self._settled)
         shares = Shares(self.terms, self.totals, self.findings)
         evidence = Evidence(self.truths, self.terms, self.totals, self._settled, self.findings, self._shelf)
         for verdict in self._all_verdicts():
@@ -117,6 +122,7 @@ class Checked:
             shares.judge()
             self._judge_log_q(known=evidence.known)
             judge_draws(evidence, self._all_verdicts)
+        doubt_unsaid(evidence)
 
     def led(self, at: int) -> Led:
         """What leads rows, of a range by its number."""
@@ -182,16 +188,14 @@ class Checked:
     def _settle(self, given_weights: npt.NDArray[np.float64] | None) -> None:
         """Find out what all ranges together tell."""
         terms, settled = self.terms, self._settled
+        settled.taken = self.totals.num_neg or 0
         popular, n_items = "popularity" in terms.samplers, len(self.truths.frame.items)
         counts, sure = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
         for verdict in self._all_verdicts():
             settled.closed &= verdict.closed
-            settled.heads += int(heads_due(verdict).sum())
+            settled.any_exceptions |= bool(verdict.tallies.exceptions.size)
             first = verdict.truth.users.first
             settled.open_users[first : first + len(verdict.open_users)] = verdict.open_users
-            numbers = np.bincount(verdict.tallies.present[verdict.present], minlength=len(settled.numbers))
-            numbers[: len(settled.numbers)] += settled.numbers
-            settled.numbers = numbers
             if popular:
                 counts += np.bincount(verdict.truth.positives.items[~verdict.held_here], minlength=n_items)
                 sure += verdict.surely_train()

@@ -63,6 +63,8 @@ def _reason(evidence: Evidence, name: str, total: int) -> str | None:
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if not evidence.known:
         return "which positives are held out is not known, and so not what can be drawn"
+    if name == "weak" and not evidence.any_weak:
+        return "what is weak is not known: the log has none that could be drawn"
     open_draws = evidence.totals.negatives_of[open_users].sum() if terms.is_train else 0
     if open_draws > _OPEN * evidence.totals.negatives:
         return f"of {int(open_users.sum())} users it is not known which positives are held out"

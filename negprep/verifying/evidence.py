@@ -37,8 +37,10 @@ class Evidence:
         As in ``Supply``.
     avoided_and_held : PairParts or None
         The first, and all held-out positives of the catalog; where the file may avoid these, too.
-    eligible, held : int64, shape (n_users,)
-        Items that can be drawn for each user; held-out positives of each.
+    any_weak : bool
+        Whether anyone has a weak item that could be drawn.
+    eligible, sizes, held : int64, shape (n_users,)
+        Items that can be drawn for each user, and by the samplers; held-out positives of each.
     units : int64, shape (n_items,), or None
         Of popularity; 0 outside the catalog.
     popularity : int64, shape (n_items,)
@@ -57,7 +59,8 @@ class Evidence:
         unsaid = terms.is_train and not terms.says_itself and not totals.hit
         self.avoided_and_held = PairParts(shelf) if unsaid else None
         n_users = len(truths.frame.users)
-        self.eligible, self.held = np.zeros(n_users, np.int64), np.zeros(n_users, np.int64)
+        self.eligible, self.sizes, self.held = (np.zeros(n_users, np.int64) for _ in range(3))
+        self.any_weak = False
         self.popularity = np.zeros(len(self.items), np.int64)
 
     @property
@@ -72,7 +75,8 @@ class Evidence:
         if supply is None:
             return
         mine = slice(first, first + positives.n_users)
-        self.eligible[mine] = supply.eligible
+        self.eligible[mine], self.sizes[mine] = supply.eligible, supply.sizes
+        self.any_weak |= bool(len(supply.weak))
         if self.terms.restricted:
             return  # there is a law for each positive, which is found range by range
         self.avoided.add(first, supply.avoided)

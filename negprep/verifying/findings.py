@@ -78,6 +78,22 @@ class Findings:
         if check.status == "passed":
             check.status, check.note = "not checked", reason
 
+    def doubt(self, name: str, reason: str) -> None:
+        """Take a fault for a doubt: nobody promised that it must be so."""
+        check = self._checks.get(name)
+        if check is not None and check.status == "failed":
+            check.status = "warning"
+            self._note(check, reason)
+
+    def remark(self, name: str, text: str) -> None:
+        """Add to a fault."""
+        check = self._checks.get(name)
+        if check is not None and check.status == "failed":
+            self._note(check, text)
+
+    def _note(self, check: Check, text: str) -> None:
+        check.note = f"{check.note}; {text}" if check.note else text
+
     def found(
         self,
         name: str,

@@ -6,12 +6,14 @@ import numpy as np
 
 from negprep.verifying.findings import Findings
 from negprep.verifying.holdouts import Mask, per_user
-from negprep.verifying.names import COUNTS
+from negprep.verifying.names import COUNTS, TOLD
 from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import Supply, window_sizes
 from negprep.verifying.tallies import Totals
 from negprep.verifying.terms import Terms
 from negprep.verifying.verdict import Settled, Verdict
+
+_CLEAR = 0.9
 
 
 class GroupSizes:
@@ -31,6 +33,8 @@ class GroupSizes:
         terms, supply = self._terms, self._verdict.supply
         if supply is None:
             self._findings.skip(COUNTS, "which positives are held out is not known, and so not what can be drawn")
+        elif terms.levels and not terms.says_itself:
+            self._findings.skip(COUNTS, f"which pairs must be there is not known, {TOLD} says it")
         elif terms.bootstrap is not None:
             nobody = (supply.sizes[self._truth.positives.counts > 0] == 0).any()
             self._verdict.settled.someone_full |= terms.restricted or bool(nobody)
@@ -38,8 +42,33 @@ class GroupSizes:
             self._by_user(supply)
         elif terms.layout == "pairwise":
             self._of_pairs(supply)
-        elif self._tallies.exceptions.size:
+        elif self._verdict.settled.any_exceptions:
             self._exceptions(supply)
+
+    def count_usual(self) -> None:
+        """Add to what tells how many negatives are asked for, where nobody says it: of a range of users."""
+        terms, tallies, supply = self._terms, self._tallies, self._verdict.supply
+        if supply is None or (terms.levels and not terms.says_itself) or terms.bootstrap is not None:
+            return
+        usual, epochs, users = self._verdict.settled.usual, terms.epochs, self._truth.positives.users
+        distinct = None if "distinct" in terms.unsaid else terms.distinct
+        if by_user(terms):
+            if terms.restricted:
+                return
+            heads, found = heads_due(self._verdict), tallies.negatives_of
+            some = heads > 0
+            each = np.where(found % np.maximum(heads, 1) == 0, found // np.maximum(heads, 1), -1)
+            usual.add(each[some], supply.sizes[some], heads[some], distinct=distinct)
+        elif terms.layout == "pairwise":
+            rows, present = tallies.present, self._verdict.present
+            each = np.where(rows % epochs == 0, rows // epochs, -1)[present].astype(np.int64)
+            usual.add(each, supply.sizes[users[present]], distinct=distinct)
+        elif self._verdict.settled.any_exceptions:
+            places, counts, _ = self._odd()
+            odd = places[places >= 0]
+            usual.add(counts[places >= 0], supply.sizes[users[odd]], distinct=distinct)
+            groups = self._even(odd)
+            usual.add(np.full(len(groups), self._totals.num_neg or 0), supply.sizes, groups, distinct=distinct)
 
     @property
     def _unsure(self) -> Mask:
@@ -53,14 +82,14 @@ class GroupSizes:
             self._findings.skip(COUNTS, "rows are in no order, and what can be drawn depends on the positive")
             return
         heads, found = heads_due(self._verdict), self._tallies.negatives_of
-        num_neg = self._totals.num_neg
-        if num_neg is None:
-            num_neg = round(float(self._totals.negatives_of.sum() / max(1, self._verdict.settled.heads)))
+        num_neg = self._totals.num_neg or 0
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
         least = heads * self._verdict.least.wanted(self._terms, num_neg)
-        wrong = np.flatnonzero((found != wanted) & ~(self._unsure & (found >= least) & (found <= wanted)))
+        wrong = self._surely(found, wanted, heads, supply.sizes)
+        wrong = wrong[~(self._unsure & (found >= least) & (found <= wanted))[wrong]]
+        self._note_too_many(found[wrong] > wanted[wrong])
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -69,18 +98,45 @@ class GroupSizes:
     def _of_pairs(self, supply: Supply) -> None:
         """In pairs a positive has a row for each of its negatives."""
         tallies, present, epochs = self._tallies, self._verdict.present, self._terms.epochs
-        rows = tallies.present
-        if self._totals.num_neg is None:
-            self._totals.num_neg = int(self._verdict.settled.numbers.argmax()) // epochs
-        wanted = supply.wanted(self._terms, self._totals.num_neg)[self._truth.positives.users] * epochs
+        rows, users = tallies.present, self._truth.positives.users
+        if not self._verdict.settled.clear:
+            reason = "positives may be drawn with replacement, and have any number of pairs, unless --num-neg"
+            self._findings.skip(COUNTS, f"{reason} {TOLD} says it")
+            return
+        wanted = supply.wanted(self._terms, self._totals.num_neg or 0)[users] * epochs
         wrong = np.flatnonzero(present & (rows != wanted))
         self._judge(wrong, rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
 
-    def _exceptions(self, supply: Supply) -> None:
-        kept, n_items = self._tallies.exceptions, np.int64(len(self._truth.items))
-        users, heads, counts, rows = map(np.concatenate, (kept.users, kept.heads, kept.counts, kept.rows))
+    def _odd(self) -> tuple[Rows, Rows, Rows]:
+        """The groups with another number than was taken for the usual: their positives, numbers and rows."""
+        kept, n_items = self._tallies.exceptions.joined(), np.int64(len(self._truth.items))
+        users, heads = kept["users"], kept["heads"]
         keys = np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1)
-        self._judge(self._truth.positives.find(keys), counts, supply, rows, 1)
+        return self._truth.positives.find(keys), kept["counts"], kept["rows"]
+
+    def _even(self, odd: Rows) -> Rows:
+        """How many groups of each user have the number that was taken for the usual: int64, shape (n_users,)."""
+        positives = self._truth.positives
+        groups: Rows = np.bincount(positives.users, self._tallies.present, len(self._truth.users)).astype(np.int64)
+        groups -= np.bincount(positives.users[odd], minlength=len(groups))
+        return groups.clip(0)
+
+    def _exceptions(self, supply: Supply) -> None:
+        places, counts, rows = self._odd()
+        taken = self._verdict.settled.taken
+        if taken != self._totals.num_neg:
+            groups = self._even(places[places >= 0])
+            wanted = supply.wanted(self._terms, self._totals.num_neg or 0)
+            wrong = self._surely(np.where(groups > 0, taken, wanted), wanted, 1, supply.sizes)
+            self._note_too_many(taken > wanted[wrong])
+            self._findings.found(
+                COUNTS,
+                wrong,
+                lambda user: self._verdict.user(user, f": {taken} negatives, not {wanted[user]}"),
+                int(groups[wrong].sum()),
+                stage=1,
+            )
+        self._judge(places, counts, supply, rows, 1)
 
     def _least(self, places: Rows) -> Rows:
         """How many negatives some positives of the log have in any case."""
@@ -118,14 +174,29 @@ class GroupSizes:
             settled.windows -= most
             settled.looked_into += most
             settled.short += len(few)
-        wrong = np.flatnonzero(counts != wanted * epochs)
+        wrong = self._surely(counts, wanted * epochs, epochs, np.where(known, supply.sizes[users], 0))
         wrong = wrong[~self._excused(places[wrong], counts[wrong], wanted[wrong], epochs)]
+        self._note_too_many(counts[wrong] > wanted[wrong] * epochs)
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
         self._findings.found(COUNTS, wrong, describe, rows=rows[wrong])
+
+    def _surely(self, found: Rows, wanted: Rows, times: Rows | int, sizes: Rows) -> Rows:
+        """Where numbers are wrong, whichever of two is right where nobody says whether negatives differ."""
+        wrong = found != wanted
+        if "distinct" in self._terms.unsaid:
+            num_neg = self._totals.num_neg or 0
+            wrong &= (found != np.minimum(sizes, num_neg) * times) & (found != np.where(sizes > 0, num_neg, 0) * times)
+        if self._verdict.bounds_alone:
+            self._verdict.settled.fewer += int((found < wanted).sum())
+            wrong = found > wanted
+        return np.flatnonzero(wrong)
+
+    def _note_too_many(self, more: Mask) -> None:
+        self._verdict.settled.too_many |= bool(more.any())
 
 
 def by_user(terms: Terms) -> bool:
@@ -143,6 +214,9 @@ def heads_due(verdict: Verdict) -> Rows:
 
 def judge_sizes(terms: Terms, totals: Totals, settled: Settled, findings: Findings, name: str) -> None:
     """Make the check for all ranges together."""
+    if settled.fewer and findings.ask(COUNTS).status == "passed":
+        reason = "which items have a weight is not known, and so not what can be drawn"
+        findings.skip(COUNTS, f"{reason}; {settled.fewer} have fewer than they would if all had one")
     wanted = None if terms.bootstrap is None else terms.bootstrap * terms.epochs
     if wanted is not None and findings.ask(COUNTS).status != "not checked":
         rows = totals.rows
@@ -151,3 +225,14 @@ def judge_sizes(terms: Terms, totals: Totals, settled: Settled, findings: Findin
     if settled.short > settled.looked_into:
         told = f"of {settled.short} positives that are short, {settled.looked_into} were looked into"
         findings.ask(COUNTS).note = told
+    if "num_neg" in terms.unsaid and not (settled.too_many and settled.clear) and not totals.strays:
+        as_most = f"{totals.num_neg} are taken for granted, as most have, unless --num-neg"
+        findings.doubt(COUNTS, f"{as_most} {TOLD} says it")
+
+
+def settle_number(terms: Terms, totals: Totals, settled: Settled) -> None:
+    """Take the number that explains most for the one asked for; it is clear where it explains nearly all."""
+    if settled.usual.share:
+        totals.num_neg = settled.usual.number
+        drawn_again = terms.layout == "pairwise" and totals.num_neg == 1  # seldom twice from so many
+        settled.clear = settled.usual.share >= _CLEAR and not drawn_again

@@ -43,7 +43,8 @@ class Heads:
             note = ": the candidates of this user are no groups of one size with one positive in each"
             found(COUNTS, block.odd_groups, lambda row: f"{self._prepared.place(row)}{note}", rows=block.odd_groups)
         if block.strays.size:
-            note = ": a negative that follows no positive of its user"
+            note = ": a negative without a positive of its user"
+            self._totals.strays += len(block.strays)
             found(COUNTS, block.strays, lambda row: f"{self._prepared.place(row)}{note}", rows=block.strays)
         self._counts(block)
         counts = block.counts if self._terms.layout == "pairwise" else None

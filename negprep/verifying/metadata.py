@@ -22,15 +22,15 @@ def judge_metadata(prepared: Prepared, truths: Truths, terms: Terms, totals: Tot
         "catalog_items": (int(truths.catalog.sum()), "of the log"),
         "positives": (truths.n_positives, "of the log"),
         "weak": (truths.n_weak, "of the log"),
-        "excluded_pairs": (truths.n_excluded, "of --exclude"),
+        "excluded_pairs": (truths.n_excluded_at_first, "of --exclude"),
     }
-    for source, number in (counts.get("sources") or {}).items():
+    kind = prepared.shape.kind
+    lists = kind in ("ncf negatives", "lightgcn")  # which have no place for the sources
+    for source, number in () if lists else (counts.get("sources") or {}).items():
         found[f"{source} draws"] = (totals.source_counts.get(source, 0), "of the file")
         counts = counts | {f"{source} draws": number}
-    if prepared.shape.kind not in ("negprep", "text"):  # one of the files of a run
+    if kind not in ("negprep", "text"):  # one of the files of a run
         del found["rows"]
-    if terms.truth.core is not None or terms.truth.min_positives is not None:
-        del found["excluded_pairs"]  # those of users who were left out, too
     if terms.layout == "positives":
         found = {name: told for name, told in found.items() if told[1] != "of the file"}
     wrong = [name for name, (number, _) in found.items() if counts.get(name) != number]

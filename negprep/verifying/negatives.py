@@ -110,7 +110,8 @@ class Negatives:
     def _repeated(self, block: Block, found: Found) -> None:
         groups = block.groups if block.groups is not None else block.negative_rows
         keys = groups * np.int64(len(self._truth.items) + 1) + block.items
-        keys[groups < 0] = -1 - np.arange(int((groups < 0).sum()))
+        alone = (groups < 0) | (block.items < 0)  # unknown items may be any
+        keys[alone] = -1 - np.arange(int(alone.sum()))
         if len(distinct(keys.copy())) == len(keys):
             return
         order = np.argsort(keys, kind="stable")

@@ -10,7 +10,7 @@ from typing import Any
 
 from negprep.errors import OutputError, UsageError
 from negprep.options import LogSource, ReadOptions
-from negprep.prepared import members, open_prepared
+from negprep.prepared import allotted, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
 from negprep.verifying.beside import item_weights
@@ -19,10 +19,11 @@ from negprep.verifying.claims import Claims
 from negprep.verifying.findings import Check, Findings
 from negprep.verifying.frame import Frame
 from negprep.verifying.holdouts import cut_of
+from negprep.verifying.promised import terms_of
 from negprep.verifying.ranges import Ranges
 from negprep.verifying.room import Room
 from negprep.verifying.shelf import Shelf
-from negprep.verifying.terms import Terms, TruthTerms, terms_of
+from negprep.verifying.terms import Terms, TruthTerms
 from negprep.verifying.truths import Truths
 
 Tell = Callable[[str], None]
@@ -97,6 +98,7 @@ def verify(
     log: LogSource,
     *,
     claims: Claims | None = None,
+    made_by: Sequence[str] = (),
     read: ReadOptions | None = None,
     n_examples: int = 5,
     memory: int | None = None,
@@ -113,6 +115,8 @@ def verify(
         What they were made of.
     claims : Claims, optional
         Of files that do not say what they promise.
+    made_by : sequence of path
+        The summaries of the runs that wrote those of the files that have no metadata.
     read : ReadOptions, optional
         How the log is read.
     n_examples : int
@@ -141,8 +145,13 @@ def verify(
     claims, read = claims or Claims(), read or ReadOptions()
     if spill_dir is not None and not Path(spill_dir).is_dir():
         raise OutputError("is no folder", place=spill_dir, remedy="name one that is there with --spill-dir")
+    told = allotted([name for name, _ in files], made_by)
     with ExitStack() as stack:
-        opened = [(stack.enter_context(open_prepared(path)), part) for given, part in files for path in members(given)]
+        opened = [
+            (stack.enter_context(open_prepared(path, told.get(given))), part)
+            for given, part in files
+            for path in members(given)
+        ]
         reader = stack.enter_context(open_log(log, read))
         terms = [terms_of(file, part, claims, log_has_times="time" in reader.columns) for file, part in opened]
         _refuse_vain(claims, terms)

@@ -72,6 +72,8 @@ class Totals:
         Negatives of each user.
     source_counts : dict of str to int
         Negatives by what the column ``source`` says.
+    strays : int
+        Negatives, or users, without a positive.
     rows, negatives, known_users : int
         Rows, negatives, and mentions of users that the log has.
     hit : bool
@@ -89,7 +91,7 @@ class Totals:
         self.num_neg = terms.num_neg
         self.negatives_of = np.zeros(n_users, np.int64)
         self.source_counts: dict[str, int] = {}
-        self.rows = self.negatives = self.known_users = 0
+        self.strays = self.rows = self.negatives = self.known_users = 0
         self.hit = False
 
     def see(self, block: Block, layout: str) -> None:

@@ -31,6 +31,8 @@ class Truths:
     known_users : bool, shape (n_users,)
         Users who were not left out.
     n_positives, n_weak, n_excluded : int
+    n_excluded_at_first : int
+        Those of users and items that were left out among them.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class Truths:
         for at, records in enumerate(self._by_range()):
             n_users = ranges.bounds[at + 1] - ranges.bounds[at]
             self._laid.append(self._lay(Said.of(records, n_users, frame)))
+        self.n_excluded_at_first = sum(len(self._said(at).excluded) for at in range(len(ranges)))
         if not any(len(self._said(at).positives) for at in range(len(ranges))):
             rule = frame.terms.positive
             raise BadDataError(f"no interaction of the log is a positive by {rule!r}", remedy="is it the right log?")

@@ -14,6 +14,7 @@ from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import Supply, supply_of
 from negprep.verifying.sweep import Sweep
 from negprep.verifying.terms import Terms
+from negprep.verifying.usual import Usual
 
 
 @dataclass(eq=False)
@@ -32,10 +33,16 @@ class Settled:
         One for items that popularity draws whichever positives are held out, else 0; None where it does not draw.
     open_users : bool, shape (n_users,)
         All of whom the file and the rule do not settle which positives are held out.
-    heads : int
-        How many positives lead rows.
-    numbers : int64
-        How many positives lead how many rows.
+    usual : Usual
+        What numbers of negatives explain.
+    clear, too_many : bool
+        Whether one number explains nearly all; whether someone has more than it can be.
+    any_exceptions : bool
+        There are groups with another number of negatives than was taken for the usual one.
+    taken : int
+        That one.
+    fewer : int
+        How many have fewer negatives than if all items had a weight.
     windows, windows_of_lost, windows_of_unsure : int
         How many positives may still be looked into one by one: short ones, missing ones, and those of open users.
     short, looked_into : int
@@ -51,8 +58,12 @@ class Settled:
     units: Rows | None = None
     some_weights: npt.NDArray[np.float64] | None = None
     open_users: Mask = field(default_factory=lambda: np.zeros(0, bool))
-    heads: int = 0
-    numbers: Rows = field(default_factory=lambda: np.zeros(1, np.int64))
+    usual: Usual = field(default_factory=Usual)
+    clear: bool = True
+    too_many: bool = False
+    any_exceptions: bool = False
+    taken: int = 0
+    fewer: int = 0
     windows: int = 0
     windows_of_lost: int = 0
     windows_of_unsure: int = 0
@@ -149,6 +160,12 @@ class Verdict:
     def user(self, user: int, note: str) -> str:
         """A user, for a person."""
         return f"{self.sweep.prepared.name}: user {self.truth.users.name(user)}{note}"
+
+    @property
+    def bounds_alone(self) -> bool:
+        """Whether fewer items than ``supply`` counts may be there to draw: which of them have a weight is not known."""
+        terms = self.terms
+        return terms.samplers == ("popularity",) and self.weights is None and (terms.weights or terms.smooth == 0)
 
     def judge_hits(self) -> None:
         """Positives of the log among the negatives of train: wrong unless they are held out."""
