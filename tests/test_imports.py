@@ -42,7 +42,8 @@ verifying.columns verifying.grouping verifying.stated verifying.blocks verifying
 verifying.drawn verifying.findings verifying.tallies
 verifying.waiting verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.units verifying.usual verifying.verdict verifying.metadata
-verifying.group_sizes verifying.belonging verifying.windows verifying.odds verifying.log_q verifying.pair_parts verifying.evidence
+verifying.group_sizes verifying.belonging verifying.windows verifying.odds verifying.log_q
+verifying.pair_parts verifying.evidence
 verifying.sets verifying.expectations verifying.chance verifying.laws verifying.draws verifying.shares verifying.unsaid
 verifying.checking verifying.across verifying.run
 scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary

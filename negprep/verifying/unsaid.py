@@ -12,6 +12,7 @@ from negprep.verifying.names import (
     DISTINCT,
     DRAWN_WEAK,
     HOLDOUTS,
+    LOG_Q,
     MISSING,
     POSITIVES,
     SHARES,
@@ -46,6 +47,7 @@ def doubt_unsaid(evidence: Evidence) -> None:
     taken = " and ".join(terms.samplers)
     for name in [check.name for check in findings if " draws by " in check.name]:
         reasons["sampler"][name] = f"{taken} is taken for granted, unless --sampler"
+    reasons["sampler"][LOG_Q] = f"{taken} is taken for granted, without a restriction, unless --sampler"
     for what, of_checks in reasons.items():
         for name, reason in of_checks.items() if what in terms.unsaid else ():
             findings.doubt(name, f"{reason} {TOLD} says it")

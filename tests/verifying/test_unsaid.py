@@ -15,7 +15,7 @@ import negprep
 from negprep.verifying import names
 from negprep.verifying.claims import Claims
 from negprep.verifying.run import verify
-from negprep.verifying.usual import usual_number
+from negprep.verifying.usual import Usual
 
 LOG = as_table(random_rows(5, users=300, items=150, most=20, times=10**6, duplicates=0))
 SMALL = as_table(random_rows(6, users=60, items=12, most=9, times=50))
@@ -35,7 +35,10 @@ def test_the_number_that_explains_most_is_found(distinct):
         sizes = [chance.randint(0, 8) for _ in range(size)]
         counts = [min(number, each) if chance.random() < 0.7 else chance.randint(-1, 8) for each in sizes]
         groups = [chance.randint(0, 3) for _ in sizes]
-        found, share = usual_number(np.array(counts), np.array(sizes), np.array(groups), distinct=distinct)
+        usual = Usual()
+        for part in (slice(0, 3), slice(3, None)):  # as of two ranges of users
+            usual.add(*(np.array(values[part], np.int64) for values in (counts, sizes, groups)), distinct=distinct)
+        found, share = usual.number, usual.share
         there = [each for each in zip(counts, sizes, groups, strict=True) if each[0] >= 0 and each[2]]
         if not there:
             assert (found, share) == (0, 0.0)
