@@ -128,7 +128,18 @@ RIGHT = {
     "first draws of shares": {"sampler": ("uniform:0.4", "popularity:0.6"), "distinct": True},
     "first draws within a window": {**FIRST, **SAME},
 }
-FEWER = {"same", "time", "time, shuffled", "same, shuffled pairs", "epochs", "bootstrap", "first draws of pairs"}
+FEWER = {
+    "same",
+    "time",
+    "time, shuffled",
+    "same, distinct",
+    "same, shuffled pairs",
+    "both by shares",
+    "epochs",
+    "bootstrap",
+    "first draws of pairs",
+    "first draws of lists",
+}
 
 
 @pytest.mark.parametrize("case", RIGHT)
