@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from negprep.verifying.holdouts import per_user
-from negprep.verifying.names import COUNTS, TOLD
+from negprep.verifying.names import COUNTS
 from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import WINDOW_WORK, WINDOWS, Supply, window_sizes
-from negprep.verifying.usual import usual_number
+from negprep.verifying.usual import TOLD, usual_number
 from negprep.verifying.verdict import Verdict
 
 _CLEAR = 0.9

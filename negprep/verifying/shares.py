@@ -7,6 +7,7 @@ import numpy as np
 from negprep.verifying.gamma import chi_square_tail
 from negprep.verifying.names import SHARES
 from negprep.verifying.tallies import CHOICES, choice_of
+from negprep.verifying.usual import TOLD
 from negprep.verifying.verdict import Verdict
 
 _FEWEST = 5
@@ -16,6 +17,9 @@ def judge_shares(verdict: Verdict) -> None:
     """Make the check, of users for whom every sampler has something: nothing falls back there."""
     terms, supply, findings = verdict.terms, verdict.supply, verdict.findings
     if len(terms.samplers) < 2:
+        return
+    if "sampler" in terms.unsaid:
+        findings.skip(SHARES, f"the shares are not known, unless --sampler {TOLD} says it")
         return
     if not verdict.tallies.source_counts:
         findings.skip(SHARES, "no column says which sampler drew")

@@ -13,10 +13,9 @@ from negprep.verifying.names import (
     HOLDOUTS,
     MISSING,
     POSITIVES,
-    SHARES,
-    TOLD,
     WEAK,
 )
+from negprep.verifying.usual import TOLD
 from negprep.verifying.verdict import Verdict
 
 
@@ -31,17 +30,17 @@ def doubt_unsaid(verdict: Verdict) -> None:
     terms, findings = verdict.terms, verdict.findings
     if terms.says_itself:
         return
-    reasons = {
+    reasons: dict[str, dict[str, str]] = {
         "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"},
         "weak": {DRAWN_WEAK: "what is weak is not known, unless --positive, --weak"},
-        "sampler": {SHARES: "the shares are not known, unless --sampler"},
+        "sampler": {},
         "distinct": {},
     }
     if terms.is_train:
         reasons["sampler"][WEAK] = "uniform draws are taken for granted, unless --sampler"
     if terms.levels and not terms.truth.weak:
         reasons["weak"][POSITIVES] = "the first of a pair may be weak, unless --weak"
-    if _may_repeat(verdict):
+    if terms.layout != "positives" and "distinct" in terms.unsaid and _may_repeat(verdict):
         reasons["distinct"][DISTINCT] = "they repeat as often as independent draws do, unless --distinct"
     taken = " and ".join(terms.samplers)
     for name in [check.name for check in findings if " draws by " in check.name]:

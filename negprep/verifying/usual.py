@@ -6,6 +6,9 @@ import numpy as np
 
 from negprep.verifying.pairs import Rows
 
+TOLD = "or --made-by SUMMARY"
+"""How to say what nobody said, after an option."""
+
 
 def usual_number(counts: Rows, sizes: Rows, groups: Rows | None = None, *, distinct: bool | None) -> tuple[int, float]:
     """The number, and how much it explains.
