@@ -56,12 +56,17 @@ _foreign = in_section("Files that do not say it themselves")
     "--num-neg",
     metavar="K",
     type=values.NumNeg(),
-    help="Negatives of each positive, or all: as many as there are.  [default: as most have]",
+    help="Negatives of each positive, or all: as many as there are.  [default: what explains most]",
 )
 @_foreign(
     "--distinct/--repeats", default=None, help="Whether the negatives of one positive differ.  [default: in test only]"
 )
-@_foreign("--sampler", metavar="NAME", multiple=True, help="What drew the negatives.  [default: uniform]")
+@_foreign(
+    "--sampler",
+    metavar="NAME",
+    multiple=True,
+    help="What drew the negatives.  [default: by the column source, else uniform]",
+)
 @_foreign("--alpha", metavar="A", type=float, help="Of popularity.  [default: 0.75]")
 @_foreign("--smooth", metavar="S", type=float, help="Of popularity.  [default: 0]")
 @shared.columns
@@ -96,7 +101,8 @@ def command(**given: Any) -> None:  # noqa: ANN401
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
     place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
     item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be like, or in the
-    summary of its run (--made-by); of other files the options say it.
+    summary of its run (--made-by); of other files the options say it; what nobody says and is not as usual is called
+    unlikely, and is no fault.
 
     Exit code 1 where a check failed. A check that could not be made says why, and does not count as passed.
 

@@ -6,11 +6,12 @@ import numpy as np
 
 from negprep.verifying.findings import Findings
 from negprep.verifying.holdouts import Mask, per_user
-from negprep.verifying.names import COUNTS, TOLD
+from negprep.verifying.names import COUNTS
 from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import Supply, window_sizes
 from negprep.verifying.tallies import Totals
 from negprep.verifying.terms import Terms
+from negprep.verifying.usual import TOLD
 from negprep.verifying.verdict import Settled, Verdict
 
 _CLEAR = 0.9

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-TOLD = "or --made-by SUMMARY"
-"""How to say what nobody said, after an option."""
-
 LABELS = "labels are 0 and 1"
 USERS = "users are in the log"
 POSITIVES = "positives are positives of the log"

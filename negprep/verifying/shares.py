@@ -10,6 +10,7 @@ from negprep.verifying.gamma import chi_square_tail
 from negprep.verifying.names import SHARES
 from negprep.verifying.tallies import Totals
 from negprep.verifying.terms import Terms
+from negprep.verifying.usual import TOLD
 from negprep.verifying.verdict import Verdict
 
 _FEWEST = 5
@@ -38,6 +39,9 @@ class Shares:
         """Take the next users."""
         terms, supply, findings = self._terms, verdict.supply, self._findings
         if len(terms.samplers) < 2:
+            return
+        if "sampler" in terms.unsaid:
+            findings.skip(SHARES, f"the shares are not known, unless --sampler {TOLD} says it")
             return
         if not self._totals.source_counts:
             findings.skip(SHARES, "no column says which sampler drew")

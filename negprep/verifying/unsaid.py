@@ -15,10 +15,9 @@ from negprep.verifying.names import (
     LOG_Q,
     MISSING,
     POSITIVES,
-    SHARES,
-    TOLD,
     WEAK,
 )
+from negprep.verifying.usual import TOLD
 
 
 def doubt_unsaid(evidence: Evidence) -> None:
@@ -32,17 +31,17 @@ def doubt_unsaid(evidence: Evidence) -> None:
     terms, findings = evidence.terms, evidence.findings
     if terms.says_itself:
         return
-    reasons = {
+    reasons: dict[str, dict[str, str]] = {
         "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"},
         "weak": {DRAWN_WEAK: "what is weak is not known, unless --positive, --weak"},
-        "sampler": {SHARES: "the shares are not known, unless --sampler"},
+        "sampler": {},
         "distinct": {},
     }
     if terms.is_train:
         reasons["sampler"][WEAK] = "uniform draws are taken for granted, unless --sampler"
     if terms.levels and not terms.truth.weak:
         reasons["weak"][POSITIVES] = "the first of a pair may be weak, unless --weak"
-    if _may_repeat(evidence):
+    if terms.layout != "positives" and "distinct" in terms.unsaid and _may_repeat(evidence):
         reasons["distinct"][DISTINCT] = "they repeat as often as independent draws do, unless --distinct"
     taken = " and ".join(terms.samplers)
     for name in [check.name for check in findings if " draws by " in check.name]:

@@ -6,6 +6,9 @@ import numpy as np
 
 from negprep.verifying.pairs import Rows
 
+TOLD = "or --made-by SUMMARY"
+"""How to say what nobody said, after an option."""
+
 
 class Usual:
     """Adds up, range by range, which groups each number explains.
