@@ -1,7 +1,8 @@
 """negprep: implicit-feedback logs to labelled train instances and leave-one-out test sets.
 
-``train`` and ``test`` prepare data, ``inspect`` says what a log holds and what they would write, ``evaluate`` makes
-metrics of scores. ``prepare`` runs a whole job from file to file and returns its summary.
+``train`` and ``test`` prepare data, ``fit`` makes a model that ``train`` can draw with, ``verify`` checks prepared
+files against their log, ``inspect`` says what a log holds and what would be written, ``evaluate`` makes metrics of
+scores, ``report`` makes a page of files. ``prepare`` runs a whole job from file to file and returns its summary.
 """
 
 from __future__ import annotations
@@ -13,37 +14,55 @@ from negprep._version import __version__
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from negprep.api import test, train
+    from negprep.api.fit import fit
+    from negprep.api.inspect import inspect
+    from negprep.api.report import report
+    from negprep.api.rows import test, train
+    from negprep.api.verify import verify
     from negprep.evaluation.api import evaluate
     from negprep.evaluation.result import Evaluation
-    from negprep.inspecting.asking import inspect
+    from negprep.fitting.job import FitSummary
+    from negprep.inspecting.inspection import Inspection
     from negprep.options import Options, ReadOptions
     from negprep.pipeline import prepare
     from negprep.summary import Summary
+    from negprep.verifying.run import Report
 
 __all__ = [
     "BadDataError",
     "Evaluation",
+    "FitSummary",
+    "Inspection",
     "NegprepError",
     "Options",
     "OutputError",
     "ReadOptions",
+    "Report",
     "Summary",
     "UsageError",
     "__version__",
     "evaluate",
+    "fit",
     "inspect",
     "prepare",
+    "report",
     "test",
     "train",
+    "verify",
 ]
 
 _HOMES = {
-    "train": "api",
-    "test": "api",
+    "train": "api.rows",
+    "test": "api.rows",
+    "fit": "api.fit",
+    "FitSummary": "fitting.job",
+    "verify": "api.verify",
+    "Report": "verifying.run",
+    "inspect": "api.inspect",
+    "Inspection": "inspecting.inspection",
     "evaluate": "evaluation.api",
     "Evaluation": "evaluation.result",
-    "inspect": "inspecting.asking",
+    "report": "api.report",
     "Options": "options",
     "ReadOptions": "options",
     "prepare": "pipeline",

@@ -26,6 +26,8 @@ def refuse_sampler(options: Options) -> None:
     recipe = options.recipe
     if recipe.num_neg is not None and options.bootstrap is not None:
         raise UsageError("--bootstrap draws one negative a pair, fixed counts several", remedy="give shares")
+    if options.takes_all:
+        _refuse_all(options)
     if options.levels is not None:
         _refuse_levels(options)
     _refuse_popularity(options, "popularity" in recipe.names)
@@ -47,6 +49,21 @@ def refuse_sampler(options: Options) -> None:
         raise UsageError(f"--same {options.same} with --available-at-time, which reads it", remedy="leave one out")
     if options.bootstrap is not None and (options.command == "test" or options.layout != "pairwise"):
         raise UsageError("--bootstrap writes pairs to train on", remedy="add --layout pairwise")
+
+
+def _refuse_all(options: Options) -> None:
+    if options.command == "train":
+        raise UsageError(
+            "--num-neg all in train, where each positive would have the whole catalog beside it",
+            remedy="give a number; test takes all",
+        )
+    if options.recipe.names != ("uniform",):
+        raise UsageError(
+            f"--num-neg all with --sampler {options.recipe}: every eligible item is taken, and none is drawn",
+            remedy="leave --sampler out, or give a number",
+        )
+    if not options.distinct:
+        raise UsageError("--num-neg all with --repeats, but no item is taken twice", remedy="leave one out")
 
 
 def _refuse_levels(options: Options) -> None:

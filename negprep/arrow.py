@@ -5,7 +5,7 @@ Through their buffers: pyarrow's own conversions import pandas wherever it is in
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ _NUMPY: dict[pa.DataType, np.dtype[Any]] = {
     pa.float32(): np.dtype(np.float32),
     pa.float64(): np.dtype(np.float64),
 }
+Column: TypeAlias = Any
+"""Numbers as a numpy array; or as an Arrow array what is none: strings, a dictionary, lists."""
+
 _ARROW: dict[np.dtype[Any], pa.DataType] = {dtype: arrow_type for arrow_type, dtype in _NUMPY.items()}
 
 
@@ -35,20 +38,37 @@ def from_numpy(values: npt.NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(_ARROW[values.dtype], len(values), [None, pa.py_buffer(values)])
 
 
-def take_rows(rows: pa.RecordBatch, places: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """The rows at some places, in that order.
+def unwrapped(values: pa.Array) -> Column:
+    """Numbers as numpy, without a copy; anything else as it is."""
+    return as_numpy(values) if values.type in _NUMPY else values
+
+
+def wrapped(column: Column) -> pa.Array:
+    """The Arrow array of a column, without a copy."""
+    return from_numpy(column) if isinstance(column, np.ndarray) else column
+
+
+def taken(column: Column, places: npt.NDArray[np.int64]) -> Column:
+    """The values at some places, in that order.
 
     Numbers by way of numpy: it asks for huge pages, so that memory which is kept costs a fraction of Arrow's own.
     """
-    columns = []
-    for column in rows.columns:
-        if column.type in _NUMPY:
-            columns.append(from_numpy(as_numpy(column).take(places)))
-        elif pa.types.is_dictionary(column.type):
-            indices = from_numpy(as_numpy(column.indices).take(places))
-            columns.append(pa.DictionaryArray.from_arrays(indices, column.dictionary))
-        else:
-            columns.append(column.take(from_numpy(places)))
+    if isinstance(column, np.ndarray):
+        return column.take(places, mode="clip")
+    if pa.types.is_dictionary(column.type):
+        indices = from_numpy(as_numpy(column.indices).take(places, mode="clip"))
+        return pa.DictionaryArray.from_arrays(indices, column.dictionary)
+    return column.take(from_numpy(places))
+
+
+def joined(pieces: list[Column]) -> Column:
+    """Columns of one kind end to end."""
+    return np.concatenate(pieces) if isinstance(pieces[0], np.ndarray) else pa.concat_arrays(pieces)
+
+
+def take_rows(rows: pa.RecordBatch, places: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """The rows at some places, in that order."""
+    columns = [wrapped(taken(unwrapped(column), places)) for column in rows.columns]
     return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -67,7 +69,7 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
     parts: list[tuple[RawIds, pa.Array | None, pa.Array | None]] = []
-    with _open(source, read, ("item",), extra, may_lack=("event", "time")) as file:
+    with _in_words_of(same), _open(source, read, ("item",), extra, may_lack=("event", "time")) as file:
         place = str(file.paths[0]) if file.paths else "--items"
         has_times = with_available and file.columns.get("time") == AVAILABLE_FROM
         if same is not None and file.columns.get("event") != same:
@@ -164,6 +166,20 @@ def _open(
         return ReadOptions(**there)
 
     return open_log(source, ReadOptions(), required=required, fitting=fitting, may_lack=may_lack)
+
+
+@contextmanager
+def _in_words_of(same: str | None) -> Iterator[None]:
+    """Say of the column of categories what it is: the reader takes it for events."""
+    try:
+        yield
+    except BadDataError as error:
+        if same is None or not error.what.startswith("the event "):
+            raise
+        what = error.what.replace("the event", f"the column {same!r}", 1)
+        typed = "--same needs names or whole numbers: write them as strings or integers"
+        remedy = typed if " has the type " in what else error.remedy
+        raise BadDataError(what, place=error.place, remedy=remedy) from None
 
 
 def _without_null(values: pa.Array, instead: int) -> npt.NDArray[Any]:

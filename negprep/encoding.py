@@ -11,7 +11,9 @@ import pyarrow as pa
 from negprep.arrow import as_numpy, from_numpy
 from negprep.vocabulary import Codes, Vocabulary, sorted_distinct
 
-RawIds: TypeAlias = "npt.NDArray[np.int32] | npt.NDArray[np.int64] | tuple[pa.StringArray, Codes]"
+Integers: TypeAlias = "npt.NDArray[np.int32] | npt.NDArray[np.int64]"
+
+RawIds: TypeAlias = "Integers | tuple[pa.StringArray, Codes]"
 """The ids of some rows: integers, or distinct strings and which of them each row has."""
 
 _TABLE_LIMIT = 1 << 26
@@ -48,6 +50,7 @@ class DistinctIds:
         if isinstance(ids, tuple):
             self._texts.add(ids[0])
         elif ids.size:
+            ids = _once_a_run(ids)
             low, high = int(ids.min()), int(ids.max())
             if self._reach(low, high):
                 self._occurs[ids.astype(np.int64) - self._lowest] = True
@@ -96,6 +99,12 @@ def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The distinct values, ascending; sorts in place. ``np.unique`` hashes, which takes many times as long."""
     values.sort()
     return values[np.append(True, values[1:] != values[:-1])] if values.size else values
+
+
+def _once_a_run(ids: Integers) -> Integers:
+    """The ids without those that equal the one before, where these are many: as in a log sorted by user."""
+    starts = np.flatnonzero(ids[1:] != ids[:-1])
+    return ids if 2 * len(starts) >= len(ids) else np.append(ids[starts], ids[-1])
 
 
 class Encoder:

@@ -27,17 +27,26 @@ from negprep.errors import BadDataError, UsageError
 from negprep.writing import TEXT_ROWS, Fields, word
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from negprep.interactions import Pairs, Times
     from negprep.layout import Form
     from negprep.options import Options
     from negprep.section import Section
-    from negprep.writing import FolderOutput, NamedText
+    from negprep.writing import NamedText
 
 _UNITS = {"in seconds": 10**9, "in milliseconds": 10**6, "in microseconds": 10**3, "in nanoseconds": 1}
 _RECBOLE = {"user": "user_id:token", "item": "item_id:token", "label": "label:float", "log_q": "log_q:float"}
 # What `pandas.read_csv` takes for a missing value unless told otherwise, and RecBole's own word for one.
 _NO_VALUE = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|[PAD]"
 _MISSING = strings(_NO_VALUE.split("|"))
+
+
+class TextFolder(Protocol):
+    """Where the files of a form are."""
+
+    def start_text(self, name: str, header: Sequence[str] = (), separator: str = "\t") -> NamedText:
+        """Begin a text of that name."""
 
 
 class Exchange(Protocol):
@@ -56,14 +65,14 @@ def unit_of(kind: str | None) -> int:
 
 
 def open_exchange(
-    options: Options, folder: FolderOutput, target: str, form: Form, schema: pa.Schema, *, timed: bool
+    options: Options, folder: TextFolder, target: str, form: Form, schema: pa.Schema, *, timed: bool
 ) -> Exchange:
     """Begin the files of ``options.to`` in a folder.
 
     Parameters
     ----------
     options : Options
-    folder : FolderOutput
+    folder : TextFolder
     target : str
         The folder, after which files are named.
     form : Form
@@ -91,7 +100,7 @@ def open_exchange(
 class NcfFiles:
     """``NAME.train.rating``, ``NAME.test.rating`` and ``NAME.test.negative``."""
 
-    def __init__(self, folder: FolderOutput, name: str) -> None:
+    def __init__(self, folder: TextFolder, name: str) -> None:
         self._train, self._test, self._negative = (
             folder.start_text(f"{name}.{part}") for part in ("train.rating", "test.rating", "test.negative")
         )
@@ -115,7 +124,7 @@ class NcfFiles:
 class LightgcnFiles:
     """``train.txt``, ``test.txt``, perhaps ``valid.txt``: a user and its items a line; ``candidates.txt``."""
 
-    def __init__(self, options: Options, folder: FolderOutput) -> None:
+    def __init__(self, options: Options, folder: TextFolder) -> None:
         names = ["train", *(["valid"] if options.with_valid else []), "test"]
         self._files = {name: folder.start_text(f"{name}.txt", separator=" ") for name in names}
         self._candidates = folder.start_text("candidates.txt", separator=" ")
@@ -152,7 +161,7 @@ class RecboleFiles:
     """
 
     def __init__(
-        self, options: Options, folder: FolderOutput, name: str, form: Form, schema: pa.Schema, *, timed: bool
+        self, options: Options, folder: TextFolder, name: str, form: Form, schema: pa.Schema, *, timed: bool
     ) -> None:
         for noun, ids in (("user", form.users), ("item", form.items)):
             if not isinstance(ids.values, np.ndarray):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +21,11 @@ class Ids:
 
     Attributes
     ----------
-    values : int64, shape (n,), or pyarrow string array
-        Strings are written through a dictionary.
+    values : int64, shape (n,), or pyarrow string array, or range
+        Strings are written through a dictionary. A range: the codes themselves, counted from its start on, as int32.
     """
 
-    values: npt.NDArray[np.int64] | Codes | pa.StringArray
+    values: npt.NDArray[np.int64] | Codes | pa.StringArray | range
 
     @classmethod
     def of(cls, ids: pa.Array) -> Ids:
@@ -36,12 +37,16 @@ class Ids:
         """The Arrow type of the column."""
         if isinstance(self.values, np.ndarray):
             return from_numpy(self.values[:0]).type
+        if isinstance(self.values, range):
+            return pa.int32()
         return pa.dictionary(pa.int32(), pa.string())
 
     def take(self, codes: Codes) -> pa.Array:
         """The column of the codes: shape (len(codes),)."""
         if isinstance(self.values, np.ndarray):
             return from_numpy(self.values.take(codes, mode="clip"))
+        if isinstance(self.values, range):
+            return from_numpy(np.ascontiguousarray(codes + np.int32(self.values.start) if self.values.start else codes))
         return pa.DictionaryArray.from_arrays(from_numpy(codes), self.values)
 
 
@@ -129,15 +134,19 @@ class Form:
         return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
     def coded(self, first_user: int, n_users: int, n_items: int) -> Form:
-        """The same with codes in place of ids, for the users from code ``first_user`` on."""
-        users = Ids(np.arange(first_user, first_user + n_users, dtype=np.int32))
-        return replace(self, users=users, items=Ids(np.arange(n_items, dtype=np.int32)))
+        """The same with codes in place of ids, for the users from code ``first_user`` on: a coded form."""
+        return replace(self, users=Ids(range(first_user, first_user + n_users)), items=Ids(range(n_items)))
 
-    def decode(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Rows of a coded form with the ids of this one."""
+    @property
+    def first_user(self) -> int:
+        """Of a coded form: the code of its first user."""
+        return self.users.values.start if isinstance(self.users.values, range) else 0
+
+    def decode(self, coded: Sequence[pa.Array]) -> pa.RecordBatch:
+        """The columns of a coded form as rows with the ids of this one."""
         ids = dict.fromkeys(("item", "pos_item", "neg_item", "neg_items"), self.items) | {"user": self.users}
         columns = []
-        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        for name, column in zip(self.schema.names, coded, strict=True):
             values = column
             if name in ids and pa.types.is_list(column.type):
                 values = pa.ListArray.from_arrays(column.offsets, ids[name].take(as_numpy(column.values)))

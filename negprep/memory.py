@@ -79,7 +79,7 @@ def default_budget() -> int:
 _LEAST = 105 << 20
 """Interpreter and libraries alone."""
 
-_BYTES_PER_CODED_ROW = 20
+_BYTES_PER_CODED_ROW = 15
 """A row that waits to be shuffled."""
 
 

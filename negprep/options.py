@@ -75,9 +75,9 @@ class Options:
     Attributes
     ----------
     command : {"train", "test"}
-    num_neg : int or None
-        Negatives for each positive, at least 1. None becomes the sum of fixed counts, 1 with ``bootstrap``, else 4 for
-        ``train`` and 99 for ``test``.
+    num_neg : int, "all" or None
+        Negatives for each positive, at least 1; ``all`` (``test`` only): every eligible item. None becomes the sum of
+        fixed counts, 1 with ``bootstrap``, else 4 for ``train`` and 99 for ``test``.
     sampler : str, tuple of str or None
         The rule that draws: ``uniform`` (None), ``popularity``, ``weak``, ``hard``, ``reinforced``; several with shares
         (``uniform:0.7``, ``weak:0.3``) or with fixed counts (``uniform=3``, ``weak=1``).
@@ -157,10 +157,12 @@ class Options:
         Where they are spilled. None: beside the output.
     shard_rows : int
         Output rows made at a time by one thread. Does not change the output.
+    most_eligible : int
+        Of a run that takes all eligible items: no user has more. The run fills it in.
     """
 
     command: Command
-    num_neg: int | None = None
+    num_neg: int | Literal["all"] | None = None
     holdout: str
     sampler: str | tuple[str, ...] | None = None
     alpha: float | None = None
@@ -201,6 +203,7 @@ class Options:
     memory: int | None = None
     spill_dir: str | None = None
     shard_rows: int = 1 << 20
+    most_eligible: int = field(default=MAX_NUM_NEG, repr=False, compare=False)
     read: ReadOptions = field(default_factory=ReadOptions)
     rule: HoldoutRule = field(init=False, repr=False, compare=False)
     """What ``holdout`` says, parsed."""
@@ -223,7 +226,7 @@ class Options:
         object.__setattr__(self, "recipe", self._parse_recipe())
         self._settle_sampler()
         for name, least, most in (
-            ("num_neg", 1, MAX_NUM_NEG),
+            *([("num_neg", 1, MAX_NUM_NEG)] if not self.takes_all else []),
             ("seed", 0, 2**64 - 1),
             ("split_seed", 0, 2**64 - 1),
             ("epoch", 0, 2**31 - 1),
@@ -246,8 +249,20 @@ class Options:
 
     @property
     def negatives_each(self) -> int:
-        """``num_neg`` as it is settled."""
+        """``num_neg`` as it is settled; where all are taken, the most that a user can have."""
+        if self.num_neg == "all":
+            return self.most_eligible
         return self.num_neg or DEFAULT_NUM_NEG[self.command]
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every eligible item is a candidate."""
+        return self.num_neg == "all"
+
+    @property
+    def needed(self) -> int:
+        """Eligible items below which a user is short."""
+        return self.negatives_each if self.distinct and not self.takes_all else 1
 
     def _parse_recipe(self) -> Recipe:
         given: Any = "uniform" if self.sampler is None else self.sampler

@@ -66,8 +66,8 @@ def partition(
         if (ranges[1:] < ranges[:-1]).any():
             order = np.argsort(ranges, kind="stable")  # of 16-bit integers: a radix sort
             coded, ranges = coded.take(order), ranges[order]
-        bounds = np.flatnonzero(np.diff(ranges, prepend=-1, append=-1)).tolist() if len(ranges) else []
-        for begin, end in pairwise(bounds):
+        bounds = np.flatnonzero(ranges[1:] != ranges[:-1]) + 1
+        for begin, end in pairwise([0, *bounds.tolist(), len(ranges)] if len(ranges) else []):
             pieces[ranges[begin]].append(keep(coded.take(slice(begin, end))))
     lasts = [*firsts[1:].tolist(), n_users]
     n_rows = np.add.reduceat(counts, firsts).tolist()

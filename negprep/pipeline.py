@@ -6,7 +6,6 @@ import json
 import os
 import time
 from contextlib import closing
-from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
 
@@ -14,12 +13,13 @@ from negprep.cutting import row_group_rows
 from negprep.errors import OutputError, UsageError
 from negprep.exchange import open_exchange, unit_of
 from negprep.facts import facts_of, summary_of
-from negprep.forms import FOLDERS, TEXT, beside, form_of, refuse_unfit
+from negprep.forms import FOLDERS, TEXT, beside, form_of
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
+from negprep.planning import settled
 from negprep.reading import open_log
-from negprep.resolving import writes_times
+from negprep.resolving import in_form, writes_times
 from negprep.run import Run
 from negprep.summary import Summary
 from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, FolderOutput, Output, check_output, kind_of, open_output
@@ -52,8 +52,7 @@ def prepare(
     if options.encode and target == "-":
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     form = form_of(target, options.to)
-    refuse_unfit(form, vars(options))
-    options = replace(options, to=form, layout="listwise" if form in ("ncf", "lightgcn") else options.layout)
+    options = in_form(options, form)
     with open_log(source, options.read) as log:
         named = [
             Path(given)
@@ -65,21 +64,20 @@ def prepare(
         _refuse_match(source, target)
         if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
             raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
-        group_rows = row_group_rows(options)
-        with (
-            Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run,
-            open_output(
+        with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
+            run.options = settled(options, run.core)
+            group_rows = row_group_rows(run.options)
+            with open_output(
                 target,
                 run.form.schema if target.endswith("/") else run.schema,
                 kind=kind_of(form, target, group_rows),
                 force=force,
-            ) as output,
-        ):
-            _write(run, output, target, group_rows)
-            if options.encode:
-                for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
-                    output.write_beside(name, table)
-            output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
+            ) as output:
+                _write(run, output, target, group_rows)
+                if options.encode:
+                    for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
+                        output.write_beside(name, table)
+                output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
         return summary_of(run, target, time.perf_counter() - started)
 
 

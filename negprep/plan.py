@@ -37,6 +37,8 @@ class Plan:
         Of the run's users and catalog, where a model draws.
     rule : Hardness or Policy or None
         How it draws.
+    takes_all : bool
+        Whether every eligible item is taken, in random order, in place of draws.
     """
 
     recipe: Recipe
@@ -47,6 +49,7 @@ class Plan:
     n_train: int = 0
     scores: Scores | None = None
     rule: Hardness | Policy | None = None
+    takes_all: bool = False
 
     @cached_property
     def ordered_weights(self) -> Weights | None:

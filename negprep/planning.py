@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -77,6 +78,11 @@ def read_model_of(options: Options) -> Model | None:
     return model
 
 
+def settled(options: Options, core: Core) -> Options:
+    """The options of a run whose catalog is known: of a user's eligible items there are at most as many."""
+    return replace(options, most_eligible=core.items.n_catalog) if options.takes_all else options
+
+
 def make_plan(
     loaded: Loaded,
     core: Core,
@@ -132,7 +138,17 @@ def make_plan(
     if model is not None:
         precise = isinstance(how, Policy)
         scores, knowledge = make_scores(model, core.users, core.items, str(options.model), precise=precise)
-    plan = Plan(recipe, options.distinct, options.with_log_q, weights, order, int(counts.sum()), scores, how)
+    plan = Plan(
+        recipe,
+        options.distinct,
+        options.with_log_q,
+        weights,
+        order,
+        int(counts.sum()),
+        scores,
+        how,
+        options.takes_all,
+    )
     return plan, unknown, knowledge
 
 

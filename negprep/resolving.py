@@ -5,12 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from negprep.errors import BadDataError, UsageError
-from negprep.forms import TIMED
+from negprep.forms import TIMED, FormName, refuse_unfit
 from negprep.holdout_rule import HoldoutRule
 from negprep.options import Options
 from negprep.reading import LogReader
 from negprep.reading.pieces import RowError
 from negprep.reading.times import mixed, parse_instant
+
+
+def in_form(options: Options, form: FormName) -> Options:
+    """The options of an output in a form, which may have a layout of its own.
+
+    Raises
+    ------
+    UsageError
+        An option means nothing in that form.
+    """
+    refuse_unfit(form, vars(options))
+    return replace(options, to=form, layout="listwise" if form in ("ncf", "lightgcn") else options.layout)
 
 
 def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[str]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrow import from_numpy
@@ -21,6 +20,7 @@ from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Options
+from negprep.parts import by_part, fill
 from negprep.planning import make_plan, model_rule, needs_survey, read_model_of
 from negprep.reading import LogReader
 from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule, writes_times
@@ -143,12 +143,28 @@ class Run:
         first, count = self.options.epoch, self.options.epochs
         return range(first, first + 1) if count is None else range(count)
 
+    @property
+    def _ahead(self) -> int:
+        """Shards that may wait: of shuffled rows a row group, or nobody would work while one is written."""
+        rows = self._bucket_rows if self.options.shuffle else self._shard_rows
+        return self.options.jobs + row_group_rows(self.options) // rows
+
+    @property
+    def _bucket_rows(self) -> int:
+        return min(self._shard_rows, self._memory.bucket_rows)
+
+    @property
+    def _shard_rows(self) -> int:
+        return min(self.options.shard_rows, row_group_rows(self.options))
+
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Make the rows, in order, on as many threads as the options ask for."""
         schema = self.schema
         for epoch in self.epochs:
             with ExitStack() as held:
-                for _, batch in run_shards(Shard.make, self._shards(None, epoch, held), jobs=self.options.jobs):
+                for _, batch in run_shards(
+                    Shard.make, self._shards(None, epoch, held), jobs=self.options.jobs, ahead=self._ahead
+                ):
                     self._sources += self.form.source_counts(batch)
                     if self.options.epochs is None:
                         yield batch
@@ -169,8 +185,8 @@ class Run:
         for epoch in self.epochs:
             folder = "" if self.options.epochs is None else f"epoch={epoch}"
             with ExitStack() as held:
-                tasks = ((start_part(folder), shards) for shards in _by_part(self._shards(part_rows, epoch, held)))
-                with closing(run_shards(_fill, tasks, jobs=self.options.jobs)) as filled:
+                tasks = ((start_part(folder), shards) for shards in by_part(self._shards(part_rows, epoch, held)))
+                with closing(run_shards(fill, tasks, jobs=self.options.jobs)) as filled:
                     for (part, _), sources in filled:
                         self._sources += sources
                         self._tell_written(part.rows_written)
@@ -182,12 +198,11 @@ class Run:
 
     def _shards(self, part_rows: int | None, epoch: int, held: ExitStack) -> Iterator[Shard]:
         """The rows of an epoch; what they need is held until ``held`` ends."""
-        shard_rows = min(self.options.shard_rows, row_group_rows(self.options))
         if self.options.shuffle:
-            shuffle = held.enter_context(closing(self._scattered(epoch, shard_rows)))
+            shuffle = held.enter_context(closing(self._scattered(epoch)))
             yield from shuffle.shards(part_rows)
         else:
-            cutter = Cutter(shard_rows, part_rows)
+            cutter = Cutter(self._shard_rows, part_rows)
             for section in self._counted(epoch):
                 yield from cutter.cut(section)
         self._refuse_nothing()
@@ -198,20 +213,20 @@ class Run:
             if mistake is not None:
                 raise mistake
 
-    def _scattered(self, epoch: int, shard_rows: int) -> Shuffle:
+    def _scattered(self, epoch: int) -> Shuffle:
         """The rows of an epoch in buckets."""
-        options, cutter = self.options, Cutter(shard_rows)
+        options, cutter = self.options, Cutter(self._shard_rows)
         rows_each = int(self.form.rows_of(np.array(options.negatives_each)))
         most_rows = options.bootstrap or self.log.rows_read * rows_each
-        bucket_rows = min(shard_rows, self._memory.bucket_rows)
-        shuffle = Shuffle(self.form, most_rows, bucket_rows, self._memory.shuffled_bytes, self._spill_folder)
+        kept_bytes, folder = self._memory.shuffled_bytes, self._spill_folder
+        shuffle = Shuffle(self.form, len(self.core.items), most_rows, self._bucket_rows, kept_bytes, folder)
         tasks = ((section, shard) for section in self._counted(epoch) for shard in cutter.cut(section))
         done = 0
         try:
             with closing(run_shards(lambda task: shuffle.scatter(*task), tasks, jobs=options.jobs)) as scattered:
                 for _, rows in scattered:
                     shuffle.add(rows)
-                    done += len(rows[0])
+                    done += len(rows)
                     self._progress("shuffle", done, None)
         except BaseException:
             shuffle.close()
@@ -264,29 +279,6 @@ class Run:
             if self.watch is not None:
                 self.watch(section)
             yield section
-
-
-def _by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
-    part: list[Shard] = []
-    for shard in shards:
-        if shard.starts_part and part:
-            yield part
-            part = []
-        part.append(shard)
-    if part:
-        yield part
-
-
-def _fill(task: tuple[Part, list[Shard]]) -> npt.NDArray[np.int64]:
-    """Write a part; how many negatives come from each source."""
-    part, shards = task
-    sources = np.zeros(len(shards[0].source.form.sources or ()), np.int64)
-    for shard in shards:
-        rows = shard.make()
-        sources += shard.source.form.source_counts(rows)
-        part.write(rows)
-    part.end()
-    return sources
 
 
 def silent(step: str, done: int, total: int | None) -> None:

@@ -27,7 +27,7 @@ from negprep.samplers.measures import (
 from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.reinforced import Policy, ReinforcedItems
 from negprep.samplers.scored import ScoredItems
-from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
+from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, shuffled_ranks, uniform
 from negprep.samplers.weighted import Proposing, WeightedItems
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
@@ -95,7 +95,9 @@ class Sampling:
             At least the largest count.
         """
         recipe, sources = self.plan.recipe, None
-        if recipe.names == ("uniform",) and self.plan.order is None:
+        if self.plan.takes_all:
+            items = self._take_all(leads, keys, num_neg)
+        elif recipe.names == ("uniform",) and self.plan.order is None:
             buffer = _mask_buffer()
             items = uniform(self._seen, leads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
         else:
@@ -107,6 +109,23 @@ class Sampling:
             log_q, pos_log_q = self._log_q(leads, items, sources)
         leaders = self._leaders(leads, keys, sources) if recipe.names == LEVELS and sources is not None else None
         return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, leaders)
+
+    def _take_all(self, leads: Leads, keys: Words, num_neg: int) -> Codes:
+        """Every item that each group can have, in random order: int32, shape (n_groups, num_neg), padded by -1."""
+        items = np.full((num_neg, len(leads)), -1, np.int32)
+        step = max(1, BLOCK_DRAWS // num_neg)
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+            eligible = EligibleItems(SeenBlock(self._seen, first, last))
+            for start in range(begin, end, step):
+                here = slice(start, min(start + step, end))
+                asks = self._asks(leads, here, first, keys[here])
+                base, counts = eligible.span(asks)
+                ranks = shuffled_ranks(asks.keys, counts, num_neg)
+                draws, groups = np.nonzero(ranks >= 0)
+                items[draws, start + groups] = eligible.items_at(asks.rows[groups], (base + ranks)[draws, groups])
+        if self.plan.order is not None:
+            items = np.where(items >= 0, self.plan.order.items.take(items, mode="clip"), np.int32(-1))
+        return items.T
 
     def _leaders(self, leads: Leads, keys: Words, sources: Sources) -> Codes:
         """The positive of each group, and where its third level was drawn from, one of the user's weak items."""

@@ -19,6 +19,9 @@ from negprep.seen import Codes, Positions
 
 _BLOCK_WORDS = 1 << 15
 
+_MOST_CELLS = 1 << 22
+"""Of the table of negatives, with a row for each group and as many columns as the largest has: four usual shards."""
+
 
 @dataclass(frozen=True, eq=False)
 class Section:
@@ -90,7 +93,26 @@ class Section:
     def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
         """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
         leads, begin, skip = self._leads_of(first_row, last_row)
-        options, counts = self.options, self._counts_of(leads, begin)
+        counts = self._counts_of(leads, begin)
+        pieces = _level_pieces(counts)
+        if len(pieces) == 1:
+            rows = self.form.batch(self._groups_of(leads, counts, begin))
+        else:
+            made = []
+            for first, last in pieces:  # the table of each is let go before the next
+                some = leads_of(self.heads, begin + first, begin + last)
+                made.append(self.form.batch(self._groups_of(some, counts[first:last], begin + first)))
+            rows = pa.concat_batches(made)
+        return rows.slice(skip, last_row - first_row)
+
+    def groups(self, first_row: int, last_row: int) -> tuple[Groups, int]:
+        """The groups that have the rows of a range, and how many rows come before in the first. In any thread."""
+        leads, begin, skip = self._leads_of(first_row, last_row)
+        return self._groups_of(leads, self._counts_of(leads, begin), begin), skip
+
+    def _groups_of(self, leads: Leads, counts: Positions, begin: int) -> Groups:
+        """The groups from ``begin`` on that are led by ``leads``, with so many negatives each."""
+        options = self.options
         # Apart, so that the negatives a model was trained on are no candidates by construction.
         keys = self._keys("negatives" if options.command == "train" else "candidates", leads, begin)
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
@@ -99,7 +121,7 @@ class Section:
         if options.command == "test" and options.layout == "pointwise":
             slots = bounded(self._keys("slot", leads, begin), counts + 1, np.zeros_like(counts), attempt=0)
         all_full = bool((counts == options.negatives_each).all())
-        groups = Groups(
+        return Groups(
             leads.users,
             leads.items,
             drawn.items,
@@ -110,8 +132,6 @@ class Section:
             pos_log_q=drawn.pos_log_q,
             leaders=drawn.leaders,
         )
-        rows = self.form.batch(groups)
-        return rows.slice(skip, last_row - first_row)
 
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
@@ -140,6 +160,19 @@ class Section:
         if self.occurrences is None:
             return keys
         return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))
+
+
+def _level_pieces(counts: Positions) -> list[tuple[int, int]]:
+    """Ranges of groups whose negatives, each as many as the most of the range, fit a table of bounded size."""
+    pieces, todo = [], [(0, len(counts))]
+    while todo:
+        first, last = todo.pop()
+        if last - first > 1 and (last - first) * int(counts[first:last].max()) > _MOST_CELLS:
+            middle = (first + last) // 2
+            todo += [(middle, last), (first, middle)]
+        else:
+            pieces.append((first, last))
+    return pieces
 
 
 def _words_of_groups(keys: Words, sizes: Positions) -> Words:

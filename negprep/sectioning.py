@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from negprep.bootstrap import Bootstrap
-from negprep.errors import BadDataError
+from negprep.errors import BadDataError, UsageError
 from negprep.holdout import Split, hold_out
 from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.layout import Form, Ids
+from negprep.limits import MAX_NUM_NEG
 from negprep.options import Options
 from negprep.plan import Plan
 from negprep.sampling import Sampling
@@ -55,6 +56,8 @@ def make_section(
     ------
     BadDataError
         With ``on_short="error"``: a user has too few eligible items.
+    UsageError
+        Where all are taken: a user has more than a list can have.
     """
     positives, items = interactions.positives, interactions.items
     split, train = split_train(interactions, options, rule)
@@ -72,13 +75,19 @@ def make_section(
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
     sampling = Sampling(plan, seen, weak, first_user)
     supply = sampling.supply(leads_of(heads))
-    needed = options.negatives_each if options.distinct else 1
+    needed = options.needed
     if sampling.by_group:
         short_groups = supply < needed
         short = np.bincount(heads.users()[short_groups], minlength=heads.n_users) > 0
     else:
         short = (heads.counts > 0) & (supply < needed)
         short_groups = np.repeat(short, heads.counts)
+    most = int(supply.max(initial=0))
+    if options.takes_all and most > MAX_NUM_NEG:
+        raise UsageError(
+            f"--num-neg all would write {most:,} negatives for one holdout, and {MAX_NUM_NEG:,} is the most",
+            remedy="sample them with a number, or give a smaller catalog with --items",
+        )
     if short.any() and options.on_short == "error":
         user = int(np.flatnonzero(short)[0])
         has = int(supply[short_groups][0] if sampling.by_group else supply[user])

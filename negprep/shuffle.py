@@ -4,26 +4,57 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrow import as_numpy, from_numpy, take_rows
+from negprep.arrow import Column, joined, taken, unwrapped, wrapped
 from negprep.cutting import Shard
 from negprep.draw import Words
 from negprep.layout import Form
+from negprep.packing import Packed, packing_of
 from negprep.section import Section
 from negprep.spill import Extent, SpillFile
 
-_WORD = "word of the order"
 _MOST_BITS = 14
 _SORTED_BITS = np.uint64(32)
 
-Scattered = tuple[pa.RecordBatch, npt.NDArray[np.int64]]
-"""Rows ascending by bucket, their words as the last column, and where each bucket begins and ends."""
+
+@dataclass(frozen=True, eq=False)
+class Scattered:
+    """Rows ascending by bucket.
+
+    Attributes
+    ----------
+    rows : Packed
+    words : uint64, shape (n_rows,)
+        By which they are put in order.
+    bounds : list of int
+        Where each bucket begins, and where the last one ends.
+    """
+
+    rows: Packed
+    words: Words
+    bounds: list[int]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all."""
+        return sum(int(column.nbytes) for column in (self.words, *self.rows[0]))
+
+    def bucket(self, number: int) -> tuple[Packed, Words] | None:
+        """The rows of a bucket, or None."""
+        begin, end = self.bounds[number : number + 2]
+        if begin == end:
+            return None
+        columns, first = self.rows
+        return ([column[begin:end] for column in columns], first), self.words[begin:end]
 
 
 def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
@@ -36,9 +67,10 @@ def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
     """
     # Two passes of 16 bits, which numpy sorts by radix, take a quarter of the time of a sort by the whole word.
     top = ((words << np.uint64(skipped_bits)) >> _SORTED_BITS).astype(np.uint32)
-    order = np.argsort(top.astype(np.uint16), kind="stable")
-    order = order[np.argsort((top >> np.uint32(16)).astype(np.uint16)[order], kind="stable")]
-    sorted_top = top[order]
+    low, high = top.astype(np.uint16), (top >> np.uint32(16)).astype(np.uint16)
+    order = np.argsort(low, kind="stable")
+    order = order.take(np.argsort(high.take(order, mode="clip"), kind="stable"), mode="clip")
+    sorted_top = top.take(order, mode="clip")
     tied = np.flatnonzero(sorted_top[1:] == sorted_top[:-1])
     if tied.size:
         places = np.union1d(tied, tied + 1)
@@ -54,6 +86,8 @@ class Shuffle:
     ----------
     form : Form
         Of the rows that come out; those that go in are of codes.
+    n_items : int
+        Of the catalog.
     most_rows : int
         An upper bound of the rows.
     bucket_rows : int
@@ -64,11 +98,13 @@ class Shuffle:
         Where the others are.
     """
 
-    def __init__(self, form: Form, most_rows: int, bucket_rows: int, kept_bytes: int, folder: str | None) -> None:
-        self.form = form
+    def __init__(
+        self, form: Form, n_items: int, most_rows: int, bucket_rows: int, kept_bytes: int, folder: str | None
+    ) -> None:
+        self.form, self._packing = form, packing_of(form, n_items)
         self._bits = min(_MOST_BITS, (max(1, most_rows - 1) // bucket_rows).bit_length())
         self._sizes = np.zeros(1 << self._bits, np.int64)
-        self._kept: list[list[pa.RecordBatch]] = [[] for _ in self._sizes]
+        self._kept: list[Scattered] = []
         self._bytes, self._kept_bytes, self._folder = 0, kept_bytes, folder
         self._spill: SpillFile | None = None
         self._extents: list[list[Extent]] = [[] for _ in self._sizes]
@@ -76,30 +112,31 @@ class Shuffle:
 
     def scatter(self, section: Section, shard: Shard) -> Scattered:
         """Make the rows of a shard, of codes, and sort them by bucket. May run in any thread."""
-        rows, words = shard.make(), section.order_words(shard.begin, shard.end)
-        columns = [*rows.columns, from_numpy(words.view(np.int64))]
-        rows = pa.RecordBatch.from_arrays(columns, names=[*rows.schema.names, _WORD])
+        groups, skip = section.groups(shard.begin, shard.end)
+        columns, first = self._packing.pack(groups, section.form)
+        columns = [column[skip : skip + shard.end - shard.begin] for column in columns]
+        words = section.order_words(shard.begin, shard.end)
         if not self._bits:
-            return rows, np.array([0, len(words)])
+            return Scattered((columns, first), words, [0, len(words)])
         buckets = (words >> np.uint64(64 - self._bits)).astype(np.uint16)
         order = np.argsort(buckets, kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=len(self._sizes)))])
-        return take_rows(rows, order), bounds
+        return Scattered(
+            ([taken(column, order) for column in columns], first), words.take(order, mode="clip"), bounds.tolist()
+        )
 
-    def add(self, scattered: Scattered) -> None:
+    def add(self, rows: Scattered) -> None:
         """Take the next rows."""
-        rows, bounds = scattered
-        for bucket, (begin, end) in enumerate(pairwise(bounds.tolist())):
-            if end > begin:
-                self._kept[bucket].append(rows.slice(begin, end - begin))
-        self._sizes += np.diff(bounds)
+        self._kept.append(rows)
+        self._sizes += np.diff(rows.bounds)
         self._bytes += rows.nbytes
         if self._bytes > self._kept_bytes:
             self._spill = self._spill or SpillFile(self._folder)
-            for pieces, extents in zip(self._kept, self._extents, strict=True):
-                if pieces:
-                    extents.append(self._spill.write(pa.concat_batches(pieces)))
-                    pieces.clear()
+            for bucket, extents in enumerate(self._extents):
+                if columns := self._in_memory(bucket):
+                    names = [str(place) for place in range(len(columns))]
+                    extents.append(self._spill.write(pa.RecordBatch.from_arrays([*map(wrapped, columns)], names)))
+            self._kept.clear()
             self._bytes = 0
 
     def shards(self, part_rows: int | None) -> Iterator[Shard]:
@@ -115,10 +152,10 @@ class Shuffle:
         ends = np.cumsum(self._sizes)
         bucket = int(np.searchsorted(ends, first_row, side="right"))
         before = int(ends[bucket] - self._sizes[bucket])
-        rows = pa.concat_batches([*self._spilled(bucket), *self._kept[bucket]])
-        words: npt.NDArray[Any] = as_numpy(rows.column(_WORD)).view(np.uint64)
-        order = ascending(words, self._bits)[first_row - before : last_row - before]
-        return self.form.decode(take_rows(rows.drop_columns([_WORD]), order))
+        pieces = [*self._spilled(bucket), *filter(None, [self._in_memory(bucket)])]
+        words, *columns = [joined(list(column)) for column in zip(*pieces, strict=True)]
+        order = ascending(words.view(np.uint64), self._bits)[first_row - before : last_row - before]
+        return self.form.decode([wrapped(taken(column, order)) for column in columns])
 
     def close(self) -> None:
         """Forget the rows."""
@@ -126,8 +163,17 @@ class Shuffle:
         if self._spill is not None:
             self._spill.close()
 
-    def _spilled(self, bucket: int) -> list[pa.RecordBatch]:
+    def _in_memory(self, bucket: int) -> list[Column]:
+        """The words, as int64, and the columns of the rows of a bucket that are kept; nothing if there are none."""
+        found = [piece for rows in self._kept if (piece := rows.bucket(bucket))]
+        if not found:
+            return []
+        words = joined([words for _, words in found])
+        return [words.view(np.int64), *self._packing.unpack([rows for rows, _ in found])]
+
+    def _spilled(self, bucket: int) -> list[list[Column]]:
         if self._spill is None:
             return []
         with self._reading:
-            return [self._spill.read(extent) for extent in self._extents[bucket]]
+            batches = [self._spill.read(extent) for extent in self._extents[bucket]]
+        return [[unwrapped(column) for column in batch.columns] for batch in batches]

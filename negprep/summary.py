@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from negprep._version import __version__
 from negprep.draw import ALGORITHM
@@ -37,8 +37,9 @@ class Summary:
         whose item has no train positive.
     cold_users, unheld_users : int
         Users with a test holdout and no train positive, and users with positives but without a test holdout.
-    num_neg, negatives, rows_written : int
-        Negatives asked for each positive, negatives written, and rows.
+    num_neg : int or "all"
+        Negatives asked for each positive.
+    negatives, rows_written : int
     sampler : str
     sources : dict of str to int
         Negatives from each sampler, and uniform ones that fell back from it; empty where there is one source.
@@ -81,7 +82,7 @@ class Summary:
     cold_holdouts: int
     cold_users: int
     unheld_users: int
-    num_neg: int
+    num_neg: int | Literal["all"]
     sampler: str
     sources: dict[str, int]
     negatives: int

@@ -30,25 +30,27 @@ reading.text reading.parquet reading.memory reading.lists reading.json_lines rea
 reading.opening reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
 prepared.opening prepared
-writing.sink writing.staging writing.destination writing.parquet writing.text writing.kind
+writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
 model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
 verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
 verifying.claims verifying.terms verifying.promised verifying.truth verifying.holdouts
-verifying.grouping verifying.blocks verifying.findings verifying.tallies
+verifying.columns verifying.grouping verifying.stated verifying.blocks verifying.findings verifying.tallies
 verifying.heads verifying.negatives verifying.sweep
 verifying.supply verifying.verdict verifying.usual verifying.group_sizes verifying.belonging
-verifying.chance verifying.draws verifying.shares verifying.across verifying.unsaid
-verifying.run
-scoring bootstrap section sectioning planning cutting shuffle tally summary memory
+verifying.units verifying.windows verifying.odds verifying.log_q
+verifying.sets verifying.chance verifying.laws verifying.draws verifying.shares verifying.across
+verifying.unsaid verifying.run
+scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary memory
 engines engines.local
 resolving
-fitting fitting.training fitting.factorisation fitting.reinforcing fitting.split fitting.job
+fitting fitting.training fitting.factorisation fitting.reinforcing fitting.learners fitting.split
+fitting.job
 run facts exchange
 inspecting inspecting.degrees inspecting.contents inspecting.record inspecting.logfacts
-inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
+inspecting.weighing inspecting.sample inspecting.forecast inspecting.suspicions inspecting.inspection
 evaluation evaluation.options evaluation.ranks evaluation.rows evaluation.lists evaluation.metrics evaluation.kinds
 evaluation.estimators evaluation.sampling evaluation.resampling evaluation.result evaluation.work evaluation.api
 pipeline
@@ -56,12 +58,12 @@ reporting reporting.wording reporting.scales reporting.picture reporting.bins re
 reporting.gathering reporting.log_times
 reporting.described reporting.charts reporting.popularity reporting.placing
 reporting.tables reporting.sections reporting.page reporting.job
-api inspecting.asking
+api api.keywords api.rows api.inspect api.fit api.claims api.verify api.report
 .
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
-cli.execute cli.verdicts cli.pages
+cli.allocator cli.execute cli.verdicts cli.pages
 cli.fit_options cli.fit_text
 cli.train cli.test cli.fit cli.verify cli.inspect cli.evaluate cli.report
 cli.group cli.main __main__

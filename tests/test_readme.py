@@ -148,8 +148,7 @@ def test_every_command_and_every_function_is_named():
     functions = re.findall(r"`negprep\.(\w+)`", " ".join(names for names, _ in table("| function | gives |")))
     public = [name for name in negprep.__all__ if not name.startswith("_") and isfunction(getattr(negprep, name))]
     assert sorted(functions) == sorted(public)
-    (alone,) = re.findall(r"(`fit`.*) are commands only", README)
-    assert set(re.findall(r"`(\w+)`", alone)) == {name for name in COMMANDS if name not in functions}
+    assert set(COMMANDS) <= set(functions)
 
 
 def test_every_make_target_exists():

@@ -104,7 +104,8 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
 
 
 def _drawn(summary: Summary) -> Iterator[Fact]:
-    yield Fact("negatives", summary.negatives, f"{summary.num_neg:,} for each positive, avoiding {summary.seen}")
+    each = "all eligible items" if summary.num_neg == "all" else f"{summary.num_neg:,}"
+    yield Fact("negatives", summary.negatives, f"{each} for each positive, avoiding {summary.seen}")
     if summary.sampler != "uniform":
         sources = ", ".join(f"{count:,} {name}" for name, count in summary.sources.items())
         yield Fact("sampler", None, f"{summary.sampler}: {sources}" if sources else summary.sampler)

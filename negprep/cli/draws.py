@@ -6,19 +6,20 @@ import click
 
 from negprep.cli import values
 from negprep.cli.sections import Decorator, Function, in_section, together
-from negprep.limits import MAX_BOOTSTRAP, MAX_NUM_NEG, MAX_POOL
+from negprep.limits import MAX_BOOTSTRAP, MAX_POOL
 
 
 def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
     """How many negatives, and from where; the defaults are the command's, or, in words, those of several."""
     option = in_section("Negatives")
+    every = "" if distinct is False else "In test, all: every item that the user has not touched.  "
     return together(
         option(
             "--num-neg",
             metavar="K",
-            type=click.IntRange(1, MAX_NUM_NEG),
+            type=values.NumNeg(),
             help="Negatives for each positive. Time and the size of the output grow in proportion.  "
-            f"[default: {num_neg}, or the sum of fixed counts]",
+            f"{every}[default: {num_neg}, or the sum of fixed counts]",
         ),
         option(
             "--sampler",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negprep.cli import stopping
+from negprep.cli.allocator import keep_freed_memory
 from negprep.cli.progress import bars
 from negprep.cli.summary_file import check_summary, write_summary
 from negprep.cli.telling import tell
@@ -54,6 +55,7 @@ def load_libraries() -> None:
     # --jobs makes the threads; OpenBLAS would reserve memory for more as numpy is imported, and send the
     # process a SIGINT where a limit forbids it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    keep_freed_memory()
     for name in ("numpy", "pyarrow", "pyarrow.parquet"):
         try:
             import_module(name)

@@ -27,7 +27,6 @@ _OF_RNS = (
     "patience",
 )
 _LEARNING = ("factors", "epochs", "regularization", "learning_rate", "seed", *_OF_RNS)
-_BESIDE_RNS = ("weak", "exclude", "items")
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -65,19 +64,13 @@ def command(**given: Any) -> None:  # noqa: ANN401
         raise UsageError("MODEL is empty", remedy="give a path")
     refuse_split(given)
     refuse_quiet_bars(given)
-    if given["kind"] != "rns":
-        for name in _BESIDE_RNS:
-            if given[name] is not None:
-                raise UsageError(
-                    f"--{name} with --kind {given['kind']}, which learns from the positives alone",
-                    remedy="leave it out",
-                )
-    else:  # numpy reads these when it is imported; with more threads it may round otherwise, and is not faster
+    if given["kind"] == "rns":  # numpy reads these at its import; with more threads it may round otherwise, no faster
         for name in _ONE_THREAD:
             os.environ.setdefault(name, "1")
     load_libraries()
     from negprep.cli.fit_text import fit_text
-    from negprep.fitting.job import fit, learning_of
+    from negprep.fitting.job import fit
+    from negprep.fitting.learners import learning_of
 
     read = ReadOptions(**taken(ReadOptions, given))
     of_train = {name: value for name, value in taken(Options, given).items() if name not in _LEARNING}

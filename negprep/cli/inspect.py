@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -18,6 +18,7 @@ from negprep.cli.request import available_cpus, check_reading, shows_bars
 from negprep.cli.sections import SectionCommand, in_section
 from negprep.cli.telling import is_terminal
 from negprep.errors import OutputError
+from negprep.forms import FormName
 
 _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 
@@ -36,6 +37,12 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 )
 @shared.folds
 @shared.layouts
+@in_section("Output")(
+    "--to",
+    type=click.Choice(get_args(FormName)),
+    help="The form whose size is forecast: text is weighed plain, and a folder for NCF, RecBole or LightGCN whole.  "
+    "[default: parquet]",
+)
 @draws.pairs_to_rank
 @shared.columns
 @shared.machine(spill_dir="where the system keeps temporary files")

@@ -116,9 +116,10 @@ def _forecast(forecast: Forecast) -> str:
         return f"  {forecast.command:5}  nothing: {forecast.refused}"
     noun = "holdouts" if forecast.command == "test" else "positives"
     epochs = f" in {forecast.epochs:,} epochs" if forecast.epochs > 1 else ""
+    form = "" if forecast.to == "parquet" else f" as {forecast.to}"
     return (
         f"  {forecast.command:5}  {forecast.rows:,} rows from {forecast.groups:,} {noun}{epochs}, "
-        f"{_size(forecast.bytes)}, {forecast.seconds:.2f} s, {forecast.memory_bytes / 1e6:,.0f} MB of memory"
+        f"{_size(forecast.bytes)}{form}, {forecast.seconds:.2f} s, {forecast.memory_bytes / 1e6:,.0f} MB of memory"
     )
 
 

@@ -31,11 +31,6 @@ def run_report(given: dict[str, Any]) -> None:
     if not files:
         raise UsageError("no FILE to report on", remedy="name what train or test wrote, and OUTPUT.html after it")
     refuse_quiet_bars(given)
-    beside = [given[name] for name in ("log", "items", "exclude", "weak", "weights") if given[name] is not None]
-    for name in (*(name for name, _ in files), *given["made_by"], *beside):
-        if name in ("", "-"):
-            what = "is empty" if name == "" else "is '-', and a report reads its files more than once"
-            raise UsageError(f"a file name {what}", remedy="give a path")
     if given["log"] is None:
         _refuse_without_log()
     load_libraries()
@@ -44,7 +39,7 @@ def run_report(given: dict[str, Any]) -> None:
 
     with bars(shown=shows_bars(given)) as show:
         stopping.expect_traces()
-        failed = report(
+        found = report(
             files,
             given["target"],
             log=given["log"],
@@ -54,6 +49,7 @@ def run_report(given: dict[str, Any]) -> None:
             progress=show,
         )
     if not given["quiet"]:
+        failed = None if found is None else sum(check.status == "failed" for check in found.checks)
         ending = {None: "", 0: ": no check failed", 1: ": 1 check failed"}.get(failed, f": {failed} checks failed")
         tell(printable(f"negprep report: {', '.join(name for name, _ in files)} -> {given['target']}{ending}"))
 

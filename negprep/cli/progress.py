@@ -10,6 +10,9 @@ from negprep.cli import stopping
 
 Progress = Callable[[str, int, int | None], None]
 
+_UNITS = {"fit": " epochs", "check": " steps"}
+"""What the steps count that do not count rows."""
+
 
 @contextmanager
 def bars(*, shown: bool) -> Iterator[Progress]:
@@ -24,7 +27,7 @@ def bars(*, shown: bool) -> Iterator[Progress]:
     ------
     callable
         Takes the step, the rows (or epochs) done so far, and their total or None. A new step replaces the bar of the
-        one before. What follows the first word of a step, such as a loss, is shown behind the bar.
+        one before. What follows the first word of a step, such as a loss or a file, is shown behind the bar.
 
     Notes
     -----
@@ -45,11 +48,19 @@ def bars(*, shown: bool) -> Iterator[Progress]:
         if bar is None or name != step_shown:
             if bar is not None:
                 bar.close()
-            unit = " epochs" if name == "fit" else " rows"
-            bar = tqdm(total=total, desc=f"{name:6}", unit=unit, unit_scale=True, leave=False, dynamic_ncols=True)
+            unit = _UNITS.get(name, " rows")
+            bar = tqdm(
+                total=total,
+                desc=f"{name:6}",
+                unit=unit,
+                unit_scale=name not in _UNITS,
+                mininterval=0 if name == "check" else 0.1,  # a step is long, and the words of each must be seen
+                leave=False,
+                dynamic_ncols=True,
+            )
             step_shown = name
         bar.total = total
-        bar.set_postfix_str(words, refresh=False)
+        bar.set_postfix_str(words, refresh=bool(words) and done == bar.n)  # no update would show the new words
         bar.update(done - bar.n)
 
     try:

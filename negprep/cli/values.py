@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import click
+
+from negprep.limits import MAX_NUM_NEG
 
 _SPELLED = {r"\t": "\t", "tab": "\t"}
 
@@ -32,6 +35,17 @@ def column_names(_context: click.Context, _option: click.Parameter, value: str |
     if len(names) < 2:
         raise click.BadParameter("at least a user and an item column are needed, such as user,item")
     return names
+
+
+class NumNeg(click.IntRange):
+    """A number of negatives, or ``all``."""
+
+    def __init__(self) -> None:
+        super().__init__(1, MAX_NUM_NEG)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The number, or the word."""
+        return value if value == "all" else super().convert(value, param, ctx)
 
 
 def seed(_context: click.Context, _option: click.Parameter, value: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from negprep.cli import shared
+from negprep.cli import shared, values
 from negprep.cli.sections import SectionCommand, SectionOption, in_section
 
 _files = in_section("Files")
@@ -53,7 +53,10 @@ _foreign = in_section("Files that do not say it themselves")
 )
 @_foreign("--with-valid", is_flag=True, help="As many again were held out for validation.")
 @_foreign(
-    "--num-neg", metavar="K", type=click.IntRange(1), help="Negatives of each positive.  [default: what explains most]"
+    "--num-neg",
+    metavar="K",
+    type=values.NumNeg(),
+    help="Negatives of each positive, or all: as many as there are.  [default: what explains most]",
 )
 @_foreign(
     "--distinct/--repeats", default=None, help="Whether the negatives of one positive differ.  [default: in test only]"
@@ -95,9 +98,10 @@ def command(**given: Any) -> None:  # noqa: ANN401
     Everything is worked out anew from the log, by other means than those that drew: negatives that are positives,
     weak or excluded; a holdout among its own negatives; negatives that repeat, are too few or too many, or lie outside
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
-    place of the holdout that gives it away; and, by chi-square, whether every item was drawn as often as the sampler
-    says. What negprep wrote says in its metadata what it must be like, or in the summary of its run (--made-by); of
-    other files the options say it; what nobody says and is not as usual is called unlikely, and is no fault.
+    place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
+    item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be
+    like, or in the summary of its run (--made-by); of other files the options say it; what nobody says and is not as
+    usual is called unlikely, and is no fault.
 
     Exit code 1 where a check failed. A check that could not be made says why, and does not count as passed.
 

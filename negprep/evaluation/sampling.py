@@ -15,6 +15,8 @@ from negprep.evaluation.options import EvaluateOptions
 MOST_PLACES = 1500
 """Of all lengths of lists together. An estimate takes time in proportion to them, or to their square."""
 
+_FULL = "the lists hold all items: these are the metrics of a full ranking"
+
 
 def read_facts(footers: list[dict[bytes, bytes]]) -> dict[str, Any] | None:
     """What negprep wrote into the footer of a test file: None unless every part says the same."""
@@ -68,6 +70,8 @@ def _sampling(
     drawn = facts or {}
     if drawn.get("sampler", "uniform") != "uniform":
         return None, f"the candidates are not uniform (the sampler is {drawn['sampler']})"
+    if drawn.get("num_neg") == "all":
+        return None, _FULL
     if drawn.get("available_at_time") or drawn.get("same"):
         return None, "each holdout has a catalog of its own (--available-at-time or --same)"
     competitors = options.catalog_size - 1 if options.catalog_size else _competitors(drawn.get("counts", {}))
@@ -84,7 +88,7 @@ def _sampling(
     )
     sampled = candidates[~sampling.is_full(candidates)]
     if not sampled.size:
-        return None, "the lists hold all items: these are the metrics of a full ranking"
+        return None, _FULL
     places = int((np.unique(sampled) + 1).sum())
     if places > MOST_PLACES:
         return (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,9 @@ import numpy as np
 from negprep._version import __version__
 from negprep.core import Core, find_core
 from negprep.errors import UsageError
-from negprep.fitting.factorisation import learn_als, learn_bpr, need_library
-from negprep.fitting.reinforcing import DEFAULTS, learn_rns, need_nothing
+from negprep.fitting.learners import LEARNERS, refuse_beside
 from negprep.fitting.split import split_facts
-from negprep.fitting.training import Learning, Told, Training
+from negprep.fitting.training import Learning, Training
 from negprep.holdout_rule import HoldoutRule
 from negprep.interactions import Pairs
 from negprep.loading import Progress, load
@@ -30,40 +27,6 @@ from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_
 from negprep.sectioning import split_train
 from negprep.summary import peak_memory_bytes
 from negprep.writing import check_whole
-
-
-@dataclass(frozen=True)
-class Learner:
-    """One kind of model.
-
-    Attributes
-    ----------
-    learn : callable
-        Takes a ``Training``, a ``Learning`` and who is told; returns a ``Model`` whose facts tell of the learning.
-    need : callable
-        Refuses where what it needs is not there.
-    learning : Learning
-        The defaults.
-    """
-
-    learn: Callable[[Training, Learning, Told], Model]
-    need: Callable[[str], None]
-    learning: Learning
-
-
-LEARNERS: dict[str, Learner] = {
-    "als": Learner(
-        learn_als,
-        need_library,
-        Learning(factors=64, epochs=15, regularization=0.01, learning_rate=None, seed=0, threads=1),
-    ),
-    "bpr": Learner(
-        learn_bpr,
-        need_library,
-        Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1),
-    ),
-    "rns": Learner(learn_rns, need_nothing, DEFAULTS),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,29 +68,6 @@ class FitSummary:
     peak_memory_bytes: int
 
 
-def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
-    """The options of learning, with the defaults of the kind for those that are None.
-
-    Raises
-    ------
-    UsageError
-        An unknown kind, or an option that the kind has no use for.
-    """
-    if kind not in LEARNERS:
-        raise UsageError(f"no model is of the kind {kind!r}", remedy=f"choose one of {', '.join(LEARNERS)}")
-    defaults = LEARNERS[kind].learning
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if "learning_rate" in chosen and defaults.learning_rate is None:
-        raise UsageError(f"--learning-rate with --kind {kind}, which takes no steps", remedy="leave it out")
-    foreign = [name for name in chosen if not hasattr(defaults, name)]
-    if foreign:
-        raise UsageError(f"--{foreign[0].replace('_', '-')} without --kind rns", remedy="add it, or leave this out")
-    for name, value in chosen.items():
-        if not isfinite(value):
-            raise UsageError(f"--{name.replace('_', '-')} {value} is no number", remedy="give a number")
-    return replace(defaults, **chosen)
-
-
 def fit(
     source: LogSource, target: str, options: Options, kind: str, learning: Learning, progress: Progress
 ) -> FitSummary:
@@ -152,6 +92,7 @@ def fit(
         With the place, what is wrong, and the remedy.
     """
     started = time.perf_counter()
+    refuse_beside(kind, options)
     LEARNERS[kind].need(kind)
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
     with open_log(source, options.read) as log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from negprep.cutting import row_group_rows
 from negprep.facts import summary_of
@@ -12,6 +13,7 @@ from negprep.inspecting.sample import Sample, make_sample
 from negprep.loading import Progress
 from negprep.memory import LEAST_MEMORY, default_budget, expected_peak
 from negprep.options import Command, Options
+from negprep.planning import settled
 from negprep.reading import LogReader
 from negprep.run import Run
 
@@ -25,8 +27,8 @@ class Forecast:
     command : {"train", "test"}
     refused : str or None
         Why the run would fail. All that follows is then empty.
-    holdout, sampler, layout : str
-    num_neg : int
+    holdout, sampler, layout, to : str
+    num_neg : int or "all"
         Negatives asked for each positive.
     needed : int
         Eligible items below which a user is short.
@@ -59,7 +61,8 @@ class Forecast:
     holdout: str = ""
     sampler: str = ""
     layout: str = ""
-    num_neg: int = 0
+    to: str = ""
+    num_neg: int | Literal["all"] = 0
     needed: int = 0
     epochs: int = 0
     users: int = 0
@@ -90,6 +93,7 @@ def forecast(log: LogReader, options: Options, progress: Progress) -> Forecast:
     """
     started = time.perf_counter()
     with Run(log, options, progress=progress, again=True) as run:
+        run.options = settled(options, run.core)
         run.count()
         seconds = time.perf_counter() - started
         return _told(run, make_sample(run, progress), seconds)
@@ -106,8 +110,9 @@ def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
         holdout=summary.holdout,
         sampler=summary.sampler,
         layout=options.layout,
+        to=options.to or "parquet",
         num_neg=summary.num_neg,
-        needed=summary.num_neg if options.distinct else 1,
+        needed=options.needed,
         epochs=len(run.epochs),
         users=summary.users,
         catalog_items=summary.catalog_items,
@@ -122,7 +127,7 @@ def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
         dropped_users=summary.dropped_users,
         bytes=round(sample.bytes * ratio) + sample.beside_bytes,
         memory_bytes=_memory(run, sample),
-        seconds=seconds_before + drawing * ratio,
+        seconds=seconds_before + sample.beside_seconds + drawing * ratio,
         sampled_rows=sample.rows,
         warnings=tuple(summary.warnings),
     )

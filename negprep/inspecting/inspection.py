@@ -17,6 +17,7 @@ from negprep.inspecting.suspicions import suspicions
 from negprep.loading import Progress
 from negprep.options import Command, LogSource, Options, ReadOptions
 from negprep.reading import open_log
+from negprep.resolving import in_form
 from negprep.run import silent
 
 _DEFAULTS: dict[Command, dict[str, Any]] = {
@@ -83,7 +84,7 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
             asked[command] = _options(command, given, read)
         except UsageError as error:
             outcomes[command] = error
-    _refuse_useless(outcomes)
+    _refuse_useless(outcomes, given)
     options = next(iter(asked.values()))
     if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
         raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
@@ -95,7 +96,7 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
                 outcomes[command] = forecast(log, each, tell)
             except (BadDataError, UsageError) as error:
                 outcomes[command] = error
-        _refuse_useless(outcomes)
+        _refuse_useless(outcomes, given)
         told = list(log.warnings)
     train, test = (_as_forecast(command, outcomes[command]) for command in _DEFAULTS)
     found = suspicions(facts, options.positive, [train, test])
@@ -104,11 +105,13 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
     )
 
 
-def _refuse_useless(outcomes: Mapping[Command, Forecast | NegprepError]) -> None:
-    """Raise what is wrong with options that neither command takes."""
+def _refuse_useless(outcomes: Mapping[Command, Forecast | NegprepError], given: Mapping[str, Any]) -> None:
+    """Raise what is wrong with options that neither command takes; of those for ``test`` alone, what it says."""
+    of_test = given.get("num_neg") == "all" or given.get("to") in ("ncf", "lightgcn")
     errors = [outcomes.get(command) for command in _DEFAULTS]
-    if isinstance(errors[0], UsageError) and all(isinstance(error, UsageError) for error in errors):
-        raise errors[0]
+    told = errors[1 if of_test else 0]
+    if isinstance(told, UsageError) and all(isinstance(error, UsageError) for error in errors):
+        raise told
 
 
 def _as_forecast(command: Command, outcome: Forecast | NegprepError) -> Forecast:
@@ -124,7 +127,8 @@ def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> O
         chosen.pop(name, None)
     if given.get("fold") == "valid" and chosen["holdout"] != "none":  # nothing is held out of a train set by default
         chosen["with_valid"] = True
-    return Options(command=command, read=read, **chosen)
+    options = Options(command=command, read=read, **chosen)
+    return in_form(options, options.to or "parquet")
 
 
 def _taken(record: type[Options | ReadOptions], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ would have to guess. These are the very rows that the run would make, through th
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -18,12 +17,10 @@ import pyarrow as pa
 from negprep.arrow import take_rows
 from negprep.cutting import Cutter, row_group_rows
 from negprep.facts import facts_of
-from negprep.layout import vocabulary_tables
+from negprep.inspecting.weighing import open_weigher, vocabulary_bytes
 from negprep.loading import Progress
 from negprep.run import Run
 from negprep.section import Section
-from negprep.writing.parquet import ParquetStream
-from negprep.writing.sink import Sink
 
 MOST_VALUES = 4 << 20
 """Rows, or elements of lists, that are made: four usual row groups. An output of so many is made whole."""
@@ -42,8 +39,8 @@ class Sample:
     arrow_bytes : int
         What the rows take in memory.
     beside_bytes : int
-        The size of the vocabularies that are written beside the output.
-    make_seconds, write_seconds : float
+        The size of what does not grow with the rows: the vocabularies beside the output, headers, files of positives.
+    make_seconds, write_seconds, beside_seconds : float
         In one thread.
     """
 
@@ -53,17 +50,7 @@ class Sample:
     beside_bytes: int
     make_seconds: float
     write_seconds: float
-
-
-class _Scale(Sink):
-    """Weighs bytes, and keeps none."""
-
-    def __init__(self) -> None:
-        super().__init__(-1)
-        self.n_bytes = 0
-
-    def _append(self, data: bytes) -> None:
-        self.n_bytes += len(data)
+    beside_seconds: float
 
 
 def make_sample(run: Run, progress: Progress) -> Sample:
@@ -80,8 +67,11 @@ def make_sample(run: Run, progress: Progress) -> Sample:
     values = run.tally.negatives // max(1, run.tally.rows) if run.options.layout == "listwise" else 1
     most_groups = max(_FEWEST_GROUPS, MOST_VALUES // (group_rows * max(1, values)))
     n_epochs = min(len(run.epochs), max(1, most_groups * group_rows // per_epoch))
-    scale, n_rows, arrow_bytes, make_seconds, write_seconds = _Scale(), 0, 0, 0.0, 0.0
-    stream = ParquetStream(scale, run.form.schema, group_rows)
+    n_rows, arrow_bytes, make_seconds, write_seconds = 0, 0, 0.0, 0.0
+    began, weigher = time.perf_counter(), open_weigher(run, group_rows)
+    for section in run.sections(0) if weigher.wants_sections else ():
+        weigher.take(section)
+    beside_seconds = time.perf_counter() - began
     if run.options.shuffle:
         made = _shuffled(run, n_epochs, per_epoch, group_rows)
     else:
@@ -90,15 +80,16 @@ def make_sample(run: Run, progress: Progress) -> Sample:
         began = time.perf_counter()
         for rows in pieces:
             drawn = time.perf_counter()
-            stream.write(rows)
+            weigher.write(rows)
             n_rows += len(rows)
             arrow_bytes += rows.nbytes
             progress("sample", n_rows, None)
             make_seconds, write_seconds = make_seconds + drawn - began, write_seconds + time.perf_counter() - drawn
             began = time.perf_counter()
-    stream.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
+    n_bytes, beside_bytes = weigher.weigh(facts_of(run))
     write_seconds += time.perf_counter() - began
-    return Sample(n_rows, scale.n_bytes, arrow_bytes, _beside(run), make_seconds, write_seconds)
+    beside_bytes += vocabulary_bytes(run)
+    return Sample(n_rows, n_bytes, arrow_bytes, beside_bytes, make_seconds, write_seconds, beside_seconds)
 
 
 def _in_order(
@@ -130,7 +121,7 @@ def _shuffled(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Gener
         if batches:
             order = np.argsort(np.concatenate(words), kind="stable")
             rows = take_rows(pa.concat_batches(batches), order)
-            yield run.form.decode(rows.slice(0, group_rows))
+            yield run.form.decode(rows.slice(0, group_rows).columns)
 
 
 def _thinned(section: Section, first: int, stride: int) -> Section:
@@ -145,18 +136,3 @@ def _thinned(section: Section, first: int, stride: int) -> Section:
         counts=section.counts[mask] if by_group else section.counts,
         occurrences=None if section.occurrences is None else section.occurrences[mask],
     )
-
-
-def _beside(run: Run) -> int:
-    """The size of the vocabularies, if there are any."""
-    if not run.options.encode:
-        return 0
-    total = 0
-    for table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).values():
-        scale = _Scale()
-        stream = ParquetStream(scale, table.schema)
-        for batch in table.to_batches():
-            stream.write(batch)
-        stream.close({})
-        total += scale.n_bytes
-    return total

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from negprep.errors import BadDataError
@@ -64,11 +66,13 @@ class ParquetInput:
         ]
         first = 0
         with readable(self.source), opened(self.source, text) as file:
-            for group in range(file.num_row_groups):
-                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=names):
-                    arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
-                    yield partial(Piece, arrays, partial(self._place, first), {})
-                    first += batch.num_rows
+            groups = (
+                file.iter_batches(_ROWS, row_groups=[group], columns=names) for group in range(file.num_row_groups)
+            )
+            for batch in _one_ahead(chain.from_iterable(groups)):
+                arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
+                yield partial(Piece, arrays, partial(self._place, first), {})
+                first += batch.num_rows
 
     def _place(self, first: int, row: int) -> str:
         return f"{self.source.name}: row {first + row + 1}"
@@ -86,6 +90,15 @@ def parquet_input(source: Source) -> ParquetInput:
         schema = file.schema_arrow
     refuse_duplicates(schema.names, source.name)
     return ParquetInput(source, schema, [])
+
+
+def _one_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, each of which is read while the one before is in use."""
+    with ThreadPoolExecutor(1, thread_name_prefix="negprep-read") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 @contextmanager

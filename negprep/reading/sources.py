@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from negprep.errors import BadDataError, OutputError
+from negprep.errors import BadDataError, OutputError, UsageError
 
 _CODECS = {"gzip": rb"\x1f\x8b", "zstd": rb"\x28\xb5\x2f\xfd", "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"}
 _FOREIGN = {
@@ -129,10 +129,14 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
     Raises
     ------
     OutputError
-        A file does not exist or cannot be read, or standard input is closed.
+        A file does not exist or cannot be read, no file matches, or standard input is closed.
+    UsageError
+        It is empty.
     BadDataError
-        There is no file, or one is of a kind that negprep does not read.
+        A folder has no file, or one is of a kind that negprep does not read.
     """
+    if not where:
+        raise UsageError("a file name is empty", remedy="give a path")
     if where == "-":
         if sys.stdin is None:
             raise OutputError("standard input is closed", remedy="pipe a log in, or name a file")
@@ -149,7 +153,7 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
         visible = [match for match in found if not match.name.startswith(("_", "."))]
         files = [file for match in visible for file in (_files_below(match) if match.is_dir() else [match])]
         if not files:
-            raise BadDataError("no file matches", place=where, remedy="check the pattern")
+            raise OutputError("no file matches", place=where, remedy="check the pattern")
     else:
         files = [path]
     return tuple(_identified(str(file), file, None) for file in files)

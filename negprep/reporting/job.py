@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import count as count_up
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
 from negprep.errors import BadDataError, UsageError
-from negprep.options import ReadOptions
+from negprep.options import LogSource, ReadOptions
 from negprep.prepared import Prepared, allotted, members, open_prepared
 from negprep.reading import open_log
 from negprep.reporting.described import Described
@@ -22,7 +23,7 @@ from negprep.reporting.page import Page, check_extra, rendered
 from negprep.reporting.sections import section, shown_check
 from negprep.reporting.wording import count
 from negprep.verifying.claims import Claims
-from negprep.verifying.run import verify
+from negprep.verifying.run import Report, verify
 from negprep.writing import check_output
 from negprep.writing.document import write_document
 
@@ -43,12 +44,12 @@ def report(
     files: Sequence[tuple[str, str | None]],
     target: str,
     *,
-    log: str | None = None,
+    log: LogSource | None = None,
     claims: Claims | None = None,
     made_by: Sequence[str] = (),
     reading: ReadOptions | None = None,
     progress: Progress | None = None,
-) -> int | None:
+) -> Report | None:
     """Write the page.
 
     Parameters
@@ -58,7 +59,7 @@ def report(
         nobody knows, None.
     target : str
         A file whose name ends in ``.html`` or ``.htm``.
-    log : str, optional
+    log : str, path, pyarrow.Table or pandas.DataFrame, optional
         The log that they were made of.
     claims : Claims, optional
         Of files that do not say what they promise.
@@ -71,13 +72,14 @@ def report(
 
     Returns
     -------
-    int or None
-        Checks that failed; None without a log.
+    Report or None
+        What the checks found; None without a log.
 
     Raises
     ------
     UsageError
-        OUTPUT has another ending or is one of the inputs, a file is named twice, or Jinja2 is not installed.
+        OUTPUT has another ending or is one of the inputs, a file is named twice, is standard input, or Jinja2 is not
+        installed.
     BadDataError
         One of the files is not a prepared file, has no rows, or is damaged.
     OutputError
@@ -93,15 +95,21 @@ def report(
             remedy="give OUTPUT, the last argument, a name that ends in .html",
         )
     beside = (log, claims.items, claims.exclude, claims.weak, claims.weights)
-    check_output(target, [Path(name) for name in (*names, *made_by, *beside) if isinstance(name, str)])
+    paths = [os.fspath(name) for name in (*names, *made_by, *beside) if isinstance(name, str | os.PathLike)]
+    for path in paths:
+        if path in ("", "-"):
+            what = "is empty" if path == "" else "is '-', and a report reads its files more than once"
+            raise UsageError(f"a file name {what}", remedy="give a path")
+    check_output(target, [Path(path) for path in paths])
     _titles(names)  # before a folder is taken apart: nothing may be named twice
     files = [(path, part) for name, part in files for path in members(name)]
     names = [name for name, _ in files]
     titles = _titles(names)
-    found = (
-        None if log is None else verify(files, log, claims=claims, made_by=made_by, read=reading, n_examples=EXAMPLES)
-    )
+    tell = _telling(progress)
     told = allotted(names, made_by)
+    found = None
+    if log is not None:
+        found = verify(files, log, claims=claims, made_by=made_by, read=reading, n_examples=EXAMPLES, tell=tell)
     described, shown = [], dict(zip(names, titles, strict=True))
     for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
         file = _described(name, part, title, told.get(name), log, reading, progress)
@@ -117,7 +125,18 @@ def report(
         across=[] if found is None else [shown_check(check, shown) for check in found.across],
     )
     write_document(target, rendered(page).encode("utf-8", "replace"))
-    return None if found is None else sum(check.status == "failed" for check in found.checks)
+    return found
+
+
+def _telling(progress: Progress | None) -> Callable[[str], None]:
+    """What hands on, as a step of its own, each thing that the checks say they do next."""
+    steps = count_up()
+
+    def tell(words: str) -> None:
+        if progress is not None:
+            progress(f"check {words}", next(steps), None)
+
+    return tell
 
 
 def _described(
@@ -125,7 +144,7 @@ def _described(
     part: str | None,
     title: str,
     told: Told | None,
-    log: str | None,
+    log: LogSource | None,
     reading: ReadOptions,
     progress: Progress | None,
 ) -> Described:
@@ -180,7 +199,7 @@ def _note_pairs(pairs: Pairs, rows: pa.RecordBatch, layout: str) -> None:
         pairs.add(users, rows.column("pos_item"))
 
 
-def _times(pairs: Pairs, log: str, reading: ReadOptions) -> LogTimes | None:
+def _times(pairs: Pairs, log: LogSource, reading: ReadOptions) -> LogTimes | None:
     with open_log(log, reading) as reader:
         if "time" not in reader.columns:
             return None
@@ -197,7 +216,7 @@ def _titles(names: Sequence[str]) -> list[str]:
     return [name if short.count(brief) > 1 else brief for name, brief in zip(names, short, strict=True)]
 
 
-def _lead(files: list[Described], log: str | None) -> str:
+def _lead(files: list[Described], log: LogSource | None) -> str:
     rows = count(sum(file.gathered.rows for file in files), "row")
     checked = " and checked against their log" if log is not None else ""
     return f"{rows} in all, counted{checked}: where the negatives come from, and what to beware of."

@@ -164,6 +164,7 @@ def _tiles(file: Described) -> list[Tile]:
     ]
     if gathered.positives and gathered.negatives and gathered.grouped:
         asked = f"asked for: {file.num_neg:,}" if file.num_neg is not None else ""
+        asked = "asked for: all" if facts.get("num_neg") == "all" else asked
         tiles.append(Tile("Negatives each", number(round(gathered.negatives / gathered.positives, 2)), asked))
     if file.checks is not None:
         failed = sum(check.style == "failed" for check in file.checks)

@@ -55,11 +55,12 @@ class Belonging:
     def _needed(self) -> int:
         """Fewer items that can be drawn are too few."""
         terms = self._terms
-        return (self._verdict.tallies.num_neg or 0) if terms.distinct and terms.drops_short else 1
+        is_more = terms.distinct and terms.drops_short and not terms.takes_all
+        return (self._verdict.tallies.num_neg or 0) if is_more else 1
 
     def _excused(self) -> Mask:
         """Users who need not have rows, because too little can be drawn for them."""
-        if not self._leaves_out or self._terms.restricted or self._verdict.bounds_alone:
+        if not self._leaves_out or self._terms.restricted:
             return np.full(len(self._truth.users), self._leaves_out)
         found: Mask = self._verdict.least.sizes < self._needed
         return found
@@ -68,8 +69,6 @@ class Belonging:
         """Those of some missing positives for which enough could be drawn."""
         if not self._leaves_out:
             return lost
-        if self._verdict.bounds_alone:
-            return np.zeros_like(lost)
         if not self._terms.restricted:
             return lost & (self._verdict.least.sizes >= self._needed)[self._truth.positives.users]
         places = np.flatnonzero(lost)[: min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))]

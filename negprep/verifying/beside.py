@@ -20,14 +20,20 @@ from negprep.vocabulary import Vocabulary
 _FIRST = "available_from"
 
 
-def opened(source: LogSource, read: ReadOptions, required: tuple[str, ...], extra: dict[str, str]) -> LogReader:
-    """A file whose columns are named like the log's, or recognised, or as ``extra`` says."""
+def opened(
+    source: LogSource,
+    read: ReadOptions,
+    required: tuple[str, ...],
+    extra: dict[str, str],
+    may_lack: tuple[str, ...] | None = None,
+) -> LogReader:
+    """A file whose columns are named like the log's, or recognised, or as ``extra`` says; some may lack values."""
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
 
     def fitting(names: tuple[str, ...]) -> ReadOptions:
         return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
 
-    return open_log(source, ReadOptions(), required=required, fitting=fitting)
+    return open_log(source, ReadOptions(), required=required, fitting=fitting, may_lack=may_lack)
 
 
 def catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:
@@ -40,7 +46,7 @@ def catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:
 
 
 def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook) -> npt.NDArray[np.int64]:
-    """The category of each item, numbered from 0; -1 for one that the file lacks: shape (n_items,).
+    """The category of each item, numbered from 0; -1 for one without: shape (n_items,).
 
     Raises
     ------
@@ -49,22 +55,23 @@ def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook)
     """
     found = np.full(len(items), -1)
     numbers: dict[str, int] = {}
-    with opened(source, read, ("item",), {"event_col": same}) as file:
+    with opened(source, read, ("item",), {"event_col": same}, ("event",)) as file:
         if file.columns.get("event") != same:
             raise UsageError(f"no column {same!r} among those of --items, by which the negatives were chosen")
         for batch in file.batches(["item", "event"]):
             words = batch.column("event").cast(pa.string()).dictionary_encode()
             mine = [numbers.setdefault(word, len(numbers)) for word in words.dictionary.to_pylist()]
-            codes = items(batch.column("item"))
-            found[codes[codes >= 0]] = np.array(mine)[as_numpy(words.indices)][codes >= 0]
+            codes, places = items(batch.column("item")), as_numpy(words.indices.fill_null(len(mine)))
+            found[codes[codes >= 0]] = np.array([*mine, -1])[places][codes >= 0]
     return found
 
 
 def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterator[tuple[Codes, npt.NDArray[np.int64]]]:
     """Codes of items and the times from when on they are available; nothing where no column says it."""
-    with opened(source, read, ("item",), {"time_col": _FIRST}) as file:
+    with opened(source, read, ("item",), {"time_col": _FIRST}, ("time",)) as file:
         if file.columns.get("time") == _FIRST:
             for batch in file.batches(["item", "time"]):
+                batch = batch.filter(batch.column("time").is_valid())
                 codes = items(batch.column("item"))
                 yield codes[codes >= 0], as_numpy(batch.column("time"))[codes >= 0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +14,9 @@ import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy
 from negprep.prepared import Batch, Prepared
+from negprep.verifying.columns import Columns
 from negprep.verifying.grouping import (
-    NO_ROWS,
     Block,
-    Columns,
     of_candidates,
     of_labels,
     of_lists,
@@ -24,6 +24,7 @@ from negprep.verifying.grouping import (
     of_positives,
 )
 from negprep.verifying.pairs import Codes
+from negprep.verifying.stated import NOTHING, StatedColumns, with_log_q
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
 
@@ -31,14 +32,22 @@ from negprep.verifying.truth import Truth
 class Blocks:
     """The blocks of a file.
 
+    Parameters
+    ----------
+    prepared : Prepared
+    truth : Truth
+    terms : Terms
+    stated : StatedColumns, optional
+        The columns of log q, to be read as well.
+
     Attributes
     ----------
     sources : list of str
         The names in the column ``source`` that were met so far.
     """
 
-    def __init__(self, prepared: Prepared, truth: Truth, terms: Terms) -> None:
-        self._prepared, self._truth, self._terms = prepared, truth, terms
+    def __init__(self, prepared: Prepared, truth: Truth, terms: Terms, stated: StatedColumns = NOTHING) -> None:
+        self._prepared, self._truth, self._terms, self._stated = prepared, truth, terms, stated
         self.sources: list[str] = []
 
     def __iter__(self) -> Iterator[Block]:
@@ -53,7 +62,7 @@ class Blocks:
     def _blocks(self) -> Iterator[Block]:
         if self._terms.layout == "listwise":
             for columns in self._columns():
-                yield of_lists(columns)
+                yield with_log_q(of_lists(columns), columns)
             return
         carried: Columns | None = None
         for columns in self._columns():
@@ -84,17 +93,20 @@ class Blocks:
         return int(other[-1]) + 1 if other.size else 0
 
     def _block(self, columns: Columns) -> Block:
+        return with_log_q(self._grouped(columns), columns)
+
+    def _grouped(self, columns: Columns) -> Block:
         if self._terms.layout == "pairwise":
             return of_pairs(columns, apart=self._terms.levels)
         if self._terms.layout == "positives":
             return of_positives(columns)
         if not self._terms.is_train:
-            sized = self._terms.restricted and self._terms.num_neg is not None
-            return of_candidates(columns, (self._terms.num_neg or 0) + 1 if sized else None)
+            full = None if not self._terms.restricted or self._terms.num_neg is None else self._terms.num_neg + 1
+            return of_candidates(columns, full)
         return of_labels(columns, grouped=not self._terms.shuffled)
 
     def _columns(self) -> Iterator[Columns]:
-        for batch in self._prepared.batches():
+        for batch in self._prepared.batches(self._stated.names):
             yield from _by_epoch(self._coded(batch), batch)
 
     def _coded(self, batch: Batch) -> Columns:
@@ -115,7 +127,7 @@ class Blocks:
         if "source" in rows.schema.names:
             column = rows.column("source")
             sources = self._source_codes(column if ends is None else column.flatten())
-        return Columns(batch.first, 0, users, heads, others, sources, ends)
+        return Columns(batch.first, 0, users, heads, others, sources, ends, *self._stated.values(batch))
 
     def _source_codes(self, column: pa.Array) -> npt.NDArray[np.int8]:
         coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column.cast(pa.string()))
@@ -136,21 +148,4 @@ def _by_epoch(columns: Columns, batch: Batch) -> Iterator[Columns]:
     epochs = as_numpy(batch.rows.column("epoch"))
     bounds = [0, *(np.flatnonzero(epochs[1:] != epochs[:-1]) + 1).tolist(), len(epochs)]
     for begin, end in pairwise(bounds):
-        part = columns.slice(begin, end) if columns.ends is None else _lists_between(columns, begin, end)
-        yield Columns(part.first, int(epochs[begin]), part.users, part.items, part.others, part.sources, part.ends)
-
-
-def _lists_between(columns: Columns, begin: int, end: int) -> Columns:
-    ends = columns.ends if columns.ends is not None else NO_ROWS
-    first = int(ends[begin - 1]) if begin else 0
-    last = int(ends[end - 1])
-    sources = None if columns.sources is None else columns.sources[first:last]
-    return Columns(
-        columns.first + begin,
-        columns.epoch,
-        columns.users[begin:end],
-        columns.items[begin:end],
-        columns.others[first:last],
-        sources,
-        ends[begin:end] - first,
-    )
+        yield replace(columns.slice(begin, end), epoch=int(epochs[begin]))

@@ -1,7 +1,8 @@
 """How improbable it is that fair draws look like those of a file.
 
-Each user's draws come from a set of the user's own, so what an item can expect, and how it varies, is summed over the
-users: with weights w, W the sum of w over a user's set, and D draws, an item of the set expects D w / W.
+Each user's draws come from a set of the user's own, and under a restriction each positive's from a set of its own. So
+what an item can expect, and how it varies, is summed over these owners: with weights w, W the sum of w over an owner's
+set, and D draws, an item of the set expects D w / W.
 """
 
 from __future__ import annotations
@@ -9,49 +10,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.verifying.gamma import chi_square_tail
-from negprep.verifying.pairs import PairSet, Rows
-
-Floats = npt.NDArray[np.float64]
+from negprep.verifying.pairs import Floats, Rows
+from negprep.verifying.sets import Numbers, Sets
 
 _PROBED = 4_000
 _MOST_PROBES = 16
 _CELL = 10.0
 _BIN = 25.0
-
-
-@dataclass(frozen=True, eq=False)
-class Sets:
-    """Of each user, the items that can be drawn.
-
-    Attributes
-    ----------
-    pairs : PairSet
-        What is in the sets, or, with ``left_out``, what of the catalog is not.
-    left_out : bool
-    catalog : bool, shape (n_items,)
-    """
-
-    pairs: PairSet
-    left_out: bool
-    catalog: npt.NDArray[np.bool_]
-
-    def over_users(self, of_users: Floats) -> Floats:
-        """For each item the sum of a value over the users who may get it."""
-        listed: Any = np.bincount(self.pairs.items, weights=of_users[self.pairs.users], minlength=len(self.catalog))
-        found: Floats = np.where(self.catalog, of_users.sum() - listed, 0.0) if self.left_out else listed
-        return found
-
-    def over_items(self, of_items: Floats) -> Floats:
-        """For each user the sum of a value over the user's items."""
-        listed: Any = np.bincount(self.pairs.users, weights=of_items[self.pairs.items], minlength=self.pairs.n_users)
-        found: Floats = of_items[self.catalog].sum() - listed if self.left_out else listed
-        return found
+_FAR = 2.0**13
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +32,18 @@ class Draws:
     Attributes
     ----------
     sets : Sets
-    weights : float64, shape (n_items,)
+    weights : float64 or int64, shape (n_items,)
+        Whole numbers, below 2**62 in all, are summed exactly, however far apart they are.
     items : int64, shape (n_items,)
         How often each item was drawn.
-    draws : float64, shape (n_users,)
-    squares, groups : float64, shape (n_users,), or None
+    draws : float64, shape (n_owners,)
+    squares, groups : float64, shape (n_owners,), or None
         Where the draws of a group differ: the sum over the groups of the squared numbers of draws, and the number of
         groups. Weights are then all one. None: draws are independent.
     """
 
     sets: Sets
-    weights: Floats
+    weights: Numbers
     items: Rows
     draws: Floats
     squares: Floats | None = None
@@ -79,17 +51,17 @@ class Draws:
 
     @cached_property
     def mass(self) -> Floats:
-        """W of each user."""
+        """W of each owner."""
         return self.sets.over_items(self.weights)
 
     @cached_property
     def shares(self) -> Floats:
-        """D / W of each user, 0 where nothing can be drawn."""
+        """D / W of each owner, 0 where nothing can be drawn."""
         return np.divide(self.draws, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0.5e-12)
 
     @cached_property
     def spread(self) -> Floats:
-        """By what each user's covariance of one draw is multiplied: D, or less where draws of a group differ.
+        """By what each owner's covariance of one draw is multiplied: D, or less where draws of a group differ.
 
         Of k of m without replacement it is k (m - k) / (m - 1).
         """
@@ -101,22 +73,51 @@ class Draws:
     @cached_property
     def expected(self) -> Floats:
         """What each item can expect."""
-        return self.weights * self.sets.over_users(self.shares)
+        return self._real * self._over_owners(self.shares)
+
+    @cached_property
+    def _real(self) -> Floats:
+        return self.weights.astype(np.float64)
+
+    def _over_owners(self, of_owners: Floats) -> Floats:
+        """For each item the sum over the owners who may get it.
+
+        Sums are differences of larger ones, and shares of a small W are large. So that their rounding does not drown
+        what a heavy item gets from others, owners whose W are far apart are summed apart; an item heavier than W is
+        with none of them.
+        """
+        some = self._real[self._real > 0]
+        if not some.size or some.max() < _FAR * some.min():
+            return self.sets.over_owners(of_owners)
+        sizes = np.floor(np.log(np.maximum(self.mass, 1e-300)) / math.log(_FAR))
+        found = np.zeros(len(self.weights))
+        for size in np.unique(sizes[of_owners != 0]):
+            mine = sizes == size
+            part = self.sets.over_owners(np.where(mine, of_owners, 0.0))
+            found += np.where(self._real <= self.mass[mine].max(), part, 0.0)
+        return found
+
+    @cached_property
+    def _once(self) -> Floats:
+        """The spread over W of each owner."""
+        return np.divide(self.spread, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
+
+    @cached_property
+    def _sums_of_once(self) -> Floats:
+        return self._over_owners(self._once)
 
     @cached_property
     def variances(self) -> Floats:
         """The variance of each item's number."""
-        once = np.divide(self.spread, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        twice = np.divide(once, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        found = self.weights * self.sets.over_users(once) - self.weights**2 * self.sets.over_users(twice)
+        twice = np.divide(self._once, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
+        found = self._real * self._sums_of_once - self._real**2 * self._over_owners(twice)
         return found.clip(0)
 
     def covary(self, values: Floats) -> Floats:
         """The covariance matrix of the items' numbers times a vector, without writing the matrix down."""
-        weighted = self.weights * values
-        once = np.divide(self.spread, self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
+        weighted = self._real * values
         means = np.divide(self.sets.over_items(weighted), self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
-        return weighted * self.sets.over_users(once) - self.weights * self.sets.over_users(once * means)
+        return weighted * self._sums_of_once - self._real * self._over_owners(self._once * means)
 
 
 def worst_item(drawn: Draws) -> tuple[float, int]:
@@ -126,7 +127,7 @@ def worst_item(drawn: Draws) -> tuple[float, int]:
     (Hoeffding, Probability inequalities for sums of bounded random variables, JASA 1963, theorem 1), however rare the
     item; times twice the number of items (Bonferroni).
     """
-    trials = drawn.sets.over_users(drawn.draws if drawn.groups is None else drawn.groups)
+    trials = drawn.sets.over_owners(drawn.draws if drawn.groups is None else drawn.groups)
     expected, found = drawn.expected, drawn.items.astype(np.float64)
     some = np.flatnonzero((trials > 0.5) & (drawn.weights > 0))
     if not some.size:
@@ -214,22 +215,17 @@ def binned(drawn: Draws, bins: npt.NDArray[np.int64], n_bins: int) -> tuple[floa
     bins : int64, shape (n_items,)
         The bin of each item; -1 outside.
     """
-    n_users, pairs = drawn.sets.pairs.n_users, drawn.sets.pairs
     inside = bins >= 0
     found = np.bincount(bins[inside], weights=drawn.items[inside], minlength=n_bins)
     expected = np.bincount(bins[inside], weights=drawn.expected[inside], minlength=n_bins)
     if (expected > 0).sum() < 2 or expected[expected > 0].min() < _BIN:
         return None
-    listed = bins[pairs.items] >= 0
-    places = pairs.users[listed] * np.int64(n_bins) + bins[pairs.items[listed]]
-    masses = np.bincount(places, weights=drawn.weights[pairs.items[listed]], minlength=n_users * n_bins)
-    masses = masses.reshape(n_users, n_bins)
-    if drawn.sets.left_out:
-        whole = np.bincount(bins[inside], weights=(drawn.weights * drawn.sets.catalog)[inside], minlength=n_bins)
-        masses = whole - masses
-    shares = np.divide(masses, drawn.mass[:, None], out=np.zeros_like(masses), where=drawn.mass[:, None] > 0)
-    spread = shares * drawn.spread[:, None]
-    covariance = np.diag(spread.sum(axis=0)) - shares.T @ spread
+    covariance = np.zeros((n_bins, n_bins))
+    for part, masses in drawn.sets.masses(drawn.weights, bins, n_bins):
+        whole = drawn.mass[part, None]
+        shares = np.divide(masses, whole, out=np.zeros_like(masses), where=whole > 0)
+        spread = shares * drawn.spread[part, None]
+        covariance += np.diag(spread.sum(axis=0)) - shares.T @ spread
     sizes, directions = np.linalg.eigh(covariance)
     kept = sizes > sizes.max(initial=0) * 1e-9
     if not kept.any():

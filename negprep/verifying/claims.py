@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from negprep.errors import UsageError
 from negprep.limits import MAX_ALPHA
@@ -16,7 +17,8 @@ class Claims:
     Attributes
     ----------
     positive, keep_time, num_neg, alpha, smooth
-        As the options of ``train`` and ``test``. ``num_neg`` None: as many as most groups have.
+        As the options of ``train`` and ``test``. ``num_neg`` None: as many as most groups have; ``all``: as many as
+        there are.
     holdout : str or None
         None: not known.
     with_valid : bool
@@ -31,7 +33,7 @@ class Claims:
     keep_time: str = "last"
     holdout: str | None = None
     with_valid: bool = False
-    num_neg: int | None = None
+    num_neg: int | Literal["all"] | None = None
     distinct: bool | None = None
     sampler: tuple[str, ...] = ()
     alpha: float | None = None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from negprep.verifying.chance import Draws, Sets, all_items, binned, even_slots, worst_item
+from negprep.verifying.chance import Draws, all_items, binned, even_slots, worst_item
+from negprep.verifying.laws import Laws
 from negprep.verifying.names import SLOT
-from negprep.verifying.pairs import PairSet, Rows
-from negprep.verifying.supply import Supply
-from negprep.verifying.tallies import Drawn
+from negprep.verifying.pairs import Rows
+from negprep.verifying.tallies import first_draws_alone
 from negprep.verifying.verdict import Verdict
 
 _FEWEST = 100
 _TENTHS = 10
-_TELLING = 25.0
+_OPEN = 0.01
 
 
 def judge_draws(verdict: Verdict) -> None:
@@ -25,92 +25,59 @@ def judge_draws(verdict: Verdict) -> None:
     if terms.layout == "pointwise" and not terms.is_train:
         result = even_slots(sweep.tallies.slots) if sweep.tallies.slots.size else None
         if result is None:
-            findings.skip(SLOT, "too few groups")
+            findings.skip(SLOT, "the lists differ in length" if terms.takes_all else "too few groups")
         else:
             findings.chance(SLOT, result[2], f"chi-square {result[0]:.1f}, {result[1]} degrees of freedom")
+    law = Laws(verdict)
     for name, drawn in sweep.tallies.drawn.items():
-        total = int(drawn.draws.sum())
-        if not total and name not in terms.samplers:
+        if not drawn.items.any() and name not in terms.samplers:
             continue
+        total = int((drawn.items if drawn.first_items is None else drawn.first_items).sum())
         titles = [f"{name} draws by {by}" for by in ("item", "all items", "tenths of ids", "tenths of popularity")]
         reason = _reason(verdict, name, total)
-        draws = None if reason else _draws(verdict, name, drawn)
+        draws = None if reason else law(name, drawn)
         if draws is None:
             for title in titles:
                 findings.skip(title, reason or "which draws belong together is not known")
             continue
-        _judge(verdict, draws, titles)
+        _judge(verdict, draws, titles, "of first draws, " if drawn.first_items is not None else "")
 
 
 def _reason(verdict: Verdict, name: str, total: int) -> str | None:
     """Why the draws of a sampler cannot be judged, if so."""
     terms = verdict.terms
+    if terms.takes_all:
+        return "all items that can be drawn are there"
     if name == "other":
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
-    if terms.restricted:
-        return "what can be drawn depends on the positive (--same, --available-at-time)"
     if verdict.supply is None:
         return "which positives are held out is not known, and so not what can be drawn"
     if name == "weak" and not len(verdict.supply.weak):
         return "what is weak is not known: the log has none that could be drawn"
-    if terms.distinct and "popularity" in terms.samplers:
-        return "distinct draws by weight have no closed form"
+    open_draws = verdict.tallies.negatives_of[verdict.open_users].sum() if terms.is_train else 0
+    if open_draws > _OPEN * verdict.tallies.negatives:
+        return f"of {int(verdict.open_users.sum())} users it is not known which positives are held out"
+    if terms.distinct and "popularity" in terms.samplers and not first_draws_alone(terms):
+        return "distinct draws by weight have no closed form but for the first, and which is the first is not known"
     if name == "popularity" and verdict.weights is None:
         return "add --weights FILE" if terms.weights else "the train positives are not known"
     if total < _FEWEST:
-        return f"only {total} draws"
+        return f"only {total} {'first ' if first_draws_alone(terms) else ''}draws"
     return None
 
 
-def _draws(verdict: Verdict, name: str, drawn: Drawn) -> Draws | None:
-    """What was drawn from what; None where it is not known which draws differ from each other."""
-    supply, truth, terms = verdict.supply, verdict.truth, verdict.terms
-    if supply is None:
-        return None
-    if name == "weak":
-        sets = Sets(supply.weak, False, truth.catalog)
-    else:
-        avoided = _all_avoided(verdict, supply, drawn)
-        sets = Sets(avoided, True, truth.catalog)
-    weights = np.ones(len(truth.items)) if name != "popularity" or supply.weights is None else supply.weights
-    weights = np.where(truth.catalog, weights, 0.0)
-    draws = drawn.draws.astype(np.float64)
-    if not terms.distinct:
-        return Draws(sets, weights, drawn.items, draws)
-    if not terms.shuffled or not terms.is_train:
-        if terms.heads_repeat:
-            return None
-        return Draws(sets, weights, drawn.items, draws, drawn.squares.astype(float), drawn.groups.astype(float))
-    if terms.samplers != ("uniform",) or verdict.sweep.tallies.num_neg is None or terms.heads_repeat:
-        return None
-    sizes = np.minimum(supply.eligible, verdict.sweep.tallies.num_neg).clip(1)
-    return Draws(sets, weights, drawn.items, draws, draws * sizes, draws / sizes)
-
-
-def _all_avoided(verdict: Verdict, supply: Supply, drawn: Drawn) -> PairSet:
-    """What the draws avoid: in a foreign train file perhaps the held-out positives, too, which is not said."""
-    terms, truth = verdict.terms, verdict.truth
-    if terms.says_itself or not terms.is_train or verdict.held is None or verdict.sweep.tallies.hits is not None:
-        return supply.avoided
-    held = truth.positives.where(verdict.held)
-    rates = drawn.draws / np.maximum(supply.eligible, 1)
-    if float(rates[held.users].sum()) < _TELLING:
-        return supply.avoided
-    held = held.where(truth.catalog[held.items])
-    return supply.avoided.union(held)
-
-
-def _judge(verdict: Verdict, draws: Draws, titles: list[str]) -> None:
+def _judge(verdict: Verdict, draws: Draws, titles: list[str], which: str) -> None:
+    """Make the four checks of a sampler; ``which`` draws they are of, if not of all."""
     findings, truth = verdict.findings, verdict.truth
     by_item, of_all, by_id, by_popularity = titles
     probability, item = worst_item(draws)
     told = f"item {truth.items.name(item)}: {draws.items[item]:,} draws, {draws.expected[item]:,.1f} expected"
-    findings.chance(by_item, probability, f"the farthest is {told}", [told])
+    findings.chance(by_item, probability, f"{which}the farthest is {told}", [told])
     whole = all_items(draws)
     if whole is None:
         findings.skip(of_all, "too few draws")
     else:
-        findings.chance(of_all, whole[2], f"chi-square {whole[0]:.1f}, {whole[1]:.1f} degrees of freedom")
+        findings.chance(of_all, whole[2], f"{which}chi-square {whole[0]:.1f}, {whole[1]:.1f} degrees of freedom")
     popularity = np.bincount(truth.positives.items, minlength=len(truth.items))
     catalog = np.flatnonzero(truth.catalog)
     orders = {by_id: catalog, by_popularity: catalog[np.argsort(popularity[catalog], kind="stable")]}
@@ -125,7 +92,7 @@ def _judge(verdict: Verdict, draws: Draws, titles: list[str]) -> None:
         findings.chance(
             title,
             chance,
-            f"chi-square {statistic:.1f}, {freedom} degrees of freedom",
+            f"{which}chi-square {statistic:.1f}, {freedom} degrees of freedom",
             [f"drawn over expected, from the first tenth to the last: {shown}"],
         )
 

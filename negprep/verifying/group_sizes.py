@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from negprep.verifying.holdouts import per_user
+from negprep.verifying.holdouts import Mask, per_user
 from negprep.verifying.names import COUNTS
 from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import WINDOW_WORK, WINDOWS, Supply, window_sizes
@@ -53,6 +53,12 @@ class GroupSizes:
             note = f"{rows} rows, not the {wanted} of --bootstrap"
             self._findings.found(COUNTS, [0], lambda _: f"{self._verdict.sweep.prepared.name}: {note}")
 
+    @property
+    def _unsure(self) -> Mask:
+        """Users for whom it is not known what can be drawn: no more than it seems, no less than in any case."""
+        hidden = self._terms.samplers == ("popularity",) and self._verdict.weights is None
+        return self._verdict.open_users & self._terms.is_train | hidden
+
     def _by_user(self, supply: Supply) -> None:
         """Where it is not known which negative is whose."""
         if self._terms.restricted:
@@ -70,7 +76,9 @@ class GroupSizes:
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
+        least = heads * self._verdict.least.wanted(self._terms, num_neg)
         wrong = self._surely(found, wanted, heads, supply.sizes)
+        wrong = wrong[~(self._unsure & (found >= least) & (found <= wanted))[wrong]]
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -125,6 +133,34 @@ class GroupSizes:
         drawn_again = self._terms.layout == "pairwise" and self._tallies.num_neg == 1  # seldom twice from so many
         self._clear = share >= _CLEAR and not drawn_again
 
+    def _surely(self, found: Rows, wanted: Rows, times: Rows | int, sizes: Rows) -> Rows:
+        """Where numbers are wrong, whether negatives differ or not, if that is not known."""
+        wrong = found != wanted
+        if "distinct" in self._terms.unsaid:
+            num_neg = self._tallies.num_neg or 0
+            wrong &= (found != np.minimum(sizes, num_neg) * times) & (found != np.where(sizes > 0, num_neg, 0) * times)
+        self._too_many |= bool((wrong & (found > wanted)).any())
+        return np.flatnonzero(wrong)
+
+    def _least(self, places: Rows) -> Rows:
+        """How many negatives some positives of the log have in any case."""
+        least, terms, num_neg = self._verdict.least, self._terms, self._tallies.num_neg or 0
+        sizes = least.sizes[self._truth.positives.users[places]]
+        if terms.restricted:
+            sizes = np.zeros(len(places), np.int64)
+            some = slice(0, min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items))))
+            sizes[some] = window_sizes(self._truth, terms, least, places[some])
+        return np.minimum(sizes, num_neg) if terms.distinct else np.where(sizes > 0, num_neg, 0)
+
+    def _excused(self, places: Rows, counts: Rows, wanted: Rows, epochs: int) -> Mask:
+        """Which of some positives have a number that cannot be told from a right one."""
+        excused = places >= 0
+        excused[excused] = self._unsure[self._truth.positives.users[places[excused]]]
+        unsure = np.flatnonzero(excused)
+        mine = counts[unsure]
+        excused[unsure] = (mine <= wanted[unsure] * epochs) & (mine >= self._least(places[unsure]) * epochs)
+        return excused
+
     def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
         """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
         num_neg = self._tallies.num_neg or 0
@@ -134,38 +170,16 @@ class GroupSizes:
         if self._terms.restricted:
             few = np.flatnonzero((counts < num_neg * epochs) & known)
             most = min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))
-            wanted[few[:most]] = self._in_windows(supply, places[few[:most]])
-            # Of positives that are not there, which are held out may be open, and so what can be drawn.
-            some = few[:most][self._verdict.open_users[users[few[:most]]]]
-            least = self._in_windows(self._verdict.least, places[some])
-            wanted[some] = np.clip(counts[some] // epochs, least, np.maximum(least, wanted[some]))
+            sizes = window_sizes(self._truth, self._terms, supply, places[few[:most]])
+            wanted[few[:most]] = np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
             if len(few) > most:
                 wanted[few[most:]] = counts[few[most:]] // epochs
                 self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
         wrong = self._surely(counts, wanted * epochs, epochs, supply.sizes[users])
+        wrong = wrong[~self._excused(places[wrong], counts[wrong], wanted[wrong], epochs)]
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
         self._findings.found(COUNTS, wrong, describe)
-
-    def _in_windows(self, supply: Supply, places: Rows) -> Rows:
-        """How many negatives some positives have, where that depends on the positive."""
-        sizes, num_neg = window_sizes(self._truth, self._terms, supply, places), self._tallies.num_neg or 0
-        return np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
-
-    def _surely(self, found: Rows, wanted: Rows, times: Rows | int, sizes: Rows) -> Rows:
-        """Where numbers are wrong. Fewer are not, where no more than a bound of what can be drawn is known."""
-        wrong = found != wanted
-        if "distinct" in self._terms.unsaid:  # either is right
-            num_neg = self._tallies.num_neg or 0
-            wrong &= (found != np.minimum(sizes, num_neg) * times) & (found != np.where(sizes > 0, num_neg, 0) * times)
-        if self._verdict.bounds_alone:
-            few = int((found < wanted).sum())
-            if few and not (found > wanted).any():
-                reason = "which items have a weight is not known, and so not what can be drawn"
-                self._findings.skip(COUNTS, f"{reason}; {few} have fewer than they would if all had one")
-            wrong = found > wanted
-        self._too_many |= bool((wrong & (found > wanted)).any())
-        return np.flatnonzero(wrong)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from negprep.verifying.pairs import Codes, Rows
-
-NO_ROWS: Rows = np.empty(0, np.int64)
+from negprep.verifying.columns import NO_ROWS, Columns
+from negprep.verifying.pairs import Codes, Floats, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +34,10 @@ class Block:
         Its sampler, by its place among ``Blocks.sources``.
     head_sources : int8, shape (n_groups,), or None
         That of the negative beside the positive, in pairs.
+    log_q : float64, shape (n_negatives,), or None
+        What the file states, if it was asked for.
+    head_log_q : float64, shape (n_groups,), or None
+        That of the positives; in pairs one beside each negative.
     odd_labels : int64
         Rows whose label is neither 0 nor 1.
     odd_groups : int64
@@ -56,50 +59,11 @@ class Block:
     groups: Rows | None
     sources: npt.NDArray[np.int8] | None = None
     head_sources: npt.NDArray[np.int8] | None = None
+    log_q: Floats | None = None
+    head_log_q: Floats | None = None
     odd_labels: Rows = field(default_factory=lambda: NO_ROWS)
     odd_groups: Rows = field(default_factory=lambda: NO_ROWS)
     strays: Rows = field(default_factory=lambda: NO_ROWS)
-
-
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Columns of consecutive rows of one epoch."""
-
-    first: int
-    epoch: int
-    users: Codes
-    items: Codes
-    others: Codes | npt.NDArray[np.int8]  # labels, or the second item
-    sources: npt.NDArray[np.int8] | None
-    ends: Rows | None = None  # of lists, where the negatives of each end
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def slice(self, begin: int, end: int) -> Columns:
-        """Some of the rows, which are no lists."""
-        return Columns(
-            self.first + begin,
-            self.epoch,
-            self.users[begin:end],
-            self.items[begin:end],
-            self.others[begin:end],
-            None if self.sources is None else self.sources[begin:end],
-        )
-
-    def joined(self, other: Columns) -> Columns:
-        """These and the rows after them."""
-        sources = None
-        if self.sources is not None and other.sources is not None:
-            sources = np.concatenate([self.sources, other.sources])
-        return Columns(
-            self.first,
-            self.epoch,
-            np.concatenate([self.users, other.users]),
-            np.concatenate([self.items, other.items]),
-            np.concatenate([self.others, other.others]),
-            sources,
-        )
 
 
 def of_lists(columns: Columns) -> Block:
@@ -202,8 +166,11 @@ def of_labels(columns: Columns, *, grouped: bool) -> Block:
 def of_candidates(columns: Columns, full: int | None = None) -> Block:
     """The rows of a user are groups of one size, each with a positive at some place.
 
-    With ``full``, the rows of a group that lacks nothing, they may be groups of several sizes: where one of a user's
-    several groups lacks something, where each begins is not known.
+    Parameters
+    ----------
+    full : int, optional
+        Groups of a user may be of several sizes, up to this one: where they are several and not all full, no group is
+        known.
     """
     labels, size = columns.others, len(columns)
     heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
@@ -223,6 +190,7 @@ def of_candidates(columns: Columns, full: int | None = None) -> Block:
     run_of_group = np.repeat(np.arange(len(starts)), np.where(even, n_heads, 1))
     odd = np.zeros(len(starts), bool)
     odd[run_of_group[per_group != 1]] = True
+    odd |= ~even
     # Positives are numbered in the order of rows, which is that of groups where each has one.
     position = np.full(n_groups, -1)
     position[of_heads[::-1]] = np.arange(len(heads))[::-1]

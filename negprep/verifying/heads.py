@@ -64,16 +64,13 @@ class Heads:
         return places
 
     def _once(self, places: Rows, rows: Rows, epoch: int) -> None:
-        last = self._tallies.last_epochs
-        before = self._tallies.present[places] if last is None else last[places] == epoch
-        again = before.astype(bool)
+        epochs = self._tallies.epochs
+        again = self._tallies.present[places] > 0 if epochs is None else epochs.add(places, epoch)
         if places.size > 1 and not (places[1:] > places[:-1]).all():
             order = np.argsort(places, kind="stable")
             ordered = places[order]
             again[order[1:][ordered[1:] == ordered[:-1]]] = True
         self._tallies.lead(places, rows, 1)
-        if last is not None:
-            last[places] = epoch
         if again.any() and not self._terms.heads_repeat:
             twice = np.flatnonzero(again)
             users, items = self._truth.positives.users[places], self._truth.positives.items[places]
@@ -93,7 +90,7 @@ class Heads:
             tallies.exceptions.counts.append(block.counts[odd])
             tallies.exceptions.rows.append(block.head_rows[odd])
             tallies.exceptions.size += len(odd)
-        if block.slots is not None:
+        if block.slots is not None and not self._terms.takes_all:  # lists of one size, which whole ones are not
             slots = block.slots[(block.counts == tallies.num_neg) & (block.slots >= 0)]
             if not tallies.slots.size:
                 tallies.slots = np.zeros(tallies.num_neg + 1, np.int64)

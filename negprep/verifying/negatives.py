@@ -57,7 +57,7 @@ class Negatives:
             self._within(block, places, name)
         if terms.distinct and block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
             self._repeated(block, name)
-        self._draws(block, choices)
+        self._draws(block, places, choices)
 
     def _own(self, block: Block) -> npt.NDArray[np.bool_]:
         """Which negatives are the positive of their own group."""
@@ -127,11 +127,15 @@ class Negatives:
         follows_a_model = any(choice_of(sampler) == CHOICES.index("other") for sampler in self._terms.samplers)
         return CHOICES.index("other") if follows_a_model and source == "fallback" else choice_of(source)
 
-    def _draws(self, block: Block, choices: npt.NDArray[np.int8] | None) -> None:
-        users = block.users
+    def _draws(self, block: Block, places: Rows, choices: npt.NDArray[np.int8] | None) -> None:
+        users, groups, distinct_draws = block.users, block.groups, self._terms.distinct
         known = (users >= 0) & (block.items >= 0)
-        whole = bool(known.all())
-        count_into(self._tallies.negatives_of, users if whole else users[known])
+        count_into(self._tallies.negatives_of, users if known.all() else users[known])
+        owners: npt.NDArray[np.integer] = block.heads
+        if self._terms.restricted and groups is not None:
+            owners = places
+            known &= np.append(places >= 0, False)[groups]
+        whole, firsts = bool(known.all()), None
         for name, drawn in self._tallies.drawn.items():
             if choices is None:
                 if name != CHOICES[choice_of(self._terms.samplers[0])]:
@@ -141,18 +145,37 @@ class Negatives:
                 mine = known & (choices == CHOICES.index(name))
             every = choices is None and whole
             count_into(drawn.items, block.items if every else block.items[mine])
-            if block.groups is None:
-                count_into(drawn.draws, users if every else users[mine])
+            if groups is None:
+                if not self._terms.restricted:
+                    count_into(drawn.draws, users if every else users[mine])
                 continue
-            of_groups = (
-                block.counts
-                if every
-                else np.bincount(block.groups[mine & (block.groups >= 0)], minlength=len(block.heads))
-            )
+            of_groups = block.counts if every else np.bincount(groups[mine & (groups >= 0)], minlength=len(block.heads))
             if of_groups is None:
                 continue
-            some = np.flatnonzero((of_groups > 0) & (block.heads >= 0))
-            counts, heads = of_groups[some], block.heads[some]
-            count_into(drawn.draws, heads, counts)
-            count_into(drawn.squares, heads, counts * counts)
-            count_into(drawn.groups, heads)
+            some = np.flatnonzero((of_groups > 0) & (owners >= 0))
+            counts, of_owners = of_groups[some], owners[some]
+            count_into(drawn.draws, of_owners, counts)
+            if distinct_draws:
+                count_into(drawn.squares, of_owners, counts * counts)
+                count_into(drawn.groups, of_owners)
+            if drawn.first_items is not None and drawn.first_draws is not None:
+                firsts = _first_draws(block, groups) if firsts is None else firsts
+                at = firsts[mine[firsts]]
+                at = at[owners[groups[at]] >= 0]
+                count_into(drawn.first_items, block.items[at])
+                count_into(drawn.first_draws, owners[groups[at]])
+
+
+def _first_draws(block: Block, groups: Rows) -> Rows:
+    """Which negatives were the first draw of their group: ascending.
+
+    Negatives stand in the order of draws, but that the one whose place a holdout took among its candidates is last.
+    """
+    starts = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])[: len(groups)])
+    ends = np.append(starts[1:], len(groups)) - 1
+    known = groups[starts] >= 0
+    starts, ends = starts[known], ends[known]
+    if block.slots is None:
+        return starts
+    slots = block.slots[groups[starts]]
+    return np.where(slots == 0, ends, starts)[slots >= 0]

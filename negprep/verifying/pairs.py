@@ -11,6 +11,7 @@ import numpy.typing as npt
 Keys = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 _MASKED = 1 << 26
 _FEW = 1_000

@@ -12,7 +12,7 @@ from negprep.holdout_rule import HoldoutRule
 from negprep.prepared import Prepared
 from negprep.recipe import FALLBACK, LEVEL_SOURCES, SAMPLERS, Recipe
 from negprep.verifying.claims import Claims
-from negprep.verifying.terms import Terms, TruthTerms
+from negprep.verifying.terms import ALL, Terms, TruthTerms
 
 _WHOLE = ("negprep", "text")
 """Kinds of files that are the whole output of a run, in its layout."""
@@ -64,7 +64,7 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
         part=part,
         layout=prepared.layout,
         says_itself=True,
-        num_neg=int(facts["num_neg"]),
+        num_neg=ALL if facts["num_neg"] == "all" else int(facts["num_neg"]),
         distinct=facts["draws"] == "distinct",
         samplers=names,
         shares=shares,
@@ -110,7 +110,7 @@ def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool)
         part=part,
         layout=prepared.layout,
         says_itself=False,
-        num_neg=claims.num_neg,
+        num_neg=ALL if claims.num_neg == "all" else claims.num_neg,
         distinct=part != "train" if claims.distinct is None else claims.distinct,
         samplers=samplers,
         shares=tuple(map(float, recipe.shares)) if samplers is recipe.names else (1.0,) * len(samplers),

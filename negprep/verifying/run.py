@@ -19,6 +19,7 @@ from negprep.verifying.draws import judge_draws
 from negprep.verifying.findings import Check, Findings
 from negprep.verifying.group_sizes import GroupSizes
 from negprep.verifying.holdouts import cut_of
+from negprep.verifying.log_q import judge_log_q
 from negprep.verifying.promised import terms_of
 from negprep.verifying.shares import judge_shares
 from negprep.verifying.sweep import Sweep
@@ -207,6 +208,7 @@ def _check(
     Belonging(verdict).judge()
     if terms.layout != "positives":
         judge_shares(verdict)
+        judge_log_q(verdict)
     judge_draws(verdict)
     doubt_unsaid(verdict)
     report = FileReport(

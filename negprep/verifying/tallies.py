@@ -28,6 +28,12 @@ def choice_of(source: str) -> int:
     return _CHOICE_OF.get(source, CHOICES.index("other"))
 
 
+def first_draws_alone(terms: Terms) -> bool:
+    """Whether only the first draw of a group has a law in closed form; and it is known which one that is."""
+    apart = terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
+    return terms.distinct and "popularity" in terms.samplers and terms.says_itself and not apart
+
+
 @dataclass(eq=False)
 class Drawn:
     """What one sampler has drawn.
@@ -36,14 +42,19 @@ class Drawn:
     ----------
     items : int64, shape (n_items,)
         How often each item.
-    draws, squares, groups : int64, shape (n_users,)
-        Draws for each user; the sum of their squared numbers in each group; groups with at least one.
+    draws, squares, groups : int64, shape (n_owners,)
+        Draws for each user, or, where the positive decides what can be drawn, for each positive of the log; the sum of
+        their squared numbers in each group; groups with at least one. The last two only where draws differ.
+    first_items, first_draws : int64, shapes (n_items,) and (n_owners,), or None
+        The first draws of groups alone, where later ones have another law.
     """
 
     items: Rows
     draws: Rows
     squares: Rows
     groups: Rows
+    first_items: Rows | None = None
+    first_draws: Rows | None = None
 
 
 @dataclass(eq=False)
@@ -57,6 +68,25 @@ class Exceptions:
     size: int = 0
 
 
+class Epochs:
+    """In which epochs each positive led rows: a bit for each, in whatever order epochs come."""
+
+    def __init__(self, n_positives: int) -> None:
+        self._n_positives = n_positives
+        self._numbers: dict[int, int] = {}
+        self._bits: list[npt.NDArray[np.uint8]] = []
+
+    def add(self, places: Rows, epoch: int) -> npt.NDArray[np.bool_]:
+        """Positives led rows in an epoch. Which of them had done so in a call before: bool, the shape of ``places``."""
+        word, bit = divmod(self._numbers.setdefault(epoch, len(self._numbers)), 8)
+        if word == len(self._bits):
+            self._bits.append(np.zeros(self._n_positives, np.uint8))
+        before = self._bits[word][places]
+        self._bits[word][places] = before | np.uint8(1 << bit)
+        found: npt.NDArray[np.bool_] = (before & np.uint8(1 << bit)) > 0
+        return found
+
+
 class Tallies:
     """Counts of a file, as far as it was swept.
 
@@ -66,8 +96,8 @@ class Tallies:
         How often each positive leads rows: groups, or in pairs the rows themselves.
     first_rows : int64, shape (n_positives,)
         Where it did so first; undefined where it did not.
-    last_epochs : int32, shape (n_positives,), or None
-        In which epoch it did so last, -1 for none; None where there is one epoch alone.
+    epochs : Epochs or None
+        In which epochs it did so; None where there is one epoch alone.
     hits : int32, shape (n_positives,), or None
         How often each positive of the log was drawn as a negative in train; None: none ever was.
     first_hits : int64, shape (n_positives,)
@@ -92,12 +122,15 @@ class Tallies:
         n_users, n_items, n_positives = len(truth.users), len(truth.items), len(truth.positives)
         self.present = np.zeros(n_positives, np.int32)
         self.first_rows = np.zeros(n_positives, np.int64)
-        self.last_epochs = np.full(n_positives, -1, np.int32) if terms.epochs > 1 else None
+        self.epochs = Epochs(n_positives) if terms.epochs > 1 else None
         self.hits: npt.NDArray[np.int32] | None = None
         self.first_hits = np.zeros(0, np.int64)
         drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
+        n_owners = n_positives if terms.restricted else n_users
+        sizes = (n_owners, *((n_owners, n_owners) if terms.distinct else (0, 0)))
+        firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
         self.drawn = {
-            name: Drawn(np.zeros(n_items, np.int64), *(np.zeros(n_users, np.int64) for _ in range(3)))
+            name: Drawn(*(np.zeros(size, np.int64) for size in (n_items, *sizes, *firsts)))
             for name in CHOICES
             if name in drawing
         }

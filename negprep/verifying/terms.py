@@ -7,6 +7,9 @@ from typing import Any
 
 from negprep.holdout_rule import HoldoutRule
 
+ALL = (1 << 31) - 1
+"""More negatives than any catalog has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TruthTerms:
@@ -45,6 +48,7 @@ class Terms:
     says_itself : bool
         Whether the file has the metadata of negprep.
     num_neg : int or None
+        ``ALL``: as many as there are.
     distinct : bool
     samplers : tuple of str
         Names; of ``--levels`` the names of its sources.
@@ -93,6 +97,11 @@ class Terms:
     truth: TruthTerms
     counts: dict[str, Any]
     unsaid: frozenset[str] = frozenset()
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every item that can be drawn is there, so that nothing is left to chance."""
+        return self.num_neg == ALL
 
     @property
     def is_train(self) -> bool:

@@ -11,6 +11,7 @@ from negprep.verifying.names import (
     DISTINCT,
     DRAWN_WEAK,
     HOLDOUTS,
+    LOG_Q,
     MISSING,
     POSITIVES,
     WEAK,
@@ -30,10 +31,11 @@ def doubt_unsaid(verdict: Verdict) -> None:
     terms, findings = verdict.terms, verdict.findings
     if terms.says_itself:
         return
+    log_q = {LOG_Q: "uniform draws from all items of the log are taken for granted, unless --sampler, --items"}
     reasons: dict[str, dict[str, str]] = {
-        "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"},
+        "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"} | log_q,
         "weak": {DRAWN_WEAK: "what is weak is not known, unless --positive, --weak"},
-        "sampler": {},
+        "sampler": dict(log_q),
         "distinct": {},
     }
     if terms.is_train:

@@ -21,7 +21,7 @@ class Verdict:
     held : bool, shape (n_positives,), or None
         Which positives are held out of training, as far as the file or the rule settles it.
     open_users : bool, shape (n_users,)
-        Users of whom this is not settled, and ``held`` takes more than there are.
+        Of whom the file and the rule do not settle which positives are held out.
     weights : float64, shape (n_items,), or None
         Of popularity, as far as known.
     """
@@ -77,13 +77,19 @@ class Verdict:
     @cached_property
     def least(self) -> Supply:
         """What can be drawn in any case: of positives that are not there, it is not known which are held out."""
-        return supply_of(self.truth, self.terms, self.truth.positives, self.weights)
+        weights = self._some_weights() if self.weights is None else self.weights
+        return supply_of(self.truth, self.terms, self.truth.positives, weights)
 
-    @property
-    def bounds_alone(self) -> bool:
-        """Whether fewer items than ``supply`` counts may be there to draw: which of them have a weight is not known."""
-        terms = self.terms
-        return terms.samplers == ("popularity",) and self.weights is None and (terms.weights or terms.smooth == 0)
+    def _some_weights(self) -> npt.NDArray[np.float64] | None:
+        """One for items that popularity draws whichever positives are held out, else 0; None where it does not draw."""
+        if "popularity" not in self.terms.samplers:
+            return None
+        sure = self.present if self.terms.is_train else np.zeros(len(self.truth.positives), bool)
+        if self.expected is not None and self.terms.rule is not None:
+            with_valid = self.terms.with_valid
+            sure = sure | ~expected(self.truth, self.terms.rule, "train", with_valid=with_valid).may
+        counts = np.bincount(self.truth.positives.items[sure], minlength=len(self.truth.items))
+        return np.where(counts + self.terms.smooth > 0, 0.0 if self.terms.weights else 1.0, 0.0)
 
     def judge(self) -> None:
         """Check the metadata, and the positives of the log that were drawn in train."""

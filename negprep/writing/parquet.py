@@ -1,48 +1,4 @@
-"""Rows in batches of any size -> one Parquet file whose bytes depend on the rows and the metadata alone.
-
-Every column is compressed by zstd, level 3. The encoding is chosen once a file and column, from the first row group:
-
-====================================  ===================  ==========================================================
-a column of                           is encoded as        because
-====================================  ===================  ==========================================================
-numbers, at least half of which       PLAIN                zstd swallows runs; hashing each value for a dictionary
-equal the one before (user, label)                         takes longer than that
-few distinct values (an item of a     RLE_DICTIONARY       smallest, even where the ids are sparse
-small catalog, a string)
-other integers                        DELTA_BINARY_PACKED  with many items the dictionary is slow to build, large, and
-                                                           given up half-way
-other values                          PLAIN
-====================================  ===================  ==========================================================
-
-Measured on 20 million rows (users in runs of 700, 4 of 5 items uniform, labels 1, 0, 0, 0, 0), CPU time and size
-relative to ``pyarrow.parquet.write_table(table, compression="zstd")`` of the same column:
-
-==============================  =====  ====  ====
-column and setting              write  size  read
-==============================  =====  ====  ====
-user, PLAIN                     0.46   0.5   0.73
-user, RLE_DICTIONARY            0.86   0.6   0.38
-user, DELTA_BINARY_PACKED       0.59   0.4   0.43
-label, PLAIN                    0.28   0.2   0.66
-label, RLE_DICTIONARY           0.72   0.0   0.44
-27,000 items, RLE_DICTIONARY    0.79   1.00  0.65
-27,000 items, DELTA             0.78   1.16  0.65
-65,000 items, RLE_DICTIONARY    0.92   0.99  0.78
-65,000 items, DELTA             0.49   1.14  0.72
-300,000 items, RLE_DICTIONARY   1.16   0.96  0.75
-300,000 items, DELTA            0.32   0.71  0.25
-27,000 strings, RLE_DICTIONARY  0.38   1.00  0.7
-130,000 strings, the same       0.44   0.38  1.6
-1,000,000 strings, the same     2.15   1.21  2.3
-1,000,000 strings, PLAIN        1.70   1.03  0.8
-==============================  =====  ====  ====
-
-Part of this is the page limit: pyarrow cuts a page every 20,000 rows, which costs a header and statistics each time
-(0.8 of the time without). Columns that are declared non-null take 0.8 of the time of nullable ones. BYTE_STREAM_SPLIT
-writes the item column as fast as DELTA_BINARY_PACKED, but is new for integers: Spark 3.5 cannot read it. Statistics are
-kept for the user only: rows are sorted by it, so a reader can skip by it and by nothing else; for strings they would
-double the time.
-"""
+"""Rows in batches of any size -> one Parquet file whose bytes depend on the rows and the metadata alone."""
 
 from __future__ import annotations
 
@@ -53,17 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from negprep.writing.encodings import encodings_of
 
+if TYPE_CHECKING:
     import numpy.typing as npt
 
     from negprep.writing.sink import Sink
 
 ROW_GROUP_ROWS = 1 << 20
 
-_MOST_DISTINCT_INTEGERS = 1 << 15
-_MOST_DISTINCT_OTHERS = 1 << 18
 _BUFFER_BYTES = 1 << 18
 
 
@@ -144,15 +98,13 @@ class ParquetStream:
         self._writer.write_table(pa.Table.from_batches([rows]), row_group_size=self._row_group_rows)
 
     def _open(self, first: pa.RecordBatch) -> None:
-        encodings = {path: _encoding(values) for path, values in _leaves(first)}
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
         self._writer = pq.ParquetWriter(
             self._stream,
             self._schema,
-            compression="zstd",
-            compression_level=3,
-            use_dictionary=[path for path, encoding in encodings.items() if encoding == "RLE_DICTIONARY"],
-            column_encoding={path: encoding for path, encoding in encodings.items() if encoding != "RLE_DICTIONARY"},
+            **encodings_of(first),
+            # Rows are sorted by it, so a reader can skip by it and by nothing else; for strings it would take twice as
+            # long.
             write_statistics=["user"],
             write_page_checksum=True,
             max_rows_per_page=ROW_GROUP_ROWS,
@@ -189,27 +141,3 @@ def _compact(values: pa.DictionaryArray) -> pa.DictionaryArray:
 
 def _int32(array: npt.NDArray[np.int32]) -> pa.Array:
     return pa.Array.from_buffers(pa.int32(), len(array), [None, pa.py_buffer(array)])
-
-
-def _leaves(rows: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
-    """The columns as Parquet has them: path and values; those of a list are its elements."""
-    for field, values in zip(rows.schema, rows.columns, strict=True):
-        if pa.types.is_list(field.type):
-            yield f"{field.name}.list.element", values.flatten()
-        else:
-            yield field.name, values
-
-
-def _encoding(values: pa.Array) -> str:
-    """What the table at the head of this module says about such values."""
-    if pa.types.is_dictionary(values.type):
-        return "RLE_DICTIONARY" if len(values.dictionary) <= _MOST_DISTINCT_OTHERS else "PLAIN"
-    is_integer = pa.types.is_integer(values.type)
-    if (is_integer or pa.types.is_floating(values.type)) and len(values) > 1:
-        repeats = pc.sum(pc.equal(values[1:], values[:-1])).as_py()
-        if 2 * repeats >= len(values):
-            return "PLAIN"
-    most = _MOST_DISTINCT_INTEGERS if is_integer else _MOST_DISTINCT_OTHERS
-    if len(values.unique()) <= most:
-        return "RLE_DICTIONARY"
-    return "DELTA_BINARY_PACKED" if is_integer else "PLAIN"

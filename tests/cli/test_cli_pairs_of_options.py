@@ -48,6 +48,7 @@ REINFORCED = {"--sampler": "--sampler reinforced", "--model": "--model own.parqu
 MODEL = {"--model": "--model own.parquet"}
 CHOICES = [
     Choice("--num-neg 3"),
+    Choice("--num-neg all"),
     Choice("--sampler popularity"),
     Choice("--sampler weak", RATED),
     Choice("--sampler uniform:0.5 --sampler weak:0.5", RATED),
@@ -123,7 +124,7 @@ CHOICES = [
 ]
 
 NEVER = {
-    "train": ("--to ncf", "--to lightgcn"),
+    "train": ("--num-neg all", "--to ncf", "--to lightgcn"),
     "test": ("--sampler weak", "--sampler uniform:0.5", "--sampler hard", "--sampler reinforced", "--holdout none"),
 }
 """Refused with anything and alone."""
@@ -138,6 +139,7 @@ OTHER_SAMPLERS = (
 
 REFUSED = [
     ("--num-neg", "--bootstrap"),
+    *(("--num-neg all", other) for other in ("--sampler", "--alpha", "--smooth", "--weights", "--repeats")),
     ("--sampler", "--levels"),
     ("--alpha", "--levels"),
     ("--smooth", "--levels"),

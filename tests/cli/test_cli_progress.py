@@ -8,7 +8,11 @@ import subprocess
 import sys
 import termios
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+
+import negprep
 
 SCRIPT = """
 import sys, types
@@ -32,11 +36,13 @@ def script(facts):
 
 def on_terminal(source, *words):
     """Exit code, standard output, and what a terminal on stderr was sent."""
+    return watched([sys.executable, "-c", source, "train", "a", "b", *words])
+
+
+def watched(command, folder=None):
     terminal, its_end = pty.openpty()
     termios.tcsetwinsize(its_end, (24, 100))
-    process = subprocess.Popen(
-        [sys.executable, "-c", source, "train", "a", "b", *words], stdout=subprocess.PIPE, stderr=its_end
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end, cwd=folder)
     os.close(its_end)
     shown = b""
     while True:
@@ -82,3 +88,22 @@ def test_a_pipe_sees_bars_only_if_so_asked(script, words, bars):
     )
     assert ("rows/s" in done.stderr) == bars
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("words", [[], ["--no-progress"]])
+def test_a_report_tells_what_is_checked(tmp_path, words):
+    """Each step of the checks by name, then the rows that are counted."""
+    pytest.importorskip("jinja2")
+    log = pa.table({"user": [1, 1, 2, 2], "item": [1, 2, 3, 4], "time": [1, 2, 3, 4]})
+    pq.write_table(log, tmp_path / "log.parquet")
+    negprep.test(log, tmp_path / "test.parquet", num_neg=1)
+    negprep.train(log, tmp_path / "train.parquet", holdout="last")
+    files = ["train.parquet", "test.parquet", "page.html", "--log", "log.parquet"]
+    code, out, shown = watched([sys.executable, "-m", "negprep", "report", *files, *words], tmp_path)
+    assert (code, out) == (0, "")
+    drawn, _, last = shown.removesuffix("\r\n").rpartition("\r")
+    assert last == "negprep report: train.parquet, test.parquet -> page.html: no check failed"
+    steps = ["check ", "reading the log", "checking train.parquet", "checking test.parquet", "count "]
+    places = [drawn.find(step) for step in steps]
+    assert places == sorted(places) if words == [] else places == [-1] * 5
+    assert min(places) >= 0 or words

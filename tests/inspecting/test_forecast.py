@@ -87,7 +87,13 @@ TRAIN = [
     {"sampler": "weak", "positive": "buy"},
     {"sampler": ("uniform:0.5", "weak:0.5"), "positive": ">=4", "distinct": True},
 ]
-TEST = [{"fold": "valid"}, {"fold": "valid", "holdout": "last:2"}, {"num_neg": 200, "items": CATALOG}]
+TEST = [
+    {"num_neg": "all"},
+    {"num_neg": "all", "layout": "listwise"},
+    {"fold": "valid"},
+    {"fold": "valid", "holdout": "last:2"},
+    {"num_neg": 200, "items": CATALOG},
+]
 SETS = [(command, options) for options in BOTH for command in ("train", "test")]
 SETS += [("train", options) for options in TRAIN] + [("test", options) for options in TEST]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from negprep.errors import BadDataError, OutputError
+from negprep.errors import BadDataError, NegprepError, OutputError
 from negprep.reading import open_log
 
 TEXT = b"user,item\n1,2\n3,4\n"
@@ -54,17 +54,19 @@ def test_a_file_whose_name_looks_like_a_glob(here, read):
 
 
 @pytest.mark.parametrize(
-    ("where", "message"),
+    ("where", "message", "code"),
     [
-        ("empty", "empty: no data file in the folder; names starting with _ or . are ignored"),
-        ("*.csv", "*.csv: no file matches; check the pattern"),
+        ("empty", "empty: no data file in the folder; names starting with _ or . are ignored", 3),
+        ("*.csv", "*.csv: no file matches; check the pattern", 4),
+        ("nothing.csv", "nothing.csv: no such file or folder", 4),
     ],
 )
-def test_nothing_found(here, read, where, message):
+def test_nothing_found(here, read, where, message, code):
+    """A file that is not there is one mistake, named or by a pattern; a folder without one is another."""
     parts("empty", {"_SUCCESS": b""})
-    with pytest.raises(BadDataError) as error:
+    with pytest.raises(NegprepError) as error:
         read(where)
-    assert str(error.value) == message
+    assert (str(error.value), error.value.exit_code) == (message, code)
 
 
 def test_parts_with_different_headers(here, read):

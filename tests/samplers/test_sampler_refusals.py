@@ -98,6 +98,18 @@ def test_what_does_not_fit(keywords, message):
         (weights([10, 11, 10], [1, 2, 3]), "item 10 has two values of weight"),
         (weights([1, 2], [1, 2]), "no item of the catalog has a weight above 0"),
         (weights([10, 11], [0, 0]), "no item of the catalog has a weight above 0"),
+        (
+            {"items": pa.table({"item": [10, 11], "kind": [None, 1.5]}), "same": "kind"},
+            "row 2: the column 'kind' has the type double; --same needs names or whole numbers: write them as strings",
+        ),
+        (
+            {"items": pa.table({"item": [10, 11], "kind": [True, False]}), "same": "kind"},
+            "row 1: the column 'kind' has the type bool; --same needs",
+        ),
+        (
+            {"items": pa.table({"item": [10, 11], "kind": ["a", "b\0"]}), "same": "kind"},
+            "row 2: the column 'kind' holds a NUL byte; UTF-16",
+        ),
         ({"items": CATALOG, "same": "colour"}, "no column 'colour' among those of the items"),
         (
             {"items": pa.table({"item": [10, 11, 10], "kind": ["a", "a", "b"]}), "same": "kind"},

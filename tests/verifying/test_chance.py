@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from negprep.verifying.chance import Draws, Sets, all_items, binned, even_slots, worst_item
+from negprep.verifying.chance import Draws, all_items, binned, even_slots, worst_item
 from negprep.verifying.gamma import chi_square_tail
 from negprep.verifying.pairs import PairSet, distinct
+from negprep.verifying.sets import UserSets
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 9, 9.37, 99, 598.2, 1e4, 123_456.7])
@@ -35,7 +36,7 @@ def sets_of(chance, *, left_out):
         for item in chance.permutation(N_ITEMS)[: chance.integers(2, 17 if left_out else 9)]
     ]
     pairs = PairSet(distinct(np.array(keys)), N_USERS, N_ITEMS)
-    return Sets(pairs, left_out, np.ones(N_ITEMS, bool))
+    return UserSets(pairs, left_out, np.ones(N_ITEMS, bool))
 
 
 def members(sets, user):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,7 @@ import negprep
 from negprep.verifying import names
 from negprep.verifying.claims import Claims
 from negprep.verifying.run import verify
+from negprep.verifying.tallies import Epochs
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 SAMPLE_LOG, CATALOG = str(SAMPLE / "log.parquet"), str(SAMPLE / "catalog.csv")
@@ -509,3 +511,30 @@ def test_another_log_and_lost_rows_are_told_from_the_metadata(tmp_path):
     pq.write_table(pq.read_table(tmp_path / "o.parquet").slice(0, 500), tmp_path / "o.parquet")
     check = failing(verify([(str(tmp_path / "o.parquet"), None)], TINY))[names.METADATA]
     assert any("500 of the file" in example for example in check.examples)
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+@pytest.mark.parametrize("epochs", [2, 11])
+def test_a_positive_twice_of_an_epoch_is_found_where_epochs_alternate(tmp_path, epochs, repeat):
+    """Each user's rows of all epochs stand together, so that other epochs lie between the two."""
+    negprep.train(TINY, tmp_path / "o.parquet", holdout="last", epochs=epochs)
+    table = pq.read_table(tmp_path / "o.parquet")
+    rows = sorted(table.to_pylist(), key=lambda row: row["user"])  # stable: by epoch within each user
+    end = first(rows, lambda row: row["user"] != rows[0]["user"])
+    if repeat:
+        until = first(rows, lambda row: row["label"] == 1, 1)
+        rows[end:end] = [dict(row) for row in rows[:until]]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "o.parquet")
+    found = failing(verify([(str(tmp_path / "o.parquet"), None)], TINY))
+    assert set(found) == ({names.ONCE, names.METADATA} if repeat else set())
+    if repeat:
+        assert (found[names.ONCE].count, f": row {end + 1}:" in found[names.ONCE].examples[0]) == (1, True)
+
+
+def test_epochs_in_any_order_are_those_of_a_set_of_pairs():
+    chance, epochs, seen = random.Random(4), Epochs(40), set()
+    for _ in range(300):
+        epoch = chance.choice([-7, 0, 3, 10**12, *range(100, 130)])
+        places = sorted(chance.sample(range(40), 5))
+        assert epochs.add(np.array(places), epoch).tolist() == [(place, epoch) in seen for place in places]
+        seen |= {(place, epoch) for place in places}

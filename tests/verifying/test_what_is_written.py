@@ -63,6 +63,10 @@ CASES = {
     "time, distinct": (TINY, {"available_at_time": True, "holdout": "last:2", "distinct": True}),
     "time, dropped": (TINY, {"available_at_time": True, "holdout": "last:2", "on_short": "drop", "num_neg": 6}),
     "same": (SAMPLE_LOG, {"items": CATALOG, "same": "category", "holdout": "last"}),
+    "same, popularity": (
+        SAMPLE_LOG,
+        {"items": CATALOG, "same": "category", "sampler": "popularity", "holdout": "last"},
+    ),
     "same and time": (
         SAMPLE_LOG,
         {"items": CATALOG, "same": "category", "available_at_time": True, "holdout": "last:2", "distinct": True},

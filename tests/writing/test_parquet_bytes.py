@@ -95,7 +95,7 @@ def test_settings(tmp_path):
     written(tmp_path / "out.parquet", [rows(200_000, items=100_000)], SCHEMA)
     found = pq.read_metadata(tmp_path / "out.parquet").row_group(0)
     columns = {found.column(i).path_in_schema: found.column(i) for i in range(3)}
-    assert {column.compression for column in columns.values()} == {"ZSTD"}
+    assert [columns[name].compression for name in ("user", "item", "label")] == ["ZSTD", "UNCOMPRESSED", "ZSTD"]
     assert [set(columns[name].encodings) - {"RLE"} for name in ("user", "item", "label")] == [
         {"PLAIN"},
         {"DELTA_BINARY_PACKED"},
@@ -105,6 +105,29 @@ def test_settings(tmp_path):
     assert columns["item"].statistics is None
     written(tmp_path / "few.parquet", [rows(200_000, items=1_000)], SCHEMA)
     assert "RLE_DICTIONARY" in pq.read_metadata(tmp_path / "few.parquet").row_group(0).column(1).encodings
+
+
+def test_labels_in_random_order_take_a_bit_each(tmp_path):
+    columns = rows(200_000).columns
+    order = np.random.default_rng(3).permutation(200_000)
+    batch = pa.record_batch([column.take(pa.array(order)) for column in columns], schema=SCHEMA)
+    written(tmp_path / "out.parquet", [batch], SCHEMA)
+    label = pq.read_metadata(tmp_path / "out.parquet").row_group(0).column(2)
+    assert "DELTA_BINARY_PACKED" in label.encodings
+    assert label.total_compressed_size < 200_000 / 6
+    assert pq.read_table(tmp_path / "out.parquet").equals(pa.Table.from_batches([batch]))
+
+
+def test_what_compression_makes_smaller_is_compressed(tmp_path):
+    """Numbers that need many bits and of which few are different in a row, beside others that are all random."""
+    chance = np.random.default_rng(4)
+    days = 86_400 * np.repeat(chance.permutation(1 << 17), 3)[:200_000]
+    days[::2] += chance.integers(0, 86_400)
+    batch = pa.record_batch([pa.array(days), pa.array(chance.integers(0, 1 << 40, 200_000))], names=["day", "id"])
+    written(tmp_path / "out.parquet", [batch], batch.schema)
+    found = pq.read_metadata(tmp_path / "out.parquet").row_group(0)
+    assert [found.column(place).compression for place in range(2)] == ["ZSTD", "UNCOMPRESSED"]
+    assert pq.read_table(tmp_path / "out.parquet").equals(pa.Table.from_batches([batch]))
 
 
 def test_page_checksums_find_a_flipped_bit(tmp_path):

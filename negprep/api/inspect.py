@@ -1,11 +1,10 @@
-"""The library's way in: a function of keywords, like those of the commands."""
+"""``inspect``: what a log holds, and what would become of it."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Literal, Unpack
 
-from negprep.api import TrainKeywords
+from negprep.api.keywords import TrainKeywords, refuse_unknown
 from negprep.inspecting.inspection import Inspection, inspect_log
 from negprep.options import LogSource
 
@@ -13,7 +12,7 @@ from negprep.options import LogSource
 def inspect(
     log: LogSource,
     *,
-    num_neg: int | None = None,
+    num_neg: int | Literal["all"] | None = None,
     holdout: str | None = None,
     distinct: bool | None = None,
     fold: Literal["valid", "test"] = "test",
@@ -48,10 +47,6 @@ def inspect(
     >>> found.log.users, found.log.density, found.train.rows, found.test.rows
     (2, 0.5, 20, 6)
     """
-    known = TrainKeywords.__optional_keys__ - {"force"}
-    unknown = sorted(set(keywords) - known - {"shard_rows"})
-    if unknown:
-        near = get_close_matches(unknown[0], [*known, "num_neg", "holdout", "distinct", "fold"], 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"inspect() got an unexpected keyword argument {unknown[0]!r}{hint}")
+    known = TrainKeywords.__optional_keys__ - {"force"} | {"shard_rows"}
+    refuse_unknown("inspect", keywords, known, ("num_neg", "holdout", "distinct", "fold"))
     return inspect_log(log, {"num_neg": num_neg, "holdout": holdout, "distinct": distinct, "fold": fold, **keywords})

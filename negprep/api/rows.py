@@ -1,81 +1,24 @@
-"""The library: the two commands as functions, on files, Arrow tables and pandas frames."""
+"""``train`` and ``test``: a log to rows, in memory or in a file."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import pyarrow as pa
 
+from negprep.api.keywords import Keywords, TrainKeywords, refuse_unknown
 from negprep.errors import UsageError
-from negprep.forms import FormName, SourceForm
-from negprep.options import Command, Layout, LogSource, OnShort, Options, ReadOptions
+from negprep.options import Command, LogSource, Options, ReadOptions
 from negprep.pipeline import prepare
+from negprep.planning import settled
 from negprep.reading import open_log
 from negprep.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Keywords(TypedDict, total=False):
-    """What both functions take besides; the meanings are those of ``Options`` and ``ReadOptions``."""
-
-    with_valid: bool
-    sampler: str | tuple[str, ...] | None
-    alpha: float | None
-    smooth: float | None
-    weights: LogSource | None
-    weak: LogSource | None
-    with_log_q: bool
-    available_at_time: bool
-    same: str | None
-    bootstrap: int | None
-    levels: str | None
-    layout: Layout
-    positive: str | None
-    keep_time: Literal["last", "first"]
-    min_positives: int | None
-    core: int | None
-    exclude: LogSource | None
-    items: LogSource | None
-    on_short: OnShort
-    encode: bool
-    label_dtype: Literal["int8", "float32"]
-    to: FormName | None
-    seed: int
-    split_seed: int
-    jobs: int
-    memory: int | None
-    spill_dir: str | None
-    user_col: str | None
-    item_col: str | None
-    time_col: str | None
-    value_col: str | None
-    event_col: str | None
-    columns: tuple[str, ...] | None
-    delimiter: str | None
-    from_: SourceForm | None
-    drop_invalid: bool
-    expect_rows: int | None
-    force: bool
-
-
-class TrainKeywords(Keywords, total=False):
-    """What ``train`` takes besides."""
-
-    model: str | os.PathLike[str] | None
-    pool: int | None
-    top: int | None
-    skip_top: int | None
-    pool_weak: int | None
-    temperature: float | None
-    epoch: int
-    epochs: int | None
-    shuffle: bool
 
 
 @overload
@@ -168,7 +111,7 @@ def test(
     log: pd.DataFrame,
     output: None = None,
     *,
-    num_neg: int | None = ...,
+    num_neg: int | Literal["all"] | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -179,7 +122,7 @@ def test(
     log: pa.Table | str | os.PathLike[str],
     output: None = None,
     *,
-    num_neg: int | None = ...,
+    num_neg: int | Literal["all"] | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -190,7 +133,7 @@ def test(
     log: LogSource,
     output: str | os.PathLike[str],
     *,
-    num_neg: int | None = ...,
+    num_neg: int | Literal["all"] | None = ...,
     holdout: str = ...,
     distinct: bool = ...,
     fold: Literal["valid", "test"] = ...,
@@ -200,7 +143,7 @@ def test(
     log: LogSource,
     output: str | os.PathLike[str] | None = None,
     *,
-    num_neg: int | None = None,
+    num_neg: int | Literal["all"] | None = None,
     holdout: str = "auto",
     distinct: bool = True,
     fold: Literal["valid", "test"] = "test",
@@ -210,8 +153,10 @@ def test(
 
     Parameters
     ----------
-    log, output, num_neg, holdout, distinct, **keywords
+    log, output, holdout, distinct, **keywords
         As for ``train``.
+    num_neg : int or "all", optional
+        Negatives for each holdout; ``all``: every item that the user has not touched. 99 by default.
     fold : {"test", "valid"}
         The holdout to write; ``valid`` asks for ``with_valid``.
 
@@ -249,7 +194,7 @@ def _run(
     command: Command,
     log: LogSource,
     output: str | os.PathLike[str] | None,
-    num_neg: int | None,
+    num_neg: int | Literal["all"] | None,
     holdout: str,
     distinct: bool,
     fold: Literal["valid", "test"],
@@ -258,12 +203,8 @@ def _run(
     names = {field.name for field in fields(ReadOptions)}
     given: dict[str, Any] = dict(keywords)
     force = bool(given.pop("force", False))
-    known = (TrainKeywords if command == "train" else Keywords).__optional_keys__
-    unknown = sorted(set(given) - known - {"shard_rows"})
-    if unknown:
-        near = get_close_matches(unknown[0], [*known, "num_neg", "holdout", "distinct"], 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"{command}() got an unexpected keyword argument {unknown[0]!r}{hint}")
+    known = (TrainKeywords if command == "train" else Keywords).__optional_keys__ | {"shard_rows"}
+    refuse_unknown(command, given, known, ("num_neg", "holdout", "distinct"))
     read = ReadOptions(**{name: value for name, value in given.items() if name in names})
     rest = {name: value for name, value in given.items() if name not in names}
     options = Options(
@@ -277,6 +218,7 @@ def _run(
     if options.to is not None:
         raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
+        run.options = settled(options, run.core)
         rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.schema))
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 
