@@ -48,6 +48,8 @@ def _reason(verdict: Verdict, name: str, total: int) -> str | None:
     terms = verdict.terms
     if terms.takes_all:
         return "all items that can be drawn are there"
+    if len(terms.samplers) > 1 and not verdict.tallies.source_counts:
+        return "no column says which sampler drew"
     if name == "other":
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if verdict.supply is None:

@@ -135,11 +135,10 @@ class GroupSizes:
 
     def _surely(self, found: Rows, wanted: Rows, times: Rows | int, sizes: Rows) -> Rows:
         """Where numbers are wrong, whether negatives differ or not, if that is not known."""
-        wrong = found != wanted
+        wrong, num_neg = found != wanted, self._tallies.num_neg or 0
         if "distinct" in self._terms.unsaid:
-            num_neg = self._tallies.num_neg or 0
             wrong &= (found != np.minimum(sizes, num_neg) * times) & (found != np.where(sizes > 0, num_neg, 0) * times)
-        self._too_many |= bool((wrong & (found > wanted)).any())
+        self._too_many |= bool((wrong & (found > num_neg * times)).any())
         return np.flatnonzero(wrong)
 
     def _least(self, places: Rows) -> Rows:

@@ -31,11 +31,10 @@ def doubt_unsaid(verdict: Verdict) -> None:
     terms, findings = verdict.terms, verdict.findings
     if terms.says_itself:
         return
-    log_q = {LOG_Q: "uniform draws from all items of the log are taken for granted, unless --sampler, --items"}
     reasons: dict[str, dict[str, str]] = {
-        "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"} | log_q,
+        "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"},
         "weak": {DRAWN_WEAK: "what is weak is not known, unless --positive, --weak"},
-        "sampler": dict(log_q),
+        "sampler": {LOG_Q: "uniform draws are taken for granted, unless --sampler"},
         "distinct": {},
     }
     if terms.is_train:
