@@ -60,7 +60,7 @@ class Belonging:
 
     def _excused(self) -> Mask:
         """Users who need not have rows, because too little can be drawn for them."""
-        if not self._leaves_out or self._terms.restricted or self._verdict.bounds_alone:
+        if not self._leaves_out or self._terms.restricted:
             return np.full(len(self._truth.users), self._leaves_out)
         found: Mask = self._verdict.least.sizes < self._needed
         return found
@@ -69,8 +69,6 @@ class Belonging:
         """Those of some missing positives for which enough could be drawn."""
         if not self._leaves_out:
             return lost
-        if self._verdict.bounds_alone:
-            return np.zeros_like(lost)
         if not self._terms.restricted:
             return lost & (self._verdict.least.sizes >= self._needed)[self._truth.positives.users]
         places = np.flatnonzero(lost)[: self._verdict.settled.windows_of_lost]

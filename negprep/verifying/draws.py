@@ -59,6 +59,8 @@ def _reason(evidence: Evidence, name: str, total: int) -> str | None:
     terms, open_users = evidence.terms, evidence.settled.open_users
     if terms.takes_all:
         return "all items that can be drawn are there"
+    if len(terms.samplers) > 1 and not evidence.totals.source_counts:
+        return "no column says which sampler drew"
     if name == "other":
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if not evidence.known:

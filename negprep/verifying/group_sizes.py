@@ -90,7 +90,7 @@ class GroupSizes:
         least = heads * self._verdict.least.wanted(self._terms, num_neg)
         wrong = self._surely(found, wanted, heads, supply.sizes)
         wrong = wrong[~(self._unsure & (found >= least) & (found <= wanted))[wrong]]
-        self._note_too_many(found[wrong] > wanted[wrong])
+        self._note_too_many(found[wrong] > num_neg * heads[wrong])
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -129,7 +129,7 @@ class GroupSizes:
             groups = self._even(places[places >= 0])
             wanted = supply.wanted(self._terms, self._totals.num_neg or 0)
             wrong = self._surely(np.where(groups > 0, taken, wanted), wanted, 1, supply.sizes)
-            self._note_too_many(taken > wanted[wrong])
+            self._note_too_many(np.array([bool(wrong.size) and taken > (self._totals.num_neg or 0)]))
             self._findings.found(
                 COUNTS,
                 wrong,
@@ -177,7 +177,7 @@ class GroupSizes:
             settled.short += len(few)
         wrong = self._surely(counts, wanted * epochs, epochs, np.where(known, supply.sizes[users], 0))
         wrong = wrong[~self._excused(places[wrong], counts[wrong], wanted[wrong], epochs)]
-        self._note_too_many(counts[wrong] > wanted[wrong] * epochs)
+        self._note_too_many(counts[wrong] > num_neg * epochs)
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
@@ -191,9 +191,6 @@ class GroupSizes:
         if "distinct" in self._terms.unsaid:
             num_neg = self._totals.num_neg or 0
             wrong &= (found != np.minimum(sizes, num_neg) * times) & (found != np.where(sizes > 0, num_neg, 0) * times)
-        if self._verdict.bounds_alone:
-            self._verdict.settled.fewer += int((found < wanted).sum())
-            wrong = found > wanted
         return np.flatnonzero(wrong)
 
     def _note_too_many(self, more: Mask) -> None:
@@ -215,9 +212,6 @@ def heads_due(verdict: Verdict) -> Rows:
 
 def judge_sizes(terms: Terms, totals: Totals, settled: Settled, findings: Findings, name: str) -> None:
     """Make the check for all ranges together."""
-    if settled.fewer and findings.ask(COUNTS).status == "passed":
-        reason = "which items have a weight is not known, and so not what can be drawn"
-        findings.skip(COUNTS, f"{reason}; {settled.fewer} have fewer than they would if all had one")
     wanted = None if terms.bootstrap is None else terms.bootstrap * terms.epochs
     if wanted is not None and findings.ask(COUNTS).status != "not checked":
         rows = totals.rows

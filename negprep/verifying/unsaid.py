@@ -34,7 +34,7 @@ def doubt_unsaid(evidence: Evidence) -> None:
     reasons: dict[str, dict[str, str]] = {
         "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"},
         "weak": {DRAWN_WEAK: "what is weak is not known, unless --positive, --weak"},
-        "sampler": {},
+        "sampler": {LOG_Q: "uniform draws are taken for granted, unless --sampler"},
         "distinct": {},
     }
     if terms.is_train:

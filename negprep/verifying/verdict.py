@@ -41,8 +41,6 @@ class Settled:
         There are groups with another number of negatives than was taken for the usual one.
     taken : int
         That one.
-    fewer : int
-        How many have fewer negatives than if all items had a weight.
     windows, windows_of_lost, windows_of_unsure : int
         How many positives may still be looked into one by one: short ones, missing ones, and those of open users.
     short, looked_into : int
@@ -63,7 +61,6 @@ class Settled:
     too_many: bool = False
     any_exceptions: bool = False
     taken: int = 0
-    fewer: int = 0
     windows: int = 0
     windows_of_lost: int = 0
     windows_of_unsure: int = 0
@@ -160,12 +157,6 @@ class Verdict:
     def user(self, user: int, note: str) -> str:
         """A user, for a person."""
         return f"{self.sweep.prepared.name}: user {self.truth.users.name(user)}{note}"
-
-    @property
-    def bounds_alone(self) -> bool:
-        """Whether fewer items than ``supply`` counts may be there to draw: which of them have a weight is not known."""
-        terms = self.terms
-        return terms.samplers == ("popularity",) and self.weights is None and (terms.weights or terms.smooth == 0)
 
     def judge_hits(self) -> None:
         """Positives of the log among the negatives of train: wrong unless they are held out."""

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from logs import as_table, random_rows
 
+import negprep
 from negprep._version import __version__
 from negprep.cli.boundary import guarded
 from negprep.cli.group import invoke
@@ -224,3 +225,12 @@ def test_a_report_is_told_too(run):
     shutil.copy("told.json", "told.html")
     code, _, err = run("report o.csv told.html --made-by told.html")
     assert (code, "told.html" in err, json.loads(Path("told.html").read_text())["output"]) == (2, True, "o.csv")
+
+
+def test_functions_are_told_too(run):
+    write(run, "train --holdout last --core 4", "o.csv")
+    found = negprep.verify("o.csv", "log.csv", made_by="told.json")
+    assert ([check for check in found.checks if check.status == "failed"], found.files[0].part) == ([], "train")
+    assert not negprep.report("o.csv", "o.html", log="log.csv", made_by=["told.json"]).failed
+    with pytest.raises(UsageError, match="made_by is '-'"):
+        negprep.verify("o.csv", "log.csv", made_by="-")
