@@ -35,6 +35,7 @@ def facts_of(run: Run) -> dict[str, Any]:
         "encode": options.encode,
         "label_dtype": options.label_dtype,
         "catalog": _catalog(run),
+        "weak": None if options.weak is None else "a file",
         "seen": _seen_policy(run),
         "seed": options.seed,
         "epoch": options.epoch,
@@ -68,11 +69,12 @@ def facts_of(run: Run) -> dict[str, Any]:
     }
 
 
-def summary_of(run: Run, seconds: float) -> Summary:
+def summary_of(run: Run, output: str, seconds: float) -> Summary:
     """The facts of a run whose batches were all made."""
     tally, loaded, core = run.tally, run.loaded, run.core
     return Summary(
         command=run.options.command,
+        output=output,
         rows_read=run.log.rows_read,
         rows_dropped=dict(run.log.rows_dropped),
         users=len(core.users),
@@ -110,6 +112,7 @@ def summary_of(run: Run, seconds: float) -> Summary:
         warnings=[*run.log.warnings, *run.warnings, *_warnings_of(run)],
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
+        metadata=facts_of(run),
     )
 
 

@@ -78,7 +78,7 @@ def prepare(
                     for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
                         output.write_beside(name, table)
                 output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
-        return summary_of(run, time.perf_counter() - started)
+        return summary_of(run, target, time.perf_counter() - started)
 
 
 def _write(run: Run, output: Output, target: str, group_rows: int) -> None:

@@ -16,7 +16,7 @@ SCORED = ("hard", "reinforced")
 LEVELS = ("weak", "uniform", "level")
 """The components of ``--levels``; the third takes the place of the positive, too."""
 
-_LEVEL_SOURCES = ("positive>weak", "positive>unobserved", "weak>unobserved")
+LEVEL_SOURCES = ("positive>weak", "positive>unobserved", "weak>unobserved")
 
 FALLBACK = "fallback"
 """The source of a uniform draw in place of a sampler that has nothing for the user."""
@@ -124,7 +124,7 @@ class Recipe:
         column, for there is one source alone.
         """
         if self.names == LEVELS:
-            return (*_LEVEL_SOURCES, FALLBACK)
+            return (*LEVEL_SOURCES, FALLBACK)
         return (*self.names, FALLBACK) if self.is_mixed or self.names[0] in ("weak", *SCORED) else None
 
     def __str__(self) -> str:
@@ -132,8 +132,7 @@ class Recipe:
             return self.names[0]
         if self.names == LEVELS:
             return "levels " + " ".join(
-                f"{name}:{share / sum(self.shares):.9g}"
-                for name, share in zip(_LEVEL_SOURCES, self.shares, strict=True)
+                f"{name}:{share / sum(self.shares):.9g}" for name, share in zip(LEVEL_SOURCES, self.shares, strict=True)
             )
         if self.fixed:
             return " ".join(f"{name}={count}" for name, count in zip(self.names, self.shares, strict=True))

@@ -18,6 +18,8 @@ class Summary:
     Attributes
     ----------
     command : str
+    output : str
+        Where the rows went, as it was given: a file, a folder with a slash at its end, or ``-``.
     rows_read : int
         Rows of the log: those used and those dropped.
     rows_dropped : dict of str to int
@@ -57,9 +59,12 @@ class Summary:
     peak_memory_bytes : int
         Of the whole process so far.
     version : str
+    metadata : dict
+        What Parquet carries as metadata, whole, by which ``verify --made-by`` knows what a text promises.
     """
 
     command: str
+    output: str
     rows_read: int
     rows_dropped: dict[str, int]
     users: int
@@ -99,6 +104,7 @@ class Summary:
     peak_memory_bytes: int
     algorithm: int = ALGORITHM
     version: str = field(default=__version__)
+    metadata: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         """All facts, ready for JSON."""

@@ -28,20 +28,25 @@ reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.opening reading reading.scored
-prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.opening prepared
+prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
+prepared.opening prepared
 writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
 model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
-verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
-verifying.claims verifying.terms verifying.truth verifying.holdouts
-verifying.columns verifying.grouping verifying.stated verifying.blocks verifying.findings verifying.tallies
-verifying.heads verifying.negatives verifying.sweep
-verifying.supply verifying.verdict verifying.group_sizes verifying.belonging
-verifying.units verifying.windows verifying.odds verifying.log_q
-verifying.sets verifying.chance verifying.laws verifying.draws verifying.shares verifying.across verifying.run
-scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary memory
+memory verifying verifying.gamma verifying.names verifying.pairs verifying.codebook verifying.beside
+verifying.claims verifying.terms verifying.promised verifying.ranges verifying.shelf verifying.room
+verifying.frame verifying.truth verifying.truths verifying.holdouts
+verifying.columns verifying.grouping verifying.stated verifying.blocks verifying.parting verifying.row_parts
+verifying.drawn verifying.findings verifying.tallies
+verifying.waiting verifying.heads verifying.negatives verifying.sweep
+verifying.supply verifying.units verifying.usual verifying.verdict verifying.metadata
+verifying.group_sizes verifying.belonging verifying.windows verifying.odds verifying.log_q
+verifying.pair_parts verifying.evidence
+verifying.sets verifying.expectations verifying.chance verifying.laws verifying.draws verifying.shares verifying.unsaid
+verifying.checking verifying.across verifying.run
+scoring bootstrap section sectioning planning cutting parts packing shuffle tally summary
 engines engines.local
 resolving
 fitting fitting.training fitting.factorisation fitting.reinforcing fitting.learners fitting.split
@@ -85,7 +90,7 @@ check its blocks."""
 
 APART = {
     "reading": {"errors", "options", "arrow", "reading"},
-    "prepared": {"errors", "options", "arrow", "reading", "prepared"},
+    "prepared": {"_version", "errors", "options", "forms", "arrow", "reading", "prepared"},
     "writing": {"errors", "forms", "writing"},
     "engines": set(),
     # A check that shares code with what it checks would share its mistakes.
@@ -100,6 +105,8 @@ APART = {
         "encoding",
         "reading",
         "prepared",
+        "spill",
+        "memory",
         "verifying",
     },
     "samplers": {"draw", "seen", "logarithm", "samplers"},

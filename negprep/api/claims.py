@@ -43,6 +43,20 @@ def _paths(given: Files) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
+def summaries(made_by: Files) -> list[str]:
+    """The paths of summaries.
+
+    Raises
+    ------
+    UsageError
+        One is no path, or standard input.
+    """
+    paths = _paths(made_by)
+    if "-" in paths:
+        raise UsageError("made_by is '-'", remedy="give the file that --summary has written")
+    return paths
+
+
 def refuse_streams(files: Sequence[tuple[str, str | None]], *others: object) -> None:
     """Refuse files of which two would be standard input.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Unpack
 
-from negprep.api.claims import Files, claims_of, named_files
+from negprep.api.claims import Files, claims_of, named_files, summaries
 from negprep.api.keywords import CheckKeywords
 from negprep.errors import UsageError
 from negprep.options import LogSource
@@ -20,13 +20,14 @@ def report(
     log: LogSource | None = None,
     train: Files = (),
     test: Files = (),
+    made_by: Files = (),
     **keywords: Unpack[CheckKeywords],
 ) -> Report | None:
     """Write a page of HTML that shows what is in prepared files, whole or not at all.
 
     Parameters
     ----------
-    files, train, test, **keywords
+    files, train, test, made_by, **keywords
         As for ``verify``; the keywords need a log.
     output : str or path
         A name that ends in ``.html``.
@@ -53,7 +54,8 @@ def report(
     >>> found.failed
     False
     """
-    claims, reading = claims_of("report", keywords, ("log", "train", "test"))
+    claims, reading = claims_of("report", keywords, ("log", "train", "test", "made_by"))
     if log is None and keywords:
         raise UsageError(f"{min(keywords)} without a log, of which it says something", remedy="add log=...")
-    return run_report(named_files(files, train, test), os.fspath(output), log=log, claims=claims, reading=reading)
+    named, told = named_files(files, train, test), summaries(made_by)
+    return run_report(named, os.fspath(output), log=log, claims=claims, made_by=told, reading=reading)

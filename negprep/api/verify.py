@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from negprep.api.claims import Files, claims_of, named_files, refuse_streams
+from negprep.api.claims import Files, claims_of, named_files, refuse_streams, summaries
 from negprep.api.keywords import CheckKeywords
 from negprep.limits import whole
 from negprep.options import LogSource
@@ -20,6 +20,7 @@ def verify(
     *,
     train: Files = (),
     test: Files = (),
+    made_by: Files = (),
     examples: int = 5,
     **keywords: Unpack[CheckKeywords],
 ) -> Report:
@@ -34,6 +35,8 @@ def verify(
         As for ``train``. It is not changed.
     train, test : str, path, or sequence of them
         Files that do not say themselves what they are.
+    made_by : str, path, or sequence of them
+        Summaries of the runs that wrote those of the files that have no metadata, such as CSV.
     examples : int
         Rows told of each kind of fault, 0 to 1000.
     **keywords
@@ -63,7 +66,8 @@ def verify(
     >>> found.failed, found.files[0].rows
     (False, 15)
     """
-    claims, read = claims_of("verify", keywords, ("train", "test", "examples"))
+    claims, read = claims_of("verify", keywords, ("train", "test", "made_by", "examples"))
     named = named_files(files, train, test)
     refuse_streams(named, log, claims.items, claims.exclude, claims.weak, claims.weights)
-    return run_verify(named, log, claims=claims, read=read, n_examples=whole("examples", examples, 0, MOST_EXAMPLES))
+    most = whole("examples", examples, 0, MOST_EXAMPLES)
+    return run_verify(named, log, claims=claims, made_by=summaries(made_by), read=read, n_examples=most)

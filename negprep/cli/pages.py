@@ -15,7 +15,7 @@ from negprep.cli.telling import tell
 from negprep.errors import UsageError, printable
 from negprep.options import ReadOptions
 
-_WITHOUT_LOG = {"files", "target", "log", "train", "test", "quiet", "progress"}
+_WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "progress"}
 
 
 def run_report(given: dict[str, Any]) -> None:
@@ -44,6 +44,7 @@ def run_report(given: dict[str, Any]) -> None:
             given["target"],
             log=given["log"],
             claims=Claims(**taken(Claims, given)),
+            made_by=given["made_by"],
             reading=ReadOptions(**taken(ReadOptions, given)),
             progress=show,
         )

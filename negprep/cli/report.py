@@ -35,8 +35,8 @@ def command(**given: Any) -> None:  # noqa: ANN401
     \b
       negprep report train.parquet test.parquet report.html --log log.csv
 
-    All options but --train and --test say something of the log, and need --log. Exit code 0 also where a check failed:
-    the page says so, and the closing line.
+    All options but --train, --test and --made-by say something of the log, and need --log. Exit code 0 also where a
+    check failed: the page says so, and the closing line.
 
     Memory: the distinct ids of a file; with --log the interactions of the log, as numbers. Time: that of reading, once
     for the charts and once for the checks.

@@ -184,20 +184,25 @@ def columns(command: Function) -> Function:
 
 def machine(*, spill_dir: str) -> Decorator:
     """What of the machine is used; where rows are spilled by default."""
+    jobs = in_section("Run")(
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, MAX_JOBS),
+        help="Threads that sample. The output does not depend on it.  [default: the CPUs this process may use]",
+    )
+    return together(jobs, memory(spill_dir=spill_dir))
+
+
+def memory(*, spill_dir: str, output: str = "the output") -> Decorator:
+    """How much memory is taken; where rows are spilled by default; and what does not depend on it."""
     option = in_section("Run")
     return together(
-        option(
-            "--jobs",
-            metavar="N",
-            type=click.IntRange(1, MAX_JOBS),
-            help="Threads that sample. The output does not depend on it.  [default: the CPUs this process may use]",
-        ),
         option(
             "--memory",
             metavar="SIZE",
             callback=values.memory,
             help="Memory to take, such as 512M or 4G. Rows that do not fit are spilled to disk, which takes half the "
-            "time again; the output does not depend on it. About 250 MB are needed in any case, besides the distinct "
+            f"time again; {output} does not depend on it. About 250 MB are needed in any case, besides the distinct "
             "ids.  [default: half of what the machine has]",
         ),
         option(

@@ -30,7 +30,7 @@ def run_verify(given: dict[str, Any]) -> None:
     files += [(name, part) for part in ("train", "test") for name in given[part]]
     if not files:
         raise UsageError("no FILE to check", remedy="name what train or test wrote")
-    names = [given["log"], *(name for name, _ in files)]
+    names = [given["log"], *(name for name, _ in files), *given["made_by"]]
     names += [given[name] for name in ("items", "exclude", "weak", "weights") if given[name] is not None]
     if given["as_json"] and given["quiet"]:
         raise UsageError("--json prints every check, and --quiet only some", remedy="leave one out")
@@ -38,6 +38,8 @@ def run_verify(given: dict[str, Any]) -> None:
         raise UsageError("a file name is empty", remedy="give a path")
     if names.count("-") > 1:
         raise UsageError("standard input ('-') is named twice", remedy="give files")
+    if "-" in given["made_by"]:
+        raise UsageError("--made-by is '-'", remedy="give the file that --summary has written")
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
     load_libraries()
@@ -49,8 +51,11 @@ def run_verify(given: dict[str, Any]) -> None:
         files,
         given["log"],
         claims=Claims(**taken(Claims, given)),
+        made_by=given["made_by"],
         read=ReadOptions(**taken(ReadOptions, given)),
         n_examples=given["examples"],
+        memory=given["memory"],
+        spill_dir=given["spill_dir"],
     )
     if given["as_json"]:
         click.echo(json.dumps(report.as_dict(), indent=2, allow_nan=False))

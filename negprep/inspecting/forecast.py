@@ -101,7 +101,7 @@ def forecast(log: LogReader, options: Options, progress: Progress) -> Forecast:
 
 def _told(run: Run, sample: Sample, seconds_before: float) -> Forecast:
     options, tally = run.options, run.tally
-    summary = summary_of(run, 0.0)
+    summary = summary_of(run, "-", 0.0)
     ratio = tally.rows / sample.rows if sample.rows else 1.0
     threads = min(options.jobs + 1, os.cpu_count() or 1)
     drawing = max(sample.write_seconds, (sample.make_seconds + sample.write_seconds) / threads)

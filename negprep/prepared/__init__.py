@@ -2,5 +2,6 @@
 
 from negprep.prepared.folders import members
 from negprep.prepared.opening import Batch, Prepared, open_prepared
+from negprep.prepared.summaries import allotted
 
-__all__ = ["Batch", "Prepared", "members", "open_prepared"]
+__all__ = ["Batch", "Prepared", "allotted", "members", "open_prepared"]

@@ -25,17 +25,22 @@ Form = Literal["negatives", "candidates", "items"]
 
 _HEAD = re.compile(r"\(\s*([^(),\s]+)\s*,\s*([^(),\s]+)\s*\)")
 _LISTS = {"train.txt": "items", "valid.txt": "items", "test.txt": "items", "candidates.txt": "candidates"}
+_EMPTY = {".negative": "negatives", ".rating": "items"}
 _ROWS = 1 << 18
 
 
-def form_of(source: Source) -> Form | None:
+def form_of(source: Source, *, said: bool) -> Form | None:
     """The form of a text file; None for another one.
 
     NCF's is known by its first line, LightGCN's by its name and its first line, which has no other separator than
-    spaces.
+    spaces. With ``said``, a run is known to have written the file, which may have had nothing to write: then the name
+    tells.
     """
     with source.open() as stream:
-        first = re.split(rb"[\r\n]", stream.read(4096).lstrip(), maxsplit=1)[0]
+        head = stream.read(4096)
+        if said and not head:
+            return _EMPTY.get(PurePath(source.name).suffix, _LISTS.get(PurePath(source.name).name))  # type: ignore[return-value]
+        first = re.split(rb"[\r\n]", head.lstrip(), maxsplit=1)[0]
     if re.match(rb"\([^(),\t]+,[^(),\t]+\)[ ]*(\t|$)", first):
         return "negatives"
     form = _LISTS.get(PurePath(source.name).name)

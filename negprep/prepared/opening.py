@@ -30,6 +30,7 @@ from negprep.prepared.shape import (
     part_of,
     shape_of,
 )
+from negprep.prepared.summaries import Told, said_of
 from negprep.prepared.vocabularies import find_vocabularies
 from negprep.reading.dialect import Dialect, read_dialect
 from negprep.reading.parquet import ParquetInput, parquet_input
@@ -73,7 +74,9 @@ class Prepared:
     part : {"train", "valid", "test"} or None
         What it is for, where it says so.
     facts : dict or None
-        The metadata that negprep writes.
+        The metadata that negprep writes; those of a summary, where the file has none.
+    said_in : str
+        Where they are: the name of the file, or of the summary.
     names : tuple of str
         All columns, as they are called in the file.
     """
@@ -86,8 +89,10 @@ class Prepared:
         shape: Shape,
         facts: dict[str, Any] | None,
         resources: ExitStack,
+        said_in: str | None = None,
     ) -> None:
         self.name, self.shape, self.facts = name, shape, facts
+        self.said_in = name if said_in is None else said_in
         self.part: Part | None = part_of(name, facts)
         self.names = tuple(shape.columns) if isinstance(inputs[0], str) else inputs[0].names
         self._sources, self._inputs, self._resources = sources, inputs, resources
@@ -157,7 +162,7 @@ class Prepared:
         self.close()
 
 
-def open_prepared(where: str | os.PathLike[str]) -> Prepared:
+def open_prepared(where: str | os.PathLike[str], told: Told | None = None) -> Prepared:
     """Find out what a prepared file or folder is.
 
     Parameters
@@ -165,6 +170,8 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
     where : str or path
         What negprep wrote (a Parquet file or a folder of parts), other Parquet or text with the columns of a layout,
         RecBole's ``.inter``, NCF's ``.rating`` or ``.negative``.
+    told : Told, optional
+        The summary of the run that wrote it, of a file that has no metadata.
 
     Returns
     -------
@@ -175,6 +182,8 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
     ------
     BadDataError
         It is no prepared file, is damaged, or its parts differ.
+    UsageError
+        It has metadata, and a summary besides.
     OutputError
         It does not exist or cannot be read.
     """
@@ -183,18 +192,19 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
         sources = find_sources(name)
         for source in sources:
             stack.callback(source.close)
-        facts = folder_facts(Path(name)) if not sources[0].parquet else None
-        form = None if sources[0].parquet else form_of(sources[0])
+        facts = said_of(name, folder_facts(Path(name)) if not sources[0].parquet else None, told)
+        said_in = None if told is None else told.place
+        form = None if sources[0].parquet else form_of(sources[0], said=facts is not None)
         if form is not None:
             columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
             shape = Shape(
-                "ncf negatives" if form == "negatives" else "lightgcn",
+                "ncf negatives" if form == "negatives" else "ncf" if is_rating_file(name) else "lightgcn",
                 "positives" if form == "items" else "listwise",
                 dict(zip(columns, columns, strict=True)),
             )
-            return Prepared(name, sources, [form] * len(sources), shape, facts, stack.pop_all())
+            return Prepared(name, sources, [form] * len(sources), shape, facts, stack.pop_all(), said_in)
         inputs = [_input(source) for source in sources]
-        described = [_described(source, each, facts) for source, each in zip(sources, inputs, strict=True)]
+        described = [_described(source, each, facts, told) for source, each in zip(sources, inputs, strict=True)]
         for source, other in zip(sources[1:], described[1:], strict=True):
             if other != described[0]:
                 what = f"columns or metadata are not those of {sources[0].name}"
@@ -202,7 +212,7 @@ def open_prepared(where: str | os.PathLike[str]) -> Prepared:
         shape, facts = described[0]
         if facts is not None and Path(name).is_dir() and not Path(name, "_SUCCESS").exists():
             raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
-        return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all())
+        return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all(), said_in)
 
 
 def _input(source: Source) -> ParquetInput | TextInput:
@@ -226,10 +236,10 @@ def _rating_dialect(source: Source) -> Dialect:
 
 
 def _described(
-    source: Source, each: ParquetInput | TextInput, facts: dict[str, Any] | None
+    source: Source, each: ParquetInput | TextInput, facts: dict[str, Any] | None, told: Told | None
 ) -> tuple[Shape, dict[str, Any] | None]:
     if isinstance(each, ParquetInput):
-        facts = facts_in((each.schema.metadata or {}).get(METADATA_KEY), source.name)
+        facts = said_of(source.name, facts_in((each.schema.metadata or {}).get(METADATA_KEY), source.name), told)
         return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
     return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
 

@@ -58,14 +58,24 @@ def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
     said: Any = None
     if facts is not None:
         said = (facts.get("fold") or "test") if facts.get("command") == "test" else facts.get("command")
-        if _CANDIDATES.search(name) or found is None or not name.endswith((".rating", ".inter", ".txt")):
+        whole = said == "train" or found is None or not name.endswith((".rating", ".inter", ".txt"))
+        # NCF's test.rating has the holdouts of test.negative, whichever fold's they are.
+        if whole or _CANDIDATES.search(name) or name.endswith("test.rating"):
             return said if said in ("train", "valid", "test") else None
     return found[1] if found else None  # type: ignore[return-value]  # the expression matches these alone
 
 
 def holds_positives_alone(name: str, facts: dict[str, Any] | None) -> bool:
-    """Whether labels can be left aside: RecBole's parts, as negprep writes them, have a label that is always 1."""
-    return facts is not None and _PART.search(name) is not None and name.endswith(".inter")
+    """Whether labels can be left aside: RecBole's parts, as negprep writes them, have a label that is always 1.
+
+    They come from ``test``: what ``train`` writes may be called like one, in a folder that is.
+    """
+    return (
+        facts is not None
+        and facts.get("command") == "test"
+        and _PART.search(name) is not None
+        and name.endswith(".inter")
+    )
 
 
 def is_rating_file(name: str) -> bool:
@@ -87,11 +97,16 @@ def facts_in(text: bytes | None, place: str) -> dict[str, Any] | None:
         facts = json.loads(text)
     except ValueError:
         facts = None
-    if not isinstance(facts, dict) or not {"command", "layout", "counts"} <= set(facts):
+    if not is_facts(facts):
         raise BadDataError(
             "the metadata 'negprep' is not what negprep writes", place=place, remedy="make the file again"
         )
-    return facts
+    return facts  # type: ignore[no-any-return]  # an object, as was just asked
+
+
+def is_facts(said: object) -> bool:
+    """Whether it looks like the metadata that negprep writes."""
+    return isinstance(said, dict) and {"command", "layout", "counts"} <= set(said)
 
 
 def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, parquet: bool, rating: bool) -> Shape:
@@ -119,7 +134,7 @@ def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, 
     typed = not parquet and all(_TYPED.search(name) for name in names)
     plain = {_TYPED.sub("", name): name for name in names} if typed else {name: name for name in names}
     kind: Kind = "recbole" if typed else "text" if not parquet else "parquet" if facts is None else "negprep"
-    optional = {name: plain[name] for name in OPTIONAL if name in plain and not typed}
+    optional = {name: plain[name] for name in OPTIONAL if name in plain and (not typed or facts is not None)}
     user = plain.get("user") or _role(names, "user", place)
     layouts: tuple[tuple[Layout, tuple[str, ...]], ...] = (
         ("pairwise", ("pos_item", "neg_item")),

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy
 from negprep.errors import BadDataError
+from negprep.forms import ending_of
 from negprep.options import ReadOptions
 from negprep.reading.canonical import canonical
 from negprep.reading.dialect import read_dialect
@@ -49,7 +50,8 @@ def find_vocabularies(path: Path, *, encoded: bool) -> dict[str, pa.Array] | Non
 
 
 def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
-    stem = path.name.partition(".")[0] if path.name.endswith(".gz") else path.stem
+    ending = ending_of(path.name)
+    stem = path.name[: -len(ending)] if ending else path.stem
     for form in _FORMS:
         places = [path.with_name(f"{stem}.{column}s.{form}")] if path.is_file() else []
         if by_folder:

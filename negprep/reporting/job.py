@@ -14,7 +14,7 @@ from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
 from negprep.errors import BadDataError, UsageError
 from negprep.options import LogSource, ReadOptions
-from negprep.prepared import Prepared, members, open_prepared
+from negprep.prepared import Prepared, allotted, members, open_prepared
 from negprep.reading import open_log
 from negprep.reporting.described import Described
 from negprep.reporting.gathering import Gathered, gather
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from negprep.prepared.summaries import Told
+
     Progress = Callable[[str, int, int | None], None]
 
 EXAMPLES = 5
@@ -44,6 +46,7 @@ def report(
     *,
     log: LogSource | None = None,
     claims: Claims | None = None,
+    made_by: Sequence[str] = (),
     reading: ReadOptions | None = None,
     progress: Progress | None = None,
 ) -> Report | None:
@@ -60,6 +63,8 @@ def report(
         The log that they were made of.
     claims : Claims, optional
         Of files that do not say what they promise.
+    made_by : sequence of str
+        The summaries of the runs that wrote those of the files that have no metadata.
     reading : ReadOptions, optional
         How to read the log.
     progress : callable, optional
@@ -90,7 +95,7 @@ def report(
             remedy="give OUTPUT, the last argument, a name that ends in .html",
         )
     beside = (log, claims.items, claims.exclude, claims.weak, claims.weights)
-    paths = [os.fspath(name) for name in (*names, *beside) if isinstance(name, str | os.PathLike)]
+    paths = [os.fspath(name) for name in (*names, *made_by, *beside) if isinstance(name, str | os.PathLike)]
     for path in paths:
         if path in ("", "-"):
             what = "is empty" if path == "" else "is '-', and a report reads its files more than once"
@@ -101,10 +106,13 @@ def report(
     names = [name for name, _ in files]
     titles = _titles(names)
     tell = _telling(progress)
-    found = None if log is None else verify(files, log, claims=claims, read=reading, n_examples=EXAMPLES, tell=tell)
+    found = None
+    if log is not None:
+        found = verify(files, log, claims=claims, made_by=made_by, read=reading, n_examples=EXAMPLES, tell=tell)
+    told = allotted(names, made_by)
     described, shown = [], dict(zip(names, titles, strict=True))
     for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
-        file = _described(name, part, title, log, reading, progress)
+        file = _described(name, part, title, told.get(name), log, reading, progress)
         if found is not None:
             checks = [shown_check(check, shown, file=name) for check in found.files[place].checks]
             file = replace(file, part=found.files[place].part, checks=checks)
@@ -132,9 +140,15 @@ def _telling(progress: Progress | None) -> Callable[[str], None]:
 
 
 def _described(
-    name: str, part: str | None, title: str, log: LogSource | None, reading: ReadOptions, progress: Progress | None
+    name: str,
+    part: str | None,
+    title: str,
+    told: Told | None,
+    log: LogSource | None,
+    reading: ReadOptions,
+    progress: Progress | None,
 ) -> Described:
-    with open_prepared(name) as prepared:
+    with open_prepared(name, told) as prepared:
         part = part or prepared.part
         pairs = Pairs() if log is not None and part in ("test", "valid") else None
         gathered = _gathered(prepared, part, pairs, progress)

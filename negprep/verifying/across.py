@@ -7,43 +7,57 @@ from itertools import combinations
 
 import numpy as np
 
+from negprep.verifying.checking import Checked, Led
 from negprep.verifying.findings import Findings
 from negprep.verifying.names import LEAK, SOMEWHERE
 from negprep.verifying.pairs import Rows
-from negprep.verifying.verdict import Verdict
 
 
-def compare(verdicts: Sequence[Verdict], findings: Findings) -> None:
+def compare(files: Sequence[Checked], findings: Findings) -> None:
     """Compare the files pair by pair.
 
     Two files of one part, such as NCF's ``.test.rating`` and ``.test.negative``, may have the same positives.
     """
-    for one, other in combinations(verdicts, 2):
+    for number, (one, other) in enumerate(combinations(files, 2)):
         if one.terms.part == other.terms.part:
             continue
         train, test = (one, other) if one.terms.is_train else (other, one)
-        mine, here = _places(train, test)
-        findings.found(
-            LEAK,
-            range(len(mine)),
-            lambda at, train=train, test=test, mine=mine, here=here: _both(train, test, mine[at], here[at]),  # type: ignore[misc]
-        )
-    trains = [verdict for verdict in verdicts if verdict.terms.is_train]
-    unsaid = any(verdict.terms.rule is None for verdict in trains)
-    if unsaid and len(trains) < len(verdicts) and len({id(verdict.truth) for verdict in verdicts}) == 1:
-        somewhere = np.zeros(len(verdicts[0].truth.positives), bool)
-        for verdict in verdicts:
-            somewhere |= verdict.present
-        lost = np.flatnonzero(~somewhere)
-        truth = verdicts[0].truth
-        pairs = truth.positives
-        users, items = truth.users, truth.items
-        findings.found(
-            SOMEWHERE, lost, lambda at: f"user {users.name(pairs.users[at])}, item {items.name(pairs.items[at])}"
-        )
+        findings.ask(LEAK)
+        for at in range(len(train.truths.ranges)):
+            _leaks(train, test, train.led(at), test.led(at), findings, number)
+    trains = [file for file in files if file.terms.is_train]
+    unsaid = any(file.terms.rule is None for file in trains)
+    if unsaid and len(trains) < len(files) and len({id(file.truths) for file in files}) == 1:
+        for at in range(len(files[0].truths.ranges)):
+            truth = files[0].led(at).truth
+            somewhere = np.zeros(len(truth.positives), bool)
+            for file in files:
+                somewhere |= file.led(at).present
+            pairs, users, items = truth.positives, truth.users, truth.items
+            findings.found(
+                SOMEWHERE,
+                np.flatnonzero(~somewhere),
+                lambda at, pairs=pairs, users=users, items=items: (  # type: ignore[misc]
+                    f"user {users.name(pairs.users[at])}, item {items.name(pairs.items[at])}"
+                ),
+            )
 
 
-def _places(train: Verdict, test: Verdict) -> tuple[Rows, Rows]:
+def _leaks(train: Checked, test: Checked, in_train: Led, in_test: Led, findings: Findings, stage: int) -> None:
+    mine, here = _places(in_train, in_test)
+    pairs, truth = in_test.truth.positives, in_test.truth
+
+    def describe(at: int) -> str:
+        place = here[at]
+        row = test.prepared.place(int(in_test.first_rows[place]))
+        where = train.prepared.place(int(in_train.first_rows[mine[at]]))
+        user, item = truth.users.name(pairs.users[place]), truth.items.name(pairs.items[place])
+        return f"{row}: user {user}, item {item}: also in {where}"
+
+    findings.found(LEAK, range(len(mine)), describe, stage=stage)
+
+
+def _places(train: Led, test: Led) -> tuple[Rows, Rows]:
     """Where the positives that both have are among those of each."""
     if train.truth is test.truth:
         both = np.flatnonzero(train.present & test.present)
@@ -58,10 +72,3 @@ def _places(train: Verdict, test: Verdict) -> tuple[Rows, Rows]:
     good = mine >= 0
     good[good] = train.present[mine[good]]
     return mine[good], here[good]
-
-
-def _both(train: Verdict, test: Verdict, mine: int, here: int) -> str:
-    pairs = test.truth.positives
-    row = int(test.sweep.tallies.first_rows[here])
-    where = train.sweep.prepared.place(int(train.sweep.tallies.first_rows[mine]))
-    return test.sweep.name(row, pairs.users[here], pairs.items[here], f": also in {where}")

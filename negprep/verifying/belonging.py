@@ -1,4 +1,4 @@
-"""Which positives and users must be in a file, and which must not."""
+"""Which positives and users of a range must be in a file, and which must not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from negprep.verifying.holdouts import Expected, Mask, per_user
 from negprep.verifying.names import ABSENT, HOLDOUTS, MISSING
 from negprep.verifying.pairs import Rows
-from negprep.verifying.supply import WINDOW_WORK, WINDOWS, window_sizes
+from negprep.verifying.supply import window_sizes
 from negprep.verifying.verdict import Verdict
 
 
@@ -56,7 +56,7 @@ class Belonging:
         """Fewer items that can be drawn are too few."""
         terms = self._terms
         is_more = terms.distinct and terms.drops_short and not terms.takes_all
-        return (self._verdict.tallies.num_neg or 0) if is_more else 1
+        return (self._verdict.totals.num_neg or 0) if is_more else 1
 
     def _excused(self) -> Mask:
         """Users who need not have rows, because too little can be drawn for them."""
@@ -71,7 +71,8 @@ class Belonging:
             return lost
         if not self._terms.restricted:
             return lost & (self._verdict.least.sizes >= self._needed)[self._truth.positives.users]
-        places = np.flatnonzero(lost)[: min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))]
+        places = np.flatnonzero(lost)[: self._verdict.settled.windows_of_lost]
+        self._verdict.settled.windows_of_lost -= len(places)
         found = np.zeros_like(lost)
         found[places[window_sizes(self._truth, self._terms, self._verdict.least, places) >= self._needed]] = True
         return found
@@ -97,12 +98,17 @@ class Belonging:
         absent, sizes = positives.counts - here, rule.sizes
         open_users = self._undecided(nowhere, leaked, lost)
         few = np.flatnonzero(open_users & (absent < sizes))
-        self._found(HOLDOUTS, few, lambda user: verdict.user(user, f": {absent[user]} held out, not {sizes[user]}"))
+        self._found(
+            HOLDOUTS, few, lambda user: verdict.user(user, f": {absent[user]} held out, not {sizes[user]}"), stage=1
+        )
         if not (self._terms.restricted and self._leaves_out):
             many = np.flatnonzero(open_users & (absent > sizes))
             told = " positives are not there, of which"
             self._found(
-                MISSING, many, lambda user: verdict.user(user, f": {absent[user]}{told} {sizes[user]} are held out")
+                MISSING,
+                many,
+                lambda user: verdict.user(user, f": {absent[user]}{told} {sizes[user]} are held out"),
+                stage=1,
             )
 
     def _of_test(self, rule: Expected, nowhere: Mask, here: Rows) -> None:
@@ -112,9 +118,11 @@ class Belonging:
         note = " is not among the latest" if timed else " is of a user with no holdout due"
         self._found(HOLDOUTS, wrong, lambda at: verdict.at_first(at, note))
         lost = np.flatnonzero(self._unexplained(rule.must & ~self._present & ~nowhere[positives.users]))
-        self._found(HOLDOUTS, lost, lambda at: verdict.example(at, " is due, and not there"))
+        self._found(HOLDOUTS, lost, lambda at: verdict.example(at, " is due, and not there"), stage=1)
         open_users = self._undecided(nowhere, wrong, lost)
         if self._terms.restricted and self._leaves_out:
             open_users &= here > sizes
         odd = np.flatnonzero(open_users & (here != sizes))
-        self._found(HOLDOUTS, odd, lambda user: verdict.user(user, f": {here[user]} holdouts, not {sizes[user]}"))
+        self._found(
+            HOLDOUTS, odd, lambda user: verdict.user(user, f": {here[user]} holdouts, not {sizes[user]}"), stage=2
+        )

@@ -14,7 +14,7 @@ from negprep.errors import UsageError
 from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
 from negprep.verifying.codebook import Codebook
-from negprep.verifying.pairs import Codes, PairSet, distinct
+from negprep.verifying.pairs import Codes
 from negprep.vocabulary import Vocabulary
 
 _FIRST = "available_from"
@@ -76,15 +76,15 @@ def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterat
                 yield codes[codes >= 0], as_numpy(batch.column("time"))[codes >= 0]
 
 
-def pairs_in(source: LogSource, read: ReadOptions, users: Codebook, items: Codebook) -> PairSet:
-    """The pairs of a file whose user and item are known."""
-    parts = [np.empty(0, np.int64)]
+def known_pairs(
+    source: LogSource, read: ReadOptions, users: Codebook, items: Codebook
+) -> Iterator[tuple[Codes, Codes]]:
+    """The users and items of a file's rows where both are known."""
     with opened(source, read, ("user", "item"), {}) as file:
         for batch in file.batches(["user", "item"]):
             of_users, of_items = users(batch.column("user")), items(batch.column("item"))
             known = (of_users >= 0) & (of_items >= 0)
-            parts.append(of_users[known] * np.int64(len(items)) + of_items[known])
-    return PairSet(distinct(np.concatenate(parts)), len(users), len(items))
+            yield of_users[known], of_items[known]
 
 
 def item_weights(source: LogSource, read: ReadOptions, items: Codebook) -> npt.NDArray[np.float64]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from negprep.arrow import as_numpy
 from negprep.prepared import Batch, Prepared
 from negprep.verifying.columns import Columns
+from negprep.verifying.frame import Frame
 from negprep.verifying.grouping import (
     Block,
     of_candidates,
@@ -26,7 +27,6 @@ from negprep.verifying.grouping import (
 from negprep.verifying.pairs import Codes
 from negprep.verifying.stated import NOTHING, StatedColumns, with_log_q
 from negprep.verifying.terms import Terms
-from negprep.verifying.truth import Truth
 
 
 class Blocks:
@@ -35,7 +35,7 @@ class Blocks:
     Parameters
     ----------
     prepared : Prepared
-    truth : Truth
+    frame : Frame
     terms : Terms
     stated : StatedColumns, optional
         The columns of log q, to be read as well.
@@ -46,8 +46,8 @@ class Blocks:
         The names in the column ``source`` that were met so far.
     """
 
-    def __init__(self, prepared: Prepared, truth: Truth, terms: Terms, stated: StatedColumns = NOTHING) -> None:
-        self._prepared, self._truth, self._terms, self._stated = prepared, truth, terms, stated
+    def __init__(self, prepared: Prepared, frame: Frame, terms: Terms, stated: StatedColumns = NOTHING) -> None:
+        self._prepared, self._frame, self._terms, self._stated = prepared, frame, terms, stated
         self.sources: list[str] = []
 
     def __iter__(self) -> Iterator[Block]:
@@ -110,18 +110,18 @@ class Blocks:
             yield from _by_epoch(self._coded(batch), batch)
 
     def _coded(self, batch: Batch) -> Columns:
-        rows, truth = batch.rows, self._truth
-        users = truth.users(rows.column("user"))
-        heads = truth.items(rows.column("item" if "item" in rows.schema.names else "pos_item"))
+        rows, frame = batch.rows, self._frame
+        users = frame.users(rows.column("user"))
+        heads = frame.items(rows.column("item" if "item" in rows.schema.names else "pos_item"))
         sources, ends = None, None
         others: Codes | npt.NDArray[np.int8] = heads[:0]
         if "label" in rows.schema.names:
             others = as_numpy(rows.column("label"))
         elif "neg_item" in rows.schema.names:
-            others = truth.items(rows.column("neg_item"))
+            others = frame.items(rows.column("neg_item"))
         elif "neg_items" in rows.schema.names:
             lists = rows.column("neg_items")
-            others, ends = truth.items(lists.values), as_numpy(lists.offsets)[1:]
+            others, ends = frame.items(lists.values), as_numpy(lists.offsets)[1:]
         else:
             others = np.ones(len(heads), np.int8)
         if "source" in rows.schema.names:

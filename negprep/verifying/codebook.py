@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -62,3 +64,25 @@ class Codebook:
     def name(self, code: int) -> str:
         """An id as it stands in messages."""
         return "unknown" if code < 0 else repr(self.vocabulary.ids[int(code)].as_py())
+
+
+@dataclass(frozen=True, eq=False)
+class CodesFrom:
+    """Consecutive codes of a codebook, counted from 0.
+
+    Attributes
+    ----------
+    codebook : Codebook
+    first, size : int
+    """
+
+    codebook: Codebook
+    first: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def name(self, code: int) -> str:
+        """An id as it stands in messages."""
+        return self.codebook.name(code if code < 0 else int(code) + self.first)

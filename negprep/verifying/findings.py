@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from negprep.errors import printable
 from negprep.verifying.pairs import Rows
 
@@ -61,6 +63,7 @@ class Findings:
     def __init__(self, n_examples: int) -> None:
         self._n_examples = n_examples
         self._checks: dict[str, Check] = {}
+        self._ranked: dict[str, list[tuple[int, int, str]]] = {}
 
     def __iter__(self) -> Iterator[Check]:
         return iter(self._checks.values())
@@ -75,8 +78,31 @@ class Findings:
         if check.status == "passed":
             check.status, check.note = "not checked", reason
 
+    def doubt(self, name: str, reason: str) -> None:
+        """Take a fault for a doubt: nobody promised that it must be so."""
+        check = self._checks.get(name)
+        if check is not None and check.status == "failed":
+            check.status = "warning"
+            self._note(check, reason)
+
+    def remark(self, name: str, text: str) -> None:
+        """Add to a fault."""
+        check = self._checks.get(name)
+        if check is not None and check.status == "failed":
+            self._note(check, text)
+
+    def _note(self, check: Check, text: str) -> None:
+        check.note = f"{check.note}; {text}" if check.note else text
+
     def found(
-        self, name: str, places: Sequence[int] | Rows, describe: Callable[[int], str], count: int | None = None
+        self,
+        name: str,
+        places: Sequence[int] | Rows,
+        describe: Callable[[int], str],
+        count: int | None = None,
+        *,
+        rows: Rows | None = None,
+        stage: int = 0,
     ) -> None:
         """Add what was found.
 
@@ -88,6 +114,11 @@ class Findings:
         describe : callable
         count : int, optional
             How often the fault occurs, if not once for each of ``places``.
+        rows : int64, the shape of ``places``, optional
+            The row of each: the first rows of the file are kept, in whatever order they were found. None: what was
+            found first.
+        stage : int
+            Before the examples of later stages.
         """
         check = self.ask(name)
         count = len(places) if count is None else count
@@ -95,10 +126,26 @@ class Findings:
             return
         check.status = "failed"
         check.count += count
-        for place in places:
-            if len(check.examples) >= self._n_examples:
-                break
-            check.examples.append(describe(int(place)))
+        if not self._n_examples:
+            return
+        ranked = self._ranked.setdefault(name, [])
+        for at in self._first(len(places), rows):
+            rank = (stage, 0 if rows is None else int(rows[at]))
+            if len(ranked) == self._n_examples and ranked[-1][:2] <= rank:
+                continue
+            ranked.append((*rank, describe(int(places[at]))))
+            ranked.sort(key=lambda example: example[:2])  # equal ones stay in the order in which they were found
+            del ranked[self._n_examples :]
+        check.examples = [example for _, _, example in ranked]
+
+    def _first(self, size: int, rows: Rows | None) -> Iterable[int]:
+        """Which may be examples, at most as many as are kept."""
+        most = self._n_examples
+        if rows is None or size <= most:
+            return range(min(size, most))
+        bound = np.partition(rows, most - 1)[most - 1]
+        candidates = np.flatnonzero(rows <= bound)
+        return list(candidates[np.argsort(rows[candidates], kind="stable")][:most])
 
     def chance(self, name: str, probability: float, note: str, examples: Iterable[str] = ()) -> None:
         """Judge by how improbable it is that a right file looks like this one."""

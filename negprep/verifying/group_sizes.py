@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from negprep.verifying.findings import Findings
 from negprep.verifying.holdouts import Mask, per_user
 from negprep.verifying.names import COUNTS
 from negprep.verifying.pairs import Rows
-from negprep.verifying.supply import WINDOW_WORK, WINDOWS, Supply, window_sizes
-from negprep.verifying.verdict import Verdict
+from negprep.verifying.supply import Supply, window_sizes
+from negprep.verifying.tallies import Totals
+from negprep.verifying.terms import Terms
+from negprep.verifying.usual import TOLD
+from negprep.verifying.verdict import Settled, Verdict
+
+_CLEAR = 0.9
 
 
 class GroupSizes:
@@ -21,28 +27,49 @@ class GroupSizes:
 
     def __init__(self, verdict: Verdict) -> None:
         self._verdict, self._truth, self._terms = verdict, verdict.truth, verdict.terms
-        self._tallies, self._findings = verdict.tallies, verdict.findings
+        self._tallies, self._findings, self._totals = verdict.tallies, verdict.findings, verdict.totals
 
     def judge(self) -> None:
-        """Make the check."""
+        """Make the check for a range of users."""
         terms, supply = self._terms, self._verdict.supply
         if supply is None:
             self._findings.skip(COUNTS, "which positives are held out is not known, and so not what can be drawn")
+        elif terms.levels and not terms.says_itself:
+            self._findings.skip(COUNTS, f"which pairs must be there is not known, {TOLD} says it")
         elif terms.bootstrap is not None:
-            self._bootstrap(supply, terms.bootstrap * terms.epochs)
-        elif terms.levels or (terms.layout == "pointwise" and terms.is_train and terms.shuffled):
+            nobody = (supply.sizes[self._truth.positives.counts > 0] == 0).any()
+            self._verdict.settled.someone_full |= terms.restricted or bool(nobody)
+        elif by_user(terms):
             self._by_user(supply)
         elif terms.layout == "pairwise":
             self._of_pairs(supply)
-        elif self._tallies.exceptions.size:
+        elif self._verdict.settled.any_exceptions:
             self._exceptions(supply)
 
-    def _bootstrap(self, supply: Supply, wanted: int) -> None:
-        rows = self._tallies.rows
-        someone_full = self._terms.restricted or bool((supply.sizes[self._truth.positives.counts > 0] == 0).any())
-        if rows > wanted or (rows < wanted and not someone_full):
-            note = f"{rows} rows, not the {wanted} of --bootstrap"
-            self._findings.found(COUNTS, [0], lambda _: f"{self._verdict.sweep.prepared.name}: {note}")
+    def count_usual(self) -> None:
+        """Add to what tells how many negatives are asked for, where nobody says it: of a range of users."""
+        terms, tallies, supply = self._terms, self._tallies, self._verdict.supply
+        if supply is None or (terms.levels and not terms.says_itself) or terms.bootstrap is not None:
+            return
+        usual, epochs, users = self._verdict.settled.usual, terms.epochs, self._truth.positives.users
+        distinct = None if "distinct" in terms.unsaid else terms.distinct
+        if by_user(terms):
+            if terms.restricted:
+                return
+            heads, found = heads_due(self._verdict), tallies.negatives_of
+            some = heads > 0
+            each = np.where(found % np.maximum(heads, 1) == 0, found // np.maximum(heads, 1), -1)
+            usual.add(each[some], supply.sizes[some], heads[some], distinct=distinct)
+        elif terms.layout == "pairwise":
+            rows, present = tallies.present, self._verdict.present
+            each = np.where(rows % epochs == 0, rows // epochs, -1)[present].astype(np.int64)
+            usual.add(each, supply.sizes[users[present]], distinct=distinct)
+        elif self._verdict.settled.any_exceptions:
+            places, counts, _ = self._odd()
+            odd = places[places >= 0]
+            usual.add(counts[places >= 0], supply.sizes[users[odd]], distinct=distinct)
+            groups = self._even(odd)
+            usual.add(np.full(len(groups), self._totals.num_neg or 0), supply.sizes, groups, distinct=distinct)
 
     @property
     def _unsure(self) -> Mask:
@@ -55,19 +82,15 @@ class GroupSizes:
         if self._terms.restricted:
             self._findings.skip(COUNTS, "rows are in no order, and what can be drawn depends on the positive")
             return
-        heads = per_user(self._truth.positives, self._verdict.present)
-        if self._terms.levels and self._verdict.expected is not None:
-            heads = self._truth.positives.counts - self._verdict.expected.sizes
-        heads = heads * self._terms.epochs
-        found = self._tallies.negatives_of
-        num_neg = self._tallies.num_neg
-        if num_neg is None:
-            num_neg = round(float(found.sum() / max(1, heads.sum())))
+        heads, found = heads_due(self._verdict), self._tallies.negatives_of
+        num_neg = self._totals.num_neg or 0
         wanted = heads * supply.wanted(self._terms, num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
         least = heads * self._verdict.least.wanted(self._terms, num_neg)
-        wrong = np.flatnonzero((found != wanted) & ~(self._unsure & (found >= least) & (found <= wanted)))
+        wrong = self._surely(found, wanted, heads, supply.sizes)
+        wrong = wrong[~(self._unsure & (found >= least) & (found <= wanted))[wrong]]
+        self._note_too_many(found[wrong] > num_neg * heads[wrong])
         note = "negatives, not"
         self._findings.found(
             COUNTS, wrong, lambda user: self._verdict.user(user, f": {found[user]} {note} {wanted[user]}")
@@ -76,26 +99,54 @@ class GroupSizes:
     def _of_pairs(self, supply: Supply) -> None:
         """In pairs a positive has a row for each of its negatives."""
         tallies, present, epochs = self._tallies, self._verdict.present, self._terms.epochs
-        rows = tallies.present
-        if tallies.num_neg is None:
-            tallies.num_neg = int(np.bincount(rows[present]).argmax()) // epochs if present.any() else 0
-        wanted = supply.wanted(self._terms, tallies.num_neg)[self._truth.positives.users] * epochs
+        rows, users = tallies.present, self._truth.positives.users
+        if not self._verdict.settled.clear:
+            reason = "positives may be drawn with replacement, and have any number of pairs, unless --num-neg"
+            self._findings.skip(COUNTS, f"{reason} {TOLD} says it")
+            return
+        wanted = supply.wanted(self._terms, self._totals.num_neg or 0)[users] * epochs
         wrong = np.flatnonzero(present & (rows != wanted))
         self._judge(wrong, rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
 
-    def _exceptions(self, supply: Supply) -> None:
-        kept, n_items = self._tallies.exceptions, np.int64(len(self._truth.items))
-        users, heads, counts, rows = map(np.concatenate, (kept.users, kept.heads, kept.counts, kept.rows))
+    def _odd(self) -> tuple[Rows, Rows, Rows]:
+        """The groups with another number than was taken for the usual: their positives, numbers and rows."""
+        kept, n_items = self._tallies.exceptions.joined(), np.int64(len(self._truth.items))
+        users, heads = kept["users"], kept["heads"]
         keys = np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1)
-        self._judge(self._truth.positives.find(keys), counts, supply, rows, 1)
+        return self._truth.positives.find(keys), kept["counts"], kept["rows"]
+
+    def _even(self, odd: Rows) -> Rows:
+        """How many groups of each user have the number that was taken for the usual: int64, shape (n_users,)."""
+        positives = self._truth.positives
+        groups: Rows = np.bincount(positives.users, self._tallies.present, len(self._truth.users)).astype(np.int64)
+        groups -= np.bincount(positives.users[odd], minlength=len(groups))
+        return groups.clip(0)
+
+    def _exceptions(self, supply: Supply) -> None:
+        places, counts, rows = self._odd()
+        taken = self._verdict.settled.taken
+        if taken != self._totals.num_neg:
+            groups = self._even(places[places >= 0])
+            wanted = supply.wanted(self._terms, self._totals.num_neg or 0)
+            wrong = self._surely(np.where(groups > 0, taken, wanted), wanted, 1, supply.sizes)
+            self._note_too_many(np.array([bool(wrong.size) and taken > (self._totals.num_neg or 0)]))
+            self._findings.found(
+                COUNTS,
+                wrong,
+                lambda user: self._verdict.user(user, f": {taken} negatives, not {wanted[user]}"),
+                int(groups[wrong].sum()),
+                stage=1,
+            )
+        self._judge(places, counts, supply, rows, 1)
 
     def _least(self, places: Rows) -> Rows:
         """How many negatives some positives of the log have in any case."""
-        least, terms, num_neg = self._verdict.least, self._terms, self._tallies.num_neg or 0
+        least, terms, num_neg = self._verdict.least, self._terms, self._totals.num_neg or 0
         sizes = least.sizes[self._truth.positives.users[places]]
         if terms.restricted:
             sizes = np.zeros(len(places), np.int64)
-            some = slice(0, min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items))))
+            some = np.argsort(places, kind="stable")[: self._verdict.settled.windows_of_unsure]
+            self._verdict.settled.windows_of_unsure -= len(some)
             sizes[some] = window_sizes(self._truth, terms, least, places[some])
         return np.minimum(sizes, num_neg) if terms.distinct else np.where(sizes > 0, num_neg, 0)
 
@@ -110,23 +161,73 @@ class GroupSizes:
 
     def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
         """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
-        num_neg = self._tallies.num_neg or 0
+        num_neg, settled = self._totals.num_neg or 0, self._verdict.settled
         known = places >= 0
         users = np.where(known, self._truth.positives.users.take(places, mode="clip"), -1)
         wanted = np.where(known, supply.wanted(self._terms, num_neg)[users], num_neg)
         if self._terms.restricted:
             few = np.flatnonzero((counts < num_neg * epochs) & known)
-            most = min(WINDOWS, WINDOW_WORK // max(1, len(self._truth.items)))
+            few = few[np.argsort(places[few], kind="stable")]
+            most = min(settled.windows, len(few))
             sizes = window_sizes(self._truth, self._terms, supply, places[few[:most]])
             wanted[few[:most]] = np.minimum(sizes, num_neg) if self._terms.distinct else np.where(sizes, num_neg, 0)
-            if len(few) > most:
-                wanted[few[most:]] = counts[few[most:]] // epochs
-                self._findings.ask(COUNTS).note = f"of {len(few)} positives that are short, {most} were looked into"
-        wrong = np.flatnonzero(counts != wanted * epochs)
+            wanted[few[most:]] = counts[few[most:]] // epochs
+            settled.windows -= most
+            settled.looked_into += most
+            settled.short += len(few)
+        wrong = self._surely(counts, wanted * epochs, epochs, np.where(known, supply.sizes[users], 0))
         wrong = wrong[~self._excused(places[wrong], counts[wrong], wanted[wrong], epochs)]
+        self._note_too_many(counts[wrong] > num_neg * epochs)
 
         def describe(at: int) -> str:
             place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
-        self._findings.found(COUNTS, wrong, describe)
+        self._findings.found(COUNTS, wrong, describe, rows=rows[wrong])
+
+    def _surely(self, found: Rows, wanted: Rows, times: Rows | int, sizes: Rows) -> Rows:
+        """Where numbers are wrong, whichever of two is right where nobody says whether negatives differ."""
+        wrong = found != wanted
+        if "distinct" in self._terms.unsaid:
+            num_neg = self._totals.num_neg or 0
+            wrong &= (found != np.minimum(sizes, num_neg) * times) & (found != np.where(sizes > 0, num_neg, 0) * times)
+        return np.flatnonzero(wrong)
+
+    def _note_too_many(self, more: Mask) -> None:
+        self._verdict.settled.too_many |= bool(more.any())
+
+
+def by_user(terms: Terms) -> bool:
+    """Whether negatives are counted user by user, since it is not known which one is whose."""
+    return terms.levels or (terms.layout == "pointwise" and terms.is_train and terms.shuffled)
+
+
+def heads_due(verdict: Verdict) -> Rows:
+    """How many positives of each user negatives are due to, in all epochs: int64, shape (n_users,)."""
+    heads = per_user(verdict.truth.positives, verdict.present)
+    if verdict.terms.levels and verdict.expected is not None:
+        heads = verdict.truth.positives.counts - verdict.expected.sizes
+    return heads * verdict.terms.epochs
+
+
+def judge_sizes(terms: Terms, totals: Totals, settled: Settled, findings: Findings, name: str) -> None:
+    """Make the check for all ranges together."""
+    wanted = None if terms.bootstrap is None else terms.bootstrap * terms.epochs
+    if wanted is not None and findings.ask(COUNTS).status != "not checked":
+        rows = totals.rows
+        if rows > wanted or (rows < wanted and not settled.someone_full):
+            findings.found(COUNTS, [0], lambda _: f"{name}: {rows} rows, not the {wanted} of --bootstrap")
+    if settled.short > settled.looked_into:
+        told = f"of {settled.short} positives that are short, {settled.looked_into} were looked into"
+        findings.ask(COUNTS).note = told
+    if "num_neg" in terms.unsaid and not (settled.too_many and settled.clear) and not totals.strays:
+        as_most = f"{totals.num_neg} are taken for granted, as most have, unless --num-neg"
+        findings.doubt(COUNTS, f"{as_most} {TOLD} says it")
+
+
+def settle_number(terms: Terms, totals: Totals, settled: Settled) -> None:
+    """Take the number that explains most for the one asked for; it is clear where it explains nearly all."""
+    if settled.usual.share:
+        totals.num_neg = settled.usual.number
+        drawn_again = terms.layout == "pairwise" and totals.num_neg == 1  # seldom twice from so many
+        settled.clear = settled.usual.share >= _CLEAR and not drawn_again

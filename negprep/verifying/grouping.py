@@ -212,5 +212,6 @@ def of_candidates(columns: Columns, full: int | None = None) -> Block:
         groups,
         None if columns.sources is None else columns.sources[negatives],
         odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
-        odd_groups=columns.first + starts[odd],
+        odd_groups=columns.first + starts[odd & (n_heads > 0)],
+        strays=columns.first + starts[n_heads == 0],
     )

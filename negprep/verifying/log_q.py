@@ -4,65 +4,63 @@ from __future__ import annotations
 
 import numpy as np
 
-from negprep.verifying.blocks import Blocks
+from negprep.verifying.drawn import CHOICES, choice_of
+from negprep.verifying.findings import Findings
 from negprep.verifying.grouping import Block
 from negprep.verifying.names import LOG_Q
 from negprep.verifying.odds import Odds, owners_of
 from negprep.verifying.pairs import Codes, Floats, Rows
-from negprep.verifying.stated import StatedColumns
-from negprep.verifying.supply import Supply
-from negprep.verifying.tallies import CHOICES, choice_of
-from negprep.verifying.units import units_of
-from negprep.verifying.verdict import Verdict
+from negprep.verifying.tallies import Totals
+from negprep.verifying.terms import Terms
+from negprep.verifying.verdict import Settled, Verdict
 
 _APART = 1e-9
 """Of the probability itself, in proportion."""
 
 
-def judge_log_q(verdict: Verdict) -> None:
-    """Make the check, of a file that has a column for it."""
-    stated = StatedColumns.of(verdict.sweep.prepared)
-    if stated.negatives is None or verdict.terms.layout == "positives":
-        return
-    reason, supply = _reason(verdict), verdict.supply
-    if reason is not None or supply is None:
-        verdict.findings.skip(
-            LOG_Q, reason or "which positives are held out is not known, and so not what can be drawn"
-        )
-        return
-    verdict.findings.ask(LOG_Q)
-    blocks, check = Blocks(verdict.sweep.prepared, verdict.truth, verdict.terms, stated), _Stated(verdict, supply)
-    for block in blocks:
-        check.take(block, blocks.sources)
-    n_open = int((verdict.open_users & (verdict.tallies.negatives_of > 0)).sum()) if verdict.terms.is_train else 0
-    if n_open:
-        note = f"of {n_open} users it is not known which positives are held out"
-        if not check.compared:
-            verdict.findings.skip(LOG_Q, note)
-        verdict.findings.ask(LOG_Q).note = f"{note}: their rows are left out"
-
-
-def _reason(verdict: Verdict) -> str | None:
-    """Why it cannot be judged, if so."""
-    terms = verdict.terms
+def why_not(terms: Terms, totals: Totals, settled: Settled, *, known: bool) -> str | None:
+    """Why it cannot be judged, if so; ``known`` says whether it is known which positives are held out."""
     if any(choice_of(name) == CHOICES.index("other") for name in terms.samplers):
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
-    if "popularity" in terms.samplers and verdict.weights is None:
+    if "popularity" in terms.samplers and settled.weights is None:
         return "add --weights FILE" if terms.weights else "the train positives are not known"
     if terms.restricted and terms.layout == "pointwise" and terms.is_train and terms.shuffled:
         return "rows are in no order: which negative is beside which positive is not known"
-    if terms.draws_weak and not verdict.tallies.source_counts:
+    if terms.draws_weak and not totals.source_counts:
         return "no column says which sampler drew"
-    return None
+    return None if known else "which positives are held out is not known, and so not what can be drawn"
 
 
-class _Stated:
-    """Compares what is stated with what is right, block by block."""
+def judge_open(terms: Terms, totals: Totals, settled: Settled, findings: Findings, compared: int) -> None:
+    """Say of how many users nothing could be compared; ``compared`` is of how many rows it was."""
+    n_open = int((settled.open_users & (totals.negatives_of > 0)).sum()) if terms.is_train else 0
+    if n_open:
+        note = f"of {n_open} users it is not known which positives are held out"
+        if not compared:
+            findings.skip(LOG_Q, note)
+        findings.ask(LOG_Q).note = f"{note}: their rows are left out"
 
-    def __init__(self, verdict: Verdict, supply: Supply) -> None:
+
+class LogQ:
+    """Compares what is stated with what is right, block by block, of a range of users.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Of the range.
+
+    Attributes
+    ----------
+    compared : int
+        How many values.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
         self._verdict, self._truth, self._terms = verdict, verdict.truth, verdict.terms
-        self._units, self.compared = units_of(verdict), 0
-        self._owners = owners_of(self._truth, self._terms, supply, self._units)
+        self._units, self.compared = verdict.settled.units, 0
+        if verdict.supply is None:
+            raise ValueError("it is not known which positives are held out")
+        self._owners = owners_of(self._truth, self._terms, verdict.supply, self._units)
         everybody = np.arange(0 if self._terms.restricted else len(self._truth.users))
         self._of_users = self._odds(everybody)
 
@@ -120,4 +118,5 @@ class _Stated:
             lambda at: self._verdict.sweep.name(
                 int(rows[at]), users[at], items[at], f": {stated[at]:.12g}, not {right[at]:.12g}"
             ),
+            rows=rows[wrong],
         )

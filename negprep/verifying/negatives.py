@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from negprep.verifying.drawn import CHOICES, choice_of
 from negprep.verifying.grouping import Block
 from negprep.verifying.names import CATALOG, DISTINCT, DRAWN_WEAK, EXCLUDED, OWN, SEEN, USERS, WEAK, WITHIN
 from negprep.verifying.pairs import Rows, distinct
-from negprep.verifying.tallies import CHOICES, choice_of, count_into
+from negprep.verifying.tallies import count_into
 
 if TYPE_CHECKING:
     from negprep.verifying.sweep import Sweep
+
+Found = Callable[[str, Rows], None]
+"""Takes the name of a check, and which negatives of a block it is about."""
 
 
 class Negatives:
@@ -25,23 +29,26 @@ class Negatives:
         self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
         self._whole_catalog = bool(sweep.truth.catalog.all())
 
-    def take(self, block: Block, places: Rows, sources: list[str]) -> None:
-        """Check the negatives of a block, whose positives are at some places among those of the log."""
-        truth, terms, found = self._truth, self._terms, self._findings.found
-        self._tallies.negatives += len(block.items)
+    def take(self, block: Block, places: Rows | None, sources: list[str]) -> None:
+        """Check the negatives of a block; where the log has its positives is known wherever that matters."""
+        truth, terms = self._truth, self._terms
+        self._tallies.totals.negatives += len(block.items)
+
+        def found(check: str, where: Rows) -> None:
+            self._findings.found(check, where, name, rows=block.negative_rows[where])
 
         def name(at: int) -> str:
             return self._sweep.name(int(block.negative_rows[at]), block.users[at], block.items[at])
 
-        strangers = np.flatnonzero(block.users < 0)
+        strangers = block.negative_rows[block.users < 0]
         if strangers.size and terms.layout == "pointwise":
-            found(USERS, strangers, lambda at: self._prepared.place(int(block.negative_rows[at])))
+            self._findings.found(USERS, strangers, self._prepared.place, rows=strangers)
         outside = block.items < 0
         if not self._whole_catalog:
             outside |= ~truth.catalog[block.items]
-        found(CATALOG, np.flatnonzero(outside), name)
+        found(CATALOG, np.flatnonzero(outside))
         own = self._own(block)
-        found(OWN, np.flatnonzero(own), name)
+        found(OWN, np.flatnonzero(own))
         keys = block.users * np.int64(len(truth.items)) + block.items
         keys[(block.users < 0) | (block.items < 0)] = -1
         choices = self._choices(block, sources)
@@ -49,14 +56,14 @@ class Negatives:
         if listed is not None and listed.any():
             where = np.flatnonzero(listed)
             where = where[self._sweep.weak.find(keys[where]) < 0]
-            found(DRAWN_WEAK, where, name)
+            found(DRAWN_WEAK, where)
             keys[listed] = -1
         keys[own] = -1
-        self._seen(keys, self._exposed(block, sources), block, name)
-        if terms.restricted and block.groups is not None and not terms.levels:
-            self._within(block, places, name)
+        self._seen(keys, self._exposed(block, sources), block, found)
+        if places is not None and terms.restricted and block.groups is not None and not terms.levels:
+            self._within(block, places, found)
         if terms.distinct and block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
-            self._repeated(block, name)
+            self._repeated(block, found)
         self._draws(block, places, choices)
 
     def _own(self, block: Block) -> npt.NDArray[np.bool_]:
@@ -73,23 +80,23 @@ class Negatives:
         found: npt.NDArray[np.bool_] = np.array([*(source == "reinforced" for source in sources), False])[block.sources]
         return found
 
-    def _seen(self, keys: Rows, exposed: npt.NDArray[np.bool_], block: Block, name: Callable[[int], str]) -> None:
-        truth, found = self._truth, self._findings.found
+    def _seen(self, keys: Rows, exposed: npt.NDArray[np.bool_], block: Block, found: Found) -> None:
+        truth = self._truth
         rows = truth.seen.rows_in(keys)
         if not rows.size:
             return
         for pairs, check, judged in ((truth.weak, WEAK, rows[~exposed[rows]]), (truth.excluded, EXCLUDED, rows)):
             if len(pairs):
-                found(check, judged[pairs.find(keys[judged]) >= 0], name)
+                found(check, judged[pairs.find(keys[judged]) >= 0])
         places = truth.positives.find(keys[rows])
         rows, places = rows[places >= 0], places[places >= 0]
         if not self._terms.is_train:
-            found(SEEN, rows, name)
+            found(SEEN, rows)
             return
         # Whether the positive is in train is known at the end.
         self._tallies.hit(places, block.negative_rows[rows])
 
-    def _within(self, block: Block, places: Rows, name: Callable[[int], str]) -> None:
+    def _within(self, block: Block, places: Rows, found: Found) -> None:
         truth, groups = self._truth, block.groups if block.groups is not None else block.negative_rows
         wrong = np.zeros(len(groups), bool)
         if truth.categories is not None:
@@ -98,25 +105,27 @@ class Negatives:
             times = np.where(places >= 0, truth.times.take(places, mode="clip"), np.iinfo(np.int64).max)
             wrong |= truth.firsts[block.items] > times[groups]
         where = np.flatnonzero(wrong & (groups >= 0) & (block.items >= 0))
-        self._findings.found(WITHIN, where, name)
+        found(WITHIN, where)
 
-    def _repeated(self, block: Block, name: Callable[[int], str]) -> None:
+    def _repeated(self, block: Block, found: Found) -> None:
         groups = block.groups if block.groups is not None else block.negative_rows
         keys = groups * np.int64(len(self._truth.items) + 1) + block.items
-        keys[groups < 0] = -1 - np.arange(int((groups < 0).sum()))
+        alone = (groups < 0) | (block.items < 0)  # unknown items may be any
+        keys[alone] = -1 - np.arange(int(alone.sum()))
         if len(distinct(keys.copy())) == len(keys):
             return
         order = np.argsort(keys, kind="stable")
         again = np.sort(order[1:][keys[order][1:] == keys[order][:-1]])
-        self._findings.found(DISTINCT, again, name)
+        found(DISTINCT, again)
 
     def _choices(self, block: Block, sources: list[str]) -> npt.NDArray[np.int8] | None:
         """Of each negative the place of its sampler among ``CHOICES``; None where one sampler drew all."""
         if block.sources is None:
             return None
+        counts = self._tallies.totals.source_counts
         numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
         for source, number in zip(sources, numbers.tolist(), strict=True):
-            self._tallies.source_counts[source] = self._tallies.source_counts.get(source, 0) + number
+            counts[source] = counts.get(source, 0) + number
         table = np.array([*(self._choice_of(source) for source in sources), 0], np.int8)
         found: npt.NDArray[np.int8] = table[block.sources]
         return found
@@ -126,12 +135,12 @@ class Negatives:
         follows_a_model = any(choice_of(sampler) == CHOICES.index("other") for sampler in self._terms.samplers)
         return CHOICES.index("other") if follows_a_model and source == "fallback" else choice_of(source)
 
-    def _draws(self, block: Block, places: Rows, choices: npt.NDArray[np.int8] | None) -> None:
+    def _draws(self, block: Block, places: Rows | None, choices: npt.NDArray[np.int8] | None) -> None:
         users, groups, distinct_draws = block.users, block.groups, self._terms.distinct
         known = (users >= 0) & (block.items >= 0)
         count_into(self._tallies.negatives_of, users if known.all() else users[known])
         owners: npt.NDArray[np.integer] = block.heads
-        if self._terms.restricted and groups is not None:
+        if places is not None and self._terms.restricted and groups is not None:
             owners = places
             known &= np.append(places >= 0, False)[groups]
         whole, firsts = bool(known.all()), None

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import OutputError, UsageError
 from negprep.options import LogSource, ReadOptions
-from negprep.prepared import Prepared, members, open_prepared
+from negprep.prepared import allotted, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.verifying.across import compare
-from negprep.verifying.belonging import Belonging
 from negprep.verifying.beside import item_weights
+from negprep.verifying.checking import Checked
 from negprep.verifying.claims import Claims
-from negprep.verifying.draws import judge_draws
 from negprep.verifying.findings import Check, Findings
-from negprep.verifying.group_sizes import GroupSizes
+from negprep.verifying.frame import Frame
 from negprep.verifying.holdouts import cut_of
-from negprep.verifying.log_q import judge_log_q
-from negprep.verifying.shares import judge_shares
-from negprep.verifying.sweep import Sweep
-from negprep.verifying.terms import Terms, TruthTerms, terms_of
-from negprep.verifying.truth import Truth, find_truth
-from negprep.verifying.verdict import Verdict
+from negprep.verifying.promised import terms_of
+from negprep.verifying.ranges import Ranges
+from negprep.verifying.room import Room
+from negprep.verifying.shelf import Shelf
+from negprep.verifying.terms import Terms, TruthTerms
+from negprep.verifying.truths import Truths
 
 Tell = Callable[[str], None]
 
@@ -98,8 +98,11 @@ def verify(
     log: LogSource,
     *,
     claims: Claims | None = None,
+    made_by: Sequence[str] = (),
     read: ReadOptions | None = None,
     n_examples: int = 5,
+    memory: int | None = None,
+    spill_dir: str | None = None,
     tell: Tell = lambda _: None,
 ) -> Report:
     """Check files.
@@ -112,10 +115,17 @@ def verify(
         What they were made of.
     claims : Claims, optional
         Of files that do not say what they promise.
+    made_by : sequence of path
+        The summaries of the runs that wrote those of the files that have no metadata.
     read : ReadOptions, optional
         How the log is read.
     n_examples : int
         Of each kind of fault.
+    memory : int or None
+        Bytes to take; pairs and rows that do not fit are spilled. None: half of what the machine has. The report does
+        not depend on it.
+    spill_dir : str or None
+        Where they are spilled. None: where the system keeps temporary files.
     tell : callable
         Is told what is being done.
 
@@ -129,25 +139,47 @@ def verify(
         A file is no prepared file, is damaged, or has other users than the log.
     UsageError
         Something that is needed was not given, or something was given in vain.
+    OutputError
+        There is no such folder for what is spilled, or no room.
     """
     claims, read = claims or Claims(), read or ReadOptions()
+    if spill_dir is not None and not Path(spill_dir).is_dir():
+        raise OutputError("is no folder", place=spill_dir, remedy="name one that is there with --spill-dir")
+    told = allotted([name for name, _ in files], made_by)
     with ExitStack() as stack:
-        opened = [(stack.enter_context(open_prepared(path)), part) for given, part in files for path in members(given)]
+        opened = [
+            (stack.enter_context(open_prepared(path, told.get(given))), part)
+            for given, part in files
+            for path in members(given)
+        ]
         reader = stack.enter_context(open_log(log, read))
         terms = [terms_of(file, part, claims, log_has_times="time" in reader.columns) for file, part in opened]
         _refuse_vain(claims, terms)
-        truths: dict[TruthTerms, Truth] = {}
-        done: list[tuple[Verdict, FileReport]] = []
-        for (file, _), of_file in zip(opened, terms, strict=True):
-            wanted = _shared(of_file.truth, terms)
-            if wanted not in truths:
+        room, wanted = Room.of(memory), [_shared(each.truth, terms) for each in terms]
+        shelf, ranges = Shelf(None, spilled=False), Ranges((0,))
+        truths: dict[TruthTerms, Truths] = {}
+        done: list[Checked] = []
+        for (file, _), of_file, of_truth in zip(opened, terms, wanted, strict=True):
+            if of_truth not in truths:
                 tell("reading the log")
-                truths[wanted] = _find(reader, wanted, of_file, claims, read)
+                frame = _frame(reader, of_truth, of_file, claims, read)
+                if not truths:
+                    spilled = not room.holds(frame.rows, len(set(wanted)), len(opened))
+                    shelf = stack.enter_context(closing(Shelf(spill_dir, spilled=spilled)))
+                    users = len(frame.users)
+                    ranges = Ranges.of_counts(frame.user_counts(), room.range_rows) if spilled else Ranges.whole(users)
+                truths[of_truth] = Truths(frame, ranges, shelf)
             tell(f"checking {file.name}")
-            done.append(_check(file, truths[wanted], of_file, claims, read, n_examples))
+            known = truths[of_truth]
+            checked = Checked(file, known, of_file, Findings(n_examples), shelf, room.gathered_bytes)
+            given = None
+            if claims.weights is not None and of_file.weights:
+                given = item_weights(claims.weights, read, known.frame.items)
+            checked.check(given)
+            done.append(checked)
         across = Findings(n_examples)
-        compare([verdict for verdict, _ in done], across)
-        return Report(tuple(report for _, report in done), tuple(across))
+        compare(done, across)
+        return Report(tuple(map(_report, done)), tuple(across))
 
 
 def _shared(wanted: TruthTerms, terms: Sequence[Terms]) -> TruthTerms:
@@ -164,52 +196,19 @@ def _shared(wanted: TruthTerms, terms: Sequence[Terms]) -> TruthTerms:
     )
 
 
-def _find(reader: LogReader, wanted: TruthTerms, terms: Terms, claims: Claims, read: ReadOptions) -> Truth:
+def _frame(reader: LogReader, wanted: TruthTerms, terms: Terms, claims: Claims, read: ReadOptions) -> Frame:
     if wanted.with_times and "time" not in reader.columns:
         problem = reader.problem("time")
         raise problem or UsageError("the log has no times, which the holdout needs", remedy="name them with --time-col")
     if terms.rule is not None and terms.rule.kind == "after":
         cut_of(terms.rule)
-    return find_truth(reader, wanted, claims, read)
+    return Frame(reader, wanted, claims, read)
 
 
-def _check(
-    file: Prepared, truth: Truth, terms: Terms, claims: Claims, read: ReadOptions, n_examples: int
-) -> tuple[Verdict, FileReport]:
-    findings = Findings(n_examples)
-    sweep = Sweep(file, truth, terms, findings)
-    sweep.run()
-    if not sweep.tallies.rows and not terms.says_itself:
-        raise BadDataError("no rows", place=file.name, remedy="is it the right file?")
-    if sweep.tallies.rows and not sweep.tallies.known_users:
-        shown = truth.users.name(0)
-        raise BadDataError(
-            f"no user of the file is in the log, which has users like {shown}",
-            place=file.name,
-            remedy="is it the log that the file was made of, and the right --user-col?",
-        )
-    given = None
-    if claims.weights is not None and terms.weights:
-        given = item_weights(claims.weights, read, truth.items)
-    verdict = Verdict(sweep, given)
-    verdict.judge()
-    if terms.layout != "positives":
-        GroupSizes(verdict).judge()
-    Belonging(verdict).judge()
-    if terms.layout != "positives":
-        judge_shares(verdict)
-        judge_log_q(verdict)
-    judge_draws(verdict)
-    report = FileReport(
-        file.name,
-        file.shape.kind,
-        file.layout,
-        terms.part,
-        sweep.tallies.rows,
-        sweep.tallies.negatives,
-        tuple(findings),
-    )
-    return verdict, report
+def _report(file: Checked) -> FileReport:
+    totals, shape = file.totals, file.prepared.shape
+    layout, part = file.prepared.layout, file.terms.part
+    return FileReport(file.prepared.name, shape.kind, layout, part, totals.rows, totals.negatives, tuple(file.findings))
 
 
 _OF_FOREIGN = ("positive", "holdout", "num_neg", "distinct", "alpha", "smooth")

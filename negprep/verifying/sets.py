@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from negprep.verifying.pair_parts import PairParts, Part
 from negprep.verifying.pairs import Codes, Floats, PairSet, Rows
 from negprep.verifying.windows import Ranges
 
@@ -49,39 +50,63 @@ class UserSets:
 
     Attributes
     ----------
-    pairs : PairSet
+    pairs : PairParts or PairSet
         What is in the sets, or, with ``left_out``, what of the catalog is not.
     left_out : bool
     catalog : bool, shape (n_items,)
     """
 
-    pairs: PairSet
+    pairs: PairParts | PairSet
     left_out: bool
     catalog: npt.NDArray[np.bool_]
 
+    @property
+    def _parts(self) -> Iterable[Part]:
+        """The pairs, a range of users after the other."""
+        return [Part.of(0, self.pairs)] if isinstance(self.pairs, PairSet) else self.pairs
+
     def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
-        listed: Any = np.bincount(self.pairs.items, weights=of_owners[self.pairs.users], minlength=len(self.catalog))
+        listed: Any = np.zeros(len(self.catalog))
+        for part in self._parts:
+            listed = _added(listed, part.items, of_owners[part.first : part.first + part.n_users][part.users])
         found: Floats = np.where(self.catalog, of_owners.sum() - listed, 0.0) if self.left_out else listed
         return found
 
     def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
-        before = _running(of_items[self.pairs.items])
-        listed = before[self.pairs.starts[1:]] - before[self.pairs.starts[:-1]]
+        listed: Any = np.zeros(self.pairs.n_users, of_items.dtype)
+        for part in self._parts:
+            mine = listed[part.first : part.first + part.n_users]
+            if of_items.dtype == np.int64:
+                before = _running(of_items[part.items])
+                starts = np.searchsorted(part.users, np.arange(part.n_users + 1))
+                mine[:] = before[starts[1:]] - before[starts[:-1]]
+            else:
+                mine[:] = np.bincount(part.users, weights=of_items[part.items], minlength=part.n_users)
         found: Any = of_items[self.catalog].sum() - listed if self.left_out else listed
         return _real(found)
 
     def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
-        pairs, n_users = self.pairs, self.pairs.n_users
-        listed = bins[pairs.items] >= 0
-        places = pairs.users[listed] * np.int64(n_bins) + bins[pairs.items[listed]]
-        found: Any = np.zeros(n_users * n_bins, weights.dtype)
-        np.add.at(found, places, weights[pairs.items[listed]])
-        found = found.reshape(n_users, n_bins)
+        found: Any = np.zeros((self.pairs.n_users, n_bins), weights.dtype)
+        for part in self._parts:
+            listed = bins[part.items] >= 0
+            places = part.users[listed] * np.int64(n_bins) + bins[part.items[listed]]
+            sums: Any = np.zeros(part.n_users * n_bins, weights.dtype)
+            np.add.at(sums, places, weights[part.items[listed]])
+            found[part.first : part.first + part.n_users] = sums.reshape(part.n_users, n_bins)
         if self.left_out:
             whole, inside = np.zeros(n_bins, weights.dtype), bins >= 0
             np.add.at(whole, bins[inside], (weights * self.catalog)[inside])
             found = whole - found
         yield slice(None), _real(found)
+
+
+def _added(sums: Floats, places: Codes, values: Floats) -> Floats:
+    """Sums with more values: one after the other, so that the same comes out however the values are parted."""
+    if sums.any():
+        places = np.concatenate([np.arange(len(sums), dtype=places.dtype), places])
+        values = np.concatenate([sums, values])
+    found: Any = np.bincount(places, weights=values, minlength=len(sums))
+    return found  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)

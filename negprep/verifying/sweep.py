@@ -1,10 +1,13 @@
-"""One pass over the rows of a file."""
+"""One pass over the rows of a file, or of a range of users."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cached_property
+
 from negprep.prepared import Prepared
-from negprep.verifying.blocks import Blocks
 from negprep.verifying.findings import Findings
+from negprep.verifying.grouping import Block
 from negprep.verifying.heads import Heads
 from negprep.verifying.names import (
     CATALOG,
@@ -22,77 +25,88 @@ from negprep.verifying.names import (
     WITHIN,
 )
 from negprep.verifying.negatives import Negatives
+from negprep.verifying.pairs import PairSet
 from negprep.verifying.tallies import Tallies
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
+from negprep.verifying.truths import Truths
 
 
 class Sweep:
-    """Goes over the rows of a file once: finds what a row or a group alone can have wrong, and counts for all else.
+    """Goes over the rows of a range of users once: finds what a row or a group can have wrong, counts for all else.
 
     Attributes
     ----------
     prepared : Prepared
     truth : Truth
+        Of the range.
     terms : Terms
     findings : Findings
     tallies : Tallies
-    weak : PairSet
-        What the sampler weak may draw.
     """
 
-    def __init__(self, prepared: Prepared, truth: Truth, terms: Terms, findings: Findings) -> None:
+    def __init__(self, prepared: Prepared, truth: Truth, terms: Terms, findings: Findings, tallies: Tallies) -> None:
         self.prepared, self.truth, self.terms, self.findings = prepared, truth, terms, findings
-        self.tallies = Tallies(truth, terms)
-        self.weak = truth.weak.without(truth.excluded)
-        self._ask()
+        self.tallies = tallies
 
-    def run(self) -> None:
-        """Go over all rows."""
-        blocks, heads, negatives = Blocks(self.prepared, self.truth, self.terms), Heads(self), Negatives(self)
+    def run(self, blocks: Iterable[Block], sources: list[str]) -> None:
+        """Go over all rows.
+
+        Parameters
+        ----------
+        blocks : iterable of Block
+        sources : list of str
+            As ``Blocks.sources``.
+        """
+        heads, negatives = Heads(self), Negatives(self)
         for block in blocks:
-            self.tallies.rows += block.rows
             places = heads.take(block)
             if self.terms.layout != "positives":
-                negatives.take(block, places, blocks.sources)
+                negatives.take(block, places, sources)
+        heads.finish()
+
+    @cached_property
+    def weak(self) -> PairSet:
+        """What the sampler weak may draw."""
+        return self.truth.weak.without(self.truth.excluded)
 
     def name(self, row: int, user: int, item: int, note: str = "") -> str:
         """A row, for a person."""
         truth = self.truth
         return f"{self.prepared.place(row)}: user {truth.users.name(user)}, item {truth.items.name(item)}{note}"
 
-    def _ask(self) -> None:
-        """In the order in which the checks are told."""
-        terms, ask = self.terms, self.findings.ask
-        for name in (USERS, POSITIVES):
-            ask(name)
-        if terms.layout == "pointwise":
-            ask(LABELS)
-        if terms.layout != "pairwise" and not terms.heads_repeat:
-            ask(ONCE)
-        if terms.layout == "positives":
-            return
-        ask(SEEN)
-        if len(self.truth.weak):
-            ask(WEAK)
-        if terms.draws_weak:
-            ask(DRAWN_WEAK)
-        if len(self.truth.excluded):
-            ask(EXCLUDED)
-        for name in (CATALOG, OWN, DISTINCT, COUNTS):
-            ask(name)
-        if terms.restricted:
-            ask(WITHIN)
-            if terms.levels:
-                self.findings.skip(WITHIN, "weak items stand in the place of positives, whose time and kind it is")
-        ungrouped = terms.is_train and terms.shuffled and terms.layout == "pointwise"
-        if not terms.distinct:
-            self.findings.skip(DISTINCT, "they may repeat")
-        if ungrouped:
-            for name in (OWN, *([WITHIN] if terms.restricted else [])):
-                self.findings.skip(name, "rows are in no order: which negative is beside which positive is not known")
-            if terms.distinct:
-                self.findings.skip(DISTINCT, "rows are in no order")
-        apart = terms.heads_repeat or (terms.shuffled and terms.is_train)
-        if terms.distinct and terms.layout == "pairwise" and apart:
-            self.findings.skip(DISTINCT, "the pairs of one positive are not side by side")
+
+def ask(findings: Findings, terms: Terms, truths: Truths) -> None:
+    """Ask what a sweep answers, in the order in which the checks are told."""
+    for name in (USERS, POSITIVES):
+        findings.ask(name)
+    if terms.layout == "pointwise":
+        findings.ask(LABELS)
+    if terms.layout != "pairwise" and not terms.heads_repeat:
+        findings.ask(ONCE)
+    if terms.layout == "positives":
+        return
+    findings.ask(SEEN)
+    if truths.n_weak:
+        findings.ask(WEAK)
+    if terms.draws_weak:
+        findings.ask(DRAWN_WEAK)
+    if truths.n_excluded:
+        findings.ask(EXCLUDED)
+    for name in (CATALOG, OWN, DISTINCT, COUNTS):
+        findings.ask(name)
+    if terms.restricted:
+        findings.ask(WITHIN)
+        if terms.levels:
+            findings.skip(WITHIN, "weak items stand in the place of positives, whose time and kind it is")
+    ungrouped = terms.is_train and terms.shuffled and terms.layout == "pointwise"
+    if not terms.distinct:
+        findings.skip(DISTINCT, "they may repeat")
+    if ungrouped:
+        for name in (OWN, *([WITHIN] if terms.restricted else [])):
+            findings.skip(name, "rows are in no order: which negative is beside which positive is not known")
+        if terms.distinct:
+            findings.skip(DISTINCT, "rows are in no order")
+    apart = terms.heads_repeat or (terms.shuffled and terms.is_train)
+    if terms.distinct and terms.layout == "pairwise" and apart:
+        findings.skip(DISTINCT, "the pairs of one positive are not side by side")

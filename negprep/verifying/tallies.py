@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from negprep.verifying.drawn import CHOICES, OWNED, choice_of, nothing_drawn
+from negprep.verifying.grouping import Block
 from negprep.verifying.pairs import Rows
+from negprep.verifying.shelf import Arrays
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
-
-CHOICES = ("uniform", "popularity", "weak", "other")
-_CHOICE_OF = {
-    "uniform": 0,
-    "fallback": 0,
-    "positive>unobserved": 0,
-    "weak>unobserved": 0,
-    "popularity": 1,
-    "weak": 2,
-    "positive>weak": 2,
-}
-
-
-def choice_of(source: str) -> int:
-    """From what a sampler draws, as a place in ``CHOICES``."""
-    return _CHOICE_OF.get(source, CHOICES.index("other"))
-
-
-def first_draws_alone(terms: Terms) -> bool:
-    """Whether only the first draw of a group has a law in closed form; and it is known which one that is."""
-    apart = terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
-    return terms.distinct and "popularity" in terms.samplers and terms.says_itself and not apart
-
-
-@dataclass(eq=False)
-class Drawn:
-    """What one sampler has drawn.
-
-    Attributes
-    ----------
-    items : int64, shape (n_items,)
-        How often each item.
-    draws, squares, groups : int64, shape (n_owners,)
-        Draws for each user, or, where the positive decides what can be drawn, for each positive of the log; the sum of
-        their squared numbers in each group; groups with at least one. The last two only where draws differ.
-    first_items, first_draws : int64, shapes (n_items,) and (n_owners,), or None
-        The first draws of groups alone, where later ones have another law.
-    """
-
-    items: Rows
-    draws: Rows
-    squares: Rows
-    groups: Rows
-    first_items: Rows | None = None
-    first_draws: Rows | None = None
 
 
 @dataclass(eq=False)
@@ -66,6 +25,18 @@ class Exceptions:
     counts: list[Rows] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
     size: int = 0
+
+    def joined(self) -> dict[str, Rows]:
+        """Each list as one array."""
+        none = np.empty(0, np.int64)
+        return {name: np.concatenate([none, *getattr(self, name)]) for name in ("users", "heads", "counts", "rows")}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Exceptions:
+        """From such arrays."""
+        parts = {name: arrays[name] for name in ("users", "heads", "counts", "rows")}
+        size = 0 if parts["rows"] is None else len(parts["rows"])
+        return cls(**{name: [part] for name, part in parts.items() if part is not None}, size=size)
 
 
 class Epochs:
@@ -87,11 +58,61 @@ class Epochs:
         return found
 
 
-class Tallies:
-    """Counts of a file, as far as it was swept.
+class Totals:
+    """Counts of a file for each user, each item, and on the whole.
 
     Attributes
     ----------
+    drawn : dict of str to Drawn
+    slots : int64
+        How often the positive stood at each place.
+    num_neg : int or None
+        The usual number of negatives.
+    negatives_of : int64, shape (n_users,)
+        Negatives of each user.
+    source_counts : dict of str to int
+        Negatives by what the column ``source`` says.
+    strays : int
+        Negatives, or users, without a positive.
+    rows, negatives, known_users : int
+        Rows, negatives, and mentions of users that the log has.
+    hit : bool
+        Whether a positive of the log was drawn as a negative in train.
+    """
+
+    def __init__(self, n_users: int, n_items: int, terms: Terms) -> None:
+        drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
+        self.drawn = {
+            name: nothing_drawn(n_items, 0 if terms.restricted else n_users, terms)
+            for name in CHOICES
+            if name in drawing
+        }
+        self.slots = np.zeros(0, np.int64)
+        self.num_neg = terms.num_neg
+        self.negatives_of = np.zeros(n_users, np.int64)
+        self.source_counts: dict[str, int] = {}
+        self.strays = self.rows = self.negatives = self.known_users = 0
+        self.hit = False
+
+    def see(self, block: Block, layout: str) -> None:
+        """Take notice of the next rows of the file, all ranges among them."""
+        self.rows += block.rows
+        counts = block.counts
+        if self.num_neg is None and counts is not None and len(counts) and layout in ("pointwise", "listwise"):
+            full = counts[counts >= 0]
+            self.num_neg = int(np.bincount(full).argmax()) if full.size else 0
+
+
+class Tallies:
+    """Counts of a file, as far as it was swept, for the positives of a range of users.
+
+    Attributes
+    ----------
+    totals : Totals
+        Of all ranges.
+    drawn : dict of str to Drawn
+        Of the items, and of the users of the range.
+    negatives_of : int64, shape (n_users,)
     present : int32, shape (n_positives,)
         How often each positive leads rows: groups, or in pairs the rows themselves.
     first_rows : int64, shape (n_positives,)
@@ -102,42 +123,48 @@ class Tallies:
         How often each positive of the log was drawn as a negative in train; None: none ever was.
     first_hits : int64, shape (n_positives,)
         In which row first.
-    drawn : dict of str to Drawn
-    slots : int64
-        How often the positive stood at each place.
     exceptions : Exceptions
-    num_neg : int or None
-        The usual number of negatives.
-    negatives_of : int64, shape (n_users,)
-        Negatives of each user.
-    source_counts : dict of str to int
-        Negatives by what the column ``source`` says.
-    rows, negatives, known_users : int
-        Rows, negatives, and mentions of users that the log has.
     """
 
-    def __init__(self, truth: Truth, terms: Terms) -> None:
-        n_users, n_items, n_positives = len(truth.users), len(truth.items), len(truth.positives)
+    def __init__(self, totals: Totals, first_user: int, truth: Truth, terms: Terms) -> None:
+        n_positives, mine = len(truth.positives), slice(first_user, first_user + len(truth.users))
+        self.totals = totals
+        self.drawn = {name: drawn.of_owners(mine) for name, drawn in totals.drawn.items()}
+        if terms.restricted:
+            self.drawn = {name: drawn.with_owners(n_positives, terms) for name, drawn in totals.drawn.items()}
+        self._by_positive = terms.restricted
+        self.negatives_of = totals.negatives_of[mine]
         self.present = np.zeros(n_positives, np.int32)
         self.first_rows = np.zeros(n_positives, np.int64)
         self.epochs = Epochs(n_positives) if terms.epochs > 1 else None
         self.hits: npt.NDArray[np.int32] | None = None
         self.first_hits = np.zeros(0, np.int64)
-        drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
-        n_owners = n_positives if terms.restricted else n_users
-        sizes = (n_owners, *((n_owners, n_owners) if terms.distinct else (0, 0)))
-        firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
-        self.drawn = {
-            name: Drawn(*(np.zeros(size, np.int64) for size in (n_items, *sizes, *firsts)))
-            for name in CHOICES
-            if name in drawing
-        }
-        self.slots = np.zeros(0, np.int64)
         self.exceptions = Exceptions()
-        self.num_neg = terms.num_neg
-        self.negatives_of = np.zeros(n_users, np.int64)
-        self.source_counts: dict[str, int] = {}
-        self.rows = self.negatives = self.known_users = 0
+
+    def laid(self) -> Arrays:
+        """What was counted, to be laid aside."""
+        return {
+            "present": self.present,
+            "first_rows": self.first_rows,
+            "hits": self.hits,
+            "first_hits": self.first_hits,
+            **self.exceptions.joined(),
+            **{f"{name} {each}": array for name, each, array in self._owned()},
+        }
+
+    def take_back(self, laid: Arrays) -> None:
+        """What was laid aside."""
+        members = {name: laid[name] for name in ("present", "first_rows", "hits", "first_hits")}
+        vars(self).update(members)
+        self.exceptions = Exceptions.of(laid)
+        for name, each, _ in self._owned():
+            setattr(self.drawn[name], each, laid[f"{name} {each}"])
+
+    def _owned(self) -> Iterator[tuple[str, str, Rows | None]]:
+        """What was counted for positives of the range, by the name of the sampler and of the array."""
+        for name, drawn in self.drawn.items() if self._by_positive else ():
+            for each in OWNED:
+                yield name, each, getattr(drawn, each)
 
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
         """Positives lead rows."""
@@ -153,6 +180,7 @@ class Tallies:
     def hit(self, places: Rows, rows: Rows) -> None:
         """Positives of the log were drawn as negatives."""
         if self.hits is None:
+            self.totals.hit = True
             self.hits = np.zeros(len(self.present), np.int32)
             self.first_hits = np.zeros(len(self.present), np.int64)
         fresh = np.flatnonzero(self.hits[places] == 0)[::-1]

@@ -1,16 +1,11 @@
-"""What a prepared file promises: as its metadata says, or, where it has none, as the person who checks it says."""
+"""What the rows of a prepared file must be like."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from negprep.errors import BadDataError, UsageError
 from negprep.holdout_rule import HoldoutRule
-from negprep.prepared import Prepared
-from negprep.recipe import Recipe
-from negprep.verifying.claims import Claims
 
 ALL = (1 << 31) - 1
 """More negatives than any catalog has."""
@@ -76,6 +71,8 @@ class Terms:
     truth : TruthTerms
     counts : dict
         The numbers of the metadata.
+    unsaid : set of str
+        What nobody says, and is taken for granted: ``num_neg``, ``distinct``, ``sampler``, ``items``, ``weak``.
     """
 
     part: str
@@ -99,6 +96,7 @@ class Terms:
     available: bool
     truth: TruthTerms
     counts: dict[str, Any]
+    unsaid: frozenset[str] = frozenset()
 
     @property
     def takes_all(self) -> bool:
@@ -129,122 +127,3 @@ class Terms:
     def heads_repeat(self) -> bool:
         """Whether which positives lead rows, and how many, is left to chance."""
         return self.bootstrap is not None or self.levels
-
-
-def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_times: bool) -> Terms:
-    """The terms of a file.
-
-    Raises
-    ------
-    UsageError
-        It was made with a file that is not given, or nobody says what it is for.
-    """
-    if prepared.facts is not None and "train" in (part, prepared.part) and part not in (None, prepared.part):
-        what = f"given as --{part}, but its metadata say {prepared.part}"
-        raise UsageError(what, place=prepared.name, remedy="name it without an option")
-    part = part if prepared.facts is None and part is not None else prepared.part
-    if part is None:
-        raise UsageError(
-            "train rows or test rows? The file does not say", place=prepared.name, remedy="give it as --train or --test"
-        )
-    if prepared.facts is None:
-        return _claimed(prepared, part, claims, log_has_times)
-    try:
-        terms = _said(prepared, part, prepared.facts)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"the metadata 'negprep' is not what negprep writes ({error})"
-        raise BadDataError(what, place=prepared.name, remedy="make the file again") from None
-    for option in ("items", "exclude"):
-        if getattr(terms.truth, option) and getattr(claims, option) is None:
-            raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
-    if "weak interactions" in prepared.facts["seen"] and terms.truth.positive is None and claims.weak is None:
-        raise UsageError("made with --weak", place=prepared.name, remedy="add --weak FILE, the same file")
-    uses_weak = "weak interactions" in prepared.facts["seen"] and claims.weak is not None
-    return replace(terms, truth=replace(terms.truth, weak=uses_weak))
-
-
-def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Terms:
-    rule = HoldoutRule.parse(facts["holdout"])
-    words = [word for word in facts["sampler"].split() if word != "levels"]
-    names = tuple(re.split("[:=]", word)[0] for word in words)
-    shares = tuple(float(re.split("[:=]", word)[1]) if re.search("[:=]", word) else 1.0 for word in words)
-    return Terms(
-        part=part,
-        layout=prepared.layout,
-        says_itself=True,
-        num_neg=ALL if facts["num_neg"] == "all" else int(facts["num_neg"]),
-        distinct=facts["draws"] == "distinct",
-        samplers=names,
-        shares=shares,
-        fixed="=" in facts["sampler"],
-        exposed="reinforced" in names and bool(facts["pool_weak"]),
-        alpha=0.75 if facts["alpha"] is None else float(facts["alpha"]),
-        smooth=0.0 if facts["smooth"] is None else float(facts["smooth"]),
-        weights=facts["weights"] == "a file",
-        rule=rule,
-        with_valid=bool(facts["with_valid"]),
-        drops_short=facts["on_short"] == "drop",
-        bootstrap=facts["bootstrap"],
-        shuffled=bool(facts["shuffle"]),
-        epochs=facts["epochs"] or 1,
-        available=bool(facts["available_at_time"]),
-        truth=TruthTerms(
-            positive=facts["positive"],
-            keep_time=facts["keep_time"],
-            min_positives=facts["min_positives"],
-            core=facts["core"],
-            same=facts["same"],
-            items=facts["catalog"] == "a file",
-            exclude="excluded pairs" in facts["seen"],
-            with_times=rule.needs_times or bool(facts["available_at_time"]),
-            with_firsts=bool(facts["available_at_time"]),
-        ),
-        counts=dict(facts["counts"]),
-    )
-
-
-def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool) -> Terms:
-    rule = None if claims.holdout is None else HoldoutRule.parse(claims.holdout)
-    if rule is not None and rule.kind == "auto":
-        rule = HoldoutRule("last" if log_has_times else "random")
-    recipe = Recipe.parse(claims.sampler or ("uniform",))
-    return Terms(
-        part=part,
-        layout=prepared.layout,
-        says_itself=False,
-        num_neg=ALL if claims.num_neg == "all" else claims.num_neg,
-        distinct=part != "train" if claims.distinct is None else claims.distinct,
-        samplers=recipe.names,
-        shares=tuple(map(float, recipe.shares)),
-        fixed=recipe.fixed,
-        exposed="reinforced" in recipe.names,
-        alpha=0.75 if claims.alpha is None else claims.alpha,
-        smooth=0.0 if claims.smooth is None else claims.smooth,
-        weights=claims.weights is not None,
-        rule=rule,
-        with_valid=claims.with_valid,
-        drops_short=False,
-        bootstrap=None,
-        shuffled=True,
-        epochs=_epochs(prepared),
-        available=False,
-        truth=TruthTerms(
-            positive=claims.positive,
-            keep_time=claims.keep_time,
-            items=claims.items is not None,
-            exclude=claims.exclude is not None,
-            weak=claims.weak is not None,
-            with_times=rule is not None and rule.needs_times,
-        ),
-        counts={},
-    )
-
-
-def _epochs(prepared: Prepared) -> int:
-    """How many epochs the rows of others are of, by a column or folders."""
-    found: set[int] = set()
-    for batch in prepared.batches():
-        if "epoch" not in batch.rows.schema.names:
-            break
-        found.update(batch.rows.column("epoch").unique().to_pylist())
-    return max(1, len(found))

@@ -7,7 +7,6 @@ from decimal import Context, Decimal
 import numpy as np
 
 from negprep.verifying.pairs import Floats, Rows
-from negprep.verifying.verdict import Verdict
 
 _ROUNDED = Context(prec=40)
 _WHOLE = Decimal(10) ** 30
@@ -41,17 +40,6 @@ def units_of_weights(weights: Floats, inside: Rows) -> Rows:
     values, which = np.unique(np.maximum(weights[inside], 0.0), return_inverse=True)
     exact = [Decimal(float(value)) for value in values]
     return _spread(_units(exact, np.bincount(which, minlength=len(exact)), which), inside, len(weights))
-
-
-def units_of(verdict: Verdict) -> Rows | None:
-    """The units of popularity, if it draws: int64, shape (n_items,)."""
-    if verdict.weights is None:
-        return None
-    terms, truth, inside = verdict.terms, verdict.truth, np.flatnonzero(verdict.truth.catalog)
-    if terms.weights or verdict.held is None:
-        return units_of_weights(verdict.weights, inside)
-    counts = np.bincount(truth.positives.items[~verdict.held], minlength=len(truth.items))
-    return units_of_counts(counts, inside, terms.alpha, terms.smooth)
 
 
 def _units(values: list[Decimal], numbers: Rows, which: Rows) -> Rows:

@@ -1,68 +1,123 @@
-"""After the sweep: what only the whole file can have wrong, such as a positive that is missing."""
+"""After the sweep: what is known of the positives of a range of users, and what can be drawn for them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.verifying.holdouts import Expected, Mask, expected, per_user
-from negprep.verifying.names import METADATA, SEEN
+from negprep.verifying.names import SEEN
+from negprep.verifying.pairs import Rows
 from negprep.verifying.supply import Supply, supply_of
 from negprep.verifying.sweep import Sweep
+from negprep.verifying.terms import Terms
+from negprep.verifying.usual import Usual
 
 
-class Verdict:
-    """Judges a file that was swept.
+@dataclass(eq=False)
+class Settled:
+    """What only all ranges of users together tell.
 
     Attributes
     ----------
-    held : bool, shape (n_positives,), or None
-        Which positives are held out of training, as far as the file or the rule settles it.
-    open_users : bool, shape (n_users,)
-        Of whom the file and the rule do not settle which positives are held out.
+    closed : bool
+        There is no user of whom it is open which positives are held out.
     weights : float64, shape (n_items,), or None
         Of popularity, as far as known.
+    units : int64, shape (n_items,), or None
+        The weights as the whole numbers by which popularity draws.
+    some_weights : float64, shape (n_items,), or None
+        One for items that popularity draws whichever positives are held out, else 0; None where it does not draw.
+    open_users : bool, shape (n_users,)
+        All of whom the file and the rule do not settle which positives are held out.
+    usual : Usual
+        What numbers of negatives explain.
+    clear, too_many : bool
+        Whether one number explains nearly all; whether someone has more than it can be.
+    any_exceptions : bool
+        There are groups with another number of negatives than was taken for the usual one.
+    taken : int
+        That one.
+    windows, windows_of_lost, windows_of_unsure : int
+        How many positives may still be looked into one by one: short ones, missing ones, and those of open users.
+    short, looked_into : int
+        How many short ones there are, and were looked into.
+    hits : int
+        How often held-out positives were drawn in train.
+    someone_full : bool
+        For someone nothing can be drawn.
     """
 
-    def __init__(self, sweep: Sweep, given_weights: npt.NDArray[np.float64] | None) -> None:
+    closed: bool = True
+    weights: npt.NDArray[np.float64] | None = None
+    units: Rows | None = None
+    some_weights: npt.NDArray[np.float64] | None = None
+    open_users: Mask = field(default_factory=lambda: np.zeros(0, bool))
+    usual: Usual = field(default_factory=Usual)
+    clear: bool = True
+    too_many: bool = False
+    any_exceptions: bool = False
+    taken: int = 0
+    windows: int = 0
+    windows_of_lost: int = 0
+    windows_of_unsure: int = 0
+    short: int = 0
+    looked_into: int = 0
+    hits: int = 0
+    someone_full: bool = False
+
+
+class Verdict:
+    """Judges the rows of a range of users, once all were swept.
+
+    Attributes
+    ----------
+    closed : bool
+        There is no user of the range of whom it is open which positives are held out.
+    open_users : bool, shape (n_users,)
+        Of whom the file and the rule do not settle which positives are held out.
+    held_here : bool, shape (n_positives,)
+        Which positives are held out of training, if that is known.
+    """
+
+    def __init__(self, sweep: Sweep, settled: Settled) -> None:
         self.sweep, self.truth, self.terms, self.findings = sweep, sweep.truth, sweep.terms, sweep.findings
-        self.tallies = sweep.tallies
+        self.tallies, self.totals, self.settled = sweep.tallies, sweep.tallies.totals, settled
         self.present: Mask = self.tallies.present > 0
         self.expected: Expected | None = None
         if self.terms.rule is not None:
             with_valid = self.terms.with_valid
             self.expected = expected(self.truth, self.terms.rule, self.terms.part, with_valid=with_valid)
         self.open_users: Mask = np.zeros(len(self.truth.users), bool)
-        self.held, self._surely_held = self._held()
-        self.weights = given_weights if self.terms.weights else self._popularity()
+        self.held_here, self.closed = self._held()
 
-    def _held(self) -> tuple[Mask | None, bool]:
-        """Which positives are out of train, None if chance hides it; and whether that is surely all of them."""
+    @property
+    def held(self) -> Mask | None:
+        """Which positives are held out of training, as far as the file or the rule settles it: shape (n_positives,)."""
+        return self.held_here if holdouts_known(self.terms, self.settled) else None
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """Of popularity, as far as known: shape (n_items,)."""
+        return self.settled.weights
+
+    def _held(self) -> tuple[Mask, bool]:
+        """Which positives are out of train; and whether that is certain."""
         terms, positives = self.terms, self.truth.positives
         if self.expected is None or terms.rule is None:
-            return (~self.present if terms.is_train else self.present), not terms.with_valid
+            return (~self.present if terms.is_train else self.present), True
         if not terms.is_train and terms.with_valid:
             of_both = expected(self.truth, terms.rule, "train", with_valid=True)
-            return (of_both.may if of_both.settled(positives) else None), True
+            return of_both.may, of_both.settled(positives)
         # A user without a row, or a positive for which nothing could be drawn, tells nothing: there the rule decides.
         nowhere = (per_user(positives, self.present) == 0)[positives.users]
         held = ~self.present if terms.is_train else self.present | nowhere
         held &= self.expected.may if terms.is_train else self.expected.may | ~nowhere
         self.open_users = per_user(positives, held) != self.expected.sizes
-        if terms.heads_repeat:
-            return (None if self.open_users.any() else held), True
         return held, not self.open_users.any()
-
-    def _popularity(self) -> npt.NDArray[np.float64] | None:
-        if "popularity" not in self.terms.samplers or self.held is None or not self._surely_held:
-            return None
-        items = self.truth.positives.items[~self.held]
-        counts = np.bincount(items, minlength=len(self.truth.items)) + self.terms.smooth
-        weights = np.zeros(len(counts))
-        weights[counts > 0] = counts[counts > 0] ** self.terms.alpha
-        return weights
 
     @cached_property
     def supply(self) -> Supply | None:
@@ -77,24 +132,16 @@ class Verdict:
     @cached_property
     def least(self) -> Supply:
         """What can be drawn in any case: of positives that are not there, it is not known which are held out."""
-        weights = self._some_weights() if self.weights is None else self.weights
+        weights = self.settled.some_weights if self.weights is None else self.weights
         return supply_of(self.truth, self.terms, self.truth.positives, weights)
 
-    def _some_weights(self) -> npt.NDArray[np.float64] | None:
-        """One for items that popularity draws whichever positives are held out, else 0; None where it does not draw."""
-        if "popularity" not in self.terms.samplers:
-            return None
+    def surely_train(self) -> Rows:
+        """How many positives with each item are in training, whichever are held out: int64, shape (n_items,)."""
         sure = self.present if self.terms.is_train else np.zeros(len(self.truth.positives), bool)
         if self.expected is not None and self.terms.rule is not None:
             with_valid = self.terms.with_valid
             sure = sure | ~expected(self.truth, self.terms.rule, "train", with_valid=with_valid).may
-        counts = np.bincount(self.truth.positives.items[sure], minlength=len(self.truth.items))
-        return np.where(counts + self.terms.smooth > 0, 0.0 if self.terms.weights else 1.0, 0.0)
-
-    def judge(self) -> None:
-        """Check the metadata, and the positives of the log that were drawn in train."""
-        self._metadata()
-        self._hits()
+        return np.bincount(self.truth.positives.items[sure], minlength=len(self.truth.items))
 
     def example(self, place: int, note: str) -> str:
         """A positive of the log, for a person."""
@@ -111,39 +158,7 @@ class Verdict:
         """A user, for a person."""
         return f"{self.sweep.prepared.name}: user {self.truth.users.name(user)}{note}"
 
-    def _metadata(self) -> None:
-        counts, truth = self.terms.counts, self.truth
-        if not self.terms.says_itself:
-            return
-        found = {
-            "rows": (self.tallies.rows, "of the file"),
-            "negatives": (self.tallies.negatives, "of the file"),
-            "users": (int(truth.known_users.sum()), "of the log"),
-            "catalog_items": (int(truth.catalog.sum()), "of the log"),
-            "positives": (len(truth.positives), "of the log"),
-            "weak": (len(truth.weak), "of the log"),
-            "excluded_pairs": (len(truth.excluded), "of --exclude"),
-        }
-        for source, number in (counts.get("sources") or {}).items():
-            found[f"{source} draws"] = (self.tallies.source_counts.get(source, 0), "of the file")
-            counts = counts | {f"{source} draws": number}
-        if self.sweep.prepared.shape.kind not in ("negprep", "text"):  # one of the files of a run
-            del found["rows"]
-        if self.terms.truth.core is not None or self.terms.truth.min_positives is not None:
-            del found["excluded_pairs"]  # those of users who were left out, too
-        if self.terms.layout == "positives":
-            found = {name: told for name, told in found.items() if told[1] != "of the file"}
-        wrong = [name for name, (number, _) in found.items() if counts.get(name) != number]
-        self.findings.found(
-            METADATA,
-            range(len(wrong)),
-            lambda at: (
-                f"{self.sweep.prepared.name}: {wrong[at]} {counts.get(wrong[at])} in the metadata, "
-                f"{found[wrong[at]][0]} {found[wrong[at]][1]}: is the log, or a file beside it, another one?"
-            ),
-        )
-
-    def _hits(self) -> None:
+    def judge_hits(self) -> None:
         """Positives of the log among the negatives of train: wrong unless they are held out."""
         hits = self.tallies.hits
         if hits is None:
@@ -157,10 +172,20 @@ class Verdict:
         pairs, sweep = self.truth.positives, self.sweep
         self.findings.found(
             SEEN,
-            places[np.argsort(self.tallies.first_hits[places], kind="stable")],
+            places,
             lambda place: sweep.name(int(self.tallies.first_hits[place]), pairs.users[place], pairs.items[place]),
             int(hits[places].sum()),
+            rows=self.tallies.first_hits[places],
         )
-        allowed = int(hits.sum() - hits[places].sum())
-        if allowed and self.findings.ask(SEEN).status == "passed":
-            self.findings.ask(SEEN).note = f"{allowed:,} are held out, which training must not know"
+        self.settled.hits += int(hits.sum() - hits[places].sum())
+
+
+def holdouts_known(terms: Terms, settled: Settled) -> bool:
+    """Whether it is known which positives are held out, though perhaps not of all."""
+    by_rule = terms.rule is not None and not terms.is_train and terms.with_valid
+    return settled.closed or not (by_rule or (terms.rule is not None and terms.heads_repeat))
+
+
+def holdouts_certain(terms: Terms, settled: Settled) -> bool:
+    """Whether it is surely all of them."""
+    return settled.closed and not (terms.rule is None and terms.with_valid)

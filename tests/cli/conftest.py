@@ -14,6 +14,7 @@ from negprep.summary import Summary
 
 USUAL = Summary(
     command="train",
+    output="train.parquet",
     rows_read=60_012,
     rows_dropped={},
     users=1_000,
@@ -49,6 +50,7 @@ USUAL = Summary(
     warnings=[],
     seconds=0.4123,
     peak_memory_bytes=123_456_789,
+    metadata={"command": "train"},
 )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from negprep.verifying.chance import Draws, all_items, binned, even_slots, worst_item
+from negprep.verifying.chance import all_items, binned, even_slots, worst_item
+from negprep.verifying.expectations import Draws
 from negprep.verifying.gamma import chi_square_tail
 from negprep.verifying.pairs import PairSet, distinct
 from negprep.verifying.sets import UserSets

@@ -17,10 +17,13 @@ import negprep
 from negprep.options import ReadOptions
 from negprep.reading import open_log
 from negprep.verifying.claims import Claims
+from negprep.verifying.frame import Frame
+from negprep.verifying.ranges import Ranges as UserRanges
 from negprep.verifying.run import verify
 from negprep.verifying.sets import WindowSets
+from negprep.verifying.shelf import Shelf
 from negprep.verifying.terms import TruthTerms
-from negprep.verifying.truth import find_truth
+from negprep.verifying.truths import Truths
 from negprep.verifying.windows import Placed, Ranges, Windows
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
@@ -63,13 +66,14 @@ def test_sums_over_windows_are_those_of_lists(monkeypatch, same, available, left
     monkeypatch.setattr("negprep.verifying.sets._STEP", step)
     terms = TruthTerms(same=same, items=True, with_times=True, with_firsts=available)
     with open_log(TINY, ReadOptions()) as log:
-        truth = find_truth(log, terms, Claims(items=KINDS), ReadOptions())
+        frame = Frame(log, terms, Claims(items=KINDS), ReadOptions())
+        truth = Truths(frame, UserRanges.whole(len(frame.users)), Shelf(None, spilled=False)).of_range(0)
     rows, name = TINY.to_pylist(), [id_.as_py() for id_ in truth.items.vocabulary.ids]
     kinds = {row["item"]: row["kind"] for row in KINDS.to_pylist()}
     firsts = {row["item"]: row["available_from"] for row in KINDS.to_pylist()}
     for row in rows:
         firsts[row["item"]] = min(row["time"], firsts.get(row["item"], 10**9))
-    users = [id_.as_py() for id_ in truth.users.vocabulary.ids]
+    users = [id_.as_py() for id_ in frame.users.vocabulary.ids]
     latest = {}
     for row in rows:
         pair = (row["user"], row["item"])
