@@ -17,7 +17,6 @@ from negprep.forms import FOLDERS, TEXT, beside, form_of
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
 from negprep.options import LogSource, Options
-from negprep.planning import settled
 from negprep.reading import open_log
 from negprep.resolving import in_form, writes_times
 from negprep.run import Run
@@ -65,7 +64,6 @@ def prepare(
         if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
             raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
         with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
-            run.options = settled(options, run.core)
             group_rows = row_group_rows(run.options)
             with open_output(
                 target,

@@ -21,7 +21,7 @@ from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Options
 from negprep.parts import by_part, fill
-from negprep.planning import make_plan, model_rule, needs_survey, read_model_of
+from negprep.planning import make_plan, model_rule, needs_survey, read_model_of, settled
 from negprep.reading import LogReader
 from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule, writes_times
 from negprep.section import Section
@@ -109,6 +109,7 @@ class Run:
         except BaseException:
             self.loaded.close()
             raise
+        self.options = settled(options, self.core)
         self.tally = Tally(len(self.core.items))
         self.watch: Callable[[Section], None] | None = None
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)

@@ -13,7 +13,6 @@ from negprep.api.keywords import Keywords, TrainKeywords, refuse_unknown
 from negprep.errors import UsageError
 from negprep.options import Command, LogSource, Options, ReadOptions
 from negprep.pipeline import prepare
-from negprep.planning import settled
 from negprep.reading import open_log
 from negprep.run import Run
 
@@ -218,7 +217,6 @@ def _run(
     if options.to is not None:
         raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
-        run.options = settled(options, run.core)
         rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.schema))
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 

@@ -22,6 +22,8 @@ def verify(
     test: Files = (),
     made_by: Files = (),
     examples: int = 5,
+    memory: int | None = None,
+    spill_dir: str | None = None,
     **keywords: Unpack[CheckKeywords],
 ) -> Report:
     """Check prepared files against the log that they were made of, and train files against test files.
@@ -39,6 +41,10 @@ def verify(
         Summaries of the runs that wrote those of the files that have no metadata, such as CSV.
     examples : int
         Rows told of each kind of fault, 0 to 1000.
+    memory : int, optional
+        Bytes to take; what does not fit is spilled, and found is the same. None: half of what the machine has.
+    spill_dir : str, optional
+        A folder for what is spilled. None: where the system keeps temporary files.
     **keywords
         The other options of ``negprep verify``: what is beside the files (``items``, ``exclude``, ``weak``,
         ``weights``), what files do not say themselves (``holdout``, ``num_neg``, ``sampler`` and so on), and how the
@@ -66,8 +72,19 @@ def verify(
     >>> found.failed, found.files[0].rows
     (False, 15)
     """
-    claims, read = claims_of("verify", keywords, ("train", "test", "made_by", "examples"))
+    claims, read = claims_of("verify", keywords, ("train", "test", "made_by", "examples", "memory", "spill_dir"))
     named = named_files(files, train, test)
     refuse_streams(named, log, claims.items, claims.exclude, claims.weak, claims.weights)
     most = whole("examples", examples, 0, MOST_EXAMPLES)
-    return run_verify(named, log, claims=claims, made_by=summaries(made_by), read=read, n_examples=most)
+    if memory is not None:
+        memory = whole("memory", memory, 1, 2**63 - 1)
+    return run_verify(
+        named,
+        log,
+        claims=claims,
+        made_by=summaries(made_by),
+        read=read,
+        n_examples=most,
+        memory=memory,
+        spill_dir=spill_dir,
+    )

@@ -13,7 +13,6 @@ from negprep.inspecting.sample import Sample, make_sample
 from negprep.loading import Progress
 from negprep.memory import LEAST_MEMORY, default_budget, expected_peak
 from negprep.options import Command, Options
-from negprep.planning import settled
 from negprep.reading import LogReader
 from negprep.run import Run
 
@@ -93,7 +92,6 @@ def forecast(log: LogReader, options: Options, progress: Progress) -> Forecast:
     """
     started = time.perf_counter()
     with Run(log, options, progress=progress, again=True) as run:
-        run.options = settled(options, run.core)
         run.count()
         seconds = time.perf_counter() - started
         return _told(run, make_sample(run, progress), seconds)

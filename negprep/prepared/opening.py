@@ -122,9 +122,8 @@ class Prepared:
             if column not in self.names:
                 raise UsageError(f"no column {column!r} (found: {', '.join(self.names)})", place=self.name)
         columns = self.shape.columns | {column: column for column in extra}
-        vocabularies = find_vocabularies(
-            Path(self.name), encoded=self.facts is not None and bool(self.facts.get("encode"))
-        )
+        encoded = None if self.facts is None else bool(self.facts.get("encode"))
+        vocabularies = find_vocabularies(Path(self.name), encoded=encoded)
         return self._read(columns, vocabularies)
 
     def _read(self, columns: dict[str, str], vocabularies: dict[str, pa.Array] | None) -> Iterator[Batch]:

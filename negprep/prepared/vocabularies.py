@@ -20,14 +20,15 @@ from negprep.reading.text import TextInput
 _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 
 
-def find_vocabularies(path: Path, *, encoded: bool) -> dict[str, pa.Array] | None:
+def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, pa.Array] | None:
     """The vocabularies beside a prepared file, or in its folder.
 
     Parameters
     ----------
     path : Path
-    encoded : bool
-        The metadata say that there are some. Otherwise those count that have the name of the file.
+    encoded : bool or None
+        Whether the metadata say that there are some. None: there are no metadata, and those count that have the name of
+        the file.
 
     Returns
     -------
@@ -39,8 +40,10 @@ def find_vocabularies(path: Path, *, encoded: bool) -> dict[str, pa.Array] | Non
     BadDataError
         One is not there, or its codes do not run from 0 without gaps.
     """
-    found = {column: _beside(path, column, by_folder=encoded) for column in ("user", "item")}
-    if not encoded and None in found.values():
+    if encoded is False:  # what lies beside is left from another run
+        return None
+    found = {column: _beside(path, column, by_folder=bool(encoded)) for column in ("user", "item")}
+    if encoded is None and None in found.values():
         return None
     for column, place in found.items():
         if place is None:

@@ -14,7 +14,7 @@ from negprep.verifying.pairs import Rows
 from negprep.verifying.sets import UserSets, WindowSets
 from negprep.verifying.terms import Terms
 from negprep.verifying.verdict import Verdict
-from negprep.verifying.windows import Placed, Ranges, Windows
+from negprep.verifying.windows import Placed, Reaches, Windows
 
 _TELLING = 25.0
 
@@ -96,7 +96,7 @@ def _of_range(verdict: Verdict, windows: Windows, name: str, weights: Rows, *, b
     placed = Placed(supply.avoided if left_out else supply.weak, windows)
 
     def sets(owners: Rows) -> WindowSets:
-        ranges = Ranges.of(windows, placed, truth, owners)
+        ranges = Reaches.of(windows, placed, truth, owners)
         return WindowSets(windows.items, placed.places, ranges, left_out, len(truth.items))
 
     if drawn.first_items is not None and drawn.first_draws is not None:

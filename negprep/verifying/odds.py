@@ -12,7 +12,7 @@ from negprep.verifying.pairs import Floats, Rows
 from negprep.verifying.supply import Supply
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
-from negprep.verifying.windows import Placed, Ranges, Windows
+from negprep.verifying.windows import Placed, Reaches, Windows
 
 Units = npt.NDArray[np.int64]
 
@@ -73,7 +73,7 @@ class ByPositive:
 
     def points(self, owners: Rows) -> Points:
         """What some positives have."""
-        found = Ranges.of(self._windows, self._avoided, self._truth, owners)
+        found = Reaches.of(self._windows, self._avoided, self._truth, owners)
         units = weak = np.zeros(len(owners), np.int64)
         if self._before is not None and self._avoided_before is not None:
             units = self._before[found.highs] - self._before[found.lows]

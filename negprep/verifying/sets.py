@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from negprep.verifying.pair_parts import PairParts, Part
 from negprep.verifying.pairs import Codes, Floats, PairSet, Rows
-from negprep.verifying.windows import Ranges
+from negprep.verifying.windows import Reaches
 
 _STEP = 1 << 17
 _ROUNDING = 1e-12
@@ -122,7 +122,7 @@ class WindowSets:
         The item at each place.
     listed : int32, shape (n_pairs,)
         The place of each pair of a user and an item, by user, and of a user ascending.
-    ranges : Ranges
+    ranges : Reaches
         Of each owner; owners by user.
     left_out : bool
     n_items : int
@@ -130,7 +130,7 @@ class WindowSets:
 
     items: Rows
     listed: Codes
-    ranges: Ranges
+    ranges: Reaches
     left_out: bool
     n_items: int
 

@@ -106,7 +106,7 @@ class Placed:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranges:
+class Reaches:
     """What each of some positives can be given: a range of places, and within it pairs of its user.
 
     Attributes
@@ -122,7 +122,7 @@ class Ranges:
     ends: Codes | Rows
 
     @classmethod
-    def of(cls, windows: Windows, placed: Placed, truth: Truth, positives: Rows) -> Ranges:
+    def of(cls, windows: Windows, placed: Placed, truth: Truth, positives: Rows) -> Reaches:
         """Those of some positives of the log."""
         found = np.empty((2, len(positives)), np.int32)
         pairs = np.empty((2, len(positives)), np.int64 if len(placed) > _LONG else np.int32)

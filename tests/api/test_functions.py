@@ -90,6 +90,15 @@ def test_verify_finds_what_the_command_finds(folder, capsys, form):
         found.files = ()
 
 
+def test_verify_finds_the_same_in_little_memory(folder):
+    found = negprep.verify(["train.parquet", "test.parquet"], LOG)
+    assert negprep.verify(["train.parquet", "test.parquet"], LOG, memory=1, spill_dir=str(folder)) == found
+    with pytest.raises(negprep.UsageError, match="memory is 0"):
+        negprep.verify("train.parquet", LOG, memory=0)
+    with pytest.raises(negprep.OutputError, match="is no folder"):
+        negprep.verify("train.parquet", LOG, spill_dir=str(folder / "absent"))
+
+
 def test_verify_takes_one_path_and_files_that_do_not_say_what_they_are(folder):
     rows = pq.read_table("test.parquet").replace_schema_metadata()
     pq.write_table(rows, "mine.parquet")

@@ -156,6 +156,14 @@ def test_vocabularies_must_be_there_and_fit(tmp_path):
         read(path)
 
 
+def test_vocabularies_of_an_earlier_run_are_not_those_of_this_one(tmp_path):
+    write_prepared(tmp_path, encode=True)
+    path = write_prepared(tmp_path)
+    assert (tmp_path / "o.users.parquet").exists()
+    _, rows, _ = read(path)
+    assert set(rows["item"]) <= set(LOG["item"].to_pylist())
+
+
 def test_foreign_metadata_and_nulls_are_refused(tmp_path):
     rows = pa.table({"user": [1, 2], "pos_item": [2, 3], "neg_items": [[3], None]})
     pq.write_table(rows, tmp_path / "a.parquet")

@@ -18,13 +18,13 @@ from negprep.options import ReadOptions
 from negprep.reading import open_log
 from negprep.verifying.claims import Claims
 from negprep.verifying.frame import Frame
-from negprep.verifying.ranges import Ranges as UserRanges
+from negprep.verifying.ranges import Ranges
 from negprep.verifying.run import verify
 from negprep.verifying.sets import WindowSets
 from negprep.verifying.shelf import Shelf
 from negprep.verifying.terms import TruthTerms
 from negprep.verifying.truths import Truths
-from negprep.verifying.windows import Placed, Ranges, Windows
+from negprep.verifying.windows import Placed, Reaches, Windows
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 SAMPLE_LOG = str(SAMPLE / "log.parquet")
@@ -67,7 +67,7 @@ def test_sums_over_windows_are_those_of_lists(monkeypatch, same, available, left
     terms = TruthTerms(same=same, items=True, with_times=True, with_firsts=available)
     with open_log(TINY, ReadOptions()) as log:
         frame = Frame(log, terms, Claims(items=KINDS), ReadOptions())
-        truth = Truths(frame, UserRanges.whole(len(frame.users)), Shelf(None, spilled=False)).of_range(0)
+        truth = Truths(frame, Ranges.whole(len(frame.users)), Shelf(None, spilled=False)).of_range(0)
     rows, name = TINY.to_pylist(), [id_.as_py() for id_ in truth.items.vocabulary.ids]
     kinds = {row["item"]: row["kind"] for row in KINDS.to_pylist()}
     firsts = {row["item"]: row["available_from"] for row in KINDS.to_pylist()}
@@ -82,7 +82,7 @@ def test_sums_over_windows_are_those_of_lists(monkeypatch, same, available, left
     pairs = truth.positives.where(truth.catalog[truth.positives.items])
     placed, owners = Placed(pairs, windows), np.arange(0, len(truth.positives), 2)
     sets = WindowSets(
-        windows.items, placed.places, Ranges.of(windows, placed, truth, owners), left_out, len(truth.items)
+        windows.items, placed.places, Reaches.of(windows, placed, truth, owners), left_out, len(truth.items)
     )
     dense = np.zeros((len(owners), len(name)))
     for row, owner in enumerate(owners):
