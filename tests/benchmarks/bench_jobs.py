@@ -56,6 +56,7 @@ def jobs_of(size: str) -> dict[str, Sequence[Argument]]:
         "copy of train's output": python(COPY, train, copied),
         "the same with fsync": python(COPY_AND_SYNC, train, copied),
         "train to a folder, --jobs 2": negprep("train", log, f"{CACHE / 'train'}/", "--jobs", "2"),
+        "train --shuffle": negprep("train", log, CACHE / "train-shuffled.parquet", "--shuffle"),
         "train from CSV": negprep("train", text, CACHE / "train-csv.parquet"),
         "pyarrow reads that CSV's two columns": python(READ_CSV, text),
         "test": negprep("test", log, test),
@@ -112,6 +113,7 @@ def bars_of(size: str, costs: dict[str, Cost], seconds: Callable[[Cost], float])
             applies=of_20m,
         ),
         Bar("test : train", second["test"] / train, 1, applies=of_20m),
+        Bar("train --shuffle : train", second["train --shuffle"] / train, 2, applies=of_20m),
         Bar("--version : import click", second["negprep --version"] / second["python -c 'import click'"], 2.5),
     ]
     mine = per_row("train", ROWS[size])
