@@ -14,6 +14,8 @@ from negprep.arrow import as_numpy, from_numpy, strings
 from negprep.options import Layout
 from negprep.seen import Codes, Positions
 
+_BLOCK_CODES = 1 << 15
+
 
 @dataclass(frozen=True, eq=False)
 class Ids:
@@ -44,10 +46,25 @@ class Ids:
     def take(self, codes: Codes) -> pa.Array:
         """The column of the codes: shape (len(codes),)."""
         if isinstance(self.values, np.ndarray):
-            return from_numpy(self.values.take(codes, mode="clip"))
+            return from_numpy(_by_blocks(self.values, codes))
         if isinstance(self.values, range):
             return from_numpy(np.ascontiguousarray(codes + np.int32(self.values.start) if self.values.start else codes))
         return pa.DictionaryArray.from_arrays(from_numpy(codes), self.values)
+
+    def repeat(self, codes: Codes, times: Positions | int) -> pa.Array:
+        """The column in which each of the codes comes so many times in a row."""
+        if isinstance(self.values, np.ndarray):
+            return from_numpy(np.repeat(_by_blocks(self.values, codes), times))
+        return self.take(np.repeat(codes, times))
+
+
+def _by_blocks(values: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
+    """``values.take(codes)``; numpy makes 64-bit indices of all codes first, which are kept within a cache here."""
+    found = np.empty(len(codes), values.dtype)
+    for begin in range(0, len(codes), _BLOCK_CODES):
+        here = slice(begin, begin + _BLOCK_CODES)
+        values.take(codes[here], out=found[here], mode="clip")
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +197,10 @@ class Form:
     def _pointwise(self, groups: Groups) -> list[pa.Array]:
         size, num_neg = groups.negatives.shape
         labels = np.zeros((size, num_neg + 1), as_numpy(pa.nulls(0, self.label_type)).dtype)
-        labels[np.arange(size), 0 if groups.slots is None else groups.slots] = 1
+        if groups.slots is None:
+            labels[:, 0] = 1
+        else:
+            labels[np.arange(size), groups.slots] = 1
         filled = None if groups.counts is None else np.arange(num_neg + 1) <= groups.counts[:, None]
 
         def rows(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -188,7 +208,7 @@ class Form:
 
         sizes = num_neg + 1 if groups.counts is None else groups.counts + 1
         columns = [
-            self.users.take(np.repeat(groups.users, sizes)),
+            self.users.repeat(groups.users, sizes),
             self.items.take(rows(_beside(groups, groups.positives, groups.negatives))),
             from_numpy(rows(labels)),
         ]
@@ -202,8 +222,11 @@ class Form:
     def _pairwise(self, groups: Groups) -> list[pa.Array]:
         negatives, *extra = self._of_negatives(groups)
         counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
-        leaders = np.repeat(groups.positives, counts) if groups.leaders is None else _flat(groups, groups.leaders)
-        columns = [self.users.take(np.repeat(groups.users, counts)), self.items.take(leaders)]
+        if groups.leaders is None:
+            leaders = self.items.repeat(groups.positives, counts)
+        else:
+            leaders = self.items.take(_flat(groups, groups.leaders))
+        columns = [self.users.repeat(groups.users, counts), leaders]
         if groups.pos_log_q is not None:
             extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
         return [*columns, negatives, *extra]

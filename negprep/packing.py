@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from negprep.arrow import Column, as_numpy, joined, unwrapped
 from negprep.layout import Form, Groups
@@ -20,11 +23,11 @@ _BLOCK_GROUPS = 1 << 14
 class Packing(Protocol):
     """A way to keep rows."""
 
-    def pack(self, groups: Groups, coded: Form) -> Packed:
-        """The rows of some groups, which ascend by user, in a coded form."""
+    def pack(self, pieces: Iterable[Groups], coded: Form) -> Packed:
+        """The rows of some groups, which ascend by user, in a coded form; all in columns of shape (n_rows,)."""
 
     def unpack(self, pieces: list[Packed]) -> list[Column]:
-        """The columns of all pieces, or of slices of these, end to end: codes in place of ids."""
+        """The columns of all pieces, or of slices of these, end to end: codes in place of ids, as int32."""
 
 
 def packing_of(form: Form, n_items: int) -> Packing:
@@ -38,9 +41,11 @@ def packing_of(form: Form, n_items: int) -> Packing:
 class AsTheyAre:
     """Any columns."""
 
-    def pack(self, groups: Groups, coded: Form) -> Packed:
+    def pack(self, pieces: Iterable[Groups], coded: Form) -> Packed:
         """Make them."""
-        return [unwrapped(column) for column in coded.batch(groups).columns], 0
+        made = [coded.batch(groups) for groups in pieces]
+        rows = made[0] if len(made) == 1 else pa.concat_batches(made)
+        return [unwrapped(column) for column in rows.columns], 0
 
     def unpack(self, pieces: list[Packed]) -> list[Column]:
         """Join them."""
@@ -54,14 +59,27 @@ class AsNumbers:
     Attributes
     ----------
     item_bits : int
+        Of the largest code of an item.
     label_dtype : numpy dtype
+        Of the labels that come out.
     """
 
     item_bits: int
     label_dtype: np.dtype[Any]
 
-    def pack(self, groups: Groups, coded: Form) -> Packed:
-        """In 32 bits a row where they fit, else in 64."""
+    def pack(self, pieces: Iterable[Groups], coded: Form) -> Packed:
+        """In uint32 where they fit, else in uint64."""
+        packed = [self._packed(groups) for groups in pieces]
+        numbers, first = packed[0]
+        if len(packed) > 1:  # counted from the same user
+            bits = self.item_bits + 1
+            numbers = np.concatenate(
+                [some.astype(np.uint64) + np.uint64(user - first << bits) for some, user in packed]
+            )
+        return [numbers], coded.first_user + first
+
+    def _packed(self, groups: Groups) -> tuple[npt.NDArray[Any], int]:
+        """The numbers, and the user that they are counted from."""
         size, num_neg = groups.negatives.shape
         first, last = (int(groups.users[0]), int(groups.users[-1])) if size else (0, 0)
         n_bits = (last - first).bit_length() + self.item_bits + 1
@@ -76,7 +94,7 @@ class AsNumbers:
         rows = numbers.reshape(-1)
         if groups.counts is not None:
             rows = numbers[np.arange(num_neg + 1) <= groups.counts[:, None]]
-        return [rows], coded.first_user + first
+        return rows, first
 
     def unpack(self, pieces: list[Packed]) -> list[Column]:
         """Undo `pack`."""

@@ -24,7 +24,7 @@ def by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
 
 
 def fill(task: tuple[Part, list[Shard]]) -> npt.NDArray[np.int64]:
-    """Write a part; how many negatives come from each source."""
+    """Write a part; how many negatives come from each source: int64, shape (n_sources,)."""
     part, shards = task
     sources = np.zeros(len(shards[0].source.form.sources or ()), np.int64)
     for shard in shards:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,23 +93,24 @@ class Section:
 
     def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
         """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
+        pieces, skip = self.groups(first_row, last_row)
+        made = [self.form.batch(groups) for groups in pieces]
+        return (made[0] if len(made) == 1 else pa.concat_batches(made)).slice(skip, last_row - first_row)
+
+    def groups(self, first_row: int, last_row: int) -> tuple[Iterator[Groups], int]:
+        """The groups that have the rows of a range, and how many rows come before in the first. In any thread.
+
+        They come in one piece, or, where their sizes are very uneven, in several, each to be let go before the next.
+        """
         leads, begin, skip = self._leads_of(first_row, last_row)
         counts = self._counts_of(leads, begin)
-        pieces = _level_pieces(counts)
-        if len(pieces) == 1:
-            rows = self.form.batch(self._groups_of(leads, counts, begin))
-        else:
-            made = []
-            for first, last in pieces:  # the table of each is let go before the next
-                some = leads_of(self.heads, begin + first, begin + last)
-                made.append(self.form.batch(self._groups_of(some, counts[first:last], begin + first)))
-            rows = pa.concat_batches(made)
-        return rows.slice(skip, last_row - first_row)
 
-    def groups(self, first_row: int, last_row: int) -> tuple[Groups, int]:
-        """The groups that have the rows of a range, and how many rows come before in the first. In any thread."""
-        leads, begin, skip = self._leads_of(first_row, last_row)
-        return self._groups_of(leads, self._counts_of(leads, begin), begin), skip
+        def pieces() -> Iterator[Groups]:
+            for first, last in _level_pieces(counts):
+                some = leads_of(self.heads, begin + first, begin + last)
+                yield self._groups_of(some, counts[first:last], begin + first)
+
+        return pieces(), skip
 
     def _groups_of(self, leads: Leads, counts: Positions, begin: int) -> Groups:
         """The groups from ``begin`` on that are led by ``leads``, with so many negatives each."""

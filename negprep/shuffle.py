@@ -32,25 +32,25 @@ class Scattered:
     rows : Packed
     words : uint64, shape (n_rows,)
         By which they are put in order.
-    bounds : list of int
+    bounds : int64, shape (n_buckets + 1,)
         Where each bucket begins, and where the last one ends.
     """
 
     rows: Packed
     words: Words
-    bounds: list[int]
+    bounds: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.words)
 
     @property
     def nbytes(self) -> int:
-        """Of all."""
-        return sum(int(column.nbytes) for column in (self.words, *self.rows[0]))
+        """Of all columns, the words and the bounds."""
+        return sum(int(column.nbytes) for column in (self.words, self.bounds, *self.rows[0]))
 
     def bucket(self, number: int) -> tuple[Packed, Words] | None:
-        """The rows of a bucket, or None."""
-        begin, end = self.bounds[number : number + 2]
+        """The rows of a bucket, as views, or None if there are none."""
+        begin, end = self.bounds[number : number + 2].tolist()
         if begin == end:
             return None
         columns, first = self.rows
@@ -112,18 +112,16 @@ class Shuffle:
 
     def scatter(self, section: Section, shard: Shard) -> Scattered:
         """Make the rows of a shard, of codes, and sort them by bucket. May run in any thread."""
-        groups, skip = section.groups(shard.begin, shard.end)
-        columns, first = self._packing.pack(groups, section.form)
+        pieces, skip = section.groups(shard.begin, shard.end)
+        columns, first = self._packing.pack(pieces, section.form)
         columns = [column[skip : skip + shard.end - shard.begin] for column in columns]
         words = section.order_words(shard.begin, shard.end)
         if not self._bits:
-            return Scattered((columns, first), words, [0, len(words)])
+            return Scattered((columns, first), words, np.array([0, len(words)]))
         buckets = (words >> np.uint64(64 - self._bits)).astype(np.uint16)
         order = np.argsort(buckets, kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=len(self._sizes)))])
-        return Scattered(
-            ([taken(column, order) for column in columns], first), words.take(order, mode="clip"), bounds.tolist()
-        )
+        return Scattered(([taken(column, order) for column in columns], first), words.take(order, mode="clip"), bounds)
 
     def add(self, rows: Scattered) -> None:
         """Take the next rows."""

@@ -34,7 +34,7 @@ def test_pieces_of_other_users_and_widths_come_out_end_to_end(items, full, label
     for first_user, users, size in ((0, 1, 3), (7, 1 << 17, 40_000), (1 << 30, 1 << 30, 500), (5, 9, 0)):
         groups = groups_of(chance, size=size, users=users, items=items, num_neg=3, full=full)
         coded = form.coded(first_user, users, items)
-        columns, first = packing.pack(groups, coded)
+        columns, first = packing.pack([groups], coded)
         rows = coded.batch(groups)
         cut = slice(len(rows) // 3, len(rows) - len(rows) // 4)
         pieces.append(([column[cut] for column in columns], first))
@@ -48,7 +48,7 @@ def test_pieces_of_other_users_and_widths_come_out_end_to_end(items, full, label
 def test_few_users_and_items_take_four_bytes_a_row():
     groups = groups_of(np.random.default_rng(1), size=1_000, users=1 << 16, items=1 << 15, num_neg=4, full=True)
     form = Form("pointwise", IDS, IDS, pa.int8())
-    (numbers,), _ = packing_of(form, 1 << 15).pack(groups, form.coded(0, 1 << 16, 1 << 15))
+    (numbers,), _ = packing_of(form, 1 << 15).pack([groups], form.coded(0, 1 << 16, 1 << 15))
     assert numbers.nbytes == 4 * 5_000
 
 

@@ -69,6 +69,15 @@ def test_the_order_is_that_of_the_page(epoch):
     assert tuples(negprep.train(LOG, seed=9, epoch=epoch, shuffle=True)) == wanted
 
 
+@LAYOUTS
+def test_groups_of_very_uneven_sizes_are_made_in_pieces(layout, monkeypatch):
+    """Users who can have 2 to 58 of 60 items: in one table, or in tables of few cells."""
+    options = {"layout": layout, "num_neg": 58, "distinct": True, "shuffle": True}
+    whole = negprep.train(LOG, **options)
+    monkeypatch.setattr("negprep.section._MOST_CELLS", 100)
+    assert negprep.train(LOG, **options).equals(whole)
+
+
 def test_epochs_are_shuffled_each():
     made = negprep.train(LOG, epochs=2, shuffle=True).drop_columns("epoch")
     assert made.equals(pa.concat_tables([negprep.train(LOG, epoch=epoch, shuffle=True) for epoch in range(2)]))

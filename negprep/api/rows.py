@@ -203,7 +203,7 @@ def _run(
     given: dict[str, Any] = dict(keywords)
     force = bool(given.pop("force", False))
     known = (TrainKeywords if command == "train" else Keywords).__optional_keys__ | {"shard_rows"}
-    refuse_unknown(command, given, known, ("num_neg", "holdout", "distinct"))
+    refuse_unknown(command, given, known, ("num_neg", "holdout", "distinct", *(["fold"] if command == "test" else [])))
     read = ReadOptions(**{name: value for name, value in given.items() if name in names})
     rest = {name: value for name, value in given.items() if name not in names}
     options = Options(

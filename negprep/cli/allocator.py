@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
-_LARGEST_MMAP_THRESHOLD = 32 << 20  # glibc refuses more
+_KEPT_BYTES = 1 << 30
+"""Of free memory at the end of the heap; more is given back."""
+
+_GROWN_BYTES = 64 << 20
+"""By so many the heap grows at a time."""
+
+_LARGEST_MMAP_THRESHOLD = 32 << 20
+"""Bytes; glibc refuses more. Larger arrays come from the system and go back to it."""
 
 
 def keep_freed_memory() -> None:
     """Tell glibc's malloc not to give arrays of a few megabytes back to the system one by one.
 
-    A run makes thousands of them, and the system clears each page anew: a twelfth of the time of a run, and no less
-    memory at its peak. Where there is no such malloc, or the environment sets it already, nothing happens.
+    A run makes thousands of them, and the system clears each page anew, which takes a twelfth of the time of a run and
+    does not lower its peak. Where there is no such malloc, or the environment sets it already, nothing happens.
 
     Source: mallopt(3) of the Linux man pages.
     """
@@ -23,5 +30,5 @@ def keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
-        mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-        mallopt(_M_TOP_PAD, 64 << 20)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TOP_PAD, _GROWN_BYTES)

@@ -36,10 +36,10 @@ def run_verify(given: dict[str, Any]) -> None:
         raise UsageError("--json prints every check, and --quiet only some", remedy="leave one out")
     if "" in names:
         raise UsageError("a file name is empty", remedy="give a path")
-    if names.count("-") > 1:
-        raise UsageError("standard input ('-') is named twice", remedy="give files")
     if "-" in given["made_by"]:
         raise UsageError("--made-by is '-'", remedy="give the file that --summary has written")
+    if names.count("-") > 1:
+        raise UsageError("standard input ('-') is named twice", remedy="give files")
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
     load_libraries()

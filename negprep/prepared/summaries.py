@@ -51,7 +51,7 @@ class Told:
         """
         path = Path(os.path.realpath(file))
         if not self.output.endswith("/"):
-            return path.name == self.name
+            return self.name in (path.name, Path(file).name)
         return self.name in (path.name, path.parent.name) or path.name.startswith(f"{self.name}.")
 
     def is_at(self, file: str) -> bool:
@@ -89,7 +89,7 @@ def allotted(files: Sequence[str], made_by: Sequence[str | os.PathLike[str]]) ->
     real = [os.path.realpath(each.place) for each in told]
     for at, path in enumerate(real):
         if path in real[:at]:
-            raise UsageError("--made-by is given this summary twice", place=told[at].place, remedy="give it once")
+            raise UsageError("this summary is given twice", place=told[at].place, remedy="give it once")
     files = list(dict.fromkeys(files))
     if len(told) == len(files) == 1:
         return {files[0]: told[0]}
@@ -121,11 +121,11 @@ def said_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dict[st
     other.sort(key=lambda name: name == "counts")  # an option says more
     if not other:
         what = f"has metadata of its own, which say what {told.place} says"
-        raise UsageError(what, place=file, remedy="leave --made-by out")
+        raise UsageError(what, place=file, remedy="leave the summary out")
     mine, theirs = (json.dumps(facts.get(other[0])) for facts in (own, told.facts))
     shown = f" ({mine}, and there {theirs})" if other[0] != "counts" else ""
     what = f"has metadata of its own, with another {other[0]!r} than {told.place}{shown}"
-    raise UsageError(what, place=file, remedy="leave --made-by out: it is of another run")
+    raise UsageError(what, place=file, remedy="leave the summary out: it is of another run")
 
 
 def _refuse_unclear(told: Told, files: Sequence[str], mine: list[str]) -> None:

@@ -5,10 +5,11 @@ a column of                           is encoded as        because
 ====================================  ===================  ==========================================================
 numbers, at least half of which       PLAIN                zstd swallows runs; hashing each value for a dictionary
 equal the one before (user, label)                         takes longer than that
-8-bit integers that zstd does not     DELTA_BINARY_PACKED  PLAIN is 32 bits a value, for zstd to find out that one
-swallow (labels in random order)                           would do
-few distinct values (an item of a     RLE_DICTIONARY       smallest, even where the ids are sparse
-small catalog, a string)
+8-bit integers among these, of which  DELTA_BINARY_PACKED  PLAIN is 32 bits a value, for zstd to find out that one
+zstd leaves more than a fiftieth                           would do
+(labels in random order)
+few distinct values: 2^15 integers,   RLE_DICTIONARY       smallest, even where the ids are sparse
+2^16 others, a dictionary of 2^18
 other integers                        DELTA_BINARY_PACKED  with many items the dictionary is slow to build, large, and
                                                            given up half-way
 other values                          PLAIN
@@ -114,6 +115,7 @@ def _leaves(rows: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
 
 
 def _encoding(values: pa.Array) -> str:
+    """What the first table says."""
     if pa.types.is_dictionary(values.type):
         return "RLE_DICTIONARY" if len(values.dictionary) <= _LARGEST_DICTIONARY else "PLAIN"
     is_integer = pa.types.is_integer(values.type)
@@ -129,6 +131,7 @@ def _encoding(values: pa.Array) -> str:
 
 
 def _codec(values: pa.Array, encoding: str) -> str:
+    """zstd, unless it would be a waste of time."""
     wasted = encoding == "DELTA_BINARY_PACKED" and _left_by_zstd(values, encoding) > _WORTH_ITS_TIME
     return "none" if wasted else "zstd"
 

@@ -188,9 +188,9 @@ REFUSED = {
     "says itself": ("o.parquet --made-by p.json", "has metadata of its own, which say what p.json says; leave"),
     "says something else": (
         "o.parquet --made-by told.json",
-        "with another 'num_neg' than told.json (4, and there 3); leave --made-by out: it is of another run",
+        "with another 'num_neg' than told.json (4, and there 3); leave the summary out: it is of another run",
     ),
-    "twice": ("o.csv --made-by told.json --made-by ./told.json", "told.json: --made-by is given this summary twice"),
+    "twice": ("o.csv --made-by told.json --made-by ./told.json", "told.json: this summary is given twice"),
     "needed by none": ("o.csv --made-by told.json --made-by q.json", "q.json: no FILE is named q.csv, which"),
     "which of them": ("q.csv r.csv --made-by told.json", "no FILE is named o.csv, which this summary was written with"),
     "standard input": ("o.csv --made-by -", "--made-by is '-'; give the file"),
