@@ -9,8 +9,9 @@ from negprep.bootstrap import Bootstrap
 from negprep.errors import BadDataError, UsageError
 from negprep.holdout import Split, hold_out
 from negprep.holdout_rule import HoldoutRule
+from negprep.id_columns import Ids
 from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
-from negprep.layout import Form, Ids
+from negprep.layout import Form
 from negprep.limits import MAX_NUM_NEG
 from negprep.options import Options
 from negprep.plan import Plan

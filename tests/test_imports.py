@@ -22,7 +22,7 @@ samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored 
 plan sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
 learning.bpr learning.validation learning.game learning.rns
-holdout layout
+holdout id_columns layout
 reading.pieces reading.sources reading.columns
 reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical

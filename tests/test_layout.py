@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from negprep.layout import Form, Groups, Ids, vocabulary_tables
+from negprep.id_columns import Ids
+from negprep.layout import Form, Groups, vocabulary_tables
 
 USERS = pa.array([100, 200, 300])
 ITEMS = pa.array([10, 11, 12, 13, 14])

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from negprep.arrow import unwrapped
-from negprep.layout import Form, Groups, Ids
+from negprep.id_columns import Ids
+from negprep.layout import Form, Groups
 from negprep.packing import AsNumbers, packing_of
 
 IDS = Ids(np.arange(10))
