@@ -1,6 +1,7 @@
 """Parquet gives what the CSV of the same log gives; damage is one line."""
 
 import gzip
+import threading
 
 import pyarrow as pa
 import pyarrow.csv as csv
@@ -8,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from negprep.errors import BadDataError, UsageError
+from negprep.options import ReadOptions
+from negprep.reading import open_log
 
 TABLE = pa.table({"user": [1, 2, 3], "item": ["a", "007", "7"], "time": [5, 6, 7], "event": [1, 1, 2]})
 
@@ -66,6 +69,24 @@ def test_place_is_a_row(read, write, bad):
         read(write(table, row_group_size=150_000))
     message = "in.parquet: row 400001: null user id; --drop-invalid drops and counts such rows"
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1_000])
+def test_row_groups_come_in_their_order(read, write, monkeypatch, size):
+    monkeypatch.setattr("negprep.reading.parquet._ROWS", 40)
+    table = pa.table({"user": range(1_000), "item": range(1_000, 2_000)})
+    assert read(write(table, row_group_size=size)).rows == [(row, row + 1_000) for row in range(1_000)]
+
+
+def test_whoever_stops_reading_leaves_no_thread(write, monkeypatch):
+    monkeypatch.setattr("negprep.reading.parquet._ROWS", 10)
+    table = pa.table({"user": range(1_000), "item": range(1_000)})
+    with open_log(write(table, row_group_size=100), ReadOptions()) as log:
+        batches = log.batches(["user", "item"])
+        next(batches)
+        assert any(thread.name.startswith("negprep-read") for thread in threading.enumerate())
+        batches.close()
+    assert not any(thread.name.startswith("negprep-read") for thread in threading.enumerate())
 
 
 def test_type_that_changes_after_many_rows_is_decided_per_batch(read, write):
