@@ -14,6 +14,18 @@ MAX_BOOTSTRAP = 1 << 32
 MAX_POOL = 1_000
 MAX_TEMPERATURE = 1e6
 
+RNS_OPTIONS = (
+    "reward_weight",
+    "feature_share",
+    "pool",
+    "pool_weak",
+    "temperature",
+    "start_epochs",
+    "batch_size",
+    "patience",
+)
+"""Options of ``fit`` that the kind ``rns`` alone has."""
+
 
 def check_real(name: str, value: Any, least: float, most: float) -> None:  # noqa: ANN401
     """Refuse what is no number from ``least`` to ``most``; truth values are none."""

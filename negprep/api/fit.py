@@ -11,19 +11,10 @@ from negprep.errors import UsageError
 from negprep.fitting.job import FitSummary
 from negprep.fitting.job import fit as run_fit
 from negprep.fitting.learners import learning_of
+from negprep.limits import RNS_OPTIONS
 from negprep.options import LogSource, Options, ReadOptions
 from negprep.run import silent
 
-_OF_RNS = (
-    "reward_weight",
-    "feature_share",
-    "pool",
-    "pool_weak",
-    "temperature",
-    "start_epochs",
-    "batch_size",
-    "patience",
-)
 _NAMED = ("kind", "holdout", "factors", "epochs", "regularization", "learning_rate", "seed", "jobs")
 
 
@@ -109,7 +100,7 @@ def fit(
         learning_rate=learning_rate,
         seed=seed,
         threads=jobs,
-        **{name: given.pop(name, None) for name in _OF_RNS},
+        **{name: given.pop(name, None) for name in RNS_OPTIONS},
     )
     reading = {field.name for field in fields(ReadOptions)}
     read = ReadOptions(**{name: value for name, value in given.items() if name in reading})

@@ -14,19 +14,10 @@ from negprep.cli.request import refuse_columns, refuse_inputs, refuse_quiet_bars
 from negprep.cli.sections import SectionCommand
 from negprep.cli.telling import tell
 from negprep.errors import UsageError
+from negprep.limits import RNS_OPTIONS
 from negprep.options import Options, ReadOptions
 
-_OF_RNS = (
-    "reward_weight",
-    "feature_share",
-    "pool",
-    "pool_weak",
-    "temperature",
-    "start_epochs",
-    "batch_size",
-    "patience",
-)
-_LEARNING = ("factors", "epochs", "regularization", "learning_rate", "seed", *_OF_RNS)
+_LEARNING = ("factors", "epochs", "regularization", "learning_rate", "seed", *RNS_OPTIONS)
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
