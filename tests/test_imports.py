@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors holdout_rule forms limits
+_version errors threads holdout_rule forms limits
 recipe agreement options
 draw seen logarithm
 arrow vocabulary interactions
@@ -89,13 +89,14 @@ FOR_TYPES_ALONE = {
 check its blocks."""
 
 APART = {
-    "reading": {"errors", "options", "arrow", "reading"},
+    "reading": {"errors", "threads", "options", "arrow", "reading"},
     "prepared": {"_version", "errors", "options", "forms", "arrow", "reading", "prepared"},
     "writing": {"errors", "forms", "writing"},
-    "engines": set(),
+    "engines": {"threads"},
     # A check that shares code with what it checks would share its mistakes.
     "verifying": {
         "errors",
+        "threads",
         "options",
         "limits",
         "holdout_rule",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -14,6 +12,7 @@ from negprep.options import ReadOptions
 from negprep.reading.columns import Roles
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import Source
+from negprep.threads import on_threads
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -145,8 +144,11 @@ class LogReader:
             made = piece()
             return made, canonical(made, drop_invalid=self._options.drop_invalid, may_lack=self._may_lack)
 
+        threads = min(_MOST_THREADS, os.cpu_count() or 1)
         for each in self._inputs:
-            for piece, rows in _in_order(work, each.pieces(columns)):
+            for _, (piece, rows) in on_threads(
+                work, each.pieces(columns), threads=threads, ahead=threads + 1, name="negprep-read"
+            ):
                 if self.clock is not None and rows.clock is not None and rows.clock.kind != self.clock.kind:
                     error = mixed_clocks(rows.clock, self.clock)
                     raise BadDataError(error.what, place=piece.place(error.row), remedy=error.remedy)
@@ -180,21 +182,3 @@ class LogReader:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def _in_order(
-    work: Callable[[Callable[[], Piece]], tuple[Piece, Canonical]], tasks: Iterable[Callable[[], Piece]]
-) -> Iterator[tuple[Piece, Canonical]]:
-    """``work(task)`` for each task, in order, a few at a time on threads."""
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="negprep-read")
-    running: deque[Future[tuple[Piece, Canonical]]] = deque()
-    try:
-        for task in tasks:
-            running.append(pool.submit(work, task))
-            if len(running) > threads:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from negprep.errors import BadDataError
 from negprep.reading.columns import refuse_duplicates
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import Source, machine_errors, one_line
+from negprep.threads import one_ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +69,7 @@ class ParquetInput:
             groups = (
                 file.iter_batches(_ROWS, row_groups=[group], columns=names) for group in range(file.num_row_groups)
             )
-            for batch in _one_ahead(chain.from_iterable(groups)):
+            for batch in one_ahead(chain.from_iterable(groups), name="negprep-read"):
                 arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
                 yield partial(Piece, arrays, partial(self._place, first), {})
                 first += batch.num_rows
@@ -90,15 +90,6 @@ def parquet_input(source: Source) -> ParquetInput:
         schema = file.schema_arrow
     refuse_duplicates(schema.names, source.name)
     return ParquetInput(source, schema, [])
-
-
-def _one_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches, each of which is read while the one before is in use."""
-    with ThreadPoolExecutor(1, thread_name_prefix="negprep-read") as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
 
 
 @contextmanager

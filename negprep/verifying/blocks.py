@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy
 from negprep.prepared import Batch, Prepared
+from negprep.threads import one_ahead
 from negprep.verifying.columns import Columns
 from negprep.verifying.frame import Frame
 from negprep.verifying.grouping import (
@@ -52,12 +52,7 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Block]:
         """The blocks, of which the next is read, in a thread, while one is checked."""
-        blocks = self._blocks()
-        with ThreadPoolExecutor(1, thread_name_prefix="negprep-verify") as pool:
-            coming = pool.submit(next, blocks, None)
-            while (block := coming.result()) is not None:
-                coming = pool.submit(next, blocks, None)
-                yield block
+        return one_ahead(self._blocks(), name="negprep-verify")
 
     def _blocks(self) -> Iterator[Block]:
         if self._terms.layout == "listwise":

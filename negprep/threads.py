@@ -1,0 +1,115 @@
+"""Work on threads: results in order, and no thread left waiting by an exception out of the handler of a signal.
+
+The locks of ``concurrent.futures`` are taken by Python code. A handler that raises between taking and the ``with`` that
+would give back leaves the lock taken, and the threads that need it wait for ever. Here the main thread waits in queues
+written in C alone, which hold nothing when a handler raises.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from itertools import islice, repeat
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_Outcome = SimpleQueue[tuple[Result, None] | tuple[None, BaseException]]
+
+
+def on_threads(
+    function: Callable[[Task], Result], tasks: Iterable[Task], *, threads: int, ahead: int, name: str = "negprep"
+) -> Generator[tuple[Task, Result], None, None]:
+    """Yield each task and ``function(task)``, in the order of the tasks.
+
+    Tasks are taken from their iterator as needed. The threads work ahead of the consumer, at most ``ahead`` results
+    wait, and no thread outlives the iterator. An exception of a task is raised where its result would have come.
+
+    Parameters
+    ----------
+    function : callable
+        Runs in any of the threads.
+    tasks : iterable
+        Gone through by the consumer's thread.
+    threads, ahead : int
+        At least 1.
+    name : str
+        What the threads are called.
+    """
+    remaining = iter(tasks)
+    todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None] = SimpleQueue()
+    waiting: deque[tuple[Task, _Outcome[Result]]] = deque()
+    workers: list[threading.Thread] = []
+
+    def submit(some: Iterator[Task]) -> None:
+        for task in some:
+            entry: tuple[Task, _Outcome[Result]] = (task, SimpleQueue())
+            waiting.append(entry)
+            todo.put(entry)
+            if len(workers) < min(threads, len(waiting)):
+                _start(workers, threading.Thread(target=_work, args=(function, todo), name=name))
+
+    try:
+        submit(islice(remaining, ahead))
+        while waiting:
+            task, outcome = waiting.popleft()
+            result = _made(outcome.get())
+            submit(islice(remaining, 1))
+            yield task, result
+    finally:
+        with suppress(Empty):
+            while True:
+                todo.get_nowait()
+        for _ in workers:
+            todo.put(None)
+        for worker in workers:
+            worker.join()
+
+
+def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Iterator[Result]:
+    """The items, each of which is made, in a thread, while the one before is in use. None of them may be None."""
+    with closing(on_threads(lambda _: next(items, None), repeat(None), threads=1, ahead=1, name=name)) as made:
+        for _, item in made:
+            if item is None:
+                return
+            yield item
+
+
+def _work(function: Callable[[Task], Result], todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None]) -> None:
+    while (entry := todo.get()) is not None:
+        task, outcome = entry
+        try:
+            outcome.put((function(task), None))
+        except BaseException as error:  # raised again where the result is asked for
+            outcome.put((None, error))
+        del entry, task, outcome  # nothing is held while waiting for more
+
+
+def _made(outcome: tuple[Result, None] | tuple[None, BaseException]) -> Result:
+    result, error = outcome
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # there is one wherever there is no error
+
+
+def _start(workers: list[threading.Thread], worker: threading.Thread) -> None:
+    """Start a thread and note it, with the signals held back: starting one waits for it by a lock of Python's.
+
+    The thread keeps them blocked. They are for the main thread.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        worker.start()
+        workers.append(worker)
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    try:  # from here on: a handler may run, and raise, as the signals are blocked
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        worker.start()
+        workers.append(worker)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
