@@ -10,7 +10,7 @@ from glob import has_magic
 from pathlib import Path
 
 from negprep.cutting import row_group_rows
-from negprep.errors import OutputError, UsageError
+from negprep.errors import UsageError
 from negprep.exchange import open_exchange, unit_of
 from negprep.facts import facts_of, summary_of
 from negprep.forms import FOLDERS, TEXT, beside, form_of
@@ -20,6 +20,7 @@ from negprep.options import LogSource, Options
 from negprep.reading import open_log
 from negprep.resolving import in_form, writes_times
 from negprep.run import Run
+from negprep.spill import check_spill_folder
 from negprep.summary import Summary
 from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, FolderOutput, Output, check_output, kind_of, open_output
 
@@ -61,8 +62,7 @@ def prepare(
         for path in (target, *(_beside(target) if options.encode else [])):
             check_output(path, [*log.paths, *named], force=force, is_text=form in TEXT)
         _refuse_match(source, target)
-        if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
-            raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
+        check_spill_folder(options.spill_dir)
         with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
             group_rows = row_group_rows(run.options)
             with open_output(

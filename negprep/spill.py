@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Self
 
 import pyarrow as pa
@@ -13,6 +14,17 @@ from negprep.errors import OutputError
 
 Extent = tuple[int, int]
 """Where something lies in the file: offset and length."""
+
+
+def check_spill_folder(folder: str | None) -> None:
+    """Refuse what is given as ``--spill-dir`` and is no folder. None is none given.
+
+    Raises
+    ------
+    OutputError
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise OutputError("is no folder", place=folder, remedy="name one that is there with --spill-dir")
 
 
 class SpillFile:

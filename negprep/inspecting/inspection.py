@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from negprep._version import __version__
-from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.inspecting.forecast import Forecast, forecast
 from negprep.inspecting.logfacts import read_facts
 from negprep.inspecting.record import LogFacts
@@ -19,6 +18,7 @@ from negprep.options import Command, LogSource, Options, ReadOptions
 from negprep.reading import open_log
 from negprep.resolving import in_form
 from negprep.run import silent
+from negprep.spill import check_spill_folder
 
 _DEFAULTS: dict[Command, dict[str, Any]] = {
     "train": {"holdout": "none", "distinct": False},
@@ -86,8 +86,7 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
             outcomes[command] = error
     _refuse_useless(outcomes, given)
     options = next(iter(asked.values()))
-    if options.spill_dir is not None and not Path(options.spill_dir).is_dir():
-        raise OutputError("is no folder", place=options.spill_dir, remedy="name one that is there with --spill-dir")
+    check_spill_folder(options.spill_dir)
     tell = progress or silent
     with open_log(source, read) as log:
         facts = read_facts(log, options, tell)

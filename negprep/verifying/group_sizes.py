@@ -129,7 +129,7 @@ class GroupSizes:
             groups = self._even(places[places >= 0])
             wanted = supply.wanted(self._terms, self._totals.num_neg or 0)
             wrong = self._surely(np.where(groups > 0, taken, wanted), wanted, 1, supply.sizes)
-            self._note_too_many(np.array([bool(wrong.size) and taken > (self._totals.num_neg or 0)]))
+            self._note_too_many(np.full(len(wrong), taken > (self._totals.num_neg or 0)))
             self._findings.found(
                 COUNTS,
                 wrong,

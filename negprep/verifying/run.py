@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from negprep.errors import OutputError, UsageError
+from negprep.errors import UsageError
 from negprep.options import LogSource, ReadOptions
 from negprep.prepared import allotted, members, open_prepared
 from negprep.reading import LogReader, open_log
+from negprep.spill import check_spill_folder
 from negprep.verifying.across import compare
 from negprep.verifying.beside import item_weights
 from negprep.verifying.checking import Checked
@@ -143,8 +143,7 @@ def verify(
         There is no such folder for what is spilled, or no room.
     """
     claims, read = claims or Claims(), read or ReadOptions()
-    if spill_dir is not None and not Path(spill_dir).is_dir():
-        raise OutputError("is no folder", place=spill_dir, remedy="name one that is there with --spill-dir")
+    check_spill_folder(spill_dir)
     told = allotted([name for name, _ in files], made_by)
     with ExitStack() as stack:
         opened = [
