@@ -126,30 +126,32 @@ def refuse_terminal(destination: Destination) -> None:
 
 def refuse_contents(destination: Destination, *, force: bool) -> None:
     """Raise UsageError if a folder holds anything, or with `force` anything but an earlier output."""
-    if not destination.path.exists():
+    try:
+        held = sorted(destination.path.iterdir())
+        strange = [found for path in held for found in _strange(path)] if force else []
+    except FileNotFoundError:  # nothing there, or moved away by another run that is about to replace it
         return
-    held = sorted(destination.path.iterdir())
-    if not held:
-        return
-    if not force:
+    if held and not force:
         raise UsageError(
             f"is not empty (it holds {held[0].name!r})",
             place=destination.place,
             remedy="name a new folder, or replace what an earlier run wrote with --force",
         )
-    for path in held:
-        # Spark writes the same names, and check sums as ._SUCCESS.crc and .part-00000.crc.
-        if path.is_dir() and fullmatch(r"epoch=\d+", path.name):
-            strange = [inner for inner in path.iterdir() if inner.is_dir() or not _is_part(inner)]
-        else:
-            strange = [path] if path.is_dir() or not (_is_part(path) or _is_exchanged(path)) else []
-        if strange:
-            name = str(strange[0].relative_to(destination.path))
-            raise UsageError(
-                f"holds {name!r}, which is no output of negprep, and --force removes outputs only",
-                place=destination.place,
-                remedy="name another folder, or empty it yourself",
-            )
+    if strange:
+        name = str(strange[0].relative_to(destination.path))
+        raise UsageError(
+            f"holds {name!r}, which is no output of negprep, and --force removes outputs only",
+            place=destination.place,
+            remedy="name another folder, or empty it yourself",
+        )
+
+
+def _strange(path: Path) -> list[Path]:
+    """What no output has, of an entry of a folder and what is in it."""
+    # Spark writes the same names, and check sums as ._SUCCESS.crc and .part-00000.crc.
+    if path.is_dir() and fullmatch(r"epoch=\d+", path.name):
+        return [inner for inner in path.iterdir() if inner.is_dir() or not _is_part(inner)]
+    return [path] if path.is_dir() or not (_is_part(path) or _is_exchanged(path)) else []
 
 
 def _is_part(path: Path) -> bool:

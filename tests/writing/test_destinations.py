@@ -133,6 +133,22 @@ def test_a_folder_that_is_not_empty(tmp_path):
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("looked_at", ["out", "epoch=0"])
+def test_a_folder_that_another_run_moves_away_while_it_is_looked_at(tmp_path, monkeypatch, looked_at):
+    (tmp_path / "out" / "epoch=0").mkdir(parents=True)
+    (tmp_path / "out" / "epoch=0" / "part-00000.parquet").touch()
+    iterdir = Path.iterdir
+
+    def moved_away(path):
+        if path.name == looked_at:
+            (tmp_path / "out").rename(tmp_path / "away")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", moved_away)
+    check_output(f"{tmp_path}/out/", [], force=True)
+    assert (tmp_path / "away").is_dir()
+
+
 def test_a_file_that_comes_into_the_folder_during_the_run_is_not_removed(tmp_path):
     target = f"{tmp_path}/out/"
     run(target, rows(10), name="old")

@@ -103,8 +103,27 @@ def test_settings(tmp_path):
     ]
     assert (columns["user"].statistics.min, columns["user"].statistics.max) == (0, 199_999 // 70)
     assert columns["item"].statistics is None
-    written(tmp_path / "few.parquet", [rows(200_000, items=1_000)], SCHEMA)
-    assert "RLE_DICTIONARY" in pq.read_metadata(tmp_path / "few.parquet").row_group(0).column(1).encodings
+
+
+@pytest.mark.parametrize(
+    ("ids", "is_worth_it"),
+    [
+        (np.arange(1_000), False),
+        (np.arange(1_000) * 10, True),  # 13 bits instead of 10
+        (np.repeat(np.arange(1_000), np.maximum(1_000_000 // np.arange(1, 1_001) ** 2, 1)), True),
+        (np.arange(1 << 15) * 7, False),  # 18 bits for 15, but the dictionary would take another 8
+        (np.arange(1 << 17), False),
+    ],
+    ids=["dense", "sparse", "few are frequent", "large", "too large"],
+)
+def test_integers_have_a_dictionary_where_they_take_much_less_with_one(tmp_path, ids, is_worth_it):
+    items = np.random.default_rng(5).choice(ids, 200_000)
+    batch = pa.record_batch([pa.array(items)], names=["item"])
+    written(tmp_path / "out.parquet", [batch], batch.schema)
+    found = pq.read_metadata(tmp_path / "out.parquet").row_group(0).column(0)
+    assert ("RLE_DICTIONARY" in found.encodings) == is_worth_it
+    assert ("DELTA_BINARY_PACKED" in found.encodings) != is_worth_it
+    assert pq.read_table(tmp_path / "out.parquet").equals(pa.Table.from_batches([batch]))
 
 
 def test_labels_in_random_order_take_a_bit_each(tmp_path):
