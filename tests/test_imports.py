@@ -66,7 +66,7 @@ api api.keywords api.rows api.inspect api.fit api.claims api.verify api.report
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
-cli.allocator cli.execute cli.verdicts cli.pages
+cli.allocator cli.processor cli.execute cli.verdicts cli.pages
 cli.fit_options cli.fit_text
 cli.train cli.test cli.fit cli.verify cli.inspect cli.evaluate cli.report
 cli.group cli.main __main__

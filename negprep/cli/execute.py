@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from negprep.cli import stopping
 from negprep.cli.allocator import keep_freed_memory
+from negprep.cli.processor import sort_without_avx512
 from negprep.cli.progress import bars
 from negprep.cli.summary_file import check_summary, write_summary
 from negprep.cli.telling import tell
@@ -34,6 +35,7 @@ def execute(request: Request) -> None:
     if request.target == "-" and sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> out.parquet), or name a file")
     check_summary(request)
+    sort_without_avx512()
     load_libraries()
     from negprep.cli.closing import closing_text
     from negprep.pipeline import prepare

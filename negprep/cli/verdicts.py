@@ -10,6 +10,7 @@ import click
 
 from negprep.cli import stopping
 from negprep.cli.execute import load_libraries
+from negprep.cli.processor import sort_without_avx512
 from negprep.cli.request import taken
 from negprep.errors import OutputError, UsageError, printable
 from negprep.options import ReadOptions
@@ -42,6 +43,7 @@ def run_verify(given: dict[str, Any]) -> None:
         raise UsageError("standard input ('-') is named twice", remedy="give files")
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
+    sort_without_avx512()
     load_libraries()
     from negprep.verifying.claims import Claims
     from negprep.verifying.run import verify
