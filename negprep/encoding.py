@@ -121,13 +121,15 @@ class Encoder:
                 self._table = np.empty(width, np.int32)
                 self._table[self._ids - self._lowest] = np.arange(len(vocabulary), dtype=np.int32)
 
-    def __call__(self, ids: RawIds) -> Codes:
-        """Codes of the ids of some rows: int32, one a row."""
+    def __call__(self, ids: RawIds, *, in_place: bool = False) -> Codes:
+        """Codes of the ids of some rows: int32, one a row; ``in_place``, the memory of the ids may be used for them."""
         if isinstance(ids, tuple):
             return self._vocabulary.find(ids[0])[ids[1]]
         if not self._vocabulary.is_integer:
             distinct, rows = np.unique(ids.astype(np.int64, copy=False), return_inverse=True)
             return self._vocabulary.find(from_numpy(distinct))[rows]
         if self._table is not None:
-            return self._table.take(ids.astype(np.int64) - self._lowest, mode="clip")
+            is_mine = in_place and ids.dtype == np.int32
+            codes = ids.view(np.int32) if is_mine else np.empty(len(ids), np.int32)
+            return self._table.take(np.subtract(ids, self._lowest, dtype=np.int64), mode="clip", out=codes)
         return np.searchsorted(self._ids, ids).astype(np.int32)

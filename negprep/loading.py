@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from negprep.options import Options
 from negprep.partition import UserRange, partition
 from negprep.positives import PositiveRule
 from negprep.reading import LogReader
-from negprep.rows import Rows, RowStore
-from negprep.seen import Codes
+from negprep.rows import Rows, RowStore, drained
 from negprep.spill import SpillFile
+from negprep.threads import on_threads
 from negprep.vocabulary import Vocabulary
 
 Progress = Callable[[str, int, int | None], None]
@@ -75,7 +76,7 @@ class Loaded:
         self._weak, self.weak_unknown = read_pairs(options.weak, options.read, users, self.items)
         self.n_weak_listed = len(self._weak)
         self._spill: SpillFile | None = None
-        self._rows, self._latest = rows, options.keep_time == "last"
+        self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
 
     @property
@@ -115,14 +116,24 @@ class Loaded:
         """
         n_users = len(self.users)
         if not self.is_spilled:
-            coded = [self._encode(rows) for rows in self._rows.drain()]
-            ranges = partition(coded, lambda rows: rows, Rows.copy, n_users, range_rows=range_rows)
-            coded.clear()
-            portions = (self._portion(users, _taken(users.pieces)) for users in ranges)
+            encode = partial(self._encode, in_place=True)
+            coded = [
+                rows for _, rows in on_threads(encode, self._rows.drain(), threads=self._jobs, ahead=self._jobs + 1)
+            ]
+            ranges = partition(
+                coded, drained(coded), _as_it_is, _as_it_is, n_users, range_rows=range_rows, jobs=self._jobs
+            )
+            portions = (self._portion(users, drained(users.pieces)) for users in ranges)
             return list(portions) if again else portions
         spill = self._spill = SpillFile(self._rows.folder)
         spilled = partition(
-            self._rows, self._encode, lambda rows: spill.write(rows.to_arrow()), n_users, range_rows=range_rows
+            self._rows,
+            self._rows,
+            self._encode,
+            lambda rows: spill.write(rows.to_arrow()),
+            n_users,
+            range_rows=range_rows,
+            jobs=self._jobs,
         )
         self._rows.close()
         return _Grouped(
@@ -135,12 +146,12 @@ class Loaded:
         if self._spill is not None:
             self._spill.close()
 
-    def _encode(self, rows: Rows) -> Rows:
-        return replace(rows, users=self._user_encoder(rows.users), items=self._encode_items(rows))
-
-    def _encode_items(self, rows: Rows) -> Codes:
-        items = self._item_encoder(rows.items)
-        return items if self._recode is None else self._recode[items]
+    def _encode(self, rows: Rows, *, in_place: bool = False) -> Rows:
+        users, items = (
+            encoder(ids, in_place=in_place)
+            for encoder, ids in ((self._user_encoder, rows.users), (self._item_encoder, rows.items))
+        )
+        return replace(rows, users=users, items=items if self._recode is None else self._recode[items])
 
     def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> Portion:
         """Group the rows of a range."""
@@ -185,10 +196,8 @@ class _Grouped:
         return map(self.group, self.ranges)
 
 
-def _taken(pieces: list[Rows]) -> Iterator[Rows]:
-    """The pieces, all forgotten once they were gone through."""
-    yield from pieces
-    pieces.clear()
+def _as_it_is(rows: Rows) -> Rows:
+    return rows
 
 
 def _read_catalog(options: Options) -> CatalogFile | None:

@@ -126,15 +126,21 @@ class RowStore:
 
     def drain(self) -> Iterator[Rows]:
         """The rows, each batch forgotten as it is given."""
-        kept, self._kept = self._kept[::-1], []
-        while kept:
-            yield kept.pop()
+        kept, self._kept = self._kept, []
+        return drained(kept)
 
     def close(self) -> None:
         """Forget the rows."""
         self._kept.clear()
         if self._spill is not None:
             self._spill.close()
+
+
+def drained(pieces: list[Rows]) -> Iterator[Rows]:
+    """The pieces, each forgotten as it is given."""
+    pieces.reverse()
+    while pieces:
+        yield pieces.pop()
 
 
 def _size(values: RawIds | npt.NDArray[np.generic] | None) -> int:

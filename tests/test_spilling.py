@@ -108,7 +108,7 @@ def test_ranges_cover_all_users_and_rows_once():
         return Rows(encode_users(rows.users), rows.items, None, None)
 
     with spill.SpillFile(None) as file:
-        ranges = partition(store, encode, lambda rows: file.write(rows.to_arrow()), 50, range_rows=25)
+        ranges = partition(store, store, encode, lambda rows: file.write(rows.to_arrow()), 50, range_rows=25, jobs=2)
         assert [part.first for part in ranges[1:]] == [part.last for part in ranges[:-1]]
         assert (ranges[0].first, ranges[-1].last) == (0, 50)
         assert len(ranges) > 4
