@@ -15,7 +15,7 @@ _PEAK_PER_BYTE = 3.5
 _BYTES_PER_GROUPED_ROW = 80
 """What grouping and sampling a row take."""
 
-_SECTIONS_ALIVE = 4
+_SECTIONS_ALIVE = 5
 """Ranges of users in memory at a time, the arrays that grouping needs for a while included."""
 
 _BYTES_PER_SHUFFLED_ROW = 400

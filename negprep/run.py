@@ -28,6 +28,7 @@ from negprep.section import Section
 from negprep.sectioning import make_form, make_section
 from negprep.shuffle import Shuffle
 from negprep.tally import Tally
+from negprep.threads import one_ahead
 from negprep.writing import Part
 
 
@@ -204,7 +205,7 @@ class Run:
             yield from shuffle.shards(part_rows)
         else:
             cutter = Cutter(self._shard_rows, part_rows)
-            for section in self._counted(epoch):
+            for section in held.enter_context(closing(self._counted(epoch))):
                 yield from cutter.cut(section)
         self._refuse_nothing()
 
@@ -221,14 +222,15 @@ class Run:
         most_rows = options.bootstrap or self.log.rows_read * rows_each
         kept_bytes, folder = self._memory.shuffled_bytes, self._spill_folder
         shuffle = Shuffle(self.form, len(self.core.items), most_rows, self._bucket_rows, kept_bytes, folder)
-        tasks = ((section, shard) for section in self._counted(epoch) for shard in cutter.cut(section))
         done = 0
         try:
-            with closing(run_shards(lambda task: shuffle.scatter(*task), tasks, jobs=options.jobs)) as scattered:
-                for _, rows in scattered:
-                    shuffle.add(rows)
-                    done += len(rows)
-                    self._progress("shuffle", done, None)
+            with closing(self._counted(epoch)) as sections:
+                tasks = ((section, shard) for section in sections for shard in cutter.cut(section))
+                with closing(run_shards(lambda task: shuffle.scatter(*task), tasks, jobs=options.jobs)) as scattered:
+                    for _, rows in scattered:
+                        shuffle.add(rows)
+                        done += len(rows)
+                        self._progress("shuffle", done, None)
         except BaseException:
             shuffle.close()
             raise
@@ -244,8 +246,9 @@ class Run:
         """
         alike = self.options.bootstrap is None
         for epoch in self.epochs[:1] if alike else self.epochs:
-            for _ in self._counted(epoch):
-                self._progress("count", self.tally.rows, None)
+            with closing(self._counted(epoch)) as sections:
+                for _ in sections:
+                    self._progress("count", self.tally.rows, None)
         self._refuse_nothing()
         if alike:
             self.tally.negatives *= len(self.epochs)
@@ -271,8 +274,9 @@ class Run:
                 section = replace(section, form=section.form.coded(portion.first_user, *sizes))
             yield section
 
-    def _counted(self, epoch: int) -> Iterator[Section]:
-        for section in self.sections(epoch):
+    def _counted(self, epoch: int) -> Generator[Section, None, None]:
+        """The sections, each of which is made while rows of the one before are, and counted when its turn comes."""
+        for section in one_ahead(self.sections(epoch), name="negprep-group"):
             if epoch == self.epochs[0]:
                 self.tally.add(section)
             else:  # the same interactions, but drawn with replacement others of them may lead rows

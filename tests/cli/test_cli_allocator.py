@@ -9,7 +9,7 @@ import sys
 import pytest
 
 FAULTS = """
-import resource, sys
+import resource, sys, threading
 import numpy as np
 from negprep.cli.allocator import keep_freed_memory
 if "keep" in sys.argv:
@@ -19,7 +19,12 @@ def work():
         pair = [np.ones(1 << 20, np.uint8), np.ones(3 << 20, np.uint8)]
 work()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-work()
+if "thread" in sys.argv:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+else:
+    work()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
@@ -35,8 +40,9 @@ def faults(*words, **environment):
 @pytest.mark.skipif(
     not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="glibc"
 )
-def test_freed_arrays_cost_no_new_pages():
-    assert faults("keep") < 100
+@pytest.mark.parametrize("who", [(), ("thread",)], ids=["the same thread", "another"])
+def test_freed_arrays_cost_no_new_pages(who):
+    assert faults("keep", *who) < 100
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt")
