@@ -53,7 +53,7 @@ class DistinctIds:
             ids = _once_a_run(ids)
             low, high = int(ids.min()), int(ids.max())
             if self._reach(low, high):
-                self._occurs[ids.astype(np.int64) - self._lowest] = True
+                self._occurs[np.subtract(ids, self._lowest, dtype=np.int64)] = True
             else:
                 self._integers.add(_distinct(ids.astype(np.int64)))
 
@@ -103,8 +103,8 @@ def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def _once_a_run(ids: Integers) -> Integers:
     """The ids without those that equal the one before, where these are many: as in a log sorted by user."""
-    starts = np.flatnonzero(ids[1:] != ids[:-1])
-    return ids if 2 * len(starts) >= len(ids) else np.append(ids[starts], ids[-1])
+    ends = ids[1:] != ids[:-1]
+    return ids if 2 * np.count_nonzero(ends) >= len(ids) else np.append(ids[:-1][ends], ids[-1])
 
 
 class Encoder:

@@ -117,17 +117,14 @@ def _split_first(interactions: Interactions, times: Times | None, seed: int, wit
 def _latest(interactions: Interactions, candidates: Mask, times: Times | None, seed: int) -> tuple[Mask, Mask]:
     """Each user's latest candidate, of those of equal time the one with the largest key; and whether the key chose."""
     positives = interactions.positives
-    owners = positives.users()
-    if times is not None:
-        newest = np.full(positives.n_users, _BEFORE_ALL)
-        places = np.flatnonzero(candidates)
-        users, first = _runs(owners[places])
-        newest[users] = np.maximum.reduceat(times[places], first) if first.size else 0
-        candidates = candidates & (times == newest[owners])
+    if times is not None and times.size:
+        present = np.flatnonzero(positives.counts)
+        newest = np.maximum.reduceat(np.where(candidates, times, _BEFORE_ALL), positives.starts[present])
+        candidates = candidates & (times == np.repeat(newest, positives.counts[present]))
     places = np.flatnonzero(candidates)
     chosen, tied = np.zeros(len(positives), bool), np.zeros(positives.n_users, bool)
     if places.size:
-        owners = owners[places]
+        owners = positives.users()[places]
         users, first = _runs(owners)
         keys = _keys(interactions, places, owners, seed)
         largest = np.repeat(np.maximum.reduceat(keys, first), np.diff(first, append=len(keys)))

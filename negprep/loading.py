@@ -254,7 +254,7 @@ def _read_rows(
     users, items = DistinctIds(), DistinctIds()
     n_positive = 0
     for batch in log.batches(roles):
-        times = as_numpy(batch.column("time")).copy() if rows.has_times else None
+        times = as_numpy(batch.column("time")) if rows.has_times else None
         some = Rows(raw_ids(batch.column("user")), raw_ids(batch.column("item")), times, rule(batch) if rule else None)
         users.add(some.users)
         items.add(some.items)

@@ -9,7 +9,7 @@ from pathlib import Path
 LEAST_MEMORY = 200 << 20
 """What a run takes whatever the log's size, in bytes: interpreter and libraries, batches read, shards being made."""
 
-_PEAK_PER_BYTE = 3.5
+_PEAK_PER_BYTE = 2.5
 """Largest resident size of an in-memory run, against the bytes of the rows it keeps from reading to grouping."""
 
 _BYTES_PER_GROUPED_ROW = 80

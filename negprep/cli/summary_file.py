@@ -7,7 +7,6 @@ import fnmatch
 import glob
 import json
 import os
-import secrets
 import stat
 import sys
 from pathlib import Path
@@ -159,7 +158,7 @@ def _replaceable(path: Path) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123

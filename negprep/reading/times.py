@@ -94,10 +94,11 @@ def _signed(array: pa.Array) -> pa.Array:
 
 def _bands(values: np.ndarray) -> tuple[str, int]:
     """The one unit of all numbers, and its nanoseconds."""
-    sizes = np.abs(np.asarray(values, np.float64))
-    bands = np.searchsorted(_LIMITS, [sizes.min(), sizes.max()], side="right")
+    low, high = float(values.min()), float(values.max())
+    smallest = low if low >= 0 else -high if high <= 0 else float(np.abs(np.asarray(values, np.float64)).min())
+    bands = np.searchsorted(_LIMITS, [smallest, max(-low, high)], side="right")
     if bands[0] != bands[1]:
-        each = np.searchsorted(_LIMITS, sizes, side="right")
+        each = np.searchsorted(_LIMITS, np.abs(np.asarray(values, np.float64)), side="right")
         row = int(np.flatnonzero(each != each[0])[0])
         first, other = _UNITS[each[0]][0], _UNITS[each[row]][0]
         raise RowError(row, mixed(_shown(values[row]), other, Clock(first, _shown(values[0]))), _MIXED)
@@ -122,9 +123,9 @@ def _from_integers(array: pa.Array) -> tuple[pa.Array, Clock]:
     values = numbers(array)
     unit, nanoseconds = _bands(values)
     limit = (2**63 - 1) // nanoseconds
-    outside = np.flatnonzero((values > limit) | (values < -limit))
-    if len(outside):
-        raise RowError(int(outside[0]), f"the time {values[outside[0]]} is out of range", _OUT_OF_RANGE)
+    if values.max() > limit or values.min() < -limit:
+        row = int(np.flatnonzero((values > limit) | (values < -limit))[0])
+        raise RowError(row, f"the time {values[row]} is out of range", _OUT_OF_RANGE)
     return arrow(values * nanoseconds), Clock(unit, str(values[0]))
 
 

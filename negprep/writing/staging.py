@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import shutil
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ class Staging:
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         self._lock: int | None = None
 
     def path(self, role: str = "", *, ending: str = "tmp") -> Path:
