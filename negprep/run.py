@@ -111,7 +111,7 @@ class Run:
             self.loaded.close()
             raise
         self.options = settled(options, self.core)
-        self.tally = Tally(len(self.core.items))
+        self.tally = Tally(len(self.core.items), holds_out=self.rule.kind != "none")
         self.watch: Callable[[Section], None] | None = None
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0

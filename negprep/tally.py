@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from negprep.section import Section
 
+_MARKED = 1 << 15
+"""Items marked at a time: an index of all would be made 64 bits wide first."""
+
 
 @dataclass
 class Tally:
@@ -16,6 +19,9 @@ class Tally:
 
     Attributes
     ----------
+    n_items : int
+    holds_out : bool
+        Whether there may be holdouts; else nobody asks which items train has.
     positives, weak : int
         Distinct positive pairs, and observed pairs that are none.
     holdouts, holdout_users, tied_holdouts : int
@@ -30,6 +36,7 @@ class Tally:
     """
 
     n_items: int
+    holds_out: bool = True
     positives: int = 0
     weak: int = 0
     holdouts: int = 0
@@ -68,8 +75,10 @@ class Tally:
         self.full_users += _users_with_none(section)
         self.dropped_users += int(section.short.sum()) if section.options.on_short == "drop" else 0
         self.groups += len(heads)
-        self._warm[section.train.items] = True
-        np.add.at(self._held, held.items, 1)
+        if self.holds_out:
+            for begin in range(0, len(section.train), _MARKED):
+                self._warm[section.train.items[begin : begin + _MARKED]] = True
+            np.add.at(self._held, held.items, 1)
         eligible = section.supply if section.sampling.by_group else section.supply[heads.counts > 0]
         if eligible.size:
             least, most = int(eligible.min()), int(eligible.max())

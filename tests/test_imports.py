@@ -298,12 +298,9 @@ def test_a_run_imports_neither_pandas_nor_datasets(name, tmp_path):
     command, *words = RUNS[name]
     script = f"""
 import sys
-from negprep.cli.main import run
+from negprep.cli.main import outcome
 sys.argv = ["negprep", *{[command, *words, "o.parquet", "--quiet"]}]
-try:
-    run()
-except SystemExit as end:
-    assert not end.code
+assert outcome() == 0
 """
     assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
     assert (tmp_path / "o.parquet").exists()
@@ -314,12 +311,9 @@ def test_verify_imports_neither_pandas_nor_datasets(layout, tmp_path):
     def script(*words):
         return f"""
 import sys
-from negprep.cli.main import run
+from negprep.cli.main import outcome
 sys.argv = ["negprep", *{list(words)}]
-try:
-    run()
-except SystemExit as end:
-    assert not end.code
+assert outcome() == 0
 """
 
     subprocess.run(
@@ -335,13 +329,10 @@ except SystemExit as end:
 def test_an_inspection_imports_neither_pandas_nor_datasets(kind, tmp_path):
     script = f"""
 import sys, os
-from negprep.cli.main import run
+from negprep.cli.main import outcome
 sys.argv = ["negprep", "inspect", {LOG.replace("parquet", kind)!r}, "--encode", "--shuffle"]
 sys.stdout = open(os.devnull, "w")
-try:
-    run()
-except SystemExit as end:
-    assert not end.code
+assert outcome() == 0
 sys.stdout = sys.__stdout__
 """
     assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import reference
 
+from negprep import interactions
 from negprep.draw import integer_keys, purpose_key
 from negprep.errors import BadDataError
 from negprep.interactions import (
@@ -171,3 +172,31 @@ def test_seen_is_of_the_catalog():
     assert seen.starts.tolist() == [0, 2, 2, 2]
     assert seen.items.tolist() == [0, 1]
     assert seen.eligible.tolist() == [0, 2, 2]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.12, 0.13, 0.6, 1.0])
+def test_pairs_by_a_mask_of_any_density(share):
+    chance = np.random.default_rng(7)
+    counts = chance.integers(0, 30, 200)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    times = chance.integers(0, 1 << 40, starts[-1])
+    pairs = Pairs(starts, chance.integers(0, 1_000, starts[-1]).astype(np.int32), times)
+    mask = chance.random(len(pairs)) < share
+    kept = pairs.where(mask)
+    expected = [(user, row) for user in range(200) for row in range(starts[user], starts[user + 1]) if mask[row]]
+    assert kept.users().tolist() == [user for user, _ in expected]
+    assert kept.items.tolist() == [pairs.items[row] for _, row in expected]
+    assert kept.times.tolist() == [times[row] for _, row in expected]
+
+
+@pytest.mark.parametrize("wrong", [None, 0, 3, 4, 5, 8, 9])
+def test_rows_that_are_in_order_but_for_one(monkeypatch, wrong):
+    """Wherever among those that are compared together it stands."""
+    monkeypatch.setattr(interactions, "_COMPARED", 4)
+    users = np.repeat(np.arange(4, dtype=np.int32), 3)[:11]
+    items = np.tile(np.arange(3, dtype=np.int32), 4)[:11]
+    if wrong is not None:
+        users[[wrong, wrong + 1]], items[[wrong, wrong + 1]] = users[[wrong + 1, wrong]], items[[wrong + 1, wrong]]
+    pairs = group_pairs(users, items, 5, 3)
+    assert pairs.starts.tolist() == [0, 3, 6, 9, 11, 11]
+    assert pairs.items.tolist() == [0, 1, 2] * 3 + [0, 1]

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from negprep.cli import stopping
 
 
 def run() -> NoReturn:
-    """Run the command line of this process and exit with the code that says how it went."""
+    """Run the command line of this process and exit with the code that says how it went.
+
+    At once, as all is written and let go of: to take numpy and pyarrow apart takes a sixth of the time of a short run.
+    """
+    code = outcome()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # full, closed, or none: said before, where it mattered
+            stream.flush()
+    os._exit(code)
+
+
+def outcome() -> int:
+    """Run the command line of this process: the code to exit with."""
     stopping.raise_on_signals()
     try:
         # click alone takes 20 ms: a signal in that time must not end in a traceback either.
@@ -28,4 +42,4 @@ def run() -> NoReturn:
     except stopping.Stopped as stopped:
         stopping.ignore_signals()
         code = stopping.say(stopped)
-    sys.exit(code)
+    return code
