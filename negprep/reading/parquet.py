@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-_ROWS = 1 << 18
+_ROWS = 1 << 17
 _BUFFER = 1 << 20
 
 

@@ -1,4 +1,4 @@
-"""How each column of a Parquet file is encoded and compressed: chosen once a file, from its first 131,072 values.
+"""How each column of a Parquet file is encoded and compressed: chosen once a file, from its first 65,536 values.
 
 ====================================  ===================  ==========================================================
 a column of                           is encoded as        because
@@ -90,7 +90,7 @@ _LEVEL = 3
 _MOST_DISTINCT_INTEGERS = 1 << 15
 _MOST_DISTINCT_OTHERS = 1 << 16
 _LARGEST_DICTIONARY = 1 << 18
-_TRIED_VALUES = 1 << 17
+_TRIED_VALUES = 1 << 16
 _SWALLOWED = 0.02
 _WORTH_ITS_TIME = 0.95
 _SMALLER = 1.25
