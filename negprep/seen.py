@@ -68,7 +68,7 @@ class Seen:
         while begin < len(users):
             first = int(users[begin])
             last = int(np.searchsorted(self.starts, self.starts[first] + n_entries, side="right")) - 1
-            last = min(max(last, first + 1), first + n_entries)
+            last = min(max(last, first + 1), first + n_entries, int(users[-1]) + 1)
             end = begin + int(users[begin:].searchsorted(users.dtype.type(last)))
             yield first, last, begin, end
             begin = end
