@@ -54,16 +54,14 @@ def main() -> None:
     processor = nanoseconds(costs, lambda cost: cost.least_cpu)
     rows = []
     for name in [NOTHING, *LOGS]:
-        cost = _joined(costs[name])
+        cost, shape = _joined(costs[name]), SHAPES[name]
         each = [f"{given[name]:.0f}" if name in given else "-" for given in (median, fastest, processor)]
-        rows.append(
-            [f"{SHAPES[name].rows:,}", f"{SHAPES[name].users:,}", f"{cost.median:.2f}", cost.spread, *each]
-            + [f"{cost.peak / 1e6:,.0f}"]
-        )
+        peak = f"{cost.peak / 1e6:,.0f}"
+        rows.append([f"{shape.rows:,}", f"{shape.users:,}", f"{cost.median:.2f}", cost.spread, *each, peak])
     publish(
         "growth",
-        f"train, whole processes, logs with the laws and items of MovieLens 20M, {repeat} rounds in turn, of short runs "
-        "three times as many. Nanoseconds are those of a row of the log, without the time of 100 rows.",
+        f"train, whole processes, logs with the laws and items of MovieLens 20M, {repeat} rounds in turn, of short "
+        "runs three times as many. Nanoseconds are those of a row of the log, without the time of 100 rows.",
         table(["rows", "users", "seconds", "range", "ns a row", "by the fastest", "of CPU", "peak MB"], rows),
         bars(
             [

@@ -119,7 +119,8 @@ def bars_of(size: str, costs: dict[str, Cost], seconds: Callable[[Cost], float])
     mine = per_row("train", ROWS[size])
     for smaller in [name for name, rows in ROWS.items() if rows < ROWS[size]]:
         ratio = mine / per_row(f"train, {smaller}", ROWS[smaller])
-        found.append(Bar(f"time for a row, {size} : {smaller}, the larger of both ways", max(ratio, 1 / ratio), 1.3))
+        what = f"time for a row, {size} : {smaller}, the larger of both ways"
+        found.append(Bar(what, max(ratio, 1 / ratio), 1.3, applies=False))  # logs of several kinds: see bench_growth.py
     if of_20m:
         tiny = per_row("train, 10 M users of 2 rows", TINY_USERS_ROWS)
         found.append(Bar("time for a row, users of 2 rows : 20m", tiny / mine, 2))
