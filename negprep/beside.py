@@ -16,8 +16,9 @@ from negprep.agreement import AVAILABLE_FROM
 from negprep.arrow import as_numpy, number
 from negprep.encoding import DistinctIds, Encoder, RawIds, raw_ids
 from negprep.errors import BadDataError, UsageError
-from negprep.interactions import Items, Pairs, group_pairs
+from negprep.interactions import Items
 from negprep.options import LogSource, ReadOptions
+from negprep.pairs import Pairs, group_pairs
 from negprep.reading import LogReader, open_log
 from negprep.reading.columns import find_roles
 from negprep.samplers.weights import Weights, quantised

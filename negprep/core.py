@@ -9,9 +9,10 @@ import numpy as np
 
 from negprep.arrow import from_numpy
 from negprep.errors import BadDataError
-from negprep.interactions import Interactions, Items, Mask, Pairs
+from negprep.interactions import Interactions, Items
 from negprep.loading import Loaded, Portion, Progress
 from negprep.options import Options
+from negprep.pairs import Mask, Pairs
 from negprep.seen import Codes
 from negprep.vocabulary import Vocabulary
 

@@ -29,9 +29,9 @@ from negprep.writing import TEXT_ROWS, Fields, word
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from negprep.interactions import Pairs, Times
     from negprep.layout import Form
     from negprep.options import Options
+    from negprep.pairs import Pairs, Times
     from negprep.section import Section
     from negprep.writing import NamedText
 

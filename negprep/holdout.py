@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from negprep.draw import Words, purpose_key
 from negprep.holdout_rule import HoldoutRule
-from negprep.interactions import Interactions, Mask, Times, pair_keys
+from negprep.interactions import Interactions
+from negprep.pairs import Mask, Times, pair_keys
 from negprep.seen import Positions
 
 _BEFORE_ALL = np.iinfo(np.int64).min

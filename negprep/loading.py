@@ -14,8 +14,9 @@ from negprep.arrow import as_numpy
 from negprep.beside import CatalogFile, read_catalog, read_pairs
 from negprep.encoding import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
-from negprep.interactions import Interactions, Pairs, group_pairs, join_catalog, merge_pairs, subtract_pairs
+from negprep.interactions import Interactions, join_catalog
 from negprep.options import Options
+from negprep.pairs import Pairs, group_pairs, merge_pairs, subtract_pairs
 from negprep.partition import UserRange, partition
 from negprep.positives import PositiveRule
 from negprep.reading import LogReader

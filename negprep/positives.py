@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from negprep.arrow import mask_as_numpy, number, strings
 from negprep.errors import BadDataError, UsageError
-from negprep.interactions import Mask
+from negprep.pairs import Mask
 
 _COMPARISON = re.compile(r"(>=|<=|==|!=|>|<|=)\s*(\S+)")
 _COMPARE: dict[str, Callable[[pa.Array, pa.Scalar], pa.BooleanArray]] = {

@@ -276,14 +276,15 @@ class Run:
 
     def _counted(self, epoch: int) -> Generator[Section, None, None]:
         """The sections, each of which is made while rows of the one before are, and counted when its turn comes."""
-        for section in one_ahead(self.sections(epoch), name="negprep-group"):
-            if epoch == self.epochs[0]:
-                self.tally.add(section)
-            else:  # the same interactions, but drawn with replacement others of them may lead rows
-                self.tally.add_rows(section)
-            if self.watch is not None:
-                self.watch(section)
-            yield section
+        with closing(one_ahead(self.sections(epoch), name="negprep-group")) as sections:
+            for section in sections:
+                if epoch == self.epochs[0]:
+                    self.tally.add(section)
+                else:  # the same interactions, but drawn with replacement others of them may lead rows
+                    self.tally.add_rows(section)
+                if self.watch is not None:
+                    self.watch(section)
+                yield section
 
 
 def silent(step: str, done: int, total: int | None) -> None:

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from negprep.draw import Purpose, Words, bounded, combine, purpose_key, word
 from negprep.holdout import Split
-from negprep.interactions import Interactions, Pairs
+from negprep.interactions import Interactions
 from negprep.layout import Form, Groups
 from negprep.options import Options
+from negprep.pairs import Pairs
 from negprep.plan import Leads
 from negprep.sampling import Sampling
 from negprep.seen import Codes, Positions

@@ -10,10 +10,11 @@ from negprep.errors import BadDataError, UsageError
 from negprep.holdout import Split, hold_out
 from negprep.holdout_rule import HoldoutRule
 from negprep.id_columns import Ids
-from negprep.interactions import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
+from negprep.interactions import Interactions, Items, as_seen
 from negprep.layout import Form
 from negprep.limits import MAX_NUM_NEG
 from negprep.options import Options
+from negprep.pairs import Pairs, merge_pairs, subtract_pairs
 from negprep.plan import Plan
 from negprep.sampling import Sampling
 from negprep.section import Section, leads_of

@@ -71,7 +71,7 @@ def on_threads(
             worker.join()
 
 
-def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Iterator[Result]:
+def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Generator[Result, None, None]:
     """The items, each of which is made, in a thread, while the one before is in use. None of them may be None."""
     with closing(on_threads(lambda _: next(items, None), repeat(None), threads=1, ahead=1, name=name)) as made:
         for _, item in made:

@@ -13,7 +13,8 @@ import reference
 from negprep.errors import UsageError
 from negprep.holdout import hold_out
 from negprep.holdout_rule import HoldoutRule
-from negprep.interactions import Interactions, Items, Pairs, group_pairs
+from negprep.interactions import Interactions, Items
+from negprep.pairs import Pairs, group_pairs
 from negprep.vocabulary import Vocabulary
 
 EMPTY = Vocabulary(pa.array([], pa.int64()))

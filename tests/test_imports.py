@@ -15,7 +15,7 @@ LAYERS = """
 _version errors threads holdout_rule forms limits
 recipe agreement options
 draw seen logarithm
-arrow vocabulary interactions
+arrow vocabulary pairs interactions
 samplers samplers.repeated samplers.uniform samplers.guide samplers.weights samplers.measures samplers.cut
 samplers.weighted samplers.mixture samplers.order
 samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
@@ -203,6 +203,7 @@ def test_a_check_shares_nothing_with_what_it_checks():
         "section",
         "sectioning",
         "interactions",
+        "pairs",
         "planning",
         "core",
         "layout",

@@ -9,18 +9,11 @@ import pyarrow as pa
 import pytest
 import reference
 
-from negprep import interactions
+from negprep import pairs as module
 from negprep.draw import integer_keys, purpose_key
 from negprep.errors import BadDataError
-from negprep.interactions import (
-    Pairs,
-    as_seen,
-    group_pairs,
-    join_catalog,
-    merge_pairs,
-    pair_keys,
-    subtract_pairs,
-)
+from negprep.interactions import as_seen, join_catalog
+from negprep.pairs import Pairs, group_pairs, merge_pairs, pair_keys, subtract_pairs
 from negprep.vocabulary import Vocabulary
 
 N_USERS, N_ITEMS = 9, 12
@@ -192,7 +185,7 @@ def test_pairs_by_a_mask_of_any_density(share):
 @pytest.mark.parametrize("wrong", [None, 0, 3, 4, 5, 8, 9])
 def test_rows_that_are_in_order_but_for_one(monkeypatch, wrong):
     """Wherever among those that are compared together it stands."""
-    monkeypatch.setattr(interactions, "_COMPARED", 4)
+    monkeypatch.setattr(module, "_COMPARED", 4)
     users = np.repeat(np.arange(4, dtype=np.int32), 3)[:11]
     items = np.tile(np.arange(3, dtype=np.int32), 4)[:11]
     if wrong is not None:

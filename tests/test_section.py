@@ -10,9 +10,10 @@ import pytest
 from logs import as_table, random_rows
 
 from negprep.cutting import Cutter, row_group_rows
-from negprep.interactions import Interactions, Pairs
+from negprep.interactions import Interactions
 from negprep.loading import load
 from negprep.options import Options
+from negprep.pairs import Pairs
 from negprep.plan import Plan
 from negprep.reading import open_log
 from negprep.sectioning import make_section

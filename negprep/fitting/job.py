@@ -17,11 +17,11 @@ from negprep.fitting.learners import LEARNERS, refuse_beside
 from negprep.fitting.split import split_facts
 from negprep.fitting.training import Learning, Training
 from negprep.holdout_rule import HoldoutRule
-from negprep.interactions import Pairs
 from negprep.loading import Progress, load
 from negprep.memory import MemoryPlan
 from negprep.model import Model, write_model
 from negprep.options import LogSource, Options
+from negprep.pairs import Pairs
 from negprep.reading import open_log
 from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule
 from negprep.sectioning import split_train

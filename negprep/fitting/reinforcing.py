@@ -9,10 +9,11 @@ import numpy as np
 from negprep.arrow import from_numpy
 from negprep.errors import UsageError
 from negprep.fitting.training import Learning, Told, Training
-from negprep.interactions import as_seen, merge_pairs, subtract_pairs
+from negprep.interactions import as_seen
 from negprep.learning.game import Epoch, Settings
 from negprep.learning.rns import fit
 from negprep.model import Model, sorted_model
+from negprep.pairs import merge_pairs, subtract_pairs
 
 
 @dataclass(frozen=True, kw_only=True)

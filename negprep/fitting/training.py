@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from negprep.interactions import Items, Pairs
+from negprep.interactions import Items
+from negprep.pairs import Pairs
 from negprep.vocabulary import Vocabulary
 
 Told = Callable[[int, int, str], None]

@@ -17,10 +17,10 @@ from negprep.errors import BadDataError
 from negprep.inspecting.contents import read_events, read_values
 from negprep.inspecting.degrees import Degrees
 from negprep.inspecting.record import FloatIds, LogFacts, Most, Times
-from negprep.interactions import Pairs
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
 from negprep.options import Options
+from negprep.pairs import Pairs
 from negprep.reading import LogReader
 from negprep.vocabulary import Vocabulary
 

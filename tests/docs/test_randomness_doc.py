@@ -15,7 +15,7 @@ import reference_samplers
 
 from negprep import draw, sampling
 from negprep.arrow import text_buffers
-from negprep.interactions import pair_keys
+from negprep.pairs import pair_keys
 from negprep.samplers import hard, mixture, pools, reinforced, scored, scores, weighted
 from negprep.samplers import uniform as sampler
 from negprep.samplers.uniform import uniform

@@ -1,0 +1,158 @@
+"""Distinct (user, item) pairs in compressed sparse rows: made of the rows of a log, merged, taken from one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.draw import Words, combine
+from negprep.seen import Codes, Positions
+
+Times = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_COMPARED = 1 << 15
+"""Pairs at a time: within a cache."""
+
+_FEW = 8
+"""Fewer than one pair in so many are found faster by their places than by a mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Distinct (user, item) pairs in compressed sparse rows.
+
+    Attributes
+    ----------
+    starts : int64, shape (n_users + 1,)
+        User ``u`` has ``items[starts[u]:starts[u + 1]]``.
+    items : int32, shape (n_pairs,)
+        Ascending within a user.
+    times : int64, shape (n_pairs,), or None
+        Nanoseconds since 1970.
+    """
+
+    starts: Positions
+    items: Codes
+    times: Times | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are, those without a pair among them."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def counts(self) -> Positions:
+        """How many pairs each user has: int64, shape (n_users,)."""
+        return np.diff(self.starts)
+
+    def users(self, begin: int = 0, end: int | None = None) -> Codes:
+        """The user of each pair from ``begin`` to ``end``: int32, ascending."""
+        end = len(self) if end is None else end
+        first = int(np.searchsorted(self.starts, begin, side="right")) - 1
+        last = max(first, int(np.searchsorted(self.starts, end, side="left")))
+        bounds = self.starts[first : last + 1].clip(begin, end)
+        return np.repeat(np.arange(first, last, dtype=np.int32), bounds[1:] - bounds[:-1])
+
+    def where(self, mask: Mask) -> Pairs:
+        """The pairs for which ``mask``, bool of shape (n_pairs,), holds."""
+        if _FEW * np.count_nonzero(mask) < len(mask):
+            places = np.flatnonzero(mask)
+            starts: Positions = places.searchsorted(self.starts)
+            return Pairs(starts, self.items[places], None if self.times is None else self.times[places])
+        kept = np.concatenate([[0], np.cumsum(mask)])
+        return Pairs(kept[self.starts], self.items[mask], None if self.times is None else self.times[mask])
+
+    def repeated(self, counts: npt.NDArray[np.int32]) -> Pairs:
+        """Each pair as often as ``counts``, shape (n_pairs,), says: no longer distinct."""
+        ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        times = None if self.times is None else np.repeat(self.times, counts)
+        return Pairs(ends[self.starts], np.repeat(self.items, counts), times)
+
+    def of_users(self, first: int, last: int) -> Pairs:
+        """The pairs of the users from ``first`` up to ``last``, who become 0, 1, ..."""
+        begin, end = self.starts[first], self.starts[last]
+        times = None if self.times is None else self.times[begin:end]
+        return Pairs(self.starts[first : last + 1] - begin, self.items[begin:end], times)
+
+    def without_times(self) -> Pairs:
+        """The same pairs, their times forgotten."""
+        return replace(self, times=None)
+
+
+def pair_keys(purpose: Words, users: Words, items: Words) -> Words:
+    """The key of each (user, item) pair for a purpose: uint64. ``users`` and ``items`` are keys and broadcast."""
+    return combine(combine(purpose, users), items)
+
+
+def group_pairs(
+    users: Codes, items: Codes, n_users: int, n_items: int, *, times: Times | None = None, latest: bool = True
+) -> Pairs:
+    """Distinct pairs of the rows of a log, given the codes of each row.
+
+    A pair that occurs more than once has the latest of its times, or, if not ``latest``, the earliest.
+    """
+    if _ascend(users, items):
+        return Pairs(users.searchsorted(np.arange(n_users + 1, dtype=np.int32)), items, times)
+    packed = users * np.int64(n_items)
+    packed += items
+    if times is None:
+        packed.sort()
+    else:
+        order = np.argsort(packed)
+        packed, times = packed[order], times[order]
+    first = _first_of_run(packed)
+    if not first.all():
+        packed = packed[first]
+        if times is not None:
+            times = (np.maximum if latest else np.minimum).reduceat(times, np.flatnonzero(first))
+    return replace(_unpack(packed, n_users, n_items), times=times)
+
+
+def merge_pairs(parts: list[Pairs], n_items: int) -> Pairs:
+    """The pairs that occur in any of the parts, which have the same users. Times are forgotten."""
+    filled = [part for part in parts if len(part)] or parts[:1]
+    if len(filled) == 1:
+        return filled[0].without_times()
+    users = np.concatenate([part.users() for part in filled])
+    return group_pairs(users, np.concatenate([part.items for part in filled]), filled[0].n_users, n_items)
+
+
+def subtract_pairs(pairs: Pairs, other: Pairs, n_items: int) -> Pairs:
+    """The pairs that ``other`` lacks."""
+    if not len(pairs) or not len(other):
+        return pairs
+    packed = pairs.users() * np.int64(n_items) + pairs.items
+    taken = other.users() * np.int64(n_items) + other.items
+    found = taken.take(np.searchsorted(taken, packed), mode="clip")
+    return pairs.where(found != packed)
+
+
+def _ascend(users: Codes, items: Codes) -> bool:
+    """Whether the pairs are distinct and in order already."""
+    for begin in range(0, len(users), _COMPARED):
+        these, those = users[begin : begin + _COMPARED + 1], items[begin : begin + _COMPARED + 1]
+        later, same = these[1:] > these[:-1], these[1:] == these[:-1]
+        if not (later | (same & (those[1:] > those[:-1]))).all():
+            return False
+    return True
+
+
+def _first_of_run(packed: npt.NDArray[np.int64]) -> Mask:
+    first = np.ones(len(packed), bool)
+    np.not_equal(packed[1:], packed[:-1], out=first[1:])
+    return first
+
+
+def _unpack(packed: npt.NDArray[np.int64], n_users: int, n_items: int) -> Pairs:
+    """Pairs of distinct ascending values user * n_items + item; ``packed`` is overwritten."""
+    bases = np.arange(n_users + 1) * np.int64(n_items)
+    starts = np.searchsorted(packed, bases)
+    packed -= np.repeat(bases[:-1], np.diff(starts))
+    return Pairs(starts, packed.astype(np.int32))
