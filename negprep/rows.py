@@ -43,15 +43,6 @@ class Rows:
             None if self.positive is None else self.positive[which],
         )
 
-    def copy(self) -> Rows:
-        """The same rows in memory of their own. Of rows of codes."""
-        return Rows(
-            np.array(self.users),
-            np.array(self.items),
-            None if self.times is None else np.array(self.times),
-            None if self.positive is None else np.array(self.positive),
-        )
-
     def to_arrow(self) -> pa.RecordBatch:
         """As a batch."""
         columns = {"users": _ids_to_arrow(self.users), "items": _ids_to_arrow(self.items)}

@@ -66,8 +66,7 @@ def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
     """
     # Of a word, the top bits beside the position are enough to sort by, but for ties. Another sort than one of whole
     # numbers alone, of positions by words, would take several times as long.
-    place_bits = np.uint64(max(1, len(words) - 1).bit_length())
-    places = np.uint64((1 << int(place_bits)) - 1)
+    places = np.uint64((1 << max(1, len(words) - 1).bit_length()) - 1)
     packed = (words << np.uint64(skipped_bits)) & ~places | np.arange(len(words), dtype=np.uint64)
     packed.sort()
     order = (packed & places).view(np.int64)
