@@ -96,12 +96,12 @@ _WORTH_ITS_TIME = 0.95
 _SMALLER = 1.25
 
 
-def encodings_of(first: pa.RecordBatch) -> dict[str, Any]:
+def encodings_of(first: pa.Table) -> dict[str, Any]:
     """What the tables at the head of this module say about such rows.
 
     Parameters
     ----------
-    first : pyarrow.RecordBatch
+    first : pyarrow.Table
         The first row group.
 
     Returns
@@ -109,9 +109,11 @@ def encodings_of(first: pa.RecordBatch) -> dict[str, Any]:
     dict
         Arguments of `pyarrow.parquet.ParquetWriter`.
     """
-    leaves = dict(_leaves(first))
-    encodings = {path: _encoding(values[:_TRIED_VALUES], len(values)) for path, values in leaves.items()}
-    codecs = {path: _codec(values[:_TRIED_VALUES], encodings[path]) for path, values in leaves.items()}
+    encodings, codecs = {}, {}
+    for path, column in _leaves(first):
+        values = column[:_TRIED_VALUES].combine_chunks()
+        encodings[path] = _encoding(values, len(column))
+        codecs[path] = _codec(values, encodings[path])
     return {
         "use_dictionary": [path for path, encoding in encodings.items() if encoding == "RLE_DICTIONARY"],
         "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding != "RLE_DICTIONARY"},
@@ -120,11 +122,14 @@ def encodings_of(first: pa.RecordBatch) -> dict[str, Any]:
     }
 
 
-def _leaves(rows: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+def _leaves(rows: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """The columns as Parquet has them: path and values; those of a list are its elements."""
     for field, values in zip(rows.schema, rows.columns, strict=True):
         if pa.types.is_list(field.type):
-            yield f"{field.name}.list.element", values.flatten()
+            yield (
+                f"{field.name}.list.element",
+                pa.chunked_array([chunk.flatten() for chunk in values.chunks], field.type.value_type),
+            )
         else:
             yield field.name, values
 

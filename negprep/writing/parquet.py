@@ -20,6 +20,9 @@ ROW_GROUP_ROWS = 1 << 20
 
 _BUFFER_BYTES = 1 << 18
 
+_ENCODED_VALUES = 1 << 10
+"""Of a column, encoded at a time: only after these may a page end, and after a piece."""
+
 
 class ParquetStream:
     """One Parquet file, written to a `Sink` as its rows arrive.
@@ -67,9 +70,7 @@ class ParquetStream:
         """Write the rows that are left, and the footer with `metadata`."""
         self.end_rows()
         if self._writer is None:
-            self._open(
-                pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in self._schema], schema=self._schema)
-            )
+            self._open(self._schema.empty_table())
         self._writer.add_key_value_metadata(metadata)
         self._writer.close()
         self._stream.close()
@@ -88,16 +89,18 @@ class ParquetStream:
         self._pending_rows += piece.num_rows
 
     def _write_row_group(self) -> None:
-        # The writer may end a page where a piece ends, and then the bytes would tell how the rows arrived.
-        rows = self._pieces[0] if len(self._pieces) == 1 else pa.concat_batches(self._pieces)
+        rows = pa.Table.from_batches(self._pieces)
+        if any(len(piece) % _ENCODED_VALUES for piece in self._pieces[:-1]):
+            # The writer may end a page where a piece ends, and then the bytes would tell how the rows arrived.
+            rows = rows.combine_chunks()
         self._pieces.clear()
         self._pending_rows = 0
-        rows = pa.RecordBatch.from_arrays([_canonical(column) for column in rows.columns], schema=self._schema)
+        rows = pa.Table.from_arrays([_canonical(column) for column in rows.columns], schema=self._schema)
         if self._writer is None:
             self._open(rows)
-        self._writer.write_table(pa.Table.from_batches([rows]), row_group_size=self._row_group_rows)
+        self._writer.write_table(rows, row_group_size=self._row_group_rows)
 
-    def _open(self, first: pa.RecordBatch) -> None:
+    def _open(self, first: pa.Table) -> None:
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
         self._writer = pq.ParquetWriter(
             self._stream,
@@ -107,22 +110,26 @@ class ParquetStream:
             # long.
             write_statistics=["user"],
             write_page_checksum=True,
+            write_batch_size=_ENCODED_VALUES,
             max_rows_per_page=ROW_GROUP_ROWS,
             # With it, strings that came as a dictionary would be read back as one, and each part has its own.
             store_schema=False,
         )
 
 
-def _canonical(values: pa.Array) -> pa.Array:
-    """The same values, with dictionaries that hold no others.
+def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """The same values: in one piece but for numbers, and with dictionaries that hold no others.
 
     pyarrow writes the dictionary of an array as it is: that of a whole catalog, in every row group.
     """
+    if pa.types.is_primitive(column.type):
+        return column
+    values = column.combine_chunks()
     if pa.types.is_dictionary(values.type):
         return _compact(values)
     if pa.types.is_list(values.type) and pa.types.is_dictionary(values.type.value_type):
         offsets = pc.subtract(values.offsets, values.offsets[0])
-        return pa.ListArray.from_arrays(offsets, _canonical(values.flatten()), type=values.type)
+        return pa.ListArray.from_arrays(offsets, _compact(values.flatten()), type=values.type)
     return values
 
 

@@ -27,7 +27,12 @@ def test_row_groups_are_cut_by_row_count_alone(tmp_path):
     whole = written(tmp_path / "whole.parquet", [batch], SCHEMA)
     found = pq.read_metadata(tmp_path / "whole.parquet")
     assert [found.row_group(i).num_rows for i in range(3)] == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 12_345]
-    for sizes in ([ROW_GROUP_ROWS], [ROW_GROUP_ROWS - 1], [ROW_GROUP_ROWS + 1], [1 << 19, 3, 700_001], [65_537]):
+    around, uneven, even = (
+        (ROW_GROUP_ROWS + i for i in (-1, 0, 1)),
+        ([1 << 19, 3, 700_001], [65_537]),
+        [1 << 10, 7 << 14],
+    )
+    for sizes in (*([size] for size in around), *uneven, even):
         assert written(tmp_path / "cut.parquet", in_pieces(batch, sizes), SCHEMA) == whole, sizes
     assert pq.read_table(tmp_path / "whole.parquet").equals(pa.Table.from_batches([batch]))
 
@@ -48,6 +53,7 @@ def layouts():
 
     return {
         "integers, many": whole_numbers,
+        "integers, few": pa.array(generator.integers(0, 300, count) * 1_000_003),
         "integers, nullable": pa.array(generator.integers(0, 5, count), mask=generator.random(count) < 0.1),
         "strings": strings.cast(pa.string()),
         "dictionary": strings,
@@ -64,7 +70,7 @@ def test_bytes_of_every_kind_of_column(tmp_path, monkeypatch, kind):
     monkeypatch.setattr("negprep.writing.parquet.ROW_GROUP_ROWS", 3_000)
     batch = pa.record_batch([values], names=["values"])
     whole = written(tmp_path / "whole.parquet", [batch], batch.schema)
-    for sizes in ([1, 2_999], [3_001], [17, 4_000, 999]):
+    for sizes in ([1, 2_999], [3_001], [17, 4_000, 999], [1 << 10]):
         assert written(tmp_path / "cut.parquet", in_pieces(batch, sizes), batch.schema) == whole, sizes
     read = pq.read_table(tmp_path / "whole.parquet")["values"]
     assert read.to_pylist() == values.to_pylist()
@@ -175,19 +181,22 @@ def test_no_rows(tmp_path):
     assert pq.read_table(tmp_path / "strings.parquet").num_rows == 0
 
 
-def test_a_batch_that_is_one_row_group_is_not_copied(monkeypatch):
+@pytest.mark.parametrize("size", [ROW_GROUP_ROWS, ROW_GROUP_ROWS // 4])
+def test_batches_that_make_up_a_row_group_are_not_copied(monkeypatch, size):
     seen = []
 
     class Writer:
         def __init__(self, *args, **kwargs): ...
 
         def write_table(self, table, row_group_size):
-            seen.extend(column.chunk(0).buffers()[1].address for column in table.columns)
+            seen.extend([chunk.buffers()[1].address for chunk in column.chunks] for column in table.columns)
 
     monkeypatch.setattr("pyarrow.parquet.ParquetWriter", Writer)
-    batch = rows(ROW_GROUP_ROWS)
-    ParquetStream(Sink(-1), SCHEMA).write(batch)
-    assert seen == [column.buffers()[1].address for column in batch.columns]
+    batches = [rows(size, seed=turn) for turn in range(ROW_GROUP_ROWS // size)]
+    stream = ParquetStream(Sink(-1), SCHEMA)
+    for batch in batches:
+        stream.write(batch)
+    assert seen == [[batch.column(place).buffers()[1].address for batch in batches] for place in range(3)]
 
 
 def test_writing_imports_neither_pandas_nor_pyarrow_dataset(tmp_path):
