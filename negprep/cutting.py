@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -23,8 +23,11 @@ class RowSource(Protocol):
     def form(self) -> Form:
         """The layout and the columns."""
 
-    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
-        """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
+    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
+        """What gives the rows from ``first_row`` up to ``last_row``, once: most is done, and less memory held.
+
+        Both may run in any thread.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +48,13 @@ class Shard:
     end: int
     starts_part: bool
 
+    def prepare(self) -> Callable[[], pa.RecordBatch]:
+        """What gives the rows: see `RowSource`."""
+        return self.source.prepare(self.begin, self.end)
+
     def make(self) -> pa.RecordBatch:
         """The rows."""
-        return self.source.make(self.begin, self.end)
+        return self.prepare()()
 
 
 def row_group_rows(options: Options) -> int:

@@ -149,7 +149,7 @@ class Options:
     split_seed : int
         Decides the holdout where chance does (``random``, and ties in time), 0 to 2**64 - 1.
     jobs : int
-        Threads that sample. Does not change the output.
+        Threads that make and write the rows. Does not change the output.
     memory : int or None
         Bytes that the run may take; rows that do not fit are spilled. None: half of what the machine has. Does not
         change the output.
@@ -202,7 +202,7 @@ class Options:
     jobs: int = 1
     memory: int | None = None
     spill_dir: str | None = None
-    shard_rows: int = 1 << 20
+    shard_rows: int = 1 << 19
     most_eligible: int = field(default=MAX_NUM_NEG, repr=False, compare=False)
     read: ReadOptions = field(default_factory=ReadOptions)
     rule: HoldoutRule = field(init=False, repr=False, compare=False)

@@ -146,10 +146,15 @@ class Run:
         return range(first, first + 1) if count is None else range(count)
 
     @property
+    def _makers(self) -> int:
+        """Threads that make shards for one that writes, the consumer's: that is one of those asked for."""
+        return max(1, self.options.jobs - 1)
+
+    @property
     def _ahead(self) -> int:
         """Shards that may wait: of shuffled rows a row group, or nobody would work while one is written."""
-        rows = self._bucket_rows if self.options.shuffle else self._shard_rows
-        return self.options.jobs + row_group_rows(self.options) // rows
+        waiting = row_group_rows(self.options) // self._bucket_rows if self.options.shuffle else 1
+        return self._makers + waiting
 
     @property
     def _bucket_rows(self) -> int:
@@ -164,9 +169,9 @@ class Run:
         schema = self.schema
         for epoch in self.epochs:
             with ExitStack() as held:
-                for _, batch in run_shards(
-                    Shard.make, self._shards(None, epoch, held), jobs=self.options.jobs, ahead=self._ahead
-                ):
+                shards = self._shards(None, epoch, held)
+                for _, finish in run_shards(Shard.prepare, shards, jobs=self._makers, ahead=self._ahead):
+                    batch = finish()
                     self._sources += self.form.source_counts(batch)
                     if self.options.epochs is None:
                         yield batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,11 +92,16 @@ class Section:
         group, within = divmod(row - int(self.row_starts[user]), rows_of_group)
         return int(self.heads.starts[user]) + group, within
 
-    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
-        """The rows from ``first_row`` up to ``last_row``. May run in any thread."""
+    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
+        """What gives the rows from ``first_row`` up to ``last_row``: all is drawn. Both may run in any thread."""
         pieces, skip = self.groups(first_row, last_row)
-        made = [self.form.batch(groups) for groups in pieces]
-        return (made[0] if len(made) == 1 else pa.concat_batches(made)).slice(skip, last_row - first_row)
+        drawn, others = next(pieces), [self.form.batch(groups) for groups in pieces]
+
+        def rows() -> pa.RecordBatch:
+            made = self.form.batch(drawn)
+            return (pa.concat_batches([made, *others]) if others else made).slice(skip, last_row - first_row)
+
+        return rows
 
     def groups(self, first_row: int, last_row: int) -> tuple[Iterator[Groups], int]:
         """The groups that have the rows of a range, and how many rows come before in the first. In any thread.

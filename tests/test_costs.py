@@ -72,10 +72,10 @@ def test_a_shard_takes_a_few_times_what_it_returns(log):
     """And no temporary of the size of the whole output, or of users by items (10 million here)."""
     with open_log(log) as reader, Run(reader, Options(command="train", num_neg=4, holdout="none")) as job:
         (whole,) = job.sections(0)
-        whole.make(0, 1_000)  # what is made once stays: row starts, keys, the mask of this thread
+        whole.prepare(0, 1_000)()  # what is made once stays: row starts, keys, the mask of this thread
         tracemalloc.start()
         try:
-            rows = whole.make(0, 200_000)
+            rows = whole.prepare(0, 200_000)()
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -83,13 +83,14 @@ def test_a_shard_takes_a_few_times_what_it_returns(log):
     assert peak < 4 * rows.nbytes
 
 
-def test_shards_are_not_made_far_ahead_of_the_writer(log, calls, monkeypatch):
+@pytest.mark.parametrize(("jobs", "makers"), [(1, 1), (2, 1), (4, 3)])
+def test_shards_are_not_made_far_ahead_of_the_writer(log, calls, monkeypatch, jobs, makers):
     monkeypatch.setattr(cutting, "ROW_GROUP_ROWS", 30_000)
-    options = Options(command="train", num_neg=4, holdout="none", jobs=2, shard_rows=10_000)
+    options = Options(command="train", num_neg=4, holdout="none", jobs=jobs, shard_rows=10_000)
     with open_log(log) as reader, Run(reader, options) as job:
         batches = job.batches()
         next(batches)
-        most = 1 + 2 + 3  # the one given, two in the making, a row group
+        most = 1 + makers + 1  # the one given, one that each thread makes, one that waits
         end = time.monotonic() + 20
         while calls["uniform"] < most and time.monotonic() < end:
             time.sleep(0.01)

@@ -188,7 +188,8 @@ def machine(*, spill_dir: str) -> Decorator:
         "--jobs",
         metavar="N",
         type=click.IntRange(1, MAX_JOBS),
-        help="Threads that sample. The output does not depend on it.  [default: the CPUs this process may use]",
+        help="Threads that make and write the rows. The output does not depend on it.  "
+        "[default: the CPUs this process may use]",
     )
     return together(jobs, memory(spill_dir=spill_dir))
 

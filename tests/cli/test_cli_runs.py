@@ -155,7 +155,7 @@ def test_a_signal_in_any_step_leaves_what_was_there(tmp_path, on_terminal, signu
 def test_no_room_for_memory_is_one_line(tmp_path):
     log = tmp_path / "log.parquet"
     pq.write_table(pa.table({"user": pa.array(range(4_000_000)), "item": pa.array([1] * 4_000_000)}), log)
-    command = f'ulimit -v 900000; exec "{sys.executable}" -m negprep train "{log}" "{tmp_path}/out.parquet"'
+    command = f'ulimit -v 700000; exec "{sys.executable}" -m negprep train "{log}" "{tmp_path}/out.parquet"'
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     )
