@@ -22,7 +22,7 @@ from negprep.seen import Codes, Positions
 _BLOCK_WORDS = 1 << 15
 
 _MOST_CELLS = 1 << 22
-"""Of the table of negatives, with a row for each group and as many columns as the largest has: four usual shards."""
+"""Of the table of negatives, with a row for each group and as many columns as the largest has: eight usual shards."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from negprep.samplers.weights import popularity_weights
 from negprep.sampling import Sampling
 from negprep.seen import MaskBuffer, Seen
 
-SHARD_ROWS = 1 << 20  # as `negprep train` cuts its work
+SHARD_ROWS = 1 << 20  # rows of a row group of `negprep train`
 SHARDS = 8  # of a log, spread over it, are enough
 MIX_BLOCK = 1 << 15
 MIX_ROUNDS = 200

@@ -48,3 +48,23 @@ def test_freed_arrays_cost_no_new_pages(who):
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt")
 def test_what_the_environment_sets_stays():
     assert faults("keep", MALLOC_MMAP_THRESHOLD_="65536") > 100_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt")
+@pytest.mark.parametrize(
+    ("environment", "shares"),
+    [({}, True), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, False), ({"MALLOC_ARENA_MAX": "2"}, False)],
+    ids=["by default", "another", "malloc as it is set"],
+)
+def test_arrow_shares_the_heap(environment, shares):
+    code = """
+from negprep.cli.execute import load_libraries
+load_libraries()
+import pyarrow
+print(pyarrow.default_memory_pool().backend_name)
+"""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "ARROW_"))}
+    made = subprocess.run(
+        [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=True
+    )
+    assert (made.stdout.strip() == "system") == shares
