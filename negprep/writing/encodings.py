@@ -77,7 +77,9 @@ writes the item column as fast as DELTA_BINARY_PACKED, but is new for integers: 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -85,6 +87,9 @@ import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_Tried: TypeAlias = Callable[[str], pq.ColumnChunkMetaData]
+"""What the first values of a column become in an encoding: tried once for each."""
 
 _LEVEL = 3
 _MOST_DISTINCT_INTEGERS = 1 << 15
@@ -112,8 +117,9 @@ def encodings_of(first: pa.Table) -> dict[str, Any]:
     encodings, codecs = {}, {}
     for path, column in _leaves(first):
         values = column[:_TRIED_VALUES].combine_chunks()
-        encodings[path] = _encoding(values, len(column))
-        codecs[path] = _codec(values, encodings[path])
+        tried = cache(partial(_tried, values))
+        encodings[path] = _encoding(values, len(column), tried)
+        codecs[path] = _codec(encodings[path], tried)
     return {
         "use_dictionary": [path for path, encoding in encodings.items() if encoding == "RLE_DICTIONARY"],
         "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding != "RLE_DICTIONARY"},
@@ -134,7 +140,7 @@ def _leaves(rows: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
             yield field.name, values
 
 
-def _encoding(values: pa.Array, n_all: int) -> str:
+def _encoding(values: pa.Array, n_all: int, tried: _Tried) -> str:
     """What the first table says of the first values of a row group that has ``n_all``."""
     if not n_all:
         return "PLAIN"
@@ -144,33 +150,32 @@ def _encoding(values: pa.Array, n_all: int) -> str:
     if (is_integer or pa.types.is_floating(values.type)) and len(values) > 1:
         repeats = pc.sum(pc.equal(values[1:], values[:-1])).as_py()
         if 2 * repeats >= len(values):
-            scattered = pa.types.is_int8(values.type) and _left_by_zstd(values, "PLAIN") > _SWALLOWED
+            scattered = pa.types.is_int8(values.type) and _left_by_zstd(tried("PLAIN")) > _SWALLOWED
             return "DELTA_BINARY_PACKED" if scattered else "PLAIN"
     n_distinct = len(values.unique())
     if not is_integer:
         return "RLE_DICTIONARY" if n_distinct <= _MOST_DISTINCT_OTHERS else "PLAIN"
-    if n_distinct <= _MOST_DISTINCT_INTEGERS and _is_worth_a_dictionary(values, n_all):
+    if n_distinct <= _MOST_DISTINCT_INTEGERS and _is_worth_a_dictionary(len(values), n_all, tried):
         return "RLE_DICTIONARY"
     return "DELTA_BINARY_PACKED"
 
 
-def _codec(values: pa.Array, encoding: str) -> str:
+def _codec(encoding: str, tried: _Tried) -> str:
     """zstd, unless it would be a waste of time."""
-    wasted = encoding == "DELTA_BINARY_PACKED" and _left_by_zstd(values, encoding) > _WORTH_ITS_TIME
+    wasted = encoding == "DELTA_BINARY_PACKED" and _left_by_zstd(tried(encoding)) > _WORTH_ITS_TIME
     return "none" if wasted else "zstd"
 
 
-def _is_worth_a_dictionary(values: pa.Array, n_all: int) -> bool:
+def _is_worth_a_dictionary(n_tried: int, n_all: int, tried: _Tried) -> bool:
     """Whether integers would take much more without one; its own bytes are shared by all values of the row group."""
-    with_it, without = _tried(values, "RLE_DICTIONARY"), _tried(values, "DELTA_BINARY_PACKED")
+    with_it, without = tried("RLE_DICTIONARY"), tried("DELTA_BINARY_PACKED")
     dictionary = with_it.data_page_offset - with_it.dictionary_page_offset
-    share = dictionary * len(values) / n_all
+    share = dictionary * n_tried / n_all
     return bool(without.total_compressed_size > _SMALLER * (with_it.total_compressed_size - dictionary + share))
 
 
-def _left_by_zstd(values: pa.Array, encoding: str) -> float:
+def _left_by_zstd(column: pq.ColumnChunkMetaData) -> float:
     """The share of the bytes that compression leaves."""
-    column = _tried(values, encoding)
     return float(column.total_compressed_size / column.total_uncompressed_size)
 
 
