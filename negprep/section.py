@@ -156,7 +156,7 @@ class Section:
 
     def _counts_of(self, leads: Leads, begin: int) -> Positions:
         """Negatives of each group, of those from ``begin`` on that are led by ``leads``."""
-        return self.counts[begin : begin + len(leads)] if self.sampling.by_group else self.counts[leads.users]
+        return self.counts[begin : begin + len(leads)] if self.sampling.by_group else self.counts.take(leads.users)
 
     def _keys(self, purpose: Purpose, leads: Leads, begin: int) -> Words:
         """The random key of each group, of those from ``begin`` on that are led by ``leads``."""
@@ -164,7 +164,7 @@ class Section:
         of_users = combine(
             purpose_key(self.options.seed, purpose, self.options.epoch), self.interactions.users.keys[first : last + 1]
         )
-        keys = combine(of_users[leads.users - first], self.interactions.items.keys[leads.items])
+        keys = combine(of_users.take(leads.users - first), self.interactions.items.keys.take(leads.items))
         if self.occurrences is None:
             return keys
         return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))

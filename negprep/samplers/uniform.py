@@ -19,8 +19,11 @@ from negprep.draw import GAMMA, Words, bounded, mix, word
 from negprep.samplers.repeated import repeated
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
-BLOCK_SEEN = 1 << 16
-"""Seen items whose mask is held at a time: mask and words stay in a core's second-level cache."""
+BLOCK_SEEN = 1 << 15
+"""Seen items whose mask is held at a time: mask and words stay in a cache."""
+
+FEWEST_SEEN = 1 << 14
+"""The same where so few lead as many draws as a strip has: the smaller the mask, the nearer its cache."""
 
 STRIP_DRAWS = 1 << 16
 """First attempts made at a time, so that the words stay in a cache."""
@@ -68,7 +71,7 @@ def uniform(
     items = np.empty((num_neg, len(users)), np.int32)
     step = max(1, STRIP_DRAWS // num_neg)
     workspace, draw = Workspace(num_neg * min(step, len(users))), distinct_draws if distinct else _draw_repeats
-    for first, last, begin, end in seen.blocks(users, BLOCK_SEEN):
+    for first, last, begin, end in seen.blocks(users, _block_seen(seen, users, num_neg)):
         block = SeenBlock(seen, first, last)
         with block.marked(buffer) as mask:
             for start in range(begin, end, step):
@@ -76,6 +79,14 @@ def uniform(
                 rows = users[here].astype(np.int64) - first
                 items[:, here] = draw(block, mask, rows, keys[here], num_neg, workspace)
     return items.T
+
+
+def _block_seen(seen: Seen, users: npt.NDArray[np.integer], num_neg: int) -> int:
+    """Seen items that lead about a strip of draws, within limits."""
+    if not len(users):
+        return BLOCK_SEEN
+    n_seen = int(seen.starts[users[-1] + 1] - seen.starts[users[0]])
+    return min(max(FEWEST_SEEN, STRIP_DRAWS * n_seen // (len(users) * num_neg)), BLOCK_SEEN)
 
 
 class Workspace:
@@ -194,10 +205,13 @@ def _first_attempt(
     folded = items if block.is_exact else np.bitwise_and(items, block.width - 1, out=places)
     np.add(folded, rows * block.width, out=places)
     mask.take(places, out=hits, mode="clip")
+    hits.reshape(-1)[biased] = 1
     failed = np.flatnonzero(hits.view(np.bool_))
     if not block.is_exact:
-        failed = failed[block.contains(rows[failed % len(rows)], items.reshape(-1)[failed])]
-    return items, np.union1d(failed, biased) if biased.size else failed
+        fails = block.contains(rows[failed % len(rows)], items.reshape(-1)[failed])
+        fails[np.searchsorted(failed, biased)] = True
+        failed = failed[fails]
+    return items, failed
 
 
 def unravel(places: Positions, num_neg: int, n_groups: int) -> tuple[Positions, Positions]:
