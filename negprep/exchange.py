@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import from_numpy, strings
+from negprep.compute import pc
 from negprep.errors import BadDataError, UsageError
 from negprep.writing import TEXT_ROWS, Fields, word
 

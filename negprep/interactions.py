@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy, from_numpy
+from negprep.compute import pc
 from negprep.draw import Words
 from negprep.errors import BadDataError
 from negprep.pairs import Pairs

@@ -8,22 +8,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import mask_as_numpy, number, strings
+from negprep.compute import pc
 from negprep.errors import BadDataError, UsageError
 from negprep.pairs import Mask
 
 _COMPARISON = re.compile(r"(>=|<=|==|!=|>|<|=)\s*(\S+)")
-_COMPARE: dict[str, Callable[[pa.Array, pa.Scalar], pa.BooleanArray]] = {
-    ">=": pc.greater_equal,
-    "<=": pc.less_equal,
-    ">": pc.greater,
-    "<": pc.less,
-    "=": pc.equal,
-    "==": pc.equal,
-    "!=": pc.not_equal,
+_COMPARE = {
+    ">=": "greater_equal",
+    "<=": "less_equal",
+    ">": "greater",
+    "<": "less",
+    "=": "equal",
+    "==": "equal",
+    "!=": "not_equal",
 }
+"""The function of ``pyarrow.compute`` for each operator."""
+
 _NAMES_SHOWN = 20
 
 
@@ -57,8 +59,8 @@ class PositiveRule:
         """
         found = _COMPARISON.fullmatch(text.strip())
         if found:
-            operator, threshold = found[1], number(_number(found[2], text), pa.float64())
-            return cls(text, "value", lambda column: _COMPARE[operator](column, threshold))
+            compare, threshold = getattr(pc, _COMPARE[found[1]]), number(_number(found[2], text), pa.float64())
+            return cls(text, "value", lambda column: compare(column, threshold))
         names = frozenset(name.strip() for name in text.split(","))
         if "" in names or text.strip()[0] in "<>=!":
             raise UsageError(

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, text_buffers
+from negprep.compute import pc
 from negprep.draw import Words, integer_keys, text_keys
 
 Codes = npt.NDArray[np.int32]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy
+from negprep.compute import pc
 
 MOST_SINGLE = 20
 """Values that get a bin each; of more, there are ten bins."""

@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import mask_as_numpy
+from negprep.compute import pc
 from negprep.errors import BadDataError
 from negprep.inspecting.contents import read_events, read_values
 from negprep.inspecting.degrees import Degrees

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy, text_buffers
+from negprep.compute import pc
 from negprep.errors import BadDataError
 from negprep.vocabulary import Vocabulary
 

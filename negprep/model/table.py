@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy
+from negprep.compute import pc
 from negprep.errors import BadDataError
 from negprep.model.factors import OWN, Model, sorted_model
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy, from_numpy
+from negprep.compute import pc
 from negprep.errors import BadDataError
 from negprep.reading.canonical import canonical
 from negprep.reading.pieces import Piece, RowError, numbers

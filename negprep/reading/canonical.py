@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import mask_as_numpy, strings
+from negprep.compute import pc
 from negprep.errors import BadDataError
 from negprep.reading.ids import parse_ids
 from negprep.reading.pieces import Piece, RowError, arrow, numbers, text_bytes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import mask_as_numpy
-from negprep.reading.pieces import RowError, first_failure, numbers, text_bytes
+from negprep.compute import pc
+from negprep.reading.pieces import RowError, first_failure, numbers, text_bytes, widened
 
 MAX_ID_BYTES = 1 << 16
 _EXACT_IN_FLOAT = 1 << 53
@@ -47,7 +47,7 @@ def parse_ids(array: pa.Array, noun: str) -> pa.Array:
         except pa.ArrowInvalid:
             return array.cast(pa.string())
     if pa.types.is_integer(kind):
-        return array.cast(pa.int64())
+        return widened(array)
     if pa.types.is_floating(kind):
         return _integral(array, noun)
     raise RowError(0, f"the {noun} has the type {kind}", "an id must be an integer or a string")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from negprep.compute import pc
 from negprep.reading.blocks import line_blocks, place_of_line
 from negprep.reading.pieces import Piece, arrow, numbers
 
@@ -56,7 +57,6 @@ class ListsInput:
 
     def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         lines = block.splitlines()
         ends = np.cumsum([len(line) for line in lines], dtype=np.int32)

@@ -59,6 +59,11 @@ def arrow(values: npt.NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.type_for_alias(str(values.dtype)), len(values), [None, pa.py_buffer(values)])
 
 
+def widened(array: pa.Array) -> pa.Array:
+    """Integers of any type but uint64, none of them null, as int64."""
+    return arrow(numbers(array).astype(np.int64, copy=False))
+
+
 def text_bytes(array: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Offsets (one more than rows) and bytes of a ``pa.string()`` array, without a copy."""
     _, offsets_buffer, data_buffer = array.buffers()

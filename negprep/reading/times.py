@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from negprep.arrow import strings
-from negprep.reading.pieces import RowError, arrow, first_failure, numbers, text_bytes
+from negprep.reading.pieces import RowError, arrow, first_failure, numbers, text_bytes, widened
 
 # An integer is read as seconds below the first limit (the year 5138), as milliseconds below the second, and so on.
 _UNITS = (("in seconds", 10**9), ("in milliseconds", 10**6), ("in microseconds", 10**3), ("in nanoseconds", 1))
@@ -68,7 +68,7 @@ def parse_times(array: pa.Array) -> tuple[pa.Array, Clock]:
         clock = Clock(_NAIVE if pa.types.is_date(kind) or kind.tz is None else _ZONED, _spelled(instants, 0))
         return instants.cast(pa.timestamp("ns")).cast(pa.int64()), clock
     if pa.types.is_integer(kind):
-        return _from_integers(array.cast(pa.int64(), safe=False) if not pa.types.is_uint64(kind) else _signed(array))
+        return _from_integers(_signed(array) if pa.types.is_uint64(kind) else widened(array))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _from_floats(array.cast(pa.float64()))
     raise RowError(0, f"the time has the type {kind}", _FORMS)

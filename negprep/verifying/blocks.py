@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy
+from negprep.compute import pc
 from negprep.prepared import Batch, Prepared
 from negprep.threads import one_ahead
 from negprep.verifying.columns import Columns

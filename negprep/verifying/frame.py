@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy, mask_as_numpy, strings
+from negprep.compute import pc
 from negprep.encoding import DistinctIds, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from negprep.arrow import as_numpy
+from negprep.compute import pc
 from negprep.errors import BadDataError
 from negprep.prepared import Batch, Prepared
 from negprep.verifying.columns import Columns

@@ -81,9 +81,11 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from negprep.arrow import as_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,16 +150,16 @@ def _encoding(values: pa.Array, n_all: int, tried: _Tried) -> str:
         return "RLE_DICTIONARY" if len(values.dictionary) <= _LARGEST_DICTIONARY else "PLAIN"
     is_integer = pa.types.is_integer(values.type)
     if (is_integer or pa.types.is_floating(values.type)) and len(values) > 1:
-        repeats = pc.sum(pc.equal(values[1:], values[:-1])).as_py()
+        numbers = as_numpy(values)
+        repeats = np.count_nonzero(numbers[1:] == numbers[:-1])
         if 2 * repeats >= len(values):
             scattered = pa.types.is_int8(values.type) and _left_by_zstd(tried("PLAIN")) > _SWALLOWED
             return "DELTA_BINARY_PACKED" if scattered else "PLAIN"
-    n_distinct = len(values.unique())
     if not is_integer:
-        return "RLE_DICTIONARY" if n_distinct <= _MOST_DISTINCT_OTHERS else "PLAIN"
-    if n_distinct <= _MOST_DISTINCT_INTEGERS and _is_worth_a_dictionary(len(values), n_all, tried):
-        return "RLE_DICTIONARY"
-    return "DELTA_BINARY_PACKED"
+        return "RLE_DICTIONARY" if len(values.unique()) <= _MOST_DISTINCT_OTHERS else "PLAIN"
+    ascending = np.sort(as_numpy(values))  # np.unique hashes, which takes longer
+    is_small = np.count_nonzero(ascending[1:] != ascending[:-1]) < _MOST_DISTINCT_INTEGERS
+    return "RLE_DICTIONARY" if is_small and _is_worth_a_dictionary(len(values), n_all, tried) else "DELTA_BINARY_PACKED"
 
 
 def _codec(encoding: str, tried: _Tried) -> str:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from negprep.arrow import as_numpy, from_numpy
+from negprep.compute import pc
 from negprep.writing.encodings import encodings_of
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from negprep.writing.sink import Sink
 
 ROW_GROUP_ROWS = 1 << 20
@@ -136,15 +135,9 @@ def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
 def _compact(values: pa.DictionaryArray) -> pa.DictionaryArray:
     if values.null_count:
         raise ValueError("an id is null")
-    # Through buffers, because pyarrow imports pandas to convert from and to NumPy. Hashing the indices takes thrice as
-    # long as this table.
-    indices = np.frombuffer(values.indices.buffers()[1], np.int32)[values.offset :][: len(values)]
+    indices = as_numpy(values.indices)  # hashing them takes thrice as long as this table
     used = np.zeros(len(values.dictionary), bool)
     used[indices] = True
     position = np.cumsum(used, dtype=np.int32) - np.int32(1)
     kept = np.flatnonzero(used).astype(np.int32)
-    return pa.DictionaryArray.from_arrays(_int32(position[indices]), values.dictionary.take(_int32(kept)))
-
-
-def _int32(array: npt.NDArray[np.int32]) -> pa.Array:
-    return pa.Array.from_buffers(pa.int32(), len(array), [None, pa.py_buffer(array)])
+    return pa.DictionaryArray.from_arrays(from_numpy(position[indices]), values.dictionary.take(from_numpy(kept)))

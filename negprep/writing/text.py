@@ -12,8 +12,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from negprep.compute import pc
 from negprep.errors import BadDataError
 
 if TYPE_CHECKING:
