@@ -66,8 +66,9 @@ class Pairs:
             places = np.flatnonzero(mask)
             starts: Positions = places.searchsorted(self.starts)
             return Pairs(starts, self.items[places], None if self.times is None else self.times[places])
-        kept = np.concatenate([[0], np.cumsum(mask)])
-        return Pairs(kept[self.starts], self.items[mask], None if self.times is None else self.times[mask])
+        lost_before = np.flatnonzero(~mask).searchsorted(self.starts)
+        times = None if self.times is None else self.times[mask]
+        return Pairs(self.starts - lost_before, self.items[mask], times)
 
     def repeated(self, counts: npt.NDArray[np.int32]) -> Pairs:
         """Each pair as often as ``counts``, shape (n_pairs,), says: no longer distinct."""
