@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from negprep.arrow import as_numpy
 from negprep.beside import CatalogFile, read_catalog, read_pairs
-from negprep.encoding import DistinctIds, Encoder, raw_ids
+from negprep.encoding import DistinctIds, Encoder, RawIds, raw_ids
 from negprep.errors import BadDataError
 from negprep.interactions import Interactions, join_catalog
 from negprep.options import Options
@@ -254,9 +255,9 @@ def _read_rows(
     """Fill the store; the vocabularies of users and of items."""
     users, items = DistinctIds(), DistinctIds()
     n_positive = 0
-    for batch in log.batches(roles):
+    for batch, ids in log.converted(roles, _raw_ids):
         times = as_numpy(batch.column("time")) if rows.has_times else None
-        some = Rows(raw_ids(batch.column("user")), raw_ids(batch.column("item")), times, rule(batch) if rule else None)
+        some = Rows(*ids, times, rule(batch) if rule else None)
         users.add(some.users)
         items.add(some.items)
         rows.append(some)
@@ -270,3 +271,8 @@ def _read_rows(
     vocabularies = users.finish(), items.finish()
     progress("encode", log.rows_read, log.rows_read)
     return vocabularies
+
+
+def _raw_ids(batch: pa.RecordBatch) -> tuple[RawIds, RawIds]:
+    """Of users and of items."""
+    return raw_ids(batch.column("user")), raw_ids(batch.column("item"))

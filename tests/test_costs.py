@@ -41,7 +41,7 @@ def calls(monkeypatch):
 
         monkeypatch.setattr(owner, name, counted)
 
-    count(LogReader, "batches")
+    count(LogReader, "converted")
     count(loading, "group_pairs")
     count(run, "make_section")
     count(sampling, "uniform")
@@ -53,7 +53,7 @@ def test_the_log_is_read_and_grouped_once_and_each_shard_sampled_once(log, calls
     make = {"train": negprep.train, "test": negprep.test}[command]
     rows = make(log, shard_rows=50_000)
     shards = -(-rows.num_rows // 50_000)
-    assert calls == {"batches": 1, "group_pairs": 1, "make_section": 1, "uniform": shards}
+    assert calls == {"converted": 1, "group_pairs": 1, "make_section": 1, "uniform": shards}
 
 
 @pytest.mark.parametrize(("command", "name"), [("train", "time"), ("train", "value"), ("test", "value")])
@@ -102,5 +102,5 @@ def test_shards_are_not_made_far_ahead_of_the_writer(log, calls, monkeypatch, jo
 def test_groups_of_a_spilled_log_are_as_many_as_its_ranges(log, calls, monkeypatch):
     monkeypatch.setattr("negprep.memory._FEWEST_ROWS", 20_000)
     negprep.train(log, memory=1, jobs=1)
-    assert calls["batches"] == 1
+    assert calls["converted"] == 1
     assert calls["make_section"] == calls["group_pairs"] == 10

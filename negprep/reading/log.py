@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from negprep.reading.canonical import Canonical
     from negprep.reading.times import Clock
+
+Made = TypeVar("Made")
 
 _MOST_THREADS = 8
 _ORDER = "the order of the rows"
@@ -123,6 +125,15 @@ class LogReader:
         OutputError
             A file cannot be read.
         """
+        return (batch for batch, _ in self.converted(roles, _nothing))
+
+    def converted(
+        self, roles: Iterable[str], convert: Callable[[pa.RecordBatch], Made]
+    ) -> Iterator[tuple[pa.RecordBatch, Made]]:
+        """The rows as ``batches`` gives them, each batch with what ``convert`` makes of it, in any thread.
+
+        What is a time by the order of the rows alone is not there yet where it is converted.
+        """
         wanted = tuple(roles)
         for role in wanted:
             if role not in self.columns:
@@ -131,22 +142,25 @@ class LogReader:
                     raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
         self._reset()
-        return self._read({role: self.columns[role] for role in wanted})
+        return self._read({role: self.columns[role] for role in wanted}, convert)
 
-    def _read(self, columns: dict[str, str]) -> Iterator[pa.RecordBatch]:
+    def _read(
+        self, columns: dict[str, str], convert: Callable[[pa.RecordBatch], Made]
+    ) -> Iterator[tuple[pa.RecordBatch, Made]]:
         from negprep.reading.canonical import canonical, in_order
         from negprep.reading.times import mixed_clocks
 
         roles = list(columns)
         ordered = self.is_ordered and columns.pop("time", None) is not None
 
-        def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical]:
-            made = piece()
-            return made, canonical(made, drop_invalid=self._options.drop_invalid, may_lack=self._may_lack)
+        def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical, Made]:
+            read = piece()
+            rows = canonical(read, drop_invalid=self._options.drop_invalid, may_lack=self._may_lack)
+            return read, rows, convert(rows.batch)
 
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
         for each in self._inputs:
-            for _, (piece, rows) in on_threads(
+            for _, (piece, rows, made) in on_threads(
                 work, each.pieces(columns), threads=threads, ahead=threads + 1, name="negprep-read"
             ):
                 if self.clock is not None and rows.clock is not None and rows.clock.kind != self.clock.kind:
@@ -159,7 +173,7 @@ class LogReader:
                 for reason, count in rows.dropped.items():
                     self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count
                 if rows.batch.num_rows:
-                    yield rows.batch
+                    yield rows.batch, made
             self.warnings += each.warnings
         self._check_end()
 
@@ -182,3 +196,7 @@ class LogReader:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _nothing(_: pa.RecordBatch) -> None:
+    """Make nothing of a batch."""
