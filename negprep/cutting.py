@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from queue import SimpleQueue
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +56,29 @@ class Shard:
     def make(self) -> pa.RecordBatch:
         """The rows."""
         return self.prepare()()
+
+
+class ShardMaker:
+    """Makes shards for a thread that takes them, and shares the work on the rows with it.
+
+    Of a shard that would wait behind another, the thread that draws makes the rows, too: whoever takes the shards is
+    busy. Else it leaves that to the taker, who has nothing else to do.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[None] = SimpleQueue()
+
+    def prepare(self, shard: Shard) -> Callable[[], pa.RecordBatch]:
+        """What gives the rows of a shard, in any thread."""
+        finish = shard.prepare()
+        made = finish() if self._waiting.qsize() else None
+        self._waiting.put(None)
+        return finish if made is None else lambda: made
+
+    def take(self, finish: Callable[[], pa.RecordBatch]) -> pa.RecordBatch:
+        """The rows of a shard, which waits no longer."""
+        self._waiting.get()
+        return finish()
 
 
 def row_group_rows(options: Options) -> int:

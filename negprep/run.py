@@ -14,7 +14,7 @@ import pyarrow as pa
 from negprep.arrow import from_numpy
 from negprep.bootstrap import Bootstrap
 from negprep.core import find_core
-from negprep.cutting import Cutter, Shard, row_group_rows
+from negprep.cutting import Cutter, Shard, ShardMaker, row_group_rows
 from negprep.engines.local import run_shards
 from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
@@ -170,8 +170,9 @@ class Run:
         for epoch in self.epochs:
             with ExitStack() as held:
                 shards = self._shards(None, epoch, held)
-                for _, finish in run_shards(Shard.prepare, shards, jobs=self._makers, ahead=self._ahead):
-                    batch = finish()
+                maker = ShardMaker()
+                for _, finish in run_shards(maker.prepare, shards, jobs=self._makers, ahead=self._ahead):
+                    batch = maker.take(finish)
                     self._sources += self.form.source_counts(batch)
                     if self.options.epochs is None:
                         yield batch
