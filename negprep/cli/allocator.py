@@ -1,8 +1,10 @@
-"""Memory that was freed is kept for the arrays that come next."""
+"""Memory that was freed is kept for the arrays that come next, and some is there before the first of them."""
 
 from __future__ import annotations
 
 import os
+import threading
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # of malloc.h
 _KEPT_BYTES = 1 << 30
@@ -14,8 +16,16 @@ _GROWN_BYTES = 64 << 20
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 """Bytes; glibc refuses more. Larger arrays come from the system and go back to it."""
 
+_TOUCHED_BYTES = 64 << 20
+"""At most so many are touched ahead: what the CPU can do while the libraries are imported."""
 
-def keep_freed_memory() -> None:
+_TOUCHED_PER_BYTE = 8
+"""A byte of a Parquet log is about one of rows in memory, and a small log needs several times its rows."""
+
+_PIECE_BYTES = 8 << 20
+
+
+def keep_freed_memory() -> bool:
     """Tell glibc's malloc not to give arrays of a few megabytes back to the system one by one.
 
     A run makes thousands of them, and the system clears each page anew, which takes a twelfth of the time of a run and
@@ -24,16 +34,65 @@ def keep_freed_memory() -> None:
     quarter of what a run on a million rows takes. Where there is no such malloc, or the environment sets it already,
     nothing happens.
 
+    Returns
+    -------
+    bool
+        Whether malloc was told.
+
+    Notes
+    -----
     Sources: mallopt(3) of the Linux man pages; "Environment variables" of Arrow's C++ documentation.
     """
     if "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ):
-        return
+        return False
     import ctypes
 
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_TOP_PAD, _GROWN_BYTES)
-        mallopt(_M_ARENA_MAX, 1)
-        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if mallopt is None:
+        return False
+    mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    mallopt(_M_TOP_PAD, _GROWN_BYTES)
+    mallopt(_M_ARENA_MAX, 1)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    return True
+
+
+def touch_ahead(path: str, most_bytes: int) -> None:
+    """Have a thread touch memory that the rows of a log will need, and free it, kept for them.
+
+    The system clears each page when it is touched for the first time, half a millisecond a megabyte on a virtual
+    machine. While libraries are imported, other processors have nothing to do. Of a log that is no file nothing is
+    known, and nothing is touched.
+
+    Parameters
+    ----------
+    path : str
+        Of the log: a small one needs less.
+    most_bytes : int
+    """
+    try:
+        size = Path(path).stat().st_size
+    except (OSError, ValueError):  # said where it is opened
+        return
+    pieces = min(_TOUCHED_PER_BYTE * size, _TOUCHED_BYTES, most_bytes) // _PIECE_BYTES
+    if pieces:
+        threading.Thread(target=_touch, args=(pieces,), name="negprep-touch", daemon=True).start()
+
+
+def _touch(pieces: int) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    taken = []
+    for _ in range(pieces):
+        piece = libc.malloc(_PIECE_BYTES)
+        if not piece:
+            break
+        libc.memset(piece, 0, _PIECE_BYTES)  # others run meanwhile: ctypes lets go of the interpreter
+        taken.append(piece)
+    for piece in taken:
+        libc.free(piece)

@@ -68,3 +68,42 @@ print(pyarrow.default_memory_pool().backend_name)
         [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=True
     )
     assert (made.stdout.strip() == "system") == shares
+
+
+TOUCHED = """
+import resource, sys, threading
+from negprep.cli import allocator
+allocator.keep_freed_memory()
+allocator.touch_ahead(sys.argv[1], int(sys.argv[2]))
+for thread in threading.enumerate():
+    if thread.name == "negprep-touch":
+        thread.join()
+held = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+import numpy as np
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+rows = [np.ones(1 << 20, np.uint8) for _ in range(30)]
+print(held, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def touched(path, most_bytes):
+    """The bytes that are held before the first array, and the pages that 30 MB of arrays touch for the first time."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    made = subprocess.run(
+        [sys.executable, "-c", TOUCHED, path, str(most_bytes)], env=kept, capture_output=True, text=True, check=True
+    )
+    return map(int, made.stdout.split())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt")
+def test_memory_is_touched_ahead_for_a_log_within_what_is_allowed(tmp_path):
+    log = tmp_path / "log.parquet"
+    log.write_bytes(b"x" * (5 << 20))
+    nothing, pages = touched(tmp_path / "no such file", 1 << 30)
+    assert pages > 5_000
+    held, pages = touched(log, 1 << 30)
+    assert pages < 1_000
+    assert 38 << 20 < held - nothing < 50 << 20  # 8 bytes for each of the file's
+    held, pages = touched(log, 1 << 20)
+    assert pages > 5_000
+    assert held - nothing < 5 << 20
