@@ -68,7 +68,7 @@ api api.keywords api.rows api.inspect api.fit api.claims api.verify api.report
 cli cli.telling cli.boundary cli.stopping
 cli.sections cli.values cli.draws cli.shared
 cli.request cli.progress cli.closing cli.summary_file cli.charts cli.inspect_text
-cli.allocator cli.processor cli.execute cli.verdicts cli.pages
+cli.allocator cli.processor cli.libraries cli.execute cli.verdicts cli.pages
 cli.fit_options cli.fit_text
 cli.train cli.test cli.fit cli.verify cli.inspect cli.evaluate cli.report
 cli.group cli.main __main__
@@ -323,6 +323,22 @@ sys.argv = ["negprep", {command!r}, "log.parquet", "o.parquet", "--num-neg", "2"
 assert outcome() == 0
 """
     assert loaded(script, "pyarrow.compute", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_functions_of_arrow_are_imported_before_a_signal_would_have_to_be_cleaned_up_after(name, tmp_path):
+    """An exception in the middle of an import may leave a lock of Python's taken."""
+    command, *words = RUNS[name]
+    script = f"""
+import sys
+from negprep.cli import execute, main
+expect_traces, before = execute.stopping.expect_traces, []
+execute.stopping.expect_traces = lambda: (before.append("pyarrow.compute" in sys.modules), expect_traces())
+sys.argv = ["negprep", *{[command, *words, "o.parquet", "--quiet"]}]
+assert main.outcome() == 0
+assert before == ["pyarrow.compute" in sys.modules], before
+"""
+    loaded(script, folder=tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["pointwise", "listwise"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # of malloc.h
@@ -62,8 +65,8 @@ def touch_ahead(path: str, most_bytes: int) -> None:
     """Have a thread touch memory that the rows of a log will need, and free it, kept for them.
 
     The system clears each page when it is touched for the first time, half a millisecond a megabyte on a virtual
-    machine. While libraries are imported, other processors have nothing to do. Of a log that is no file nothing is
-    known, and nothing is touched.
+    machine. While libraries are imported, other processors have nothing to do. The size of a log is known if it is one
+    regular file; for any other, nothing is touched.
 
     Parameters
     ----------
@@ -72,17 +75,21 @@ def touch_ahead(path: str, most_bytes: int) -> None:
     most_bytes : int
     """
     try:
-        size = Path(path).stat().st_size
+        found = Path(path).stat()
     except (OSError, ValueError):  # said where it is opened
         return
-    pieces = min(_TOUCHED_PER_BYTE * size, _TOUCHED_BYTES, most_bytes) // _PIECE_BYTES
+    if not stat.S_ISREG(found.st_mode):
+        return
+    pieces = min(_TOUCHED_PER_BYTE * found.st_size, _TOUCHED_BYTES, most_bytes) // _PIECE_BYTES
     if pieces:
-        threading.Thread(target=_touch, args=(pieces,), name="negprep-touch", daemon=True).start()
+        with suppress(RuntimeError, MemoryError):  # no thread to be had: what needs the memory says so
+            threading.Thread(target=_touch, args=(pieces,), name="negprep-touch", daemon=True).start()
 
 
 def _touch(pieces: int) -> None:
     import ctypes
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]

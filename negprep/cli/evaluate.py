@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from negprep.cli import stopping, values
-from negprep.cli.execute import load_libraries
+from negprep.cli.libraries import load_libraries
 from negprep.cli.sections import Decorator, Function, SectionCommand, in_section, together
 from negprep.errors import OutputError, UsageError, printable
 

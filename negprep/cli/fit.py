@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from negprep.cli import fit_options, shared, stopping
-from negprep.cli.execute import load_libraries
+from negprep.cli.libraries import load_libraries
 from negprep.cli.progress import bars
 from negprep.cli.request import refuse_columns, refuse_inputs, refuse_quiet_bars, refuse_split, shows_bars, taken
 from negprep.cli.sections import SectionCommand

@@ -11,8 +11,8 @@ from typing import Any, get_args
 import click
 
 from negprep.cli import draws, shared, stopping
-from negprep.cli.execute import load_libraries
 from negprep.cli.inspect_text import Style, inspection_text
+from negprep.cli.libraries import load_libraries
 from negprep.cli.progress import bars
 from negprep.cli.request import available_cpus, check_reading, shows_bars
 from negprep.cli.sections import SectionCommand, in_section

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from negprep.cli import stopping
-from negprep.cli.execute import load_libraries
+from negprep.cli.libraries import load_libraries
 from negprep.cli.progress import bars
 from negprep.cli.request import refuse_quiet_bars, shows_bars, taken
 from negprep.cli.telling import tell

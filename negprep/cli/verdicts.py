@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from negprep.cli import stopping
-from negprep.cli.execute import load_libraries
+from negprep.cli.libraries import load_libraries
 from negprep.cli.processor import sort_without_avx512
 from negprep.cli.request import taken
 from negprep.errors import OutputError, UsageError, printable

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from negprep.errors import BadDataError, NegprepError, UsageError
@@ -125,14 +125,14 @@ class LogReader:
         OutputError
             A file cannot be read.
         """
-        return (batch for batch, _ in self.converted(roles, _nothing))
+        return _batches_of(self.converted(roles, _nothing))
 
     def converted(
         self, roles: Iterable[str], convert: Callable[[pa.RecordBatch], Made]
-    ) -> Iterator[tuple[pa.RecordBatch, Made]]:
+    ) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
         """The rows as ``batches`` gives them, each batch with what ``convert`` makes of it, in any thread.
 
-        What is a time by the order of the rows alone is not there yet where it is converted.
+        A batch without rows is converted, too, and not given. A time that is the order of the rows comes later.
         """
         wanted = tuple(roles)
         for role in wanted:
@@ -146,7 +146,7 @@ class LogReader:
 
     def _read(
         self, columns: dict[str, str], convert: Callable[[pa.RecordBatch], Made]
-    ) -> Iterator[tuple[pa.RecordBatch, Made]]:
+    ) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
         from negprep.reading.canonical import canonical, in_order
         from negprep.reading.times import mixed_clocks
 
@@ -196,6 +196,12 @@ class LogReader:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _batches_of(converted: Generator[tuple[pa.RecordBatch, None], None, None]) -> Iterator[pa.RecordBatch]:
+    with closing(converted):
+        for batch, _ in converted:
+            yield batch
 
 
 def _nothing(_: pa.RecordBatch) -> None:

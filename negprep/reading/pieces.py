@@ -60,7 +60,7 @@ def arrow(values: npt.NDArray[Any]) -> pa.Array:
 
 
 def widened(array: pa.Array) -> pa.Array:
-    """Integers of any type but uint64, none of them null, as int64."""
+    """Integers of any type but uint64, at least one and none of them null, as int64."""
     return arrow(numbers(array).astype(np.int64, copy=False))
 
 

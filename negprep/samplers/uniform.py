@@ -20,10 +20,11 @@ from negprep.samplers.repeated import repeated
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
 BLOCK_SEEN = 1 << 15
-"""Seen items whose mask is held at a time: mask and words stay in a cache."""
+"""Seen items whose mask is held at a time, at most: mask and words stay in a cache."""
 
 FEWEST_SEEN = 1 << 14
-"""The same where so few lead as many draws as a strip has: the smaller the mask, the nearer its cache."""
+"""And at least. In between, as many as lead a strip of draws: a smaller mask stays in a nearer cache, but to make one
+for fewer draws takes longer than it saves."""
 
 STRIP_DRAWS = 1 << 16
 """First attempts made at a time, so that the words stay in a cache."""
@@ -82,7 +83,7 @@ def uniform(
 
 
 def _block_seen(seen: Seen, users: npt.NDArray[np.integer], num_neg: int) -> int:
-    """Seen items that lead about a strip of draws, within limits."""
+    """Seen items whose mask is held at a time, for these users."""
     if not len(users):
         return BLOCK_SEEN
     n_seen = int(seen.starts[users[-1] + 1] - seen.starts[users[0]])

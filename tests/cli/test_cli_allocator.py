@@ -58,7 +58,7 @@ def test_what_the_environment_sets_stays():
 )
 def test_arrow_shares_the_heap(environment, shares):
     code = """
-from negprep.cli.execute import load_libraries
+from negprep.cli.libraries import load_libraries
 load_libraries()
 import pyarrow
 print(pyarrow.default_memory_pool().backend_name)

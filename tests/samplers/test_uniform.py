@@ -94,7 +94,8 @@ def mixed():
         {"_LISTED_BYTES_PER_SEARCH": 1 << 40},
         {"BLOCK_SEEN": 1},
         {"BLOCK_SEEN": 777},
-        {"BLOCK_SEEN": 1 << 30},
+        {"BLOCK_SEEN": 1 << 30, "FEWEST_SEEN": 1 << 30},
+        {"FEWEST_SEEN": 1},
         {"STRIP_DRAWS": 1},
         {"STRIP_DRAWS": 50},
         {"STRIP_DRAWS": 1 << 20},
@@ -106,7 +107,7 @@ def test_no_kernel_or_block_shows(monkeypatch, change, distinct):
     n_items, lists, users = mixed()
     usual = draw_all(lists, users, n_items, 7, distinct=distinct)
     for name, value in change.items():
-        monkeypatch.setattr(module if name.startswith(("BLOCK", "STRIP")) else seen_module, name, value)
+        monkeypatch.setattr(module if name.startswith(("BLOCK", "FEWEST", "STRIP")) else seen_module, name, value)
     assert (draw_all(lists, users, n_items, 7, distinct=distinct) == usual).all()
 
 
