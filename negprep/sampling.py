@@ -27,7 +27,8 @@ from negprep.samplers.measures import (
 from negprep.samplers.mixture import Mixture, Sources
 from negprep.samplers.reinforced import Policy, ReinforcedItems
 from negprep.samplers.scored import ScoredItems
-from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, shuffled_ranks, uniform
+from negprep.samplers.shuffled import shuffled_ranks
+from negprep.samplers.uniform import BLOCK_DRAWS, BLOCK_SEEN, uniform
 from negprep.samplers.weighted import Proposing, WeightedItems
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 

@@ -18,8 +18,8 @@ _version errors threads holdout_rule forms limits
 recipe agreement options
 draw seen logarithm
 compute arrow vocabulary pairs interactions
-samplers samplers.repeated samplers.uniform samplers.guide samplers.weights samplers.measures samplers.cut
-samplers.weighted samplers.mixture samplers.order
+samplers samplers.repeated samplers.shuffled samplers.uniform samplers.guide samplers.weights samplers.measures
+samplers.cut samplers.weighted samplers.mixture samplers.order
 samplers.pools samplers.hardness samplers.scores samplers.known samplers.scored samplers.hard samplers.reinforced
 plan sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
@@ -125,7 +125,7 @@ ARRAYS_ALONE = [
     *(f"learning.{name}" for name in ["gmf", "adam", "kernel", "policy", "pools", "bpr", "validation", "game", "rns"]),
     *(
         f"samplers.{name}"
-        for name in ("repeated", "uniform", "weights", "measures", "cut", "weighted", "mixture", "order")
+        for name in ("repeated", "shuffled", "uniform", "weights", "measures", "cut", "weighted", "mixture", "order")
     ),
     *(f"samplers.{name}" for name in ("pools", "hardness", "scores", "known", "scored", "hard", "reinforced")),
 ]

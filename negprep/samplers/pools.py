@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from negprep.draw import Words, bounded, word
 from negprep.samplers.repeated import repeated
-from negprep.samplers.uniform import SHUFFLED_BELOW, Workspace, distinct_draws, shuffled_ranks
+from negprep.samplers.shuffled import shuffled_ranks
+from negprep.samplers.uniform import SHUFFLED_BELOW, Workspace, distinct_draws
 from negprep.seen import Positions, SeenBlock
 
 

@@ -15,8 +15,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from negprep.draw import GAMMA, Words, bounded, mix, word
+from negprep.draw import GAMMA, Words, bounded, mix
 from negprep.samplers.repeated import repeated
+from negprep.samplers.shuffled import shuffled_ranks
 from negprep.seen import Codes, MaskBuffer, Positions, Seen, SeenBlock
 
 BLOCK_SEEN = 1 << 15
@@ -37,9 +38,6 @@ SHUFFLED_BELOW = 4
 
 _FEW_DRAWS = 16
 """Of fewer draws, each group is looked through for repeated ones at once."""
-
-_SHUFFLE_WORDS = 1 << 63
-"""First word of a shuffle; draw d has the words d, d + 2**32, d + 2 * 2**32, ... for its attempts."""
 
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
@@ -260,16 +258,3 @@ def _draw_shuffle_head(block: SeenBlock, rows: Positions, keys: Words, num_neg: 
     items = np.full(ranks.shape, -1)
     items[slots, groups] = block.select(rows[groups], ranks[slots, groups])
     return items
-
-
-def shuffled_ranks(keys: Words, counts: Positions, num_neg: int) -> Positions:
-    """The first num_neg of the ranks below each count in random order: int64, (num_neg, n_keys), padded by -1."""
-    ranks = np.arange(counts.max(initial=0))
-    heads = np.full((num_neg, len(keys)), -1)
-    if not ranks.size:
-        return heads
-    words = word(keys[:, None], _SHUFFLE_WORDS + ranks.astype(np.uint64))
-    words[ranks >= counts[:, None]] = np.iinfo(np.uint64).max
-    order = np.argsort(words, axis=1, kind="stable")[:, :num_neg]
-    heads[: order.shape[1]] = np.where(np.arange(order.shape[1]) < counts[:, None], order, -1).T
-    return heads

@@ -16,7 +16,7 @@ import reference_samplers
 from negprep import draw, sampling
 from negprep.arrow import text_buffers
 from negprep.pairs import pair_keys
-from negprep.samplers import hard, mixture, pools, reinforced, scored, scores, weighted
+from negprep.samplers import hard, mixture, pools, reinforced, scored, scores, shuffled, weighted
 from negprep.samplers import uniform as sampler
 from negprep.samplers.uniform import uniform
 from negprep.samplers.weighted import WeightedItems
@@ -138,7 +138,7 @@ def test_constants_are_those_of_the_page():
     for purpose, number in draw._PURPOSES.items():
         assert f"`{purpose}` {number}" in PAGE
     assert f"If m >= {sampler.SHUFFLED_BELOW}k" in PAGE
-    assert sampler._SHUFFLE_WORDS == 2**63
+    assert shuffled.SHUFFLE_WORDS == 2**63
 
 
 def test_constants_of_measures_are_those_of_the_page():
