@@ -11,6 +11,7 @@ LOWEST := .venv-lowest
 LOADERS := .venv-loaders
 RECBOLE := .venv-recbole
 DEMO := build/demo
+SIZES ?= 1m 20m
 PIP := -m pip --disable-pip-version-check --quiet --no-input
 
 .PHONY: help
@@ -61,8 +62,13 @@ docs: $(CHECKS)  ## check that docs/cli.md is what the commands say, and that li
 	$(BIN)/python docs/check_links.py
 
 .PHONY: bench
-bench: $(CHECKS)  ## measure (tests/benchmarks/bench_*.py)
-	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: $(CHECKS)  ## measure for an hour (with SIZES="1m 20m 100m": longer, and logs of 100 million rows)
+	$(BIN)/python tests/benchmarks/bench_kernels.py
+	$(BIN)/python tests/benchmarks/bench_hard.py
+	$(BIN)/python tests/benchmarks/bench_growth.py
+	$(BIN)/python tests/benchmarks/bench_verify.py
+	set -e; for size in $(SIZES); do $(BIN)/python tests/benchmarks/bench_jobs.py --size $$size; done
+	set -e; for size in $(filter-out 100m,$(SIZES)); do $(BIN)/python tests/benchmarks/bench_peers.py --size $$size; done
 
 .PHONY: clean
 clean:  ## remove what make made
