@@ -62,7 +62,7 @@ docs: $(CHECKS)  ## check that docs/cli.md is what the commands say, and that li
 	$(BIN)/python docs/check_links.py
 
 .PHONY: bench
-bench: $(CHECKS)  ## measure for an hour (with SIZES="1m 20m 100m": longer, and logs of 100 million rows)
+bench: $(CHECKS)  ## measure for half an hour (with SIZES="1m 20m 100m" also jobs on 100 million rows)
 	$(BIN)/python tests/benchmarks/bench_kernels.py
 	$(BIN)/python tests/benchmarks/bench_hard.py
 	$(BIN)/python tests/benchmarks/bench_growth.py

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from queue import SimpleQueue
 from typing import Protocol
 
 import numpy as np
@@ -57,38 +55,6 @@ class Shard:
     def make(self) -> pa.RecordBatch:
         """The rows."""
         return self.prepare()()
-
-
-class ShardMaker:
-    """Makes shards for a thread that takes them, and shares the work on the rows with it.
-
-    While a shard waits, whoever takes them is busy, so that the thread that draws the next one makes its rows, too.
-    Else it leaves that to the taker, who has nothing else to do. As rows take thrice the memory of what they are made
-    of, hardly more than one shard waits as rows.
-    """
-
-    def __init__(self) -> None:
-        # Tokens, one a shard. How many there are may be out of date a moment later: a hint, on which no row depends.
-        self._waiting: SimpleQueue[None] = SimpleQueue()
-        self._waiting_as_rows: SimpleQueue[None] = SimpleQueue()
-
-    def prepare(self, shard: Shard) -> Callable[[], pa.RecordBatch]:
-        """What gives the rows of a shard, to be handed to ``take``. In any thread."""
-        finish = shard.prepare()
-        if self._waiting.qsize() and not self._waiting_as_rows.qsize():
-            self._waiting_as_rows.put(None)
-            finish = partial(self._give, finish())
-        self._waiting.put(None)  # before anybody can take it
-        return finish
-
-    def take(self, finish: Callable[[], pa.RecordBatch]) -> pa.RecordBatch:
-        """The rows of a shard, which waits no longer."""
-        self._waiting.get()
-        return finish()
-
-    def _give(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        self._waiting_as_rows.get()
-        return rows
 
 
 def row_group_rows(options: Options) -> int:

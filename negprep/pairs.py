@@ -100,7 +100,7 @@ def group_pairs(
     A pair that occurs more than once has the latest of its times, or, if not ``latest``, the earliest.
     """
     if _ascend(users, items):
-        return Pairs(users.searchsorted(np.arange(n_users + 1, dtype=np.int32)), items, times)
+        return Pairs(_starts(users, n_users), items, times)
     packed = users * np.int64(n_items)
     packed += items
     if times is None:
@@ -143,6 +143,21 @@ def _ascend(users: Codes, items: Codes) -> bool:
         if not (later | (same & (those[1:] > those[:-1]))).all():
             return False
     return True
+
+
+def _starts(users: Codes, n_users: int) -> Positions:
+    """Where the pairs of each user begin, and the end: of ascending users, some of whom may have none.
+
+    By the runs of equal users: a search for each user takes ten times as long where users have few pairs.
+    """
+    if not len(users):
+        return np.zeros(n_users + 1, np.int64)
+    runs = np.concatenate([[0], np.flatnonzero(users[1:] != users[:-1]) + 1, [len(users)]])
+    if len(runs) == n_users + 1:
+        return runs
+    counts = np.zeros(n_users + 1, np.int64)
+    counts[users[runs[:-1]] + 1] = np.diff(runs)
+    return np.cumsum(counts)
 
 
 def _first_of_run(packed: npt.NDArray[np.int64]) -> Mask:

@@ -14,8 +14,8 @@ import pyarrow as pa
 from negprep.arrow import from_numpy
 from negprep.bootstrap import Bootstrap
 from negprep.core import find_core
-from negprep.cutting import Cutter, Shard, ShardMaker, row_group_rows
-from negprep.engines.local import run_shards
+from negprep.cutting import Cutter, Shard, row_group_rows
+from negprep.engines.local import rows_in_order, run_shards
 from negprep.layout import Form
 from negprep.loading import Loaded, Progress, load
 from negprep.memory import MemoryPlan
@@ -146,15 +146,9 @@ class Run:
         return range(first, first + 1) if count is None else range(count)
 
     @property
-    def _makers(self) -> int:
-        """Threads that make shards for one that writes, the consumer's: that is one of those asked for."""
-        return max(1, self.options.jobs - 1)
-
-    @property
-    def _ahead(self) -> int:
+    def _waiting(self) -> int:
         """Shards that may wait: of shuffled rows a row group, or nobody would work while one is written."""
-        waiting = row_group_rows(self.options) // self._bucket_rows if self.options.shuffle else 1
-        return self._makers + waiting
+        return row_group_rows(self.options) // self._bucket_rows if self.options.shuffle else 1
 
     @property
     def _bucket_rows(self) -> int:
@@ -170,9 +164,7 @@ class Run:
         for epoch in self.epochs:
             with ExitStack() as held:
                 shards = self._shards(None, epoch, held)
-                maker = ShardMaker()
-                for _, finish in run_shards(maker.prepare, shards, jobs=self._makers, ahead=self._ahead):
-                    batch = maker.take(finish)
+                for batch in rows_in_order(shards, jobs=self.options.jobs, waiting=self._waiting):
                     self._sources += self.form.source_counts(batch)
                     if self.options.epochs is None:
                         yield batch

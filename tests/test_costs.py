@@ -13,6 +13,7 @@ import pytest
 import negprep
 from negprep import cutting, loading, run, sampling
 from negprep.options import Options
+from negprep.pairs import Pairs
 from negprep.reading import LogReader, open_log
 from negprep.run import Run
 
@@ -81,6 +82,20 @@ def test_a_shard_takes_a_few_times_what_it_returns(log):
             tracemalloc.stop()
     assert rows.num_rows == 200_000
     assert peak < 4 * rows.nbytes
+
+
+def test_pairs_are_left_out_without_a_temporary_of_the_size_of_all():
+    starts, items = np.arange(0, ROWS + 1, 20), np.tile(np.arange(20, dtype=np.int32), ROWS // 20)
+    pairs, mask = Pairs(starts, items), np.ones(ROWS, bool)
+    mask[::20] = False
+    tracemalloc.start()
+    try:
+        kept = pairs.where(mask)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == ROWS * 19 // 20
+    assert peak < 2 * kept.items.nbytes
 
 
 @pytest.mark.parametrize(("jobs", "makers"), [(1, 1), (2, 1), (4, 3)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from negprep.cutting import Cutter, Shard, ShardMaker
+from negprep.cutting import Cutter
 
 
 class Rows:
@@ -79,26 +79,3 @@ def test_a_part_begins_with_the_first_user_at_or_after_each_multiple(counts, par
 def test_without_parts_only_the_first_shard_starts_one():
     started = [shard.starts_part for _, shard in cut(CASES["random"], 4, None)]
     assert started == [True] + [False] * (len(started) - 1)
-
-
-def test_a_shard_that_would_wait_behind_another_is_made_by_the_thread_that_draws():
-    done = []
-
-    class Source:
-        def prepare(self, first_row, last_row):
-            def rows():
-                done.append(first_row)
-                return (first_row, last_row)
-
-            return rows
-
-    maker = ShardMaker()
-    first, second, third = (maker.prepare(Shard(Source(), begin, begin + 5, False)) for begin in (0, 5, 10))
-    assert done == [5], "one of them, as rows take more memory"
-    assert [maker.take(finish) for finish in (first, second)] == [(0, 5), (5, 10)]
-    fourth = maker.prepare(Shard(Source(), 15, 20, False))
-    assert done == [5, 0, 15]
-    assert [maker.take(finish) for finish in (third, fourth)] == [(10, 15), (15, 20)]
-    last = maker.prepare(Shard(Source(), 20, 25, False))
-    assert done == [5, 0, 15, 10], "nothing waits"
-    assert maker.take(last) == (20, 25)

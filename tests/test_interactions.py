@@ -73,6 +73,16 @@ def test_group_nothing():
     check(group_pairs(empty, empty, N_USERS, N_ITEMS, times=np.empty(0, np.int64)))
 
 
+@pytest.mark.parametrize("counts", [[1], [2, 1, 3], [0, 2, 1], [2, 0, 0, 1], [1, 2, 0], [0, 0]])
+def test_group_of_rows_in_order(counts):
+    users = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    items = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])
+    pairs = group_pairs(users, items, len(counts), 5)
+    assert pairs.starts.dtype == np.int64
+    assert pairs.starts.tolist() == [0, *np.cumsum(counts).tolist()]
+    assert pairs.items.tolist() == items.tolist()
+
+
 def grouped(seed, size=60):
     users, items, times = rows_of(seed, size)
     return group_pairs(users, items, N_USERS, N_ITEMS, times=times)
