@@ -8,7 +8,7 @@ from negprep.draw import Words, word
 from negprep.seen import Positions
 
 SHUFFLE_WORDS = 1 << 63
-"""First word of a shuffle; draw d has the words d, d + 2**32, d + 2 * 2**32, ... for its attempts."""
+"""First word of a shuffle: rank r has this one plus r. Draw d has lower ones, d + a * 2**32 at attempt a."""
 
 
 def shuffled_ranks(keys: Words, counts: Positions, num_neg: int) -> Positions:
