@@ -40,6 +40,18 @@ def whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
     return index(value)
 
 
+def check_marks(options: object) -> None:
+    """Refuse a ``quote`` or an ``escape`` that is not a character to mark text with."""
+    for name, words, example in (("quote", ("none",), '"'), ("escape", (), "\\")):
+        mark = getattr(options, name)
+        if mark is None or mark in words:
+            continue
+        if len(mark) != 1 or not mark.isascii() or not mark.isprintable() or mark.isalnum() or mark == " ":
+            what = f"--{name} {mark!r} is not one ASCII character that is neither letter nor digit nor space"
+            remedy = f"give one such as '{example}'" + (", or none: quotes are text" if words else "")
+            raise UsageError(what, remedy=remedy)
+
+
 def check_kinds(options: object, kind: Any, *names: str) -> None:  # noqa: ANN401
     """Refuse the named options whose values are not of the kind."""
     for name in names:

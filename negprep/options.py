@@ -10,7 +10,7 @@ from negprep.agreement import refuse_core, refuse_sampler, refuse_split
 from negprep.errors import UsageError
 from negprep.forms import FormName, SourceForm
 from negprep.holdout_rule import HoldoutRule
-from negprep.limits import MAX_BOOTSTRAP, MAX_JOBS, MAX_NUM_NEG, MAX_POOL, check_kinds, whole
+from negprep.limits import MAX_BOOTSTRAP, MAX_JOBS, MAX_NUM_NEG, MAX_POOL, check_kinds, check_marks, whole
 from negprep.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class ReadOptions:
         The names of all columns, in order, of a text file without a header.
     delimiter : str or None
         What separates the fields of a text file: one character, or ``::``. None: found from the first line.
+    quote : str or None
+        What stands around fields of a text file: one ASCII character, or ``none``: quotes are text. None: ``"``, but a
+        quoted field whose lines look like rows is refused. Holds for the files beside the log, too.
+    escape : str or None
+        The ASCII character that makes the next one text, such as a backslash. None: there is none.
     from_ : {"ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl"} or None
         Whose form a text file has, where it does not show.
     drop_invalid : bool
@@ -54,13 +59,20 @@ class ReadOptions:
     event_col: str | None = None
     columns: tuple[str, ...] | None = None
     delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
     from_: SourceForm | None = None
     drop_invalid: bool = False
     expect_rows: int | None = None
 
+    def of_text_beside(self) -> ReadOptions:
+        """What holds for the text files beside the log: the quotes."""
+        return ReadOptions(quote=self.quote, escape=self.escape)
+
     def __post_init__(self) -> None:
         check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
-        check_kinds(self, str | None, "delimiter")
+        check_kinds(self, str | None, "delimiter", "quote", "escape")
+        check_marks(self)
         check_kinds(self, bool, "drop_invalid")
         if self.from_ is not None and self.from_ not in get_args(SourceForm):
             raise UsageError(f"from_ is {self.from_!r}", remedy=f"choose one of {', '.join(get_args(SourceForm))}")

@@ -21,6 +21,8 @@ class ReadKeywords(TypedDict, total=False):
     event_col: str | None
     columns: tuple[str, ...] | None
     delimiter: str | None
+    quote: str | None
+    escape: str | None
     from_: SourceForm | None
     drop_invalid: bool
     expect_rows: int | None

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from negprep.cli import stopping, values
 from negprep.cli.libraries import load_libraries
 from negprep.cli.sections import Decorator, Function, SectionCommand, in_section, together
+from negprep.cli.shared import quotes
 from negprep.errors import OutputError, UsageError, printable
 
 _ROLES = (
@@ -112,6 +113,7 @@ def _columns(command: Function) -> Function:
             help=r"What separates the fields of SCORES: one character, '::', or a tab as '\t' or tab.  "
             "[default: found from the first line]",
         ),
+        quotes,
     )(command)
 
 
@@ -147,7 +149,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     from negprep.reading.scored import ScoredColumns
 
     named = {f"{role}_col": given[f"{role}_col"] for role in ("user", "item", "label", "score", "group")}
-    kept = ("at", "catalog_size", "distinct", "gamma", "resamples", "seed", "columns", "delimiter")
+    kept = ("at", "catalog_size", "distinct", "gamma", "resamples", "seed", "columns", "delimiter", "quote", "escape")
     options = EvaluateOptions(named=ScoredColumns(**named), **{name: given[name] for name in kept})
     stopping.expect_traces()
     found = run_evaluation(given["scores"], given["test"], options, by_user=given["by_user"])

@@ -133,6 +133,25 @@ def replacing(command: Function) -> Function:
     )(command)
 
 
+def quotes(command: Function) -> Function:
+    """How fields of a text file are quoted."""
+    option = in_section("Reading")
+    return together(
+        option(
+            "--quote",
+            metavar="CHAR",
+            help="What stands around fields of a text file: a character, doubled within them; or none: quotes are "
+            "text. Holds for every text file that is read.  [default: '\"'; refused where lines within a field look "
+            "like rows]",
+        ),
+        option(
+            "--escape",
+            metavar="CHAR",
+            help=r"The character that makes the next one text, such as '\' in CSV of Spark and Hive.  [default: none]",
+        ),
+    )(command)
+
+
 def columns(command: Function) -> Function:
     """Where things stand in the log."""
     option = in_section("Reading")
@@ -161,6 +180,7 @@ def columns(command: Function) -> Function:
             help=r"What separates the fields of a text file: one character, '::', or a tab as '\t' or tab.  "
             "[default: found from the first line]",
         ),
+        quotes,
         option(
             "--from",
             "from_",

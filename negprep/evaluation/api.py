@@ -28,6 +28,7 @@ from negprep.vocabulary import Vocabulary
 from negprep.writing import check_output, open_output
 
 _WRITTEN_AT_ONCE = 1 << 18
+_OF_SCORES = ("columns", "delimiter", "quote", "escape")
 
 
 def evaluate(
@@ -48,6 +49,8 @@ def evaluate(
     group_col: str | None = None,
     columns: tuple[str, ...] | None = None,
     delimiter: str | None = None,
+    quote: str | None = None,
+    escape: str | None = None,
 ) -> Evaluation:
     """Metrics of a model's scores for candidates, and estimates of the same over all items.
 
@@ -59,7 +62,7 @@ def evaluate(
         What ``negprep.test`` made, or rows of user, item and label (1: held out, 0: negative).
     by_user : str or path, optional
         Write the metrics of each user there: Parquet.
-    at, catalog_size, distinct, gamma, resamples, seed, columns, delimiter
+    at, catalog_size, distinct, gamma, resamples, seed, columns, delimiter, quote, escape
         As in ``EvaluateOptions``.
     user_col, item_col, label_col, score_col, group_col : str, optional
         Columns that are not recognised by their names. A group names the lists of a user who has several.
@@ -96,6 +99,8 @@ def evaluate(
         seed=seed,
         columns=columns,
         delimiter=delimiter,
+        quote=quote,
+        escape=escape,
         named=ScoredColumns(
             user_col=user_col, item_col=item_col, label_col=label_col, score_col=score_col, group_col=group_col
         ),
@@ -126,7 +131,7 @@ def _opened(
     scores: LogSource, test: LogSource | None, options: EvaluateOptions, stack: ExitStack
 ) -> tuple[LogReader, LogReader | None]:
     """The file of the candidates, and that of their scores where it is another."""
-    read, named = ReadOptions(columns=options.columns, delimiter=options.delimiter), options.named
+    read, named = ReadOptions(**{name: getattr(options, name) for name in _OF_SCORES}), options.named
     if test is None:
         required: tuple[str, ...] = ("user", "item", "label", "score")
         candidates = stack.enter_context(open_log(scores, read, required=required, recognise=named.find, may_lack=()))
@@ -142,7 +147,14 @@ def _opened(
 
     of_scores = ScoredColumns(user_col=named.user_col, item_col=named.item_col, score_col=named.score_col)
     candidates = stack.enter_context(
-        open_log(test, required=("user", "item", "label"), recognise=recognise_test, may_lack=())
+        open_log(
+            test,
+            read.of_text_beside(),
+            required=("user", "item", "label"),
+            recognise=recognise_test,
+            may_lack=(),
+            beside=True,
+        )
     )
     scored = stack.enter_context(
         open_log(scores, read, required=("user", "item", "score"), recognise=of_scores.find, may_lack=())

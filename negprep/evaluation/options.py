@@ -35,6 +35,8 @@ class EvaluateOptions:
         Names of the columns of a text file of scores without a header.
     delimiter : str or None
         Between the fields of a text file of scores.
+    quote, escape : str or None
+        As in ``ReadOptions``, of the text files of scores and of candidates.
     named : ScoredColumns
         The columns that are not recognised by their names.
     """
@@ -47,6 +49,8 @@ class EvaluateOptions:
     seed: int = 0
     columns: tuple[str, ...] | None = None
     delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
     named: ScoredColumns = field(default_factory=ScoredColumns)
 
     def __post_init__(self) -> None:

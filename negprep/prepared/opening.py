@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +33,8 @@ from negprep.prepared.shape import (
 from negprep.prepared.summaries import Told, said_of
 from negprep.prepared.vocabularies import find_vocabularies
 from negprep.reading.dialect import Dialect, read_dialect
+from negprep.reading.known import with_quotes
+from negprep.reading.opening import delimited
 from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.sources import Source, find_sources, machine_errors
 from negprep.reading.text import TextInput
@@ -161,7 +163,7 @@ class Prepared:
         self.close()
 
 
-def open_prepared(where: str | os.PathLike[str], told: Told | None = None) -> Prepared:
+def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read: ReadOptions | None = None) -> Prepared:
     """Find out what a prepared file or folder is.
 
     Parameters
@@ -171,6 +173,8 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None) -> Pr
         RecBole's ``.inter``, NCF's ``.rating`` or ``.negative``.
     told : Told, optional
         The summary of the run that wrote it, of a file that has no metadata.
+    read : ReadOptions, optional
+        How the log is read: the quotes of text that negprep did not write are those of the log.
 
     Returns
     -------
@@ -202,7 +206,9 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None) -> Pr
                 dict(zip(columns, columns, strict=True)),
             )
             return Prepared(name, sources, [form] * len(sources), shape, facts, stack.pop_all(), said_in)
-        inputs = [_input(source) for source in sources]
+        quotes = ReadOptions() if read is None else read.of_text_beside()
+        quotes = quotes if facts is None else ReadOptions(quote='"')
+        inputs = [_input(source, quotes) for source in sources]
         described = [_described(source, each, facts, told) for source, each in zip(sources, inputs, strict=True)]
         for source, other in zip(sources[1:], described[1:], strict=True):
             if other != described[0]:
@@ -214,21 +220,21 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None) -> Pr
         return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all(), said_in)
 
 
-def _input(source: Source) -> ParquetInput | TextInput:
+def _input(source: Source, quotes: ReadOptions) -> ParquetInput | TextInput:
     with machine_errors(source.name):
         if source.parquet:
             return parquet_input(source)
         if is_rating_file(source.name):
-            return TextInput(source, _rating_dialect(source))
-        return TextInput(source, read_dialect(source, ReadOptions()))
+            return TextInput(source, _rating_dialect(source, quotes))
+        return delimited(source, with_quotes(source, quotes), beside=True)
 
 
-def _rating_dialect(source: Source) -> Dialect:
+def _rating_dialect(source: Source, quotes: ReadOptions) -> Dialect:
     """A ``.rating`` has no header, and two to four columns."""
     errors: list[UsageError] = []
     for width in range(len(RATING_COLUMNS), 1, -1):
         try:
-            return read_dialect(source, ReadOptions(columns=RATING_COLUMNS[:width], delimiter="\t"))
+            return read_dialect(source, replace(quotes, columns=RATING_COLUMNS[:width], delimiter="\t"))
         except UsageError as error:
             errors.append(error)
     raise BadDataError(errors[0].what, place=source.name, remedy="a .rating has user, item, rating and time")

@@ -68,7 +68,7 @@ def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
 def _read(path: Path, column: str) -> pa.Array:
     (source,) = find_sources(str(path))
     table: ParquetInput | TextInput
-    table = parquet_input(source) if source.parquet else TextInput(source, read_dialect(source, ReadOptions()))
+    table = parquet_input(source) if source.parquet else TextInput(source, read_dialect(source, ReadOptions(quote='"')))
     for name in ("code", column):
         if name not in table.names:
             what = f"no column {name!r} (found: {', '.join(table.names)})"

@@ -6,13 +6,14 @@ import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from negprep.errors import BadDataError, UsageError, printable
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, find_roles, refuse_duplicates
 from negprep.reading.lines import physical_lines, records, undecodable
+from negprep.reading.quoting import refuse_stray_in_header
 from negprep.reading.sources import FOREIGN_REMEDY, Source
 
 _DELIMITERS = ("::", "\t", ",", ";", "|")
@@ -35,12 +36,26 @@ class Dialect:
         Whether the names stand in the file.
     start : int
         The offset of the first byte after a byte order mark and the header, in the decompressed text.
+    quote : str or None
+        The ASCII character around fields; None: quotes are text.
+    escape : str or None
+        The ASCII character that makes the next one text.
+    insists : bool
+        Whether the quotes were asked for: no quoted field is doubted then.
     """
 
     delimiter: str
     names: tuple[str, ...]
     header: bool
     start: int
+    quote: str | None = None
+    escape: str | None = None
+    insists: bool = False
+
+    @property
+    def said(self) -> str:
+        """Where the number of columns is from."""
+        return f"the header has {len(self.names)}" if self.header else f"--columns names {len(self.names)}"
 
 
 def read_dialect(source: Source, options: ReadOptions) -> Dialect:
@@ -54,28 +69,37 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
         ``--delimiter`` or ``--columns`` does not fit the file.
     """
     mark = byte_order_mark(source)
-    consumed: list[str] = []
+    number = size = 0
+    record: list[str] = []
 
     def lines() -> Iterator[str]:
+        nonlocal number, size
         for line in physical_lines(source.open(), source.name):
-            consumed.append(line)
-            yield line if len(consumed) > 1 else line.removeprefix("\ufeff")
+            number += 1
+            size += len(line.encode("utf-8", "surrogateescape"))
+            text = line if number > 1 else line.removeprefix("\ufeff")
+            if record or text.strip("\r\n"):
+                record.append(text)
+                yield text
 
     reading = lines()
-    first = next((line for line in reading if line.strip("\r\n")), None)
+    first = next(reading, None)
     if first is None:
         raise BadDataError("the file is empty", place=source.name)
-    place = f"{source.name}:{len(consumed)}"
+    place = f"{source.name}:{number}"
     problem = undecodable(first, place)
     if problem is not None:
         raise problem
-    delimiter = _delimiter(first, options.delimiter, place)
+    delimiter = _delimiter(first, options, place)
+    quote, escape = _marks(options, delimiter)
     if options.columns is None:
         _refuse_markup(first, delimiter, options, place)
-    names = tuple(_first_record(chain((first,), reading), delimiter, place))
+    names = tuple(_first_record(chain((first,), reading), delimiter, quote, escape, place))
+    dialect = Dialect(delimiter, names, True, size, quote, escape, insists=options.quote is not None)
+    refuse_stray_in_header(record, dialect, place)
     if options.columns is not None:
         _check_columns(options.columns, names, place)
-        return Dialect(delimiter, options.columns, header=False, start=mark)
+        return replace(dialect, names=options.columns, header=False, start=mark)
     if all(map(_is_number, names)):
         listed = ",".join((_EXAMPLE + tuple(f"other{n}" for n in range(1, len(names))))[: len(names)])
         what = f"there is no header: the first line is {_shown(first)}"
@@ -84,8 +108,7 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     if any("\ufeff" in name for name in names):
         what = "the header holds a byte order mark (U+FEFF)"
         raise BadDataError(what, place=place, remedy="only the file may start with one, once; remove it")
-    size = len("".join(consumed).encode("utf-8", "surrogateescape"))
-    return Dialect(delimiter, names, header=True, start=size)
+    return dialect
 
 
 def byte_order_mark(source: Source) -> int:
@@ -116,33 +139,56 @@ def _refuse_markup(line: str, delimiter: str, options: ReadOptions, place: str) 
         raise BadDataError(f"this looks like {kind}, not CSV", place=place, remedy=FOREIGN_REMEDY)
 
 
-def _delimiter(line: str, asked: str | None, place: str) -> str:
+def _delimiter(line: str, options: ReadOptions, place: str) -> str:
+    asked, quote = options.delimiter, '"' if options.quote is None else options.quote
+    unquoted = (
+        line if quote == "none" else re.sub(rf"{re.escape(quote)}[^{re.escape(quote)}]*{re.escape(quote)}", "", line)
+    )
     if asked is None:
-        return _likely_delimiter(line) or ","
+        return _likely_delimiter(unquoted) or ","
     delimiter = "\t" if asked == "\\t" else asked
     if delimiter != "::" and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0'):
         raise UsageError(f"--delimiter {asked!r} is neither one ASCII character nor ::")
-    likely = _likely_delimiter(line)
+    likely = _likely_delimiter(unquoted)
     if likely is not None and delimiter not in line:
         what = f"only one column with {_quoted(delimiter)}; the first line looks separated by {_quoted(likely)}"
         raise UsageError(what, place=place, remedy="leave --delimiter out, or correct it")
     return delimiter
 
 
-def _likely_delimiter(line: str) -> str | None:
-    unquoted = re.sub(r'"[^"]*"', "", line)
+def _marks(options: ReadOptions, delimiter: str) -> tuple[str | None, str | None]:
+    """The characters around fields and before what is text: ``::`` knows neither."""
+    quote = '"' if options.quote is None else None if options.quote == "none" else options.quote
+    escape = None if options.escape == quote else options.escape
+    for option, mark in (("--quote", quote), ("--escape", escape)):
+        if mark is not None and mark == delimiter:
+            raise UsageError(f"{option} {mark!r} is the delimiter, too", remedy=f"correct {option} or --delimiter")
+    if delimiter == "::":
+        if options.quote not in (None, "none") or escape is not None:
+            option = "--escape" if escape is not None else "--quote"
+            raise UsageError(
+                f"{option} with the delimiter ::, beside which every other character is text",
+                remedy=f"leave {option} out",
+            )
+        return None, None
+    return quote, escape
+
+
+def _likely_delimiter(unquoted: str) -> str | None:
     best = max(_DELIMITERS, key=unquoted.count)
     if best in unquoted:
         return best
     return " " if " " in unquoted.strip() else None
 
 
-def _first_record(lines: Iterable[str], delimiter: str, place: str) -> list[str]:
+def _first_record(lines: Iterable[str], delimiter: str, quote: str | None, escape: str | None, place: str) -> list[str]:
     try:
-        return next(records(lines, delimiter))
+        return next(records(lines, delimiter, quote, escape))
     except csv.Error as error:
         raise BadDataError(
-            f"the header cannot be read ({error})", place=place, remedy="is a quote not closed?"
+            f"the header cannot be read ({error})",
+            place=place,
+            remedy="is a quote not closed, or text? --quote none reads quotes as text",
         ) from None
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _FOUR = ("user", "item", "value", "time")
 _JSON_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|zst|bz2))?$", re.IGNORECASE)
+_ATOMIC = re.compile(r"\.(inter|user|item|kg|link|net)(\.(gz|zst|bz2))?$")
 _OBJECT = re.compile(r'\s*\{\s*("([^"\\]|\\.)*"\s*:|\})')
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _NAMES = {
@@ -63,6 +64,19 @@ def form_of_file(source: Source, options: ReadOptions) -> str | None:
         if name in ("ratings.dat", "u.data") and len(fields) == 4:
             return "movielens"
     return None
+
+
+def with_quotes(source: Source, options: ReadOptions, form: str | None = None) -> ReadOptions:
+    """The options, and that the quotes of RecBole's atomic files are text, unless ``--quote`` says otherwise.
+
+    In the folders of atomic files that negprep writes, ids with quotes stand in quotes.
+    """
+    folder = source.path.parent if source.path is not None else None
+    ours = folder is not None and (folder / "_negprep.json").exists()
+    atomic = form == "recbole" or _ATOMIC.search(source.name) is not None
+    if options.quote is None and atomic:
+        return replace(options, quote='"' if ours else "none")
+    return options
 
 
 def as_text(source: Source, form: str | None, options: ReadOptions) -> ReadOptions:

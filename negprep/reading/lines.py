@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -45,21 +44,25 @@ def physical_lines(stream: BinaryIO, name: str, before: int = 0) -> Iterator[str
             yield line
 
 
-def records(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+def records(
+    lines: Iterable[str], delimiter: str, quote: str | None = '"', escape: str | None = None
+) -> Iterator[list[str]]:
     """The fields of each row; ``[]`` for a blank line. ``::`` knows no quotes, as the files that use it."""
     if delimiter == "::":
         return csv.reader(
             (line.replace("::", _STAND_IN) for line in lines), delimiter=_STAND_IN, quoting=csv.QUOTE_NONE
         )
-    return csv.reader(lines, delimiter=delimiter)
+    if quote is None:
+        return csv.reader(lines, delimiter=delimiter, escapechar=escape, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, escapechar=escape)
 
 
 def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str]]]:
     """The rows from a byte offset on, each with the number of the line it starts on; blank lines are no rows."""
-    return ((line, row) for line, row, _ in _rows_and_text(source, dialect, offset))
+    return ((line, row) for line, row, _ in rows_and_text(source, dialect, offset))
 
 
-def _rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str], list[str]]]:
+def rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str], list[str]]]:
     """As ``numbered_rows``, and the lines of the row."""
     stream = source.open()
     before = lines_before(stream, offset)
@@ -73,7 +76,7 @@ def _rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tu
             text.append(line)
             yield line
 
-    rows = records(counted(), dialect.delimiter)
+    rows = records(counted(), dialect.delimiter, dialect.quote, dialect.escape)
     while True:
         start = before + seen + 1
         text.clear()
@@ -81,7 +84,8 @@ def _rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tu
             row = next(rows, None)
         except csv.Error as error:
             what = f"a field that starts here cannot be read ({error})"
-            raise BadDataError(what, place=f"{source.name}:{start}", remedy="is a quote not closed?") from None
+            remedy = "is a quote not closed, or text? --quote none reads quotes as text"
+            raise BadDataError(what, place=f"{source.name}:{start}", remedy=remedy) from None
         if row is None:
             return
         if row:
@@ -109,75 +113,40 @@ def place_of(source: Source, dialect: Dialect, offset: int, row: int) -> str:
     return source.name
 
 
-def explained(source: Source, dialect: Dialect, offset: int, needed: Iterable[int], reason: str) -> NegprepError:
-    """Why the text from ``offset`` on cannot be parsed.
+def explained(
+    source: Source, dialect: Dialect, offset: int, needed: Iterable[int], *, before: int | None = None
+) -> NegprepError | None:
+    """Why the text from ``offset`` on cannot be parsed; None if nothing is wrong with it.
 
     Parameters
     ----------
     needed : iterable of int
         The positions of the columns that are read.
-    reason : str
-        What the fast parser said, for what only it objects to.
+    before : int, optional
+        The line to look no further than.
     """
     try:
-        for line, row in numbered_rows(source, dialect, offset):
+        for line, row, text in rows_and_text(source, dialect, offset):
+            if before is not None and line >= before:
+                return None
             place = f"{source.name}:{line}"
             if len(row) != len(dialect.names):
-                return _ragged(row, dialect, place)
+                return _ragged(row, text, dialect, place)
             for position in needed:
                 problem = undecodable(row[position], place)
                 if problem is not None:
                     return problem
     except BadDataError as error:
-        return error
-    return BadDataError(reason, place=source.name)
-
-
-def unclosed(source: Source, dialect: Dialect, offset: int) -> NegprepError:
-    """The error that a quote in the text from ``offset`` on is never closed."""
-    error = explained(source, dialect, offset, (), "a quote is not closed")
-    if error.place == source.name:
-        *_, (line, _) = numbered_rows(source, dialect, offset)
-        what = "a quote in the row that starts here is not closed"
-        return BadDataError(what, place=f"{source.name}:{line}", remedy="close it, or double it if it is text")
-    return error
-
-
-def misquoted(source: Source, dialect: Dialect, offset: int, needed: Iterable[int]) -> NegprepError | None:
-    """The error that text follows the closing quote of a field, as in ``"10"x``, or None.
-
-    Parameters
-    ----------
-    needed : iterable of int
-        The positions of the columns that are looked at.
-    """
-    other = rf"[^{re.escape(dialect.delimiter)}\r\n]*"
-    field = re.compile(
-        rf'(?:"[^"]*(?:""[^"]*)*"(?!")(?P<after>{other})|{other})(?:{re.escape(dialect.delimiter)}|[\r\n]|$)'
-    )
-    positions = tuple(needed)
-    try:
-        for line, row, text in _rows_and_text(source, dialect, offset):
-            joined = "".join(text)
-            if '"' not in joined or len(row) != len(dialect.names):
-                continue
-            after = [found["after"] for found in field.finditer(joined)]
-            rest = next((after[position] for position in positions if after[position]), None)
-            if rest is not None:
-                what = f"a closing quote is followed by {rest[:20]!r}"
-                remedy = "double a quote that is text, or remove what follows it"
-                return BadDataError(what, place=f"{source.name}:{line}", remedy=remedy)
-    except BadDataError:
-        pass
+        return error if before is None else None
     return None
 
 
-def _ragged(row: list[str], dialect: Dialect, place: str) -> NegprepError:
-    fields = f"{len(row)} field{'s' * (len(row) != 1)}"
-    said = f"the header has {len(dialect.names)}" if dialect.header else f"--columns names {len(dialect.names)}"
-    broken = any("\n" in field or "\r" in field for field in row)
-    remedy = "a quoted field runs over several lines: is a quote not closed?" if broken else "repair or remove the line"
-    return BadDataError(f"{fields} where {said}", place=place, remedy=remedy)
+def _ragged(row: list[str], text: list[str], dialect: Dialect, place: str) -> NegprepError:
+    what = f"{len(row)} field{'s' * (len(row) != 1)} where {dialect.said}"
+    if dialect.quote is not None and any(line.count(dialect.delimiter) == len(dialect.names) - 1 for line in text):
+        remedy = "is a quote not closed, or text? --quote none reads quotes as text"
+        return BadDataError(what, place=place, remedy=remedy)
+    return BadDataError(what, place=place, remedy="repair or remove the line")
 
 
 def undecodable(field: str, place: str) -> NegprepError | None:

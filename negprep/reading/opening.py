@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from negprep.errors import BadDataError, UsageError
@@ -12,11 +13,12 @@ from negprep.options import ReadOptions
 from negprep.reading.columns import Roles, find_roles, listed
 from negprep.reading.dialect import byte_order_mark, read_dialect
 from negprep.reading.json_lines import json_input
-from negprep.reading.known import as_text, form_of_file, is_file_of
+from negprep.reading.known import as_text, form_of_file, is_file_of, with_quotes
 from negprep.reading.lists import ListsInput
 from negprep.reading.log import Input, LogReader
 from negprep.reading.memory import memory_input
 from negprep.reading.parquet import parquet_input
+from negprep.reading.quoting import is_quoted_as_written
 from negprep.reading.sources import Source, find_sources, machine_errors
 from negprep.reading.text import TextInput
 
@@ -33,6 +35,7 @@ def open_log(
     fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
     recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles] = find_roles,
     may_lack: tuple[str, ...] | None = None,
+    beside: bool = False,
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -49,6 +52,8 @@ def open_log(
         What gives each role its column; with other roles than a log's where it is no log.
     may_lack : tuple of str, optional
         Of a file beside the log: the roles of which a row may have none; it is null then.
+    beside : bool
+        It is not the log: where negprep wrote it, its quotes are those that negprep writes, whatever the log's are.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def open_log(
             sources = find_sources(name, lambda file: is_file_of(file, options.from_))
             for each in sources:
                 stack.callback(each.close)
-            inputs: list[Input] = [_file_input(each, options) for each in sources]
+            inputs: list[Input] = [_file_input(each, options, beside=beside) for each in sources]
             _refuse_different_parts(sources, inputs)
             place = sources[0].name if len(sources) == 1 else name
         else:
@@ -84,22 +89,49 @@ def open_log(
         return LogReader(sources, inputs, roles, options, place, stack.pop_all(), may_lack)
 
 
-def _file_input(source: Source, options: ReadOptions) -> Input:
+def _file_input(source: Source, options: ReadOptions, *, beside: bool) -> Input:
     with machine_errors(source.name):
         if not source.parquet:
-            return _text_input(source, options)
+            return _text_input(source, options, beside=beside)
         _refuse_text_options(options, source.name)
         return parquet_input(source)
 
 
-def _text_input(source: Source, options: ReadOptions) -> Input:
+def _text_input(source: Source, options: ReadOptions, *, beside: bool) -> Input:
     mark = byte_order_mark(source)
     form = form_of_file(source, options)
+    if form in ("jsonl", "lightgcn") and not beside:
+        _refuse_quotes(source, form, options)
     if form == "jsonl":
         return json_input(source, mark)
     if form == "lightgcn":
         return ListsInput(source, mark)
-    return TextInput(source, read_dialect(source, as_text(source, form, options)))
+    return delimited(source, with_quotes(source, as_text(source, form, options), form), beside=beside)
+
+
+def delimited(source: Source, options: ReadOptions, *, beside: bool) -> TextInput:
+    """A text file with delimiters.
+
+    Parameters
+    ----------
+    source : Source
+    options : ReadOptions
+    beside : bool
+        It is not the log: what negprep wrote is read as that, whatever the log's quotes are.
+    """
+    if beside and (options.quote is not None or options.escape is not None):
+        written = read_dialect(source, replace(options, quote='"', escape=None))
+        if written.quote is not None and is_quoted_as_written(source, written):
+            return TextInput(source, written)
+    return TextInput(source, read_dialect(source, options))
+
+
+def _refuse_quotes(source: Source, form: str, options: ReadOptions) -> None:
+    for option, value in (("--quote", options.quote), ("--escape", options.escape)):
+        if value is not None:
+            kind = "JSON lines" if form == "jsonl" else "lists of ids"
+            what = f"{option} is for CSV and its relatives, and these are {kind}"
+            raise UsageError(what, place=source.name, remedy=f"leave {option} out")
 
 
 def _refuse_text_options(options: ReadOptions, place: str) -> None:

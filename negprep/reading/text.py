@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from negprep.errors import BadDataError, NegprepError
 from negprep.reading.dialect import Dialect
-from negprep.reading.lines import MAX_LINE, explained, misquoted, place_of, unclosed
+from negprep.reading.lines import MAX_LINE, explained, place_of
 from negprep.reading.pieces import Piece
+from negprep.reading.quoting import QuoteWatch
 from negprep.reading.sources import Source, machine_errors, one_line
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # A line that has no end within a block is refused.
 BLOCK = MAX_LINE
 _STAND_IN = b"\x1f"
+_IDS = ("user", "item", "pos_item", "neg_item")
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,9 @@ class TextInput:
                 view = memoryview(block)
                 view[: len(rest)] = rest
                 size = len(rest) + cast(io.BufferedReader, stream).readinto(view[len(rest) :])
-                if parse.quotes and block.find(b'"', 0, size) >= 0:
-                    # A quoted field may hold line ends, and only a parser from here on knows which.
-                    watch = partial(parse.refuse_misquoted, _Quotes(self.dialect.delimiter), offset)
-                    joined = _Joined(bytes(view[:size]), stream, parse.guard, self._warn, watch)
+                if parse.may_join_lines(block, size):
+                    # Only a parser from here on knows which line ends are within a field.
+                    joined = _Joined(bytes(view[:size]), stream, parse.watch(offset), self._warn)
                     yield from parse.serially(joined, offset)
                     return
                 if size < BLOCK:
@@ -113,7 +114,6 @@ class _Parser:
         import pyarrow as pa
         from pyarrow import csv
 
-        self.quotes = dialect.delimiter != "::"
         self._source, self._dialect, self._columns = source, dialect, columns
         self._header = columns if dialect.header else {}
         names = [str(position) for position in range(len(dialect.names))]
@@ -122,17 +122,32 @@ class _Parser:
         strings = dict.fromkeys(included, pa.string())
         self._convert = csv.ConvertOptions(include_columns=included, column_types=strings, strings_can_be_null=False)
         self._names = names
-        # A row of empty fields after the last: a quote that is never closed swallows it, and rows before it unseen.
-        self.guard = b'\n""' + dialect.delimiter.encode() * (len(names) - 1) + b"\n"
+        escape = dialect.escape and re.escape(dialect.escape)
+        joins = [*([re.escape(dialect.quote)] if dialect.quote else []), *([rf"{escape}[\r\n]"] if escape else [])]
+        self._joins = re.compile("|".join(joins).encode()) if joins else None
+
+    def may_join_lines(self, block: bytearray, size: int) -> bool:
+        """Whether a line end in the first bytes of a block, or after them, may stand within a field."""
+        return self._joins is not None and self._joins.search(block, 0, size) is not None
+
+    def watch(self, offset: int) -> QuoteWatch | None:
+        """What follows the text from ``offset`` on, where it has quotes."""
+        if self._dialect.quote is None:
+            return None
+        ids = [self._dialect.names.index(name) for role, name in self._columns.items() if role in _IDS]
+        return QuoteWatch(self._source, self._dialect, offset, self._needed, ids)
 
     def _options(self, *, serial: bool) -> dict[str, Any]:
         from pyarrow import csv
 
-        delimiter = self._dialect.delimiter if self.quotes else _STAND_IN.decode()
+        dialect = self._dialect
         return {
             "read_options": csv.ReadOptions(column_names=self._names, block_size=BLOCK, use_threads=serial),
             "parse_options": csv.ParseOptions(
-                delimiter=delimiter, quote_char='"' if self.quotes else False, newlines_in_values=serial
+                delimiter=_STAND_IN.decode() if dialect.delimiter == "::" else dialect.delimiter,
+                quote_char=dialect.quote or False,
+                escape_char=dialect.escape or False,
+                newlines_in_values=serial,
             ),
             "convert_options": self._convert,
         }
@@ -142,7 +157,7 @@ class _Parser:
         import pyarrow as pa
         from pyarrow import csv
 
-        data = pa.py_buffer(_marked(block if self.quotes else self._translated(block)))
+        data = pa.py_buffer(_marked(self._translated(block) if self._dialect.delimiter == "::" else block))
         try:
             table = csv.read_csv(pa.BufferReader(data), **self._options(serial=False))
         except pa.ArrowInvalid as error:
@@ -154,19 +169,14 @@ class _Parser:
         import pyarrow as pa
         from pyarrow import csv
 
-        first, held = 0, None
+        first = 0
         try:
             with csv.open_csv(pa.PythonFile(stream, "r"), **self._options(serial=True)) as batches:
                 for batch in batches:
-                    if held is not None and batch.num_rows:
-                        yield partial(self._piece, held.columns, offset, first)
-                        first += held.num_rows
-                    held = batch if batch.num_rows else held
+                    yield partial(self._piece, batch.columns, offset, first)
+                    first += batch.num_rows
         except pa.ArrowInvalid as error:
             raise self.explained(offset, one_line(error)) from None
-        if held is None or any(column[-1].as_py() for column in held.columns):
-            raise unclosed(self._source, self._dialect, offset)
-        yield partial(self._piece, held.slice(0, held.num_rows - 1).columns, offset, first)
 
     def _piece(self, columns: list[pa.Array], offset: int, first: int) -> Piece:
         def place(row: int) -> str:
@@ -181,62 +191,21 @@ class _Parser:
             raise BadDataError(what, place=self._source.name, remedy="remove it, or use another delimiter")
         return data.replace(b"::", _STAND_IN)
 
-    def refuse_misquoted(self, quotes: _Quotes, offset: int, data: bytes) -> None:
-        """Raise ``BadDataError`` if ``data``, the next of the text from ``offset`` on, has a quote out of place."""
-        if quotes.regular and not quotes.follow(data):
-            error = misquoted(self._source, self._dialect, offset, self._needed)
-            if error is not None:
-                raise error
-
     def explained(self, offset: int, reason: str) -> NegprepError:
         """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
-        return explained(self._source, self._dialect, offset, self._needed, reason)
-
-
-class _Quotes:
-    """Whether text follows the closing quote of a field: fast, and no more.
-
-    Attributes
-    ----------
-    regular : bool
-        Once false, it stays so.
-    """
-
-    def __init__(self, delimiter: str) -> None:
-        self.regular = True
-        end = rf"[{re.escape(delimiter)}\r\n]"
-        quoted = r'"[^"]*(?:""[^"]*)*"'
-        # A quote that is not first in its field is text.
-        self._good = re.compile(rf'(?:[^"]++|(?<={end}){quoted}(?={end})|(?<!{end})")*+'.encode())
-        self._bad = re.compile(rf'{quoted}(?!{end}|"|\Z)'.encode())
-        self._rest = b"\n"
-
-    def follow(self, data: bytes) -> bool:
-        """``regular``, after some more text."""
-        text = self._rest + data
-        good = cast(re.Match[bytes], self._good.match(text, 1)).end()
-        self.regular = self._bad.match(text, good) is None and len(text) - good <= 2 * BLOCK
-        self._rest = text[good - 1 :]
-        return self.regular
+        found = explained(self._source, self._dialect, offset, self._needed)
+        return found or BadDataError(reason, place=self._source.name)
 
 
 class _Joined(io.RawIOBase):
-    """Bytes already read, the rest of a stream, each handed to ``watch``, and a guard after the end.
-
-    The last byte before the guard is reported.
-    """
+    """Bytes already read and the rest of a stream, all of which ``watch`` sees. The last byte is reported."""
 
     def __init__(
-        self,
-        read: bytes,
-        stream: BinaryIO,
-        guard: bytes,
-        at_end: Callable[[bytes], None],
-        watch: Callable[[bytes], None],
+        self, read: bytes, stream: BinaryIO, watch: QuoteWatch | None, at_end: Callable[[bytes], None]
     ) -> None:
-        self._watch = watch
-        self._read, self._stream, self._guard, self._at_end = bytes(_marked(read)), stream, guard, at_end
+        self._read, self._stream, self._watch, self._at_end = bytes(_marked(read)), stream, watch, at_end
         self._last = b""
+        self._over = False
 
     def readable(self) -> bool:
         return True
@@ -246,9 +215,11 @@ class _Joined(io.RawIOBase):
         self._read = self._read[size:]
         if data:
             self._last = data[-1:]
-            self._watch(data)
-            return data
-        if self._guard:
+            if self._watch is not None:
+                self._watch.follow(data)
+        elif not self._over:
+            self._over = True
             self._at_end(self._last)
-        data, self._guard = self._guard[:size], self._guard[size:]
+            if self._watch is not None:
+                self._watch.finish()
         return data

@@ -148,7 +148,7 @@ def _described(
     reading: ReadOptions,
     progress: Progress | None,
 ) -> Described:
-    with open_prepared(name, told) as prepared:
+    with open_prepared(name, told, reading) as prepared:
         part = part or prepared.part
         pairs = Pairs() if log is not None and part in ("test", "valid") else None
         gathered = _gathered(prepared, part, pairs, progress)

@@ -33,7 +33,7 @@ def opened(
     def fitting(names: tuple[str, ...]) -> ReadOptions:
         return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
 
-    return open_log(source, ReadOptions(), required=required, fitting=fitting, may_lack=may_lack)
+    return open_log(source, read.of_text_beside(), required=required, fitting=fitting, may_lack=may_lack, beside=True)
 
 
 def catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:

@@ -147,7 +147,7 @@ def verify(
     told = allotted([name for name, _ in files], made_by)
     with ExitStack() as stack:
         opened = [
-            (stack.enter_context(open_prepared(path, told.get(given))), part)
+            (stack.enter_context(open_prepared(path, told.get(given), read)), part)
             for given, part in files
             for path in members(given)
         ]

@@ -14,7 +14,8 @@ MISSING = "--drop-invalid drops and counts such rows"
 NO_MARK = "were files joined that each start with one? Remove it"
 TO_UTF8 = "UTF-16 text has them: iconv -f UTF-16 -t UTF-8 converts it"
 KINDS = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd or bzip2"
-REDOUBLE = "double a quote that is text, or remove what follows it"
+REDOUBLE = "double a quote that is text; or --quote none reads quotes as text"
+UNCLOSED = "the quote that begins a field here is not closed; close it; or --quote none reads quotes as text"
 LATIN = "the text looks like Latin-1; convert it: iconv -f LATIN1 -t UTF-8"
 FORMS = "times are seconds, milliseconds, microseconds or nanoseconds since 1970, or like 2024-05-01T12:30:00"
 RANGE = "times reach from 1677-09-21 to 2262-04-11"
@@ -36,11 +37,11 @@ BAD = {
     ),
     "open quote": (
         HEAD + b'1,2,3\n1,"2,3\n1,2,3\n',
-        "in.csv:3: 2 fields where the header has 3; a quoted field runs over several lines: is a quote not closed?",
+        f"in.csv:3: {UNCLOSED}",
     ),
     "open quote in the last field": (
         HEAD + b'1,2,3\n\n1,2,"3\n1,2,3\n',
-        "in.csv:4: a quote in the row that starts here is not closed; close it, or double it if it is text",
+        f"in.csv:4: {UNCLOSED}",
     ),
     "empty user": (HEAD + b"1,2,3\n,2,3\n", f"in.csv:3: null user id; {MISSING}"),
     "empty item": (HEAD + b"1,2,3\n1,,3\n,2,3\n", f"in.csv:3: null item id; {MISSING}"),
@@ -322,5 +323,5 @@ def test_an_open_quote_after_a_doubled_one(here, read):
     with pytest.raises(BadDataError, match=r"^in\.csv:2: a closing quote is followed by 'x'; "):
         read("in.csv")
     (here / "in.csv").write_bytes(HEAD + b'1,2,"3""\n')
-    with pytest.raises(BadDataError, match=r"^in\.csv:2: a quote in the row that starts here is not closed; "):
+    with pytest.raises(BadDataError, match=r"^in\.csv:2: the quote that begins a field here is not closed; "):
         read("in.csv")
