@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +14,6 @@ from negprep.errors import BadDataError, NegprepError
 from negprep.reading.lines import MAX_LINE, explained, lines_before, physical_lines, rows_and_text
 
 if TYPE_CHECKING:
-
     from negprep.reading.dialect import Dialect
     from negprep.reading.sources import Source
 
@@ -74,9 +73,14 @@ class Grammar:
         """How many delimiters a line has, if its quotes are text."""
         return self._plain_text(line).count(self._delimiter)
 
-    def fields(self, line: bytes) -> list[bytes]:
-        """The fields of a line, if its quotes are text."""
-        return self._plain_text(line).split(self._delimiter)
+    def shapes(self, line: bytes, begin: int, positions: Iterable[int]) -> dict[int, bytes]:
+        """Of the fields at some positions, if quotes are text: ``u17`` is ``a9``. The first is at ``begin``."""
+        fields = dict(enumerate(self._plain_text(line).split(self._delimiter), begin))
+        return {
+            position: _LETTERS.sub(b"a", _DIGITS.sub(b"9", fields[position]))
+            for position in positions
+            if position in fields
+        }
 
     def _plain_text(self, line: bytes) -> bytes:
         return line if self._escaped is None else self._escaped.sub(b"x", line)
@@ -202,7 +206,7 @@ class QuoteWatch:
         fields = list(self._grammar.field.finditer(record))
         lines = _LINE_END.split(record[:-1])
         if len(lines) > 1 and not self._dialect.insists:
-            self._check_lines(offset, fields, lines)
+            self._check_lines(record, offset, fields, lines)
         if len(fields) == len(self._dialect.names):
             for position in self._needed:
                 after = fields[position]["after"]
@@ -210,7 +214,24 @@ class QuoteWatch:
                     what = f"a closing quote is followed by {after.decode(errors='replace')[:20]!r}"
                     self._refuse(what, f"double a quote that is text; or {PLAIN}", offset)
 
-    def _check_lines(self, offset: int, fields: list[re.Match[bytes]], lines: list[bytes]) -> None:
+    def _ids_within(self, record: bytes, field: re.Match[bytes]) -> Iterator[dict[int, bytes]]:
+        """The shapes of the ids within a quoted field, line by line, if its lines are rows."""
+        before = _LINE_END.split(record[: field.start()])[-1]
+        # Quotes cut the first and the last: they are no ids.
+        first, *others = _LINE_END.split(field["quoted"])
+        inside = [(first, self._grammar.delimiters(before)), *((line, 0) for line in others)]
+        for number, (line, begin) in enumerate(inside):
+            shapes = self._grammar.shapes(line, begin, self._ids)
+            if number == 0:
+                shapes.pop(begin, None)
+            if number == len(others):
+                shapes.pop(begin + self._grammar.delimiters(line), None)
+            elif begin + self._grammar.delimiters(line) != len(self._dialect.names) - 1:
+                continue
+            if shapes:
+                yield shapes
+
+    def _check_lines(self, record: bytes, offset: int, fields: list[re.Match[bytes]], lines: list[bytes]) -> None:
         """Refuse a record of several lines if one of its quotes is text, or may be."""
         spanning = [field for field in fields if _LINE_END.search(field["quoted"] or b"")]
         wanted = len(self._dialect.names)
@@ -227,7 +248,8 @@ class QuoteWatch:
             return
         if self._evidence is None:
             self._evidence = _Evidence(self._source, self._dialect, self._grammar, self._ids)
-        if self._evidence.are_rows([line for line, fits in zip(lines[1:], rows[1:], strict=True) if fits]):
+        within = [ids for field in spanning for ids in self._ids_within(record, field)]
+        if self._evidence.are_rows(within):
             what = f"{_runs(spanning[0])}, which look like rows"
             self._refuse(what, f"{PLAIN}, {_INSIST}", offset + spanning[0].start())
 
@@ -260,7 +282,6 @@ class _Evidence:
     """
 
     def __init__(self, source: Source, dialect: Dialect, grammar: Grammar, ids: tuple[int, ...]) -> None:
-        self._grammar, self._ids = grammar, ids
         self._needed_quotes = self._bare_quotes = False
         self._shapes: dict[int, set[bytes]] = defaultdict(set)
         self._rows = 0
@@ -274,7 +295,7 @@ class _Evidence:
                     self._needed_quotes = True
                 if len(lines) == 1 and rows[0]:
                     self._rows += 1
-                    for position, shape in self._shapes_of(lines[0]).items():
+                    for position, shape in grammar.shapes(lines[0], 0, ids).items():
                         self._shapes[position].add(shape)
                 if grammar.quote in record:
                     self._bare_quotes |= any(
@@ -285,26 +306,16 @@ class _Evidence:
             # A quote that is never closed, or a field without an end: the reading itself comes to it.
             pass
 
-    def are_rows(self, lines: list[bytes]) -> bool:
-        """Whether lines within a quoted field, each of which has the fields of a row, have to be taken for rows."""
-        found = [self._shapes_of(line) for line in lines]
+    def are_rows(self, found: list[dict[int, bytes]]) -> bool:
+        """Whether lines within a quoted field, whose ids have these shapes, have to be taken for rows."""
         known = self._shapes
         has_numbers = any(b"9" in shape for shapes in known.values() for shape in shapes)
-        if has_numbers and all(shape in known[position] for each in found for position, shape in each.items()):
+        if found and has_numbers and all(shape in known[at] for each in found for at, shape in each.items()):
             return True
         strict = [at for at in known if self._rows >= 3 and len(known[at]) == 1 and b"9" in next(iter(known[at]))]
-        if strict and all(any(at in each and each[at] not in known[at] for at in strict) for each in found):
+        if found and all(any(at in each and each[at] not in known[at] for at in strict) for each in found):
             return False
         return self._bare_quotes or not self._needed_quotes
-
-    def _shapes_of(self, line: bytes) -> dict[int, bytes]:
-        """Of each id but one that a quote cuts: ``u17`` is ``a9``."""
-        fields = self._grammar.fields(line)
-        return {
-            position: _LETTERS.sub(b"a", _DIGITS.sub(b"9", fields[position]))
-            for position in self._ids
-            if fields[position].count(self._grammar.quote) % 2 == 0
-        }
 
 
 def refuse_stray_in_header(lines: list[str], dialect: Dialect, place: str) -> None:
