@@ -23,6 +23,7 @@ from negprep.evaluation.work import evaluate_lists
 from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
 from negprep.reading.columns import Roles
+from negprep.reading.header import Unnamed
 from negprep.reading.scored import ScoredColumns
 from negprep.vocabulary import Vocabulary
 from negprep.writing import check_output, open_output
@@ -129,7 +130,9 @@ def _opened(
     read, named = ReadOptions(columns=options.columns, delimiter=options.delimiter), options.named
     if test is None:
         required: tuple[str, ...] = ("user", "item", "label", "score")
-        candidates = stack.enter_context(open_log(scores, read, required=required, recognise=named.find, may_lack=()))
+        candidates = stack.enter_context(
+            open_log(scores, read, required=required, recognise=named.find, may_lack=(), unnamed=Unnamed(required))
+        )
         _refuse_doubt(candidates)
         return candidates, None
 
@@ -142,10 +145,23 @@ def _opened(
 
     of_scores = ScoredColumns(user_col=named.user_col, item_col=named.item_col, score_col=named.score_col)
     candidates = stack.enter_context(
-        open_log(test, required=("user", "item", "label"), recognise=recognise_test, may_lack=())
+        open_log(
+            test,
+            required=("user", "item", "label"),
+            recognise=recognise_test,
+            may_lack=(),
+            unnamed=Unnamed(("user", "item", "label"), by_option=False),
+        )
     )
     scored = stack.enter_context(
-        open_log(scores, read, required=("user", "item", "score"), recognise=of_scores.find, may_lack=())
+        open_log(
+            scores,
+            read,
+            required=("user", "item", "score"),
+            recognise=of_scores.find,
+            may_lack=(),
+            unnamed=Unnamed(("user", "item", "score")),
+        )
     )
     _refuse_doubt(candidates)
     return candidates, scored

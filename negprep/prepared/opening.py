@@ -33,6 +33,7 @@ from negprep.prepared.shape import (
 from negprep.prepared.summaries import Told, said_of
 from negprep.prepared.vocabularies import find_vocabularies
 from negprep.reading.dialect import Dialect, read_dialect
+from negprep.reading.header import Unnamed
 from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.sources import Source, find_sources, machine_errors
 from negprep.reading.text import TextInput
@@ -220,7 +221,9 @@ def _input(source: Source) -> ParquetInput | TextInput:
             return parquet_input(source)
         if is_rating_file(source.name):
             return TextInput(source, _rating_dialect(source))
-        return TextInput(source, read_dialect(source, ReadOptions()))
+        return TextInput(
+            source, read_dialect(source, ReadOptions(), Unnamed(("user", "item", "label"), by_option=False))
+        )
 
 
 def _rating_dialect(source: Source) -> Dialect:

@@ -9,16 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from negprep.errors import BadDataError, UsageError, printable
+from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, find_roles, refuse_duplicates
+from negprep.reading.header import SAMPLE, Unnamed, doubtful, judged, lists_problem, no_header, shortened
 from negprep.reading.lines import physical_lines, records, undecodable
 from negprep.reading.sources import FOREIGN_REMEDY, Source
 
 _DELIMITERS = ("::", "\t", ",", ";", "|")
 _SPELLED = {"\t": "a tab", " ": "a space"}
 _MARKUP = {"{": "JSON", "[": "JSON", "<": "HTML or XML"}
-_EXAMPLE = ("user", "item", "value", "time")
+_MOST_SAMPLED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,26 @@ class Dialect:
         Whether the names stand in the file.
     start : int
         The offset of the first byte after a byte order mark and the header, in the decompressed text.
+    doubt : str or None
+        That the first line was read as a header and may be none, or the other way round, and what to do then.
     """
 
     delimiter: str
     names: tuple[str, ...]
     header: bool
     start: int
+    doubt: str | None = None
 
 
-def read_dialect(source: Source, options: ReadOptions) -> Dialect:
+def read_dialect(source: Source, options: ReadOptions, unnamed: Unnamed = Unnamed()) -> Dialect:  # noqa: B008 - frozen
     """The dialect of a text source, from its first lines.
+
+    Parameters
+    ----------
+    source : Source
+    options : ReadOptions
+    unnamed : Unnamed
+        What becomes of a text without a header.
 
     Raises
     ------
@@ -72,20 +83,69 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     delimiter = _delimiter(first, options.delimiter, place)
     if options.columns is None:
         _refuse_markup(first, delimiter, options, place)
-    names = tuple(_first_record(chain((first,), reading), delimiter, place))
+    names = _first_record(chain((first,), reading), delimiter, place)
+    size, skipped = len("".join(consumed).encode("utf-8", "surrogateescape")), len(consumed)
+    known = find_roles(names, ReadOptions(), place).found
+    rest = [] if {"user", "item"} <= set(known) else _sampled(reading, delimiter, len(names))
     if options.columns is not None:
-        _check_columns(options.columns, names, place)
-        return Dialect(delimiter, options.columns, header=False, start=mark)
-    if all(map(_is_number, names)):
-        listed = ",".join((_EXAMPLE + tuple(f"other{n}" for n in range(1, len(names))))[: len(names)])
-        what = f"there is no header: the first line is {_shown(first)}"
-        raise BadDataError(what, place=place, remedy=f"add a header, or name the columns of INPUT: --columns {listed}")
+        _check_columns(options.columns, names, known, place)
+        return _named_dialect(source, options, delimiter, mark, place, [names, *rest])
+    verdict = judged(names, rest)
+    if verdict != "header" and unnamed.columns is not None and len(unnamed.columns) == len(names):
+        return Dialect(delimiter, unnamed.columns, header=False, start=mark)
+    if verdict == "row" and unnamed.is_items and len(names) == 1:
+        return Dialect(delimiter, ("item",), header=False, start=mark)
+    if verdict == "row":
+        raise no_header(source, place, first, [names, *rest], delimiter, unnamed, options)
+    doubt = doubtful(source, place, first, [names, *rest], delimiter, unnamed) if verdict == "doubt" else None
+    item = names.index(options.item_col) if options.item_col in names else None
+    problem = lists_problem(source, place, rest, delimiter, skipped, item) if rest and unnamed.by_option else None
+    if problem is not None:
+        raise problem
     refuse_duplicates(names, place)
     if any("\ufeff" in name for name in names):
         what = "the header holds a byte order mark (U+FEFF)"
         raise BadDataError(what, place=place, remedy="only the file may start with one, once; remove it")
-    size = len("".join(consumed).encode("utf-8", "surrogateescape"))
-    return Dialect(delimiter, names, header=True, start=size)
+    return Dialect(delimiter, tuple(names), header=True, start=size, doubt=doubt)
+
+
+def _named_dialect(
+    source: Source, options: ReadOptions, delimiter: str, start: int, place: str, rows: list[list[str]]
+) -> Dialect:
+    """The dialect of a text whose columns ``--columns`` names."""
+    columns = options.columns or ()
+    item = find_roles(columns, options, source.name).found.get("item")
+    if item is not None:
+        problem = lists_problem(source, place, rows, delimiter, 0, columns.index(item))
+        if problem is not None:
+            raise problem
+    doubt = None
+    if judged(rows[0], rows[1:]) == "header":
+        doubt = f"the first line looks like a header ({shortened(delimiter.join(rows[0]))}) and is read as a row"
+    return Dialect(delimiter, tuple(columns), header=False, start=start, doubt=doubt)
+
+
+def _sampled(lines: Iterable[str], delimiter: str, width: int) -> list[list[str]]:
+    """Some rows of as many fields. What is wrong with the others is found when they are read."""
+
+    def some() -> Iterator[str]:
+        size = 0
+        for line in lines:
+            yield line
+            size += len(line)
+            if size > _MOST_SAMPLED:
+                return
+
+    rows: list[list[str]] = []
+    try:
+        for row in records(some(), delimiter):
+            if len(row) == width:
+                rows.append(row)
+            if len(rows) == SAMPLE:
+                break
+    except (csv.Error, BadDataError):
+        pass  # the reading of the rows comes to it, and knows the line
+    return rows
 
 
 def byte_order_mark(source: Source) -> int:
@@ -146,29 +206,15 @@ def _first_record(lines: Iterable[str], delimiter: str, place: str) -> list[str]
         ) from None
 
 
-def _check_columns(columns: Sequence[str], first: Sequence[str], place: str) -> None:
+def _check_columns(columns: Sequence[str], first: Sequence[str], found: dict[str, str], place: str) -> None:
     if len(columns) != len(first):
         fields = f"{len(first)} field{'s' * (len(first) != 1)}"
         what = f"--columns names {len(columns)} columns, but the first line has {fields}"
         raise UsageError(what, place=place, remedy="name every column")
-    found = find_roles(first, ReadOptions(), place).found
     if "user" in found and "item" in found:
         what = f"the first line is a header ({', '.join((found['user'], found['item']))}, ...)"
         raise UsageError(what, place=place, remedy="leave --columns out")
 
 
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
 def _quoted(delimiter: str) -> str:
     return _SPELLED.get(delimiter, f"'{delimiter}'")
-
-
-def _shown(line: str) -> str:
-    text = printable(line.strip("\r\n"))
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import Roles, find_roles, listed
 from negprep.reading.dialect import byte_order_mark, read_dialect
+from negprep.reading.header import Unnamed
 from negprep.reading.json_lines import json_input
 from negprep.reading.known import as_text, form_of_file, is_file_of
 from negprep.reading.lists import ListsInput
@@ -33,6 +34,7 @@ def open_log(
     fitting: Callable[[tuple[str, ...]], ReadOptions] | None = None,
     recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles] = find_roles,
     may_lack: tuple[str, ...] | None = None,
+    unnamed: Unnamed = Unnamed(),  # noqa: B008 - frozen
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -49,6 +51,8 @@ def open_log(
         What gives each role its column; with other roles than a log's where it is no log.
     may_lack : tuple of str, optional
         Of a file beside the log: the roles of which a row may have none; it is null then.
+    unnamed : Unnamed
+        What becomes of a text without a header.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def open_log(
             sources = find_sources(name, lambda file: is_file_of(file, options.from_))
             for each in sources:
                 stack.callback(each.close)
-            inputs: list[Input] = [_file_input(each, options) for each in sources]
+            inputs: list[Input] = [_file_input(each, options, unnamed) for each in sources]
             _refuse_different_parts(sources, inputs)
             place = sources[0].name if len(sources) == 1 else name
         else:
@@ -80,26 +84,34 @@ def open_log(
         roles = recognise(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
         for role in required:
             if role not in roles.found:
-                raise roles.problems[role]
+                raise _missing(roles.problems[role], inputs[0], role, unnamed)
         return LogReader(sources, inputs, roles, options, place, stack.pop_all(), may_lack)
 
 
-def _file_input(source: Source, options: ReadOptions) -> Input:
+def _missing(problem: NegprepError, first: Input, role: str, unnamed: Unnamed) -> NegprepError:
+    """The error that a column is missing, with what else could be meant."""
+    remedy = problem.remedy if unnamed.by_option else f"call it {role}"
+    if isinstance(first, TextInput) and first.dialect.doubt is not None:
+        remedy = f"{remedy}; {first.dialect.doubt}"
+    return type(problem)(problem.what, place=problem.place, remedy=remedy)
+
+
+def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed) -> Input:
     with machine_errors(source.name):
         if not source.parquet:
-            return _text_input(source, options)
+            return _text_input(source, options, unnamed)
         _refuse_text_options(options, source.name)
         return parquet_input(source)
 
 
-def _text_input(source: Source, options: ReadOptions) -> Input:
+def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed) -> Input:
     mark = byte_order_mark(source)
     form = form_of_file(source, options)
     if form == "jsonl":
         return json_input(source, mark)
     if form == "lightgcn":
         return ListsInput(source, mark)
-    return TextInput(source, read_dialect(source, as_text(source, form, options)))
+    return TextInput(source, read_dialect(source, as_text(source, form, options), unnamed))
 
 
 def _refuse_text_options(options: ReadOptions, place: str) -> None:
