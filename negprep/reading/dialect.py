@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -114,14 +115,16 @@ def _named_dialect(
 ) -> Dialect:
     """The dialect of a text whose columns ``--columns`` names."""
     columns = options.columns or ()
-    item = find_roles(columns, options, source.name).found.get("item")
-    if item is not None:
-        problem = lists_problem(source, place, rows, delimiter, 0, columns.index(item))
+    found = find_roles(columns, options, source.name).found
+    if "item" in found:
+        problem = lists_problem(source, place, rows, delimiter, 0, columns.index(found["item"]))
         if problem is not None:
             raise problem
     doubt = None
     if judged(rows[0], rows[1:]) == "header":
         doubt = f"the first line looks like a header ({shortened(delimiter.join(rows[0]))}) and is read as a row"
+        named = [f"--{role}-col {shlex.quote(rows[0][columns.index(name)])}" for role, name in found.items()]
+        doubt += f"; if it is one, put {' '.join(named)} in place of --columns"
     return Dialect(delimiter, tuple(columns), header=False, start=start, doubt=doubt)
 
 

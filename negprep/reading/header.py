@@ -42,6 +42,7 @@ _AMAZON_USER = re.compile(r"A[0-9A-Z]{10,}", re.ASCII)
 _IMPRESSION = re.compile(r"\S+-[01]")
 _LISTED = re.compile(r"\S*\d\S*")
 _SECONDS = (631_152_000, 2_524_608_000)  # 1990 to 2050
+_READERS = {None: "", "gzip": "gzip -dc", "bz2": "bzip2 -dc", "zstd": "zstd -dc"}
 _SHOWN = 60
 _MANY = 20
 
@@ -289,8 +290,8 @@ def _counts_up(column: _Column, n_rows: int) -> bool:
     """Whether it numbers the rows."""
     if not column.is_integer or len(column.texts) != n_rows:
         return False
-    first = int(column.texts[0])
-    return all(int(text) == first + row for row, text in enumerate(column.texts))
+    first = int(column.texts[0][:18])
+    return all(text == str(first + row) for row, text in enumerate(column.texts))
 
 
 def no_header(
@@ -324,20 +325,26 @@ def no_header(
     if not unnamed.by_option:
         return BadDataError(what, place=place, remedy=f"add one: {_with_header(source, names, delimiter)}")
     asked = [role for role in ("user", "item", "time", "value", "event") if getattr(options, f"{role}_col") in rows[0]]
-    instead = f" (without {', '.join(f'--{role}-col' for role in asked)})" if asked else ""
-    listed = ",".join(names)
-    remedy = f"add a header, or name the columns of INPUT: --columns {listed}{instead}"
+    instead = f" in place of {' and '.join(f'--{role}-col' for role in asked)}" if asked else ""
+    whose = " of INPUT" if unnamed == Unnamed() else ""
+    remedy = f"add a header, or name the columns{whose}: --columns {','.join(names)}{instead}"
     return BadDataError(what, place=place, remedy=remedy)
 
 
 def _with_header(source: Source, names: Sequence[str], delimiter: str) -> str:
     """A command that writes the text again with names above."""
-    header = delimiter.join(names).replace("\t", r"\t")
-    reader = {None: "cat", "gzip": "gzip -dc", "bzip2": "bzip2 -dc", "bz2": "bzip2 -dc", "zstd": "zstd -dc"}
+    header = shlex.quote(delimiter.join(names).replace("%", "%%").replace("\t", r"\t") + r"\n")
+    name, stem, ending = _parts(source)
+    reader = _READERS[source.codec] or "cat"
+    target = shlex.quote(f"{stem}.named{ending}")
+    return f"(printf {header}; {reader} {shlex.quote(name)}) > {target}, and give that"
+
+
+def _parts(source: Source) -> tuple[str, str, str]:
+    """The name of a file, and without how it is compressed: what stands before the ending, and the ending."""
     name = source.name if source.path is not None else "FILE"
-    stem, dot, ending = name.removesuffix(".gz").removesuffix(".bz2").removesuffix(".zst").rpartition(".")
-    target = f"{stem}.named.{ending}" if dot and "/" not in ending else f"{name}.named"
-    return f"(printf '{header}\\n'; {reader[source.codec]} {shlex.quote(name)}) > {shlex.quote(target)}, and give that"
+    found = re.fullmatch(r"(.*?[^/])(\.\w+)?(\.(gz|bz2|zst))?", name, re.DOTALL)
+    return name, name if found is None else found[1], "" if found is None else found[2] or ""
 
 
 def doubtful(source: Source, place: str, line: str, rows: Sequence[Row], delimiter: str, unnamed: Unnamed) -> str:
@@ -406,8 +413,7 @@ def _awk(
     source: Source, delimiter: str, skipped: int, user: int, lists: int, time: int | None, *, labelled: bool
 ) -> tuple[str, str]:
     """A command that writes the items of lists in rows, and how to read what it writes."""
-    name = source.name if source.path is not None else "FILE"
-    stem = re.sub(r"\.[A-Za-z]+$", "", name)
+    name, stem, _ = _parts(source)
     files = {"c": f"{stem}.clicks.tsv", "s": f"{stem}.shown.tsv"} if labelled else {"c": f"{stem}.rows.tsv"}
     header = r"user\titem" + ("" if time is None else r"\ttime")
     begin = "; ".join(f'print "{header}" > {variable}' for variable in files)
@@ -419,10 +425,12 @@ def _awk(
     separator = delimiter.replace("\t", r"\t")
     settings = " ".join(f"-v {variable}={shlex.quote(file)}" for variable, file in files.items())
     command = f"awk -F'{separator}' -v OFS='\\t' {settings} '{program}' {shlex.quote(name)}"
+    if source.codec is not None:
+        command = f"{_READERS[source.codec]} {shlex.quote(name)} | {command.removesuffix(shlex.quote(name)).rstrip()}"
     return command, f"{files['c']} with --weak {files['s']}" if labelled else files["c"]
 
 
 def shortened(line: str) -> str:
     """A line for a message."""
-    text = printable(line.strip("\r\n"))
+    text = printable(line.strip("\r\n")).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
