@@ -20,7 +20,8 @@ from negprep.interactions import Items
 from negprep.options import LogSource, ReadOptions
 from negprep.pairs import Pairs, group_pairs
 from negprep.reading import LogReader, open_log
-from negprep.reading.columns import find_roles
+from negprep.reading.columns import find_roles, role_of
+from negprep.reading.header import Unnamed
 from negprep.samplers.weights import Weights, quantised
 from negprep.seen import Codes
 from negprep.vocabulary import Vocabulary
@@ -157,16 +158,28 @@ def _open(
 ) -> LogReader:
     """Open what stands beside the log: its columns are named like the log's, or recognised."""
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
+    by_position = (*required, *(header for option, header in extra.items() if option != "time_col"))
 
     def fitting(names: tuple[str, ...]) -> ReadOptions:
         there = {option: header for option, header in wanted.items() if header in names}
+        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
+            there = {"item_col": names[0]}  # whatever it is called
         same = there.get("event_col")
         item = find_roles(names, ReadOptions(item_col=there.get("item_col")), "").found.get("item")
         if same is not None and same == item:
             raise UsageError(f"--same {same}: that is the column of the items, all different", remedy="name another")
         return ReadOptions(**there)
 
-    return open_log(source, read.of_text_beside(), required=required, fitting=fitting, may_lack=may_lack, beside=True)
+    unnamed = Unnamed(by_position, by_option=False, columns=read.columns if "user" in required else None)
+    return open_log(
+        source,
+        read.of_text_beside(),
+        required=required,
+        fitting=fitting,
+        may_lack=may_lack,
+        beside=True,
+        unnamed=unnamed,
+    )
 
 
 @contextmanager

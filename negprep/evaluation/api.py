@@ -23,6 +23,7 @@ from negprep.evaluation.work import evaluate_lists
 from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
 from negprep.reading.columns import Roles
+from negprep.reading.header import Unnamed
 from negprep.reading.scored import ScoredColumns
 from negprep.vocabulary import Vocabulary
 from negprep.writing import check_output, open_output
@@ -134,7 +135,9 @@ def _opened(
     read, named = ReadOptions(**{name: getattr(options, name) for name in _OF_SCORES}), options.named
     if test is None:
         required: tuple[str, ...] = ("user", "item", "label", "score")
-        candidates = stack.enter_context(open_log(scores, read, required=required, recognise=named.find, may_lack=()))
+        candidates = stack.enter_context(
+            open_log(scores, read, required=required, recognise=named.find, may_lack=(), unnamed=Unnamed(required))
+        )
         _refuse_doubt(candidates)
         return candidates, None
 
@@ -154,10 +157,18 @@ def _opened(
             recognise=recognise_test,
             may_lack=(),
             beside=True,
+            unnamed=Unnamed(("user", "item", "label"), by_option=False),
         )
     )
     scored = stack.enter_context(
-        open_log(scores, read, required=("user", "item", "score"), recognise=of_scores.find, may_lack=())
+        open_log(
+            scores,
+            read,
+            required=("user", "item", "score"),
+            recognise=of_scores.find,
+            may_lack=(),
+            unnamed=Unnamed(("user", "item", "score")),
+        )
     )
     _refuse_doubt(candidates)
     return candidates, scored

@@ -33,6 +33,7 @@ from negprep.prepared.shape import (
 from negprep.prepared.summaries import Told, said_of
 from negprep.prepared.vocabularies import find_vocabularies
 from negprep.reading.dialect import Dialect, read_dialect
+from negprep.reading.header import Unnamed
 from negprep.reading.known import with_quotes
 from negprep.reading.opening import delimited
 from negprep.reading.parquet import ParquetInput, parquet_input
@@ -226,7 +227,8 @@ def _input(source: Source, quotes: ReadOptions) -> ParquetInput | TextInput:
             return parquet_input(source)
         if is_rating_file(source.name):
             return TextInput(source, _rating_dialect(source, quotes))
-        return delimited(source, with_quotes(source, quotes), beside=True)
+        unnamed = Unnamed(("user", "item", "label"), by_option=False)
+        return delimited(source, with_quotes(source, quotes), beside=True, unnamed=unnamed)
 
 
 def _rating_dialect(source: Source, quotes: ReadOptions) -> Dialect:

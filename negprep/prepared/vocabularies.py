@@ -13,6 +13,7 @@ from negprep.forms import ending_of
 from negprep.options import ReadOptions
 from negprep.reading.canonical import canonical
 from negprep.reading.dialect import read_dialect
+from negprep.reading.header import Unnamed
 from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.sources import find_sources
 from negprep.reading.text import TextInput
@@ -68,7 +69,11 @@ def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
 def _read(path: Path, column: str) -> pa.Array:
     (source,) = find_sources(str(path))
     table: ParquetInput | TextInput
-    table = parquet_input(source) if source.parquet else TextInput(source, read_dialect(source, ReadOptions(quote='"')))
+    if source.parquet:
+        table = parquet_input(source)
+    else:
+        unnamed = Unnamed(("code", column), by_option=False)
+        table = TextInput(source, read_dialect(source, ReadOptions(quote='"'), unnamed))
     for name in ("code", column):
         if name not in table.names:
             what = f"no column {name!r} (found: {', '.join(table.names)})"

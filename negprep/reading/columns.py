@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +27,28 @@ _KNOWN = {
     "value": "value rating score count feedback stars overall playcount weight",
     "event": "event eventtype behavior behaviour behaviortype type action actiontype interaction interactiontype",
 }
+# Taken only where no name above is there.
+_RARE = {
+    "user": """userpseudoid usersha userhash useruuid steamid playerid readerid listenerid subscriberid householdkey
+        msno""",
+    "item": "gmapid stockcode productcode artistmbid artmbid trackmbid",
+    "time": """tdat when invoicedate orderdate purchasedate transactiondate reviewdate ratingdate eventdate
+        interactiontime actiontime clicktime viewtime checkintime playedat listenedat viewedat clickedat purchasedat
+        timems""",
+    "value": "bookrating userrating reviewrating starrating plays listens listencount quantity hours",
+    "event": "eventname eventaction actionname useraction",
+}
+_STAMPED = re.compile(r"(?!release|signup|birth|expir|ingest|load|update|modifi|first|last).+timestamp(ms|us|ns)?")
+# Of two names of one role, the second says less: what it names is not unique, or finer than what people rate.
+_BETTER = {("parentasin", "asin"), ("userid", "username"), ("reviewerid", "username"), ("steamid", "username")}
 _ROLE_OF = {name: role for role, names in _KNOWN.items() for name in names.split()}
+_RARE_ROLE_OF = {name: role for role, names in _RARE.items() for name in names.split()}
 _RECBOLE_TYPE = re.compile(r":(token|float)(_seq)?$")
 _ENDS_IN_ID = re.compile(r"[^\W_]([_\-. ](id|ID|Id)|(?<=[a-z\d])I[dD])$")
 # Ids of the row itself, or of a group of rows.
-_GROUPS = ("session", "order", "transaction", "event", "request", "review", "row", "category")
-_NOT_AN_ITEM = {f"{group}id" for group in _GROUPS}
+_GROUPS = ("session", "order", "transaction", "basket", "invoice", "visit")
+_OTHERS = ("event", "request", "review", "row", "category", "impression", "log", "record", "rating", "interaction")
+_NOT_AN_ITEM = {f"{group}id" for group in (*_GROUPS, *_OTHERS)}
 _LISTED = 10
 
 
@@ -78,7 +96,7 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
             continue
         free = [name for name in names if name not in found.values()]
         choices = [role] if options.columns is not None and role in free else []
-        choices = choices or [name for name in free if _ROLE_OF.get(_plain(name)) == role]
+        choices = choices or _named(free, role)
         if role == "item" and not choices:
             choices = _lone_id(free)
         if len(choices) == 1:
@@ -89,7 +107,8 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
             ambiguous.add(role)
         else:
             what = f"no column for the {role}s (found: {listed(names)})"
-            problems[role] = BadDataError(what, place=place, remedy=f"name it with --{role}-col")
+            remedy = _user_of_groups(names, place) if role == "user" else None
+            problems[role] = BadDataError(what, place=place, remedy=remedy or f"name it with --{role}-col")
     return Roles(found, problems, ambiguous)
 
 
@@ -110,9 +129,49 @@ def _asked(names: Sequence[str], options: ReadOptions, place: str) -> dict[str, 
     return found
 
 
+def role_of(name: str) -> str | None:
+    """The role that a column of this name would have by itself: ``user`` for ``User-ID``; None for ``price``."""
+    plain = _plain(name)
+    role = _ROLE_OF.get(plain) or _RARE_ROLE_OF.get(plain)
+    return "time" if role is None and _STAMPED.fullmatch(plain) else role
+
+
+def is_id_name(name: str) -> bool:
+    """Whether it can hardly be anything but the name of a column of ids, such as ``userId`` or ``order_id``."""
+    plain = _plain(name)
+    known = role_of(name) in ("user", "item") and plain.endswith("id")
+    return known or _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name.strip())) is not None
+
+
+def _named(names: Sequence[str], role: str) -> list[str]:
+    """The columns of a usual name, else those of a rarer one; without one that another is plainly better than."""
+    usual = [name for name in names if _ROLE_OF.get(_plain(name)) == role]
+    choices = usual or [name for name in names if role_of(name) == role]
+    plain = {_plain(name) for name in choices}
+    return [name for name in choices if not any((other, _plain(name)) in _BETTER for other in plain)]
+
+
+def _user_of_groups(names: Sequence[str], place: str) -> str | None:
+    """What to do where rows belong to orders or sessions, and another file has their users."""
+    group = next((name for name in names if _plain(name) in {f"{group}id" for group in _GROUPS}), None)
+    if group is None:
+        return None
+    kind = _plain(group).removesuffix("id")
+    alone = f"take each {kind} for a user: --user-col {group}"
+    if kind in ("session", "visit"):
+        return f"{alone}; or join the file that has their users"
+    join = f"join the file that has the users of the {kind}s"
+    if place.endswith(".csv"):
+        paths = [shlex.quote(path) for path in (place, posixpath.join(posixpath.dirname(place), f"{kind}s.csv"))]
+        made = "p.write_table(c.read_csv(a).join(c.read_csv(b), k, join_type='inner'), o)"
+        python = f'python3 -c "import sys, pyarrow.csv as c, pyarrow.parquet as p; a, b, k, o = sys.argv[1:]; {made}"'
+        join += f" ({python} {' '.join(paths)} {group} log.parquet)"
+    return f"{join}, or {alone}"
+
+
 def _lone_id(names: Sequence[str]) -> list[str]:
     ids = [name for name in names if _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name))]
-    return [name for name in ids if _plain(name) not in _NOT_AN_ITEM and _plain(name) not in _ROLE_OF]
+    return [name for name in ids if _plain(name) not in _NOT_AN_ITEM and role_of(name) is None]
 
 
 def _plain(name: str) -> str:

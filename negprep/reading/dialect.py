@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from negprep.errors import BadDataError, UsageError, printable
+from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, find_roles, refuse_duplicates
+from negprep.reading.header import SAMPLE, Unnamed, doubtful, judged, lists_problem, no_header, shortened
 from negprep.reading.lines import physical_lines, records, undecodable
 from negprep.reading.quoting import refuse_stray_in_header
 from negprep.reading.sources import FOREIGN_REMEDY, Source
@@ -19,7 +21,7 @@ from negprep.reading.sources import FOREIGN_REMEDY, Source
 _DELIMITERS = ("::", "\t", ",", ";", "|")
 _SPELLED = {"\t": "a tab", " ": "a space"}
 _MARKUP = {"{": "JSON", "[": "JSON", "<": "HTML or XML"}
-_EXAMPLE = ("user", "item", "value", "time")
+_MOST_SAMPLED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Dialect:
         The ASCII character that makes the next one text.
     insists : bool
         Whether the quotes were asked for: no quoted field is doubted then.
+    doubt : str or None
+        That the first line was read as a header and may be none, or the other way round, and what to do then.
     """
 
     delimiter: str
@@ -51,6 +55,7 @@ class Dialect:
     quote: str | None = None
     escape: str | None = None
     insists: bool = False
+    doubt: str | None = None
 
     @property
     def said(self) -> str:
@@ -58,8 +63,15 @@ class Dialect:
         return f"the header has {len(self.names)}" if self.header else f"--columns names {len(self.names)}"
 
 
-def read_dialect(source: Source, options: ReadOptions) -> Dialect:
+def read_dialect(source: Source, options: ReadOptions, unnamed: Unnamed = Unnamed()) -> Dialect:  # noqa: B008 - frozen
     """The dialect of a text source, from its first lines.
+
+    Parameters
+    ----------
+    source : Source
+    options : ReadOptions
+    unnamed : Unnamed
+        What becomes of a text without a header.
 
     Raises
     ------
@@ -95,20 +107,74 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     if options.columns is None:
         _refuse_markup(first, delimiter, options, place)
     names = tuple(_first_record(chain((first,), reading), delimiter, quote, escape, place))
+    skipped = number
     dialect = Dialect(delimiter, names, True, size, quote, escape, insists=options.quote is not None)
-    refuse_stray_in_header(record, dialect, place)
+    refuse_stray_in_header(list(record), dialect, place)
+    known = find_roles(names, ReadOptions(), place).found
+    rest = [] if {"user", "item"} <= set(known) else _sampled(reading, dialect)
     if options.columns is not None:
-        _check_columns(options.columns, names, place)
-        return replace(dialect, names=options.columns, header=False, start=mark)
-    if all(map(_is_number, names)):
-        listed = ",".join((_EXAMPLE + tuple(f"other{n}" for n in range(1, len(names))))[: len(names)])
-        what = f"there is no header: the first line is {_shown(first)}"
-        raise BadDataError(what, place=place, remedy=f"add a header, or name the columns of INPUT: --columns {listed}")
+        _check_columns(options.columns, names, known, place)
+        return _named_dialect(source, options, dialect, mark, place, [list(names), *rest])
+    verdict = judged(names, rest)
+    if verdict != "header" and unnamed.columns is not None and len(unnamed.columns) == len(names):
+        return replace(dialect, names=unnamed.columns, header=False, start=mark)
+    if verdict == "row" and unnamed.is_items and len(names) == 1:
+        return replace(dialect, names=("item",), header=False, start=mark)
+    if verdict == "row":
+        raise no_header(source, place, first, [list(names), *rest], delimiter, unnamed, options)
+    doubt = doubtful(source, place, first, [list(names), *rest], delimiter, unnamed) if verdict == "doubt" else None
+    item = names.index(options.item_col) if options.item_col in names else None
+    problem = lists_problem(source, place, rest, delimiter, skipped, item) if rest and unnamed.by_option else None
+    if problem is not None:
+        raise problem
     refuse_duplicates(names, place)
     if any("\ufeff" in name for name in names):
         what = "the header holds a byte order mark (U+FEFF)"
         raise BadDataError(what, place=place, remedy="only the file may start with one, once; remove it")
-    return dialect
+    return replace(dialect, doubt=doubt)
+
+
+def _named_dialect(
+    source: Source, options: ReadOptions, dialect: Dialect, start: int, place: str, rows: list[list[str]]
+) -> Dialect:
+    """The dialect of a text whose columns ``--columns`` names."""
+    columns = options.columns or ()
+    found = find_roles(columns, options, source.name).found
+    if "item" in found:
+        problem = lists_problem(source, place, rows, dialect.delimiter, 0, columns.index(found["item"]))
+        if problem is not None:
+            raise problem
+    doubt = None
+    if judged(rows[0], rows[1:]) == "header":
+        doubt = (
+            f"the first line looks like a header ({shortened(dialect.delimiter.join(rows[0]))}) and is read as a row"
+        )
+        named = [f"--{role}-col {shlex.quote(rows[0][columns.index(name)])}" for role, name in found.items()]
+        doubt += f"; if it is one, put {' '.join(named)} in place of --columns"
+    return replace(dialect, names=tuple(columns), header=False, start=start, doubt=doubt)
+
+
+def _sampled(lines: Iterable[str], dialect: Dialect) -> list[list[str]]:
+    """Some rows of as many fields. What is wrong with the others is found when they are read."""
+
+    def some() -> Iterator[str]:
+        size = 0
+        for line in lines:
+            yield line
+            size += len(line)
+            if size > _MOST_SAMPLED:
+                return
+
+    rows: list[list[str]] = []
+    try:
+        for row in records(some(), dialect.delimiter, dialect.quote, dialect.escape):
+            if len(row) == len(dialect.names):
+                rows.append(row)
+            if len(rows) == SAMPLE:
+                break
+    except (csv.Error, BadDataError):
+        pass  # the reading of the rows comes to it, and knows the line
+    return rows
 
 
 def byte_order_mark(source: Source) -> int:
@@ -192,29 +258,15 @@ def _first_record(lines: Iterable[str], delimiter: str, quote: str | None, escap
         ) from None
 
 
-def _check_columns(columns: Sequence[str], first: Sequence[str], place: str) -> None:
+def _check_columns(columns: Sequence[str], first: Sequence[str], found: dict[str, str], place: str) -> None:
     if len(columns) != len(first):
         fields = f"{len(first)} field{'s' * (len(first) != 1)}"
         what = f"--columns names {len(columns)} columns, but the first line has {fields}"
         raise UsageError(what, place=place, remedy="name every column")
-    found = find_roles(first, ReadOptions(), place).found
     if "user" in found and "item" in found:
         what = f"the first line is a header ({', '.join((found['user'], found['item']))}, ...)"
         raise UsageError(what, place=place, remedy="leave --columns out")
 
 
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
 def _quoted(delimiter: str) -> str:
     return _SPELLED.get(delimiter, f"'{delimiter}'")
-
-
-def _shown(line: str) -> str:
-    text = printable(line.strip("\r\n"))
-    return text if len(text) <= 60 else f"{text[:57]}..."

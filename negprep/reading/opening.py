@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import Roles, find_roles, listed
 from negprep.reading.dialect import byte_order_mark, read_dialect
+from negprep.reading.header import Unnamed
 from negprep.reading.json_lines import json_input
 from negprep.reading.known import as_text, form_of_file, is_file_of, with_quotes
 from negprep.reading.lists import ListsInput
@@ -36,6 +37,7 @@ def open_log(
     recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles] = find_roles,
     may_lack: tuple[str, ...] | None = None,
     beside: bool = False,
+    unnamed: Unnamed = Unnamed(),  # noqa: B008 - frozen
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -54,6 +56,8 @@ def open_log(
         Of a file beside the log: the roles of which a row may have none; it is null then.
     beside : bool
         It is not the log: where negprep wrote it, its quotes are those that negprep writes, whatever the log's are.
+    unnamed : Unnamed
+        What becomes of a text without a header.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def open_log(
             sources = find_sources(name, lambda file: is_file_of(file, options.from_))
             for each in sources:
                 stack.callback(each.close)
-            inputs: list[Input] = [_file_input(each, options, beside=beside) for each in sources]
+            inputs: list[Input] = [_file_input(each, options, unnamed, beside=beside) for each in sources]
             _refuse_different_parts(sources, inputs)
             place = sources[0].name if len(sources) == 1 else name
         else:
@@ -85,19 +89,27 @@ def open_log(
         roles = recognise(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
         for role in required:
             if role not in roles.found:
-                raise roles.problems[role]
+                raise _missing(roles.problems[role], inputs[0], role, unnamed)
         return LogReader(sources, inputs, roles, options, place, stack.pop_all(), may_lack)
 
 
-def _file_input(source: Source, options: ReadOptions, *, beside: bool) -> Input:
+def _missing(problem: NegprepError, first: Input, role: str, unnamed: Unnamed) -> NegprepError:
+    """The error that a column is missing, with what else could be meant."""
+    remedy = problem.remedy if unnamed.by_option else f"call it {role}"
+    if isinstance(first, TextInput) and first.dialect.doubt is not None:
+        remedy = f"{remedy}; {first.dialect.doubt}"
+    return type(problem)(problem.what, place=problem.place, remedy=remedy)
+
+
+def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:
     with machine_errors(source.name):
         if not source.parquet:
-            return _text_input(source, options, beside=beside)
+            return _text_input(source, options, unnamed, beside=beside)
         _refuse_text_options(options, source.name)
         return parquet_input(source)
 
 
-def _text_input(source: Source, options: ReadOptions, *, beside: bool) -> Input:
+def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:
     mark = byte_order_mark(source)
     form = form_of_file(source, options)
     if form in ("jsonl", "lightgcn") and not beside:
@@ -106,10 +118,11 @@ def _text_input(source: Source, options: ReadOptions, *, beside: bool) -> Input:
         return json_input(source, mark)
     if form == "lightgcn":
         return ListsInput(source, mark)
-    return delimited(source, with_quotes(source, as_text(source, form, options), form), beside=beside)
+    options = with_quotes(source, as_text(source, form, options), form)
+    return delimited(source, options, beside=beside, unnamed=unnamed)
 
 
-def delimited(source: Source, options: ReadOptions, *, beside: bool) -> TextInput:
+def delimited(source: Source, options: ReadOptions, *, beside: bool, unnamed: Unnamed) -> TextInput:
     """A text file with delimiters.
 
     Parameters
@@ -118,12 +131,14 @@ def delimited(source: Source, options: ReadOptions, *, beside: bool) -> TextInpu
     options : ReadOptions
     beside : bool
         It is not the log: what negprep wrote is read as that, whatever the log's quotes are.
+    unnamed : Unnamed
+        What becomes of a text without a header.
     """
     if beside and (options.quote is not None or options.escape is not None):
-        written = read_dialect(source, replace(options, quote='"', escape=None))
+        written = read_dialect(source, replace(options, quote='"', escape=None), unnamed)
         if written.quote is not None and is_quoted_as_written(source, written):
             return TextInput(source, written)
-    return TextInput(source, read_dialect(source, options))
+    return TextInput(source, read_dialect(source, options, unnamed))
 
 
 def _refuse_quotes(source: Source, form: str, options: ReadOptions) -> None:

@@ -60,7 +60,7 @@ class TextInput:
         columns : dict of str to str
             Role to the column to read.
         """
-        self.warnings.clear()
+        self.warnings[:] = [] if self.dialect.doubt is None else [f"{self.source.name}: {self.dialect.doubt}"]
         parse = _Parser(self.source, self.dialect, columns)
         with machine_errors(self.source.name), self.source.open() as stream:
             offset = self.dialect.start

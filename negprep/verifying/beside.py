@@ -13,6 +13,8 @@ from negprep.encoding import DistinctIds, raw_ids
 from negprep.errors import UsageError
 from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
+from negprep.reading.columns import role_of
+from negprep.reading.header import Unnamed
 from negprep.verifying.codebook import Codebook
 from negprep.verifying.pairs import Codes
 from negprep.vocabulary import Vocabulary
@@ -31,9 +33,21 @@ def opened(
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
 
     def fitting(names: tuple[str, ...]) -> ReadOptions:
+        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
+            return ReadOptions(item_col=names[0])  # whatever it is called
         return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
 
-    return open_log(source, read.of_text_beside(), required=required, fitting=fitting, may_lack=may_lack, beside=True)
+    by_position = tuple(extra.get(f"{role}_col", role) for role in required)
+    unnamed = Unnamed(by_position, by_option=False, columns=read.columns if "user" in required else None)
+    return open_log(
+        source,
+        read.of_text_beside(),
+        required=required,
+        fitting=fitting,
+        may_lack=may_lack,
+        beside=True,
+        unnamed=unnamed,
+    )
 
 
 def catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:
