@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
+from negprep.positive_rule import PositiveRule, quoted_for_shell, spelled_column
 
 ROLES = ("user", "item", "time", "value", "event")
 
@@ -32,6 +33,9 @@ _ENDS_IN_ID = re.compile(r"[^\W_]([_\-. ](id|ID|Id)|(?<=[a-z\d])I[dD])$")
 _GROUPS = ("session", "order", "transaction", "event", "request", "review", "row", "category")
 _NOT_AN_ITEM = {f"{group}id" for group in _GROUPS}
 _LISTED = 10
+
+NUMBER, NAME, FLAG = (f"{kind} for --positive" for kind in ("number", "name", "flag"))
+"""The roles of a column that ``--positive`` names: compared with numbers, or with text, or true and false by itself."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
             continue
         free = [name for name in names if name not in found.values()]
         choices = [role] if options.columns is not None and role in free else []
-        choices = choices or [name for name in free if _ROLE_OF.get(_plain(name)) == role]
+        choices = choices or [name for name in free if _ROLE_OF.get(plain_name(name)) == role]
         if role == "item" and not choices:
             choices = _lone_id(free)
         if len(choices) == 1:
@@ -112,10 +116,11 @@ def _asked(names: Sequence[str], options: ReadOptions, place: str) -> dict[str, 
 
 def _lone_id(names: Sequence[str]) -> list[str]:
     ids = [name for name in names if _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name))]
-    return [name for name in ids if _plain(name) not in _NOT_AN_ITEM and _plain(name) not in _ROLE_OF]
+    return [name for name in ids if plain_name(name) not in _NOT_AN_ITEM and plain_name(name) not in _ROLE_OF]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name in lower case, letters and digits only, without RecBole's type."""
     return re.sub(r"[\W_]", "", _RECBOLE_TYPE.sub("", name.strip())).casefold()
 
 
@@ -130,3 +135,91 @@ def refuse_duplicates(names: Sequence[str], place: str) -> None:
     double = next((name for name, count in Counter(names).items() if count > 1 and name), None)
     if double is not None:
         raise BadDataError(f"two columns are named {double!r}", place=place, remedy="rename one of them")
+
+
+def without_type(name: str) -> str:
+    """The name of a column of RecBole's without its type."""
+    return _RECBOLE_TYPE.sub("", name)
+
+
+def find_compared(rule: PositiveRule, roles: Roles, names: Sequence[str], place: str) -> tuple[str, str]:
+    """The column that decides which interactions are positives, and its role.
+
+    Parameters
+    ----------
+    rule : PositiveRule
+        Of any kind but ``all``.
+    roles : Roles
+    names : sequence of str
+        The columns of the log.
+    place : str
+        The input, for messages.
+
+    Returns
+    -------
+    role : str
+        ``value`` or ``event`` where the rule names no column; ``NUMBER``, ``NAME`` or ``FLAG`` where it does.
+    column : str
+
+    Raises
+    ------
+    UsageError
+        The log has no such column.
+    BadDataError
+        More than one column could be the value or the event.
+    """
+    if rule.column is not None:
+        return NUMBER if rule.kind == "number" else NAME, _named(rule.column, rule.is_quoted, roles, names, place)
+    role = "value" if rule.kind == "number" else "event"
+    if role in roles.found:
+        return role, roles.found[role]
+    if rule.kind == "bare" and len(rule.names) == 1 and not rule.is_quoted:
+        try:
+            return FLAG, _named(rule.names[0], False, roles, names, place)
+        except UsageError:
+            pass
+    if role in roles.ambiguous:
+        raise roles.problems[role]
+    what = f"{rule.shown} compares values, and there is no column for the values"
+    remedy = "name it with --value-col, or in the rule: --positive 'NAME>=4'"
+    if rule.kind == "bare":
+        what = f"{rule.shown} names an event, and there is no column for the events"
+        remedy = "name it with --event-col, or in the rule: --positive 'NAME=buy'"
+        near = difflib.get_close_matches(rule.names[0], names[:1000], n=1, cutoff=0.6)
+        if all(map(is_number, rule.names)) and "value" in roles.found:
+            operator = ">=" if len(rule.names) == 1 else "="
+            header = roles.found["value"]
+            remedy = f"--positive {quoted_for_shell(operator + ','.join(rule.names))} compares the column {header!r}"
+        elif near and len(rule.names) == 1:
+            remedy = f"did you mean the column {near[0]!r}?"
+    raise UsageError(f"{what} (found: {listed(names)})", place=place, remedy=remedy)
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is written as a number."""
+    return re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", word) is not None
+
+
+def _named(name: str, is_exact: bool, roles: Roles, names: Sequence[str], place: str) -> str:
+    """The column that a rule names: its own name, that of a role, or its own but for case and punctuation."""
+    of_role = None if is_exact or name not in ROLES else roles.found.get(name)
+    if name in names:
+        if of_role not in (None, name):
+            what = f"--positive names {name!r}, which is a column, and the {name} is the column {of_role!r}"
+            remedy = f"write the one in quotes, {quoted_for_shell(chr(34) + name + chr(34))}, or the other by its name"
+            raise UsageError(what, place=place, remedy=remedy)
+        return name
+    if of_role is not None:
+        return of_role
+    alike = [] if is_exact else [other for other in names if plain_name(other) == plain_name(name) != ""]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        what = f"--positive names {name!r}, which could be {', '.join(alike)}"
+        raise UsageError(what, place=place, remedy="write the column's own name")
+    if not is_exact and name in roles.ambiguous:
+        raise roles.problems[name]
+    folded = {other.casefold(): other for other in reversed(names[:1000])}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    remedy = f"did you mean {spelled_column(folded[near[0]])!r}?" if near else "name one of them in --positive"
+    raise UsageError(f"no column {name!r}, which --positive names (found: {listed(names)})", place=place, remedy=remedy)
