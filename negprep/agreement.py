@@ -37,7 +37,7 @@ def refuse_sampler(options: Options) -> None:
                 "candidates are items that the user never touched; weak ones were",
                 remedy="choose --sampler uniform or popularity",
             )
-        if options.positive is None and options.weak is None:
+        if not options.leaves_weak and options.weak is None:
             raise UsageError(
                 f"--{'sampler weak' if options.levels is None else 'levels'} without weak interactions",
                 remedy="say with --positive which interactions of the log are none, or give --weak FILE",
@@ -100,7 +100,7 @@ def _refuse_scored(options: Options, scored: str | None) -> None:
                 f"--{name.replace('_', '-')} without --sampler {' or '.join(samplers)}",
                 remedy="add it, or leave this out",
             )
-    if options.pool_weak and options.positive is None and options.weak is None:
+    if options.pool_weak and not options.leaves_weak and options.weak is None:
         raise UsageError(
             "--pool-weak without weak interactions",
             remedy="say with --positive which interactions of the log are none, or give --weak FILE",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,15 +13,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.agreement import AVAILABLE_FROM
-from negprep.arrow import as_numpy, number
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, strings, take_rows
+from negprep.compute import pc
 from negprep.encoding import DistinctIds, Encoder, RawIds, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.interactions import Items
 from negprep.options import LogSource, ReadOptions
 from negprep.pairs import Pairs, group_pairs
+from negprep.positive_rule import quoted_for_shell
+from negprep.positives import Positives
 from negprep.reading import LogReader, open_log
-from negprep.reading.columns import find_roles, role_of
+from negprep.reading.columns import find_roles, plain_name, role_of
 from negprep.reading.header import Unnamed
+from negprep.reading.labels import Labels
 from negprep.samplers.weights import Weights, quantised
 from negprep.seen import Codes
 from negprep.vocabulary import Vocabulary
@@ -98,8 +102,41 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
     return CatalogFile(vocabulary, categories, available)
 
 
-def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, int]:
-    """The weights of the catalog's items, 0 for those that the file lacks; and how many of its items are unknown.
+@dataclass(frozen=True)
+class WeightsFit:
+    """How a file of weights fits the catalog.
+
+    Attributes
+    ----------
+    rows, unknown : int
+        Rows of the file, and those whose item is not in the catalog.
+    unweighted : int
+        Items of the catalog that the file lacks.
+    forms : str
+        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    """
+
+    rows: int = 0
+    unknown: int = 0
+    unweighted: int = 0
+    forms: str = ""
+
+    def warnings(self, n_catalog: int) -> list[str]:
+        """What is suspicious, for a catalog of so many items."""
+        found = []
+        if is_many(self.unknown, self.rows):
+            what = f"{self.unknown} of {self.rows} rows of --weights name an item that is not in the catalog"
+            found.append(f"{what}: are its ids the log's?{self.forms}")
+        if is_many(self.unweighted, n_catalog):
+            found.append(
+                f"{self.unweighted} of {n_catalog} items of the catalog are not in --weights, and popularity never "
+                "draws them"
+            )
+        return found
+
+
+def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, WeightsFit]:
+    """The weights of the catalog's items, 0 for those that the file lacks; and how the file fits.
 
     Raises
     ------
@@ -112,10 +149,10 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
         place = str(file.paths[0]) if file.paths else "--weights"
         if file.columns.get("value") != WEIGHT:
             raise BadDataError(f"no column {WEIGHT!r}, which --weights needs", place=place, remedy="name it so")
-        parts = [
-            (catalog.find(batch.column("item")), as_numpy(batch.column("value")))
-            for batch in file.batches(["item", "value"])
-        ]
+        parts, strangers = [], Strangers(catalog)
+        for batch in file.batches(["item", "value"]):
+            parts.append((catalog.find(batch.column("item")), as_numpy(batch.column("value"))))
+            strangers.look_at(batch.column("item"), parts[-1][0])
     codes = np.concatenate([np.empty(0, np.int32), *(codes for codes, _ in parts)])
     given = np.concatenate([np.empty(0), *(values for _, values in parts)])
     known = codes >= 0
@@ -131,21 +168,180 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
     if not values.any():
         raise BadDataError("no item of the catalog has a weight above 0", place=place, remedy="are its ids the log's?")
     distinct, which = np.unique(values, return_inverse=True)
-    return quantised([Decimal(float(value)) for value in distinct], which), int((~known).sum())
+    unknown, unweighted = int((~known).sum()), len(catalog) - len(np.unique(codes))
+    forms = strangers.forms("--weights", "the catalog") if is_many(unknown, len(known)) else ""
+    fit = WeightsFit(len(known), unknown, unweighted, forms)
+    return quantised([Decimal(float(value)) for value in distinct], which), fit
 
 
-def read_pairs(source: LogSource | None, read: ReadOptions, users: Vocabulary, items: Items) -> tuple[Pairs, int]:
-    """The pairs of a file whose user and item are known, and how many rows name one that is not."""
+@dataclass(frozen=True)
+class Listed:
+    """A file of pairs, held against the log.
+
+    Attributes
+    ----------
+    pairs : Pairs
+        Those whose user and item are known.
+    rows : int
+        Rows of the file that count.
+    unknown : int
+        Those of them that name a user or an item which occurs nowhere else.
+    left_out : int
+        Further rows, whose label says that they are not positives.
+    forms : str
+        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    """
+
+    pairs: Pairs
+    rows: int = 0
+    unknown: int = 0
+    left_out: int = 0
+    forms: str = ""
+
+
+def read_pairs(
+    source: LogSource | None,
+    read: ReadOptions,
+    users: Vocabulary,
+    items: Items,
+    *,
+    option: str,
+    positives: Positives | None = None,
+    takes_all: bool = False,
+) -> Listed:
+    """The pairs of a file beside the log.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table, pandas.DataFrame or None
+    read : ReadOptions
+        Of the log.
+    users : Vocabulary
+    items : Items
+    option : str
+        ``--exclude`` or ``--weak``, for messages.
+    positives : Positives, optional
+        The rule of the log. Where it compares a column of labels that the file has as well, the rows of ``--exclude``
+        that it does not take are left out.
+    takes_all : bool
+        The rule is ``all``: labels do not matter.
+
+    Raises
+    ------
+    BadDataError
+        The file has labels, and nobody says which of its rows count.
+    """
     known_items = Vocabulary(items.ids)
     user_codes, item_codes = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    strangers = Strangers(users), Strangers(known_items)
+    left_out = 0
     if source is not None:
         with _open(source, read, ("user", "item"), {}) as file:
-            for batch in file.batches(["user", "item"]):
+            watched = () if takes_all else file.label_columns
+            compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
+            also = {positives.role: compared} if positives is not None and compared is not None else {}
+            for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
+                if positives is not None and also:
+                    mask = positives.mask(batch.column(positives.role))
+                    left_out += int(len(mask) - np.count_nonzero(mask))
+                    batch = take_rows(batch, np.flatnonzero(mask))
                 user_codes.append(users.find(batch.column("user")))
                 item_codes.append(known_items.find(batch.column("item")))
+                for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
+                    each.look_at(batch.column(role), codes[-1])
+            for name, labels in file.labels.items():
+                if labels.negatives:
+                    raise _labelled(file.place, name, labels, option)
     found_users, found_items = np.concatenate(user_codes), np.concatenate(item_codes)
     known = (found_users >= 0) & (found_items >= 0)
-    return group_pairs(found_users[known], found_items[known], len(users), len(items)), int((~known).sum())
+    unknown = int((~known).sum())
+    pairs = group_pairs(found_users[known], found_items[known], len(users), len(items))
+    forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, len(known)) else ""
+    return Listed(pairs, len(known), unknown, left_out, forms)
+
+
+def _same_label(positives: Positives, watched: Sequence[str]) -> str | None:
+    """The column of labels of a file that has the name of the one which the rule compares."""
+    alike = [name for name in watched if plain_name(name) == plain_name(positives.column)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataError:
+    """Why a file whose rows do not all mean the same is refused."""
+    negative = " and ".join(labels.negatives)
+    what = f"the column {name!r} holds {labels.held()}, and {option} would take its rows of {negative} as well"
+    rule = quoted_for_shell(labels.rule(name))
+    if option == "--exclude":
+        remedy = f"--positive {rule} leaves them out if the log has this column, too; else "
+    else:
+        remedy = "--weak wants pairs that are not positives: "
+    remedy += "keep only the rows that are meant, and remove the column (--positive all takes every row)"
+    return BadDataError(what, place=place, remedy=remedy)
+
+
+def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple[int, int] = (0, 0)) -> list[str]:
+    """What is suspicious about a catalog file that lacks items of the log.
+
+    Parameters
+    ----------
+    items : Items
+    positives, holdouts : (int, int)
+        Those of an item that is not in the catalog, and all.
+    """
+    if not (is_many(*positives) or is_many(*holdouts)):
+        return []
+    others, n_others = items.others.ids, len(items.others)
+    strangers = Strangers(items.catalog)
+    strangers.look_at(others, np.full(n_others, -1, np.int32))
+    shown = ", ".join(map(str, others.slice(0, 3).to_pylist())) + (", ..." if n_others > 3 else "")
+    noun = "1 item of the log is" if n_others == 1 else f"{n_others} items of the log are"
+    counts = f"{positives[0]} of {positives[1]} positives"
+    counts += f", {holdouts[0]} of {holdouts[1]} holdouts" if holdouts[1] else ""
+    forms = strangers.forms("the log", "--items")
+    return [f"{noun} not in --items ({shown}), with {counts}: is it the catalog of this log?{forms}"]
+
+
+def is_many(unknown: int, rows: int) -> bool:
+    """Whether so many of the rows fit nothing that somebody should hear of it: one in twenty."""
+    return unknown > 0 and 20 * unknown >= rows
+
+
+class Strangers:
+    """Some ids that a vocabulary lacks, and whether it has them in another form."""
+
+    _MOST = 1000
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary, self._ids = vocabulary, dict[str, None]()
+
+    def look_at(self, ids: pa.Array, codes: Codes) -> None:
+        """Take some ids and their codes, -1 for an id that is not there."""
+        if len(self._ids) < self._MOST and (missing := np.flatnonzero(codes < 0)[: self._MOST]).size:
+            self._ids.update(dict.fromkeys(map(str, ids.take(from_numpy(missing)).to_pylist())))
+
+    def forms(self, of_these: str, of_those: str) -> str:
+        """An example of an id that differs in form alone from one of the vocabulary, in words; empty if there is none.
+
+        Parameters
+        ----------
+        of_these, of_those : str
+            What has the ids that were taken, and what has the vocabulary.
+        """
+        if not self._ids or not len(self._vocabulary):
+            return ""
+        given, known = strings(list(self._ids)), self._vocabulary.ids.cast(pa.string())
+        places = pc.index_in(_folded(given), value_set=_folded(known))
+        hits = np.flatnonzero(mask_as_numpy(places.is_valid()))
+        if not hits.size:
+            return ""
+        here, there = given[int(hits[0])].as_py(), known[places[int(hits[0])].as_py()].as_py()
+        return f"; {here!r} of {of_these} is perhaps {there!r} of {of_those}"
+
+
+def _folded(ids: pa.Array) -> pa.Array:
+    """Ids without what programs add or take away: spaces, quotes, case, leading zeros, a fraction of zeros."""
+    plain = pc.utf8_lower(pc.utf8_trim(ids, " \t\u00a0'\""))
+    return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"^0+(\w)", r"\1"), r"\.0+$", "")
 
 
 def _open(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from negprep.beside import catalog_misfits
 from negprep.draw import ALGORITHM
 from negprep.fitting.split import split_facts
 from negprep.planning import model_rule, popularity_shape
@@ -102,14 +103,23 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
         dropped_users=tally.dropped_users,
         seen=_seen_policy(run),
         excluded_pairs=len(loaded.excluded),
-        excluded_unknown=loaded.excluded_unknown,
-        weak_unknown=loaded.weak_unknown,
+        excluded_unknown=loaded.exclude.unknown,
+        weak_unknown=loaded.weak.unknown,
+        excluded_rows=loaded.exclude.rows,
+        excluded_left_out=loaded.exclude.left_out,
+        weak_rows=loaded.weak.rows,
+        items_outside=len(core.items.others),
+        positives_outside=tally.outside_positives,
+        holdouts_outside=tally.outside_holdouts,
+        weights_rows=run.weights_fit.rows,
+        weights_unknown=run.weights_fit.unknown,
+        unweighted_items=run.weights_fit.unweighted,
         seed=run.options.seed,
         epoch=run.options.epoch,
         epochs=run.options.epochs,
         split_seed=run.options.split_seed,
-        columns={role: run.log.columns[role] for role in run.loaded.roles},
-        warnings=[*run.log.warnings, *run.warnings, *_warnings_of(run)],
+        columns=run.loaded.columns,
+        warnings=[*run.log.warnings, *run.warnings, *loaded.warnings, *_warnings_of(run)],
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
         metadata=facts_of(run),
@@ -118,15 +128,12 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
 
 def _warnings_of(run: Run) -> list[str]:
     """Of files beside the log that name strangers, and of values that are of no use."""
-    loaded = run.loaded
-    warnings = [
-        f"none of the {unknown} pairs {use} has a user and an item that are known: are its ids the log's?"
-        for use, known, unknown in (
-            ("to exclude", len(loaded.excluded), loaded.excluded_unknown),
-            ("of --weak", loaded.n_weak_listed, loaded.weak_unknown),
-        )
-        if unknown and not known
-    ]
+    tally = run.tally
+    warnings = catalog_misfits(
+        run.core.items,
+        positives=(tally.outside_positives, tally.positives),
+        holdouts=(tally.outside_holdouts, tally.holdouts),
+    )
     alone = run.options.recipe.names if run.options.with_log_q else ()
     if alone == ("weak",):
         warnings.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
@@ -153,9 +160,7 @@ def _warnings_of(run: Run) -> list[str]:
             for name in mine
             if name in model.split and model.split[name] != mine[name]
         ]
-    if run.weights_unknown:
-        warnings.append(f"{run.weights_unknown} items of --weights are not in the catalog")
-    return warnings
+    return warnings + run.weights_fit.warnings(run.core.items.n_catalog)
 
 
 def _said(value: object) -> str:
@@ -170,7 +175,7 @@ def _catalog(run: Run) -> str:
 
 def _seen_policy(run: Run) -> str:
     parts = ["train positives" if run.options.command == "train" else "positives, held-out ones included"]
-    if run.options.positive is not None or run.options.weak is not None:
+    if run.options.leaves_weak or run.options.weak is not None:
         parts.append("weak interactions")
     if run.options.exclude is not None:
         parts.append("excluded pairs")

@@ -12,14 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrow import as_numpy
-from negprep.beside import CatalogFile, read_catalog, read_pairs
+from negprep.beside import CatalogFile, Listed, is_many, read_catalog, read_pairs
 from negprep.encoding import DistinctIds, Encoder, RawIds, raw_ids
 from negprep.errors import BadDataError
 from negprep.interactions import Interactions, join_catalog
 from negprep.options import Options
 from negprep.pairs import Pairs, group_pairs, merge_pairs, subtract_pairs
 from negprep.partition import UserRange, partition
-from negprep.positives import PositiveRule
+from negprep.positive_rule import quoted_for_shell
+from negprep.positives import Positives
 from negprep.reading import LogReader
 from negprep.rows import Rows, RowStore, drained
 from negprep.spill import SpillFile
@@ -52,8 +53,8 @@ class Loaded:
 
     Attributes
     ----------
-    roles : list of str
-        The columns that were read.
+    columns : dict of str to str
+        The columns that were read, by role.
     users : Vocabulary
     items : Items
     n_items : int
@@ -61,22 +62,37 @@ class Loaded:
     excluded : Pairs
         The pairs of ``--exclude`` whose user and item are known.
     catalog : CatalogFile or None
-    n_weak_listed : int
-        Pairs of ``--weak`` whose user and item are known.
-    excluded_unknown, weak_unknown : int
-        Rows of ``--exclude`` and ``--weak`` that name a user or an item which occurs nowhere else.
+    exclude, weak : Listed
+        What became of the rows of ``--exclude`` and ``--weak``.
+    warnings : list of str
+        What is suspicious about the labels of the log, and the files beside it.
     """
 
     def __init__(
-        self, rows: RowStore, roles: list[str], users: Vocabulary, found_items: Vocabulary, options: Options
+        self,
+        rows: RowStore,
+        columns: dict[str, str],
+        users: Vocabulary,
+        found_items: Vocabulary,
+        options: Options,
+        positives: Positives | None,
+        warnings: list[str],
     ) -> None:
-        self.roles = roles
+        self.columns = columns
         catalog = self.catalog = _read_catalog(options)
         self.items, self._recode = join_catalog(found_items, None if catalog is None else catalog.items)
         self.users, self.n_items = users, len(found_items)
-        self.excluded, self.excluded_unknown = read_pairs(options.exclude, options.read, users, self.items)
-        self._weak, self.weak_unknown = read_pairs(options.weak, options.read, users, self.items)
-        self.n_weak_listed = len(self._weak)
+        takes_all = options.positive is not None and positives is None
+        self.exclude, self.weak = (
+            read_pairs(source, options.read, users, self.items, option=option, positives=positives, takes_all=takes_all)
+            for option, source in (("--exclude", options.exclude), ("--weak", options.weak))
+        )
+        self.excluded, self._weak = self.exclude.pairs, self.weak.pairs
+        self.warnings = [
+            *warnings,
+            *_misfits("--exclude", self.exclude),
+            *_misfits("--weak", self.weak),
+        ]
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
@@ -238,26 +254,88 @@ def load(
     UsageError
         Options that do not fit the log.
     """
-    rule = PositiveRule.parse(options.positive) if options.positive is not None else None
-    rows = RowStore(kept_bytes, spill_folder, has_times=with_times, has_positive=rule is not None)
+    rule = options.positive_rule
+    positives = None if rule is None else Positives.of(rule, log)
+    rows = RowStore(kept_bytes, spill_folder, has_times=with_times, has_positive=positives is not None)
     try:
-        roles = ["user", "item", *(["time"] if with_times else []), *([rule.role] if rule else [])]
-        users, items = _read_rows(log, roles, rule, rows, progress)
-        return Loaded(rows, roles, users, items, options)
+        roles = ["user", "item", *(["time"] if with_times else [])]
+        watched = _watched(log, options, positives)
+        users, items = _read_rows(log, roles, positives, watched, rows, progress)
+        warnings = _check_labels(log, options)
+        columns = {role: log.columns[role] for role in roles}
+        if positives is not None:
+            columns["positive" if positives.role.endswith("--positive") else positives.role] = positives.column
+        return Loaded(rows, columns, users, items, options, positives, warnings)
     except BaseException:
         rows.close()
         raise
 
 
+def _watched(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:
+    """The columns that may hold labels of which no rule says what they mean."""
+    if options.positive is not None and positives is None:
+        return ()
+    return tuple(name for name in log.label_columns if positives is None or name != positives.column)
+
+
+def _check_labels(log: LogReader, options: Options) -> list[str]:
+    """Warnings of labels that the rule does not use; or, without a rule, the refusal of a log that has some.
+
+    Raises
+    ------
+    BadDataError
+        Rows that are no positives, by their label, would become positives.
+    """
+    warnings = []
+    for name, labels in log.labels.items():
+        if not labels.negatives:
+            continue
+        negative, rule = " and ".join(labels.negatives), quoted_for_shell(labels.rule(name))
+        if options.positive is None:
+            raise BadDataError(
+                f"the column {name!r} holds {labels.held()}, and its rows of {negative} would be positives",
+                place=log.place,
+                remedy=f"choose --positive {rule} (the other pairs are weak) or --positive all",
+            )
+        chosen = f"--positive {quoted_for_shell(options.positive)}"
+        warnings.append(
+            f"the column {name!r} holds {labels.held()}, and {chosen} does not use it: rows of {negative} may be "
+            f"positives (--positive {rule} takes none of them)"
+        )
+    return warnings
+
+
+def _misfits(option: str, listed: Listed) -> list[str]:
+    """What is suspicious about a file of pairs."""
+    found = []
+    if listed.left_out:
+        found.append(
+            f"{listed.left_out} of {listed.left_out + listed.rows} rows of {option} are left out by --positive"
+        )
+    if listed.unknown and not len(listed.pairs):
+        what = f"none of the {listed.rows} pairs of {option} has a user and an item that are known"
+        found.append(f"{what}: are its ids the log's?{listed.forms}")
+    elif is_many(listed.unknown, listed.rows):
+        what = f"{listed.unknown} of {listed.rows} pairs of {option} have a user or an item that occurs nowhere else"
+        found.append(f"{what}: are its ids the log's?{listed.forms}")
+    return found
+
+
 def _read_rows(
-    log: LogReader, roles: list[str], rule: PositiveRule | None, rows: RowStore, progress: Progress
+    log: LogReader,
+    roles: list[str],
+    positives: Positives | None,
+    watched: tuple[str, ...],
+    rows: RowStore,
+    progress: Progress,
 ) -> tuple[Vocabulary, Vocabulary]:
     """Fill the store; the vocabularies of users and of items."""
     users, items = DistinctIds(), DistinctIds()
     n_positive = 0
-    for batch, ids in log.converted(roles, _raw_ids):
+    also = {} if positives is None else {positives.role: positives.column}
+    for batch, ids in log.converted(roles, _raw_ids, also=also, watched=watched):
         times = as_numpy(batch.column("time")) if rows.has_times else None
-        some = Rows(*ids, times, rule(batch) if rule else None)
+        some = Rows(*ids, times, positives(batch) if positives else None)
         users.add(some.users)
         items.add(some.items)
         rows.append(some)
@@ -266,8 +344,8 @@ def _read_rows(
     progress("encode", 0, log.rows_read)
     if not len(rows):
         raise BadDataError("no rows are left after those dropped as invalid", remedy="look at the log")
-    if rule is not None:
-        rule.check(n_positive)
+    if positives is not None:
+        positives.check(n_positive)
     vocabularies = users.finish(), items.finish()
     progress("encode", log.rows_read, log.rows_read)
     return vocabularies

@@ -11,6 +11,7 @@ from negprep.errors import UsageError
 from negprep.forms import FormName, SourceForm
 from negprep.holdout_rule import HoldoutRule
 from negprep.limits import MAX_BOOTSTRAP, MAX_JOBS, MAX_NUM_NEG, MAX_POOL, check_kinds, check_marks, whole
+from negprep.positive_rule import PositiveRule
 from negprep.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ class Options:
         The negatives of one positive differ.
     layout : {"pointwise", "pairwise", "listwise"}
     positive : str or None
-        ``>=4`` (a comparison on the value) or ``purchase,cart`` (event names). None: every interaction is one.
+        ``>=4`` or ``3..5`` (the value), ``purchase,cart`` (event names), or any column by its name: ``rating>=4``,
+        ``label=1``, ``is_click=true``, ``type!=view``. ``all``: every interaction is one. None: the same, unless the
+        log has a column of labels, which is refused.
     keep_time : {"last", "first"}
         The time of a pair that occurs more than once.
     min_positives : int or None
@@ -219,6 +222,8 @@ class Options:
     read: ReadOptions = field(default_factory=ReadOptions)
     rule: HoldoutRule = field(init=False, repr=False, compare=False)
     """What ``holdout`` says, parsed."""
+    positive_rule: PositiveRule | None = field(init=False, repr=False, compare=False)
+    """What ``positive`` says, parsed."""
     recipe: Recipe = field(init=False, repr=False, compare=False)
     """What ``sampler`` or ``levels`` says, parsed."""
 
@@ -255,6 +260,8 @@ class Options:
             object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
         check_kinds(self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time")
         check_kinds(self, str | None, "positive", "spill_dir", "same")
+        rule = None if self.positive is None else PositiveRule.parse(self.positive)
+        object.__setattr__(self, "positive_rule", rule)
         refuse_core(self)
         object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
         refuse_split(self)
@@ -265,6 +272,11 @@ class Options:
         if self.num_neg == "all":
             return self.most_eligible
         return self.num_neg or DEFAULT_NUM_NEG[self.command]
+
+    @property
+    def leaves_weak(self) -> bool:
+        """Whether ``positive`` may leave observed pairs over, which are weak."""
+        return self.positive is not None and self.positive.strip() != "all"
 
     @property
     def takes_all(self) -> bool:

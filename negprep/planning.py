@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from negprep.beside import read_weights
+from negprep.beside import WeightsFit, read_weights
 from negprep.core import Core
 from negprep.errors import BadDataError, UsageError
 from negprep.holdout_rule import HoldoutRule
@@ -90,7 +90,7 @@ def make_plan(
     rule: HoldoutRule,
     first_times: Times | None,
     model: Model | None = None,
-) -> tuple[Plan, int, Knowledge | None]:
+) -> tuple[Plan, WeightsFit, Knowledge | None]:
     """Make the plan of a run.
 
     Parameters
@@ -107,8 +107,8 @@ def make_plan(
     Returns
     -------
     plan : Plan
-    unknown : int
-        Rows of ``--weights`` whose item is not in the catalog.
+    fit : WeightsFit
+        How ``--weights`` fits the catalog.
     knowledge : Knowledge or None
         What the model knows of the run.
 
@@ -119,9 +119,9 @@ def make_plan(
     """
     recipe = options.recipe
     counts = _train_counts(core, options, rule) if needs_survey(options) else np.empty(0, np.int64)
-    weights, unknown = None, 0
+    weights, fit = None, WeightsFit()
     if options.weights is not None:
-        weights, unknown = read_weights(options.weights, options.read, core.items)
+        weights, fit = read_weights(options.weights, options.read, core.items)
     elif "popularity" in recipe.names:
         weights = _popularity(counts[: core.items.n_catalog], options)
     order = None
@@ -149,7 +149,7 @@ def make_plan(
         how,
         options.takes_all,
     )
-    return plan, unknown, knowledge
+    return plan, fit, knowledge
 
 
 def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> npt.NDArray[np.int64]:

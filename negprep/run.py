@@ -57,8 +57,8 @@ class Run:
     rule : HoldoutRule
     tally : Tally
     warnings : list of str
-    weights_unknown : int
-        Rows of ``--weights`` whose item is not in the catalog.
+    weights_fit : WeightsFit
+        How ``--weights`` fits the catalog.
     watch : callable or None
         Is handed each section before its rows are made, once for each epoch.
     knowledge : Knowledge or None
@@ -104,7 +104,7 @@ class Run:
                 self._progress,
                 again=again or needs_survey(options) or (options.epochs or 1) > 1,
             )
-            self._plan, self.weights_unknown, self.knowledge = make_plan(
+            self._plan, self.weights_fit, self.knowledge = make_plan(
                 self.loaded, self.core, options, self.rule, first_times, model
             )
         except BaseException:

@@ -49,6 +49,12 @@ class Summary:
         What a user's negatives avoid.
     excluded_pairs, excluded_unknown, weak_unknown : int
         Pairs of ``--exclude`` taken, and rows of it and of ``--weak`` whose user or item occurs nowhere else.
+    excluded_rows, excluded_left_out, weak_rows : int
+        Rows of ``--exclude`` and ``--weak``; those of ``--exclude`` besides that ``--positive`` leaves out.
+    items_outside, positives_outside, holdouts_outside : int
+        Items of the log that the catalog lacks, and positives and test holdouts of these.
+    weights_rows, weights_unknown, unweighted_items : int
+        Rows of ``--weights``, those whose item is not in the catalog, and items of the catalog that it lacks.
     seed, split_seed, algorithm : int
     epoch : int
     epochs : int or None
@@ -94,6 +100,15 @@ class Summary:
     excluded_pairs: int
     excluded_unknown: int
     weak_unknown: int
+    excluded_rows: int = 0
+    excluded_left_out: int = 0
+    weak_rows: int = 0
+    items_outside: int = 0
+    positives_outside: int = 0
+    holdouts_outside: int = 0
+    weights_rows: int = 0
+    weights_unknown: int = 0
+    unweighted_items: int = 0
     seed: int
     split_seed: int
     epoch: int = 0

@@ -30,6 +30,8 @@ class Tally:
         Users with a test holdout and no train positive, and users with positives but without a test holdout.
     short_users, full_users, dropped_users : int
         Users with too few eligible items, those of them with none, and those left out for it.
+    outside_positives, outside_holdouts : int
+        Positives and test holdouts of an item that is not in the catalog.
     groups, negatives, rows : int
     eligible_min, eligible_max : int
         Items that can be drawn for a group.
@@ -47,6 +49,8 @@ class Tally:
     short_users: int = 0
     full_users: int = 0
     dropped_users: int = 0
+    outside_positives: int = 0
+    outside_holdouts: int = 0
     groups: int = 0
     negatives: int = 0
     rows: int = 0
@@ -75,6 +79,10 @@ class Tally:
         self.full_users += _users_with_none(section)
         self.dropped_users += int(section.short.sum()) if section.options.on_short == "drop" else 0
         self.groups += len(heads)
+        items = section.interactions.items
+        if len(items.others):
+            self.outside_positives += int(np.count_nonzero(positives.items >= items.n_catalog))
+            self.outside_holdouts += int(np.count_nonzero(held.items >= items.n_catalog))
         if self.holds_out:
             for begin in range(0, len(section.train), _MARKED):
                 self._warm[section.train.items[begin : begin + _MARKED]] = True

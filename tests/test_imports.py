@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors threads holdout_rule forms limits
+_version errors threads holdout_rule positive_rule forms limits
 recipe agreement options
 draw seen logarithm
 compute arrow vocabulary pairs interactions
@@ -25,7 +25,7 @@ plan sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
 learning.bpr learning.validation learning.game learning.rns
 holdout id_columns layout
-reading.pieces reading.sources reading.columns
+reading.pieces reading.sources reading.columns reading.labels
 reading.lines reading.quoting reading.header reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
@@ -92,7 +92,7 @@ FOR_TYPES_ALONE = {
 check its blocks."""
 
 APART = {
-    "reading": {"errors", "threads", "options", "compute", "arrow", "reading"},
+    "reading": {"errors", "threads", "options", "positive_rule", "compute", "arrow", "reading"},
     "prepared": {"_version", "errors", "options", "forms", "compute", "arrow", "reading", "prepared"},
     "writing": {"errors", "forms", "compute", "arrow", "writing"},
     "engines": {"threads"},
@@ -103,6 +103,7 @@ APART = {
         "options",
         "limits",
         "holdout_rule",
+        "positive_rule",
         "recipe",
         "compute",
         "arrow",

@@ -388,7 +388,7 @@ def test_a_rule_that_nothing_satisfies():
         negprep.train(VALUED, positive=">=6")
     with pytest.raises(BadDataError, match=r"no event 'buy' in the log \(found: cart, purchase, view\)"):
         negprep.train(VALUED, positive="buy")
-    with pytest.raises(UsageError, match="neither a comparison nor event names"):
+    with pytest.raises(UsageError, match="lacks a name or a number"):
         negprep.train(VALUED, positive="purchase,,cart")
 
 

@@ -80,9 +80,35 @@ def _read(summary: Summary) -> Iterator[Fact]:
         )
     if summary.weak:
         yield Fact("weak", summary.weak, "observed pairs that are no positives")
-    if summary.excluded_pairs:
-        strangers = f"; {summary.excluded_unknown:,} of a user or item that occurs nowhere else"
-        yield Fact("excluded", summary.excluded_pairs, "more pairs" + (strangers if summary.excluded_unknown else ""))
+    if summary.items_outside:
+        holdouts = f", {summary.holdouts_outside:,} of the holdouts" if summary.holdouts else ""
+        outside = f"items of the log that --items lacks: {summary.positives_outside:,} of the positives{holdouts}"
+        yield Fact("not in catalog", summary.items_outside, outside)
+    if summary.excluded_pairs or summary.excluded_unknown or summary.excluded_left_out:
+        notes = ["more pairs"]
+        notes += [f"{summary.excluded_unknown:,} of a user or item that occurs nowhere else"][
+            : summary.excluded_unknown
+        ]
+        notes += [f"{summary.excluded_left_out:,} left out by --positive"][: summary.excluded_left_out]
+        yield Fact("excluded", summary.excluded_pairs, "; ".join(notes))
+    if summary.weak_unknown:
+        yield Fact(
+            "unknown weak",
+            summary.weak_unknown,
+            f"of {summary.weak_rows:,} rows of --weak, of a user or item that occurs nowhere else",
+        )
+    if summary.weights_unknown:
+        yield Fact(
+            "unknown weights",
+            summary.weights_unknown,
+            f"of {summary.weights_rows:,}, of an item that is not in the catalog",
+        )
+    if summary.unweighted_items:
+        yield Fact(
+            "no weight",
+            summary.unweighted_items,
+            "items of the catalog that --weights lacks: popularity never draws them",
+        )
 
 
 def _held_out(summary: Summary) -> Iterator[Fact]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from negprep._version import __version__
+from negprep.beside import catalog_misfits
 from negprep.core import Core, find_core
 from negprep.errors import UsageError
 from negprep.fitting.learners import LEARNERS, refuse_beside
@@ -128,7 +129,7 @@ def fit(
         model = replace(model, facts=_facts(kind, learning, model, training, options, rule, n_positives))
         write_model(target, model)
         return FitSummary(
-            columns={role: log.columns[role] for role in loaded.roles},
+            columns=loaded.columns,
             rows_read=log.rows_read,
             rows_dropped=dict(log.rows_dropped),
             users=len(model.users),
@@ -139,10 +140,15 @@ def fit(
             held_out=n_positives - len(training.positives),
             holdout=str(rule),
             model={"kind": kind, **model.facts},
-            warnings=[*log.warnings, *warnings],
+            warnings=[*log.warnings, *warnings, *loaded.warnings, *_misfits(training)],
             seconds=time.perf_counter() - started,
             peak_memory_bytes=peak_memory_bytes(),
         )
+
+
+def _misfits(training: Training) -> list[str]:
+    outside = int(np.count_nonzero(training.positives.items >= training.items.n_catalog))
+    return catalog_misfits(training.items, positives=(outside, len(training.positives)))
 
 
 def _training(core: Core, options: Options, rule: HoldoutRule, place: str) -> tuple[Training, int]:

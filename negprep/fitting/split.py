@@ -14,7 +14,7 @@ def split_facts(options: Options, rule: HoldoutRule) -> dict[str, Any]:
         "holdout": str(rule),
         "with_valid": options.with_valid,
         "split_seed": options.split_seed,
-        "positive": options.positive,
+        "positive": options.positive if options.leaves_weak else None,
         "keep_time": options.keep_time,
         "min_positives": options.min_positives,
         "core": options.core,

@@ -39,7 +39,12 @@ def read_facts(log: LogReader, options: Options, progress: Progress) -> LogFacts
     """
     unusable = [str(problem) for role in ("time", "value", "event") if (problem := log.problem(role)) is not None]
     asks = Options(
-        command="train", holdout="none", read=options.read, memory=options.memory, spill_dir=options.spill_dir
+        command="train",
+        holdout="none",
+        positive="all",
+        read=options.read,
+        memory=options.memory,
+        spill_dir=options.spill_dir,
     )
     has_times = "time" in log.columns
     try:
@@ -51,7 +56,16 @@ def read_facts(log: LogReader, options: Options, progress: Progress) -> LogFacts
         unusable.append(str(error))
     values = _column(log, "value", read_values, unusable, progress)
     events = _column(log, "event", read_events, unusable, progress)
-    return replace(facts, values=values, events=events, unusable=tuple(unusable))
+    return replace(facts, values=values, events=events, unusable=tuple(unusable), labels=_labels(log, progress))
+
+
+def _labels(log: LogReader, progress: Progress) -> dict[str, str]:
+    """The columns of labels with negatives among them, and the rule that takes the positives of each."""
+    if not log.label_columns:
+        return {}
+    for _ in log.batches(["user"], watched=log.label_columns):
+        progress("label", log.rows_read, None)
+    return {name: labels.rule(name) for name, labels in log.labels.items() if labels.negatives}
 
 
 def _column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from negprep.inspecting.contents import Events, Values
 from negprep.inspecting.degrees import Degrees
@@ -88,6 +88,8 @@ class LogFacts:
     events : Events or None
     unusable : tuple of str
         Why a column that there is, or may be, was not looked at.
+    labels : dict of str to str
+        Columns of labels such as 0 and 1, not all of which are a positive's, and the rule that takes those which are.
     """
 
     columns: dict[str, str]
@@ -110,3 +112,4 @@ class LogFacts:
     values: Values | None = None
     events: Events | None = None
     unusable: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from negprep.inspecting.contents import MOST_SINGLE, Values
 from negprep.inspecting.forecast import Forecast
 from negprep.inspecting.record import FloatIds, LogFacts
+from negprep.positive_rule import quoted_for_shell
 
 MOST_OF_USERS = 0.5
 """An item that more of the users have is told of."""
@@ -43,6 +44,8 @@ def suspicions(facts: LogFacts, positive: str | None, forecasts: list[Forecast])
     for noun, ids in (("user", facts.float_users), ("item", facts.float_items)):
         found += _of_ids(noun, ids)
     found += _of_shares(facts)
+    if positive is None:
+        found += _of_labels(facts)
     if facts.values is not None and positive is None:
         found += _of_values(facts.values, facts.columns["value"])
     if facts.events is not None and positive is None and len(facts.events.rows) > 1:
@@ -89,6 +92,14 @@ def _of_shares(facts: LogFacts) -> Iterator[str]:
         yield (
             f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who do not get it as a negative: is "
             "it a choice of theirs?"
+        )
+
+
+def _of_labels(facts: LogFacts) -> Iterator[str]:
+    for name, rule in facts.labels.items():
+        yield (
+            f"{name!r} holds labels, and not all are those of positives: train and test refuse such a log until it is "
+            f"said which rows count: --positive {quoted_for_shell(rule)} (the other pairs are weak) or --positive all"
         )
 
 

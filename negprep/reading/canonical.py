@@ -12,10 +12,19 @@ import pyarrow as pa
 from negprep.arrow import mask_as_numpy, strings
 from negprep.compute import pc
 from negprep.errors import BadDataError
+from negprep.reading.columns import FLAG, NAME, NUMBER
 from negprep.reading.ids import parse_ids
 from negprep.reading.pieces import Piece, RowError, arrow, numbers, text_bytes
 from negprep.reading.times import ORDERED, Clock, parse_times
-from negprep.reading.values import parse_events, parse_labels, parse_values
+from negprep.reading.values import (
+    parse_events,
+    parse_flags,
+    parse_labels,
+    parse_names,
+    parse_numbers,
+    parse_ratings,
+    parse_values,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,9 +40,10 @@ REASONS = {
     "label": "missing label",
     "score": "missing or infinite score",
     "group": "missing group",
+    **dict.fromkeys((NUMBER, NAME, FLAG), "missing value in the column of --positive"),
 }
 _IDS = ("user", "item", "group")
-_NUMBERS = ("time", "value", "label", "score")
+_NUMBERS = ("time", "value", "label", "score", NUMBER, FLAG)
 _INFINITE = [sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")]
 _NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
 
@@ -141,16 +151,19 @@ def _spread(values: pa.Array, is_present: Mask) -> pa.Array:
 _PARSERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "user": lambda array: parse_ids(array, "user id"),
     "item": lambda array: parse_ids(array, "item id"),
-    "value": parse_values,
+    "value": parse_ratings,
     "event": parse_events,
     "label": parse_labels,
     "score": lambda array: parse_values(array, "score"),
     "group": lambda array: parse_ids(array, "group"),
+    NUMBER: parse_numbers,
+    FLAG: parse_flags,
+    NAME: parse_names,
 }
 _EMPTY = {
     **dict.fromkeys(("user", "item", "group", "time"), pa.int64()),
-    **dict.fromkeys(("value", "label", "score"), pa.float64()),
-    "event": pa.string(),
+    **dict.fromkeys(("value", "label", "score", NUMBER, FLAG), pa.float64()),
+    **dict.fromkeys(("event", NAME), pa.string()),
 }
 
 
@@ -209,7 +222,7 @@ def _missing(role: str, column: pa.Array) -> Mask | None:
             mask = values[indices] if mask is None else np.logical_or(mask, values[np.where(mask, 0, indices)])
     elif pa.types.is_string(column.type):
         mask = _either(mask, _missing_text(role, column))
-    elif pa.types.is_floating(column.type) and role != "event":
+    elif pa.types.is_floating(column.type) and role not in ("event", NAME):
         floats = numbers(column)
         unusable: Mask = np.isnan(floats) if role in _IDS else ~np.isfinite(floats)
         mask = _either(mask, unusable)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
+from negprep.positive_rule import PositiveRule, quoted_for_shell, spelled_column
 
 ROLES = ("user", "item", "time", "value", "event")
 
@@ -50,6 +51,9 @@ _GROUPS = ("session", "order", "transaction", "basket", "invoice", "visit")
 _OTHERS = ("event", "request", "review", "row", "category", "impression", "log", "record", "rating", "interaction")
 _NOT_AN_ITEM = {f"{group}id" for group in (*_GROUPS, *_OTHERS)}
 _LISTED = 10
+
+NUMBER, NAME, FLAG = (f"{kind} for --positive" for kind in ("number", "name", "flag"))
+"""The roles of a column that ``--positive`` names: compared with numbers, or with text, or true and false by itself."""
 
 
 @dataclass(frozen=True)
@@ -131,32 +135,32 @@ def _asked(names: Sequence[str], options: ReadOptions, place: str) -> dict[str, 
 
 def role_of(name: str) -> str | None:
     """The role that a column of this name would have by itself: ``user`` for ``User-ID``; None for ``price``."""
-    plain = _plain(name)
+    plain = plain_name(name)
     role = _ROLE_OF.get(plain) or _RARE_ROLE_OF.get(plain)
     return "time" if role is None and _STAMPED.fullmatch(plain) else role
 
 
 def is_id_name(name: str) -> bool:
     """Whether it can hardly be anything but the name of a column of ids, such as ``userId`` or ``order_id``."""
-    plain = _plain(name)
+    plain = plain_name(name)
     known = role_of(name) in ("user", "item") and plain.endswith("id")
     return known or _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name.strip())) is not None
 
 
 def _named(names: Sequence[str], role: str) -> list[str]:
     """The columns of a usual name, else those of a rarer one; without one that another is plainly better than."""
-    usual = [name for name in names if _ROLE_OF.get(_plain(name)) == role]
+    usual = [name for name in names if _ROLE_OF.get(plain_name(name)) == role]
     choices = usual or [name for name in names if role_of(name) == role]
-    plain = {_plain(name) for name in choices}
-    return [name for name in choices if not any((other, _plain(name)) in _BETTER for other in plain)]
+    plain = {plain_name(name) for name in choices}
+    return [name for name in choices if not any((other, plain_name(name)) in _BETTER for other in plain)]
 
 
 def _user_of_groups(names: Sequence[str], place: str) -> str | None:
     """What to do where rows belong to orders or sessions, and another file has their users."""
-    group = next((name for name in names if _plain(name) in {f"{group}id" for group in _GROUPS}), None)
+    group = next((name for name in names if plain_name(name) in {f"{group}id" for group in _GROUPS}), None)
     if group is None:
         return None
-    kind = _plain(group).removesuffix("id")
+    kind = plain_name(group).removesuffix("id")
     alone = f"take each {kind} for a user: --user-col {group}"
     if kind in ("session", "visit"):
         return f"{alone}; or join the file that has their users"
@@ -171,10 +175,11 @@ def _user_of_groups(names: Sequence[str], place: str) -> str | None:
 
 def _lone_id(names: Sequence[str]) -> list[str]:
     ids = [name for name in names if _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name))]
-    return [name for name in ids if _plain(name) not in _NOT_AN_ITEM and role_of(name) is None]
+    return [name for name in ids if plain_name(name) not in _NOT_AN_ITEM and role_of(name) is None]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name in lower case, letters and digits only, without RecBole's type."""
     return re.sub(r"[\W_]", "", _RECBOLE_TYPE.sub("", name.strip())).casefold()
 
 
@@ -189,3 +194,91 @@ def refuse_duplicates(names: Sequence[str], place: str) -> None:
     double = next((name for name, count in Counter(names).items() if count > 1 and name), None)
     if double is not None:
         raise BadDataError(f"two columns are named {double!r}", place=place, remedy="rename one of them")
+
+
+def without_type(name: str) -> str:
+    """The name of a column of RecBole's without its type."""
+    return _RECBOLE_TYPE.sub("", name)
+
+
+def find_compared(rule: PositiveRule, roles: Roles, names: Sequence[str], place: str) -> tuple[str, str]:
+    """The column that decides which interactions are positives, and its role.
+
+    Parameters
+    ----------
+    rule : PositiveRule
+        Of any kind but ``all``.
+    roles : Roles
+    names : sequence of str
+        The columns of the log.
+    place : str
+        The input, for messages.
+
+    Returns
+    -------
+    role : str
+        ``value`` or ``event`` where the rule names no column; ``NUMBER``, ``NAME`` or ``FLAG`` where it does.
+    column : str
+
+    Raises
+    ------
+    UsageError
+        The log has no such column.
+    BadDataError
+        More than one column could be the value or the event.
+    """
+    if rule.column is not None:
+        return NUMBER if rule.kind == "number" else NAME, _named(rule.column, rule.is_quoted, roles, names, place)
+    role = "value" if rule.kind == "number" else "event"
+    if role in roles.found:
+        return role, roles.found[role]
+    if rule.kind == "bare" and len(rule.names) == 1 and not rule.is_quoted:
+        try:
+            return FLAG, _named(rule.names[0], False, roles, names, place)
+        except UsageError:
+            pass
+    if role in roles.ambiguous:
+        raise roles.problems[role]
+    what = f"{rule.shown} compares values, and there is no column for the values"
+    remedy = "name it with --value-col, or in the rule: --positive 'NAME>=4'"
+    if rule.kind == "bare":
+        what = f"{rule.shown} names an event, and there is no column for the events"
+        remedy = "name it with --event-col, or in the rule: --positive 'NAME=buy'"
+        near = difflib.get_close_matches(rule.names[0], names[:1000], n=1, cutoff=0.6)
+        if all(map(is_number, rule.names)) and "value" in roles.found:
+            operator = ">=" if len(rule.names) == 1 else "="
+            header = roles.found["value"]
+            remedy = f"--positive {quoted_for_shell(operator + ','.join(rule.names))} compares the column {header!r}"
+        elif near and len(rule.names) == 1:
+            remedy = f"did you mean the column {near[0]!r}?"
+    raise UsageError(f"{what} (found: {listed(names)})", place=place, remedy=remedy)
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is written as a number."""
+    return re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", word) is not None
+
+
+def _named(name: str, is_exact: bool, roles: Roles, names: Sequence[str], place: str) -> str:
+    """The column that a rule names: its own name, that of a role, or its own but for case and punctuation."""
+    of_role = None if is_exact or name not in ROLES else roles.found.get(name)
+    if name in names:
+        if of_role not in (None, name):
+            what = f"--positive names {name!r}, which is a column, and the {name} is the column {of_role!r}"
+            remedy = f"write the one in quotes, {quoted_for_shell(chr(34) + name + chr(34))}, or the other by its name"
+            raise UsageError(what, place=place, remedy=remedy)
+        return name
+    if of_role is not None:
+        return of_role
+    alike = [] if is_exact else [other for other in names if plain_name(other) == plain_name(name) != ""]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        what = f"--positive names {name!r}, which could be {', '.join(alike)}"
+        raise UsageError(what, place=place, remedy="write the column's own name")
+    if not is_exact and name in roles.ambiguous:
+        raise roles.problems[name]
+    folded = {other.casefold(): other for other in reversed(names[:1000])}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    remedy = f"did you mean {spelled_column(folded[near[0]])!r}?" if near else "name one of them in --positive"
+    raise UsageError(f"no column {name!r}, which --positive names (found: {listed(names)})", place=place, remedy=remedy)

@@ -10,8 +10,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from negprep.arrow import strings
 from negprep.errors import BadDataError
 from negprep.reading.blocks import filled_lines, line_blocks, place_of_line
+from negprep.reading.columns import FLAG, NUMBER
+from negprep.reading.labels import WATCHED
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import one_line
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from negprep.reading.sources import Source
 
 _LOOKED_AT = 100
+_LOOSE = ("time", "value", NUMBER, FLAG)
+"""Roles whose numbers may be integers here and fractions there."""
 
 
 class _Object(list[tuple[str, Any]]):
@@ -71,24 +76,31 @@ class JsonInput:
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, as functions that parse a block each and may run in any thread. A key that is absent is null."""
         self.warnings.clear()
-        if any(self.kinds[name] in (list, _Object) for name in columns.values()):
-            raise self._explained(columns, self.start, "a value is nested")
+        watched = {role: name for role, name in columns.items() if role.startswith(WATCHED)}
+        needed = {role: name for role, name in columns.items() if role not in watched}
+        if any(self.kinds[name] in (list, _Object) for name in needed.values()):
+            raise self._explained(needed, self.start, "a value is nested")
         for offset, block in line_blocks(self.source, self.start, self.warnings):
-            yield partial(self._piece, columns, offset, block)
+            yield partial(self._piece, needed, watched, offset, block)
 
-    def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
-        table = None
-        for numbers_as in ("int64", "float64"):
-            try:
-                table = _parsed(block, self._schema(columns, numbers_as))
-                break
-            except ValueError as error:  # of Arrow, and of text that is not UTF-8
-                reason = one_line(error)
+    def _piece(self, columns: dict[str, str], watched: dict[str, str], offset: int, block: bytes) -> Piece:
+        table, reason = None, ""
+        plain = {role: name for role, name in watched.items() if self.kinds[name] not in (list, _Object)}
+        for wanted in (columns | plain, columns) if plain else (columns,):
+            for numbers_as in ("int64", "float64"):
+                try:
+                    table = table or _parsed(block, self._schema(wanted, numbers_as))
+                except ValueError as error:  # of Arrow, and of text that is not UTF-8
+                    reason = one_line(error)
         if table is None:
             raise self._explained(columns, offset, reason)
         if table.num_rows != sum(1 for line in block.splitlines() if line.strip()):
             raise self._explained(columns, offset, "a line does not hold one whole object")
-        arrays = {role: table.column(name).combine_chunks() for role, name in columns.items()}
+        there = {role: name for role, name in (columns | watched).items() if name in table.column_names}
+        arrays = {role: table.column(name).combine_chunks() for role, name in there.items()}
+        if len(there) < len(columns | watched):  # whatever they are: of these columns nothing is refused
+            rows = [json.loads(line) for line in block.splitlines() if line.strip()]
+            arrays |= {role: _texts([row.get(watched[role]) for row in rows]) for role in watched.keys() - there.keys()}
         return Piece(arrays, partial(place_of_line, self.source, offset), {})
 
     def _schema(self, columns: dict[str, str], numbers_as: str) -> pa.Schema:
@@ -99,7 +111,7 @@ class JsonInput:
         fields: dict[str, pa.DataType] = {}
         for role, name in columns.items():
             kind = types[self.kinds[name]]
-            loose = role in ("time", "value") and self.kinds[name] is int
+            loose = (role in _LOOSE or role.startswith(WATCHED)) and self.kinds[name] is int
             fields[name] = pa.type_for_alias(numbers_as) if loose and fields.get(name) != pa.int64() else kind
         return pa.schema(list(fields.items()))
 
@@ -119,7 +131,7 @@ class JsonInput:
 
     def _problem(self, role: str, name: str, value: Any, place: str) -> BadDataError | None:  # noqa: ANN401
         kind, first = type(value), self.kinds[name]
-        numeric = role in ("time", "value") and {kind, first} <= {int, float}
+        numeric = role in _LOOSE and {kind, first} <= {int, float}
         if kind in (list, _Object):
             return BadDataError(f"the {role} is {_KINDS[kind]}", place=place, remedy="write a string or a number")
         if kind is str and any("\ud800" <= character <= "\udfff" for character in value):
@@ -175,6 +187,11 @@ def object_of(line: str, place: str) -> dict[str, Any]:
         name = next(key for key, count in Counter(key for key, _ in found).items() if count > 1)
         raise BadDataError(f"the key {name!r} is there twice", place=place, remedy=remedy)
     return made
+
+
+def _texts(values: list[Any]) -> pa.Array:
+    """Values of any kind as text, null as the empty one."""
+    return strings(["" if value is None else str(value).encode(errors="replace").decode() for value in values])
 
 
 def _parsed(block: bytes, schema: pa.Schema) -> pa.Table:

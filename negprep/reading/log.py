@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
-from negprep.reading.columns import Roles
+from negprep.positive_rule import PositiveRule
+from negprep.reading.columns import Roles, find_compared
+from negprep.reading.labels import WATCHED, Labels, label_columns
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import Source
 from negprep.threads import on_threads
@@ -66,6 +68,8 @@ class LogReader:
         What is suspicious but no error, so far.
     clock : Clock or None
         How times are written, once some were read.
+    labels : dict of str to Labels
+        What the watched columns hold, so far.
     """
 
     def __init__(
@@ -91,6 +95,31 @@ class LogReader:
         self.rows_dropped: dict[str, int] = {}
         self.warnings: list[str] = []
         self.clock: Clock | None = None
+        self.labels: dict[str, Labels] = {}
+
+    def compared(self, rule: PositiveRule) -> dict[str, str]:
+        """The role and the name of the column that decides which rows are positives; of ``all`` none.
+
+        Raises
+        ------
+        UsageError
+            There is no such column.
+        BadDataError
+            More than one column could be it.
+        """
+        if rule.kind == "all":
+            return {}
+        return dict([find_compared(rule, self._roles, self.names, self.place)])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns, in order."""
+        return self._inputs[0].names
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns that are named like labels, and are neither ids nor times."""
+        return label_columns(self.names, [self.columns.get(role) for role in ("user", "item", "time")])
 
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
@@ -100,20 +129,26 @@ class LogReader:
         """The metadata of each file, or of the table."""
         return [each.footer for each in self._inputs]
 
-    def batches(self, roles: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, roles: Iterable[str], *, also: Mapping[str, str] | None = None, watched: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """The rows, in order.
 
         Parameters
         ----------
         roles : iterable of str
             The columns wanted. Others are not decoded.
+        also : mapping of str to str, optional
+            More roles, with their columns: what ``compared`` gives.
+        watched : sequence of str
+            Columns that are looked at for labels; what they hold stands in ``labels``, and nothing in them is refused.
 
         Yields
         ------
         pa.RecordBatch
             One column for each role, without nulls: ``user`` and ``item`` int64 if every id of the batch is a canonical
             integer, else string or dictionary of strings; ``time`` int64, nanoseconds since 1970; ``value`` float64;
-            ``event`` string or dictionary of strings.
+            ``event`` string or dictionary of strings. Of ``also``: float64, or string or dictionary of strings.
 
         Raises
         ------
@@ -125,10 +160,15 @@ class LogReader:
         OutputError
             A file cannot be read.
         """
-        return _batches_of(self.converted(roles, _nothing))
+        return _batches_of(self.converted(roles, _nothing, also=also, watched=watched))
 
     def converted(
-        self, roles: Iterable[str], convert: Callable[[pa.RecordBatch], Made]
+        self,
+        roles: Iterable[str],
+        convert: Callable[[pa.RecordBatch], Made],
+        *,
+        also: Mapping[str, str] | None = None,
+        watched: Sequence[str] = (),
     ) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
         """The rows as ``batches`` gives them, each batch with what ``convert`` makes of it, in any thread.
 
@@ -142,7 +182,8 @@ class LogReader:
                     raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
         self._reset()
-        return self._read({role: self.columns[role] for role in wanted}, convert)
+        self.labels = {name: Labels() for name in watched}
+        return self._read({role: self.columns[role] for role in wanted} | dict(also or {}), convert)
 
     def _read(
         self, columns: dict[str, str], convert: Callable[[pa.RecordBatch], Made]
@@ -152,9 +193,13 @@ class LogReader:
 
         roles = list(columns)
         ordered = self.is_ordered and columns.pop("time", None) is not None
+        watched = {WATCHED + name: labels for name, labels in self.labels.items()}
+        columns |= {WATCHED + name: name for name in self.labels}
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical, Made]:
             read = piece()
+            for role, labels in watched.items():
+                labels.look_at(read.columns.pop(role))
             rows = canonical(read, drop_invalid=self._options.drop_invalid, may_lack=self._may_lack)
             return read, rows, convert(rows.batch)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from negprep.errors import BadDataError
 from negprep.reading.columns import refuse_duplicates
+from negprep.reading.labels import WATCHED
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import one_line
 
@@ -98,6 +99,9 @@ class FrameInput:
             try:
                 arrays[role] = pa.Array.from_pandas(series)
             except (pa.ArrowException, OverflowError) as error:
+                if role.startswith(WATCHED):  # of which nothing is refused
+                    arrays[role] = pa.Array.from_pandas(series.astype(str))
+                    continue
                 what = f"the column {self.names[position]!r} holds mixed types: {one_line(error)}"
                 raise BadDataError(what, remedy="make it one type, such as str") from None
         return Piece(arrays, partial(place_in_memory, first), {})

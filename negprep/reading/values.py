@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from negprep.arrow import strings
+from negprep.compute import pc
 from negprep.reading.ids import check_text
 from negprep.reading.pieces import RowError, first_failure, numbers
 
@@ -32,6 +34,58 @@ def parse_values(array: pa.Array, noun: str = "value") -> pa.Array:
             return floats
         row = int(finite.argmin())
     raise RowError(row, f"{array[row].as_py()!r} is not a {noun}", f"a {noun} must be a finite number")
+
+
+def parse_ratings(array: pa.Array) -> pa.Array:
+    """Values as ``parse_values`` has them, and those of the type bool as 1 and 0."""
+    return parse_values(array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array)
+
+
+def parse_numbers(array: pa.Array) -> pa.Array:
+    """What ``--positive`` compares with numbers, as float64; true and false are 1 and 0, as text, too.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or NaN; text as ``pa.string()``.
+    """
+    if pa.types.is_string(array.type):
+        lower = pc.ascii_lower(array)
+        for word, digit in (("true", "1"), ("false", "0")):
+            array = pc.if_else(pc.equal(lower, strings([word])[0]), strings([digit])[0], array)
+    try:
+        return parse_ratings(array)
+    except RowError as error:
+        what = error.what.replace("the value has", "the column of --positive has").replace("a value", "a number")
+        remedy = "compare text with text in quotes, such as --positive 'type=\"1\"'"
+        raise RowError(error.row, what, remedy) from None
+
+
+def parse_flags(array: pa.Array) -> pa.Array:
+    """What ``--positive`` names as true or false by itself, as float64: 1 for true, else 0 or -1."""
+    flags = parse_numbers(array)
+    values = numbers(flags)
+    other = np.flatnonzero(~np.isin(values, (-1, 0, 1)))
+    if other.size:
+        what = f"the column of --positive holds {values[other[0]]:g}, which is neither true nor false"
+        raise RowError(int(other[0]), what, "compare it: --positive 'NAME>=4'")
+    return flags
+
+
+def parse_names(array: pa.Array) -> pa.Array:
+    """What ``--positive`` compares with text, as text: integers in decimal, and true or false.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or empty strings; text as ``pa.string()``.
+    """
+    if pa.types.is_string(array.type):
+        return array
+    if pa.types.is_integer(array.type) or pa.types.is_boolean(array.type):
+        return array.cast(pa.string())
+    what = f"the column of --positive has the type {array.type}, and the rule compares it with text"
+    raise RowError(0, what, "compare it with numbers, such as --positive 'NAME=1'")
 
 
 def parse_labels(array: pa.Array) -> pa.Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrow import as_numpy
+from negprep.arrow import as_numpy, take_rows
 from negprep.encoding import DistinctIds, raw_ids
 from negprep.errors import UsageError
 from negprep.options import LogSource, ReadOptions
@@ -90,12 +91,36 @@ def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterat
                 yield codes[codes >= 0], as_numpy(batch.column("time"))[codes >= 0]
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Which rows of a file count.
+
+    Attributes
+    ----------
+    columns : dict of str to str
+        The role and the name of the column that decides.
+    test : callable
+        From that column to bool, one a row.
+    """
+
+    columns: dict[str, str]
+    test: Callable[[pa.Array], npt.NDArray[np.bool_]]
+
+
 def known_pairs(
-    source: LogSource, read: ReadOptions, users: Codebook, items: Codebook
+    source: LogSource,
+    read: ReadOptions,
+    users: Codebook,
+    items: Codebook,
+    taken: Callable[[LogReader], Taken | None] | None = None,
 ) -> Iterator[tuple[Codes, Codes]]:
-    """The users and items of a file's rows where both are known."""
+    """The users and items of a file's rows where both are known; of those rows alone that ``taken`` takes."""
     with opened(source, read, ("user", "item"), {}) as file:
-        for batch in file.batches(["user", "item"]):
+        rows = taken(file) if taken is not None else None
+        for batch in file.batches(["user", "item"], also=rows.columns if rows else None):
+            if rows is not None:
+                (role,) = rows.columns
+                batch = take_rows(batch, np.flatnonzero(rows.test(batch.column(role))))
             of_users, of_items = users(batch.column("user")), items(batch.column("item"))
             known = (of_users >= 0) & (of_items >= 0)
             yield of_users[known], of_items[known]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,9 @@ from negprep.compute import pc
 from negprep.encoding import DistinctIds, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
+from negprep.positive_rule import PositiveRule, quoted_for_shell
 from negprep.reading import LogReader
+from negprep.reading.columns import plain_name
 from negprep.verifying import beside
 from negprep.verifying.claims import Claims
 from negprep.verifying.codebook import Codebook
@@ -23,7 +25,6 @@ from negprep.verifying.pairs import Codes, Rows
 from negprep.verifying.terms import TruthTerms
 
 POSITIVE, WEAK, EXCLUDED = range(3)
-_COMPARISON = re.compile(r"\s*(>=|<=|==|!=|>|<|=)\s*(\S+)\s*")
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -73,11 +74,14 @@ class Frame:
 
     def __init__(self, log: LogReader, terms: TruthTerms, claims: Claims, read: ReadOptions) -> None:
         self.terms = terms
+        self._rule = None if terms.positive is None else PositiveRule.parse(terms.positive)
+        self._compared = {} if self._rule is None else log.compared(self._rule)
         self._log, self._claims, self._read = log, claims, read
         user_ids, item_ids = DistinctIds(), DistinctIds()
-        for batch in log.batches(["user", "item"]):
+        for batch in log.batches(["user", "item"], watched=() if self._rule else log.label_columns):
             user_ids.add(raw_ids(batch.column("user")))
             item_ids.add(raw_ids(batch.column("item")))
+        self._refuse_labels()
         in_log = item_ids.finish()
         vocabulary, catalog_ids = in_log, None
         if terms.items and claims.items is not None:
@@ -113,16 +117,17 @@ class Frame:
 
     def records(self) -> Iterator[Records]:
         """The pairs of the log, and of the files beside it that count."""
-        rule, with_times = self.terms.positive, self.terms.with_times or self.firsts is not None
-        role = None if rule is None else "value" if _COMPARISON.fullmatch(rule) else "event"
-        for batch in self._log.batches(["user", "item", *(["time"] if with_times else []), *([role] if role else [])]):
+        with_times = self.terms.with_times or self.firsts is not None
+        roles = ["user", "item", *(["time"] if with_times else [])]
+        for batch in self._log.batches(roles, also=self._compared):
             users, items = self.users(batch.column("user")), self.items(batch.column("item"))
             when = as_numpy(batch.column("time")) if with_times else None
             if self.firsts is not None and when is not None:
                 np.minimum.at(self.firsts, items, when)
             kinds = np.full(len(users), POSITIVE, np.int8)
-            if role is not None:
-                kinds[~is_positive(rule or "", batch.column(role))] = WEAK
+            for role in self._compared:
+                if self._rule is not None:
+                    kinds[~is_positive(self._rule, batch.column(role))] = WEAK
             yield Records(users, items, kinds, when if self.terms.with_times else None)
         yield from self._listed()
 
@@ -130,9 +135,31 @@ class Frame:
         claims, terms = self._claims, self.terms
         for listed, source, kind in ((terms.weak, claims.weak, WEAK), (terms.exclude, claims.exclude, EXCLUDED)):
             if listed and source is not None:
-                for users, items in beside.known_pairs(source, self._read, self.users, self.items):
+                taken = self._taken if kind == EXCLUDED else None
+                for users, items in beside.known_pairs(source, self._read, self.users, self.items, taken):
                     times = np.zeros(len(users), np.int64) if terms.with_times else None
                     yield Records(users, items, np.full(len(users), kind, np.int8), times)
+
+    def _taken(self, file: LogReader) -> beside.Taken | None:
+        """Which rows of a file of pairs count, where it has the labels that the rule compares; else all."""
+        for role, column in self._compared.items():
+            for name in file.label_columns:
+                if self._rule is not None and plain_name(name) == plain_name(column):
+                    return beside.Taken({role: name}, partial(is_positive, self._rule))
+        return None
+
+    def _refuse_labels(self) -> None:
+        """A log with labels that no rule uses: whoever made a file of it took its negatives for positives."""
+        for name, labels in self._log.labels.items():
+            if labels.negatives:
+                negative = " and ".join(labels.negatives)
+                raise BadDataError(
+                    f"the column {name!r} holds {labels.held()}, and the files were made without --positive: rows of "
+                    f"{negative} would be positives",
+                    place=self._log.place,
+                    remedy=f"make them with --positive {quoted_for_shell(labels.rule(name))} or --positive all; of "
+                    "files without metadata, give it here",
+                )
 
     def _listed_firsts(self) -> Rows:
         firsts = np.full(len(self.items), _NEVER)
@@ -142,25 +169,18 @@ class Frame:
         return firsts
 
 
-def is_positive(rule: str, column: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which values or events are those of positives: bool, one a row."""
-    found = _COMPARISON.fullmatch(rule)
-    if not found:
-        names = strings(sorted({name.strip() for name in rule.split(",")}))
-        return mask_as_numpy(pc.is_in(column.cast(pa.string()), value_set=names))
-    try:
-        bound = float(found[2])
-    except ValueError:
-        raise UsageError(f"--positive {rule!r} compares with no number", remedy="write it like '>=4'") from None
+def is_positive(rule: PositiveRule, column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which values or names are those of positives: bool, one a row."""
+    if not pa.types.is_floating(column.type):
+        names = strings(sorted(set(rule.names)))
+        named = mask_as_numpy(pc.is_in(column.cast(pa.string()), value_set=names))
+        return named if rule.operator == "=" else ~named
     values = as_numpy(column)
-    at_least, at_most = values >= bound, values <= bound
-    by_operator = {
-        ">=": at_least,
-        "<=": at_most,
-        ">": ~at_most,
-        "<": ~at_least,
-        "=": at_least & at_most,
-        "==": at_least & at_most,
-        "!=": ~(at_least & at_most),
-    }
-    return by_operator[found[1]]
+    if rule.operator in (">=", "<=", ">", "<"):
+        bound = rule.ranges[0][0]
+        at_least, at_most = values >= bound, values <= bound
+        return {">=": at_least, "<=": at_most, ">": ~at_most, "<": ~at_least}[rule.operator]
+    # A name alone is that of a column of true and false.
+    low, high = np.array(rule.ranges or [(1.0, 1.0)]).T
+    inside: npt.NDArray[np.bool_] = ((values[:, None] >= low) & (values[:, None] <= high)).any(axis=1)
+    return inside if rule.operator == "=" else ~inside

@@ -154,7 +154,7 @@ def test_the_options_decide_who_is_short():
 def test_warnings_of_files_beside_the_log():
     pairs = pd.DataFrame({"user": [-1], "item": [-1]})
     (warning,) = negprep.inspect(a_log(), exclude=pairs).warnings
-    assert warning.startswith("none of the 1 pairs to exclude")
+    assert warning.startswith("none of the 1 pairs of --exclude")
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "inspect.md").read_text(encoding="utf-8")
