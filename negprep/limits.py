@@ -40,6 +40,12 @@ def whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
     return index(value)
 
 
+def check_bool(name: str, value: Any) -> None:  # noqa: ANN401
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r}", remedy="give True or False")
+
+
 def check_kinds(options: object, kind: Any, *names: str) -> None:  # noqa: ANN401
     """Refuse the named options whose values are not of the kind."""
     for name in names:
