@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from negprep._version import __version__
-from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.errors import BadDataError, NegprepError, NegprepWarning, OutputError, UsageError
 
 if TYPE_CHECKING:
     from negprep.api.fit import fit
@@ -34,6 +34,7 @@ __all__ = [
     "FitSummary",
     "Inspection",
     "NegprepError",
+    "NegprepWarning",
     "Options",
     "OutputError",
     "ReadOptions",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
@@ -50,6 +54,27 @@ class OutputError(NegprepError):
     """The machine refused: no space, no permission, no memory, a limit (exit code 4)."""
 
     exit_code = 4
+
+
+class NegprepWarning(UserWarning):
+    """What is suspicious but no error, from a function whose result has no place for it."""
+
+
+def refuse_warnings(warnings: Sequence[str]) -> None:
+    """Make warnings an error, as ``strict`` asks.
+
+    Raises
+    ------
+    BadDataError
+        There is one at least. All are in its line.
+    """
+    if not warnings:
+        return
+    what = warnings[0]
+    if len(warnings) > 1:
+        listed = "; ".join(f"({number}) {warning}" for number, warning in enumerate(warnings, 1))
+        what = f"{len(warnings)} warnings: {listed}"
+    raise BadDataError(what, remedy="mend it, or leave out --strict, which makes a warning an error")
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ from negprep.beside import catalog_misfits
 from negprep.draw import ALGORITHM
 from negprep.fitting.split import split_facts
 from negprep.planning import model_rule, popularity_shape
+from negprep.resolving import nothing_held_out
 from negprep.run import Run
 from negprep.samplers.hardness import Hardness
 from negprep.summary import Summary, peak_memory_bytes
@@ -25,6 +26,7 @@ def facts_of(run: Run) -> dict[str, Any]:
         "num_neg": options.num_neg,
         "bootstrap": options.bootstrap,
         "holdout": str(run.rule),
+        "holdout_asked": str(options.rule),
         "with_valid": options.with_valid,
         "fold": options.fold if options.command == "test" else None,
         "layout": options.layout,
@@ -87,6 +89,7 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
         positives=tally.positives,
         weak=tally.weak,
         holdout=str(run.rule),
+        holdout_asked=str(run.options.rule),
         holdouts=tally.holdouts,
         holdout_users=tally.holdout_users,
         tied_holdouts=tally.tied_holdouts,
@@ -119,14 +122,19 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
         epochs=run.options.epochs,
         split_seed=run.options.split_seed,
         columns=run.loaded.columns,
-        warnings=[*run.log.warnings, *run.warnings, *loaded.warnings, *_warnings_of(run)],
+        warnings=warnings_of(run),
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
         metadata=facts_of(run),
     )
 
 
-def _warnings_of(run: Run) -> list[str]:
+def warnings_of(run: Run) -> list[str]:
+    """All warnings of a run whose batches were all made, one line each."""
+    return [*run.log.warnings, *run.warnings, *run.loaded.warnings, *_warnings_of_rows(run)]
+
+
+def _warnings_of_rows(run: Run) -> list[str]:
     """Of files beside the log that name strangers, and of values that are of no use."""
     tally = run.tally
     warnings = catalog_misfits(
@@ -142,7 +150,7 @@ def _warnings_of(run: Run) -> list[str]:
     if any(run.sources.values()) and run.sources.get("weak") == 0:
         warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
     if run.rule.kind != "none" and not run.tally.holdouts:
-        warnings.append(f"--holdout {run.rule} holds nothing out of this log")
+        warnings.append(nothing_held_out(run.rule))
     if run.options.with_log_q and run.options.recipe.scored == "reinforced":
         warnings.append("the log q of a positive is -inf: it is in no pool of reinforced")
     model = run.knowledge

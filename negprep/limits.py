@@ -52,6 +52,12 @@ def check_marks(options: object) -> None:
             raise UsageError(what, remedy=remedy)
 
 
+def check_bool(name: str, value: Any) -> None:  # noqa: ANN401
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r}", remedy="give True or False")
+
+
 def check_kinds(options: object, kind: Any, *names: str) -> None:  # noqa: ANN401
     """Refuse the named options whose values are not of the kind."""
     for name in names:

@@ -125,7 +125,8 @@ class Options:
     holdout : str
         Which positives are kept out of training: ``none``; ``last`` or ``random``, one of each user, or with ``:N`` N;
         ``fraction:F``, the latest F of each user's; ``after:TIME``, all at or after a date, or a number in the log's
-        unit of time; ``auto``, ``last`` where the log has times, else ``random``.
+        unit of time; ``auto``, ``last`` where the log has times, else ``random`` (with a warning). ``none`` is for a
+        log that is split already.
     with_valid : bool
         Hold out as many again for validation, those before.
     fold : {"valid", "test"}
@@ -172,13 +173,15 @@ class Options:
         Where they are spilled. None: beside the output.
     shard_rows : int
         Output rows made at a time by one thread. Does not change the output.
+    strict : bool
+        A warning is an error: nothing is written. Does not change the output.
     most_eligible : int
         Of a run that takes all eligible items: no user has more. The run fills it in.
     """
 
     command: Command
     num_neg: int | Literal["all"] | None = None
-    holdout: str
+    holdout: str = "auto"
     sampler: str | tuple[str, ...] | None = None
     alpha: float | None = None
     smooth: float | None = None
@@ -218,6 +221,7 @@ class Options:
     memory: int | None = None
     spill_dir: str | None = None
     shard_rows: int = 1 << 19
+    strict: bool = False
     most_eligible: int = field(default=MAX_NUM_NEG, repr=False, compare=False)
     read: ReadOptions = field(default_factory=ReadOptions)
     rule: HoldoutRule = field(init=False, repr=False, compare=False)
@@ -258,7 +262,9 @@ class Options:
             *((name, 0, MAX_POOL) for name in ("skip_top", "pool_weak") if getattr(self, name) is not None),
         ):
             object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
-        check_kinds(self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time")
+        check_kinds(
+            self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time", "strict"
+        )
         check_kinds(self, str | None, "positive", "spill_dir", "same")
         rule = None if self.positive is None else PositiveRule.parse(self.positive)
         object.__setattr__(self, "positive_rule", rule)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from glob import has_magic
 from pathlib import Path
 
 from negprep.cutting import row_group_rows
-from negprep.errors import UsageError
+from negprep.errors import UsageError, refuse_warnings
 from negprep.exchange import open_exchange, unit_of
-from negprep.facts import facts_of, summary_of
+from negprep.facts import facts_of, summary_of, warnings_of
 from negprep.forms import FOLDERS, TEXT, beside, form_of
 from negprep.layout import vocabulary_tables
 from negprep.loading import Progress
@@ -22,11 +22,28 @@ from negprep.resolving import in_form, writes_times
 from negprep.run import Run
 from negprep.spill import check_spill_folder
 from negprep.summary import Summary
-from negprep.writing import PART_ROWS, ROW_GROUP_ROWS, FolderOutput, Output, check_output, kind_of, open_output
+from negprep.writing import (
+    PART_ROWS,
+    ROW_GROUP_ROWS,
+    Document,
+    FolderOutput,
+    Output,
+    check_output,
+    kind_of,
+    open_output,
+)
+
+_OTHER_KINDS = {".txt", ".json", ".jsonl"}
 
 
 def prepare(
-    source: LogSource, target: str, options: Options, *, force: bool = False, progress: Progress | None = None
+    source: LogSource,
+    target: str,
+    options: Options,
+    *,
+    force: bool = False,
+    summary: str | None = None,
+    progress: Progress | None = None,
 ) -> Summary:
     """Read a log and write an output, whole or not at all.
 
@@ -40,6 +57,8 @@ def prepare(
         What to write.
     force : bool
         Replace a folder that is not empty.
+    summary : str, optional
+        A file for the summary as JSON (``-``: standard output). It appears with the output, or neither does.
     progress : callable, optional
         Called with a step ("read", "encode", "core", "write"), the rows done, and all rows where they are known.
 
@@ -53,7 +72,8 @@ def prepare(
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     form = form_of(target, options.to)
     options = in_form(options, form)
-    with open_log(source, options.read) as log:
+    told: list[Summary] = []
+    with open_log(source, options.read) as log, ExitStack() as stack:
         named = [
             Path(given)
             for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
@@ -64,6 +84,18 @@ def prepare(
         _refuse_match(source, target)
         check_spill_folder(options.spill_dir)
         with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
+            if form == "parquet" and _is_called_otherwise(target):
+                run.warnings.append("the output is Parquet, whatever its name")
+            if options.strict:  # now, too: what a pipe has taken cannot be taken back
+                refuse_warnings([*log.warnings, *run.warnings])
+
+            def document() -> bytes:
+                told.append(summary_of(run, target, time.perf_counter() - started))
+                return told[0].as_json().encode()
+
+            companion = None
+            if summary is not None:
+                companion = stack.enter_context(closing(Document(summary, document, "--summary")))
             group_rows = row_group_rows(run.options)
             with open_output(
                 target,
@@ -75,8 +107,15 @@ def prepare(
                 if options.encode:
                     for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
                         output.write_beside(name, table)
-                output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)})
-        return summary_of(run, target, time.perf_counter() - started)
+                if options.strict:
+                    refuse_warnings(warnings_of(run))
+                output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)}, companion)
+        return told[0] if told else summary_of(run, target, time.perf_counter() - started)
+
+
+def _is_called_otherwise(target: str) -> bool:
+    """Whether a file that is Parquet has the name of something else."""
+    return not target.endswith("/") and Path(target).suffix.lower() in _OTHER_KINDS
 
 
 def _write(run: Run, output: Output, target: str, group_rows: int) -> None:

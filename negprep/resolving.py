@@ -12,6 +12,12 @@ from negprep.reading import LogReader
 from negprep.reading.pieces import RowError
 from negprep.reading.times import mixed, parse_instant
 
+NO_TIMES = (
+    "the log has no times: each user's holdout is random (--time-col NAME if a column is the time, --holdout random if "
+    "that is meant)"
+)
+"""What is said where ``auto`` falls from last to random."""
+
 
 def in_form(options: Options, form: FormName) -> Options:
     """The options of an output in a form, which may have a layout of its own.
@@ -58,7 +64,7 @@ def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[st
         return rule, []
     if "time" in log.columns:
         return HoldoutRule("last"), []
-    return HoldoutRule("random"), ["the log has no times: each user's holdout is random (--holdout random says so)"]
+    return HoldoutRule("random"), [NO_TIMES]
 
 
 def check_times(log: LogReader, options: Options) -> None:
@@ -88,6 +94,11 @@ def check_cut(log: LogReader, rule: HoldoutRule) -> None:
             f"--holdout {rule}: {mixed(rule.time, clock.kind, log.clock)}",
             remedy="write TIME as the log writes its times, or as a date",
         )
+
+
+def nothing_held_out(rule: HoldoutRule) -> str:
+    """The warning that a rule leaves everything in training."""
+    return f"--holdout {rule} holds nothing out of this log"
 
 
 def nothing_to_write(rule: HoldoutRule, options: Options) -> BadDataError | None:

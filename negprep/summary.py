@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 from dataclasses import asdict, dataclass, field
@@ -32,6 +33,8 @@ class Summary:
         Distinct positive pairs, and observed pairs that are none.
     holdout : str
         The rule that chose the holdouts.
+    holdout_asked : str
+        The rule as it was given: ``auto`` where the log decided which.
     holdouts, holdout_users, tied_holdouts, cold_holdouts : int
         Test holdouts, users with one, users one of whose holdouts a hash chose between equal times, and test holdouts
         whose item has no train positive.
@@ -82,6 +85,7 @@ class Summary:
     positives: int
     weak: int
     holdout: str
+    holdout_asked: str
     holdouts: int
     holdout_users: int
     tied_holdouts: int
@@ -124,6 +128,10 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """All facts, ready for JSON."""
         return asdict(self)
+
+    def as_json(self) -> str:
+        """All facts as JSON, with a newline at the end."""
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def peak_memory_bytes() -> int:

@@ -23,7 +23,7 @@ def fit(
     model: str | os.PathLike[str],
     *,
     kind: Literal["als", "bpr", "rns"],
-    holdout: str = "none",
+    holdout: str = "auto",
     factors: int | None = None,
     epochs: int | None = None,
     regularization: float | None = None,
@@ -44,7 +44,7 @@ def fit(
         ``als`` and ``bpr`` (which need the extra ``negprep[fit]``) are for ``sampler="hard"``, ``rns`` is for
         ``sampler="reinforced"``.
     holdout : str
-        The positives that nothing is learnt from; give ``train`` the same.
+        The positives that nothing is learnt from, by default those of ``train``; give both the same.
     factors : int, optional
         Numbers for each user and item, 1 to 1024: 64, or 32 for ``rns``.
     epochs : int, optional
@@ -80,7 +80,7 @@ def fit(
     --------
     >>> import negprep, os, pyarrow as pa, tempfile
     >>> events = ["buy", "view", "buy", "view"]
-    >>> log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 11, 12], "event": events})
+    >>> log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 11, 12], "event": events, "time": [1, 2, 3, 4]})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "policy.npz")
     ...     found = negprep.fit(log, path, kind="rns", positive="buy", factors=4, epochs=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Unpack
 
 from negprep.api.keywords import TrainKeywords, refuse_unknown
+from negprep.errors import refuse_warnings
 from negprep.inspecting.inspection import Inspection, inspect_log
 from negprep.options import LogSource
 
@@ -13,7 +14,7 @@ def inspect(
     log: LogSource,
     *,
     num_neg: int | Literal["all"] | None = None,
-    holdout: str | None = None,
+    holdout: str = "auto",
     distinct: bool | None = None,
     fold: Literal["valid", "test"] = "test",
     **keywords: Unpack[TrainKeywords],
@@ -25,8 +26,9 @@ def inspect(
     log : str, path, pyarrow.Table or pandas.DataFrame
         As for ``train``. It is read several times, and not changed.
     num_neg, holdout, distinct, fold, **keywords
-        As for ``train`` and ``test``. None: each has its own default. What ``test`` does not take (``epochs``,
-        ``bootstrap``) is for ``train`` alone.
+        As for ``train`` and ``test``; where ``num_neg`` or ``distinct`` is None, each has its own default. What
+        ``test`` does not take (``epochs``, ``bootstrap``) is for ``train`` alone. With ``strict=True``, what is
+        suspicious is raised as a ``BadDataError``.
 
     Returns
     -------
@@ -49,4 +51,7 @@ def inspect(
     """
     known = TrainKeywords.__optional_keys__ - {"force"} | {"shard_rows"}
     refuse_unknown("inspect", keywords, known, ("num_neg", "holdout", "distinct", "fold"))
-    return inspect_log(log, {"num_neg": num_neg, "holdout": holdout, "distinct": distinct, "fold": fold, **keywords})
+    found = inspect_log(log, {"num_neg": num_neg, "holdout": holdout, "distinct": distinct, "fold": fold, **keywords})
+    if keywords.get("strict"):
+        refuse_warnings(found.warnings)
+    return found

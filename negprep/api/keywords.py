@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict
 
+from negprep.errors import NegprepWarning, printable
 from negprep.forms import FormName, SourceForm
 from negprep.options import Layout, LogSource, OnShort
 
@@ -58,6 +61,7 @@ class Keywords(ReadKeywords, total=False):
     jobs: int
     memory: int | None
     spill_dir: str | None
+    strict: bool
     force: bool
 
 
@@ -89,6 +93,7 @@ class FitKeywords(ReadKeywords, total=False):
     split_seed: int
     memory: int | None
     spill_dir: str | None
+    strict: bool
     reward_weight: float | None
     feature_share: float | None
     pool: int | None
@@ -118,6 +123,15 @@ class CheckKeywords(ReadKeywords, total=False):
     exclude: LogSource | None
     weak: LogSource | None
     weights: LogSource | None
+
+
+def warn_of(found: Iterable[str]) -> None:
+    """Issue a ``NegprepWarning`` for each, at the line outside negprep from which a function was called."""
+    for text in found:
+        depth, frame = 1, sys._getframe()
+        while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("negprep."):
+            depth, frame = depth + 1, frame.f_back
+        warnings.warn(printable(text), NegprepWarning, stacklevel=depth)
 
 
 def refuse_unknown(

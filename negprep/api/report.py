@@ -6,8 +6,9 @@ import os
 from typing import Unpack
 
 from negprep.api.claims import Files, claims_of, named_files, summaries
-from negprep.api.keywords import CheckKeywords
+from negprep.api.keywords import CheckKeywords, warn_of
 from negprep.errors import UsageError
+from negprep.limits import check_bool
 from negprep.options import LogSource
 from negprep.reporting.job import report as run_report
 from negprep.verifying.run import Report
@@ -21,6 +22,7 @@ def report(
     train: Files = (),
     test: Files = (),
     made_by: Files = (),
+    strict: bool = False,
     **keywords: Unpack[CheckKeywords],
 ) -> Report | None:
     """Write a page of HTML that shows what is in prepared files, whole or not at all.
@@ -33,6 +35,8 @@ def report(
         A name that ends in ``.html``.
     log : str, path, pyarrow.Table or pandas.DataFrame, optional
         What the files were made of; adds the checks of ``verify`` and the times of the holdouts.
+    strict : bool
+        Raise a warning, a check that is unlikely or one that failed as a ``BadDataError``, and write nothing.
 
     Returns
     -------
@@ -54,8 +58,14 @@ def report(
     >>> found.failed
     False
     """
-    claims, reading = claims_of("report", keywords, ("log", "train", "test", "made_by"))
+    check_bool("strict", strict)
+    claims, reading = claims_of("report", keywords, ("log", "train", "test", "made_by", "strict"))
     if log is None and keywords:
         raise UsageError(f"{min(keywords)} without a log, of which it says something", remedy="add log=...")
     named, told = named_files(files, train, test), summaries(made_by)
-    return run_report(named, os.fspath(output), log=log, claims=claims, made_by=told, reading=reading)
+    found, warnings = run_report(
+        named, os.fspath(output), log=log, claims=claims, made_by=told, reading=reading, strict=strict
+    )
+    if found is None:
+        warn_of(warnings)
+    return found

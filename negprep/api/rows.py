@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import pyarrow as pa
 
-from negprep.api.keywords import Keywords, TrainKeywords, refuse_unknown
-from negprep.errors import UsageError
+from negprep.api.keywords import Keywords, TrainKeywords, refuse_unknown, warn_of
+from negprep.errors import UsageError, refuse_warnings
+from negprep.facts import warnings_of
 from negprep.options import Command, LogSource, Options, ReadOptions
 from negprep.pipeline import prepare
 from negprep.reading import open_log
@@ -55,7 +56,7 @@ def train(
     output: str | os.PathLike[str] | None = None,
     *,
     num_neg: int | None = None,
-    holdout: str = "none",
+    holdout: str = "auto",
     distinct: bool = False,
     **keywords: Unpack[TrainKeywords],
 ) -> Any:
@@ -71,8 +72,9 @@ def train(
     num_neg : int, optional
         Negatives for each positive; 4 by default (99 for ``test``), or the sum of a sampler's fixed counts.
     holdout : str
-        The positives that are kept out, as ``test`` with the same holdout takes them: ``none``, ``last``, ``last:N``,
-        ``random``, ``random:N``, ``fraction:F``, ``after:TIME`` or ``auto``.
+        The positives that are kept out, as ``test`` with the same holdout takes them: ``auto`` (``last`` where the log
+        has times, else ``random``), ``last``, ``last:N``, ``random``, ``random:N``, ``fraction:F``, ``after:TIME``; or
+        ``none``, for a log that is split already.
     distinct : bool
         The negatives of one positive differ.
     **keywords
@@ -90,6 +92,11 @@ def train(
     NegprepError
         Bad data, options that contradict each other, or a failure to write; in one line, with the remedy.
 
+    Warns
+    -----
+    NegprepWarning
+        For whatever the command warns of; with ``strict=True`` it is raised as a ``BadDataError``.
+
     Notes
     -----
     Every item that a user has not seen is drawn with the same probability, and no other is. The rows are a function of
@@ -98,9 +105,9 @@ def train(
     Examples
     --------
     >>> import negprep, pyarrow as pa
-    >>> log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12]})
-    >>> negprep.train(log, num_neg=1).num_rows
-    6
+    >>> log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12], "time": [1, 2, 3]})
+    >>> negprep.train(log, num_neg=1)["item"].to_pylist()[::2]
+    [10, 12]
     """
     return _run("train", log, output, num_neg, holdout, distinct, "test", keywords)
 
@@ -210,7 +217,7 @@ def _run(
         command=command, num_neg=num_neg, holdout=holdout, distinct=distinct, fold=fold, read=read, **rest
     )
     if output is not None:
-        prepare(log, os.fspath(output), options, force=force)
+        warn_of(prepare(log, os.fspath(output), options, force=force).warnings)
         return Path(output)
     if options.encode:
         raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
@@ -218,6 +225,10 @@ def _run(
         raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
         rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.schema))
+        warnings = warnings_of(run)
+    if options.strict:
+        refuse_warnings(warnings)
+    warn_of(warnings)
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 
 

@@ -6,7 +6,8 @@ from typing import Unpack
 
 from negprep.api.claims import Files, claims_of, named_files, refuse_streams, summaries
 from negprep.api.keywords import CheckKeywords
-from negprep.limits import whole
+from negprep.errors import refuse_warnings
+from negprep.limits import check_bool, whole
 from negprep.options import LogSource
 from negprep.verifying.run import Report
 from negprep.verifying.run import verify as run_verify
@@ -24,6 +25,7 @@ def verify(
     examples: int = 5,
     memory: int | None = None,
     spill_dir: str | None = None,
+    strict: bool = False,
     **keywords: Unpack[CheckKeywords],
 ) -> Report:
     """Check prepared files against the log that they were made of, and train files against test files.
@@ -45,6 +47,8 @@ def verify(
         Bytes to take; what does not fit is spilled, and found is the same. None: half of what the machine has.
     spill_dir : str, optional
         A folder for what is spilled. None: where the system keeps temporary files.
+    strict : bool
+        Where no check failed, raise a warning, or a check that is unlikely, as a ``BadDataError``.
     **keywords
         The other options of ``negprep verify``: what is beside the files (``items``, ``exclude``, ``weak``,
         ``weights``), what files do not say themselves (``holdout``, ``num_neg``, ``sampler`` and so on), and how the
@@ -72,13 +76,16 @@ def verify(
     >>> found.failed, found.files[0].rows
     (False, 15)
     """
-    claims, read = claims_of("verify", keywords, ("train", "test", "made_by", "examples", "memory", "spill_dir"))
+    check_bool("strict", strict)
+    claims, read = claims_of(
+        "verify", keywords, ("train", "test", "made_by", "examples", "memory", "spill_dir", "strict")
+    )
     named = named_files(files, train, test)
     refuse_streams(named, log, claims.items, claims.exclude, claims.weak, claims.weights)
     most = whole("examples", examples, 0, MOST_EXAMPLES)
     if memory is not None:
         memory = whole("memory", memory, 1, 2**63 - 1)
-    return run_verify(
+    found = run_verify(
         named,
         log,
         claims=claims,
@@ -88,3 +95,6 @@ def verify(
         memory=memory,
         spill_dir=spill_dir,
     )
+    if strict and not found.failed:
+        refuse_warnings(found.doubts)
+    return found

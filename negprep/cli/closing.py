@@ -113,8 +113,9 @@ def _read(summary: Summary) -> Iterator[Fact]:
 
 def _held_out(summary: Summary) -> Iterator[Fact]:
     if summary.holdout == "none":
+        yield Fact("holdouts", 0, "none: every positive is in training")
         return
-    notes = []
+    notes = ["the log has no times"] if (summary.holdout_asked, summary.holdout) == ("auto", "random") else []
     if summary.tied_holdouts:
         notes.append(f"{summary.tied_holdouts:,} chosen by hash among the latest")
     if summary.cold_holdouts:

@@ -9,10 +9,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from negprep.cli import stopping, values
+from negprep.cli import shared, stopping, values
 from negprep.cli.libraries import load_libraries
 from negprep.cli.sections import Decorator, Function, SectionCommand, in_section, together
 from negprep.cli.shared import quotes
+from negprep.cli.telling import tell_warnings
 from negprep.errors import OutputError, UsageError, printable
 
 _ROLES = (
@@ -123,6 +124,7 @@ def _columns(command: Function) -> Function:
 @_intervals
 @_estimates
 @_columns
+@shared.strictness()
 def command(**given: Any) -> None:  # noqa: ANN401
     """Print HR@K, NDCG@K, MRR and AUC of a model's scores for the candidates of a test file.
 
@@ -152,10 +154,11 @@ def command(**given: Any) -> None:  # noqa: ANN401
     kept = ("at", "catalog_size", "distinct", "gamma", "resamples", "seed", "columns", "delimiter", "quote", "escape")
     options = EvaluateOptions(named=ScoredColumns(**named), **{name: given[name] for name in kept})
     stopping.expect_traces()
-    found = run_evaluation(given["scores"], given["test"], options, by_user=given["by_user"])
+    found = run_evaluation(given["scores"], given["test"], options, by_user=given["by_user"], strict=given["strict"])
     stopping.check()
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
+        tell_warnings("evaluate", found.warnings)
     else:
         click.echo("\n".join(printable(line) for line in str(found).splitlines()))
 

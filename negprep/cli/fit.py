@@ -12,7 +12,7 @@ from negprep.cli.libraries import load_libraries
 from negprep.cli.progress import bars
 from negprep.cli.request import refuse_columns, refuse_inputs, refuse_quiet_bars, refuse_split, shows_bars, taken
 from negprep.cli.sections import SectionCommand
-from negprep.cli.telling import tell
+from negprep.cli.telling import tell, tell_warnings
 from negprep.errors import UsageError
 from negprep.limits import RNS_OPTIONS
 from negprep.options import Options, ReadOptions
@@ -27,8 +27,7 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREAD
 @fit_options.reinforcing
 @shared.positives
 @shared.holdouts(
-    default="none",
-    help_text="Which positives are kept out of training, as in train: give both the same, so that the model has learnt "
+    "Which positives are kept out of training, as in train: give both the same, so that the model has learnt "
     "from nothing that is held out.",
 )
 @shared.columns
@@ -40,8 +39,8 @@ def command(**given: Any) -> None:  # noqa: ANN401
     came to be.
 
     \b
-      negprep fit log.csv model.npz --kind bpr --holdout last
-      negprep train log.csv train.parquet --holdout last --sampler hard --model model.npz
+      negprep fit log.csv model.npz --kind bpr
+      negprep train log.csv train.parquet --sampler hard --model model.npz
 
     It learns from the train positives, and rns from the weak interactions too; from nothing that is held out. MODEL
     appears whole or not at all. One seed gives one model, on one machine with one version of the libraries; not so bpr
@@ -70,5 +69,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     with bars(shown=shows_bars(given)) as progress:
         stopping.expect_traces()
         summary = fit(given["source"], given["target"], options, given["kind"], learning, progress)
-    if not given["quiet"]:
+    if given["quiet"]:
+        tell_warnings("fit", summary.warnings)
+    else:
         tell(fit_text(summary, os.fspath(given["source"]), given["target"]))

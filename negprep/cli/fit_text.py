@@ -33,8 +33,8 @@ def _facts(summary: FitSummary) -> Iterator[Fact]:
         note = f"and {unknown:,} without a train positive, which the model does not know" if unknown else ""
         yield Fact(name, known, note)
     yield Fact("positives", summary.positives, "to learn from")
-    if summary.held_out:
-        yield Fact("held out", summary.held_out, f"{summary.holdout}: nothing was learnt from these")
+    learnt = "every positive may be learnt from" if summary.holdout == "none" else "nothing was learnt from these"
+    yield Fact("held out", summary.held_out, f"{summary.holdout}: {learnt}")
     about = summary.model
     rate = "" if about["learning_rate"] is None else f", learning rate {about['learning_rate']:g}"
     yield Fact(

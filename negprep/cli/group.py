@@ -46,9 +46,9 @@ def negprep() -> None:
     the same rows on every machine, with any number of threads and any order of the rows.
 
     \b
-      negprep train log.csv train.parquet --holdout last
+      negprep train log.csv train.parquet
       negprep test  log.csv test.parquet
-      negprep fit log.csv model.npz --kind bpr --holdout last
+      negprep fit log.csv model.npz --kind bpr
       negprep verify train.parquet test.parquet --log log.csv
       negprep inspect log.csv
       negprep evaluate scores.csv --test test.parquet

@@ -17,7 +17,7 @@ from negprep.cli.progress import bars
 from negprep.cli.request import available_cpus, check_reading, shows_bars
 from negprep.cli.sections import SectionCommand, in_section
 from negprep.cli.telling import is_terminal
-from negprep.errors import OutputError
+from negprep.errors import OutputError, refuse_warnings
 from negprep.forms import FormName
 
 _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
@@ -31,9 +31,8 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 @draws.epochs
 @shared.positives
 @shared.holdouts(
-    default=None,
-    help_text="Which positives are kept out of training, and tested: none, last, last:N, random, random:N, "
-    "fraction:0.2, after:2024-05-01 or auto, as for the commands.  [default: none for train, auto for test]",
+    "Which positives are kept out of training, and tested: none, last, last:N, random, random:N, fraction:0.2, "
+    "after:2024-05-01 or auto, as for the commands.",
 )
 @shared.folds
 @shared.layouts
@@ -46,6 +45,7 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 @draws.pairs_to_rank
 @shared.columns
 @shared.machine(spill_dir="where the system keeps temporary files")
+@shared.strictness(outcome="they are printed all the same")
 @shared.watching
 def command(**given: Any) -> None:  # noqa: ANN401
     """Say what a log holds, what `train` and `test` would make of it, and what in it is suspicious.
@@ -55,7 +55,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     \b
       negprep inspect log.csv
-      negprep inspect log.csv --positive '>=4' --holdout last --num-neg 8
+      negprep inspect log.csv --positive '>=4' --num-neg 8
 
     With the options of `train` and `test`, it forecasts those runs: the rows exactly, and bytes, time and memory from
     a sample of the rows, which is made and thrown away. Options that `test` does not have are for `train` alone. A run
@@ -63,22 +63,24 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     Memory: as a run. Time: that of reading the log three times, and once more for a value and an event column.
     """  # noqa: D301
-    check_reading({**given, "holdout": given["holdout"] or "auto"})
+    check_reading(given)
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> report.txt)")
     load_libraries()
     from negprep.inspecting.inspection import inspect_log
 
-    source = given.pop("source")
+    source, strict = given.pop("source"), given.pop("strict")
     with bars(shown=shows_bars(given)) as progress:
         stopping.expect_traces()
         found = inspect_log(source, {**given, "jobs": given["jobs"] or available_cpus()}, progress)
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
-        return
-    encoding = sys.stdout.encoding or "ascii"
-    text = inspection_text(found, source, _style(encoding))
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    else:
+        encoding = sys.stdout.encoding or "ascii"
+        text = inspection_text(found, source, _style(encoding))
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    if strict:
+        refuse_warnings(found.warnings)
 
 
 def _style(encoding: str) -> Style:

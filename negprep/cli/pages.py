@@ -11,11 +11,11 @@ from negprep.cli import stopping
 from negprep.cli.libraries import load_libraries
 from negprep.cli.progress import bars
 from negprep.cli.request import refuse_quiet_bars, shows_bars, taken
-from negprep.cli.telling import tell
+from negprep.cli.telling import tell, tell_warnings
 from negprep.errors import UsageError, printable
 from negprep.options import ReadOptions
 
-_WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "progress"}
+_WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "strict", "progress"}
 
 
 def run_report(given: dict[str, Any]) -> None:
@@ -39,7 +39,7 @@ def run_report(given: dict[str, Any]) -> None:
 
     with bars(shown=shows_bars(given)) as show:
         stopping.expect_traces()
-        found = report(
+        found, warnings = report(
             files,
             given["target"],
             log=given["log"],
@@ -47,7 +47,9 @@ def run_report(given: dict[str, Any]) -> None:
             made_by=given["made_by"],
             reading=ReadOptions(**taken(ReadOptions, given)),
             progress=show,
+            strict=given["strict"],
         )
+    tell_warnings("report", warnings)
     if not given["quiet"]:
         failed = None if found is None else sum(check.status == "failed" for check in found.checks)
         ending = {None: "", 0: ": no check failed", 1: ": 1 check failed"}.get(failed, f": {failed} checks failed")

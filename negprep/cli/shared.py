@@ -52,14 +52,14 @@ def positives(command: Function) -> Function:
     )(command)
 
 
-def holdouts(*, default: str | None, help_text: str) -> Decorator:
-    """Which positives are kept out of training; the default is the command's."""
+def holdouts(help_text: str) -> Decorator:
+    """Which positives are kept out of training: by default the same in every command."""
     option = in_section("Holdout")
     return together(
         option(
             "--holdout",
             metavar="SPEC",
-            default=default,
+            default="auto",
             help=help_text,
         ),
         option(
@@ -245,8 +245,18 @@ def telling(command: Function) -> Function:
 
 
 def silencing(command: Function) -> Function:
-    """Whether the run tells anything."""
-    return in_section("Run")("--quiet", is_flag=True, help="Say nothing on standard error but errors.")(command)
+    """Whether the run tells anything, and what a warning is."""
+    quiet = in_section("Run")(
+        "--quiet", is_flag=True, help="Say nothing on standard error but errors and warnings, a line each."
+    )
+    return together(quiet, strictness())(command)
+
+
+def strictness(section: str = "Run", outcome: str = "nothing is written") -> Decorator:
+    """Whether warnings are errors."""
+    return in_section(section)(
+        "--strict", is_flag=True, help=f"Make every warning an error: {outcome}, and the exit code is 3."
+    )
 
 
 def watching(command: Function) -> Function:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from negprep.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def tell(text: str) -> None:
@@ -13,6 +18,12 @@ def tell(text: str) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
+
+
+def tell_warnings(command: str, warnings: Iterable[str]) -> None:
+    """Write a line to standard error for each warning of a command."""
+    for warning in warnings:
+        tell(printable(f"negprep {command}: warning: {warning}"))
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -17,8 +17,7 @@ from negprep.cli.sections import SectionCommand
 @draws.negatives(num_neg=99, distinct=True)
 @shared.positives
 @shared.holdouts(
-    default="auto",
-    help_text="Which positives are test items: of each user the last in time (last, last:N), some at random (random, "
+    "Which positives are test items: of each user the last in time (last, last:N), some at random (random, "
     "random:N) or the latest part (fraction:0.2); or all from a time on (after:2024-05-01, or after: and a number as "
     "in the log). auto is last where the log has times, else random.",
 )

@@ -19,10 +19,10 @@ from negprep.cli.sections import SectionCommand
 @draws.epochs
 @shared.positives
 @shared.holdouts(
-    default="none",
-    help_text="Which positives are kept out of training: none; of each user the last in time (last, last:N), some at "
-    "random (random, random:N) or the latest part (fraction:0.2); or all from a time on (after:2024-05-01, or after: "
-    "and a number as in the log). `negprep test` on the same log, with the same SPEC, agrees on them.",
+    "Which positives are kept out of training: of each user the last in time (last, last:N), some at random (random, "
+    "random:N) or the latest part (fraction:0.2); all from a time on (after:2024-05-01, or after: and a number as in "
+    "the log); or none, for a log that is split already. auto is last where the log has times, else random. `negprep "
+    "test` on the same log, with the same SPEC, agrees on them.",
 )
 @shared.layouts
 @shared.forms
@@ -37,9 +37,10 @@ def command(**given: Any) -> None:  # noqa: ANN401
     standard input. OUTPUT is a Parquet file, or CSV or TSV by its name, a folder (ends in /), or - for standard output.
 
     \b
-      negprep train log.csv train.parquet --num-neg 4 --holdout last
+      negprep train log.csv train.parquet --num-neg 4
 
-    A negative is never one of the user's own train positives, weak interactions or excluded pairs; every other item of
+    Each user's last item is kept out, for `negprep test` (see --holdout). A negative is never one of the user's own
+    train positives, weak interactions or excluded pairs; every other item of
     the catalog has exactly the same chance. OUTPUT appears whole or not at all, and depends on nothing but the
     interactions, the options and the seed: not on the order of the rows or the number of threads.
 

@@ -12,7 +12,8 @@ from negprep.cli import stopping
 from negprep.cli.libraries import load_libraries
 from negprep.cli.processor import sort_without_avx512
 from negprep.cli.request import taken
-from negprep.errors import OutputError, UsageError, printable
+from negprep.cli.telling import tell_warnings
+from negprep.errors import OutputError, UsageError, printable, refuse_warnings
 from negprep.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ def run_verify(given: dict[str, Any]) -> None:
     else:
         text = "\n".join(report_lines(report, brief=given["quiet"]))
         click.echo(text, nl=bool(text))
+    tell_warnings("verify", report.warnings)
     if report.failed:
         raise click.exceptions.Exit(FAULT)
+    if given["strict"]:
+        refuse_warnings(report.doubts)
 
 
 def report_lines(report: Report, *, brief: bool) -> Iterator[str]:

@@ -82,8 +82,13 @@ _foreign = in_section("Files that do not say it themselves")
 )
 @click.option("--json", "as_json", cls=SectionOption, section="Report", is_flag=True, help="Print JSON.")
 @click.option(
-    "--quiet", cls=SectionOption, section="Report", is_flag=True, help="Print only the checks that failed or warn."
+    "--quiet",
+    cls=SectionOption,
+    section="Report",
+    is_flag=True,
+    help="Print only the checks that failed or warn, and warnings on standard error.",
 )
+@shared.strictness("Report", "the report is printed all the same")
 def command(**given: Any) -> None:  # noqa: ANN401
     """Check prepared FILEs against their log, and print what was found.
 
@@ -104,7 +109,8 @@ def command(**given: Any) -> None:  # noqa: ANN401
     summary of its run (--made-by); of other files the options say it; what nobody says and is not as usual is called
     unlikely, and is no fault.
 
-    Exit code 1 where a check failed. A check that could not be made says why, and does not count as passed.
+    Exit code 1 where a check failed; with --strict, 3 where none failed and one is unlikely, or there is a warning. A
+    check that could not be made says why, and does not count as passed.
 
     Memory: that of --memory, besides the distinct ids and about 300 bytes for each user. Time: two or three times that
     of copying the files.

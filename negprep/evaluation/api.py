@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from negprep.arrow import from_numpy
-from negprep.errors import UsageError
+from negprep.errors import UsageError, refuse_warnings
 from negprep.evaluation.kinds import Kinds
 from negprep.evaluation.lists import read_lists
 from negprep.evaluation.metrics import metric_names
@@ -20,6 +21,7 @@ from negprep.evaluation.result import Evaluation
 from negprep.evaluation.rows import ScoredRows
 from negprep.evaluation.sampling import is_distinct, read_facts
 from negprep.evaluation.work import evaluate_lists
+from negprep.limits import check_bool
 from negprep.options import LogSource, ReadOptions
 from negprep.reading import LogReader, open_log
 from negprep.reading.columns import Roles
@@ -52,6 +54,7 @@ def evaluate(
     delimiter: str | None = None,
     quote: str | None = None,
     escape: str | None = None,
+    strict: bool = False,
 ) -> Evaluation:
     """Metrics of a model's scores for candidates, and estimates of the same over all items.
 
@@ -67,6 +70,9 @@ def evaluate(
         As in ``EvaluateOptions``.
     user_col, item_col, label_col, score_col, group_col : str, optional
         Columns that are not recognised by their names. A group names the lists of a user who has several.
+
+    strict : bool
+        A warning is an error, and nothing is written.
 
     Returns
     -------
@@ -91,6 +97,7 @@ def evaluate(
     >>> negprep.evaluate(scored, at=(1, 2), resamples=0).metrics["mrr"].value
     0.5
     """
+    check_bool("strict", strict)
     options = EvaluateOptions(
         at=tuple(at),
         catalog_size=catalog_size,
@@ -106,11 +113,11 @@ def evaluate(
             user_col=user_col, item_col=item_col, label_col=label_col, score_col=score_col, group_col=group_col
         ),
     )
-    return run_evaluation(scores, test, options, by_user=None if by_user is None else os.fspath(by_user))
+    return run_evaluation(scores, test, options, by_user=None if by_user is None else os.fspath(by_user), strict=strict)
 
 
 def run_evaluation(
-    scores: LogSource, test: LogSource | None, options: EvaluateOptions, *, by_user: str | None
+    scores: LogSource, test: LogSource | None, options: EvaluateOptions, *, by_user: str | None, strict: bool
 ) -> Evaluation:
     """Evaluate, as ``evaluate`` says; for the command too."""
     if by_user == "-":
@@ -123,6 +130,10 @@ def run_evaluation(
         rows = ScoredRows(candidates, scored)
         lists = read_lists(rows, candidates.place, distinct=is_distinct(facts, options))
         found, kinds, by_kind = evaluate_lists(lists, options, facts, rows=rows.n_rows, place=candidates.place)
+        opened = [candidates, *([] if scored is None else [scored])]
+        found = replace(found, warnings=[*(text for each in opened for text in each.warnings), *found.warnings])
+        if strict:
+            refuse_warnings(found.warnings)
         if by_user is not None:
             _write_by_user(by_user, rows.users, kinds, by_kind, options)
     return found

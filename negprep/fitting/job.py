@@ -13,7 +13,7 @@ import numpy as np
 from negprep._version import __version__
 from negprep.beside import catalog_misfits
 from negprep.core import Core, find_core
-from negprep.errors import UsageError
+from negprep.errors import UsageError, refuse_warnings
 from negprep.fitting.learners import LEARNERS, refuse_beside
 from negprep.fitting.split import split_facts
 from negprep.fitting.training import Learning, Training
@@ -24,7 +24,7 @@ from negprep.model import Model, write_model
 from negprep.options import LogSource, Options
 from negprep.pairs import Pairs
 from negprep.reading import open_log
-from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule
+from negprep.resolving import check_cut, check_times, nothing_held_out, nothing_to_write, resolve_rule
 from negprep.sectioning import split_train
 from negprep.summary import peak_memory_bytes
 from negprep.writing import check_whole
@@ -125,6 +125,11 @@ def fit(
         def told(done: int, total: int, words: str) -> None:
             progress(f"fit {words}".strip(), done, total)
 
+        found = [*log.warnings, *warnings, *loaded.warnings, *_misfits(training)]
+        if rule.kind != "none" and len(training.positives) == n_positives:
+            found.append(nothing_held_out(rule))
+        if options.strict:
+            refuse_warnings(found)
         model = LEARNERS[kind].learn(training, learning, told)
         model = replace(model, facts=_facts(kind, learning, model, training, options, rule, n_positives))
         write_model(target, model)
@@ -140,7 +145,7 @@ def fit(
             held_out=n_positives - len(training.positives),
             holdout=str(rule),
             model={"kind": kind, **model.facts},
-            warnings=[*log.warnings, *warnings, *loaded.warnings, *_misfits(training)],
+            warnings=found,
             seconds=time.perf_counter() - started,
             peak_memory_bytes=peak_memory_bytes(),
         )
@@ -189,6 +194,7 @@ def _facts(
         "learning_rate": learning.learning_rate,
         "seed": learning.seed,
         "repeatable": is_repeatable,
+        "holdout_asked": str(options.rule),
         "train_positives": len(training.positives),
         "held_out": n_positives - len(training.positives),
         "split": split_facts(options, rule),

@@ -20,10 +20,7 @@ from negprep.resolving import in_form
 from negprep.run import silent
 from negprep.spill import check_spill_folder
 
-_DEFAULTS: dict[Command, dict[str, Any]] = {
-    "train": {"holdout": "none", "distinct": False},
-    "test": {"holdout": "auto", "distinct": True},
-}
+_DEFAULTS: dict[Command, dict[str, Any]] = {"train": {"distinct": False}, "test": {"distinct": True}}
 _OF_TRAIN = ("epoch", "epochs", "shuffle", "bootstrap", "levels")
 _BESIDE = ("items", "exclude", "weak", "weights", "model")
 
@@ -62,8 +59,8 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
     ----------
     source : str, path, pyarrow.Table or pandas.DataFrame
     given : mapping
-        Attributes of ``ReadOptions`` and of ``Options``. Where ``holdout``, ``distinct`` or ``num_neg`` is None or not
-        there, each command has its own default. Those that ``test`` does not have (epochs, for example) are for
+        Attributes of ``ReadOptions`` and of ``Options``. Where ``distinct`` or ``num_neg`` is None or not there,
+        each command has its own default. Those that ``test`` does not have (epochs, for example) are for
         ``train`` alone.
     progress : callable, optional
         As for ``prepare``.
@@ -124,7 +121,7 @@ def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> O
         chosen[name] = default if chosen.get(name) is None else chosen[name]
     for name in _OF_TRAIN if command == "test" else ("fold",):
         chosen.pop(name, None)
-    if given.get("fold") == "valid" and chosen["holdout"] != "none":  # nothing is held out of a train set by default
+    if given.get("fold") == "valid" and chosen.get("holdout") != "none":  # refused for test, and said there
         chosen["with_valid"] = True
     options = Options(command=command, read=read, **chosen)
     return in_form(options, options.to or "parquet")

@@ -153,6 +153,11 @@ class Prepared:
         first, place = self._places[bisect_right(self._places, row, key=lambda entry: entry[0]) - 1]
         return place(row - first)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is suspicious but no error, once the rows were read."""
+        return [text for each in self._inputs if not isinstance(each, str) for text in each.warnings]
+
     def close(self) -> None:
         """Let go of temporary files."""
         self._resources.close()

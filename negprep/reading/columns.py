@@ -100,7 +100,7 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
             continue
         free = [name for name in names if name not in found.values()]
         choices = [role] if options.columns is not None and role in free else []
-        choices = choices or _named(free, role)
+        choices = choices or _usual(free, role)
         if role == "item" and not choices:
             choices = _lone_id(free)
         if len(choices) == 1:
@@ -147,7 +147,7 @@ def is_id_name(name: str) -> bool:
     return known or _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name.strip())) is not None
 
 
-def _named(names: Sequence[str], role: str) -> list[str]:
+def _usual(names: Sequence[str], role: str) -> list[str]:
     """The columns of a usual name, else those of a rarer one; without one that another is plainly better than."""
     usual = [name for name in names if _ROLE_OF.get(plain_name(name)) == role]
     choices = usual or [name for name in names if role_of(name) == role]

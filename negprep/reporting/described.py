@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from negprep.limits import MAX_NUM_NEG
@@ -39,6 +39,8 @@ class Described:
         Of its positives in the log, where there is one.
     checks : list of Check or None
         Of verify; None where there was no log to verify against.
+    warnings : list of str
+        What is suspicious in how it is written.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Described:
     gathered: Gathered
     times: LogTimes | None = None
     checks: list[Check] | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def is_held_out(self) -> bool:

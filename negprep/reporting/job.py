@@ -12,7 +12,7 @@ import numpy as np
 
 from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError, UsageError, refuse_warnings
 from negprep.options import LogSource, ReadOptions
 from negprep.prepared import Prepared, allotted, members, open_prepared
 from negprep.reading import open_log
@@ -49,7 +49,8 @@ def report(
     made_by: Sequence[str] = (),
     reading: ReadOptions | None = None,
     progress: Progress | None = None,
-) -> Report | None:
+    strict: bool = False,
+) -> tuple[Report | None, list[str]]:
     """Write the page.
 
     Parameters
@@ -70,10 +71,15 @@ def report(
     progress : callable, optional
         Called with the step, the rows done and those to do, if known.
 
+    strict : bool
+        Whether a warning, a check that is unlikely or one that failed is an error.
+
     Returns
     -------
-    Report or None
+    found : Report or None
         What the checks found; None without a log.
+    warnings : list of str
+        What is suspicious in how the log or a file is written.
 
     Raises
     ------
@@ -117,6 +123,14 @@ def report(
             checks = [shown_check(check, shown, file=name) for check in found.files[place].checks]
             file = replace(file, part=found.files[place].part, checks=checks)
         described.append(file)
+    warnings = list(
+        dict.fromkeys([*([] if found is None else found.warnings), *(w for f in described for w in f.warnings)])
+    )
+    if strict:
+        failed = (
+            [] if found is None else [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
+        )
+        refuse_warnings([*failed, *(warnings if found is None else found.doubts)])
     page = Page(
         title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_lead(described, log),
@@ -125,7 +139,7 @@ def report(
         across=[] if found is None else [shown_check(check, shown) for check in found.across],
     )
     write_document(target, rendered(page).encode("utf-8", "replace"))
-    return found
+    return found, warnings
 
 
 def _telling(progress: Progress | None) -> Callable[[str], None]:
@@ -163,6 +177,7 @@ def _described(
             facts=prepared.facts,
             gathered=gathered,
             times=times,
+            warnings=prepared.warnings,
         )
 
 

@@ -58,10 +58,13 @@ class Report:
     files : tuple of FileReport
     across : tuple of Check
         Of the files together.
+    warnings : tuple of str
+        What is suspicious in how the log or a file is written.
     """
 
     files: tuple[FileReport, ...]
     across: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -72,6 +75,20 @@ class Report:
     def checks(self) -> tuple[Check, ...]:
         """All of them."""
         return (*(check for file in self.files for check in file.checks), *self.across)
+
+    @property
+    def doubts(self) -> list[str]:
+        """The warnings, and the checks that warn, one line each."""
+        of_files = [(f"{file.name}: ", check) for file in self.files for check in file.checks]
+        checks = [*of_files, *(("", check) for check in self.across)]
+        return [
+            *self.warnings,
+            *(
+                f"{place}{check.name}: unlikely" + (f", {check.note}" if check.note else "")
+                for place, check in checks
+                if check.status == "warning"
+            ),
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -90,6 +107,7 @@ class Report:
                 for file in self.files
             ],
             "across": [check.as_dict() for check in self.across],
+            "warnings": list(self.warnings),
         }
 
 
@@ -178,7 +196,8 @@ def verify(
             done.append(checked)
         across = Findings(n_examples)
         compare(done, across)
-        return Report(tuple(map(_report, done)), tuple(across))
+        warnings = [*reader.warnings, *(text for file, _ in opened for text in file.warnings)]
+        return Report(tuple(map(_report, done)), tuple(across), tuple(dict.fromkeys(warnings)))
 
 
 def _shared(wanted: TruthTerms, terms: Sequence[Terms]) -> TruthTerms:

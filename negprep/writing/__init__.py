@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from negprep.writing.destination import check_output
+from negprep.writing.document import Document
 from negprep.writing.folder import PART_ROWS, FolderOutput, NamedText, Part
 from negprep.writing.kind import kind_of
 from negprep.writing.opening import open_output
@@ -15,6 +16,7 @@ __all__ = [
     "PART_ROWS",
     "ROW_GROUP_ROWS",
     "TEXT_ROWS",
+    "Document",
     "Fields",
     "FolderOutput",
     "NamedText",

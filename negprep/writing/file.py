@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
+    from negprep.writing.document import Document
     from negprep.writing.kind import Kind, RowStream
 
 
@@ -38,7 +39,7 @@ class FileOutput(Output):
         self._write_table(self._staging.path(suffix_name), table, kind_beside(self._staging.final(suffix_name).name))
         self._beside.append(suffix_name)
 
-    def finish(self, metadata: dict[str, str]) -> None:
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
         """Complete the file and give it its name."""
         temporary, path = self._staging.path(), self._destination.path
         with machine_errors(self._destination.place):
@@ -46,9 +47,13 @@ class FileOutput(Output):
             for name in self._beside:
                 settle(self._staging.path(name), final_mode(self._staging.final(name), 0o666))
             settle(temporary, final_mode(path, 0o666))
+            if companion is not None:
+                companion.stage()
             with ExitStack() as undo:
                 for name in self._beside:
                     self._staging.exchange(name, undo, decider=temporary)
+                if companion is not None:
+                    companion.exchange(undo, decider=temporary)
                 temporary.replace(path)
             sync_folder(path.parent)
 

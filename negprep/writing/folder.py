@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
+    from negprep.writing.document import Document
     from negprep.writing.kind import Kind, RowStream
 
 PART_ROWS = 8 * ROW_GROUP_ROWS
@@ -114,7 +115,7 @@ class FolderOutput(Output):
         """Add a file whose name begins with an underscore."""
         self._write_table(self._folder / f"_{suffix_name}{self._kind.ending}", table)
 
-    def finish(self, metadata: dict[str, str]) -> None:
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
         """Complete all part files, and give the folder its name."""
         path = self._destination.path
         with machine_errors(self._destination.place):
@@ -130,8 +131,12 @@ class FolderOutput(Output):
             for held in sorted(self._folder.rglob("*"), reverse=True):
                 settle(held, inner_mode if held.is_dir() else mode)
             settle(self._folder, final_mode(path, 0o777))
+            if companion is not None:
+                companion.stage()
             refuse_contents(self._destination, force=self._force)
             with ExitStack() as undo:
+                if companion is not None:
+                    companion.exchange(undo, decider=self._folder)
                 self._staging.exchange(PARTS, undo, decider=self._folder)
             sync_folder(path.parent)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
+    from negprep.writing.document import Document
     from negprep.writing.kind import Kind, RowStream
     from negprep.writing.sink import Sink
 
@@ -59,11 +60,12 @@ class Output(ABC):
         """
 
     @abstractmethod
-    def finish(self, metadata: dict[str, str]) -> None:
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
         """End the output, with `metadata` in the footer of the file or of every part (or, in a folder
         of text, in ``_negprep.json``), and make it visible.
 
-        All files of an output appear or, after an error, none; the one that everybody looks for is last.
+        All files of an output appear or, after an error, none; the one that everybody looks for is last. The
+        `companion`, a document elsewhere, appears with them; it is made when all rows are on the disk.
         """
 
     @abstractmethod

@@ -29,8 +29,8 @@ _REMEDIES = {
 
 
 @contextmanager
-def machine_errors(place: str) -> Iterator[None]:
-    """Turn what the machine refuses into an `OutputError` that names `place`.
+def machine_errors(place: str, noun: str = "OUTPUT") -> Iterator[None]:
+    """Turn what the machine refuses into an `OutputError` that names `place`, as the value of the argument `noun`.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def machine_errors(place: str) -> Iterator[None]:
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        remedy = _REMEDIES.get(error.errno or 0, _ELSEWHERE)
+        remedy = _REMEDIES.get(error.errno or 0, _ELSEWHERE).replace("OUTPUT", noun)
         raise OutputError(f"cannot be written: {reason}", place=place, remedy=remedy) from error
 
 

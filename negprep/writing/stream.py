@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from negprep.writing.destination import Destination
+    from negprep.writing.document import Document
     from negprep.writing.kind import Kind, RowStream
 
 
@@ -47,10 +48,15 @@ class StreamOutput(Output):
             remedy="name a file or a folder",
         )
 
-    def finish(self, metadata: dict[str, str]) -> None:
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
         """Send the last rows and the footer."""
         with machine_errors(self._destination.place):
+            self._current().end_rows()
+            if companion is not None:
+                companion.stage()
             self._current().close(metadata)
+            if companion is not None:
+                companion.publish()
 
     def close(self) -> None:
         """Send nothing more."""
