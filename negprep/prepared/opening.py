@@ -19,7 +19,7 @@ from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.prepared.canonical import canonical_rows, decoded
 from negprep.prepared.folders import folder_facts
-from negprep.prepared.listed import Form, form_of, pieces_of
+from negprep.prepared.listed import Lines, is_gcn_list, lines_of, pieces_of
 from negprep.prepared.shape import (
     METADATA_KEY,
     RATING_COLUMNS,
@@ -85,7 +85,7 @@ class Prepared:
         self,
         name: str,
         sources: tuple[Source, ...],
-        inputs: list[ParquetInput | TextInput | Form],
+        inputs: list[ParquetInput | TextInput | Lines],
         shape: Shape,
         facts: dict[str, Any] | None,
         resources: ExitStack,
@@ -94,7 +94,7 @@ class Prepared:
         self.name, self.shape, self.facts = name, shape, facts
         self.said_in = name if said_in is None else said_in
         self.part: Part | None = part_of(name, facts)
-        self.names = tuple(shape.columns) if isinstance(inputs[0], str) else inputs[0].names
+        self.names = tuple(shape.columns) if isinstance(inputs[0], Lines) else inputs[0].names
         self._sources, self._inputs, self._resources = sources, inputs, resources
         self._places: list[tuple[int, Callable[[int], str]]] = []
 
@@ -131,9 +131,9 @@ class Prepared:
         first = 0
         for source, each in zip(self._sources, self._inputs, strict=True):
             epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
-            pieces = pieces_of(source, each) if isinstance(each, str) else (task() for task in each.pieces(columns))
+            pieces = pieces_of(source, each) if isinstance(each, Lines) else (task() for task in each.pieces(columns))
             for piece in pieces:
-                rows = canonical_rows(piece)
+                rows = canonical_rows(piece, by_spaces=self.facts is not None)
                 if not rows.num_rows:
                     continue
                 if vocabularies is not None:
@@ -193,15 +193,16 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None) -> Pr
             stack.callback(source.close)
         facts = said_of(name, folder_facts(Path(name)) if not sources[0].parquet else None, told)
         said_in = None if told is None else told.place
-        form = None if sources[0].parquet else form_of(sources[0], said=facts is not None)
-        if form is not None:
+        lines = None if sources[0].parquet else lines_of(sources[0], said=facts is not None)
+        if lines is not None:
+            form = lines.form
             columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
             shape = Shape(
-                "ncf negatives" if form == "negatives" else "ncf" if is_rating_file(name) else "lightgcn",
+                "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives",
                 "positives" if form == "items" else "listwise",
                 dict(zip(columns, columns, strict=True)),
             )
-            return Prepared(name, sources, [form] * len(sources), shape, facts, stack.pop_all(), said_in)
+            return Prepared(name, sources, [lines] * len(sources), shape, facts, stack.pop_all(), said_in)
         inputs = [_input(source) for source in sources]
         described = [_described(source, each, facts, told) for source, each in zip(sources, inputs, strict=True)]
         for source, other in zip(sources[1:], described[1:], strict=True):
