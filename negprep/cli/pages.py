@@ -37,6 +37,7 @@ def run_report(given: dict[str, Any]) -> None:
     from negprep.reporting.job import report
     from negprep.verifying.claims import Claims
 
+    overlaps: list[str] = []
     with bars(shown=shows_bars(given)) as show:
         stopping.expect_traces()
         found = report(
@@ -47,7 +48,10 @@ def run_report(given: dict[str, Any]) -> None:
             made_by=given["made_by"],
             reading=ReadOptions(**taken(ReadOptions, given)),
             progress=show,
+            warn=overlaps.append,
         )
+    for overlap in overlaps:
+        tell(printable(f"negprep report: {overlap}"))
     if not given["quiet"]:
         failed = None if found is None else sum(check.status == "failed" for check in found.checks)
         ending = {None: "", 0: ": no check failed", 1: ": 1 check failed"}.get(failed, f": {failed} checks failed")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from negprep.errors import BadDataError, NegprepError
+from negprep.jsons import json_value
 from negprep.options import ReadOptions
 from negprep.reading.columns import find_roles, listed
 
@@ -97,7 +97,7 @@ def facts_in(text: bytes | None, place: str) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        facts = json.loads(text)
+        facts = json_value(text)
     except ValueError:
         facts = None
     if not is_facts(facts):

@@ -12,7 +12,7 @@ from negprep.options import LogSource, ReadOptions
 from negprep.prepared import allotted, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.spill import check_spill_folder
-from negprep.verifying.across import compare
+from negprep.verifying.across import Overlap, compare
 from negprep.verifying.beside import item_weights
 from negprep.verifying.checking import Checked
 from negprep.verifying.claims import Claims
@@ -58,10 +58,13 @@ class Report:
     files : tuple of FileReport
     across : tuple of Check
         Of the files together.
+    overlaps : tuple of Overlap
+        Of those that have positives in common which they must not have. ``across`` has them as a check.
     """
 
     files: tuple[FileReport, ...]
     across: tuple[Check, ...]
+    overlaps: tuple[Overlap, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -77,6 +80,7 @@ class Report:
         """For JSON."""
         return {
             "failed": self.failed,
+            "overlaps": [overlap.as_dict() for overlap in self.overlaps],
             "files": [
                 {
                     "file": file.name,
@@ -177,8 +181,8 @@ def verify(
             checked.check(given)
             done.append(checked)
         across = Findings(n_examples)
-        compare(done, across)
-        return Report(tuple(map(_report, done)), tuple(across))
+        overlaps = compare(done, across)
+        return Report(tuple(map(_report, done)), tuple(across), tuple(overlaps))
 
 
 def _shared(wanted: TruthTerms, terms: Sequence[Terms]) -> TruthTerms:
