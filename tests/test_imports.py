@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors threads holdout_rule positive_rule forms limits
+_version errors jsons threads holdout_rule positive_rule forms limits
 recipe agreement options
 draw seen logarithm
 compute arrow vocabulary pairs interactions
@@ -30,7 +30,7 @@ reading.lines reading.quoting reading.header reading.dialect reading.ids reading
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.opening reading reading.scored
-prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
+prepared.shape prepared.spelled prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
 prepared.opening prepared
 writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
@@ -93,7 +93,7 @@ check its blocks."""
 
 APART = {
     "reading": {"errors", "threads", "options", "positive_rule", "compute", "arrow", "reading"},
-    "prepared": {"_version", "errors", "options", "forms", "compute", "arrow", "reading", "prepared"},
+    "prepared": {"_version", "errors", "jsons", "options", "forms", "compute", "arrow", "reading", "prepared"},
     "writing": {"errors", "forms", "compute", "arrow", "writing"},
     "engines": {"threads"},
     # A check that shares code with what it checks would share its mistakes.

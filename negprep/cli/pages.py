@@ -37,6 +37,7 @@ def run_report(given: dict[str, Any]) -> None:
     from negprep.reporting.job import report
     from negprep.verifying.claims import Claims
 
+    overlaps: list[str] = []
     with bars(shown=shows_bars(given)) as show:
         stopping.expect_traces()
         found, warnings = report(
@@ -48,7 +49,10 @@ def run_report(given: dict[str, Any]) -> None:
             reading=ReadOptions(**taken(ReadOptions, given)),
             progress=show,
             strict=given["strict"],
+            warn=overlaps.append,
         )
+    for overlap in overlaps:
+        tell(printable(f"negprep report: {overlap}"))
     tell_warnings("report", warnings)
     if not given["quiet"]:
         failed = None if found is None else sum(check.status == "failed" for check in found.checks)

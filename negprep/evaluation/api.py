@@ -126,7 +126,7 @@ def run_evaluation(
         candidates, scored = _opened(scores, test, options, stack)
         if by_user is not None:
             check_output(by_user, [*candidates.paths, *(() if scored is None else scored.paths)])
-        facts = read_facts(candidates.footers())
+        facts = read_facts(candidates.footers(), candidates.place)
         rows = ScoredRows(candidates, scored)
         lists = read_lists(rows, candidates.place, distinct=is_distinct(facts, options))
         found, kinds, by_kind = evaluate_lists(lists, options, facts, rows=rows.n_rows, place=candidates.place)

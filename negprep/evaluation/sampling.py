@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
-from negprep.errors import UsageError
+from negprep.errors import BadDataError, UsageError
 from negprep.evaluation.estimators import Sampling
 from negprep.evaluation.lists import Counts
 from negprep.evaluation.options import EvaluateOptions
+from negprep.jsons import json_value
 
 MOST_PLACES = 1500
 """Of all lengths of lists together. An estimate takes time in proportion to them, or to their square."""
@@ -18,15 +18,22 @@ MOST_PLACES = 1500
 _FULL = "the lists hold all items: these are the metrics of a full ranking"
 
 
-def read_facts(footers: list[dict[bytes, bytes]]) -> dict[str, Any] | None:
-    """What negprep wrote into the footer of a test file: None unless every part says the same."""
+def read_facts(footers: list[dict[bytes, bytes]], place: str) -> dict[str, Any] | None:
+    """What negprep wrote into the footer of a test file, ``place``: None unless every part says the same.
+
+    Raises
+    ------
+    BadDataError
+        It is not JSON.
+    """
     told = {footer.get(b"negprep", b"") for footer in footers}
-    if len(told) != 1:
+    if len(told) != 1 or told == {b""}:
         return None
     try:
-        facts = json.loads(told.pop())
+        facts = json_value(told.pop())
     except ValueError:
-        return None
+        what = "the metadata 'negprep' is not what negprep writes"
+        raise BadDataError(what, place=place, remedy="make the file again") from None
     return facts if isinstance(facts, dict) and isinstance(facts.get("counts"), dict) and "draws" in facts else None
 
 

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy
 from negprep.compute import pc
 from negprep.errors import BadDataError
-from negprep.model.factors import OWN, Model, sorted_model
+from negprep.model.factors import MAX_FACTORS, OWN, Model, sorted_model
+
+_ROWS = 1 << 16
 
 _REMEDY = "give the columns side ('user' or 'item'), id, factors and perhaps bias"
 
@@ -28,13 +30,9 @@ def read_table(path: str) -> Model:
         It is no such file, or lacks or holds what a model cannot.
     """
     try:
-        table = pq.read_table(path, use_threads=False).combine_chunks()
+        table = _read(path)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadDataError("is no whole Parquet file", place=path, remedy="make or copy it again") from error
-    lacking = [name for name in ("side", "id", "factors") if name not in table.column_names]
-    if lacking:
-        found = ", ".join(table.column_names)
-        raise BadDataError(f"no column {lacking[0]!r} (found: {found})", place=path, remedy=_REMEDY)
     columns = {
         name: _whole(table, name, path) for name in ("side", "id", "factors", "bias") if name in table.schema.names
     }
@@ -57,6 +55,38 @@ def read_table(path: str) -> Model:
         arrays["item_bias"] = bias[sides["item"]]
     users, items = (ids.take(from_numpy(sides[side])) for side in ("user", "item"))
     return sorted_model(OWN, users, items, arrays, {}, path)
+
+
+def _read(path: str) -> pa.Table:
+    """The columns that are needed, once the footer says that they fit each other.
+
+    A small file may unpack to any size: to lists of any length, or to one id again and again. So the numbers of values
+    are compared before these are read, and the ids are read first, and each once in a batch of them.
+    """
+    with pq.ParquetFile(path) as file:
+        found = file.schema_arrow.names
+        lacking = [name for name in ("side", "id", "factors") if name not in found]
+        if lacking:
+            what = f"no column {lacking[0]!r} (found: {', '.join(found)})"
+            raise BadDataError(what, place=path, remedy=_REMEDY)
+        footer = file.metadata
+        for at in range(footer.num_row_groups):
+            group = footer.row_group(at)
+            for column in (group.column(place) for place in range(group.num_columns)):
+                name = column.path_in_schema.partition(".")[0]
+                most = group.num_rows * (MAX_FACTORS if name == "factors" else 1)
+                if name in ("side", "id", "factors", "bias") and column.num_values > most:
+                    what = f"{column.num_values:,} values of {name!r} in {group.num_rows:,} rows"
+                    remedy = f"give at most {MAX_FACTORS} factors, and one of all else, for each user and item"
+                    raise BadDataError(what, place=path, remedy=remedy)
+        for batch in file.iter_batches(_ROWS, columns=["side", "id"], use_threads=False):
+            distinct = pa.table(batch).group_by(["side", "id"], use_threads=False).aggregate([([], "count_all")])
+            if len(distinct) < batch.num_rows:
+                again = next(row for row in distinct.to_pylist() if row["count_all"] > 1)
+                what = f"the {again['side']} {again['id']!r} occurs twice"
+                raise BadDataError(what, place=path, remedy="give each id once")
+        columns = [name for name in ("side", "id", "factors", "bias") if name in found]
+        return file.read(columns=columns, use_threads=False).combine_chunks()
 
 
 def _whole(table: pa.Table, name: str, path: str) -> pa.Array:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from negprep.arrow import as_numpy, from_numpy
 from negprep.compute import pc
 from negprep.errors import BadDataError
+from negprep.prepared.spelled import split_lists
 from negprep.reading.canonical import canonical
 from negprep.reading.pieces import Piece, RowError, numbers
 from negprep.reading.values import parse_values
@@ -18,8 +19,14 @@ from negprep.reading.values import parse_values
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
 
 
-def canonical_rows(piece: Piece) -> pa.RecordBatch:
+def canonical_rows(piece: Piece, *, by_spaces: bool) -> pa.RecordBatch:
     """The columns of a piece, by their canonical names.
+
+    Parameters
+    ----------
+    piece : Piece
+    by_spaces : bool
+        Lists in text are known to have spaces between.
 
     Returns
     -------
@@ -30,16 +37,17 @@ def canonical_rows(piece: Piece) -> pa.RecordBatch:
     Raises
     ------
     BadDataError
-        A null, an id that is none, or a label that is no small whole number; with the place of the row.
+        A null, an id that is none, a list that cannot be read, or a label that is no small whole number; with the place
+        of the row.
     """
     columns = {}
     for name, column in piece.columns.items():
         if name in _IDS:
             columns[name] = _ids(name, column, piece.place)
         elif name == "neg_items":
-            columns[name] = _lists(column, piece.place)
+            columns[name] = _lists(column, piece.place, by_spaces=by_spaces)
         elif name == "source" and "neg_items" in piece.columns and pa.types.is_string(column.type):
-            columns[name] = _split(column)
+            columns[name] = split_lists(pc.fill_null(column, ""), piece.place, by_spaces=by_spaces)
         elif name in ("label", "epoch"):
             columns[name] = _small(name, column, piece.place)
         else:
@@ -49,18 +57,19 @@ def canonical_rows(piece: Piece) -> pa.RecordBatch:
 
 def _ids(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
     role = _IDS[name]
-    return canonical(Piece({role: column}, place, {}), drop_invalid=False).batch.column(0)
+    return canonical(Piece({role: column}, place, {}), drop_invalid=False, may_lack=()).batch.column(0)
 
 
-def _lists(column: pa.Array, place: Callable[[int], str]) -> pa.Array:
-    """Lists of ids; those of text are written with spaces between."""
+def _lists(column: pa.Array, place: Callable[[int], str], *, by_spaces: bool) -> pa.Array:
+    """Lists of ids, which may be texts."""
+    column = _spelled_out(column)
+    _refuse_null(column, "null list of negatives", place)
     if pa.types.is_string(column.type):
-        column = _split(column)
+        column = split_lists(column, place, by_spaces=by_spaces)
+    if pa.types.is_fixed_size_list(column.type):
+        column = column.cast(pa.large_list(column.type.value_type))
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise BadDataError(f"the column 'neg_items' has the type {column.type}", place=place(0), remedy="give lists")
-    if column.null_count:
-        row = int(np.flatnonzero(numbers(column.is_null().cast(pa.uint8())))[0])
-        raise BadDataError("null list of negatives", place=place(row), remedy="make the file again")
     ends = numbers(column.offsets).astype(np.int64)
     ends -= ends[0]
 
@@ -71,28 +80,30 @@ def _lists(column: pa.Array, place: Callable[[int], str]) -> pa.Array:
     return pa.LargeListArray.from_arrays(from_numpy(ends), values)
 
 
-def _split(texts: pa.StringArray) -> pa.LargeListArray:
-    """The words of each text."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    parts = pc.utf8_split_whitespace(trimmed)
-    counts = np.where(as_numpy(pc.binary_length(trimmed)) > 0, as_numpy(pc.list_value_length(parts)), 0)
-    words = parts.flatten()
-    kept = np.flatnonzero(as_numpy(pc.binary_length(words)))  # of an empty text there is one empty word
-    ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    return pa.LargeListArray.from_arrays(from_numpy(ends), words.take(from_numpy(kept)))
+def _spelled_out(column: pa.Array) -> pa.Array:
+    """Text of any type as ``pa.string()``; of a null type, too, which is that of a column without a value."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    is_text = any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_null))
+    return column.cast(pa.string()) if is_text else column
+
+
+def _refuse_null(column: pa.Array, what: str, place: Callable[[int], str]) -> None:
+    if column.null_count:
+        row = int(np.flatnonzero(numbers(column.is_null().cast(pa.uint8())))[0])
+        raise BadDataError(what, place=place(row), remedy="make the file again")
 
 
 def _small(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
     """Labels as int8, epochs as int64."""
     kind = pa.int8() if name == "label" else pa.int64()
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
     if pa.types.is_integer(column.type) and not column.null_count:
         try:
             return column.cast(kind)
         except pa.ArrowInvalid:
             pass  # which row it is is found below
-    if column.null_count:
-        row = int(np.flatnonzero(numbers(column.is_null().cast(pa.uint8())))[0])
-        raise BadDataError(f"null {name}", place=place(row), remedy="make the file again")
+    _refuse_null(column, f"null {name}", place)
     try:
         text = pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)
         values: npt.NDArray[np.float64] = as_numpy(parse_values(column.cast(pa.string()) if text else column))

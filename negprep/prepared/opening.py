@@ -19,7 +19,7 @@ from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.prepared.canonical import canonical_rows, decoded
 from negprep.prepared.folders import folder_facts
-from negprep.prepared.listed import Form, form_of, pieces_of
+from negprep.prepared.listed import Lines, is_gcn_list, lines_of, pieces_of
 from negprep.prepared.shape import (
     METADATA_KEY,
     RATING_COLUMNS,
@@ -88,7 +88,7 @@ class Prepared:
         self,
         name: str,
         sources: tuple[Source, ...],
-        inputs: list[ParquetInput | TextInput | Form],
+        inputs: list[ParquetInput | TextInput | Lines],
         shape: Shape,
         facts: dict[str, Any] | None,
         resources: ExitStack,
@@ -97,7 +97,7 @@ class Prepared:
         self.name, self.shape, self.facts = name, shape, facts
         self.said_in = name if said_in is None else said_in
         self.part: Part | None = part_of(name, facts)
-        self.names = tuple(shape.columns) if isinstance(inputs[0], str) else inputs[0].names
+        self.names = tuple(shape.columns) if isinstance(inputs[0], Lines) else inputs[0].names
         self._sources, self._inputs, self._resources = sources, inputs, resources
         self._places: list[tuple[int, Callable[[int], str]]] = []
 
@@ -134,9 +134,9 @@ class Prepared:
         first = 0
         for source, each in zip(self._sources, self._inputs, strict=True):
             epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
-            pieces = pieces_of(source, each) if isinstance(each, str) else (task() for task in each.pieces(columns))
+            pieces = pieces_of(source, each) if isinstance(each, Lines) else (task() for task in each.pieces(columns))
             for piece in pieces:
-                rows = canonical_rows(piece)
+                rows = canonical_rows(piece, by_spaces=self.facts is not None)
                 if not rows.num_rows:
                     continue
                 if vocabularies is not None:
@@ -156,7 +156,7 @@ class Prepared:
     @property
     def warnings(self) -> list[str]:
         """What is suspicious but no error, once the rows were read."""
-        return [text for each in self._inputs if not isinstance(each, str) for text in each.warnings]
+        return [text for each in self._inputs if not isinstance(each, Lines) for text in each.warnings]
 
     def close(self) -> None:
         """Let go of temporary files."""
@@ -203,15 +203,16 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
             stack.callback(source.close)
         facts = said_of(name, folder_facts(Path(name)) if not sources[0].parquet else None, told)
         said_in = None if told is None else told.place
-        form = None if sources[0].parquet else form_of(sources[0], said=facts is not None)
-        if form is not None:
+        lines = None if sources[0].parquet else lines_of(sources[0], said=facts is not None)
+        if lines is not None:
+            form = lines.form
             columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
             shape = Shape(
-                "ncf negatives" if form == "negatives" else "ncf" if is_rating_file(name) else "lightgcn",
+                "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives",
                 "positives" if form == "items" else "listwise",
                 dict(zip(columns, columns, strict=True)),
             )
-            return Prepared(name, sources, [form] * len(sources), shape, facts, stack.pop_all(), said_in)
+            return Prepared(name, sources, [lines] * len(sources), shape, facts, stack.pop_all(), said_in)
         quotes = ReadOptions() if read is None else read.of_text_beside()
         quotes = quotes if facts is None else ReadOptions(quote='"')
         inputs = [_input(source, quotes) for source in sources]

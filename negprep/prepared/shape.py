@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from negprep.errors import BadDataError, NegprepError
+from negprep.jsons import json_value
 from negprep.options import ReadOptions
 from negprep.reading.columns import find_roles, listed
 
@@ -24,7 +24,9 @@ RATING_COLUMNS = ("user", "item", "value", "time")
 """Those of NCF's ``.rating``, which has no header."""
 
 _RATING = re.compile(r"\.rating(\.(gz|zst|bz2))?$")
-_PART = re.compile(r"(?:^|[./_-])(train|valid|test)\.(rating|negative|inter|csv|tsv|txt|parquet)(\.(gz|zst|bz2))?$")
+_PART = re.compile(
+    r"(?:^|[./_-])(train|valid|test|dev|val)\.(rating|negative|inter|csv|tsv|txt|parquet)(\.(gz|zst|bz2))?$"
+)
 _CANDIDATES = re.compile(r"(^|[./])candidates\.(inter|txt)$|\.negative$")
 _TYPED = re.compile(r":(token|float)(_seq)?$")
 _RECBOLE_TYPE = re.compile(r"(\w+):(token|float)(_seq)?")
@@ -62,7 +64,8 @@ def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
         # NCF's test.rating has the holdouts of test.negative, whichever fold's they are.
         if whole or _CANDIDATES.search(name) or name.endswith("test.rating"):
             return said if said in ("train", "valid", "test") else None
-    return found[1] if found else None  # type: ignore[return-value]  # the expression matches these alone
+    word = found[1] if found else None
+    return "valid" if word in ("dev", "val") else word  # type: ignore[return-value]  # the expression matches these alone
 
 
 def holds_positives_alone(name: str, facts: dict[str, Any] | None) -> bool:
@@ -94,7 +97,7 @@ def facts_in(text: bytes | None, place: str) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        facts = json.loads(text)
+        facts = json_value(text)
     except ValueError:
         facts = None
     if not is_facts(facts):
@@ -141,13 +144,17 @@ def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, 
         ("listwise", ("pos_item", "neg_items")),
     )
     for layout, needed in layouts:
-        if all(name in plain for name in needed):
-            return Shape(kind, layout, {"user": user} | {name: plain[name] for name in needed} | optional)
+        if needed[1] in plain:  # the positive may be called as any item, as ReChorus does
+            positive = plain.get(needed[0]) or plain.get("item") or _role(names, "item", place)
+            return Shape(kind, layout, {"user": user, needed[0]: positive, needed[1]: plain[needed[1]]} | optional)
     item = plain.get("item") or _role(names, "item", place)
     if "label" in plain and not holds_positives_alone(place, facts):
         return Shape(kind, "pointwise", {"user": user, "item": item, "label": plain["label"]} | optional)
     if typed:
         return Shape(kind, "positives", {"user": user, "item": item})
+    roles = find_roles(names, ReadOptions(), place).found
+    if not parquet and part_of(place, facts) == "train" and set(names) <= set(roles.values()):
+        return Shape(kind, "positives", {"user": user, "item": item})  # those of ReChorus
     raise BadDataError(
         f"not a prepared file: no column 'label', nor 'pos_item' and 'neg_item' (found: {listed(names)})",
         place=place,

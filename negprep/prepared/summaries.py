@@ -12,6 +12,7 @@ from typing import Any
 
 from negprep._version import __version__
 from negprep.errors import BadDataError, UsageError
+from negprep.jsons import json_value
 from negprep.prepared.shape import is_facts
 from negprep.reading.sources import machine_errors
 
@@ -148,8 +149,8 @@ def _read(place: str) -> Told:
         text = Path(place).read_bytes()
     remedy = "give the file that train or test wrote with --summary"
     try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
+        said = json_value(text)
+    except ValueError:
         raise BadDataError("no summary: it is not JSON", place=place, remedy=remedy) from None
     if not isinstance(said, dict) or not isinstance(said.get("command"), str) or "version" not in said:
         raise BadDataError("no summary: JSON, but not what --summary writes", place=place, remedy=remedy)

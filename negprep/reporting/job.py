@@ -22,6 +22,7 @@ from negprep.reporting.log_times import LogTimes, Pairs
 from negprep.reporting.page import Page, check_extra, rendered
 from negprep.reporting.sections import section, shown_check
 from negprep.reporting.wording import count
+from negprep.verifying.across import Overlap
 from negprep.verifying.claims import Claims
 from negprep.verifying.run import Report, verify
 from negprep.writing import check_output
@@ -49,6 +50,7 @@ def report(
     made_by: Sequence[str] = (),
     reading: ReadOptions | None = None,
     progress: Progress | None = None,
+    warn: Callable[[str], None] = lambda _: None,
     strict: bool = False,
 ) -> tuple[Report | None, list[str]]:
     """Write the page.
@@ -70,6 +72,8 @@ def report(
         How to read the log.
     progress : callable, optional
         Called with the step, the rows done and those to do, if known.
+    warn : callable, optional
+        Is told of each overlap of train and test, as the page is.
 
     strict : bool
         Whether a warning, a check that is unlikely or one that failed is an error.
@@ -117,12 +121,22 @@ def report(
         found = verify(files, log, claims=claims, made_by=made_by, read=reading, n_examples=EXAMPLES, tell=tell)
     told = allotted(names, made_by)
     described, shown = [], dict(zip(names, titles, strict=True))
+    held: dict[str, tuple[str, Pairs]] = {}
     for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
-        file = _described(name, part, title, told.get(name), log, reading, progress)
+        file, pairs = _described(name, part, title, told.get(name), log, reading, progress, several=len(files) > 1)
+        if pairs is not None and file.part is not None:
+            held[name] = file.part, pairs
         if found is not None:
             checks = [shown_check(check, shown, file=name) for check in found.files[place].checks]
             file = replace(file, part=found.files[place].part, checks=checks)
         described.append(file)
+    overlaps = (
+        found.overlaps
+        if found is not None
+        else tuple(_overlaps(dict(zip(names, described, strict=True)), held, told, reading))
+    )
+    for overlap in overlaps:
+        warn(overlap.line())
     warnings = list(
         dict.fromkeys([*([] if found is None else found.warnings), *(w for f in described for w in f.warnings)])
     )
@@ -135,6 +149,7 @@ def report(
         title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_lead(described, log),
         version=__version__,
+        overlaps=[overlap.line(shown) for overlap in overlaps],
         files=[section(f"file-{place}", file) for place, file in enumerate(described, 1)],
         across=[] if found is None else [shown_check(check, shown) for check in found.across],
     )
@@ -161,15 +176,18 @@ def _described(
     log: LogSource | None,
     reading: ReadOptions,
     progress: Progress | None,
-) -> Described:
+    *,
+    several: bool,
+) -> tuple[Described, Pairs | None]:
+    """What the page needs of a file; and the positives of one that holds some out."""
     with open_prepared(name, told, reading) as prepared:
         part = part or prepared.part
-        pairs = Pairs() if log is not None and part in ("test", "valid") else None
+        pairs = Pairs() if part in ("test", "valid") and (several or log is not None) else None
         gathered = _gathered(prepared, part, pairs, progress)
         if not gathered.rows:
             raise BadDataError("no rows", place=name, remedy="a report needs a prepared file with rows")
         times = _times(pairs, log, reading) if pairs is not None and log is not None else None
-        return Described(
+        described = Described(
             name=title,
             kind=prepared.shape.kind,
             layout=prepared.layout,
@@ -179,6 +197,22 @@ def _described(
             times=times,
             warnings=prepared.warnings,
         )
+        return described, pairs
+
+
+def _overlaps(
+    files: dict[str, Described], held: dict[str, tuple[str, Pairs]], told: dict[str, Told], reading: ReadOptions
+) -> Iterator[Overlap]:
+    """Of files without a log: those of train, read once more, with those that hold something out."""
+    for name, file in files.items():
+        if file.part != "train":
+            continue
+        for other, (part, pairs) in held.items():
+            with open_prepared(name, told.get(name), reading) as prepared:
+                positives = (_positives(batch.rows, prepared.layout) for batch in prepared.batches())
+                count, held_out = pairs.among(positives)
+            if count:
+                yield Overlap("train", part, name, other, count, held_out)
 
 
 def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progress: Progress | None) -> Gathered:
@@ -189,7 +223,7 @@ def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progres
         done = 0
         for batch in prepared.batches():
             if pairs is not None:
-                _note_pairs(pairs, batch.rows, prepared.layout)
+                pairs.add(*_positives(batch.rows, prepared.layout))
             yield batch.rows
             done += batch.rows.num_rows
             if progress is not None:
@@ -203,15 +237,13 @@ def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progres
     )
 
 
-def _note_pairs(pairs: Pairs, rows: pa.RecordBatch, layout: str) -> None:
+def _positives(rows: pa.RecordBatch, layout: str) -> tuple[pa.Array, pa.Array]:
+    """The users and the items of the positives."""
     users = rows.column("user")
     if layout == "pointwise":
         at: pa.Array = from_numpy(np.flatnonzero(as_numpy(rows.column("label")) > 0))
-        pairs.add(users.take(at), rows.column("item").take(at))
-    elif layout == "positives":
-        pairs.add(users, rows.column("item"))
-    else:
-        pairs.add(users, rows.column("pos_item"))
+        return users.take(at), rows.column("item").take(at)
+    return users, rows.column("item" if layout == "positives" else "pos_item")
 
 
 def _times(pairs: Pairs, log: LogSource, reading: ReadOptions) -> LogTimes | None:

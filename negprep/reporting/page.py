@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Page:
-    """All that the template is given."""
+    """All that the template is given; ``overlaps`` stand above all else."""
 
     title: str
     lead: str
     version: str
+    overlaps: list[str]
     files: list[Section]
     across: list[Check]
 

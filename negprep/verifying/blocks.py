@@ -106,17 +106,17 @@ class Blocks:
 
     def _coded(self, batch: Batch) -> Columns:
         rows, frame = batch.rows, self._frame
-        users = frame.users(rows.column("user"))
-        heads = frame.items(rows.column("item" if "item" in rows.schema.names else "pos_item"))
+        users = frame.users.with_strangers(rows.column("user"))
+        heads = frame.items.with_strangers(rows.column("item" if "item" in rows.schema.names else "pos_item"))
         sources, ends = None, None
         others: Codes | npt.NDArray[np.int8] = heads[:0]
         if "label" in rows.schema.names:
             others = as_numpy(rows.column("label"))
         elif "neg_item" in rows.schema.names:
-            others = frame.items(rows.column("neg_item"))
+            others = frame.items.with_strangers(rows.column("neg_item"))
         elif "neg_items" in rows.schema.names:
             lists = rows.column("neg_items")
-            others, ends = frame.items(lists.values), as_numpy(lists.offsets)[1:]
+            others, ends = frame.items.with_strangers(lists.values), as_numpy(lists.offsets)[1:]
         else:
             others = np.ones(len(heads), np.int8)
         if "source" in rows.schema.names:

@@ -19,7 +19,7 @@ from negprep.verifying.group_sizes import GroupSizes, judge_sizes, settle_number
 from negprep.verifying.grouping import Block
 from negprep.verifying.log_q import LogQ, judge_open, why_not
 from negprep.verifying.metadata import judge_metadata
-from negprep.verifying.names import LOG_Q, SEEN
+from negprep.verifying.names import CATALOG, ITEMS, LOG_Q, SEEN
 from negprep.verifying.pairs import Rows
 from negprep.verifying.row_parts import RowParts
 from negprep.verifying.shares import Shares
@@ -118,11 +118,15 @@ class Checked:
         if self._settled.hits and self.findings.ask(SEEN).status == "passed":
             self.findings.ask(SEEN).note = f"{self._settled.hits:,} are held out, which training must not know"
         if self.terms.layout != "positives":
+            self._count_again()
             judge_sizes(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
             shares.judge()
             self._judge_log_q(known=evidence.known)
             judge_draws(evidence, self._all_verdicts)
         doubt_unsaid(evidence)
+        listed = self.terms.layout != "positives" and self.findings.ask(CATALOG).status == "passed"
+        if listed and self.findings.ask(ITEMS).status == "failed":
+            self.findings.ask(CATALOG).note = "those that are known"
 
     def led(self, at: int) -> Led:
         """What leads rows, of a range by its number."""
@@ -135,6 +139,18 @@ class Checked:
             tallies = Tallies(self.totals, truth.users.first, truth, self.terms)
             Sweep(self.prepared, truth, self.terms, self.findings, tallies).run(blocks, sources)
             self._tallies.append(self._shelf.put(tallies.laid()) if self._shelf.spilled else tallies)
+
+    def _count_again(self) -> None:
+        """Leave out of what was drawn in train the positives that must not be, in another pass over the rows."""
+        if self.findings.ask(SEEN).status != "failed" or not self.terms.is_train:
+            return
+        self.totals.forget_draws()
+        for at, blocks, sources in self._by_range(NOTHING, iter):
+            verdict = self._verdict(at)
+            verdict.tallies.forget_draws()
+            verdict.sweep.count_again(blocks, sources, verdict.wrong_hits())
+            if self._shelf.spilled:
+                self._tallies[at] = self._shelf.put(verdict.tallies.laid())
 
     def _by_range(
         self, stated: StatedColumns, see: Callable[[Blocks], Iterable[Block]]
@@ -177,6 +193,12 @@ class Checked:
     def _refuse_strange(self) -> None:
         if not self.totals.rows and not self.terms.says_itself:
             raise BadDataError("no rows", place=self.prepared.name, remedy="is it the right file?")
+        if self.totals.rows and self.terms.layout != "positives" and not self.terms.says_itself:
+            for number, noun in ((self.totals.heads, "positive"), (self.totals.negatives, "negative")):
+                if not number:
+                    what = f"no {noun} in {self.totals.rows:,} rows: there is nothing to check"
+                    remedy = f"is it the right file, and are its {noun}s where they should be?"
+                    raise BadDataError(what, place=self.prepared.name, remedy=remedy)
         if self.totals.rows and not self.totals.known_users:
             shown = self.truths.frame.users.name(0)
             raise BadDataError(

@@ -23,7 +23,7 @@ class Columns:
         The number of the first row in the file.
     epoch : int
     users, items : int32, shape (n_rows,)
-        -1 for ids that the log does not have.
+        Below 0 for ids that the log does not have: -2, -3 and so on, the same for the same id.
     others : int8 or int32, shape (n_rows,)
         Labels, or the second item; of lists those of all, end to end.
     sources : int8, shape of ``others``, or None

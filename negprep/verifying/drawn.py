@@ -54,6 +54,12 @@ class Drawn:
     first_items: Rows | None = None
     first_draws: Rows | None = None
 
+    def forget(self) -> None:
+        """Nothing was drawn."""
+        for array in (self.items, self.draws, self.squares, self.groups, self.first_items, self.first_draws):
+            if array is not None:
+                array[:] = 0
+
     def of_owners(self, mine: slice) -> Drawn:
         """Of some owners: what is counted there is counted here."""
         firsts = None if self.first_draws is None else self.first_draws[mine]

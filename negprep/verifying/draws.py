@@ -56,7 +56,7 @@ def judge_draws(evidence: Evidence, verdicts: Callable[[], Iterator[Verdict]]) -
 
 def _reason(evidence: Evidence, name: str, total: int) -> str | None:
     """Why the draws of a sampler cannot be judged, if so."""
-    terms, open_users = evidence.terms, evidence.settled.open_users
+    terms, totals, open_users = evidence.terms, evidence.totals, evidence.settled.open_users
     if terms.takes_all:
         return "all items that can be drawn are there"
     if len(terms.samplers) > 1 and not evidence.totals.source_counts:
@@ -74,6 +74,8 @@ def _reason(evidence: Evidence, name: str, total: int) -> str | None:
         return "distinct draws by weight have no closed form but for the first, and which is the first is not known"
     if name == "popularity" and evidence.settled.weights is None:
         return "add --weights FILE" if terms.weights else "the train positives are not known"
+    if totals.left_out and terms.restricted and terms.is_train and terms.shuffled and terms.layout != "listwise":
+        return f"{totals.left_out:,} negatives are wrong, and for which positives they were drawn is not known"
     if total < _FEWEST:
         return f"only {total} {'first ' if first_draws_alone(terms) else ''}draws"
     return None

@@ -87,7 +87,7 @@ class Frame:
         if terms.items and claims.items is not None:
             catalog_ids = beside.catalog_ids(claims.items, read)
             vocabulary = in_log.union(catalog_ids)
-        self.users, self.items = Codebook(user_ids.finish()), Codebook(vocabulary)
+        self.users, self.items = Codebook(user_ids.finish(), "user"), Codebook(vocabulary, "item")
         self.catalog = np.ones(len(self.items), bool)
         if catalog_ids is not None:
             self.catalog[:] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from negprep.verifying.findings import Findings
 from negprep.verifying.holdouts import Mask, per_user
@@ -65,7 +66,7 @@ class GroupSizes:
             each = np.where(rows % epochs == 0, rows // epochs, -1)[present].astype(np.int64)
             usual.add(each, supply.sizes[users[present]], distinct=distinct)
         elif self._verdict.settled.any_exceptions:
-            places, counts, _ = self._odd()
+            places, _, counts, _ = self._odd()
             odd = places[places >= 0]
             usual.add(counts[places >= 0], supply.sizes[users[odd]], distinct=distinct)
             groups = self._even(odd)
@@ -106,14 +107,14 @@ class GroupSizes:
             return
         wanted = supply.wanted(self._terms, self._totals.num_neg or 0)[users] * epochs
         wrong = np.flatnonzero(present & (rows != wanted))
-        self._judge(wrong, rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
+        self._judge(wrong, users[wrong], rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
 
-    def _odd(self) -> tuple[Rows, Rows, Rows]:
-        """The groups with another number than was taken for the usual: their positives, numbers and rows."""
+    def _odd(self) -> tuple[Rows, Rows, Rows, Rows]:
+        """The groups with another number than was taken for the usual: positives, users, numbers and rows."""
         kept, n_items = self._tallies.exceptions.joined(), np.int64(len(self._truth.items))
         users, heads = kept["users"], kept["heads"]
         keys = np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1)
-        return self._truth.positives.find(keys), kept["counts"], kept["rows"]
+        return self._truth.positives.find(keys), users, kept["counts"], kept["rows"]
 
     def _even(self, odd: Rows) -> Rows:
         """How many groups of each user have the number that was taken for the usual: int64, shape (n_users,)."""
@@ -123,7 +124,7 @@ class GroupSizes:
         return groups.clip(0)
 
     def _exceptions(self, supply: Supply) -> None:
-        places, counts, rows = self._odd()
+        places, users, counts, rows = self._odd()
         taken = self._verdict.settled.taken
         if taken != self._totals.num_neg:
             groups = self._even(places[places >= 0])
@@ -137,7 +138,7 @@ class GroupSizes:
                 int(groups[wrong].sum()),
                 stage=1,
             )
-        self._judge(places, counts, supply, rows, 1)
+        self._judge(places, users, counts, supply, rows, 1)
 
     def _least(self, places: Rows) -> Rows:
         """How many negatives some positives of the log have in any case."""
@@ -159,8 +160,13 @@ class GroupSizes:
         excused[unsure] = (mine <= wanted[unsure] * epochs) & (mine >= self._least(places[unsure]) * epochs)
         return excused
 
-    def _judge(self, places: Rows, counts: Rows, supply: Supply, rows: Rows, epochs: int) -> None:
-        """Report positives with a number of negatives that nothing explains; -1 for one that the log lacks."""
+    def _judge(
+        self, places: Rows, owners: npt.NDArray[np.integer], counts: Rows, supply: Supply, rows: Rows, epochs: int
+    ) -> None:
+        """Report positives, of ``owners``, with a number of negatives that nothing explains.
+
+        A positive that the log lacks has a place below 0.
+        """
         num_neg, settled = self._totals.num_neg or 0, self._verdict.settled
         known = places >= 0
         users = np.where(known, self._truth.positives.users.take(places, mode="clip"), -1)
@@ -180,7 +186,7 @@ class GroupSizes:
         self._note_too_many(counts[wrong] > num_neg * epochs)
 
         def describe(at: int) -> str:
-            place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(users[at])
+            place, user = self._verdict.sweep.prepared.place(int(rows[at])), self._truth.users.name(int(owners[at]))
             return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
 
         self._findings.found(COUNTS, wrong, describe, rows=rows[wrong])

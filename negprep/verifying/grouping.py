@@ -13,7 +13,8 @@ from negprep.verifying.pairs import Codes, Floats, Rows
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Groups of rows: positives, and the negatives beside each. Codes are -1 for ids that the log does not have.
+    """Groups of rows: positives, and the negatives beside each. Codes are below 0 for ids that the log does not
+    have, as those of ``Columns``.
 
     Attributes
     ----------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from negprep.verifying.grouping import Block
-from negprep.verifying.names import COUNTS, LABELS, ONCE, POSITIVES, USERS
+from negprep.verifying.names import COUNTS, ITEMS, LABELS, ONCE, POSITIVES, USERS
 from negprep.verifying.pairs import Rows
 from negprep.verifying.waiting import Leads, Waiting
 
@@ -35,8 +35,20 @@ class Heads:
         """
         found, users = self._findings.found, block.heads
         self._totals.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
-        strangers = block.head_rows[users < 0]
-        found(USERS, strangers, self._prepared.place, rows=strangers)
+        strangers = np.flatnonzero(users < 0)
+        found(
+            USERS,
+            strangers,
+            lambda at: self._sweep.user(int(block.head_rows[at]), users[at]),
+            rows=block.head_rows[strangers],
+        )
+        unknown = np.flatnonzero(block.head_items < 0)
+        found(
+            ITEMS,
+            unknown,
+            lambda at: self._sweep.name(int(block.head_rows[at]), users[at], block.head_items[at]),
+            rows=block.head_rows[unknown],
+        )
         if block.odd_labels.size:
             found(LABELS, block.odd_labels, self._prepared.place, rows=block.odd_labels)
         if block.odd_groups.size and not self._terms.restricted:

@@ -85,8 +85,8 @@ class LogQ:
             odds = self._of_users
             of_heads, of_negatives = block.heads.astype(np.int64), block.users.astype(np.int64)
         if self._terms.is_train and self._verdict.open_users.any():
-            of_heads = np.where(self._verdict.open_users[block.heads], -1, of_heads)
-            of_negatives = np.where(self._verdict.open_users[block.users], -1, of_negatives)
+            of_heads = np.where(self._verdict.open_users[block.heads.clip(0)], -1, of_heads)
+            of_negatives = np.where(self._verdict.open_users[block.users.clip(0)], -1, of_negatives)
         known = np.flatnonzero((of_negatives >= 0) & (block.items >= 0))
         part = slice(None) if len(known) == len(block.items) else known
         units = None if self._units is None else self._units[block.items[part]]

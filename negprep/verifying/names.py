@@ -4,6 +4,7 @@ from __future__ import annotations
 
 LABELS = "labels are 0 and 1"
 USERS = "users are in the log"
+ITEMS = "every item is in the log or the catalog"
 POSITIVES = "positives are positives of the log"
 ONCE = "no positive occurs twice"
 SEEN = "no negative is a positive of its user"

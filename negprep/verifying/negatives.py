@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from negprep.verifying.drawn import CHOICES, choice_of
 from negprep.verifying.grouping import Block
-from negprep.verifying.names import CATALOG, DISTINCT, DRAWN_WEAK, EXCLUDED, OWN, SEEN, USERS, WEAK, WITHIN
+from negprep.verifying.names import CATALOG, DISTINCT, DRAWN_WEAK, EXCLUDED, ITEMS, OWN, SEEN, USERS, WEAK, WITHIN
 from negprep.verifying.pairs import Rows, distinct
 from negprep.verifying.tallies import count_into
 
@@ -22,9 +22,18 @@ Found = Callable[[str, Rows], None]
 
 
 class Negatives:
-    """Checks the negatives of blocks."""
+    """Checks the negatives of blocks, and counts what was drawn. A negative that is wrong is no evidence of chance.
 
-    def __init__(self, sweep: Sweep) -> None:
+    Parameters
+    ----------
+    sweep : Sweep
+    wrong_hits : bool, shape (n_positives,), optional
+        Which positives of train must not be drawn. They are known at the end alone: then draws are counted once more,
+        and nothing else.
+    """
+
+    def __init__(self, sweep: Sweep, wrong_hits: npt.NDArray[np.bool_] | None = None) -> None:
+        self._wrong_hits = wrong_hits
         self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
         self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
         self._whole_catalog = bool(sweep.truth.catalog.all())
@@ -32,21 +41,22 @@ class Negatives:
     def take(self, block: Block, places: Rows | None, sources: list[str]) -> None:
         """Check the negatives of a block; where the log has its positives is known wherever that matters."""
         truth, terms = self._truth, self._terms
-        self._tallies.totals.negatives += len(block.items)
+        wrong = np.zeros(len(block.items), bool)
 
         def found(check: str, where: Rows) -> None:
-            self._findings.found(check, where, name, rows=block.negative_rows[where])
+            wrong[where] = True
+            if self._wrong_hits is None:
+                self._findings.found(check, where, name, rows=block.negative_rows[where])
 
         def name(at: int) -> str:
             return self._sweep.name(int(block.negative_rows[at]), block.users[at], block.items[at])
 
-        strangers = block.negative_rows[block.users < 0]
-        if strangers.size and terms.layout == "pointwise":
-            self._findings.found(USERS, strangers, self._prepared.place, rows=strangers)
-        outside = block.items < 0
+        if self._wrong_hits is None:
+            self._count(block)
+        unknown = block.items < 0
+        found(ITEMS, np.flatnonzero(unknown))
         if not self._whole_catalog:
-            outside |= ~truth.catalog[block.items]
-        found(CATALOG, np.flatnonzero(outside))
+            found(CATALOG, np.flatnonzero(~unknown & ~truth.catalog[block.items.clip(0)]))
         own = self._own(block)
         found(OWN, np.flatnonzero(own))
         keys = block.users * np.int64(len(truth.items)) + block.items
@@ -64,14 +74,27 @@ class Negatives:
             self._within(block, places, found)
         if terms.distinct and block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
             self._repeated(block, found)
-        self._draws(block, places, choices)
+        self._tallies.totals.left_out += int(wrong.sum())
+        self._draws(block, places, choices, wrong)
+
+    def _count(self, block: Block) -> None:
+        """Count the negatives of each user, and find those of users whom the log does not have."""
+        self._tallies.totals.negatives += len(block.items)
+        known = block.users >= 0
+        count_into(self._tallies.negatives_of, block.users if known.all() else block.users[known])
+        if self._terms.layout == "pointwise":
+            rows, users = block.negative_rows, block.users
+            strangers = np.flatnonzero(~known)
+            self._findings.found(
+                USERS, strangers, lambda at: self._sweep.user(int(rows[at]), users[at]), rows=rows[strangers]
+            )
 
     def _own(self, block: Block) -> npt.NDArray[np.bool_]:
         """Which negatives are the positive of their own group."""
         if block.groups is None or not len(block.heads) or self._terms.levels:
             return np.zeros(len(block.items), bool)  # with levels, a weak item may stand in the positive's place
         found: npt.NDArray[np.bool_] = (block.items == block.head_items[block.groups]) & (block.groups >= 0)
-        return found & (block.items >= 0)
+        return found
 
     def _exposed(self, block: Block, sources: list[str]) -> npt.NDArray[np.bool_]:
         """Which negatives may be weak: those of pools that have weak items."""
@@ -93,6 +116,9 @@ class Negatives:
         if not self._terms.is_train:
             found(SEEN, rows)
             return
+        if self._wrong_hits is not None:
+            found(SEEN, rows[self._wrong_hits[places]])
+            return
         # Whether the positive is in train is known at the end.
         self._tallies.hit(places, block.negative_rows[rows])
 
@@ -100,17 +126,18 @@ class Negatives:
         truth, groups = self._truth, block.groups if block.groups is not None else block.negative_rows
         wrong = np.zeros(len(groups), bool)
         if truth.categories is not None:
-            wrong |= truth.categories[block.items] != truth.categories[block.head_items][groups]
+            wrong |= truth.categories[block.items.clip(0)] != truth.categories[block.head_items.clip(0)][groups]
         if truth.firsts is not None and truth.times is not None and self._terms.available:
             times = np.where(places >= 0, truth.times.take(places, mode="clip"), np.iinfo(np.int64).max)
-            wrong |= truth.firsts[block.items] > times[groups]
+            wrong |= truth.firsts[block.items.clip(0)] > times[groups]
         where = np.flatnonzero(wrong & (groups >= 0) & (block.items >= 0))
         found(WITHIN, where)
 
     def _repeated(self, block: Block, found: Found) -> None:
         groups = block.groups if block.groups is not None else block.negative_rows
-        keys = groups * np.int64(len(self._truth.items) + 1) + block.items
-        alone = (groups < 0) | (block.items < 0)  # unknown items may be any
+        lowest = min(0, int(block.items.min(initial=0)))  # unknown items have codes below 0
+        keys = groups * np.int64(len(self._truth.items) - lowest) + (block.items - np.int64(lowest))
+        alone = groups < 0
         keys[alone] = -1 - np.arange(int(alone.sum()))
         if len(distinct(keys.copy())) == len(keys):
             return
@@ -122,10 +149,11 @@ class Negatives:
         """Of each negative the place of its sampler among ``CHOICES``; None where one sampler drew all."""
         if block.sources is None:
             return None
-        counts = self._tallies.totals.source_counts
-        numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
-        for source, number in zip(sources, numbers.tolist(), strict=True):
-            counts[source] = counts.get(source, 0) + number
+        if self._wrong_hits is None:
+            counts = self._tallies.totals.source_counts
+            numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
+            for source, number in zip(sources, numbers.tolist(), strict=True):
+                counts[source] = counts.get(source, 0) + number
         table = np.array([*(self._choice_of(source) for source in sources), 0], np.int8)
         found: npt.NDArray[np.int8] = table[block.sources]
         return found
@@ -135,10 +163,15 @@ class Negatives:
         follows_a_model = any(choice_of(sampler) == CHOICES.index("other") for sampler in self._terms.samplers)
         return CHOICES.index("other") if follows_a_model and source == "fallback" else choice_of(source)
 
-    def _draws(self, block: Block, places: Rows | None, choices: npt.NDArray[np.int8] | None) -> None:
+    def _draws(
+        self,
+        block: Block,
+        places: Rows | None,
+        choices: npt.NDArray[np.int8] | None,
+        wrong: npt.NDArray[np.bool_],
+    ) -> None:
         users, groups, distinct_draws = block.users, block.groups, self._terms.distinct
-        known = (users >= 0) & (block.items >= 0)
-        count_into(self._tallies.negatives_of, users if known.all() else users[known])
+        known = (users >= 0) & ~wrong
         owners: npt.NDArray[np.integer] = block.heads
         if places is not None and self._terms.restricted and groups is not None:
             owners = places

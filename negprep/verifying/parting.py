@@ -88,8 +88,8 @@ def _taken(block: Block, heads: npt.NDArray[np.int64], negatives: npt.NDArray[np
 
 
 def _from(users: Codes, first: int) -> Codes:
-    """Codes counted from a first one; -1 stays."""
-    return users if not first else np.where(users >= 0, users - np.int32(first), np.int32(-1)).astype(np.int32)
+    """Codes counted from a first one; those below 0 stay."""
+    return users if not first else np.where(users >= 0, users - np.int32(first), users).astype(np.int32)
 
 
 def spans(epochs: Sequence[int]) -> Iterator[tuple[int, int]]:

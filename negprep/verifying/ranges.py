@@ -48,7 +48,7 @@ class Ranges:
         return len(self.bounds) - 1
 
     def range_of(self, users: Codes) -> npt.NDArray[np.uint16]:
-        """The range of each user; the first for -1, a user whom the log does not have: the shape of ``users``."""
+        """The range of each user; the first for those below 0, whom the log does not have: the shape of ``users``."""
         table = np.repeat(np.arange(len(self), dtype=np.uint16), np.diff(self.bounds))
-        found: npt.NDArray[np.uint16] = np.append(table, np.uint16(0))[users]
+        found: npt.NDArray[np.uint16] = np.append(table, np.uint16(0))[np.maximum(users, -1)]
         return found

@@ -12,7 +12,7 @@ from negprep.options import LogSource, ReadOptions
 from negprep.prepared import allotted, members, open_prepared
 from negprep.reading import LogReader, open_log
 from negprep.spill import check_spill_folder
-from negprep.verifying.across import compare
+from negprep.verifying.across import Overlap, compare
 from negprep.verifying.beside import item_weights
 from negprep.verifying.checking import Checked
 from negprep.verifying.claims import Claims
@@ -60,11 +60,14 @@ class Report:
         Of the files together.
     warnings : tuple of str
         What is suspicious in how the log or a file is written.
+    overlaps : tuple of Overlap
+        Of those that have positives in common which they must not have. ``across`` has them as a check.
     """
 
     files: tuple[FileReport, ...]
     across: tuple[Check, ...]
     warnings: tuple[str, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -94,6 +97,7 @@ class Report:
         """For JSON."""
         return {
             "failed": self.failed,
+            "overlaps": [overlap.as_dict() for overlap in self.overlaps],
             "files": [
                 {
                     "file": file.name,
@@ -195,9 +199,9 @@ def verify(
             checked.check(given)
             done.append(checked)
         across = Findings(n_examples)
-        compare(done, across)
+        overlaps = compare(done, across)
         warnings = [*reader.warnings, *(text for file, _ in opened for text in file.warnings)]
-        return Report(tuple(map(_report, done)), tuple(across), tuple(dict.fromkeys(warnings)))
+        return Report(tuple(map(_report, done)), tuple(across), tuple(dict.fromkeys(warnings)), tuple(overlaps))
 
 
 def _shared(wanted: TruthTerms, terms: Sequence[Terms]) -> TruthTerms:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
 from negprep.prepared import Prepared
 from negprep.verifying.findings import Findings
 from negprep.verifying.grouping import Block
@@ -15,6 +18,7 @@ from negprep.verifying.names import (
     DISTINCT,
     DRAWN_WEAK,
     EXCLUDED,
+    ITEMS,
     LABELS,
     ONCE,
     OWN,
@@ -25,7 +29,7 @@ from negprep.verifying.names import (
     WITHIN,
 )
 from negprep.verifying.negatives import Negatives
-from negprep.verifying.pairs import PairSet
+from negprep.verifying.pairs import PairSet, Rows
 from negprep.verifying.tallies import Tallies
 from negprep.verifying.terms import Terms
 from negprep.verifying.truth import Truth
@@ -49,6 +53,25 @@ class Sweep:
         self.prepared, self.truth, self.terms, self.findings = prepared, truth, terms, findings
         self.tallies = tallies
 
+    def count_again(self, blocks: Iterable[Block], sources: list[str], wrong_hits: npt.NDArray[np.bool_]) -> None:
+        """Count the draws of all rows anew, now that it is known which positives must not be drawn.
+
+        Parameters
+        ----------
+        blocks, sources
+            As of ``run``.
+        wrong_hits : bool, shape (n_positives,)
+        """
+        negatives = Negatives(self, wrong_hits)
+        for block in blocks:
+            negatives.take(block, self._places(block), sources)
+
+    def _places(self, block: Block) -> Rows:
+        """Where the positives of a block are among those of the log; below 0 for one that is none."""
+        keys = block.heads * np.int64(len(self.truth.items)) + block.head_items
+        keys[(block.heads < 0) | (block.head_items < 0)] = -1
+        return self.truth.positives.find(keys)
+
     def run(self, blocks: Iterable[Block], sources: list[str]) -> None:
         """Go over all rows.
 
@@ -70,6 +93,10 @@ class Sweep:
         """What the sampler weak may draw."""
         return self.truth.weak.without(self.truth.excluded)
 
+    def user(self, row: int, user: int) -> str:
+        """A row and its user, for a person."""
+        return f"{self.prepared.place(row)}: user {self.truth.users.name(user)}"
+
     def name(self, row: int, user: int, item: int, note: str = "") -> str:
         """A row, for a person."""
         truth = self.truth
@@ -78,7 +105,7 @@ class Sweep:
 
 def ask(findings: Findings, terms: Terms, truths: Truths) -> None:
     """Ask what a sweep answers, in the order in which the checks are told."""
-    for name in (USERS, POSITIVES):
+    for name in (USERS, ITEMS, POSITIVES):
         findings.ask(name)
     if terms.layout == "pointwise":
         findings.ask(LABELS)

@@ -74,6 +74,10 @@ class Totals:
         Negatives by what the column ``source`` says.
     strays : int
         Negatives, or users, without a positive.
+    heads : int
+        Positives that lead rows.
+    left_out : int
+        Negatives that a check calls wrong, and that are not counted among what was drawn.
     rows, negatives, known_users : int
         Rows, negatives, and mentions of users that the log has.
     hit : bool
@@ -91,16 +95,24 @@ class Totals:
         self.num_neg = terms.num_neg
         self.negatives_of = np.zeros(n_users, np.int64)
         self.source_counts: dict[str, int] = {}
+        self.heads = self.left_out = 0
         self.strays = self.rows = self.negatives = self.known_users = 0
         self.hit = False
 
     def see(self, block: Block, layout: str) -> None:
         """Take notice of the next rows of the file, all ranges among them."""
         self.rows += block.rows
+        self.heads += len(block.heads)
         counts = block.counts
         if self.num_neg is None and counts is not None and len(counts) and layout in ("pointwise", "listwise"):
             full = counts[counts >= 0]
             self.num_neg = int(np.bincount(full).argmax()) if full.size else 0
+
+    def forget_draws(self) -> None:
+        """Count draws from nothing."""
+        self.left_out = 0
+        for drawn in self.drawn.values():
+            drawn.forget()
 
 
 class Tallies:
@@ -132,7 +144,7 @@ class Tallies:
         self.drawn = {name: drawn.of_owners(mine) for name, drawn in totals.drawn.items()}
         if terms.restricted:
             self.drawn = {name: drawn.with_owners(n_positives, terms) for name, drawn in totals.drawn.items()}
-        self._by_positive = terms.restricted
+        self._by_positive, self._terms = terms.restricted, terms
         self.negatives_of = totals.negatives_of[mine]
         self.present = np.zeros(n_positives, np.int32)
         self.first_rows = np.zeros(n_positives, np.int64)
@@ -140,6 +152,14 @@ class Tallies:
         self.hits: npt.NDArray[np.int32] | None = None
         self.first_hits = np.zeros(0, np.int64)
         self.exceptions = Exceptions()
+
+    def forget_draws(self) -> None:
+        """Count the draws of positives, where they have their own, from nothing."""
+        if self._by_positive:
+            n_positives = len(self.present)
+            self.drawn = {
+                name: drawn.with_owners(n_positives, self._terms) for name, drawn in self.totals.drawn.items()
+            }
 
     def laid(self) -> Arrays:
         """What was counted, to be laid aside."""

@@ -7,11 +7,11 @@ import numpy as np
 from negprep.verifying.evidence import Evidence
 from negprep.verifying.names import (
     ABSENT,
-    CATALOG,
     COUNTS,
     DISTINCT,
     DRAWN_WEAK,
     HOLDOUTS,
+    ITEMS,
     LOG_Q,
     MISSING,
     POSITIVES,
@@ -32,7 +32,6 @@ def doubt_unsaid(evidence: Evidence) -> None:
     if terms.says_itself:
         return
     reasons: dict[str, dict[str, str]] = {
-        "items": {CATALOG: "the catalog is taken for the items of the log, unless --items"},
         "weak": {DRAWN_WEAK: "what is weak is not known, unless --positive, --weak"},
         "sampler": {LOG_Q: "uniform draws are taken for granted, unless --sampler"},
         "distinct": {},
@@ -50,6 +49,8 @@ def doubt_unsaid(evidence: Evidence) -> None:
     for what, of_checks in reasons.items():
         for name, reason in of_checks.items() if what in terms.unsaid else ():
             findings.doubt(name, f"{reason} {TOLD} says it")
+    if "items" in terms.unsaid:
+        findings.remark(ITEMS, f"if the catalog has more items than the log, --items {TOLD} says it")
     for name in (ABSENT, MISSING, HOLDOUTS):
         findings.remark(name, "if a run left some out (--min-positives, --core, --on-short), --made-by says it")
 

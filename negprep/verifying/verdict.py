@@ -158,16 +158,21 @@ class Verdict:
         """A user, for a person."""
         return f"{self.sweep.prepared.name}: user {self.truth.users.name(user)}{note}"
 
-    def judge_hits(self) -> None:
-        """Positives of the log among the negatives of train: wrong unless they are held out."""
+    def wrong_hits(self) -> Mask:
+        """Which positives of the log were negatives of train, and must not be: bool, shape (n_positives,)."""
         hits = self.tallies.hits
         if hits is None:
-            return
-        wrong = (hits > 0) & self.present
+            return np.zeros(len(self.present), bool)
+        wrong: Mask = (hits > 0) & self.present
         if self.terms.heads_repeat and self.expected is not None:
-            wrong = (hits > 0) & ~self.expected.may
-        if self.terms.heads_repeat:
-            wrong |= (hits > 0) & self.present
+            wrong = (hits > 0) & (~self.expected.may | self.present)
+        return wrong
+
+    def judge_hits(self) -> None:
+        """Positives of the log among the negatives of train: wrong unless they are held out."""
+        hits, wrong = self.tallies.hits, self.wrong_hits()
+        if hits is None:
+            return
         places = np.flatnonzero(wrong)
         pairs, sweep = self.truth.positives, self.sweep
         self.findings.found(

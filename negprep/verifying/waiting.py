@@ -28,7 +28,7 @@ class Leads:
     ----------
     epoch : int
     users, items : int32, shape (n,)
-        -1 for one that the log does not have.
+        Below 0 for one that the log does not have.
     rows : int64, shape (n,)
     counts : int64, shape (n,), or None
         Of what each leads, if that is counted.
@@ -80,7 +80,7 @@ class Waiting:
     def __init__(self, positives: PairSet) -> None:
         bits = max(_WINDOW_BITS, len(positives).bit_length() - 16)
         windows = (positives.starts[:-1] >> bits).astype(np.uint16)
-        self._window_of = np.append(windows, np.uint16(0))  # the last for -1, a user whom the log does not have
+        self._window_of = np.append(windows, np.uint16(0))  # the last for users whom the log does not have
         self._kept: dict[int, list[Leads]] = {}
         self._size = 0
 
@@ -97,7 +97,7 @@ class Waiting:
         for parts in kept.values():
             leads = Leads.joined(parts)
             parts.clear()
-            windows = self._window_of[leads.users]
+            windows = self._window_of[np.maximum(leads.users, -1)]
             order = np.argsort(windows, kind="stable")  # of 16-bit integers: a radix sort
             windows, leads = windows[order], leads.take(order)
             bounds = np.flatnonzero(np.diff(windows.astype(np.int32), prepend=-1, append=-1)).tolist()

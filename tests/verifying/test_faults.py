@@ -335,7 +335,7 @@ CASES = {
     "a negative is excluded": Case(names.EXCLUDED, excluded_negative, options={"exclude": EXCLUDED}),
     "a positive is its own negative": Case(names.OWN, own_positive),
     "a negative is outside the catalog": Case(names.CATALOG, outside_catalog, options={"items": HALF}),
-    "a negative is unknown": Case(names.CATALOG, unknown_item),
+    "a negative is unknown": Case(names.ITEMS, unknown_item),
     "a negative occurs twice": Case(names.DISTINCT, repeated, options=DISTINCT),
     "a negative is missing": Case(names.COUNTS, one_too_few),
     "a negative is too many": Case(names.COUNTS, one_too_many),

@@ -132,14 +132,15 @@ def test_repetitions_of_candidates_are_a_doubt_where_they_are_as_many_as_of_inde
     assert status(path, LOG, "test", names.DISTINCT)[0] == "failed"
 
 
-def test_items_that_the_log_lacks_are_a_doubt_until_the_catalog_is_said(tmp_path):
+def test_items_that_the_log_lacks_are_a_fault_until_the_catalog_is_said(tmp_path):
     path, catalog = tmp_path / "o.csv", pa.table({"item": [*range(1000, 1010), *set(LOG["item"].to_pylist())]})
     negprep.train(LOG, path, items=catalog, layout="pairwise")
-    kind, note = status(path, LOG, "train", names.CATALOG)
-    assert (kind, "--items" in note) == ("warning", True)
+    kind, note = status(path, LOG, "train", names.ITEMS)
+    assert (kind, "--items" in note) == ("failed", True)
     assert names.DISTINCT not in found(path, LOG, "train", distinct=False)
     assert found(path, LOG, "train", items=catalog) == {}
-    assert status(path, LOG, "train", names.CATALOG, items=LOG)[0] == "failed"
+    assert status(path, LOG, "train", names.ITEMS, items=LOG)[0] == "failed"
+    assert status(path, LOG, "train", names.CATALOG, items=LOG.slice(0, 40))[0] == "failed"
 
 
 def test_what_is_weak_is_not_known_of_a_file_alone(tmp_path):
