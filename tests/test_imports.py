@@ -25,7 +25,7 @@ plan sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
 learning.bpr learning.validation learning.game learning.rns
 holdout id_columns layout
-reading.pieces reading.sources reading.columns
+reading.pieces reading.foreign reading.managed reading.sources reading.columns
 reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from negprep.reading.sources import Source
 
 _FOUR = ("user", "item", "value", "time")
-_JSON_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|zst|bz2))?$", re.IGNORECASE)
+_JSON_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|zst|bz2|zip))?$", re.IGNORECASE)
 _OBJECT = re.compile(r'\s*\{\s*("([^"\\]|\\.)*"\s*:|\})')
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _NAMES = {

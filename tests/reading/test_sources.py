@@ -34,7 +34,7 @@ def test_folder_of_parts(here, read):
         "user=7/part-2": other,
         "_SUCCESS": b"",
         ".crc": b"x",
-        "_temporary/a": b"x",
+        "_private/a": b"x",
     }
     parts("log", files)
     found = read("log")
