@@ -109,6 +109,7 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
         epochs=run.options.epochs,
         split_seed=run.options.split_seed,
         columns={role: run.log.columns[role] for role in run.loaded.roles},
+        unused_keys=list(run.log.unused_keys),
         warnings=[*run.log.warnings, *run.warnings, *_warnings_of(run)],
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),

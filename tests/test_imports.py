@@ -29,7 +29,7 @@ reading.pieces reading.foreign reading.managed reading.sources reading.columns
 reading.lines reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
-reading.opening reading reading.scored
+reading.hive reading.opening reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
 prepared.opening prepared
 writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind

@@ -47,6 +47,8 @@ class FitSummary:
     holdout : str
     model : dict of str
         What the model file says of itself.
+    unused_keys : list of str
+        Keys in the paths of the log's parts (``day=1/``) that are not among them.
     warnings : list of str
     seconds : float
     peak_memory_bytes : int
@@ -63,6 +65,7 @@ class FitSummary:
     held_out: int
     holdout: str
     model: dict[str, Any]
+    unused_keys: list[str]
     warnings: list[str]
     seconds: float
     peak_memory_bytes: int
@@ -139,6 +142,7 @@ def fit(
             held_out=n_positives - len(training.positives),
             holdout=str(rule),
             model={"kind": kind, **model.facts},
+            unused_keys=list(log.unused_keys),
             warnings=[*log.warnings, *warnings],
             seconds=time.perf_counter() - started,
             peak_memory_bytes=peak_memory_bytes(),

@@ -93,6 +93,11 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
     return Roles(found, problems, ambiguous)
 
 
+def known_role(name: str) -> str | None:
+    """The role that a column of this name usually has."""
+    return _ROLE_OF.get(_plain(name))
+
+
 def _asked(names: Sequence[str], options: ReadOptions, place: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for role in ROLES:

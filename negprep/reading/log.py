@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
@@ -64,6 +64,8 @@ class LogReader:
         Reason to rows, so far.
     warnings : list of str
         What is suspicious but no error, so far.
+    unused_keys : tuple of str
+        Keys in the paths of the parts (``day=1/``) that are none of the columns read.
     clock : Clock or None
         How times are written, once some were read.
     """
@@ -77,7 +79,11 @@ class LogReader:
         place: str,
         resources: ExitStack,
         may_lack: tuple[str, ...] | None,
+        *,
+        warnings: Sequence[str] = (),
+        keys: tuple[str, ...] = (),
     ) -> None:
+        self._opened_with, self._keys = tuple(warnings), keys
         self._sources, self._inputs, self._roles = sources, inputs, roles
         self._options, self._resources = options, resources
         self.place, self._may_lack = place, may_lack
@@ -89,7 +95,8 @@ class LogReader:
     def _reset(self) -> None:
         self.rows_read = 0
         self.rows_dropped: dict[str, int] = {}
-        self.warnings: list[str] = []
+        self.warnings: list[str] = list(self._opened_with)
+        self.unused_keys: tuple[str, ...] = ()
         self.clock: Clock | None = None
 
     def problem(self, role: str) -> NegprepError | None:
@@ -142,6 +149,7 @@ class LogReader:
                     raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
         self._reset()
+        self.unused_keys = tuple(key for key in self._keys if key not in (self.columns[role] for role in wanted))
         return self._read({role: self.columns[role] for role in wanted}, convert)
 
     def _read(

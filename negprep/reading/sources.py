@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -50,6 +50,8 @@ class Source:
         Whether they are Parquet; text otherwise.
     fingerprint : tuple of int
         Size, time of change and inode when the source was found.
+    empty : bool
+        Whether it holds no byte, decompressed.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Source:
     codec: str | None
     parquet: bool
     fingerprint: tuple[int, ...]
+    empty: bool = False
 
     def raw(self) -> BinaryIO:
         """The bytes as they are, from the start."""
@@ -99,7 +102,7 @@ class _Inflated(io.RawIOBase):
         import pyarrow as pa
 
         self._codec, self._name, self._raw = codec, name, raw
-        self._stream = _unzipped(raw, name) if codec == "zip" else pa.CompressedInputStream(raw, codec)
+        self._stream: Any = _unzipped(raw, name) if codec == "zip" else pa.CompressedInputStream(raw, codec)
 
     def readable(self) -> bool:
         return True
@@ -212,7 +215,7 @@ def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Sourc
             if inner is not None:
                 raise BadDataError(f"{inner} inside {codec}", place=name, remedy=f"decompress the {codec} first")
     refuse_foreign(head, name, codec)
-    return source
+    return replace(source, empty=not head)
 
 
 def _spooled(handle: IO[bytes]) -> IO[bytes]:
