@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negprep.cli import stopping
@@ -14,12 +12,9 @@ from negprep.cli.progress import bars
 from negprep.cli.summary_file import check_summary, write_summary
 from negprep.cli.telling import tell
 from negprep.errors import OutputError
-from negprep.forms import form_of
 
 if TYPE_CHECKING:
     from negprep.cli.request import Request
-
-_OTHER_KINDS = {".txt", ".json", ".jsonl"}
 
 
 def execute(request: Request) -> None:
@@ -41,9 +36,6 @@ def execute(request: Request) -> None:
     with bars(shown=request.progress) as progress:
         stopping.expect_traces()
         summary = prepare(request.source, request.target, request.options, force=request.force, progress=progress)
-    is_parquet = form_of(request.target, request.options.to) == "parquet"
-    if is_parquet and Path(request.target).suffix.lower() in _OTHER_KINDS and not request.target.endswith("/"):
-        summary = replace(summary, warnings=[*summary.warnings, "the output is Parquet, whatever its name"])
     if request.summary is not None:
         write_summary(request.summary, summary)
     if request.closing:

@@ -16,6 +16,7 @@ from negprep.errors import UsageError
 from negprep.fitting.learners import LEARNERS, refuse_beside
 from negprep.fitting.split import split_facts
 from negprep.fitting.training import Learning, Training
+from negprep.forms import refuse_foreign_ending
 from negprep.holdout_rule import HoldoutRule
 from negprep.loading import Progress, load
 from negprep.memory import MemoryPlan
@@ -95,6 +96,7 @@ def fit(
         With the place, what is wrong, and the remedy.
     """
     started = time.perf_counter()
+    refuse_foreign_ending(target, "an archive of NumPy arrays", "end it with .npz", own=".npz")
     refuse_beside(kind, options)
     LEARNERS[kind].need(kind)
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"

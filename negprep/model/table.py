@@ -29,15 +29,17 @@ def read_table(path: str) -> Model:
     """
     try:
         table = pq.read_table(path, use_threads=False).combine_chunks()
+        names = table.schema.names
+    except UnicodeDecodeError as error:
+        what = f"the column name {error.object!r} is not UTF-8"
+        raise BadDataError(what, place=path, remedy="write the file again with other names") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadDataError("is no whole Parquet file", place=path, remedy="make or copy it again") from error
-    lacking = [name for name in ("side", "id", "factors") if name not in table.column_names]
+    lacking = [name for name in ("side", "id", "factors") if name not in names]
     if lacking:
-        found = ", ".join(table.column_names)
+        found = ", ".join(names)
         raise BadDataError(f"no column {lacking[0]!r} (found: {found})", place=path, remedy=_REMEDY)
-    columns = {
-        name: _whole(table, name, path) for name in ("side", "id", "factors", "bias") if name in table.schema.names
-    }
+    columns = {name: _whole(table, name, path) for name in ("side", "id", "factors", "bias") if name in names}
     kind = columns["id"].type
     if pa.types.is_integer(kind):
         ids = pc.cast(columns["id"], pa.int64(), safe=False)

@@ -6,8 +6,6 @@ import json
 import re
 from dataclasses import replace
 
-import pytest
-
 from negprep.cli.boundary import guarded
 from negprep.cli.closing import closing_text
 from negprep.cli.group import invoke
@@ -96,23 +94,6 @@ def test_it_goes_to_stderr_unless_quiet(line, capsys):
     assert shown.err == closing_text(line.summary, "a", "b") + "\n"
     assert line.run("train", "a", "b", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("target", "warned"),
-    [
-        ("out.txt", True),
-        ("out.JSON", True),
-        ("out.jsonl", True),
-        ("out.csv", False),
-        ("out.parquet", False),
-        ("out.csv/", False),
-        ("-", False),
-    ],
-)
-def test_a_name_of_another_kind_is_warned_of(line, capsys, target, warned):
-    assert line.run("train", "a", target) == 0
-    assert ("  warning: the output is Parquet, whatever its name\n" in capsys.readouterr().err) == warned
 
 
 def test_keys_in_paths_that_nothing_needs_are_named(tmp_path, capsys):
