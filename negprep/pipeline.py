@@ -55,7 +55,7 @@ def prepare(
     options = in_form(options, form)
     with open_log(source, options.read) as log:
         named = [
-            Path(given)
+            Path("/dev/stdin" if given == "-" else given)
             for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
             if isinstance(given, str | os.PathLike)
         ]

@@ -102,7 +102,9 @@ def fit(
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
     with open_log(source, options.read) as log:
         named = [
-            Path(given) for given in (source, options.weak, options.exclude) if isinstance(given, str | os.PathLike)
+            Path("/dev/stdin" if given == "-" else given)
+            for given in (source, options.weak, options.exclude)
+            if isinstance(given, str | os.PathLike)
         ]
         check_whole(target, [*log.paths, *named])
         rule, warnings = resolve_rule(log, options)

@@ -29,6 +29,7 @@ _CODECS = {
     "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
     "zip": rb"PK(?:\x03\x04|\x05\x06)",
 }
+_STANDARD_OUTPUT = 1
 _PARQUET = rb"PAR[1E]"
 
 
@@ -196,6 +197,7 @@ def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Sourc
         handle = path.open("rb") if path is not None else cast(IO[bytes], stream)
         spool = None
         try:
+            _refuse_standard_output(name, os.fstat(handle.fileno()))
             if path is None or not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 spool = _spooled(handle)
         finally:
@@ -216,6 +218,22 @@ def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Sourc
                 raise BadDataError(f"{inner} inside {codec}", place=name, remedy=f"decompress the {codec} first")
     refuse_foreign(head, name, codec)
     return replace(source, empty=not head)
+
+
+def _refuse_standard_output(name: str, status: os.stat_result) -> None:
+    """Refuse an input that is the file to which standard output goes: what is written would be read, or replace it."""
+    if sys.stdout is None:  # closed: its number may be another file's
+        return
+    try:
+        written = os.fstat(_STANDARD_OUTPUT)
+    except OSError:  # closed later
+        return
+    if stat.S_ISREG(status.st_mode) and os.path.samestat(status, written):
+        emptied = (
+            "" if status.st_size else ", and is empty: the shell empties the file after > before it starts a command"
+        )
+        what = f"is the file that standard output goes to{emptied}"
+        raise UsageError(what, place=name, remedy="send standard output to another file")
 
 
 def _spooled(handle: IO[bytes]) -> IO[bytes]:
