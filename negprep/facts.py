@@ -122,6 +122,7 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
         epochs=run.options.epochs,
         split_seed=run.options.split_seed,
         columns=run.loaded.columns,
+        unused_keys=list(run.log.unused_keys),
         warnings=warnings_of(run),
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),

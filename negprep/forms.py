@@ -29,6 +29,59 @@ _ENDINGS: dict[str, FormName] = {
     ".tsv.gz": "tsv",
 }
 
+_TABLE = "write NAME.parquet, NAME.csv or NAME.tsv"
+_FOREIGN = {
+    "JSON": (".json", ".jsonl", ".ndjson"),
+    "Arrow (Feather)": (".feather", ".arrow", ".ipc"),
+    "NumPy arrays": (".npz", ".npy"),
+    "Excel": (".xlsx", ".xls", ".ods"),
+    "a pickle": (".pkl", ".pickle"),
+    "ORC": (".orc",),
+    "Avro": (".avro",),
+    "HDF5": (".h5", ".hdf5", ".hdf"),
+    "a database": (".db", ".sqlite", ".sqlite3", ".duckdb"),
+    "MatrixMarket": (".mtx",),
+    "a PyTorch file": (".pt", ".pth"),
+    "plain text": (".txt", ".dat", ".data"),
+    "compressed data": (".gz", ".zst", ".bz2", ".xz", ".lz4", ".zip", ".tar", ".tgz", ".7z"),
+    "a web page": (".html", ".htm"),
+    "a picture": (".png", ".svg", ".pdf"),
+}
+_NAMED = {ending: kind for kind, endings in _FOREIGN.items() for ending in endings}
+_PACKED = (".gz", ".zst", ".bz2", ".xz", ".lz4", ".zip")
+_OF_PROGRAMS = {".inter": "recbole", ".rating": "ncf", ".negative": "ncf"}
+
+
+def refuse_foreign_ending(name: str, written: str, remedy: str, own: str) -> None:
+    """Refuse the name of a file that ends like another format than the one that is written.
+
+    Parameters
+    ----------
+    name : str
+        Of a file, not of a folder.
+    written : str
+        What is written, for the message.
+    remedy : str
+    own : str
+        The ending that fits.
+
+    Raises
+    ------
+    UsageError
+        The ending, without one of compression, names another format; or it is one of compression alone.
+    """
+    path = Path(name.lower())
+    packed = path.suffix in _PACKED
+    inner = path.with_suffix("").suffix if packed else path.suffix
+    if path.suffix in ("", own):
+        return
+    if inner in _OF_PROGRAMS:
+        what = f"the name says {inner[1:]}, a file of another program, and {written} is written"
+        raise UsageError(what, place=name, remedy=f"--to {_OF_PROGRAMS[inner]} NAME/ writes a folder of such files")
+    kind = _NAMED.get(inner) or (_NAMED[path.suffix] if packed else _ENDINGS.get(inner))
+    if kind is not None:
+        raise UsageError(f"the name says {kind}, and {written} is written", place=name, remedy=remedy)
+
 
 def ending_of(name: str) -> str:
     """The ending of a file's name that says its form, such as ``.csv.gz``, in lower case; else ``""``."""
@@ -42,7 +95,8 @@ def form_of(target: str, asked: FormName | None) -> FormName:
     Raises
     ------
     UsageError
-        The name says another form than the one asked for, or a folder is missing where one is needed.
+        The name says another form than the one asked for, or a format that negprep does not write where none is asked
+        for; or a folder is missing where one is needed.
     """
     is_file = target != "-" and not target.endswith("/")
     named = _ENDINGS.get(ending_of(target)) if is_file else None
@@ -56,6 +110,8 @@ def form_of(target: str, asked: FormName | None) -> FormName:
     text = _ENDINGS.get(Path(Path(target).stem).suffix.lower()) in TEXT or asked in TEXT
     if is_file and text and packing in (".zst", ".bz2", ".xz", ".zip"):
         raise UsageError(f"text is written plain or as gzip, not as {packing}", place=target, remedy="end it with .gz")
+    if is_file and asked is None and named is None:
+        refuse_foreign_ending(target, "Parquet", f"{_TABLE}, or name the format with --to", own=".parquet")
     return asked or named or "parquet"
 
 

@@ -75,6 +75,10 @@ class ReadOptions:
         check_kinds(self, str | None, "delimiter", "quote", "escape")
         check_marks(self)
         check_kinds(self, bool, "drop_invalid")
+        given: Any = self.columns
+        if given is not None:
+            names = given.split(",") if isinstance(given, str) else given
+            object.__setattr__(self, "columns", tuple(name.strip() for name in names))
         if self.from_ is not None and self.from_ not in get_args(SourceForm):
             raise UsageError(f"from_ is {self.from_!r}", remedy=f"choose one of {', '.join(get_args(SourceForm))}")
         if self.expect_rows is not None:

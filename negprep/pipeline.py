@@ -75,7 +75,7 @@ def prepare(
     told: list[Summary] = []
     with open_log(source, options.read) as log, ExitStack() as stack:
         named = [
-            Path(given)
+            Path("/dev/stdin" if given == "-" else given)
             for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
             if isinstance(given, str | os.PathLike)
         ]

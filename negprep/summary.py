@@ -63,6 +63,8 @@ class Summary:
     epochs : int or None
     columns : dict of str to str
         Role and header of the columns taken.
+    unused_keys : list of str
+        Keys in the paths of the log's parts (``day=1/``) that are not among them.
     warnings : list of str
     seconds : float
     peak_memory_bytes : int
@@ -118,6 +120,7 @@ class Summary:
     epoch: int = 0
     epochs: int | None = None
     columns: dict[str, str]
+    unused_keys: list[str] = field(default_factory=list)
     warnings: list[str]
     seconds: float
     peak_memory_bytes: int

@@ -25,11 +25,11 @@ plan sampling
 learning learning.gmf learning.adam learning.kernel learning.policy learning.pools
 learning.bpr learning.validation learning.game learning.rns
 holdout id_columns layout
-reading.pieces reading.sources reading.columns reading.labels
+reading.pieces reading.foreign reading.managed reading.sources reading.columns reading.labels
 reading.lines reading.quoting reading.header reading.dialect reading.ids reading.blocks reading.known
 reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
-reading.opening reading reading.scored
+reading.hive reading.opening reading reading.scored
 prepared.shape prepared.spelled prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
 prepared.opening prepared
 writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind

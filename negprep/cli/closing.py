@@ -60,6 +60,8 @@ def rows_read(summary: Summary | FitSummary) -> Iterator[Fact]:
     """The columns that were taken, and what became of the rows."""
     taken = (role if role == header else f"{role} from {header}" for role, header in summary.columns.items())
     yield Fact("columns", None, ", ".join(taken))
+    if summary.unused_keys:
+        yield Fact("not used", None, f"{', '.join(summary.unused_keys)}, named in the paths of the log")
     yield Fact("rows read", summary.rows_read)
     if dropped := sum(summary.rows_dropped.values()):
         reasons = (f"{reason}: {count:,}" for reason, count in summary.rows_dropped.items())

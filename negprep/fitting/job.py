@@ -17,6 +17,7 @@ from negprep.errors import UsageError, refuse_warnings
 from negprep.fitting.learners import LEARNERS, refuse_beside
 from negprep.fitting.split import split_facts
 from negprep.fitting.training import Learning, Training
+from negprep.forms import refuse_foreign_ending
 from negprep.holdout_rule import HoldoutRule
 from negprep.loading import Progress, load
 from negprep.memory import MemoryPlan
@@ -48,6 +49,8 @@ class FitSummary:
     holdout : str
     model : dict of str
         What the model file says of itself.
+    unused_keys : list of str
+        Keys in the paths of the log's parts (``day=1/``) that are not among them.
     warnings : list of str
     seconds : float
     peak_memory_bytes : int
@@ -64,6 +67,7 @@ class FitSummary:
     held_out: int
     holdout: str
     model: dict[str, Any]
+    unused_keys: list[str]
     warnings: list[str]
     seconds: float
     peak_memory_bytes: int
@@ -93,12 +97,15 @@ def fit(
         With the place, what is wrong, and the remedy.
     """
     started = time.perf_counter()
+    refuse_foreign_ending(target, "an archive of NumPy arrays", "end it with .npz", own=".npz")
     refuse_beside(kind, options)
     LEARNERS[kind].need(kind)
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
     with open_log(source, options.read) as log:
         named = [
-            Path(given) for given in (source, options.weak, options.exclude) if isinstance(given, str | os.PathLike)
+            Path("/dev/stdin" if given == "-" else given)
+            for given in (source, options.weak, options.exclude)
+            if isinstance(given, str | os.PathLike)
         ]
         check_whole(target, [*log.paths, *named])
         rule, warnings = resolve_rule(log, options)
@@ -145,6 +152,7 @@ def fit(
             held_out=n_positives - len(training.positives),
             holdout=str(rule),
             model={"kind": kind, **model.facts},
+            unused_keys=list(log.unused_keys),
             warnings=found,
             seconds=time.perf_counter() - started,
             peak_memory_bytes=peak_memory_bytes(),

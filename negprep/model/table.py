@@ -31,6 +31,9 @@ def read_table(path: str) -> Model:
     """
     try:
         table = _read(path)
+    except UnicodeDecodeError as error:
+        what = f"the column name {error.object!r} is not UTF-8"
+        raise BadDataError(what, place=path, remedy="write the file again with other names") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadDataError("is no whole Parquet file", place=path, remedy="make or copy it again") from error
     columns = {

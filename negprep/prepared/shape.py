@@ -23,9 +23,9 @@ OPTIONAL = ("source", "epoch")
 RATING_COLUMNS = ("user", "item", "value", "time")
 """Those of NCF's ``.rating``, which has no header."""
 
-_RATING = re.compile(r"\.rating(\.(gz|zst|bz2))?$")
+_RATING = re.compile(r"\.rating(\.(gz|zst|bz2|zip))?$")
 _PART = re.compile(
-    r"(?:^|[./_-])(train|valid|test|dev|val)\.(rating|negative|inter|csv|tsv|txt|parquet)(\.(gz|zst|bz2))?$"
+    r"(?:^|[./_-])(train|valid|test|dev|val)\.(rating|negative|inter|csv|tsv|txt|parquet)(\.(gz|zst|bz2|zip))?$"
 )
 _CANDIDATES = re.compile(r"(^|[./])candidates\.(inter|txt)$|\.negative$")
 _TYPED = re.compile(r":(token|float)(_seq)?$")

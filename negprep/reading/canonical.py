@@ -197,13 +197,37 @@ def _by_distinct(parse: Callable[[pa.Array], pa.Array], column: pa.Array) -> pa.
 
 
 def _simplified(column: pa.Array) -> pa.Array:
-    """Text as ``pa.string()``, dictionaries as int32 to text, other dictionaries spelled out."""
+    """Text as ``pa.string()``, dictionaries as int32 to text, other dictionaries spelled out.
+
+    Bytes become text as they are, UTF-8 or not; UUIDs become their text form.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         if _is_text(kind.value_type):
             return column.cast(pa.dictionary(pa.int32(), pa.string()))
-        return column.dictionary_decode()
+        return _simplified(column.dictionary_decode())
+    if isinstance(kind, pa.BaseExtensionType):
+        return _spelled(column.storage) if kind.extension_name == "arrow.uuid" else _simplified(column.storage)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        text = pa.string() if pa.types.is_binary(kind) else pa.large_string()
+        return column.view(text).cast(pa.string())
+    if pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
+        return _simplified(column.cast(pa.binary()))
     return column.cast(pa.string()) if _is_text(kind) or pa.types.is_null(kind) else column
+
+
+def _spelled(uuids: pa.Array) -> pa.Array:
+    """UUIDs, 16 bytes each, as text: ``550e8400-e29b-41d4-a716-446655440000``; nulls stay."""
+    size = len(uuids)
+    data = np.frombuffer(uuids.buffers()[1], np.uint8, size * 16, uuids.offset * 16).reshape(size, 16)
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    pairs = np.stack([digits[data >> 4], digits[data & 15]], axis=2).reshape(size, 32)
+    text = np.insert(pairs, [8, 12, 16, 20], ord("-"), axis=1)
+    offsets = np.arange(size + 1, dtype=np.int32) * np.int32(36)
+    made = pa.Array.from_buffers(pa.string(), size, [None, pa.py_buffer(offsets), pa.py_buffer(text.tobytes())])
+    if not uuids.null_count:
+        return made
+    return _spread(made.take(arrow(np.flatnonzero(mask_as_numpy(uuids.is_valid())))), mask_as_numpy(uuids.is_valid()))
 
 
 def _is_text(kind: pa.DataType) -> bool:

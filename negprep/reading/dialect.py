@@ -13,10 +13,11 @@ from itertools import chain
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, find_roles, refuse_duplicates
+from negprep.reading.foreign import READABLE
 from negprep.reading.header import SAMPLE, Unnamed, doubtful, judged, lists_problem, no_header, shortened
 from negprep.reading.lines import physical_lines, records, undecodable
 from negprep.reading.quoting import refuse_stray_in_header
-from negprep.reading.sources import FOREIGN_REMEDY, Source
+from negprep.reading.sources import Source
 
 _DELIMITERS = ("::", "\t", ",", ";", "|")
 _SPELLED = {"\t": "a tab", " ": "a space"}
@@ -190,7 +191,7 @@ def byte_order_mark(source: Source) -> int:
         )
     first = re.split(rb"[\r\n]", head.lstrip(b"\r\n"), maxsplit=1)[0]
     if 0 in first or (0 in head and undecodable(first.decode("utf-8", "surrogateescape"), source.name)):
-        raise BadDataError("this is neither text nor Parquet", place=source.name, remedy=FOREIGN_REMEDY)
+        raise BadDataError("this is neither text nor Parquet", place=source.name, remedy=READABLE)
     return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
 
 
@@ -202,7 +203,7 @@ def _refuse_markup(line: str, delimiter: str, options: ReadOptions, place: str) 
     names = line.strip("\r\n").split(delimiter)
     asked = {getattr(options, f"{role}_col") for role in ROLES}
     if asked.isdisjoint(names) and not find_roles(names, ReadOptions(), place).found:
-        raise BadDataError(f"this looks like {kind}, not CSV", place=place, remedy=FOREIGN_REMEDY)
+        raise BadDataError(f"this looks like {kind}, not CSV", place=place, remedy=READABLE)
 
 
 def _delimiter(line: str, options: ReadOptions, place: str) -> str:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from negprep.reading.sources import Source
 
 _FOUR = ("user", "item", "value", "time")
-_JSON_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|zst|bz2))?$", re.IGNORECASE)
-_ATOMIC = re.compile(r"\.(inter|user|item|kg|link|net)(\.(gz|zst|bz2))?$")
+_JSON_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|zst|bz2|zip))?$", re.IGNORECASE)
+_ATOMIC = re.compile(r"\.(inter|user|item|kg|link|net)(\.(gz|zst|bz2|zip))?$")
 _OBJECT = re.compile(r'\s*\{\s*("([^"\\]|\\.)*"\s*:|\})')
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _NAMES = {

@@ -66,6 +66,8 @@ class LogReader:
         Reason to rows, so far.
     warnings : list of str
         What is suspicious but no error, so far.
+    unused_keys : tuple of str
+        Keys in the paths of the parts (``day=1/``) that are none of the columns read.
     clock : Clock or None
         How times are written, once some were read.
     labels : dict of str to Labels
@@ -81,7 +83,11 @@ class LogReader:
         place: str,
         resources: ExitStack,
         may_lack: tuple[str, ...] | None,
+        *,
+        warnings: Sequence[str] = (),
+        keys: tuple[str, ...] = (),
     ) -> None:
+        self._opened_with, self._keys = tuple(warnings), keys
         self._sources, self._inputs, self._roles = sources, inputs, roles
         self._options, self._resources = options, resources
         self.place, self._may_lack = place, may_lack
@@ -93,7 +99,8 @@ class LogReader:
     def _reset(self) -> None:
         self.rows_read = 0
         self.rows_dropped: dict[str, int] = {}
-        self.warnings: list[str] = []
+        self.warnings: list[str] = list(self._opened_with)
+        self.unused_keys: tuple[str, ...] = ()
         self.clock: Clock | None = None
         self.labels: dict[str, Labels] = {}
 
@@ -113,8 +120,8 @@ class LogReader:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All columns, in order."""
-        return self._inputs[0].names
+        """All columns, in order, and the keys in the paths of the parts."""
+        return self._inputs[0].names + self._keys
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -183,7 +190,9 @@ class LogReader:
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
         self._reset()
         self.labels = {name: Labels() for name in watched}
-        return self._read({role: self.columns[role] for role in wanted} | dict(also or {}), convert)
+        columns = {role: self.columns[role] for role in wanted} | dict(also or {})
+        self.unused_keys = tuple(key for key in self._keys if key not in columns.values())
+        return self._read(columns, convert)
 
     def _read(
         self, columns: dict[str, str], convert: Callable[[pa.RecordBatch], Made]

@@ -80,29 +80,41 @@ class FrameInput:
         return tuple(str(name) for name in self.frame.columns)
 
     @property
+    def spare(self) -> tuple[str, ...]:
+        """The named levels of the index, but for those whose name is a column's."""
+        return tuple(str(name) for name in self.frame.index.names if name is not None and str(name) not in self.names)
+
+    @property
     def footer(self) -> dict[bytes, bytes]:
         """A frame has none."""
         return {}
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, as functions that convert a slice each."""
-        positions = {role: self.names.index(name) for role, name in columns.items()}
         for first in range(0, len(self.frame), _ROWS):
-            yield partial(self._piece, positions, first)
+            yield partial(self._piece, columns, first)
 
-    def _piece(self, positions: dict[str, int], first: int) -> Piece:
+    def _piece(self, columns: dict[str, str], first: int) -> Piece:
         import pyarrow as pa
 
         arrays = {}
-        for role, position in positions.items():
-            series = self.frame.iloc[first : first + _ROWS, position]
+        rows = self.frame.iloc[first : first + _ROWS]
+        for role, name in columns.items():
+            series: Any
+            if name in self.names:
+                series = rows.iloc[:, self.names.index(name)]
+            else:
+                levels = [str(level) for level in rows.index.names]
+                series = rows.index.get_level_values(levels.index(name)).to_series()
+            if type(series.dtype).__name__ == "SparseDtype":
+                series = series.sparse.to_dense()
             try:
                 arrays[role] = pa.Array.from_pandas(series)
             except (pa.ArrowException, OverflowError) as error:
                 if role.startswith(WATCHED):  # of which nothing is refused
                     arrays[role] = pa.Array.from_pandas(series.astype(str))
                     continue
-                what = f"the column {self.names[position]!r} holds mixed types: {one_line(error)}"
+                what = f"the column {name!r} holds mixed types: {one_line(error)}"
                 raise BadDataError(what, remedy="make it one type, such as str") from None
         return Piece(arrays, partial(place_in_memory, first), {})
 

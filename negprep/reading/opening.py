@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
-from negprep.reading.columns import Roles, find_roles, listed
+from negprep.reading.columns import ROLES, Roles, find_roles, role_of, listed
 from negprep.reading.dialect import byte_order_mark, read_dialect
 from negprep.reading.header import Unnamed
+from negprep.reading.hive import KeyedInput, keyed
 from negprep.reading.json_lines import json_input
 from negprep.reading.known import as_text, form_of_file, is_file_of, with_quotes
 from negprep.reading.lists import ListsInput
 from negprep.reading.log import Input, LogReader
-from negprep.reading.memory import memory_input
+from negprep.reading.memory import FrameInput, memory_input
 from negprep.reading.parquet import parquet_input
 from negprep.reading.quoting import is_quoted_as_written
 from negprep.reading.sources import Source, find_sources, machine_errors
@@ -79,18 +80,90 @@ def open_log(
             sources = find_sources(name, lambda file: is_file_of(file, options.from_))
             for each in sources:
                 stack.callback(each.close)
-            inputs: list[Input] = [_file_input(each, options, unnamed, beside=beside) for each in sources]
-            _refuse_different_parts(sources, inputs)
+            filled, warnings = _filled(sources)
+            inputs: list[Input] = keyed(
+                filled, [_file_input(each, options, unnamed, beside=beside) for each in filled], name
+            )
+            warnings += _check_parts(filled, inputs)
             place = sources[0].name if len(sources) == 1 else name
         else:
-            sources, place = (), "the table"
+            sources, filled, place, warnings = (), (), "the table", []
             _refuse_text_options(options, place)
             inputs = [memory_input(source)]
-        roles = recognise(inputs[0].names, fitting(inputs[0].names) if fitting else options, place)
+        roles = _roles([each.name for each in filled] or [place], inputs, options, fitting, recognise, place)
         for role in required:
             if role not in roles.found:
                 raise _missing(roles.problems[role], inputs[0], role, unnamed)
-        return LogReader(sources, inputs, roles, options, place, stack.pop_all(), may_lack)
+        keys = dict.fromkeys(key for each in inputs if isinstance(each, KeyedInput) for key in each.spare)
+        return LogReader(
+            sources, inputs, roles, options, place, stack.pop_all(), may_lack, warnings=warnings, keys=tuple(keys)
+        )
+
+
+def _roles(
+    places: list[str],
+    inputs: list[Input],
+    options: ReadOptions,
+    fitting: Callable[[tuple[str, ...]], ReadOptions] | None,
+    recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles],
+    place: str,
+) -> Roles:
+    """Which column has which role, of those that all parts have.
+
+    What is beside the columns (keys in paths, the index of a frame) serves where it is named, or where no column has
+    the role that its name says.
+    """
+    everywhere = [each.names + _spare(each) for each in inputs]
+    common = [name for name in everywhere[0] if all(name in names for names in everywhere)]
+    columns = tuple(name for name in common if name in inputs[0].names)
+    chosen = fitting(tuple(common)) if fitting else options
+    asked = {header for role in ROLES if (header := getattr(chosen, f"{role}_col")) is not None}
+    recognised = find_roles(columns, replace(ReadOptions(), columns=chosen.columns), place)
+    free = {role for role in recognised.problems if role not in recognised.ambiguous}
+    free = {role for role in free if getattr(chosen, f"{role}_col") is None}
+    beside = [name for name in common if name not in columns]
+    columns += tuple(name for name in beside if name in asked or role_of(name) in free)
+    partial = dict.fromkeys(name for names in everywhere for name in names if name not in common)
+    problems = {name: _lacked(name, places, everywhere) for name in partial}
+    for name in problems:
+        if name in asked:
+            raise problems[name]
+    roles = recognise(columns, chosen, place)
+    for name, problem in problems.items():
+        role = role_of(name)
+        if role in roles.problems and role not in roles.ambiguous:
+            roles.problems[role] = problem
+            roles.ambiguous.add(role)
+    return roles
+
+
+def _spare(each: Input) -> tuple[str, ...]:
+    return each.spare if isinstance(each, KeyedInput | FrameInput) else ()
+
+
+def _lacked(name: str, places: list[str], everywhere: list[tuple[str, ...]]) -> BadDataError:
+    part = next(at for at, names in enumerate(everywhere) if name not in names)
+    other = next(at for at, names in enumerate(everywhere) if name in names)
+    what = f"no column {name!r} (found: {listed(everywhere[part])}), but {places[other]} has it"
+    return BadDataError(what, place=places[part], remedy="a column that is needed must be in all parts of a log")
+
+
+def _filled(sources: tuple[Source, ...]) -> tuple[tuple[Source, ...], list[str]]:
+    """The sources that hold something, and a warning for each other; all, if none does.
+
+    Raises
+    ------
+    BadDataError
+        A part of a log in Parquet is empty.
+    """
+    filled = tuple(source for source in sources if not source.empty)
+    empty = [source for source in sources if source.empty]
+    if not filled or not empty:
+        return sources, []
+    if filled[0].parquet:
+        remedy = "was a copy or a job cut short? Make it again, or remove it"
+        raise BadDataError("the file has 0 bytes, and Parquet never has", place=empty[0].name, remedy=remedy)
+    return filled, [f"{source.name}: the file is empty" for source in empty]
 
 
 def _missing(problem: NegprepError, first: Input, role: str, unnamed: Unnamed) -> NegprepError:
@@ -159,13 +232,28 @@ def _refuse_text_options(options: ReadOptions, place: str) -> None:
             raise UsageError(f"{option} is for text files", place=place, remedy=f"leave {option} out")
 
 
-def _refuse_different_parts(sources: tuple[Source, ...], inputs: list[Input]) -> None:
+def _check_parts(sources: tuple[Source, ...], inputs: list[Input]) -> list[str]:
+    """Refuse parts of different logs: all must have the columns of the one that has fewest.
+
+    Returns
+    -------
+    list of str
+        A warning, if some have more.
+    """
     first = inputs[0]
-    for source, other in zip(sources[1:], inputs[1:], strict=True):
+    fewest = min((set(each.names) for each in inputs), key=len)
+    warnings: list[str] = []
+    for source, other in zip(sources, inputs, strict=True):
         if source.parquet != sources[0].parquet:
             kinds = {True: "Parquet", False: "text"}
             what = f"this is {kinds[source.parquet]}, but {sources[0].name} is {kinds[sources[0].parquet]}"
             raise BadDataError(what, place=source.name, remedy="the parts of a log must be of one kind")
-        if sorted(other.names) != sorted(first.names):
+        if not fewest <= set(first.names) or not fewest <= set(other.names):
+            if set(other.names) == set(first.names):
+                continue
             what = f"the columns are {listed(other.names)}, but in {sources[0].name} {listed(first.names)}"
             raise BadDataError(what, place=source.name, remedy="the parts of a log must have the same columns")
+        more = [name for name in other.names if name not in fewest]
+        if more and not warnings:
+            warnings.append(f"{source.name}: other parts lack the columns {listed(more)}, which are not read")
+    return warnings

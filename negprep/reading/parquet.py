@@ -84,11 +84,12 @@ def parquet_input(source: Source) -> ParquetInput:
     Raises
     ------
     BadDataError
-        The file is cut or damaged, or names two columns alike.
+        The file is cut or damaged, names two columns alike, or has a name that is not UTF-8.
     """
     with readable(source), opened(source, []) as file:
         schema = file.schema_arrow
-    refuse_duplicates(schema.names, source.name)
+        names = schema.names
+    refuse_duplicates(names, source.name)
     return ParquetInput(source, schema, [])
 
 
@@ -121,6 +122,9 @@ def readable(source: Source) -> Iterator[None]:
             yield
     except pa.ArrowMemoryError:
         raise
+    except UnicodeDecodeError as error:
+        what = f"the column name {error.object!r} is not UTF-8"
+        raise BadDataError(what, place=source.name, remedy="write the file again with other names") from None
     except (pa.ArrowException, OSError) as error:
         remedy = "is it cut short or damaged? Copy or make it again"
         raise BadDataError(f"unreadable Parquet: {one_line(error)}", place=source.name, remedy=remedy) from None

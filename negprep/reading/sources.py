@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import glob
 import io
+import lzma
 import os
 import re
 import shutil
 import stat
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from negprep.errors import BadDataError, OutputError, UsageError
+from negprep.reading.foreign import HEAD, only_member, open_zip, refuse_foreign
+from negprep.reading.managed import refuse_managed
 
-_CODECS = {"gzip": rb"\x1f\x8b", "zstd": rb"\x28\xb5\x2f\xfd", "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"}
-_FOREIGN = {
-    "a zip archive": rb"PK\x03\x04",
-    "xz data": rb"\xfd7zXZ\x00",
-    "lz4 data": rb"\x04\x22\x4d\x18",
-    "an Arrow (Feather) file": rb"ARROW1",
-    "an Avro file": rb"Obj\x01",
-    "an SQLite database": rb"SQLite format 3\x00",
-    "an HDF5 file": rb"\x89HDF",
-    "a NumPy file": rb"\x93NUMPY",
+_CODECS = {
+    "gzip": rb"\x1f\x8b",
+    "zstd": rb"\x28\xb5\x2f\xfd",
+    "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
+    "zip": rb"PK(?:\x03\x04|\x05\x06)",
 }
+_STANDARD_OUTPUT = 1
 _PARQUET = rb"PAR[1E]"
-FOREIGN_REMEDY = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd or bzip2"
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ class Source:
         None for standard input.
     spool : file or None
         An unlinked temporary copy of what cannot be read twice (a pipe), or the redirected file itself.
-    codec : {"gzip", "zstd", "bz2"} or None
-        How the bytes are compressed, by their first bytes.
+    codec : {"gzip", "zstd", "bz2", "zip"} or None
+        How the bytes are compressed, by their first bytes. A zip archive holds one file.
     parquet : bool
         Whether they are Parquet; text otherwise.
     fingerprint : tuple of int
         Size, time of change and inode when the source was found.
+    empty : bool
+        Whether it holds no byte, decompressed.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Source:
     codec: str | None
     parquet: bool
     fingerprint: tuple[int, ...]
+    empty: bool = False
 
     def raw(self) -> BinaryIO:
         """The bytes as they are, from the start."""
@@ -70,7 +73,13 @@ class Source:
     def open(self) -> BinaryIO:
         """The bytes, decompressed, from the start."""
         raw = self.raw()
-        return raw if self.codec is None else cast(BinaryIO, io.BufferedReader(_Inflated(raw, self.codec, self.name)))
+        if self.codec is None:
+            return raw
+        try:
+            return cast(BinaryIO, io.BufferedReader(_Inflated(raw, self.codec, self.name)))
+        except BaseException:
+            raw.close()
+            raise
 
     def check_unchanged(self) -> None:
         """Raise ``BadDataError`` if the file is no longer the one that was found."""
@@ -94,7 +103,7 @@ class _Inflated(io.RawIOBase):
         import pyarrow as pa
 
         self._codec, self._name, self._raw = codec, name, raw
-        self._stream = pa.CompressedInputStream(raw, codec)
+        self._stream: Any = _unzipped(raw, name) if codec == "zip" else pa.CompressedInputStream(raw, codec)
 
     def readable(self) -> bool:
         return True
@@ -108,12 +117,20 @@ class _Inflated(io.RawIOBase):
             cut = "Truncated" in str(error)
             what = f"the {self._codec} data is " + ("cut short" if cut else f"damaged: {one_line(error)}")
             raise BadDataError(what, place=self._name, remedy="copy or make the file again") from None
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+            what = f"the zip data is damaged: {one_line(error)}"
+            raise BadDataError(what, place=self._name, remedy="copy or make the file again") from None
 
     def close(self) -> None:
         if not self.closed:
             self._stream.close()
             self._raw.close()
         super().close()
+
+
+def _unzipped(raw: BinaryIO, name: str) -> IO[bytes]:
+    archive = open_zip(raw, name)
+    return archive.open(only_member(archive, name))
 
 
 def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Source, ...]:
@@ -133,7 +150,8 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
     UsageError
         It is empty.
     BadDataError
-        A folder has no file, or one is of a kind that negprep does not read.
+        A folder has no file, belongs to a table with a log of its own (Delta Lake, Iceberg, Hudi) or to a job that has
+        not ended; or a file is of a kind that negprep does not read.
     """
     if not where:
         raise UsageError("a file name is empty", remedy="give a path")
@@ -143,28 +161,35 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
         return (_identified("stdin", None, sys.stdin.buffer),)
     path = Path(where)
     if path.is_dir():
-        files = [file for file in _files_below(path) if wanted(file.name)]
+        found, folders = _below(path)
+        files = [file for file in found if wanted(file.name)]
+        refuse_managed(files, folders)
         if not files:
             raise BadDataError(
                 "no data file in the folder", place=where, remedy="names starting with _ or . are ignored"
             )
     elif not path.exists() and glob.has_magic(where):
-        found = sorted(Path(match) for match in glob.glob(where, recursive=True))  # noqa: PTH207
-        visible = [match for match in found if not match.name.startswith(("_", "."))]
-        files = [file for match in visible for file in (_files_below(match) if match.is_dir() else [match])]
+        matches = sorted(Path(match) for match in glob.glob(where, recursive=True))  # noqa: PTH207
+        visible = [match for match in matches if not match.name.startswith(("_", "."))]
+        below = [_below(match) if match.is_dir() else ([match], []) for match in visible]
+        files = [file for inner, _ in below for file in inner]
+        refuse_managed(files, [folder for _, folders in below for folder in folders])
         if not files:
             raise OutputError("no file matches", place=where, remedy="check the pattern")
     else:
         files = [path]
+        refuse_managed(files, [])
     return tuple(_identified(str(file), file, None) for file in files)
 
 
-def _files_below(folder: Path) -> list[Path]:
-    files = []
+def _below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The visible files below a folder, sorted, and the folder itself with those that they may lie in."""
+    files, inner = [], [folder]
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(("_", "."))]
+        inner += [Path(parent, name) for name in folders]
         files += [Path(parent, name) for name in names if not name.startswith(("_", "."))]
-    return sorted(files)
+    return sorted(files), inner
 
 
 def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Source:
@@ -172,6 +197,7 @@ def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Sourc
         handle = path.open("rb") if path is not None else cast(IO[bytes], stream)
         spool = None
         try:
+            _refuse_standard_output(name, os.fstat(handle.fileno()))
             if path is None or not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 spool = _spooled(handle)
         finally:
@@ -180,20 +206,34 @@ def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Sourc
         status = os.fstat(spool.fileno()) if spool is not None else cast(Path, path).stat()
         plain = Source(name, path, spool, None, False, _fingerprint(status))
         with plain.raw() as raw:
-            head = raw.read(16)
+            head = raw.read(HEAD)
         codec = next((codec for codec, magic in _CODECS.items() if re.match(magic, head)), None)
         source = Source(name, path, spool, codec, re.match(_PARQUET, head) is not None, plain.fingerprint)
         if codec is not None:
             with source.open() as inflated:
-                head = inflated.read(16)
+                head = inflated.read(HEAD)
             kinds = {"Parquet": _PARQUET, **_CODECS}
             inner = next((kind for kind, magic in kinds.items() if re.match(magic, head)), None)
             if inner is not None:
                 raise BadDataError(f"{inner} inside {codec}", place=name, remedy=f"decompress the {codec} first")
-    foreign = next((kind for kind, magic in _FOREIGN.items() if re.match(magic, head)), None)
-    if foreign is not None:
-        raise BadDataError(f"this is {foreign}", place=name, remedy=FOREIGN_REMEDY)
-    return source
+    refuse_foreign(head, name, codec)
+    return replace(source, empty=not head)
+
+
+def _refuse_standard_output(name: str, status: os.stat_result) -> None:
+    """Refuse an input that is the file to which standard output goes: what is written would be read, or replace it."""
+    if sys.stdout is None:  # closed: its number may be another file's
+        return
+    try:
+        written = os.fstat(_STANDARD_OUTPUT)
+    except OSError:  # closed later
+        return
+    if stat.S_ISREG(status.st_mode) and os.path.samestat(status, written):
+        emptied = (
+            "" if status.st_size else ", and is empty: the shell empties the file after > before it starts a command"
+        )
+        what = f"is the file that standard output goes to{emptied}"
+        raise UsageError(what, place=name, remedy="send standard output to another file")
 
 
 def _spooled(handle: IO[bytes]) -> IO[bytes]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 
-import pytest
-
+from negprep.cli.boundary import guarded
 from negprep.cli.closing import closing_text
+from negprep.cli.group import invoke
 
 
 def test_a_plain_run(facts):
@@ -94,18 +96,12 @@ def test_it_goes_to_stderr_unless_quiet(line, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("target", "warned"),
-    [
-        ("out.txt", True),
-        ("out.JSON", True),
-        ("out.jsonl", True),
-        ("out.csv", False),
-        ("out.parquet", False),
-        ("out.csv/", False),
-        ("-", False),
-    ],
-)
-def test_a_name_of_another_kind_is_warned_of(line, capsys, target, warned):
-    assert line.run("train", "a", target) == 0
-    assert ("  warning: the output is Parquet, whatever its name\n" in capsys.readouterr().err) == warned
+def test_keys_in_paths_that_nothing_needs_are_named(tmp_path, capsys):
+    for day in ("1", "2"):
+        (tmp_path / f"log/day={day}").mkdir(parents=True)
+        (tmp_path / f"log/day={day}/a.csv").write_text(f"user,item\n1,1{day}\n2,2{day}\n")
+    summary = tmp_path / "s.json"
+    names = (str(tmp_path / "log"), str(tmp_path / "out.parquet"))
+    assert guarded(lambda: invoke(["train", *names, "--num-neg", "1", "--summary", str(summary)])) == 0
+    assert re.search(r"\n  not used +day, named in the paths of the log\n", capsys.readouterr().err)
+    assert json.loads(summary.read_text())["unused_keys"] == ["day"]

@@ -78,3 +78,23 @@ def test_duplicate_names():
 def test_something_else():
     with pytest.raises(TypeError, match=r"a log is a path, a pyarrow\.Table or a pandas\.DataFrame, not dict"):
         open_log({"user": [1]})
+
+
+def test_ids_in_the_index_of_a_frame(read):
+    frame = pd.DataFrame({"user": [1, 1, 2], "item": [10, 11, 10], "rating": [1, 2, 3]})
+    rows = [(1, 10, 1.0), (1, 11, 2.0), (2, 10, 3.0)]
+    for index in (["user"], ["item"], ["user", "item"], ["item", "user", "rating"]):
+        assert read(frame.set_index(index), ("user", "item", "value")).rows == rows
+    named = frame.rename(columns={"user": "who"}).set_index("who")
+    assert read(named, ("user", "item", "value"), user_col="who").rows == rows
+    # The index serves where a column is missing, and only there.
+    doubled = frame.set_index(pd.Index([7, 8, 9], name="user_id"))
+    assert read(doubled, ("user", "item", "value")).rows == rows
+    doubled = frame.set_index("user", drop=False)
+    assert read(doubled, ("user", "item", "value")).rows == rows
+
+
+def test_sparse_columns(read):
+    frame = pd.DataFrame({"user": [0, 0, 2], "item": [10, 0, 0], "rating": [0.0, 2.5, 0.0]})
+    sparse = frame.astype({"user": pd.SparseDtype(int, 0), "item": pd.SparseDtype(int, 0), "rating": "Sparse[float]"})
+    assert read(sparse, ("user", "item", "value")).rows == [(0, 10, 0.0), (0, 0, 2.5), (2, 0, 0.0)]

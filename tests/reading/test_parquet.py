@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import uuid
 
 import pyarrow as pa
 import pyarrow.csv as csv
@@ -174,3 +175,38 @@ def test_pickled_extension_types_are_not_executed(here, read, write):
     )
     assert read(write(table)).rows == [(1, 2)]
     assert not (here / "executed").exists()
+
+
+UUIDS = [uuid.UUID(int=number) for number in (0, 2**127 + 12345, 2**128 - 1)]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2)])
+def test_bytes_are_ids_of_text(here, read, kind):
+    for ids, wanted in (([b"\xc3\xa9", b"b7"], ["é", "b7"]), ([b"17", b"20"], [17, 20])):
+        table = pa.table({"user": [1, 2], "item": pa.array(ids, kind)})
+        pq.write_table(table, "log.parquet")
+        assert read("log.parquet").rows == read(table).rows == [*zip([1, 2], wanted, strict=True)]
+    table = pa.table({"user": [1, 2], "item": pa.array([b"ab", b"\xff\xfe"], kind)})
+    with pytest.raises(BadDataError, match=r"^row 2: the item id is not UTF-8"):
+        read(table)
+
+
+def test_uuids_are_ids_in_their_text_form(here, read):
+    table = pa.table({"user": pa.array([each.bytes for each in UUIDS], pa.uuid()), "item": [1, 2, 3]})
+    pq.write_table(table, "log.parquet")
+    wanted = [*zip(map(str, UUIDS), [1, 2, 3], strict=True)]
+    assert read("log.parquet").rows == read(table).rows == wanted
+    assert read(table.slice(1)).rows == wanted[1:]
+    lacking = pa.table({"user": pa.array([UUIDS[0].bytes, None, UUIDS[2].bytes], pa.uuid()), "item": [1, 2, 3]})
+    found = read(lacking, drop_invalid=True)
+    assert (found.rows, found.rows_dropped) == ([wanted[0], wanted[2]], {"null user id": 1})
+
+
+def test_a_column_name_that_is_not_utf_8(here, read):
+    pq.write_table(pa.table({"user": [1], "item": [2], "noXise": [3]}), "log.parquet", store_schema=False)
+    path = here / "log.parquet"
+    path.write_bytes(path.read_bytes().replace(b"noXise", b"no\xffise"))
+    with pytest.raises(BadDataError) as error:
+        read("log.parquet")
+    message = r"log.parquet: the column name b'no\xffise' is not UTF-8; write the file again with other names"
+    assert str(error.value) == message

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import negprep
 from negprep.errors import BadDataError, NegprepError, OutputError
 from negprep.reading import open_log
 
@@ -31,16 +32,16 @@ def test_folder_of_parts(here, read):
     files = {
         "part-1": gzip.compress(other),
         "part-0": TEXT,
-        "user=7/part-2": other,
+        "day=7/part-2": other,
         "_SUCCESS": b"",
         ".crc": b"x",
-        "_temporary/a": b"x",
+        "_private/a": b"x",
     }
     parts("log", files)
     found = read("log")
-    assert found.rows == [(1, 2), (3, 4), (5, 6), (5, 6)]
+    assert found.rows == [(5, 6), (1, 2), (3, 4), (5, 6)]
     assert found.columns == {"user": "user", "item": "item"}
-    assert [str(path) for path in found.paths] == ["log/part-0", "log/part-1", "log/user=7/part-2"]
+    assert [str(path) for path in found.paths] == ["log/day=7/part-2", "log/part-0", "log/part-1"]
 
 
 def test_glob(here, read):
@@ -87,8 +88,53 @@ def test_parquet_parts(here, read):
     pq.write_table(pa.table({"item": [8], "user": pa.array([2], pa.int64())}), "log/b")
     assert read("log").rows == [(1, 7), (2, 8)]
     pq.write_table(pa.table({"user": [1]}), "log/c")
-    with pytest.raises(BadDataError, match=r"^log/c: the columns are user, but in log/a user, item; "):
+    with pytest.raises(BadDataError, match=r"^log/c: no column 'item' \(found: user\), but log/a has it; "):
         read("log")
+
+
+def test_parts_with_more_columns(here, read):
+    """What all have is read, in any order; what only some have, and a role needs, is refused, and never guessed."""
+    parts("log", {"a": TEXT, "b": b"device,item,user\nx,6,5\n"})
+    found = read("log")
+    assert found.rows == [(1, 2), (3, 4), (5, 6)]
+    assert found.warnings == ["log/b: other parts lack the columns device, which are not read"]
+    parts("log", {"c": b"user,item,time\n7,8,9\n"})
+    assert read("log").rows == [(1, 2), (3, 4), (5, 6), (7, 8)]
+    for options in ({"time_col": "time"}, {"roles": ("time",)}):
+        with pytest.raises(BadDataError, match=r"^log/a: no column 'time' \(found: user, item\), but log/c has it; "):
+            read("log", **options)
+    with pytest.raises(BadDataError, match="no column 'time'"):
+        negprep.test("log", num_neg=1, holdout="auto")
+    pq.write_table(pa.table({"user": [1], "item": [2], "x": [0.5]}), "1.parquet")
+    pq.write_table(pa.table({"item": [4], "user": [3]}), "2.parquet")
+    assert read("[12].parquet").rows == [(1, 2), (3, 4)]
+
+
+def test_parts_of_two_logs(here, read):
+    """Each has a column that the other lacks: no log with one column more."""
+    parts("log", {"ratings": b"user,item,rating\n1,2,3\n", "tags": b"user,item,tag\n1,2,x\n"})
+    with pytest.raises(BadDataError, match=r"^log/tags: the columns are user, item, tag, but in log/ratings user, "):
+        read("log")
+
+
+def test_a_part_without_a_byte(here, read):
+    parts("log", {"a.csv": TEXT, "b.csv": b"", "c.csv.gz": gzip.compress(b"")})
+    found = read("log")
+    assert found.rows == [(1, 2), (3, 4)]
+    assert found.warnings == ["log/b.csv: the file is empty", "log/c.csv.gz: the file is empty"]
+    assert len(found.paths) == 3
+    parts("none", {"a.csv": b"", "b.csv": b""})
+    with pytest.raises(BadDataError, match=r"^none/a\.csv: the file is empty"):
+        read("none")
+    Path("rows").mkdir()
+    pq.write_table(pa.table({"user": [1], "item": [2]}), "rows/a")
+    parts("rows", {"0": b""})
+    with pytest.raises(BadDataError) as error:
+        read("rows")
+    assert str(error.value) == (
+        "rows/0: the file has 0 bytes, and Parquet never has; was a copy or a job cut short? "
+        "Make it again, or remove it"
+    )
 
 
 def test_parts_of_two_kinds(here, read):

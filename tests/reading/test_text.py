@@ -121,3 +121,9 @@ def test_dropped_rows_are_counted_once_each(here, read):
         "missing or infinite time": 2,
         "missing or infinite value": 1,
     }
+
+
+@pytest.mark.parametrize("columns", ["user,item", "user, item", ["user", "item"]])
+def test_columns_as_one_string(here, read, columns):
+    (here / "log.csv").write_text("1,2\n3,4\n")
+    assert read("log.csv", columns=columns).rows == [(1, 2), (3, 4)]

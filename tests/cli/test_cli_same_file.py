@@ -1,0 +1,56 @@
+"""Standard input and standard output that are one file are refused, and so is any input that is the output."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOG = b"user,item\n1,2\n1,3\n2,3\n2,4\n"
+EXIT_USAGE = 2
+
+
+def shell(folder, command):
+    """Run a command of a shell, with ``negprep`` for the program; its exit code and its error."""
+    line = command.replace("negprep", f"{sys.executable} -m negprep")
+    run = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, check=False)
+    return run.returncode, run.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "negprep train --num-neg 1 - - < in.csv >> in.csv",
+        "negprep train --num-neg 1 - - < in.csv 1<> in.csv",
+        "negprep train --num-neg 1 in.csv - >> in.csv",
+        "negprep train --num-neg 1 --to csv /dev/stdin /dev/stdout < in.csv >> in.csv",
+        "negprep test --num-neg 1 other.csv --items in.csv - >> in.csv",
+        "negprep train --num-neg 1 other.csv --exclude - - < in.csv >> in.csv",
+        "negprep train --num-neg 1 . - >> in.csv",
+        "negprep inspect in.csv >> in.csv",
+        "negprep verify in.csv --log other.csv >> in.csv",
+        "negprep train --num-neg 1 - in.csv < in.csv",
+        "negprep train --num-neg 1 other.csv --items - in.csv < in.csv",
+        "negprep train --num-neg 1 - ./ --force < in.csv",
+    ],
+)
+def test_refused_and_left_as_it_was(tmp_path, command):
+    for name in ("in.csv", "other.csv"):
+        (tmp_path / name).write_bytes(LOG)
+    code, error = shell(tmp_path, command)
+    assert code == EXIT_USAGE, error
+    assert error.count("\n") == 1
+    assert (tmp_path / "in.csv").read_bytes() == LOG
+
+
+def test_what_the_shell_has_emptied_is_named(tmp_path):
+    (tmp_path / "in.csv").write_bytes(LOG)
+    code, error = shell(tmp_path, "negprep train --num-neg 1 - - < in.csv > in.csv")
+    assert code == EXIT_USAGE
+    assert "stdin: is the file that standard output goes to, and is empty: the shell empties" in error
+    assert (tmp_path / "in.csv").read_bytes() == b""
+
+
+def test_two_files_and_devices_are_fine(tmp_path):
+    (tmp_path / "in.csv").write_bytes(LOG)
+    for command in ("- - < in.csv > out", "- out.parquet < in.csv", "in.csv /dev/null < /dev/null > /dev/null"):
+        assert shell(tmp_path, f"negprep train --num-neg 1 {command}")[0] == 0
