@@ -30,6 +30,9 @@ WEIGHT = "weight"
 
 _NEVER = np.iinfo(np.int64).max
 
+_GATHERED = 1 << 20
+"""Rows of a file of pairs, before those that repeat one are left out."""
+
 
 @dataclass(frozen=True, eq=False)
 class CatalogFile:
@@ -136,15 +139,26 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
 def read_pairs(source: LogSource | None, read: ReadOptions, users: Vocabulary, items: Items) -> tuple[Pairs, int]:
     """The pairs of a file whose user and item are known, and how many rows name one that is not."""
     known_items = Vocabulary(items.ids)
-    user_codes, item_codes = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    gathered, n_gathered, unknown = list[tuple[Codes, Codes]](), 0, 0
+    pairs = group_pairs(np.empty(0, np.int32), np.empty(0, np.int32), len(users), len(items))
+
+    def joined() -> Pairs:
+        parts = [(pairs.users(), pairs.items), *gathered]
+        gathered.clear()
+        found_users, found_items = (np.concatenate([part[which] for part in parts]) for which in range(2))
+        return group_pairs(found_users, found_items, len(users), len(items))
+
     if source is not None:
         with _open(source, read, ("user", "item"), {}) as file:
             for batch in file.batches(["user", "item"]):
-                user_codes.append(users.find(batch.column("user")))
-                item_codes.append(known_items.find(batch.column("item")))
-    found_users, found_items = np.concatenate(user_codes), np.concatenate(item_codes)
-    known = (found_users >= 0) & (found_items >= 0)
-    return group_pairs(found_users[known], found_items[known], len(users), len(items)), int((~known).sum())
+                user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
+                known = (user_codes >= 0) & (item_codes >= 0)
+                unknown += int((~known).sum())
+                gathered.append((user_codes[known], item_codes[known]))
+                n_gathered += len(gathered[-1][0])
+                if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
+                    pairs, n_gathered = joined(), 0
+    return joined(), unknown
 
 
 def _open(

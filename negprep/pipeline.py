@@ -53,16 +53,19 @@ def prepare(
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     form = form_of(target, options.to)
     options = in_form(options, form)
+    named = [
+        Path(given)
+        for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
+        if isinstance(given, str | os.PathLike)
+    ]
+    outputs = (target, *(_beside(target) if options.encode else []))
+    for path in outputs:  # before a pipe is read, which may take long
+        check_output(path, named, force=force, is_text=form in TEXT)
+    _refuse_match(source, target)
+    check_spill_folder(options.spill_dir)
     with open_log(source, options.read) as log:
-        named = [
-            Path(given)
-            for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
-            if isinstance(given, str | os.PathLike)
-        ]
-        for path in (target, *(_beside(target) if options.encode else [])):
-            check_output(path, [*log.paths, *named], force=force, is_text=form in TEXT)
-        _refuse_match(source, target)
-        check_spill_folder(options.spill_dir)
+        for path in outputs:
+            check_output(path, log.paths, force=force, is_text=form in TEXT)
         with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
             group_rows = row_group_rows(run.options)
             with open_output(

@@ -6,7 +6,7 @@ import os
 
 from negprep.writing.destination import locate
 from negprep.writing.sink import Sink, machine_errors
-from negprep.writing.staging import Staging, final_mode, settle, sweep, sync_folder
+from negprep.writing.staging import Staging, complete, final_mode, settle, sweep, sync_folder
 
 
 def write_document(target: str, content: bytes) -> None:
@@ -32,6 +32,7 @@ def write_document(target: str, content: bytes) -> None:
         try:
             Sink(staging.open()).write(content)
             settle(staging.path(), final_mode(path, 0o666))
+            complete()
             staging.path().replace(path)
             sync_folder(path.parent)
         finally:
