@@ -35,6 +35,9 @@ WEIGHT = "weight"
 
 _NEVER = np.iinfo(np.int64).max
 
+_GATHERED = 1 << 20
+"""Rows of a file of pairs, before those that repeat one are left out."""
+
 
 @dataclass(frozen=True, eq=False)
 class CatalogFile:
@@ -232,9 +235,16 @@ def read_pairs(
         The file has labels, and nobody says which of its rows count.
     """
     known_items = Vocabulary(items.ids)
-    user_codes, item_codes = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
+    pairs = group_pairs(np.empty(0, np.int32), np.empty(0, np.int32), len(users), len(items))
     strangers = Strangers(users), Strangers(known_items)
-    left_out = 0
+
+    def joined() -> Pairs:
+        parts = [(pairs.users(), pairs.items), *gathered]
+        gathered.clear()
+        found_users, found_items = (np.concatenate([part[which] for part in parts]) for which in range(2))
+        return group_pairs(found_users, found_items, len(users), len(items))
+
     if source is not None:
         with _open(source, read, ("user", "item"), {}) as file:
             watched = () if takes_all else file.label_columns
@@ -245,19 +255,21 @@ def read_pairs(
                     mask = positives.mask(batch.column(positives.role))
                     left_out += int(len(mask) - np.count_nonzero(mask))
                     batch = take_rows(batch, np.flatnonzero(mask))
-                user_codes.append(users.find(batch.column("user")))
-                item_codes.append(known_items.find(batch.column("item")))
+                user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
                 for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
-                    each.look_at(batch.column(role), codes[-1])
+                    each.look_at(batch.column(role), codes)
+                known = (user_codes >= 0) & (item_codes >= 0)
+                n_rows += len(known)
+                unknown += int((~known).sum())
+                gathered.append((user_codes[known], item_codes[known]))
+                n_gathered += len(gathered[-1][0])
+                if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
+                    pairs, n_gathered = joined(), 0
             for name, labels in file.labels.items():
                 if labels.negatives:
                     raise _labelled(file.place, name, labels, option)
-    found_users, found_items = np.concatenate(user_codes), np.concatenate(item_codes)
-    known = (found_users >= 0) & (found_items >= 0)
-    unknown = int((~known).sum())
-    pairs = group_pairs(found_users[known], found_items[known], len(users), len(items))
-    forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, len(known)) else ""
-    return Listed(pairs, len(known), unknown, left_out, forms)
+    forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, n_rows) else ""
+    return Listed(joined(), n_rows, unknown, left_out, forms)
 
 
 def _same_label(positives: Positives, watched: Sequence[str]) -> str | None:

@@ -22,7 +22,7 @@ from negprep.partition import UserRange, partition
 from negprep.positive_rule import quoted_for_shell
 from negprep.positives import Positives
 from negprep.reading import LogReader
-from negprep.rows import Rows, RowStore, drained
+from negprep.rows import Gathered, Rows, RowStore, drained
 from negprep.spill import SpillFile
 from negprep.threads import on_threads
 from negprep.vocabulary import Vocabulary
@@ -95,6 +95,7 @@ class Loaded:
         ]
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
+        self._most_gathered = 0
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
 
     @property
@@ -133,6 +134,7 @@ class Loaded:
         log outgrew it, are grouped anew each time.
         """
         n_users = len(self.users)
+        self._most_gathered = 2 * range_rows
         if not self.is_spilled:
             encode = partial(self._encode, in_place=True)
             coded = [
@@ -173,33 +175,53 @@ class Loaded:
 
     def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> Portion:
         """Group the rows of a range."""
-        users, items = np.empty(of.n_rows, np.int32), np.empty(of.n_rows, np.int32)
-        times = np.empty(of.n_rows, np.int64) if self._rows.has_times else None
-        positive = np.empty(of.n_rows, bool) if self._rows.has_positive else None
-        end = 0
-        for rows in coded:
-            here = slice(end, end := end + len(rows))
-            users[here] = rows.users
-            items[here] = rows.items
-            if times is not None and rows.times is not None:
-                times[here] = rows.times
-            if positive is not None and rows.positive is not None:
-                positive[here] = rows.positive
-        users -= np.int32(of.first)
-        sizes = (of.last - of.first, len(self.items))
-        weak = self._weak.of_users(of.first, of.last)
-        if positive is None:
-            positives = group_pairs(users, items, *sizes, times=times, latest=self._latest)
-        else:
-            timed = None if times is None else times[positive]
-            positives = group_pairs(users[positive], items[positive], *sizes, times=timed, latest=self._latest)
-            weak = merge_pairs([weak, group_pairs(users[~positive], items[~positive], *sizes)], len(self.items))
-        weak = subtract_pairs(weak, positives, len(self.items))
-        of_these = Vocabulary(self.users.ids.slice(of.first, sizes[0]))
+        positives, weak = self._grouped(self._gathered(of, coded), of)
+        listed = self._weak.of_users(of.first, of.last)
+        weak = subtract_pairs(merge_pairs([listed, weak], len(self.items)), positives, len(self.items))
+        of_these = Vocabulary(self.users.ids.slice(of.first, of.last - of.first))
         return Portion(
             of.first,
             Interactions(of_these, self.items, positives, weak),
             self.excluded.of_users(of.first, of.last),
+        )
+
+    def _grouped(self, rows: Gathered, of: UserRange[Any]) -> tuple[Pairs, Pairs]:
+        """The distinct positives, and the other pairs, without times."""
+        sizes, times, positive = (of.last - of.first, len(self.items)), rows.times, rows.positive
+        if positive is None:
+            none = Pairs(np.zeros(sizes[0] + 1, np.int64), np.empty(0, np.int32))
+            return group_pairs(rows.users, rows.items, *sizes, times=times, latest=self._latest), none
+        others, timed = ~positive, None if times is None else times[positive]
+        positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=self._latest)
+        return positives, group_pairs(rows.users[others], rows.items[others], *sizes)
+
+    def _gathered(self, of: UserRange[Any], coded: Iterable[Rows]) -> Gathered:
+        """The rows of a range in one piece.
+
+        A user with many more rows than a range should have makes it as large. Whenever the rows fill what room there
+        is, those that repeat a pair are left out, so that memory grows with the pairs and not with the rows.
+        """
+        columns = {"times": self._rows.has_times, "positive": self._rows.has_positive}
+        room, end = Gathered.room_for(min(of.n_rows, self._most_gathered), **columns), 0
+        for rows in coded:
+            if end + len(rows) > len(room):
+                kept = self._distinct(room.first(end), of)
+                if 2 * (len(kept) + len(rows)) > len(room):
+                    room = Gathered.room_for(2 * (len(kept) + len(rows)), **columns)
+                end = room.put(0, kept)
+            begin, end = end, room.put(end, rows)
+            room.users[begin:end] -= np.int32(of.first)
+        return room.first(end)
+
+    def _distinct(self, rows: Gathered, of: UserRange[Any]) -> Gathered:
+        """The rows, those of a pair made one."""
+        positives, others = self._grouped(rows, of)
+        times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
+        return Gathered(
+            np.append(positives.users(), others.users()),
+            np.append(positives.items, others.items),
+            times,
+            None if rows.positive is None else np.arange(len(positives) + len(others)) < len(positives),
         )
 
 

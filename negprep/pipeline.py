@@ -72,17 +72,20 @@ def prepare(
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     form = form_of(target, options.to)
     options = in_form(options, form)
+    named = [
+        Path("/dev/stdin" if given == "-" else given)
+        for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
+        if isinstance(given, str | os.PathLike)
+    ]
+    outputs = (target, *(_beside(target) if options.encode else []))
+    for path in outputs:  # before a pipe is read, which may take long
+        check_output(path, named, force=force, is_text=form in TEXT)
+    _refuse_match(source, target)
+    check_spill_folder(options.spill_dir)
     told: list[Summary] = []
     with open_log(source, options.read) as log, ExitStack() as stack:
-        named = [
-            Path("/dev/stdin" if given == "-" else given)
-            for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
-            if isinstance(given, str | os.PathLike)
-        ]
-        for path in (target, *(_beside(target) if options.encode else [])):
-            check_output(path, [*log.paths, *named], force=force, is_text=form in TEXT)
-        _refuse_match(source, target)
-        check_spill_folder(options.spill_dir)
+        for path in outputs:
+            check_output(path, log.paths, force=force, is_text=form in TEXT)
         with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
             if form == "parquet" and _is_called_otherwise(target):
                 run.warnings.append("the output is Parquet, whatever its name")

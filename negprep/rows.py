@@ -12,6 +12,7 @@ import pyarrow as pa
 from negprep.arrow import as_numpy, from_numpy
 from negprep.encoding import RawIds
 from negprep.spill import Extent, SpillFile
+from negprep.vocabulary import Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,53 @@ class Rows:
             as_numpy(batch.column("times")) if "times" in has else None,
             as_numpy(batch.column("positive")).view(np.bool_) if "positive" in has else None,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Rows of codes of a range of users, who are counted from its first.
+
+    Attributes
+    ----------
+    users, items : int32, shape (n,)
+    times : int64, shape (n,), or None
+    positive : bool, shape (n,), or None
+    """
+
+    users: Codes
+    items: Codes
+    times: npt.NDArray[np.int64] | None
+    positive: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def room_for(cls, n_rows: int, *, times: bool, positive: bool) -> Gathered:
+        """Room for so many rows."""
+        return cls(
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int64) if times else None,
+            np.empty(n_rows, bool) if positive else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def put(self, begin: int, rows: Gathered | Rows) -> int:
+        """Copy rows to where they begin; where they end."""
+        here = slice(begin, end := begin + len(rows))
+        self.users[here] = rows.users
+        self.items[here] = rows.items
+        if self.times is not None and rows.times is not None:
+            self.times[here] = rows.times
+        if self.positive is not None and rows.positive is not None:
+            self.positive[here] = rows.positive
+        return end
+
+    def first(self, n_rows: int) -> Gathered:
+        """The first of the rows: views."""
+        times = None if self.times is None else self.times[:n_rows]
+        positive = None if self.positive is None else self.positive[:n_rows]
+        return Gathered(self.users[:n_rows], self.items[:n_rows], times, positive)
 
 
 class RowStore:

@@ -17,7 +17,7 @@ Extent = tuple[int, int]
 
 
 def check_spill_folder(folder: str | None) -> None:
-    """Refuse what is given as ``--spill-dir`` and is no folder. None is none given.
+    """Refuse what is given as ``--spill-dir`` and is no folder, or none to write to. None is none given.
 
     Raises
     ------
@@ -25,6 +25,8 @@ def check_spill_folder(folder: str | None) -> None:
     """
     if folder is not None and not Path(folder).is_dir():
         raise OutputError("is no folder", place=folder, remedy="name one that is there with --spill-dir")
+    if folder is not None:
+        SpillFile(folder).close()
 
 
 class SpillFile:

@@ -16,8 +16,35 @@ from itertools import islice, repeat
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from negprep.errors import OutputError
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class _Pool:
+    """The threads of a call of `on_threads`, and whether anybody waits for what they make."""
+
+    def __init__(self) -> None:
+        self.wanted = True
+        self.within: _Pool | None = getattr(_of_thread, "pool", None)
+
+
+_of_thread = threading.local()
+
+
+class Unwanted(BaseException):
+    """The rest of a task is left undone: nobody waits for it. Raised by `go_on`, and seen by nobody."""
+
+
+def go_on() -> None:
+    """Raise `Unwanted` in a thread of `on_threads` whose iterator was closed: to be called between steps of a task."""
+    pool: _Pool | None = getattr(_of_thread, "pool", None)
+    while pool is not None:
+        if not pool.wanted:
+            raise Unwanted
+        pool = pool.within
+
 
 _Outcome = SimpleQueue[tuple[Result, None] | tuple[None, BaseException]]
 
@@ -28,7 +55,8 @@ def on_threads(
     """Yield each task and ``function(task)``, in the order of the tasks.
 
     Tasks are taken from their iterator as needed. The threads work ahead of the consumer, at most ``ahead`` results
-    wait, and no thread outlives the iterator. An exception of a task is raised where its result would have come.
+    wait, and no thread outlives the iterator: a long task should call `go_on` now and then. An exception of a task is
+    raised where its result would have come.
 
     Parameters
     ----------
@@ -40,11 +68,17 @@ def on_threads(
         At least 1.
     name : str
         What the threads are called.
+
+    Raises
+    ------
+    OutputError
+        The machine refuses a thread.
     """
     remaining = iter(tasks)
     todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None] = SimpleQueue()
     waiting: deque[tuple[Task, _Outcome[Result]]] = deque()
     workers: list[threading.Thread] = []
+    pool = _Pool()
 
     def submit(some: Iterator[Task]) -> None:
         for task in some:
@@ -52,7 +86,7 @@ def on_threads(
             waiting.append(entry)
             todo.put(entry)
             if len(workers) < min(threads, len(waiting)):
-                _start(workers, threading.Thread(target=_work, args=(function, todo), name=name))
+                start(threading.Thread(target=_work, args=(function, todo, pool), name=name), workers)
 
     try:
         submit(islice(remaining, ahead))
@@ -62,6 +96,7 @@ def on_threads(
             submit(islice(remaining, 1))
             yield task, result
     finally:
+        pool.wanted = False
         with suppress(Empty):
             while True:
                 todo.get_nowait()
@@ -80,7 +115,10 @@ def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Generator[Re
             yield item
 
 
-def _work(function: Callable[[Task], Result], todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None]) -> None:
+def _work(
+    function: Callable[[Task], Result], todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None], pool: _Pool
+) -> None:
+    _of_thread.pool = pool
     while (entry := todo.get()) is not None:
         task, outcome = entry
         try:
@@ -97,19 +135,30 @@ def _made(outcome: tuple[Result, None] | tuple[None, BaseException]) -> Result:
     return result  # type: ignore[return-value]  # there is one wherever there is no error
 
 
-def _start(workers: list[threading.Thread], worker: threading.Thread) -> None:
+def start(worker: threading.Thread, workers: list[threading.Thread] | None = None) -> None:
     """Start a thread and note it, with the signals held back: starting one waits for it by a lock of Python's.
 
     The thread keeps them blocked. They are for the main thread.
+
+    Raises
+    ------
+    OutputError
+        The machine refuses.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        worker.start()
-        workers.append(worker)
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    can_block = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, []) if can_block else ()
     try:  # from here on: a handler may run, and raise, as the signals are blocked
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        worker.start()
-        workers.append(worker)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            worker.start()
+        except RuntimeError as error:
+            raise OutputError(
+                f"no thread can be started: {error}",
+                remedy="give the process more memory (ulimit -v) or more threads (ulimit -u), or lower --jobs",
+            ) from error
+        if workers is not None:
+            workers.append(worker)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -18,7 +18,7 @@ from negprep import memory, spill
 from negprep.encoding import Encoder, raw_ids
 from negprep.options import Options
 from negprep.partition import partition
-from negprep.rows import Rows, RowStore
+from negprep.rows import Gathered, Rows, RowStore
 from negprep.vocabulary import Vocabulary
 
 RUNS = {
@@ -90,6 +90,71 @@ def test_a_user_with_half_of_all_rows(tmp_path, tiny_ranges):
     log = pa.table({"user": np.concatenate([light, heavy]), "item": items})
     kept, spilled = (negprep.train(log, memory=limit) for limit in (None, 1))
     assert kept.equals(spilled)
+
+
+@pytest.fixture
+def heavy():
+    """20,000 rows in small batches, all but a few of one user, who has 25 items over and over."""
+    chance = np.random.default_rng(3)
+    table = pa.table(
+        {
+            "user": np.where(np.arange(20_000) % 50 == 0, chance.integers(0, 30, 20_000), 7),
+            "item": chance.integers(0, 25, 20_000),
+            "time": chance.integers(0, 10**6, 20_000),
+            "value": chance.integers(1, 6, 20_000),
+        }
+    )
+    return pa.Table.from_batches(table.to_batches(max_chunksize=100))
+
+
+@pytest.mark.parametrize("keep_time", ["last", "first"])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"holdout": "last"},
+        {"holdout": "last", "positive": ">=4"},
+        {"holdout": "none", "shuffle": True},
+        {"holdout": "last", "core": 2, "positive": ">=4"},
+        {"holdout": "last", "available_at_time": True},
+        {"holdout": "after:500000", "positive": ">=4", "sampler": ["uniform:0.5", "weak:0.5"]},
+    ],
+    ids=str,
+)
+def test_a_user_with_the_same_pairs_over_and_over(tmp_path, tiny_ranges, monkeypatch, heavy, chosen, keep_time):
+    """The same bytes, and hardly more rows at a time than there are pairs."""
+    rooms = []
+    room_for = Gathered.room_for
+    monkeypatch.setattr(
+        Gathered, "room_for", lambda rows, **columns: (rooms.append(rows), room_for(rows, **columns))[1]
+    )
+    for command in ("train", "test"):
+        given = {name: value for name, value in chosen.items() if command == "train" or name != "shuffle"}
+        if command == "test" and (given["holdout"] == "none" or "sampler" in given or "available_at_time" in given):
+            continue
+        made = {}
+        for limit in (None, 1):
+            rooms.clear()
+            target = tmp_path / f"{command}{limit}.parquet"
+            getattr(negprep, command)(heavy, target, memory=limit, keep_time=keep_time, num_neg=2, **given)
+            made[limit] = target.read_bytes()
+        assert made[None] == made[1]
+        assert max(rooms) < 1_000
+
+
+@pytest.mark.parametrize(("keep_time", "pick"), [("last", max), ("first", min)])
+def test_the_time_of_a_pair_is_the_right_one_of_thousands(tiny_ranges, heavy, keep_time, pick):
+    times = {}
+    for row in heavy.to_pylist():
+        if row["value"] >= 4:
+            times.setdefault((row["user"], row["item"]), []).append(row["time"])
+    latest = {}
+    for (user, item), given in times.items():
+        latest.setdefault(user, {})[item] = pick(given)
+    expected = {user: max(items, key=items.get) for user, items in latest.items() if len(items) > 1}
+    rows = negprep.test(heavy, holdout="last", memory=1, positive=">=4", keep_time=keep_time, num_neg=1)
+    held = {row["user"]: row["item"] for row in rows.to_pylist() if row["label"] == 1}
+    assert held[7] == expected[7]
+    assert {user: expected[user] for user in held} == held
 
 
 def test_ranges_cover_all_users_and_rows_once():

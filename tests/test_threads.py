@@ -10,7 +10,8 @@ from itertools import count
 
 import pytest
 
-from negprep.threads import on_threads, one_ahead
+from negprep.errors import OutputError
+from negprep.threads import go_on, on_threads, one_ahead, start
 
 INTERRUPTED = """
 import random, signal, sys
@@ -115,3 +116,40 @@ def test_an_exception_out_of_a_handler_halts_no_thread():
         [sys.executable, "-c", INTERRUPTED, "1"], capture_output=True, text=True, timeout=60, check=True
     )
     assert int(done.stdout) > 1_000
+
+
+def test_a_long_task_ends_between_its_steps_where_nobody_waits_for_it():
+    steps = []
+
+    def long(task):
+        for step in range(2_000):
+            go_on()
+            steps.append((task, step))
+            time.sleep(0.005)
+
+    def within(task):
+        if task:
+            return list(on_threads(long, [1], threads=1, ahead=1))
+        return time.sleep(0.05)
+
+    for function in (long, within):
+        made = on_threads(
+            function if function is within else lambda task: task and long(task), [0, 1], threads=2, ahead=2
+        )
+        assert next(made)[0] == 0
+        begun = time.monotonic()
+        made.close()
+        assert time.monotonic() - begun < 5  # of ten seconds
+        assert len(steps) < 1_000
+    go_on()  # in no such thread: nothing
+
+
+def test_a_thread_that_the_machine_refuses_is_a_limit(monkeypatch):
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(OutputError, match=r"no thread can be started: .*ulimit -v.*--jobs"):
+        list(on_threads(lambda task: task, [1], threads=1, ahead=1))
+    with pytest.raises(OutputError):
+        start(threading.Thread())

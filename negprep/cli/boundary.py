@@ -67,11 +67,24 @@ def _outcome(body: Callable[[], None]) -> int:
         return _fail(LIMIT, "out of memory; give the process more, or prepare a part of the log at a time")
     except OSError as error:
         return _fail(LIMIT, _refusal(error))
+    except RuntimeError as error:
+        if not _denies_a_thread(error):
+            return _bug(error)
+        return _fail(LIMIT, "no thread can be started; give the process more memory (ulimit -v), or lower --jobs")
     except Exception as error:
-        if os.environ.get("NEGPREP_TRACEBACK"):
-            traceback.print_exc()
-        return _fail(BUG, f"internal error: {type(error).__name__}: {error}; {_BUG_REMEDY}")
+        return _bug(error)
     return 0
+
+
+def _denies_a_thread(error: RuntimeError) -> bool:
+    """Whether Python or a library was refused a thread."""
+    return "can't start new thread" in str(error) or "Resource temporarily unavailable" in str(error)
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get("NEGPREP_TRACEBACK"):
+        traceback.print_exc()
+    return _fail(BUG, f"internal error: {type(error).__name__}: {error}; {_BUG_REMEDY}")
 
 
 def _fail(code: int, message: str) -> int:

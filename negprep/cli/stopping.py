@@ -1,4 +1,9 @@
-"""SIGINT, SIGTERM and SIGHUP as an exception, so that every ``with`` and ``finally`` on the way out cleans up."""
+"""SIGINT, SIGTERM and SIGHUP as an exception, so that every ``with`` and ``finally`` on the way out cleans up.
+
+The handler runs in the main thread, once that comes back from the library that it has called: sorting a hundred million
+numbers takes ten seconds. A thread that waits for signals, and for nothing else, gives it a second. Then it cleans up
+and ends the process itself.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,9 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, NoReturn
 
 from negprep.cli.telling import tell
 
@@ -14,6 +21,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_PATIENCE = 1.2
+"""Seconds that the main thread has to clean up: users are promised two for all."""
+
+_STACK_BYTES = 1 << 18
+"""Of the thread that waits for signals; it would reserve eight megabytes, which a limit may forbid."""
 
 
 class Stopped(BaseException):
@@ -29,6 +42,11 @@ class _State:
     """The first signal that came."""
     leaves_traces = False
     """Whether there may be something to clean up."""
+    complete = False
+    """Whether the output is complete: its files get their names, and no signal changes anything."""
+    end = threading.Lock()
+    """Taken once, by whoever ends the run: with its output, or without."""
+    watched = False
 
 
 def raise_on_signals() -> None:
@@ -54,7 +72,28 @@ def raise_on_signals() -> None:
 
 
 def expect_traces() -> None:
-    """From now on a signal must let the run clean up."""
+    """From now on a signal must let the run clean up.
+
+    Raises
+    ------
+    OutputError
+        The machine has no thread left to wait for signals.
+    """
+    if not _State.watched:
+        # Before anything is left: a signal should not come in the middle of an import.
+        from negprep.threads import start
+        from negprep.writing.staging import call_before_names
+
+        _State.watched = True
+        call_before_names(_keep_output)
+        waiting, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        size = threading.stack_size(_STACK_BYTES)
+        try:
+            start(threading.Thread(target=_watch, args=(waiting,), name="negprep-signals", daemon=True))
+        finally:
+            threading.stack_size(size)
     _State.leaves_traces = True
 
 
@@ -72,8 +111,51 @@ def ignore_signals() -> None:
 
 def say(stopped: Stopped) -> int:
     """Name the signal in one line on stderr and return the exit code that shells expect, 128 + its number."""
+    _take_the_end()
     tell(_words(stopped.signum))
     return 128 + stopped.signum
+
+
+def _keep_output() -> None:
+    """The output is complete: the run ends with it, whatever signals come; unless one has come already."""
+    if _State.complete:
+        return
+    check()
+    _State.complete = True
+    _take_the_end()
+
+
+def _take_the_end() -> None:
+    """Have the run end as the main thread ends it; or wait for the other thread, which is about to end it."""
+    while not _State.end.acquire(blocking=False):
+        time.sleep(1)
+
+
+def _watch(waiting: int) -> None:
+    """Wait for a signal, and end the run where the main thread does not."""
+    while True:
+        came = [signum for signum in os.read(waiting, 64) if signum in SIGNALS]
+        if came:
+            break
+    time.sleep(_PATIENCE)
+    if _State.end.acquire(blocking=False):
+        _end_at_once(came[0])
+
+
+def _end_at_once(signum: int) -> NoReturn:
+    from negprep.writing.staging import remove_all
+
+    remove_all()
+    _leave(signum)
+
+
+def _leave(signum: int) -> NoReturn:
+    """End the process, now."""
+    if sys.stderr is not None:
+        # Not `tell`: the signal may have come while that was writing.
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), f"{_words(signum)}\n".encode())
+    os._exit(128 + signum)
 
 
 def _words(signum: int) -> str:
@@ -83,11 +165,9 @@ def _words(signum: int) -> str:
 def _stop(signum: int, _frame: FrameType | None) -> None:
     if not _State.leaves_traces:
         # An exception would be at the mercy of whatever module is being imported.
-        if sys.stderr is not None:
-            # Not `tell`: the signal may have come while that was writing.
-            with contextlib.suppress(OSError):
-                os.write(sys.stderr.fileno(), f"{_words(signum)}\n".encode())
-        os._exit(128 + signum)
+        _leave(signum)
+    if _State.complete:
+        return
     if _State.signum is None:
         _State.signum = signum
     # A second Ctrl-C is meant as "faster", but would break off the clean-up of the first.

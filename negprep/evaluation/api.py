@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -122,6 +123,8 @@ def run_evaluation(
     """Evaluate, as ``evaluate`` says; for the command too."""
     if by_user == "-":
         raise UsageError("--by-user '-': standard output is for the table", remedy="name a file")
+    if by_user is not None:  # before a pipe is read, which may take long
+        check_output(by_user, [Path(given) for given in (scores, test) if isinstance(given, str | os.PathLike)])
     with ExitStack() as stack:
         candidates, scored = _opened(scores, test, options, stack)
         if by_user is not None:

@@ -27,6 +27,7 @@ from negprep.pairs import Pairs
 from negprep.reading import open_log
 from negprep.resolving import check_cut, check_times, nothing_held_out, nothing_to_write, resolve_rule
 from negprep.sectioning import split_train
+from negprep.spill import check_spill_folder
 from negprep.summary import peak_memory_bytes
 from negprep.writing import check_whole
 
@@ -101,13 +102,15 @@ def fit(
     refuse_beside(kind, options)
     LEARNERS[kind].need(kind)
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
+    named = [
+        Path("/dev/stdin" if given == "-" else given)
+        for given in (source, options.weak, options.exclude)
+        if isinstance(given, str | os.PathLike)
+    ]
+    check_whole(target, named)  # before a pipe is read, which may take long
+    check_spill_folder(options.spill_dir)
     with open_log(source, options.read) as log:
-        named = [
-            Path("/dev/stdin" if given == "-" else given)
-            for given in (source, options.weak, options.exclude)
-            if isinstance(given, str | os.PathLike)
-        ]
-        check_whole(target, [*log.paths, *named])
+        check_whole(target, log.paths)
         rule, warnings = resolve_rule(log, options)
         check_times(log, options)
         memory = MemoryPlan.of(options.memory, shuffle=False)

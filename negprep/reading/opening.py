@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
-from negprep.reading.columns import ROLES, Roles, find_roles, role_of, listed
+from negprep.reading.columns import ROLES, Roles, find_roles, listed, role_of
 from negprep.reading.dialect import byte_order_mark, read_dialect
 from negprep.reading.header import Unnamed
 from negprep.reading.hive import KeyedInput, keyed

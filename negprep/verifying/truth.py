@@ -73,25 +73,22 @@ class Said:
     excluded: PairSet
 
     @classmethod
-    def of(cls, records: Iterable[Records], n_users: int, frame: Frame) -> Said:
-        """From the records of the range, whose users are counted from its first one."""
-        n_items = len(frame.items)
-        keys: list[list[Rows]] = [[np.empty(0, np.int64)] for _ in (POSITIVE, WEAK, EXCLUDED)]
-        times = [np.empty(0, np.int64)]
+    def of(cls, records: Iterable[Records], n_users: int, frame: Frame, *, gathered: int | None = None) -> Said:
+        """From the records of the range, whose users are counted from its first one.
+
+        So many are ``gathered`` before those that repeat a pair are left out: memory grows with the pairs of a heavy
+        user, and not with the rows. None: all at once, which takes half the time.
+        """
+        n_items, latest = len(frame.items), frame.terms.keep_time == "last"
+        found = [_Found(latest, gathered, timed=kind == POSITIVE and frame.terms.with_times) for kind in range(3)]
         for some in records:
             mine = some.users * np.int64(n_items) + some.items
             for kind in np.flatnonzero(np.bincount(some.kinds, minlength=3)).tolist():
-                where = some.kinds == kind
-                keys[kind].append(mine if where.all() else mine[where])
-                if kind == POSITIVE and some.times is not None:
-                    times.append(some.times[where])
-        positives, when = _timed(
-            keys[POSITIVE], times if frame.terms.with_times else None, frame.terms.keep_time == "last"
-        )
-        pairs = PairSet(positives, n_users, n_items)
-        weak = PairSet(distinct(np.concatenate(keys[WEAK])), n_users, n_items).without(pairs)
-        excluded = PairSet(distinct(np.concatenate(keys[EXCLUDED])), n_users, n_items)
-        return cls(pairs, when, weak, excluded)
+                where = slice(None) if (chosen := some.kinds == kind).all() else chosen
+                found[kind].add(mine[where], None if some.times is None else some.times[where])
+        sets = [PairSet(each.keys(), n_users, n_items) for each in found]
+        pairs, weak, excluded = sets[POSITIVE], sets[WEAK], sets[EXCLUDED]
+        return cls(pairs, found[POSITIVE].times, weak.without(pairs), excluded)
 
     def left(self, users: Mask, items: Mask) -> Said:
         """What is left where some users and items are left out."""
@@ -100,20 +97,47 @@ class Said:
         return Said(self.positives.where(kept), None if self.times is None else self.times[kept], weak, excluded)
 
 
-def _timed(keys: list[Rows], times: list[Rows] | None, latest: bool) -> tuple[Rows, Rows | None]:
+class _Found:
+    """Keys that come in pieces, and the latest or the earliest time of each."""
+
+    def __init__(self, latest: bool, gathered: int | None, *, timed: bool) -> None:
+        self.times: Rows | None = np.empty(0, np.int64) if timed else None
+        self._latest, self._gathered = latest, gathered
+        self._keys, self._pieces, self._pieces_of_times = np.empty(0, np.int64), list[Rows](), list[Rows]()
+        self._waiting = 0
+
+    def add(self, keys: Rows, times: Rows | None) -> None:
+        """Take the next."""
+        self._pieces.append(keys)
+        if self.times is not None and times is not None:
+            self._pieces_of_times.append(times)
+        self._waiting += len(keys)
+        if self._gathered is not None and self._waiting > max(self._gathered, len(self._keys)):
+            self.keys()
+
+    def keys(self) -> Rows:
+        """The distinct keys so far, ascending; their times are in ``times``."""
+        if self._pieces:
+            joined = np.concatenate([self._keys, *self._pieces])
+            self._pieces.clear()
+            if self.times is None:
+                self._keys = distinct(joined)
+            else:
+                when = np.concatenate([self.times, *self._pieces_of_times])
+                self._pieces_of_times.clear()
+                self._keys, self.times = _timed(joined, when, self._latest)
+            self._waiting = 0
+        return self._keys
+
+
+def _timed(keys: Rows, times: Rows, latest: bool) -> tuple[Rows, Rows]:
     """The distinct keys, ascending, and the latest or the earliest time of each."""
-    joined = np.concatenate(keys)
-    keys.clear()
-    if times is None:
-        return distinct(joined), None
-    when = np.concatenate(times)
-    times.clear()
-    if not joined.size:
-        return joined, when
-    if not (joined[1:] >= joined[:-1]).all():
-        order = np.argsort(joined)
-        joined, when = joined[order], when[order]
-    firsts = np.flatnonzero(np.append(True, joined[1:] != joined[:-1]))
-    if len(firsts) == len(joined):
-        return joined, when
-    return joined[firsts], (np.maximum if latest else np.minimum).reduceat(when, firsts)
+    if not keys.size:
+        return keys, times
+    if not (keys[1:] >= keys[:-1]).all():
+        order = np.argsort(keys)
+        keys, times = keys[order], times[order]
+    firsts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+    if len(firsts) == len(keys):
+        return keys, times
+    return keys[firsts], (np.maximum if latest else np.minimum).reduceat(times, firsts)

@@ -18,6 +18,9 @@ from negprep.verifying.truth import Said, Truth
 
 Mask = npt.NDArray[np.bool_]
 
+_GATHERED = 1 << 19
+"""Records of a range of a log that outgrew memory: ranges are about as large, but for that of a heavy user."""
+
 
 class Truths:
     """What a log says, range by range.
@@ -49,7 +52,8 @@ class Truths:
         self._truths: list[Truth] = []
         for at, records in enumerate(self._by_range()):
             n_users = ranges.bounds[at + 1] - ranges.bounds[at]
-            self._laid.append(self._lay(Said.of(records, n_users, frame)))
+            gathered = _GATHERED if shelf.spilled else None
+            self._laid.append(self._lay(Said.of(records, n_users, frame, gathered=gathered)))
         self.n_excluded_at_first = sum(len(self._said(at).excluded) for at in range(len(ranges)))
         if not any(len(self._said(at).positives) for at in range(len(ranges))):
             rule = frame.terms.positive

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from negprep.writing.destination import STANDARD_OUTPUT, locate
 from negprep.writing.sink import PathSink, Sink, machine_errors
-from negprep.writing.staging import PARTS, Staging, final_mode, make_file, settle, sweep, sync_folder
+from negprep.writing.staging import PARTS, Staging, complete, final_mode, make_file, settle, sweep, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,7 @@ class Document:
         """Give what is staged its name."""
         if self._path is not None and self._staging is not None:
             with machine_errors(self._target, self._noun):
+                complete()
                 self._staging.path(PARTS).replace(self._path)
                 sync_folder(self._path.parent)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from negprep.writing.kind import kind_beside
 from negprep.writing.output import Output
 from negprep.writing.sink import Sink, machine_errors
-from negprep.writing.staging import Staging, final_mode, settle, sweep, sync_folder
+from negprep.writing.staging import Staging, complete, final_mode, settle, sweep, sync_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +49,7 @@ class FileOutput(Output):
             settle(temporary, final_mode(path, 0o666))
             if companion is not None:
                 companion.stage()
+            complete()
             with ExitStack() as undo:
                 for name in self._beside:
                     self._staging.exchange(name, undo, decider=temporary)

@@ -9,7 +9,7 @@ from negprep.writing.destination import METADATA, refuse_contents
 from negprep.writing.output import Output
 from negprep.writing.parquet import ROW_GROUP_ROWS
 from negprep.writing.sink import PathSink, machine_errors
-from negprep.writing.staging import PARTS, Staging, final_mode, make_file, settle, sweep, sync_folder
+from negprep.writing.staging import PARTS, Staging, complete, final_mode, make_file, settle, sweep, sync_folder
 from negprep.writing.text import TextStream
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class FolderOutput(Output):
             if companion is not None:
                 companion.stage()
             refuse_contents(self._destination, force=self._force)
+            complete()
             with ExitStack() as undo:
                 if companion is not None:
                     companion.exchange(undo, decider=self._folder)

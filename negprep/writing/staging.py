@@ -7,13 +7,14 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from negprep.forms import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -21,6 +22,32 @@ _PRIVATE = 0o600
 
 PARTS = "parts"
 """The role of what becomes the target itself where that is a folder; any other is a file beside the target."""
+
+
+_live: set[Staging] = set()
+"""Those that have temporaries now."""
+
+_before_names: list[Callable[[], None]] = []
+
+
+def call_before_names(function: Callable[[], None]) -> None:
+    """Have a function called when an output is complete, before the first of its files gets its name."""
+    _before_names.append(function)
+
+
+def complete() -> None:
+    """Tell that an output is complete: only the names are to be given."""
+    for function in _before_names:
+        function()
+
+
+def remove_all(*, attempts: int = 50) -> None:
+    """Remove the temporaries of all outputs that are not complete, while other threads may still be writing them."""
+    for staging in list(_live):
+        for _ in range(attempts):
+            if not staging.remove():
+                break
+            time.sleep(0.01)
 
 
 class Staging:
@@ -48,6 +75,7 @@ class Staging:
 
     def open(self) -> int:
         """Make the first temporary; return its descriptor, which is locked and stays this object's."""
+        _live.add(self)
         while True:
             self._lock = os.open(self.path(), _NEW, _PRIVATE)
             with suppress(OSError):  # a file system without locks: then no run can sweep
@@ -86,11 +114,18 @@ class Staging:
         if self._lock is None:
             return
         try:
-            with suppress(OSError):  # what cannot be removed is left for the next run
-                _clear(self._target, self._token)
+            self.remove()
         finally:
             os.close(self._lock)
             self._lock = None
+            _live.discard(self)
+
+    def remove(self) -> bool:
+        """Remove the temporaries; whether there is one that cannot be removed: it is left for the next run."""
+        with suppress(OSError):
+            _clear(self._target, self._token)
+            return any(token == self._token for token, *_ in _temporaries(self._target))
+        return True
 
 
 def sweep(target: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from negprep.errors import UsageError
 from negprep.writing.destination import Destination, check_output, locate
 from negprep.writing.sink import machine_errors
-from negprep.writing.staging import Staging, final_mode, settle, sweep, sync_folder
+from negprep.writing.staging import Staging, complete, final_mode, settle, sweep, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +42,7 @@ def open_whole(target: str) -> Iterator[BinaryIO]:
             with os.fdopen(os.dup(descriptor), "wb") as file:
                 yield file
             settle(staging.path(), final_mode(destination.path, 0o666))
+            complete()
             staging.path().replace(destination.path)
             sync_folder(destination.path.parent)
         finally:

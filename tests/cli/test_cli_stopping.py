@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+import negprep
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 SLOW_RUN = """
 import sys, time, types
@@ -135,3 +137,78 @@ print("went on", file=sys.stderr)
     with started(script) as process:
         _, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (code, f"negprep: stopped by {signal.Signals(signum).name}\n")
+
+
+LONG_CALL = """
+import hashlib, os, sys, time, types
+def prepare(source, target, *arguments, **options):
+    from pathlib import Path
+    from negprep.writing.staging import Staging, make_file
+    staging = Staging(Path(target))
+    try:
+        staging.open()
+        staging.path("parts").mkdir()
+        make_file(staging.path("parts") / "part")
+        print("started", flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"a", b"b", 1 << 28)  # minutes, and no handler runs meanwhile
+    finally:
+        staging.close()
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
+from negprep.cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize(("signum", "code"), CODES.items())
+def test_a_signal_ends_a_run_that_is_busy_in_a_library(tmp_path, signum, code):
+    with started(LONG_CALL, "train", "log.csv", str(tmp_path / "out")) as process:
+        assert len(list(tmp_path.iterdir())) == 2
+        start = time.perf_counter()
+        process.send_signal(signum)
+        process.send_signal(signum)
+        _, err = process.communicate(timeout=20)
+        assert time.perf_counter() - start < 6  # 1.2 on an idle machine
+        assert (process.returncode, err) == (code, f"negprep: stopped by {signal.Signals(signum).name}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+COMPLETE = """
+import os, signal, sys, time
+import pyarrow as pa
+from negprep.writing import staging
+renames = []
+def and_signal(call):
+    def called(*given, **named):
+        call(*given, **named)
+        renames.append(given)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(os.getpid(), signum)
+        time.sleep(0.6)
+    return called
+os.rename, os.replace = and_signal(os.rename), and_signal(os.replace)
+print("started", flush=True)
+from negprep.cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["o.parquet"], ["o/"], ["o.parquet", "--encode"], ["o.parquet", "--summary", "s.json"], ["m.npz"], ["o.html"]],
+    ids=" ".join,
+)
+def test_from_the_first_rename_on_a_signal_changes_nothing(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log.csv").write_text("user,item\n" + "".join(f"{row % 7},{row % 11}\n" for row in range(60)))
+    command = {"m.npz": ["fit", "--kind", "bpr", "log.csv"], "o.html": ["report", "t.parquet"]}.get(
+        words[0], ["train", "log.csv"]
+    )
+    if command[0] == "report":
+        negprep.train("log.csv", "t.parquet")
+    with started(COMPLETE, *command, *words, "--quiet") as process:
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "")
+    assert (tmp_path / words[0]).exists()
+    assert len(list(tmp_path.glob("o.*.parquet"))) == 2 * ("--encode" in words)
+    assert (tmp_path / "s.json").exists() == ("--summary" in words)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

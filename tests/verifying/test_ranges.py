@@ -20,7 +20,7 @@ from test_what_is_written import BESIDE, CASES, FULL, PAIR_CASES, SAMPLE_LOG, TI
 
 import negprep
 from negprep import spill
-from negprep.verifying import names, parting, room, shelf, truths
+from negprep.verifying import names, parting, room, shelf, truth, truths
 from negprep.verifying.claims import Claims
 from negprep.verifying.grouping import Block
 from negprep.verifying.pair_parts import PairParts
@@ -138,8 +138,8 @@ def test_little_is_held_at_a_time(tmp_path, spills, monkeypatch):
     most_pairs, most_bytes, ranges = [], [], []
     said, gathered = truths.Said.of, RowParts.add
 
-    def watched_said(*given):
-        found = said(*given)
+    def watched_said(*given, **options):
+        found = said(*given, **options)
         most_pairs.append(len(found.positives))
         return found
 
@@ -156,6 +156,35 @@ def test_little_is_held_at_a_time(tmp_path, spills, monkeypatch):
     assert len(most_pairs) == ranges[0] > 40
     assert max(most_pairs) < RANGE_ROWS + counts.max()
     assert max(most_bytes) <= 3_000
+
+
+@pytest.mark.parametrize("keep_time", ["last", "first"])
+def test_of_a_user_with_the_same_pairs_over_and_over_no_more_than_the_pairs_are_kept(
+    tmp_path, spills, monkeypatch, keep_time
+):
+    chance = np.random.default_rng(3)
+    heavy = pa.table(
+        {
+            "user": np.where(np.arange(6_000) % 20 == 0, chance.integers(0, 30, 6_000), 7),
+            "item": chance.integers(0, 25, 6_000),
+            "time": chance.integers(0, 10**6, 6_000),
+            "value": chance.integers(1, 6, 6_000),
+        }
+    )
+    log = pa.Table.from_batches(heavy.to_batches(max_chunksize=100))
+    made = [tmp_path / "train.parquet", tmp_path / "test.parquet"]
+    negprep.train(log, made[0], holdout="last", keep_time=keep_time, positive=">=4", num_neg=2)
+    negprep.test(log, made[1], keep_time=keep_time, positive=">=4", num_neg=2)
+    monkeypatch.setattr(truths, "_GATHERED", 200)
+    timed, distinct, sizes = truth._timed, truth.distinct, []
+    monkeypatch.setattr(truth, "_timed", lambda keys, *more: (sizes.append(len(keys)), timed(keys, *more))[1])
+    monkeypatch.setattr(truth, "distinct", lambda keys: (sizes.append(len(keys)), distinct(keys))[1])
+    spilled = verify([(str(path), None) for path in made], log, memory=1)
+    monkeypatch.undo()
+    whole = verify([(str(path), None) for path in made], log)
+    assert spilled == whole
+    assert not whole.failed
+    assert max(sizes) < 1_000 < heavy.num_rows
 
 
 def test_ranges_have_every_user_once():
