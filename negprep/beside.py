@@ -166,7 +166,9 @@ def _open(
             raise UsageError(f"--same {same}: that is the column of the items, all different", remedy="name another")
         return ReadOptions(**there)
 
-    return open_log(source, ReadOptions(), required=required, fitting=fitting, may_lack=may_lack)
+    return open_log(
+        source, ReadOptions(time_format=read.time_format), required=required, fitting=fitting, may_lack=may_lack
+    )
 
 
 @contextmanager

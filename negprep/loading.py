@@ -21,6 +21,7 @@ from negprep.pairs import Pairs, group_pairs, merge_pairs, subtract_pairs
 from negprep.partition import UserRange, partition
 from negprep.positives import PositiveRule
 from negprep.reading import LogReader
+from negprep.reading.ids import doubts, standing_for_none
 from negprep.rows import Rows, RowStore, drained
 from negprep.spill import SpillFile
 from negprep.threads import on_threads
@@ -80,6 +81,7 @@ class Loaded:
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
+        self._item_ids = found_items.ids
 
     @property
     def is_spilled(self) -> bool:
@@ -94,6 +96,20 @@ class Loaded:
     def rows(self) -> Iterator[Rows]:
         """The rows of the log, coded, batch by batch. To be asked for before ``portions``."""
         return map(self._encode, self._rows)
+
+    def doubtful_ids(self) -> list[str]:
+        """Warnings of ids that are spelled as ids seldom are. To be asked for before ``portions``."""
+        vocabularies = {"user": self.users.ids, "item": self._item_ids}
+        found = [warning for noun, ids in vocabularies.items() for warning in doubts(ids, noun)]
+        for noun, ids in vocabularies.items():
+            for place in standing_for_none(ids):
+                code = place if noun == "user" or self._recode is None else self._recode[place]
+                n_rows = sum(np.count_nonzero(_codes_of(rows, noun) == code) for rows in self.rows())
+                found.append(
+                    f"the {noun} id '{ids[place]}' has {n_rows:,} of {len(self._rows):,} rows: if it stands for no "
+                    "id, leave the field empty in the log, and --drop-invalid drops these rows"
+                )
+        return found
 
     def first_times(self) -> npt.NDArray[np.int64]:
         """When each item of the catalog was first there: int64, shape (n_catalog,), nanoseconds since 1970.
@@ -198,6 +214,10 @@ class _Grouped:
         return map(self.group, self.ranges)
 
 
+def _codes_of(rows: Rows, noun: str) -> npt.NDArray[Any]:
+    return np.asarray(rows.users if noun == "user" else rows.items)
+
+
 def _as_it_is(rows: Rows) -> Rows:
     return rows
 
@@ -243,7 +263,9 @@ def load(
     try:
         roles = ["user", "item", *(["time"] if with_times else []), *([rule.role] if rule else [])]
         users, items = _read_rows(log, roles, rule, rows, progress)
-        return Loaded(rows, roles, users, items, options)
+        loaded = Loaded(rows, roles, users, items, options)
+        log.warn(loaded.doubtful_ids())
+        return loaded
     except BaseException:
         rows.close()
         raise

@@ -33,7 +33,9 @@ def opened(
     def fitting(names: tuple[str, ...]) -> ReadOptions:
         return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
 
-    return open_log(source, ReadOptions(), required=required, fitting=fitting, may_lack=may_lack)
+    return open_log(
+        source, ReadOptions(time_format=read.time_format), required=required, fitting=fitting, may_lack=may_lack
+    )
 
 
 def catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:

@@ -16,6 +16,7 @@ from negprep.encoding import DistinctIds, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading import LogReader
+from negprep.reading.times import Clock
 from negprep.verifying import beside
 from negprep.verifying.claims import Claims
 from negprep.verifying.codebook import Codebook
@@ -101,6 +102,11 @@ class Frame:
     def rows(self) -> int:
         """Rows of the log."""
         return self._log.rows_read
+
+    @property
+    def clock(self) -> Clock | None:
+        """How the log writes its times, once ``records`` were gone through."""
+        return self._log.clock
 
     def user_counts(self) -> Rows:
         """How many records each user has: int64, shape (n_users,)."""

@@ -16,7 +16,10 @@ TO_UTF8 = "UTF-16 text has them: iconv -f UTF-16 -t UTF-8 converts it"
 KINDS = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd or bzip2"
 REDOUBLE = "double a quote that is text, or remove what follows it"
 LATIN = "the text looks like Latin-1; convert it: iconv -f LATIN1 -t UTF-8"
-FORMS = "times are seconds, milliseconds, microseconds or nanoseconds since 1970, or like 2024-05-01T12:30:00"
+FORMS = (
+    "times are seconds, milliseconds, microseconds or nanoseconds since 1970, 20240501, or like 2024-05-01T12:30:00; "
+    "--time-format reads others, in strptime's words"
+)
 RANGE = "times reach from 1677-09-21 to 2262-04-11"
 
 BAD = {
