@@ -22,6 +22,7 @@ from negprep.partition import UserRange, partition
 from negprep.positive_rule import quoted_for_shell
 from negprep.positives import Positives
 from negprep.reading import LogReader
+from negprep.reading.ids import doubts, standing_for_none
 from negprep.rows import Gathered, Rows, RowStore, drained
 from negprep.spill import SpillFile
 from negprep.threads import on_threads
@@ -97,6 +98,7 @@ class Loaded:
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._most_gathered = 0
         self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
+        self._item_ids = found_items.ids
 
     @property
     def is_spilled(self) -> bool:
@@ -111,6 +113,20 @@ class Loaded:
     def rows(self) -> Iterator[Rows]:
         """The rows of the log, coded, batch by batch. To be asked for before ``portions``."""
         return map(self._encode, self._rows)
+
+    def doubtful_ids(self) -> list[str]:
+        """Warnings of ids that are spelled as ids seldom are. To be asked for before ``portions``."""
+        vocabularies = {"user": self.users.ids, "item": self._item_ids}
+        found = [warning for noun, ids in vocabularies.items() for warning in doubts(ids, noun)]
+        for noun, ids in vocabularies.items():
+            for place in standing_for_none(ids):
+                code = place if noun == "user" or self._recode is None else self._recode[place]
+                n_rows = sum(np.count_nonzero(_codes_of(rows, noun) == code) for rows in self.rows())
+                found.append(
+                    f"the {noun} id '{ids[place]}' has {n_rows:,} of {len(self._rows):,} rows: if it stands for no "
+                    "id, leave the field empty in the log, and --drop-invalid drops these rows"
+                )
+        return found
 
     def first_times(self) -> npt.NDArray[np.int64]:
         """When each item of the catalog was first there: int64, shape (n_catalog,), nanoseconds since 1970.
@@ -236,6 +252,10 @@ class _Grouped:
         return map(self.group, self.ranges)
 
 
+def _codes_of(rows: Rows, noun: str) -> npt.NDArray[Any]:
+    return np.asarray(rows.users if noun == "user" else rows.items)
+
+
 def _as_it_is(rows: Rows) -> Rows:
     return rows
 
@@ -287,7 +307,9 @@ def load(
         columns = {role: log.columns[role] for role in roles}
         if positives is not None:
             columns["positive" if positives.role.endswith("--positive") else positives.role] = positives.column
-        return Loaded(rows, columns, users, items, options, positives, warnings)
+        loaded = Loaded(rows, columns, users, items, options, positives, warnings)
+        log.warn(loaded.doubtful_ids())
+        return loaded
     except BaseException:
         rows.close()
         raise

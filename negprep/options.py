@@ -13,6 +13,7 @@ from negprep.holdout_rule import HoldoutRule
 from negprep.limits import MAX_BOOTSTRAP, MAX_JOBS, MAX_NUM_NEG, MAX_POOL, check_kinds, check_marks, whole
 from negprep.positive_rule import PositiveRule
 from negprep.recipe import Recipe
+from negprep.time_format import TimeForms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,9 +49,13 @@ class ReadOptions:
     from_ : {"ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl"} or None
         Whose form a text file has, where it does not show.
     drop_invalid : bool
-        Count and drop rows with a null, NaN or empty id, or a missing or non-finite time or value, instead of refusing.
+        Count and drop rows with a null, NaN or empty id, or a missing or non-finite time, value or event, in any column
+        that has one of these roles, whether it is needed or not, instead of refusing.
     expect_rows : int or None
         The number of rows the log must have.
+    time_format : str or tuple of str
+        How times are written, in the words of strptime (``%m/%d/%Y %H:%M``); of several, a row takes the first that
+        fits. Or the unit of numbers: ``seconds``, ``milliseconds``, ``microseconds``, ``nanoseconds``. Kept as a tuple.
     """
 
     user_col: str | None = None
@@ -65,10 +70,13 @@ class ReadOptions:
     from_: SourceForm | None = None
     drop_invalid: bool = False
     expect_rows: int | None = None
+    time_format: str | tuple[str, ...] = ()
+    time_forms: TimeForms = field(init=False, repr=False, compare=False)
+    """What ``time_format`` says, parsed."""
 
     def of_text_beside(self) -> ReadOptions:
-        """What holds for the text files beside the log: the quotes."""
-        return ReadOptions(quote=self.quote, escape=self.escape)
+        """What holds for the files beside the log, too: its quotes, and how it writes times."""
+        return ReadOptions(quote=self.quote, escape=self.escape, time_format=self.time_format)
 
     def __post_init__(self) -> None:
         check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
@@ -83,6 +91,9 @@ class ReadOptions:
             raise UsageError(f"from_ is {self.from_!r}", remedy=f"choose one of {', '.join(get_args(SourceForm))}")
         if self.expect_rows is not None:
             object.__setattr__(self, "expect_rows", whole("expect_rows", self.expect_rows, 0, 2**63 - 1))
+        object.__setattr__(self, "time_forms", TimeForms.parse(self.time_format))
+        given = (self.time_format,) if isinstance(self.time_format, str) else tuple(self.time_format)
+        object.__setattr__(self, "time_format", given)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,16 +84,17 @@ def writes_times(log: LogReader, options: Options) -> bool:
     return options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
 
 
-def check_cut(log: LogReader, rule: HoldoutRule) -> None:
-    """Refuse a cut that is a number in another unit than the times of the log, which was read."""
+def settled_cut(log: LogReader, rule: HoldoutRule) -> HoldoutRule:
+    """The rule with its cut as the log writes times, once it was read; refuses a number in another unit."""
     if rule.kind != "after" or log.clock is None:
-        return
-    clock = parse_instant(rule.time)[1]
+        return rule
+    cut, clock = parse_instant(rule.time, log.clock)
     if not clock.is_dated and clock.kind != log.clock.kind:
         raise UsageError(
             f"--holdout {rule}: {mixed(rule.time, clock.kind, log.clock)}",
             remedy="write TIME as the log writes its times, or as a date",
         )
+    return replace(rule, cut=cut)
 
 
 def nothing_held_out(rule: HoldoutRule) -> str:

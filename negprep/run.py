@@ -23,7 +23,7 @@ from negprep.options import Options
 from negprep.parts import by_part, fill
 from negprep.planning import make_plan, model_rule, needs_survey, read_model_of, settled
 from negprep.reading import LogReader
-from negprep.resolving import check_cut, check_times, nothing_to_write, resolve_rule, writes_times
+from negprep.resolving import check_times, nothing_to_write, resolve_rule, settled_cut, writes_times
 from negprep.section import Section
 from negprep.sectioning import make_form, make_section
 from negprep.shuffle import Shuffle
@@ -95,7 +95,7 @@ class Run:
             progress=self._progress,
         )
         try:
-            check_cut(log, self.rule)
+            self.rule = settled_cut(log, self.rule)
             first_times = self.loaded.first_times() if options.available_at_time else None
             self.core = find_core(
                 self.loaded,

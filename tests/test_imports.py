@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = """
-_version errors jsons threads holdout_rule positive_rule forms limits
+_version errors jsons threads holdout_rule time_format positive_rule forms limits
 recipe agreement options
 draw seen logarithm
 compute arrow vocabulary pairs interactions
@@ -27,7 +27,7 @@ learning.bpr learning.validation learning.game learning.rns
 holdout id_columns layout
 reading.pieces reading.foreign reading.managed reading.sources reading.columns reading.labels
 reading.lines reading.quoting reading.header reading.dialect reading.ids reading.blocks reading.known
-reading.times reading.values reading.canonical
+reading.dates reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.hive reading.opening reading reading.scored
 prepared.shape prepared.spelled prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
@@ -92,7 +92,7 @@ FOR_TYPES_ALONE = {
 check its blocks."""
 
 APART = {
-    "reading": {"errors", "threads", "options", "positive_rule", "compute", "arrow", "reading"},
+    "reading": {"errors", "threads", "options", "positive_rule", "time_format", "compute", "arrow", "reading"},
     "prepared": {"_version", "errors", "jsons", "options", "forms", "compute", "arrow", "reading", "prepared"},
     "writing": {"errors", "forms", "compute", "arrow", "writing"},
     "engines": {"threads"},

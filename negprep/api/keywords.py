@@ -29,6 +29,7 @@ class ReadKeywords(TypedDict, total=False):
     from_: SourceForm | None
     drop_invalid: bool
     expect_rows: int | None
+    time_format: str | tuple[str, ...]
 
 
 class Keywords(ReadKeywords, total=False):

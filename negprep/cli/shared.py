@@ -189,9 +189,18 @@ def columns(command: Function) -> Function:
             "order is their time (sasrec).  [default: found from the first line]",
         ),
         option(
+            "--time-format",
+            metavar="FORMAT",
+            multiple=True,
+            help="How times are written, in strptime's words, such as '%m/%d/%Y %I:%M:%S %p'; repeated, a time takes "
+            "the first that fits. Or the unit of numbers: seconds, milliseconds, microseconds, nanoseconds.  "
+            "[default: recognised]",
+        ),
+        option(
             "--drop-invalid",
             is_flag=True,
-            help="Count and drop rows without a usable id, time or value, instead of refusing the log.",
+            help="Count and drop rows without a usable id, time, value or event, instead of refusing the log. The "
+            "columns that are not needed count, too: every command drops the same rows.",
         ),
         option(
             "--expect-rows",

@@ -25,7 +25,7 @@ from negprep.model import Model, write_model
 from negprep.options import LogSource, Options
 from negprep.pairs import Pairs
 from negprep.reading import open_log
-from negprep.resolving import check_cut, check_times, nothing_held_out, nothing_to_write, resolve_rule
+from negprep.resolving import check_times, nothing_held_out, nothing_to_write, resolve_rule, settled_cut
 from negprep.sectioning import split_train
 from negprep.spill import check_spill_folder
 from negprep.summary import peak_memory_bytes
@@ -124,7 +124,7 @@ def fit(
             progress=progress,
         )
         try:
-            check_cut(log, rule)
+            rule = settled_cut(log, rule)
             core = find_core(loaded, options, memory.range_rows, progress, again=False)
             training, n_positives = _training(core, options, rule, place)
         finally:

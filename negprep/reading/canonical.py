@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from negprep.reading.values import (
     parse_ratings,
     parse_values,
 )
+from negprep.time_format import TimeForms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -70,13 +71,24 @@ class Canonical:
     clock: Clock | None
 
 
-def canonical(piece: Piece, *, drop_invalid: bool, may_lack: tuple[str, ...] | None = None) -> Canonical:
+def canonical(
+    piece: Piece,
+    *,
+    drop_invalid: bool,
+    may_lack: tuple[str, ...] | None = None,
+    roles: Sequence[str] | None = None,
+    forms: TimeForms = TimeForms(),  # noqa: B008 - frozen
+) -> Canonical:
     """Check and convert one piece.
 
     Parameters
     ----------
     piece : Piece
     drop_invalid : bool
+    roles : sequence of str or None
+        Those to convert; of the others it matters only whether a value is missing. None: all.
+    forms : TimeForms
+        How times are written, where the user says it.
     may_lack : tuple of str or None
         Of a file beside the log: roles that may be missing in a row, which become null. None: this is the log.
 
@@ -103,9 +115,10 @@ def canonical(piece: Piece, *, drop_invalid: bool, may_lack: tuple[str, ...] | N
                 dropped[REASONS[role]] = int(np.count_nonzero(mask & keep))
                 keep &= ~mask
             row_numbers = np.flatnonzero(keep)
-            columns = {role: column.take(arrow(row_numbers)) for role, column in columns.items()}
+            columns = {role: columns[role].take(arrow(row_numbers)) for role in roles or columns}
             lacking = {role: mask[row_numbers] for role, mask in lacking.items()}
-        parsed, clock = _parsed(columns, piece.header, lacking)
+        wanted = {role: columns[role] for role in roles or columns}
+        parsed, clock = _parsed(wanted, piece.header, lacking, forms, is_log=may_lack is None)
     except RowError as error:
         row = error.row if row_numbers is None else int(row_numbers[error.row])
         raise BadDataError(error.what, place=piece.place(row), remedy=error.remedy) from None
@@ -119,7 +132,7 @@ def in_order(rows: Canonical, before: int, roles: list[str]) -> Canonical:
 
 
 def _parsed(
-    columns: dict[str, pa.Array], header: dict[str, str], lacking: dict[str, Mask]
+    columns: dict[str, pa.Array], header: dict[str, str], lacking: dict[str, Mask], forms: TimeForms, *, is_log: bool
 ) -> tuple[dict[str, pa.Array], Clock | None]:
     clock = None
     parsed = {}
@@ -130,7 +143,7 @@ def _parsed(
             if len(given) == 0:
                 parsed[role] = pa.nulls(0, _EMPTY[role])
             elif role == "time":
-                parsed[role], clock = _times(given)
+                parsed[role], clock = _times(given, forms, is_log=is_log)
             else:
                 parsed[role] = _by_distinct(_PARSERS[role], given)
         except RowError as error:
@@ -167,11 +180,16 @@ _EMPTY = {
 }
 
 
-def _times(column: pa.Array) -> tuple[pa.Array, Clock]:
+def _times(column: pa.Array, forms: TimeForms, *, is_log: bool) -> tuple[pa.Array, Clock]:
     clocks: list[Clock] = []
 
     def parse(array: pa.Array) -> pa.Array:
-        times, clock = parse_times(array)
+        try:
+            times, clock = parse_times(array, forms)
+        except RowError:
+            if is_log or not forms:
+                raise
+            times, clock = parse_times(array)  # beside a log, times may be written in another way
         clocks.append(clock)
         return times
 

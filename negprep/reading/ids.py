@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from negprep.arrow import mask_as_numpy
+from negprep.arrow import mask_as_numpy, strings
 from negprep.compute import pc
 from negprep.reading.pieces import RowError, first_failure, numbers, text_bytes, widened
 
 MAX_ID_BYTES = 1 << 16
 _EXACT_IN_FLOAT = 1 << 53
+
+_NO_ID = [
+    *(r"\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "Null", "null", "(null)", "<null>", "NONE", "None", "none"),
+    *("NaN", "nan", "NAN", "NaT", "undefined", "nil"),
+]
 
 
 def parse_ids(array: pa.Array, noun: str) -> pa.Array:
@@ -120,3 +125,41 @@ def _refuse(strings: pa.Array, mark: str, what: str, remedy: str) -> None:
     found = mask_as_numpy(pc.match_substring(strings, mark))
     if found.any():
         raise RowError(int(found.argmax()), what, remedy)
+
+
+def doubts(ids: pa.Array, noun: str) -> list[str]:
+    """Warnings that all ids are spelled as ids seldom are: with a space at an end, or in quotes.
+
+    Parameters
+    ----------
+    ids : pa.Array
+        The distinct ids of a log, int64 or string, none of them empty.
+    noun : str
+        ``user`` or ``item``.
+    """
+    if len(ids) == 0 or not pa.types.is_string(ids.type):
+        return []
+    offsets, data = text_bytes(ids)
+    firsts, lasts = data[offsets[:-1] - offsets[0]], data[offsets[1:] - offsets[0] - 1]
+    example = ids[0].as_py()
+    found = [
+        f"all {noun} ids {place} with a space, such as {example!r}: if that is padding, remove it from the log, in "
+        "a CSV file by: sed 's/ *, */,/g'"
+        for place, marks in (("begin", firsts), ("end", lasts))
+        if (marks == ord(" ")).all()
+    ]
+    found += [
+        f"all {noun} ids stand in quotes, such as {example}, which are taken for a part of them: if they are not, "
+        f"remove them from the log by: tr -d {shown}"
+        for mark, shown in (("'", '"\'"'), ('"', "'\"'"), ("`", "'`'"))
+        if (firsts == ord(mark)).all() and (lasts == ord(mark)).all() and (np.diff(offsets) > 1).all()
+    ]
+    return found
+
+
+def standing_for_none(ids: pa.Array) -> list[int]:
+    """The places of ids that other programs write where there is none, such as ``NA``."""
+    if len(ids) == 0 or not pa.types.is_string(ids.type):
+        return []
+    places: list[int] = np.flatnonzero(mask_as_numpy(pc.is_in(ids, strings(_NO_ID)))).tolist()
+    return places

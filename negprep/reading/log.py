@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
 from negprep.positive_rule import PositiveRule
-from negprep.reading.columns import Roles, find_compared
+from negprep.reading.columns import ROLES, Roles, find_compared
 from negprep.reading.labels import WATCHED, Labels, label_columns
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import Source
@@ -87,22 +88,26 @@ class LogReader:
         warnings: Sequence[str] = (),
         keys: tuple[str, ...] = (),
     ) -> None:
-        self._opened_with, self._keys = tuple(warnings), keys
+        self._keys = keys
         self._sources, self._inputs, self._roles = sources, inputs, roles
         self._options, self._resources = options, resources
         self.place, self._may_lack = place, may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.is_ordered = options.from_ == "sasrec"
         self.columns = dict(roles.found) | ({"time": _ORDER} if self.is_ordered else {})
+        self.warnings: list[str] = list(warnings)
+        self.clock: Clock | None = None
         self._reset()
 
     def _reset(self) -> None:
         self.rows_read = 0
         self.rows_dropped: dict[str, int] = {}
-        self.warnings: list[str] = list(self._opened_with)
         self.unused_keys: tuple[str, ...] = ()
-        self.clock: Clock | None = None
         self.labels: dict[str, Labels] = {}
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Add warnings, each once, however often the log is read."""
+        self.warnings += [each for each in dict.fromkeys(warnings) if each not in self.warnings]
 
     def compared(self, rule: PositiveRule) -> dict[str, str]:
         """The role and the name of the column that decides which rows are positives; of ``all`` none.
@@ -144,7 +149,8 @@ class LogReader:
         Parameters
         ----------
         roles : iterable of str
-            The columns wanted. Others are not decoded.
+            The columns wanted. Others are not decoded; with ``drop_invalid`` those of all roles are looked at, so that
+            a row that lacks a value is dropped whatever is wanted.
         also : mapping of str to str, optional
             More roles, with their columns: what ``compared`` gives.
         watched : sequence of str
@@ -198,29 +204,44 @@ class LogReader:
         self, columns: dict[str, str], convert: Callable[[pa.RecordBatch], Made]
     ) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
         from negprep.reading.canonical import canonical, in_order
-        from negprep.reading.times import mixed_clocks
+        from negprep.reading.pieces import numbers
+        from negprep.reading.times import Span, mixed_clocks
 
         roles = list(columns)
         ordered = self.is_ordered and columns.pop("time", None) is not None
+        options, wanted, read_columns = self._options, list(columns), self._looked_at(columns)
         watched = {WATCHED + name: labels for name, labels in self.labels.items()}
-        columns |= {WATCHED + name: name for name in self.labels}
+        read_columns = read_columns | {WATCHED + name: name for name in self.labels}
+        tomorrow = time.time_ns() + 86400 * 10**9
+        span: Span | None = None
 
-        def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical, Made]:
+        def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical, Made, Span | None]:
             read = piece()
             for role, labels in watched.items():
                 labels.look_at(read.columns.pop(role))
-            rows = canonical(read, drop_invalid=self._options.drop_invalid, may_lack=self._may_lack)
-            return read, rows, convert(rows.batch)
+            rows = canonical(
+                read,
+                drop_invalid=options.drop_invalid,
+                may_lack=self._may_lack,
+                roles=wanted,
+                forms=options.time_forms,
+            )
+            here = None
+            if "time" in wanted and self._may_lack is None and rows.batch.num_rows:
+                here = Span.of(numbers(rows.batch.column("time")), tomorrow)
+            return read, rows, convert(rows.batch), here
 
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
         for each in self._inputs:
-            for _, (piece, rows, made) in on_threads(
-                work, each.pieces(columns), threads=threads, ahead=threads + 1, name="negprep-read"
+            for _, (piece, rows, made, here) in on_threads(
+                work, each.pieces(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
             ):
                 if self.clock is not None and rows.clock is not None and rows.clock.kind != self.clock.kind:
                     error = mixed_clocks(rows.clock, self.clock)
                     raise BadDataError(error.what, place=piece.place(error.row), remedy=error.remedy)
                 self.clock = self.clock or rows.clock
+                if here is not None:
+                    span = here if span is None else span.joined(here)
                 if ordered:
                     rows = in_order(rows, self.rows_read, roles)
                 self.rows_read += rows.rows
@@ -228,8 +249,19 @@ class LogReader:
                     self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count
                 if rows.batch.num_rows:
                     yield rows.batch, made
-            self.warnings += each.warnings
+            self.warn(each.warnings)
         self._check_end()
+        if span is not None and self.clock is not None:
+            doubt = span.doubt(self.clock, columns["time"])
+            self.warn([] if doubt is None else [doubt])
+
+    def _looked_at(self, wanted: dict[str, str]) -> dict[str, str]:
+        """The columns to read: with ``drop_invalid`` those of all roles, always in the same order."""
+        if not self._options.drop_invalid or self._may_lack is not None:
+            return wanted
+        found = {role: name for role, name in self.columns.items() if not (role == "time" and self.is_ordered)}
+        every = found | wanted
+        return {role: every[role] for role in sorted(every, key=_place_of)}
 
     def _check_end(self) -> None:
         for source in self._sources:
@@ -260,3 +292,8 @@ def _batches_of(converted: Generator[tuple[pa.RecordBatch, None], None, None]) -
 
 def _nothing(_: pa.RecordBatch) -> None:
     """Make nothing of a batch."""
+
+
+def _place_of(role: str) -> tuple[int, str]:
+    """Where a role stands among those whose missing values are counted: a row counts for the first that it lacks."""
+    return (ROLES.index(role) if role in ROLES else len(ROLES)), role

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from negprep.errors import BadDataError
 from negprep.reading.columns import refuse_duplicates
-from negprep.reading.pieces import Piece
+from negprep.reading.pieces import Piece, first_failure
 from negprep.reading.sources import Source, machine_errors, one_line
 from negprep.threads import one_ahead
 
@@ -33,11 +33,14 @@ class ParquetInput:
     schema : pa.Schema
     warnings : list of str
         Stays empty.
+    int96 : frozenset of str
+        Columns of times of 96 bits, as Spark, Hive and Impala write them.
     """
 
     source: Source
     schema: pa.Schema
     warnings: list[str]
+    int96: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,6 +67,9 @@ class ParquetInput:
         text = [
             name for name in names if self.schema.field(name).type in (pa.string(), pa.large_string(), pa.string_view())
         ]
+        int96 = [name for name in names if name in self.int96]
+        if int96:
+            self._check_range(int96)
         first = 0
         with readable(self.source), opened(self.source, text) as file:
             groups = (
@@ -72,6 +78,19 @@ class ParquetInput:
             for batch in one_ahead(chain.from_iterable(groups), name="negprep-read"):
                 arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
                 yield partial(Piece, arrays, partial(self._place, first), {})
+                first += batch.num_rows
+
+    def _check_range(self, names: list[str]) -> None:
+        """Refuse a time of 96 bits that is out of range: as nanoseconds, Arrow wraps it."""
+        first = 0
+        with readable(self.source), opened(self.source, [], coerce_int96_timestamp_unit="s") as file:
+            for batch in file.iter_batches(_ROWS, columns=names):
+                for column in batch.columns:
+                    row = first_failure(column, lambda part: part.cast("timestamp[ns]"))
+                    if row is not None:
+                        what = f"the time {column.slice(row, 1).cast('string')[0]} is out of range"
+                        remedy = "times reach from 1677-09-21 to 2262-04-11"
+                        raise BadDataError(what, place=self._place(first, row), remedy=remedy)
                 first += batch.num_rows
 
     def _place(self, first: int, row: int) -> str:
@@ -89,13 +108,15 @@ def parquet_input(source: Source) -> ParquetInput:
     with readable(source), opened(source, []) as file:
         schema = file.schema_arrow
         names = schema.names
+        leaves = [file.schema.column(number) for number in range(len(file.schema))]
+        int96 = frozenset(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
     refuse_duplicates(names, source.name)
-    return ParquetInput(source, schema, [])
+    return ParquetInput(source, schema, [], int96)
 
 
 @contextmanager
-def opened(source: Source, text: list[str]) -> Iterator[pq.ParquetFile]:
-    """The file, with ``text`` columns dictionary-encoded."""
+def opened(source: Source, text: list[str], **options: Any) -> Iterator[pq.ParquetFile]:  # noqa: ANN401
+    """The file, with ``text`` columns dictionary-encoded; further options are those of pyarrow."""
     import pyarrow.parquet as pq
 
     with (
@@ -107,6 +128,7 @@ def opened(source: Source, text: list[str]) -> Iterator[pq.ParquetFile]:
             # Pre-buffering holds all compressed pages of the file.
             pre_buffer=False,
             page_checksum_verification=True,
+            **options,
         ) as file,
     ):
         yield file

@@ -10,15 +10,40 @@ import numpy as np
 import pyarrow as pa
 
 from negprep.arrow import strings
+from negprep.reading.dates import UNPADDED, addition, days_of, known, options_for, read_dates
 from negprep.reading.pieces import RowError, arrow, first_failure, numbers, text_bytes, widened
+from negprep.time_format import UNITS, TimeForms
 
 # An integer is read as seconds below the first limit (the year 5138), as milliseconds below the second, and so on.
 _UNITS = (("in seconds", 10**9), ("in milliseconds", 10**6), ("in microseconds", 10**3), ("in nanoseconds", 1))
 _LIMITS = np.array([10**11, 10**14, 10**17], np.float64)
 _NAIVE, _ZONED = "without a zone", "with a zone"
-_FORMS = "times are seconds, milliseconds, microseconds or nanoseconds since 1970, or like 2024-05-01T12:30:00"
+_FORMS = (
+    "times are seconds, milliseconds, microseconds or nanoseconds since 1970, 20240501, or like 2024-05-01T12:30:00; "
+    "--time-format reads others, in strptime's words"
+)
 _OUT_OF_RANGE = "times reach from 1677-09-21 to 2262-04-11"
 _MIXED = "write all times in one form"
+
+# Dates as one number: the least and the greatest, and the seconds and the limit of each pair of digits after the day.
+_MINUTE, _HOUR = (60, 60), (3600, 24)
+_COMPACT: dict[str, tuple[int, int, tuple[tuple[int, int], ...]]] = {
+    "written as YYYYMMDD": (19900101, 21001231, ()),
+    "written as YYYYMMDDHHMM": (199001010000, 210012312359, (_MINUTE, _HOUR)),
+    "written as YYYYMMDDHHMMSS": (19900101000000, 21001231235959, ((1, 60), _MINUTE, _HOUR)),
+}
+_COMPACT_FORMATS = {
+    "%Y%m%d": "written as YYYYMMDD",
+    "%Y%m%d%H%M": "written as YYYYMMDDHHMM",
+    "%Y%m%d%H%M%S": "written as YYYYMMDDHHMMSS",
+}
+_EITHER = "if these are numbers, give their unit, such as --time-format seconds"
+
+_EARLIEST = 631152000 * 10**9
+"""1990: what is earlier is seldom a time of a log."""
+
+_SMALLEST_SECONDS = 10**8
+"""Numbers below that are an order, not seconds since 1970: that would be before March 1973."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +56,22 @@ class Clock:
     @property
     def is_dated(self) -> bool:
         """Whether times are written as dates, not as numbers."""
-        return self.kind in (_NAIVE, _ZONED)
+        return all(self.kind != unit for unit, _ in _UNITS) and self != ORDERED
 
 
 ORDERED = Clock("a position in the log", "1")
 """That of rows whose order is their time."""
 
 
-def parse_times(array: pa.Array) -> tuple[pa.Array, Clock]:
+def parse_times(array: pa.Array, forms: TimeForms = TimeForms()) -> tuple[pa.Array, Clock]:  # noqa: B008 - frozen
     """Times as int64 nanoseconds since 1970-01-01T00:00:00 (UTC where they have a zone).
 
     Parameters
     ----------
     array : pa.Array
         At least one row, without nulls or NaN; text as ``pa.string()``.
+    forms : TimeForms
+        How they are written, where the user says it.
 
     Raises
     ------
@@ -54,12 +81,15 @@ def parse_times(array: pa.Array) -> tuple[pa.Array, Clock]:
     Notes
     -----
     The unit of a number follows from its size: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds.
-    Numbers with a fraction are exact to the microsecond.
+    Numbers with a fraction are exact to the microsecond. Where at least half of the numbers are dates of 1990 to 2100
+    written as YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, all must be.
     """
     kind = array.type
     if pa.types.is_string(kind):
-        return _from_text(array)
+        return _from_formats(array, forms) if forms.formats else _from_text(array, forms)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        if forms:
+            raise RowError(0, f"--time-format is for text and numbers; the time has the type {kind}", "leave it out")
         # Only the instants matter; a cast between zones would want the zone database.
         instants = array.cast(pa.timestamp("ms") if pa.types.is_date(kind) else pa.timestamp(kind.unit))
         row = first_failure(instants, lambda part: part.cast(pa.timestamp("ns")))
@@ -68,15 +98,23 @@ def parse_times(array: pa.Array) -> tuple[pa.Array, Clock]:
         clock = Clock(_NAIVE if pa.types.is_date(kind) or kind.tz is None else _ZONED, _spelled(instants, 0))
         return instants.cast(pa.timestamp("ns")).cast(pa.int64()), clock
     if pa.types.is_integer(kind):
-        return _from_integers(_signed(array) if pa.types.is_uint64(kind) else widened(array))
+        return _from_integers(_signed(array) if pa.types.is_uint64(kind) else widened(array), forms)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return _from_floats(array.cast(pa.float64()))
+        return _from_floats(array.cast(pa.float64()), forms)
     raise RowError(0, f"the time has the type {kind}", _FORMS)
 
 
-def parse_instant(text: str) -> tuple[int, Clock]:
-    """One time, as ``parse_times`` takes it: nanoseconds since 1970, and how it is written."""
-    parsed, clock = parse_times(strings([text]))
+def parse_instant(text: str, like: Clock | None = None) -> tuple[int, Clock]:
+    """One time, as ``parse_times`` takes it: nanoseconds since 1970, and how it is written.
+
+    Parameters
+    ----------
+    text : str
+    like : Clock or None
+        How the log writes its times. Where these are numbers, ``20240501`` is one, too; else it is a date.
+    """
+    is_number = like is not None and not like.is_dated
+    parsed, clock = _from_text(strings([text]), TimeForms(), compact=not is_number)
     return parsed[0].as_py(), clock
 
 
@@ -112,16 +150,27 @@ def mixed(time: str, kind: str, other: Clock) -> str:
 
 def mixed_clocks(now: Clock, before: Clock) -> RowError:
     """The error that the times of two batches are not of one kind."""
-    return RowError(0, mixed(now.example, now.kind, before), _MIXED)
+    is_either = any(clock.kind in _COMPACT for clock in (now, before))
+    return RowError(0, mixed(now.example, now.kind, before), f"{_MIXED}; {_EITHER}" if is_either else _MIXED)
 
 
 def _shown(value: np.number[Any]) -> str:
     return str(int(value)) if value == np.floor(value) and abs(value) < 2**63 else str(float(value))
 
 
-def _from_integers(array: pa.Array) -> tuple[pa.Array, Clock]:
+def _scale(values: np.ndarray, forms: TimeForms) -> tuple[str, int]:
+    """The unit of all numbers, and its nanoseconds."""
+    return _bands(values) if forms.unit is None else (f"in {forms.unit}", UNITS[forms.unit])
+
+
+def _from_integers(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
     values = numbers(array)
-    unit, nanoseconds = _bands(values)
+    kind = _compact_kind(values, forms) if compact else None
+    if kind is not None:
+        return _from_compact(values, kind, by_format=bool(forms.formats))
+    if forms.formats:
+        return _from_formats(array.cast(pa.string()), forms)
+    unit, nanoseconds = _scale(values, forms)
     limit = (2**63 - 1) // nanoseconds
     if values.max() > limit or values.min() < -limit:
         row = int(np.flatnonzero((values > limit) | (values < -limit))[0])
@@ -129,12 +178,63 @@ def _from_integers(array: pa.Array) -> tuple[pa.Array, Clock]:
     return arrow(values * nanoseconds), Clock(unit, str(values[0]))
 
 
-def _from_floats(array: pa.Array) -> tuple[pa.Array, Clock]:
+def _compact_kind(values: np.ndarray, forms: TimeForms) -> str | None:
+    """How integers are dates, if somebody says so, or at least half of them are some that a log may have."""
+    if forms:
+        return _COMPACT_FORMATS.get(forms.formats[0].text) if len(forms.formats) == 1 else None
+    low, high = values.min(), values.max()
+    for kind, (least, most, _) in _COMPACT.items():
+        if low <= most and high >= least:
+            inside = values[(values >= least) & (values <= most)]
+            if 2 * len(inside) >= len(values) and 2 * np.count_nonzero(_compact_seconds(inside, kind)[1]) >= len(
+                values
+            ):
+                return kind
+    return None
+
+
+def _compact_seconds(values: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds since 1970 of dates as integers, and which are dates at all."""
+    rest, seconds, is_time = values, np.zeros(len(values), np.int64), np.ones(len(values), bool)
+    for factor, limit in _COMPACT[kind][2]:
+        rest, of_part = np.divmod(rest, 100)
+        seconds += of_part * factor
+        is_time &= of_part < limit
+    rest, day = np.divmod(rest, 100)
+    year, month = np.divmod(rest, 100)
+    is_time &= (month >= 1) & (month <= 12) & (year >= 1000) & (year <= 9999)
+    days, in_month = days_of(year, month, day)
+    return days * 86400 + seconds, is_time & in_month
+
+
+def _from_compact(values: np.ndarray, kind: str, *, by_format: bool) -> tuple[pa.Array, Clock]:
+    seconds, good = _compact_seconds(values, kind)
+    if not good.all():
+        row = int(good.argmin())
+        if by_format:
+            raise RowError(row, f"the time {values[row]} is not {kind}", "correct it")
+        first = values[int(good.argmax())]
+        raise RowError(row, f"the time {values[row]} is not a date, but {first} is {kind}", f"correct it; {_EITHER}")
+    outside = np.flatnonzero(np.abs(seconds) > (2**63 - 1) // 10**9 - 1)
+    if len(outside):
+        raise RowError(int(outside[0]), f"the time {values[outside[0]]} is out of range", _OUT_OF_RANGE)
+    return arrow(seconds * 10**9), Clock(kind, str(values[0]))
+
+
+def _from_floats(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
     values = numbers(array)
     outside = np.flatnonzero(np.abs(values) >= 2.0**63)
     if len(outside):
         raise RowError(int(outside[0]), f"the time {_shown(values[outside[0]])} is out of range", _OUT_OF_RANGE)
-    unit, nanoseconds = _bands(values)
+    # pandas turns integers beside a null into floats; a date has no fraction, and fits into 53 bits.
+    if (forms.formats or compact) and (is_whole := values == np.floor(values)).all():
+        integers = values.astype(np.int64)
+        if forms.formats or _compact_kind(integers, forms) is not None:
+            return _from_integers(arrow(integers), forms)
+    elif forms.formats:
+        row = int(is_whole.argmin())
+        raise RowError(row, f"the time {_shown(values[row])} has a fraction", "leave --time-format out")
+    unit, nanoseconds = _scale(values, forms)
     if nanoseconds == 1:
         raise RowError(0, f"the time {_shown(values[0])} is in nanoseconds, which floats bend", "write integers")
     microseconds = np.rint(values * (nanoseconds // 1000))
@@ -144,16 +244,69 @@ def _from_floats(array: pa.Array) -> tuple[pa.Array, Clock]:
     return arrow(microseconds.astype(np.int64) * 1000), Clock(unit, _shown(values[0]))
 
 
-def _from_text(strings: pa.Array) -> tuple[pa.Array, Clock]:
+def _from_text(texts: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
     for kind, read in _READERS.items():
+        if forms and kind in (_NAIVE, _ZONED):
+            continue
         try:
-            parsed = read(strings)
+            parsed = read(texts)
         except ValueError:
             continue
         if pa.types.is_timestamp(parsed.type):
-            return parsed.cast(pa.int64()), Clock(kind, strings[0].as_py())
-        return _from_integers(parsed) if pa.types.is_integer(parsed.type) else _from_floats(_finite(parsed, strings))
-    raise _explained(strings)
+            return parsed.cast(pa.int64()), Clock(kind, texts[0].as_py())
+        if pa.types.is_integer(parsed.type):
+            return _from_integers(parsed, forms, compact=compact)
+        return _from_floats(_finite(parsed, texts), forms, compact=compact)
+    if forms:
+        row = first_failure(texts, _READERS["a number"]) or 0
+        raise RowError(row, f"{_text(texts, row)!r} is not a number", f"leave --time-format {forms.unit} out")
+    form = _known_form(texts[:1])
+    if form is not None:
+        try:
+            # A date without leading zeros is a date: that of another batch may need none.
+            return arrow(_dates(texts, form)), Clock(_NAIVE if form == UNPADDED else form, texts[0].as_py())
+        except ValueError:
+            pass
+    raise _explained(texts)
+
+
+def _from_formats(texts: pa.Array, forms: TimeForms) -> tuple[pa.Array, Clock]:
+    """Text by the formats that the user names."""
+    if len(forms.formats) == 1 and forms.formats[0].text in _COMPACT_FORMATS:
+        try:
+            integers = _integers(texts)
+        except ValueError:
+            pass
+        else:
+            return _from_integers(integers, forms)
+    coded = texts.dictionary_encode()
+    distinct, codes = coded.dictionary, numbers(coded.indices)
+    found = read_dates(distinct, forms.formats)
+    if not found.fits.all():
+        row = int((~found.fits)[codes].argmax())
+        text = _text(texts, row)
+        if found.beyond[codes[row]]:
+            raise RowError(row, f"the time {text} is out of range", _OUT_OF_RANGE)
+        shown = " or ".join(repr(each.text) for each in forms.formats)
+        more = addition(text, forms.formats)
+        remedy = f"correct it, or add {more}" if more else "correct it, or repeat --time-format with another format"
+        raise RowError(row, f"the time {text!r} does not fit --time-format {shown}", remedy)
+    return arrow(found.times[codes]), Clock(_ZONED if forms.formats[0].has_zone else _NAIVE, texts[0].as_py())
+
+
+def _known_form(text: pa.Array) -> str | None:
+    """Which of the known forms of dates a single text has."""
+    return next((form for form, formats in known().items() if read_dates(text, formats).fits.all()), None)
+
+
+def _dates(texts: pa.Array, form: str) -> np.ndarray:
+    """Times of one of the known forms; ``ValueError`` if a text has another."""
+    coded = texts.dictionary_encode()
+    found = read_dates(coded.dictionary, known()[form])
+    if not found.fits.all():
+        raise ValueError(form)
+    times: np.ndarray = found.times[numbers(coded.indices)]
+    return times
 
 
 def _integers(strings: pa.Array) -> pa.Array:
@@ -180,23 +333,95 @@ def _finite(floats: pa.Array, strings: pa.Array) -> pa.Array:
 
 
 def _kind(string: pa.Array) -> str | None:
-    """Which reader takes a single string."""
+    """Which reader takes a single string, or which form it has."""
     for kind, read in _READERS.items():
         if first_failure(string, read) is None:
             return "a number" if kind == "an integer" else kind
-    return None
+    return _known_form(string)
 
 
-def _explained(strings: pa.Array) -> RowError:
+def _explained(texts: pa.Array) -> RowError:
     """Why no reader takes all of the strings."""
-    kind = _kind(strings[:1])
-    row = (first_failure(strings, _READERS[kind]) if kind else 0) or 0
-    text = strings[row].as_py()
-    other = _kind(strings.slice(row, 1))
+    kind = _kind(texts[:1])
+    row = 0
+    if kind is not None:
+        read = _READERS.get(kind, lambda part: _dates(part, str(kind)))
+        row = first_failure(texts, read) or 0
+    text, alone = _text(texts, row), texts.slice(row, 1)
+    other = _kind(alone)
     if kind and other:
-        return RowError(row, mixed(text, other, Clock(kind, strings[0].as_py())), _MIXED)
-    if first_failure(strings.slice(row, 1), lambda part: part.cast(pa.timestamp("s"))) is None or (
-        first_failure(strings.slice(row, 1), lambda part: part.cast(pa.timestamp("s", "UTC"))) is None
+        return RowError(row, mixed(text, other, Clock(kind, texts[0].as_py())), _MIXED)
+    if first_failure(alone, lambda part: part.cast(pa.timestamp("s"))) is None or (
+        first_failure(alone, lambda part: part.cast(pa.timestamp("s", "UTC"))) is None
     ):
         return RowError(row, f"the time {text} is out of range", _OUT_OF_RANGE)
+    if any(read_dates(alone, formats).beyond.all() for formats in known().values()):
+        return RowError(row, f"the time {text} is out of range", _OUT_OF_RANGE)
+    options = options_for(alone)
+    if options is not None:
+        options = options_for(texts) or options
+        what = f"the time {text} could have its day or its month first"
+        if " or " not in options:
+            what = f"the time {text} is in an order that is not taken for granted"
+        return RowError(row, what, f"give {options}")
     return RowError(row, f"{text!r} is not a time", _FORMS)
+
+
+def _text(texts: pa.Array, row: int) -> str:
+    """One of them for a message, whatever its bytes."""
+    return bytes(texts.slice(row, 1).cast(pa.binary())[0].as_py()).decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where times lie.
+
+    Attributes
+    ----------
+    first, last : int
+        Nanoseconds since 1970.
+    early, late, rows : int
+        Rows before 1990, rows after tomorrow, and all rows.
+    """
+
+    first: int
+    last: int
+    early: int
+    late: int
+    rows: int
+
+    @classmethod
+    def of(cls, times: np.ndarray, tomorrow: int) -> Span:
+        """That of some times, at least one."""
+        first, last = int(times.min()), int(times.max())
+        early = int(np.count_nonzero(times < _EARLIEST)) if first < _EARLIEST else 0
+        late = int(np.count_nonzero(times > tomorrow)) if last > tomorrow else 0
+        return cls(first, last, early, late, len(times))
+
+    def joined(self, other: Span) -> Span:
+        """That of both."""
+        return Span(
+            min(self.first, other.first),
+            max(self.last, other.last),
+            self.early + other.early,
+            self.late + other.late,
+            self.rows + other.rows,
+        )
+
+    def doubt(self, clock: Clock, column: str) -> str | None:
+        """A warning that times lie where logs have none; small numbers are an order, and may."""
+        if clock == ORDERED or not self.early + self.late:
+            return None
+        if clock.kind == _UNITS[0][0] and max(-self.first, self.last) < _SMALLEST_SECONDS * 10**9:
+            return None
+        outside = [
+            f"{count:,} of {self.rows:,} rows {word}"
+            for count, word in ((self.early, "before 1990"), (self.late, "after tomorrow"))
+            if count
+        ]
+        first, last = (str(np.datetime64(each // 10**9, "s")) for each in (self.first, self.last))
+        read_as = f"dates {clock.kind}" if clock.is_dated else f"numbers {clock.kind} since 1970"
+        return (
+            f"times in {column!r} go from {first} to {last}, {' and '.join(outside)}, read as {read_as}: "
+            "is it another unit or another column (--time-format, --time-col), or a mark for times that are missing?"
+        )

@@ -18,6 +18,7 @@ from negprep.options import ReadOptions
 from negprep.positive_rule import PositiveRule, quoted_for_shell
 from negprep.reading import LogReader
 from negprep.reading.columns import plain_name
+from negprep.reading.times import Clock
 from negprep.verifying import beside
 from negprep.verifying.claims import Claims
 from negprep.verifying.codebook import Codebook
@@ -105,6 +106,11 @@ class Frame:
     def rows(self) -> int:
         """Rows of the log."""
         return self._log.rows_read
+
+    @property
+    def clock(self) -> Clock | None:
+        """How the log writes its times, once ``records`` were gone through."""
+        return self._log.clock
 
     def user_counts(self) -> Rows:
         """How many records each user has: int64, shape (n_users,)."""

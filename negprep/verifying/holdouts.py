@@ -13,7 +13,7 @@ import numpy.typing as npt
 from negprep.errors import UsageError
 from negprep.holdout_rule import HoldoutRule
 from negprep.reading.pieces import RowError
-from negprep.reading.times import parse_instant
+from negprep.reading.times import Clock, parse_instant
 from negprep.verifying.pairs import PairSet, Rows
 from negprep.verifying.truth import Truth
 
@@ -60,7 +60,7 @@ def expected(truth: Truth, rule: HoldoutRule, part: str, *, with_valid: bool) ->
     if rule.kind == "none":
         return _nothing(positives)
     if rule.kind == "after":
-        held = _times(truth) >= cut_of(rule)
+        held = _times(truth) >= cut_of(rule, truth.clock)
         return _nothing(positives) if part == "valid" else Expected(per_user(positives, held), held, held)
     wanted = _wanted(counts, rule)
     n_test = np.minimum(wanted, counts - 1).clip(0)
@@ -83,10 +83,10 @@ def expected(truth: Truth, rule: HoldoutRule, part: str, *, with_valid: bool) ->
     return Expected(sizes, may, must)
 
 
-def cut_of(rule: HoldoutRule) -> int:
-    """The time of ``after:TIME`` in nanoseconds since 1970."""
+def cut_of(rule: HoldoutRule, clock: Clock | None = None) -> int:
+    """The time of ``after:TIME`` in nanoseconds since 1970, in a log whose times are written as ``clock`` says."""
     try:
-        return parse_instant(rule.time)[0]
+        return parse_instant(rule.time, clock)[0]
     except RowError as error:
         raise UsageError(f"--holdout {rule}: {error.what}", remedy=error.remedy) from None
 

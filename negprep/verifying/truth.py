@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from negprep.reading.times import Clock
 from negprep.verifying.codebook import Codebook, CodesFrom
 from negprep.verifying.frame import EXCLUDED, POSITIVE, WEAK, Frame, Records
 from negprep.verifying.pairs import PairSet, Rows, distinct
@@ -37,6 +38,8 @@ class Truth:
     firsts : int64, shape (n_items,), or None
         From when on each item is available.
     categories : int64, shape (n_items,), or None
+    clock : Clock or None
+        How the log writes its times, where they were read.
     """
 
     users: CodesFrom
@@ -49,6 +52,7 @@ class Truth:
     known_users: Mask
     firsts: npt.NDArray[np.int64] | None
     categories: npt.NDArray[np.int64] | None
+    clock: Clock | None
 
     @cached_property
     def seen(self) -> PairSet:

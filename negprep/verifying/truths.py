@@ -99,6 +99,7 @@ class Truths:
             self.known_users[first:last],
             frame.firsts,
             frame.categories,
+            frame.clock,
         )
 
     def _remaining(self, at: int) -> Said:

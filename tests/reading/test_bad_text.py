@@ -17,7 +17,10 @@ KINDS = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd,
 REDOUBLE = "double a quote that is text; or --quote none reads quotes as text"
 UNCLOSED = "the quote that begins a field here is not closed; close it; or --quote none reads quotes as text"
 LATIN = "the text looks like Latin-1; convert it: iconv -f LATIN1 -t UTF-8"
-FORMS = "times are seconds, milliseconds, microseconds or nanoseconds since 1970, or like 2024-05-01T12:30:00"
+FORMS = (
+    "times are seconds, milliseconds, microseconds or nanoseconds since 1970, 20240501, or like 2024-05-01T12:30:00; "
+    "--time-format reads others, in strptime's words"
+)
 RANGE = "times reach from 1677-09-21 to 2262-04-11"
 
 BAD = {
