@@ -62,10 +62,10 @@ class ReadOptions:
         check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
         check_kinds(self, str | None, "delimiter")
         check_kinds(self, bool, "drop_invalid")
-        if isinstance(self.columns, str):
-            object.__setattr__(self, "columns", tuple(name.strip() for name in self.columns.split(",")))
-        elif self.columns is not None:
-            object.__setattr__(self, "columns", tuple(self.columns))
+        given: Any = self.columns
+        if given is not None:
+            names = given.split(",") if isinstance(given, str) else given
+            object.__setattr__(self, "columns", tuple(name.strip() for name in names))
         if self.from_ is not None and self.from_ not in get_args(SourceForm):
             raise UsageError(f"from_ is {self.from_!r}", remedy=f"choose one of {', '.join(get_args(SourceForm))}")
         if self.expect_rows is not None:

@@ -12,13 +12,14 @@ from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, Roles, find_roles, known_role, listed
 from negprep.reading.dialect import byte_order_mark, read_dialect
+from negprep.reading.documents import first_objects, list_remedy, nested_remedy, refuse_documents
 from negprep.reading.hive import KeyedInput, keyed
-from negprep.reading.json_lines import json_input
+from negprep.reading.json_lines import JsonInput, json_input
 from negprep.reading.known import as_text, form_of_file, is_file_of
 from negprep.reading.lists import ListsInput
 from negprep.reading.log import Input, LogReader
 from negprep.reading.memory import FrameInput, memory_input
-from negprep.reading.parquet import parquet_input
+from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.sources import Source, find_sources, machine_errors
 from negprep.reading.text import TextInput
 
@@ -82,8 +83,11 @@ def open_log(
             inputs = [memory_input(source)]
         roles = _roles([each.name for each in filled] or [place], inputs, options, fitting, recognise, place)
         for role in required:
-            if role not in roles.found:
-                raise roles.problems[role]
+            problem = roles.problems.get(role)
+            if problem is None or role not in roles.ambiguous:
+                _refuse_lists(filled, inputs, role, roles)
+            if problem is not None:
+                raise problem
         keys = dict.fromkeys(key for each in inputs if isinstance(each, KeyedInput) for key in each.spare)
         return LogReader(
             sources, inputs, roles, options, place, stack.pop_all(), may_lack, warnings=warnings, keys=tuple(keys)
@@ -127,6 +131,26 @@ def _roles(
     return roles
 
 
+def _refuse_lists(sources: tuple[Source, ...], inputs: list[Input], role: str, roles: Roles) -> None:
+    """Refuse a first part in which a column of a role holds lists, or in which the role may be in lists."""
+    if not sources:
+        return
+    source, first = sources[0], inputs[0].file if isinstance(inputs[0], KeyedInput) else inputs[0]
+    column = roles.found.get(role)
+    remedy, nested = None, False
+    if isinstance(first, JsonInput):
+        nested = column is not None and first.kinds.get(column) is list
+        if nested or column is None:
+            remedy = nested_remedy(source.name, source.codec, first_objects(source), roles.found.get("user"))
+    elif isinstance(first, ParquetInput):
+        nested = column is not None and column in first.names and "list" in str(first.schema.field(column).type)
+        if nested or column is None:
+            remedy = list_remedy(source.name, first.schema, roles.found)
+    if remedy is not None:
+        what = f"the column {column!r} holds lists" if nested else f"{roles.problems[role].what}, and a column of lists"
+        raise BadDataError(what, place=source.name, remedy=remedy)
+
+
 def _spare(each: Input) -> tuple[str, ...]:
     return each.spare if isinstance(each, KeyedInput | FrameInput) else ()
 
@@ -166,9 +190,12 @@ def _file_input(source: Source, options: ReadOptions) -> Input:
 
 def _text_input(source: Source, options: ReadOptions) -> Input:
     mark = byte_order_mark(source)
+    if options.columns is None and options.delimiter is None:
+        refuse_documents(source)
     form = form_of_file(source, options)
     if form == "jsonl":
-        return json_input(source, mark)
+        named = (getattr(options, f"{role}_col") for role in ROLES)
+        return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)
     return TextInput(source, read_dialect(source, as_text(source, form, options)))
