@@ -55,7 +55,10 @@ def parse_ids(array: pa.Array, noun: str) -> pa.Array:
         return widened(array)
     if pa.types.is_floating(kind):
         return _integral(array, noun)
-    raise RowError(0, f"the {noun} has the type {kind}", "an id must be an integer or a string")
+    remedy = "an id must be an integer or a string"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        remedy = "make a row of each: frame.explode(COLUMN) of pandas does"
+    raise RowError(0, f"the {noun} has the type {kind}", remedy)
 
 
 def canonical_integers(strings: pa.Array) -> pa.Array | None:

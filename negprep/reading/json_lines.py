@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from negprep.arrow import strings
 from negprep.errors import BadDataError
 from negprep.reading.blocks import filled_lines, line_blocks, place_of_line
-from negprep.reading.columns import FLAG, NUMBER
+from negprep.reading.columns import FLAG, NUMBER, ROLES, role_of
 from negprep.reading.labels import WATCHED
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import one_line
@@ -62,6 +63,7 @@ class JsonInput:
     start: int
     kinds: dict[str, type]
     warnings: list[str] = field(default_factory=list)
+    _late: set[bytes] = field(default_factory=set)
 
     @property
     def footer(self) -> dict[bytes, bytes]:
@@ -76,6 +78,7 @@ class JsonInput:
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, as functions that parse a block each and may run in any thread. A key that is absent is null."""
         self.warnings.clear()
+        self._late.clear()
         watched = {role: name for role, name in columns.items() if role.startswith(WATCHED)}
         needed = {role: name for role, name in columns.items() if role not in watched}
         if any(self.kinds[name] in (list, _Object) for name in needed.values()):
@@ -96,12 +99,42 @@ class JsonInput:
             raise self._explained(columns, offset, reason)
         if table.num_rows != sum(1 for line in block.splitlines() if line.strip()):
             raise self._explained(columns, offset, "a line does not hold one whole object")
+        self._warn_of_late_keys(block, offset)
         there = {role: name for role, name in (columns | watched).items() if name in table.column_names}
         arrays = {role: table.column(name).combine_chunks() for role, name in there.items()}
         if len(there) < len(columns | watched):  # whatever they are: of these columns nothing is refused
             rows = [json.loads(line) for line in block.splitlines() if line.strip()]
             arrays |= {role: _texts([row.get(watched[role]) for row in rows]) for role in watched.keys() - there.keys()}
         return Piece(arrays, partial(place_of_line, self.source, offset), {})
+
+    @cached_property
+    def _unknown(self) -> re.Pattern[bytes]:
+        """A key in an object, nested or not, that the first lines lack."""
+        known = b"|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:-1].encode()) for name in self.kinds)
+        return re.compile(rb'[{,]\s*"(?!(?:' + known + rb')"\s*:)([^"\\]+)"\s*:')
+
+    @cached_property
+    def _free(self) -> set[str]:
+        """The roles that no key of the first lines has by its name."""
+        return set(ROLES) - {role_of(name) for name in self.kinds}
+
+    def _warn_of_late_keys(self, block: bytes, offset: int) -> None:
+        """Warn once of each key that the first lines lack and that could have a role."""
+        if not self._free:
+            return
+        for match in self._unknown.finditer(block):
+            if match[1] in self._late:
+                continue
+            self._late.add(match[1])
+            name = match[1].decode("utf-8", "replace")
+            role = role_of(name)
+            start = block.rfind(b"\n", 0, match.start()) + 1
+            if role not in self._free or name not in json.loads(block[start:].split(b"\n", 1)[0]):
+                continue
+            row = sum(1 for line in block[:start].splitlines() if line.strip())
+            what = f"the key {name!r}, which the first {_LOOKED_AT} lines lack, is not read"
+            place = place_of_line(self.source, offset, row)
+            self.warnings.append(f"{place}: {what}; --{role}-col {name} reads it")
 
     def _schema(self, columns: dict[str, str], numbers_as: str) -> pa.Schema:
         """Ids keep their type; values and times may be integers here and fractions there."""
@@ -146,8 +179,8 @@ class JsonInput:
         return BadDataError(what, place=place, remedy="write all in one form")
 
 
-def json_input(source: Source, start: int) -> JsonInput:
-    """Look at the first lines of a file.
+def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInput:
+    """Look at the first lines of a file, and at as many more as it takes to find the keys that are asked for.
 
     Raises
     ------
@@ -162,7 +195,23 @@ def json_input(source: Source, start: int) -> JsonInput:
         for name, value in object_of(line, f"{source.name}:{number}").items():
             if kinds.get(name, type(None)) is type(None):
                 kinds[name] = type(value)
+    late = {name for name in asked if kinds.get(name, type(None)) is type(None)}
+    if late:
+        kinds |= _found_later(source, late)
     return JsonInput(source, start, {name: str if kind is type(None) else kind for name, kind in kinds.items()})
+
+
+def _found_later(source: Source, wanted: set[str]) -> dict[str, type]:
+    """Of keys that the first lines lack or have as null, what their first value is, where there is one."""
+    kinds: dict[str, type] = {}
+    for number, line in islice(filled_lines(source, 0), _LOOKED_AT, None):
+        lacking = [name for name in wanted if name not in kinds and json.dumps(name, ensure_ascii=False) in line]
+        if lacking:
+            found = object_of(line, f"{source.name}:{number}")
+            kinds |= {name: type(found[name]) for name in lacking if found.get(name) is not None}
+        if len(kinds) == len(wanted):
+            break
+    return kinds
 
 
 def object_of(line: str, place: str) -> dict[str, Any]:

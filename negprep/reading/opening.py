@@ -12,14 +12,15 @@ from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, Roles, find_roles, listed, role_of
 from negprep.reading.dialect import byte_order_mark, read_dialect
+from negprep.reading.documents import first_objects, list_remedy, nested_remedy, refuse_documents
 from negprep.reading.header import Unnamed
 from negprep.reading.hive import KeyedInput, keyed
-from negprep.reading.json_lines import json_input
+from negprep.reading.json_lines import JsonInput, json_input
 from negprep.reading.known import as_text, form_of_file, is_file_of, with_quotes
 from negprep.reading.lists import ListsInput
 from negprep.reading.log import Input, LogReader
 from negprep.reading.memory import FrameInput, memory_input
-from negprep.reading.parquet import parquet_input
+from negprep.reading.parquet import ParquetInput, parquet_input
 from negprep.reading.quoting import is_quoted_as_written
 from negprep.reading.sources import Source, find_sources, machine_errors
 from negprep.reading.text import TextInput
@@ -92,8 +93,11 @@ def open_log(
             inputs = [memory_input(source)]
         roles = _roles([each.name for each in filled] or [place], inputs, options, fitting, recognise, place)
         for role in required:
-            if role not in roles.found:
-                raise _missing(roles.problems[role], inputs[0], role, unnamed)
+            problem = roles.problems.get(role)
+            if problem is None or role not in roles.ambiguous:
+                _refuse_lists(filled, inputs, role, roles)
+            if problem is not None:
+                raise _missing(problem, inputs[0], role, unnamed)
         keys = dict.fromkeys(key for each in inputs if isinstance(each, KeyedInput) for key in each.spare)
         return LogReader(
             sources, inputs, roles, options, place, stack.pop_all(), may_lack, warnings=warnings, keys=tuple(keys)
@@ -135,6 +139,26 @@ def _roles(
             roles.problems[role] = problem
             roles.ambiguous.add(role)
     return roles
+
+
+def _refuse_lists(sources: tuple[Source, ...], inputs: list[Input], role: str, roles: Roles) -> None:
+    """Refuse a first part in which a column of a role holds lists, or in which the role may be in lists."""
+    if not sources:
+        return
+    source, first = sources[0], inputs[0].file if isinstance(inputs[0], KeyedInput) else inputs[0]
+    column = roles.found.get(role)
+    remedy, nested = None, False
+    if isinstance(first, JsonInput):
+        nested = column is not None and first.kinds.get(column) is list
+        if nested or column is None:
+            remedy = nested_remedy(source.name, source.codec, first_objects(source), roles.found.get("user"))
+    elif isinstance(first, ParquetInput):
+        nested = column is not None and column in first.names and "list" in str(first.schema.field(column).type)
+        if nested or column is None:
+            remedy = list_remedy(source.name, first.schema, roles.found)
+    if remedy is not None:
+        what = f"the column {column!r} holds lists" if nested else f"{roles.problems[role].what}, and a column of lists"
+        raise BadDataError(what, place=source.name, remedy=remedy)
 
 
 def _spare(each: Input) -> tuple[str, ...]:
@@ -184,11 +208,14 @@ def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
 
 def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:
     mark = byte_order_mark(source)
+    if options.columns is None and options.delimiter is None:
+        refuse_documents(source)
     form = form_of_file(source, options)
     if form in ("jsonl", "lightgcn") and not beside:
         _refuse_quotes(source, form, options)
     if form == "jsonl":
-        return json_input(source, mark)
+        named = (getattr(options, f"{role}_col") for role in ROLES)
+        return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)
     options = with_quotes(source, as_text(source, form, options), form)

@@ -1,0 +1,144 @@
+"""JSON that is not a line for each row, lists and events: named with a command that works."""
+
+import gzip
+import json
+import shutil
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from remedies import carried_out
+
+from negprep.errors import BadDataError
+
+FRAME = pd.DataFrame({"user": ["007", "007", "é,b"], "item": [2**60 + 1, 11, 10], "rating": [1.5, 2.0, 3.0]})
+ROWS = [("007", 2**60 + 1), ("007", 11), ("é,b", 10)]
+RECORDS = FRAME.to_dict("records")
+DOCUMENTS = {
+    "records": FRAME.to_json(orient="records"),
+    "records, indented": json.dumps(RECORDS, indent=2),
+    "records, a line each": "[\n" + ",\n".join(json.dumps(row) for row in RECORDS) + "\n]\n",
+    "columns": FRAME.to_json(),
+    "columns, indented": FRAME.to_json(indent=2),
+    "rows": FRAME.to_json(orient="index"),
+    "split": FRAME.to_json(orient="split"),
+    "split, indented": FRAME.to_json(orient="split", indent=2),
+    "table": FRAME.to_json(orient="table", index=False),
+    "lists": json.dumps(FRAME.to_dict("list")),
+    "lists, indented": json.dumps(FRAME.to_dict("list"), indent=1),
+    "wrapped": json.dumps({"ratings": RECORDS}),
+    "wrapped, indented": json.dumps({"ratings": RECORDS}, indent=4),
+    "dicts": "".join(f"{row}\n" for row in RECORDS),
+    "dicts of Python 2": "".join(f"{row}\n".replace("{'", "{u'") for row in RECORDS) + "\n",
+}
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+@pytest.mark.parametrize("name", ["log.json", "log.jsonl", "log.json.gz"])
+def test_the_advice_gives_the_rows(here, read, kind, name):
+    text = DOCUMENTS[kind].encode()
+    (here / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    with pytest.raises(BadDataError) as error:
+        read(name)
+    assert str(error.value).startswith(f"{name}: this is ")
+    assert read(carried_out(str(error.value))).rows == ROWS
+
+
+def test_arrays_without_keys(here, read):
+    (here / "log.json").write_text(FRAME.to_json(orient="values"))
+    with pytest.raises(BadDataError) as error:
+        read("log.json")
+    message, more = str(error.value).split(", and name the columns: ")
+    assert more == "--columns user,item,..."
+    assert read(carried_out(message), columns=("user", "item", "rating")).rows == ROWS
+
+
+def test_objects_over_several_lines(here, read):
+    (here / "log.json").write_text("".join(json.dumps(row, indent=2) + "\n" for row in RECORDS))
+    with pytest.raises(BadDataError) as error:
+        read("log.json")
+    assert str(error.value) == (
+        "log.json: this is JSON in objects over several lines; JSON lines have an object a line; "
+        "convert it: jq -c . log.json > NEW.jsonl (jq 1.7 or newer)"
+    )
+    if shutil.which("jq"):
+        assert len(read(carried_out(str(error.value).removesuffix(" (jq 1.7 or newer)"))).rows) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"user": 1, "item": 2}\n',
+        '{"user": 1, "item": 2, "tags": ["a"]}',
+        '{"user": 1, "item": 2, "meta": {"a": 1}}\n{"user": 1, "item": 2, "meta": {"a": 1}}\n',
+        '{"meta": {"a": 1}, "user": 1, "item": 2}\n',
+    ],
+)
+def test_json_lines_that_look_like_a_document(here, read, text):
+    (here / "log.json").write_text(text)
+    assert set(read("log.json").rows) == {(1, 2)}
+
+
+def test_an_array_of_one_long_line(here, read):
+    (here / "log.json").write_text(json.dumps([{"user": n, "item": n} for n in range(300_000)]))
+    with pytest.raises(BadDataError, match=r"^log\.json: this is a JSON array; "):
+        read("log.json")
+
+
+LISTS = [{"user": 1, "items": [10, 11]}, {"user": 2, "items": []}, {"user": 3, "items": [12]}]
+EVENTS = [
+    {"session": 1, "events": [{"aid": 10, "ts": 5, "type": "clicks"}, {"aid": 11, "ts": 6, "type": "carts"}]},
+    {"session": 3, "events": [{"aid": 12, "ts": 7, "type": "clicks"}]},
+]
+SPREAD = [(1, 10), (1, 11), (3, 12)]
+
+
+def advised(message):
+    """The command of a message, and the options that it gives for what comes out."""
+    command, _, options = message.partition(", and name the columns: ")
+    words = options.split()
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    return command, {name[2:].replace("-", "_"): value for name, value in given.items()}
+
+
+@pytest.mark.parametrize("rows", [LISTS, [{**row, "item": row["items"]} for row in LISTS], EVENTS])
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_lists_of_items_and_of_events(here, read, rows, form):
+    name = f"log.{form}"
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), name)
+    else:
+        (here / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(BadDataError) as error:
+        read(name)
+    assert str(error.value).startswith(f"{name}: ")
+    assert "lists" in str(error.value)
+    command, options = advised(str(error.value))
+    assert read(carried_out(command), **options).rows == SPREAD
+
+
+def test_lists_in_a_frame(read):
+    frame = pd.DataFrame({"user": [1, 3], "item": [[10, 11], [12]]})
+    with pytest.raises(BadDataError, match=r"explode\(COLUMN\) of pandas does"):
+        read(frame)
+    assert read(frame.explode("item")).rows == SPREAD
+
+
+@pytest.mark.parametrize("late", [100, 60_000])
+def test_a_key_that_appears_late(here, read, late):
+    lines = [
+        {"user": n, "item": n % 7, "more": {"date": 1}, **({"timestamp": n} if n >= late else {})}
+        for n in range(late + 9)
+    ]
+    (here / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = read("log.jsonl")
+    assert len(found.rows) == len(lines)
+    assert found.warnings == [
+        f"log.jsonl:{late + 1}: the key 'timestamp', which the first 100 lines lack, is not read; "
+        "--time-col timestamp reads it"
+    ]
+    found = read("log.jsonl", ("user", "time"), time_col="timestamp", drop_invalid=True)
+    assert [user for user, _ in found.rows] == [*range(late, late + 9)]
+    assert found.rows_dropped == {"missing or infinite time": late}
+    assert found.warnings == []
