@@ -305,8 +305,7 @@ def load(
         users, items = _read_rows(log, roles, positives, watched, rows, progress)
         warnings = _check_labels(log, options)
         columns = {role: log.columns[role] for role in roles}
-        if positives is not None:
-            columns["positive" if positives.role.endswith("--positive") else positives.role] = positives.column
+        columns |= positives.columns if positives is not None else {}
         loaded = Loaded(rows, columns, users, items, options, positives, warnings)
         log.warn(loaded.doubtful_ids())
         return loaded

@@ -13,7 +13,7 @@ from negprep.errors import BadDataError
 from negprep.pairs import Mask
 from negprep.positive_rule import PositiveRule, quoted_for_shell, spelled_column
 from negprep.reading import LogReader
-from negprep.reading.columns import FLAG, is_number
+from negprep.reading.columns import FLAG, VALUE, is_number
 
 _COMPARE = {
     ">=": "greater_equal",
@@ -76,6 +76,12 @@ class Positives:
         return self._by_number(column) if self._is_numeric else self._by_name(column.cast(pa.string()))
 
     @property
+    def columns(self) -> dict[str, str]:
+        """What decides, for a person: ``value``, ``event`` or ``positive``, and the column."""
+        role = self.role.partition(" ")[0]
+        return {role if role in ("value", "event") else "positive": self.column}
+
+    @property
     def _is_numeric(self) -> bool:
         return self.rule.kind == "number" or self.role == FLAG
 
@@ -114,20 +120,22 @@ class Positives:
         missing = sorted(set(self.rule.names) - self._seen) if not self._is_numeric else []
         if missing:
             shown = ", ".join(sorted(self._seen)[:_NAMES_SHOWN])
-            noun = "event" if self.role == "event" else f"{self.column!r} of"
-            what = f"no {noun} {missing[0]!r} in the log (found: {shown})"
+            noun = f"no event {missing[0]!r} in the log"
+            if self.role != "event":
+                noun = f"no {missing[0]!r} in the column {self.column!r} of the log"
+            what = f"{noun} (found: {shown})"
             raise BadDataError(what, remedy=self._remedy(missing[0]))
         unmet = [each for each in self.rule.ranges if each not in self._met] if self.rule.operator == "!=" else []
         if n_positives and not unmet:
             return
-        noun = "values go" if self.role == "value" else f"{self.column!r} goes"
+        noun = "values go" if self.role == VALUE else f"{self.column!r} goes"
         went = f"{noun} from {self._range[0]:g} to {self._range[1]:g}" if self._range else ""
         if unmet:
             low, high = unmet[0]
             what = (
                 f"no interaction has {low:g}{'' if low == high else f'..{high:g}'}, which {self.rule.shown} leaves out"
             )
-        elif self.role == "value":
+        elif self.role == VALUE:
             what = f"no interaction has a value {self.rule.text}"
         else:
             what = f"no interaction is a positive by {self.rule.shown}"

@@ -24,9 +24,10 @@ def positives(command: Function) -> Function:
         option(
             "--positive",
             metavar="RULE",
-            help="Which interactions are positives: a comparison with the value column, such as '>=4', or names in the "
-            "event column, such as purchase,cart. The other pairs are weak: never a positive, never a negative.  "
-            "[default: all]",
+            help="Which interactions are positives: a comparison with the value column ('>=4', 3..5), names in the "
+            "event column (purchase,cart), or a comparison with any column: 'rating>=4', 'label=1', 'type!=view', "
+            "is_click. The other pairs are weak: never a positive, never a negative.  [default: all; a log with a "
+            "column of labels such as 0 and 1 is refused until this says which count, or all]",
         ),
         option(
             "--keep-time",

@@ -37,7 +37,8 @@ _foreign = in_section("Files that do not say it themselves")
 @_foreign(
     "--positive",
     metavar="RULE",
-    help="Which interactions are positives: '>=4', or event names. The others are weak.  [default: all]",
+    help="Which interactions are positives, as for train: '>=4', 'label=1', names of events, or all. The others are "
+    "weak.  [default: all]",
 )
 @_foreign(
     "--keep-time",

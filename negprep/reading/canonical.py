@@ -12,7 +12,7 @@ import pyarrow as pa
 from negprep.arrow import mask_as_numpy, strings
 from negprep.compute import pc
 from negprep.errors import BadDataError
-from negprep.reading.columns import FLAG, NAME, NUMBER
+from negprep.reading.columns import FLAG, NAME, NUMBER, VALUE
 from negprep.reading.ids import parse_ids
 from negprep.reading.pieces import Piece, RowError, arrow, numbers, text_bytes
 from negprep.reading.times import ORDERED, Clock, parse_times
@@ -41,10 +41,11 @@ REASONS = {
     "label": "missing label",
     "score": "missing or infinite score",
     "group": "missing group",
+    VALUE: "missing or infinite value",
     **dict.fromkeys((NUMBER, NAME, FLAG), "missing value in the column of --positive"),
 }
 _IDS = ("user", "item", "group")
-_NUMBERS = ("time", "value", "label", "score", NUMBER, FLAG)
+_NUMBERS = ("time", "value", "label", "score", VALUE, NUMBER, FLAG)
 _INFINITE = [sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")]
 _NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
 
@@ -164,18 +165,19 @@ def _spread(values: pa.Array, is_present: Mask) -> pa.Array:
 _PARSERS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "user": lambda array: parse_ids(array, "user id"),
     "item": lambda array: parse_ids(array, "item id"),
-    "value": parse_ratings,
+    "value": parse_values,
     "event": parse_events,
     "label": parse_labels,
     "score": lambda array: parse_values(array, "score"),
     "group": lambda array: parse_ids(array, "group"),
+    VALUE: parse_ratings,
     NUMBER: parse_numbers,
     FLAG: parse_flags,
     NAME: parse_names,
 }
 _EMPTY = {
     **dict.fromkeys(("user", "item", "group", "time"), pa.int64()),
-    **dict.fromkeys(("value", "label", "score", NUMBER, FLAG), pa.float64()),
+    **dict.fromkeys(("value", "label", "score", VALUE, NUMBER, FLAG), pa.float64()),
     **dict.fromkeys(("event", NAME), pa.string()),
 }
 

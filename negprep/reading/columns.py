@@ -52,8 +52,9 @@ _OTHERS = ("event", "request", "review", "row", "category", "impression", "log",
 _NOT_AN_ITEM = {f"{group}id" for group in (*_GROUPS, *_OTHERS)}
 _LISTED = 10
 
-NUMBER, NAME, FLAG = (f"{kind} for --positive" for kind in ("number", "name", "flag"))
-"""The roles of a column that ``--positive`` names: compared with numbers, or with text, or true and false by itself."""
+VALUE, NUMBER, NAME, FLAG = (f"{kind} for --positive" for kind in ("value", "number", "name", "flag"))
+"""The roles of the column that ``--positive`` compares: the value; or one that the rule names, compared with numbers,
+or with text, or true and false by itself."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def find_compared(rule: PositiveRule, roles: Roles, names: Sequence[str], place:
     Returns
     -------
     role : str
-        ``value`` or ``event`` where the rule names no column; ``NUMBER``, ``NAME`` or ``FLAG`` where it does.
+        ``VALUE`` or ``event`` where the rule names no column; ``NUMBER``, ``NAME`` or ``FLAG`` where it does.
     column : str
 
     Raises
@@ -231,7 +232,7 @@ def find_compared(rule: PositiveRule, roles: Roles, names: Sequence[str], place:
         return NUMBER if rule.kind == "number" else NAME, _named(rule.column, rule.is_quoted, roles, names, place)
     role = "value" if rule.kind == "number" else "event"
     if role in roles.found:
-        return role, roles.found[role]
+        return VALUE if role == "value" else role, roles.found[role]
     if rule.kind == "bare" and len(rule.names) == 1 and not rule.is_quoted:
         try:
             return FLAG, _named(rule.names[0], False, roles, names, place)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from negprep.arrow import strings
 from negprep.errors import BadDataError
 from negprep.reading.blocks import filled_lines, line_blocks, place_of_line
-from negprep.reading.columns import FLAG, NUMBER, ROLES, role_of
+from negprep.reading.columns import FLAG, NUMBER, ROLES, VALUE, role_of
 from negprep.reading.labels import WATCHED
 from negprep.reading.pieces import Piece
 from negprep.reading.sources import one_line
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from negprep.reading.sources import Source
 
 _LOOKED_AT = 100
-_LOOSE = ("time", "value", NUMBER, FLAG)
+_LOOSE = ("time", "value", VALUE, NUMBER, FLAG)
 """Roles whose numbers may be integers here and fractions there."""
 
 

@@ -37,8 +37,21 @@ def parse_values(array: pa.Array, noun: str = "value") -> pa.Array:
 
 
 def parse_ratings(array: pa.Array) -> pa.Array:
-    """Values as ``parse_values`` has them, and those of the type bool as 1 and 0."""
-    return parse_values(array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array)
+    """What ``--positive`` compares, as float64: true and false are 1 and 0, and 4.1 is 4.1 in single precision, too.
+
+    Parameters
+    ----------
+    array : pa.Array
+        As for ``parse_values``, or of the type bool.
+    """
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    values = parse_values(array)
+    if array.type in (pa.float32(), pa.float16()):
+        scaled = numbers(values) * 1024.0  # few fractions of ratings are other than halves, and these are exact
+        if not np.array_equal(scaled, np.floor(scaled)):
+            return array.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
+    return values
 
 
 def parse_numbers(array: pa.Array) -> pa.Array:
@@ -63,12 +76,17 @@ def parse_numbers(array: pa.Array) -> pa.Array:
 
 def parse_flags(array: pa.Array) -> pa.Array:
     """What ``--positive`` names as true or false by itself, as float64: 1 for true, else 0 or -1."""
-    flags = parse_numbers(array)
+    remedy = "compare it: --positive 'NAME>=4' or 'NAME=buy'"
+    try:
+        flags = parse_numbers(array)
+    except RowError as error:
+        what = f"the column of --positive holds {array[error.row].as_py()!r}, which is neither true nor false"
+        raise RowError(error.row, what, remedy) from None
     values = numbers(flags)
     other = np.flatnonzero(~np.isin(values, (-1, 0, 1)))
     if other.size:
         what = f"the column of --positive holds {values[other[0]]:g}, which is neither true nor false"
-        raise RowError(int(other[0]), what, "compare it: --positive 'NAME>=4'")
+        raise RowError(int(other[0]), what, remedy)
     return flags
 
 

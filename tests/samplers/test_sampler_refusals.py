@@ -177,7 +177,7 @@ def test_log_q_that_is_of_no_use_is_warned_of(tmp_path):
     popular = {"sampler": "popularity", "with_log_q": True}
     assert warnings_of(tmp_path, log, items=part, **popular) == [
         "1 item of the log is not in --items (12), with 1 of 4 positives: is it the catalog of this log?",
-        "the log q of a positive outside the catalog is -inf: it has no weight there"
+        "the log q of a positive outside the catalog is -inf: it has no weight there",
     ]
     assert warnings_of(tmp_path, log, **popular) == []
 
