@@ -30,7 +30,8 @@ reading.lines reading.quoting reading.header reading.dialect reading.ids reading
 reading.dates reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.hive reading.opening reading reading.scored
-prepared.shape prepared.spelled prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
+prepared.shape prepared.spelled prepared.canonical prepared.listed prepared.vocabularies prepared.folders
+prepared.summaries
 prepared.opening prepared
 writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
 writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing

@@ -50,6 +50,7 @@ _HEADER = {
     "neg_items",
     "label",
 }
+_NUMBERS = r"[-0-9\s,;|\[\](){}'\"]+"
 _MANY = 10
 _ROWS = 1 << 18
 
@@ -95,7 +96,7 @@ def lines_of(source: Source, *, said: bool) -> Lines | None:
     words = [word.strip() for word in first.split(between) if word.strip()]
     if len(words) < 2 or any(word.lower() in _HEADER for word in words):
         return None
-    numbers = all(re.fullmatch(r"-?[0-9]+", word) for word in words)
+    numbers = all(re.fullmatch(r"-?[0-9]+" if at < 2 else _NUMBERS, word) for at, word in enumerate(words))
     if _OF_NEGATIVES.search(name) or (numbers and (len(words) >= _MANY or ("neg" in name.lower() and len(words) > 2))):
         return Lines("candidates", between)
     return None
