@@ -57,7 +57,8 @@ class Summary:
     epochs : int or None
     columns : dict of str to str
         Role and header of the columns taken.
-    warnings : list of str
+    warnings, notes : list of str
+        What is suspicious but no error; what follows from the options, or is usual.
     seconds : float
     peak_memory_bytes : int
         Of the whole process so far.
@@ -104,6 +105,7 @@ class Summary:
     epochs: int | None = None
     columns: dict[str, str]
     warnings: list[str]
+    notes: list[str] = field(default_factory=list)
     seconds: float
     peak_memory_bytes: int
     algorithm: int = ALGORITHM

@@ -32,7 +32,8 @@ class Document:
 
     def __init__(self, target: str, content: Callable[[], bytes], elsewhere: str | None = None) -> None:
         self._target, self._content = target, content
-        self._errors = (target,) if elsewhere is None else (target, elsewhere)
+        place = "standard output" if target == "-" else target
+        self._errors = (place,) if elsewhere is None else (place, elsewhere)
         self._path: Path | None = None
         self._staging: Staging | None = None
 
