@@ -21,7 +21,7 @@ help:  ## list what can be made
 .PHONY: demo
 demo: $(INSTALLED)  ## install into .venv, prepare sample_data for training and testing, show both
 	@mkdir -p $(DEMO)
-	$(BIN)/negprep train sample_data/log.csv $(DEMO)/train.parquet --holdout last
+	$(BIN)/negprep train sample_data/log.csv $(DEMO)/train.parquet
 	$(BIN)/negprep test sample_data/log.csv $(DEMO)/test.parquet --summary $(DEMO)/test.json
 	@$(BIN)/python sample_data/show_rows.py $(DEMO)/train.parquet $(DEMO)/test.parquet
 	@echo "The files are in $(DEMO), with the facts of the test run as JSON."

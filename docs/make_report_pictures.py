@@ -25,7 +25,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         files, page = [f"{folder}/train.parquet", f"{folder}/test.parquet"], f"{folder}/report.html"
-        negprep.train(LOG, files[0], holdout="last", positive="purchase", sampler=("uniform:0.7", "weak:0.3"))
+        negprep.train(LOG, files[0], positive="purchase", sampler=("uniform:0.7", "weak:0.3"))
         negprep.test(LOG, files[1])
         for scheme, file in (("light", files[1]), ("dark", files[0])):
             report([(file, None)], page, log=LOG)

@@ -13,6 +13,9 @@ from negprep.run import Run
 from negprep.samplers.hardness import Hardness
 from negprep.summary import Summary, peak_memory_bytes
 
+MOST_UNKNOWN = 1 / 20
+"""Of the users or items, those that a model may not know without a warning: some have no train positive."""
+
 
 def facts_of(run: Run) -> dict[str, Any]:
     """What the output depends on and what it holds, the same wherever and however it was made."""
@@ -124,6 +127,7 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
         columns=run.loaded.columns,
         unused_keys=list(run.log.unused_keys),
         warnings=warnings_of(run),
+        notes=notes_of(run),
         seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(),
         metadata=facts_of(run),
@@ -144,23 +148,14 @@ def _warnings_of_rows(run: Run) -> list[str]:
         holdouts=(tally.outside_holdouts, tally.holdouts),
     )
     alone = run.options.recipe.names if run.options.with_log_q else ()
-    if alone == ("weak",):
-        warnings.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
     if alone == ("popularity",) and len(run.core.items) > run.core.items.n_catalog:
         warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")
     if any(run.sources.values()) and run.sources.get("weak") == 0:
         warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
     if run.rule.kind != "none" and not run.tally.holdouts:
         warnings.append(nothing_held_out(run.rule))
-    if run.options.with_log_q and run.options.recipe.scored == "reinforced":
-        warnings.append("the log q of a positive is -inf: it is in no pool of reinforced")
     model = run.knowledge
-    if model is not None and model.unknown_users:
-        warnings.append(f"{model.unknown_users} of {model.users} users are not in the model: their draws are uniform")
-    if model is not None and model.unknown_items:
-        warnings.append(
-            f"{model.unknown_items} of {model.items} items are not in the model: drawn as often as uniform draws them"
-        )
+    warnings += [text for text, share in _unknown(run) if share > MOST_UNKNOWN]
     if model is not None and isinstance(model.split, dict):
         mine = split_facts(run.options, run.rule)
         warnings += [
@@ -170,6 +165,28 @@ def _warnings_of_rows(run: Run) -> list[str]:
             if name in model.split and model.split[name] != mine[name]
         ]
     return warnings + run.weights_fit.warnings(run.core.items.n_catalog)
+
+
+def notes_of(run: Run) -> list[str]:
+    """What follows from the options, or is usual, and is worth a line all the same."""
+    notes = [text for text, share in _unknown(run) if share <= MOST_UNKNOWN]
+    if run.options.with_log_q and run.options.recipe.names == ("weak",):
+        notes.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
+    if run.options.with_log_q and run.options.recipe.scored == "reinforced":
+        notes.append("the log q of a positive is -inf: it is in no pool of reinforced")
+    return notes
+
+
+def _unknown(run: Run) -> list[tuple[str, float]]:
+    """Users and items that the model does not know, in words, and their share."""
+    model = run.knowledge
+    if model is None:
+        return []
+    told = (
+        (model.unknown_users, model.users, "users are not in the model: their draws are uniform"),
+        (model.unknown_items, model.items, "items are not in the model: drawn as often as uniform draws them"),
+    )
+    return [(f"{unknown} of {known} {words}", unknown / known) for unknown, known, words in told if unknown]
 
 
 def _said(value: object) -> str:

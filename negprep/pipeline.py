@@ -98,7 +98,7 @@ def prepare(
 
             companion = None
             if summary is not None:
-                companion = stack.enter_context(closing(Document(summary, document, "--summary")))
+                companion = stack.enter_context(closing(Document(summary, document, "give --summary another place")))
             group_rows = row_group_rows(run.options)
             with open_output(
                 target,

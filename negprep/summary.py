@@ -65,7 +65,8 @@ class Summary:
         Role and header of the columns taken.
     unused_keys : list of str
         Keys in the paths of the log's parts (``day=1/``) that are not among them.
-    warnings : list of str
+    warnings, notes : list of str
+        What is suspicious but no error; what follows from the options, or is usual.
     seconds : float
     peak_memory_bytes : int
         Of the whole process so far.
@@ -122,6 +123,7 @@ class Summary:
     columns: dict[str, str]
     unused_keys: list[str] = field(default_factory=list)
     warnings: list[str]
+    notes: list[str] = field(default_factory=list)
     seconds: float
     peak_memory_bytes: int
     algorithm: int = ALGORITHM

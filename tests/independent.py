@@ -146,6 +146,13 @@ def _is_short(seen: set[Any], catalog: set[Any], num_neg: int, *, distinct: bool
     return len(catalog) - len(seen & catalog) < (num_neg if distinct else 1)
 
 
+def _settled(holdout: str, log: Any) -> str:
+    """The rule that ``auto`` comes to."""
+    if holdout != "auto":
+        return holdout
+    return "last" if "time" in columns_of(log) else "random"
+
+
 def _sizes(known: Observed, holdout: str, *, with_valid: bool) -> tuple[int, int]:
     """How many of a user's positives are held out for test, and how many for test or validation."""
     kind, _, size = holdout.partition(":")
@@ -196,7 +203,7 @@ def check_train(
     rows: Any,
     *,
     num_neg: int = 4,
-    holdout: str = "none",
+    holdout: str = "auto",
     with_valid: bool = False,
     distinct: bool = False,
     positive: Callable[[dict[str, Any]], bool] | None = None,
@@ -235,6 +242,7 @@ def check_train(
         mine = kept.setdefault(group.user, set())
         assert group.positive not in mine, f"the positive {group.positive!r} of user {group.user!r} occurs twice"
         mine.add(group.positive)
+    holdout = _settled(holdout, log)
     hides_full = "neg_item" in columns_of(rows)  # a pairwise output has no row for a positive without a negative
     for user, known in users.items():
         weak = known.items - known.positives
@@ -262,7 +270,7 @@ def check_test(
     rows: Any,
     *,
     num_neg: int = 99,
-    holdout: str = "last",
+    holdout: str = "auto",
     with_valid: bool = False,
     fold: str = "test",
     distinct: bool = True,
@@ -278,6 +286,7 @@ def check_test(
     all_items, excluded = _catalog_of(users, catalog, ids), _excluded_of(exclude, ids)
     groups = groups_of(rows, whole_users=True)
     held: dict[Any, set[Any]] = {}
+    holdout = _settled(holdout, log)
     assert fold == "test" or with_valid
     for group in groups:
         assert group.user in users, f"user {group.user!r} is not in the log"

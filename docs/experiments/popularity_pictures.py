@@ -130,13 +130,14 @@ def svg(picture: Picture, positives: npt.NDArray[np.float64], negatives: npt.NDA
 def main(folder: Path) -> None:
     """Write all pictures."""
     log = pd.read_csv(SAMPLE / "log.csv")
-    train = negprep.train(log, positive="cart,purchase", num_neg=1, layout="pairwise")
+    train = negprep.train(log, holdout="none", positive="cart,purchase", num_neg=1, layout="pairwise")
     counts = train["pos_item"].value_counts().reindex(sorted(set(log["item"])), fill_value=0)
     ranked = counts.sort_values(kind="stable").index
     group_of = {int(item): place * GROUPS // len(ranked) for place, item in enumerate(ranked)}
     folder.mkdir(parents=True, exist_ok=True)
     for picture in PICTURES:
-        rows = negprep.train(log, positive="cart,purchase", num_neg=8, layout="pairwise", **picture.options)
+        options = {"holdout": "none", "positive": "cart,purchase", "num_neg": 8, "layout": "pairwise"}
+        rows = negprep.train(log, **options, **picture.options)
         text = svg(picture, shares(train["pos_item"], group_of), shares(rows["neg_item"], group_of))
         (folder / f"{picture.name}.svg").write_text(text, encoding="utf-8")
 

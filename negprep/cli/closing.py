@@ -148,6 +148,8 @@ def _drawn(summary: Summary) -> Iterator[Fact]:
 
 def _written(summary: Summary) -> Iterator[Fact]:
     yield Fact("rows written", summary.rows_written, f"seed {summary.seed}, split seed {summary.split_seed}")
+    for note in summary.notes:
+        yield Fact("note", None, note)
     yield Fact(
         "took", None, f"{summary.seconds:.2f} s, {summary.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak"
     )

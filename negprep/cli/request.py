@@ -112,9 +112,9 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
 def refuse_split(given: dict[str, Any]) -> None:
     """Refuse what says how to hold out where nothing is held out, or nothing is left to chance."""
     if given["holdout"] == "none" and given["with_valid"]:
-        raise UsageError("--with-valid without a holdout", remedy="add --holdout last or --holdout random")
+        raise UsageError("--with-valid with --holdout none, which holds nothing out", remedy="leave one out")
     if given["holdout"] == "none" and _is_explicit("split_seed"):
-        raise UsageError("--split-seed without a holdout", remedy="add --holdout last or --holdout random")
+        raise UsageError("--split-seed with --holdout none, which holds nothing out", remedy="leave one out")
     if given["holdout"].startswith("after") and _is_explicit("split_seed"):
         raise UsageError("--split-seed with --holdout after, which leaves nothing to chance", remedy="leave it out")
 

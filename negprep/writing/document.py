@@ -26,12 +26,14 @@ class Document:
         A file, or ``-`` for standard output.
     content : callable
         Makes the document, once, when it is staged.
-    noun : str
-        The argument that names it, for messages.
+    elsewhere : str, optional
+        How to give it another place, for messages; None: it is the output itself.
     """
 
-    def __init__(self, target: str, content: Callable[[], bytes], noun: str = "OUTPUT") -> None:
-        self._target, self._content, self._noun = target, content, noun
+    def __init__(self, target: str, content: Callable[[], bytes], elsewhere: str | None = None) -> None:
+        self._target, self._content = target, content
+        place = "standard output" if target == "-" else target
+        self._errors = (place,) if elsewhere is None else (place, elsewhere)
         self._path: Path | None = None
         self._staging: Staging | None = None
 
@@ -43,7 +45,7 @@ class Document:
         OutputError
             If the machine refuses. What was there before is still there.
         """
-        with machine_errors(self._target, self._noun):
+        with machine_errors(*self._errors):
             destination = locate(self._target)
             content = self._content()
             if destination.is_standard_output:
@@ -68,14 +70,14 @@ class Document:
     def exchange(self, undo: ExitStack, *, decider: Path) -> None:
         """Give what is staged its name, until `undo` ends while `decider`, a temporary, still has its own."""
         if self._path is not None and self._staging is not None:
-            with machine_errors(self._target, self._noun):
+            with machine_errors(*self._errors):
                 self._staging.exchange(PARTS, undo, decider=decider)
                 sync_folder(self._path.parent)
 
     def publish(self) -> None:
         """Give what is staged its name."""
         if self._path is not None and self._staging is not None:
-            with machine_errors(self._target, self._noun):
+            with machine_errors(*self._errors):
                 complete()
                 self._staging.path(PARTS).replace(self._path)
                 sync_folder(self._path.parent)

@@ -98,8 +98,10 @@ class FolderOutput(Output):
         self.next_part()
         if folder != self._inner:
             self._inner, self._first = folder, len(self._parts)
-            (self._folder / folder).mkdir(mode=0o700)
-        part, self._part = Part(self._current(), self._destination.place), None
+            with machine_errors(self._destination.place):
+                (self._folder / folder).mkdir(mode=0o700)
+        with machine_errors(self._destination.place):
+            part, self._part = Part(self._current(), self._destination.place), None
         return part
 
     def start_text(self, name: str, header: Sequence[str] = (), separator: str = "\t") -> NamedText:

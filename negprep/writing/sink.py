@@ -29,8 +29,8 @@ _REMEDIES = {
 
 
 @contextmanager
-def machine_errors(place: str, noun: str = "OUTPUT") -> Iterator[None]:
-    """Turn what the machine refuses into an `OutputError` that names `place`, as the value of the argument `noun`.
+def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
+    """Turn what the machine refuses into an `OutputError` that names `place`, and how to write `elsewhere`.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def machine_errors(place: str, noun: str = "OUTPUT") -> Iterator[None]:
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        remedy = _REMEDIES.get(error.errno or 0, _ELSEWHERE).replace("OUTPUT", noun)
+        remedy = _REMEDIES.get(error.errno or 0, _ELSEWHERE).replace(_ELSEWHERE, elsewhere)
         raise OutputError(f"cannot be written: {reason}", place=place, remedy=remedy) from error
 
 

@@ -39,7 +39,8 @@ csv.read_csv(sys.argv[1], convert_options=csv.ConvertOptions(include_columns=lis
 
 def negprep(command: str, *arguments: Argument) -> list[Argument]:
     """A command line."""
-    return [sys.executable, "-m", "negprep", command, "--quiet", *arguments]
+    held = ["--holdout", "none"] if command == "train" else []  # as long as there are figures
+    return [sys.executable, "-m", "negprep", command, "--quiet", *held, *arguments]
 
 
 def python(code: str, *arguments: Argument) -> list[Argument]:

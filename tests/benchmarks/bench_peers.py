@@ -73,7 +73,8 @@ def main() -> None:
             if name == "negprep":
                 both = [Cost(), Cost()]
                 for command, path, into in zip(["train", "test"], outputs[name], both, strict=True):
-                    arguments: list[Argument] = [sys.executable, "-m", "negprep", command, "--quiet", log, path]
+                    held = ["--holdout", "none"] if command == "train" else []
+                    arguments: list[Argument] = [sys.executable, "-m", "negprep", command, "--quiet", *held, log, path]
                     run(arguments, into)
                 costs[name].seconds.append(sum(part.seconds[0] for part in both))
                 costs[name].cpu.append(sum(part.cpu[0] for part in both))

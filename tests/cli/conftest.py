@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from negprep.cli.boundary import guarded
 from negprep.cli.group import invoke
 from negprep.summary import Summary
+from negprep.writing import Document
 
 USUAL = Summary(
     command="train",
@@ -26,6 +28,7 @@ USUAL = Summary(
     positives=46_349,
     weak=0,
     holdout="none",
+    holdout_asked="none",
     holdouts=0,
     holdout_users=0,
     tied_holdouts=0,
@@ -68,10 +71,14 @@ class Line:
     asked: SimpleNamespace | None = None
     raised: BaseException | None = None
 
-    def prepare(self, source, target, options, *, force=False, progress=None):
+    def prepare(self, source, target, options, *, force=False, summary=None, progress=None):
         self.asked = SimpleNamespace(source=source, target=target, options=options, force=force, progress=progress)
         if self.raised is not None:
             raise self.raised
+        if summary is not None:
+            with closing(Document(summary, self.summary.as_json().encode, "give --summary another place")) as document:
+                document.stage()
+                document.publish()
         return self.summary
 
     def run(self, *arguments):

@@ -19,6 +19,7 @@ def test_a_plain_run(facts):
         "  users           1,000\n"
         "  items             600  640 in the catalog\n"
         "  positives      46,349\n"
+        "  holdouts            0  none: every positive is in training\n"
         "  negatives     185,396  4 for each positive, avoiding the user's positives\n"
         "  rows written  231,745  seed 0, split seed 0\n"
         "  took          0.41 s, 123 MB of memory at its peak"
@@ -105,3 +106,18 @@ def test_keys_in_paths_that_nothing_needs_are_named(tmp_path, capsys):
     assert guarded(lambda: invoke(["train", *names, "--num-neg", "1", "--summary", str(summary)])) == 0
     assert re.search(r"\n  not used +day, named in the paths of the log\n", capsys.readouterr().err)
     assert json.loads(summary.read_text())["unused_keys"] == ["day"]
+
+
+def test_a_fall_from_last_to_random_is_named(facts):
+    facts = replace(facts, holdout="random", holdout_asked="auto", holdouts=3, holdout_users=3)
+    assert "  holdouts            3  random; the log has no times" in closing_text(facts, "a", "b").splitlines()
+
+
+@pytest.mark.parametrize("command", ["train", "test"])
+def test_warnings_outlive_quiet_a_line_each(line, capsys, command):
+    line.summary = replace(line.summary, command=command, warnings=["one\nof two", "another"])
+    assert line.run(command, "a", "b", "--quiet") == 0
+    first, second = rf"negprep {command}: warning: one\nof two", f"negprep {command}: warning: another"
+    assert capsys.readouterr() == ("", f"{first}\n{second}\n")
+    assert line.run(command, "a", "b") == 0
+    assert capsys.readouterr().err.endswith("  warning: one\\nof two\n  warning: another\n")

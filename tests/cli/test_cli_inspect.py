@@ -163,7 +163,7 @@ def test_letters_that_the_output_cannot_write(tmp_path):
         ("log.csv --num-neg 0", 2, "num-neg"),
         ("log.csv --layout pairwise --label-dtype float32", 2, "--label-dtype with --layout pairwise"),
         ("log.csv --epoch 1 --epochs 2", 2, "--epoch with --epochs"),
-        ("log.csv --holdout none --with-valid", 2, "--with-valid without a holdout"),
+        ("log.csv --holdout none --with-valid", 2, "--with-valid with --holdout none"),
         ("log.csv --holdout sometimes", 2, "sometimes"),
         ("log.csv --user-col user --item-col user", 2, "both name 'user'"),
         ("log.csv --items -", 2, "--items is '-', and is read more than once"),

@@ -14,7 +14,7 @@ CPUS = len(os.sched_getaffinity(0))
 
 def test_train_defaults(line):
     assert line.options("train", "log.csv", "out.parquet") == Options(
-        command="train", num_neg=4, holdout="none", distinct=False, jobs=CPUS
+        command="train", num_neg=4, holdout="auto", distinct=False, jobs=CPUS
     )
     assert (line.asked.source, line.asked.target, line.asked.force) == ("log.csv", "out.parquet", False)
 
@@ -116,8 +116,8 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
             "test a b --layout listwise --label-dtype float32",
             "--label-dtype with --layout listwise, which has no label",
         ),
-        ("train a b --with-valid", "--with-valid without a holdout; add --holdout last or --holdout random"),
-        ("train a b --split-seed 1", "--split-seed without a holdout; add --holdout last or --holdout random"),
+        ("train a b --holdout none --with-valid", "--with-valid with --holdout none, which holds nothing out"),
+        ("train a b --holdout none --split-seed 1", "--split-seed with --holdout none, which holds nothing out"),
         ("train a b --holdout last:0", "holdout is 'last:0', but '0' is no whole number from 1 to 1000000; write, for"),
         (
             "test a b --holdout first",

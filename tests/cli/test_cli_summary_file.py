@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from negprep.cli.summary_file import write_summary
-
 
 def test_it_holds_the_facts(line, tmp_path):
     path = tmp_path / "facts.json"
@@ -21,15 +19,15 @@ def test_it_holds_the_facts(line, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_dash_is_standard_output(line, capsys):
+def test_a_dash_is_standard_output(line, capfd):
     assert line.run("train", "a", "b", "--summary", "-", "--quiet") == 0
-    assert json.loads(capsys.readouterr().out) == line.summary.as_dict()
+    assert json.loads(capfd.readouterr().out) == line.summary.as_dict()
 
 
 def test_its_mode_follows_the_umask(line, tmp_path):
     before = os.umask(0o027)
     try:
-        write_summary(str(tmp_path / "facts.json"), line.summary)
+        assert line.run("train", "a", "b", "--summary", str(tmp_path / "facts.json")) == 0
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "facts.json").stat().st_mode) == 0o640
@@ -37,7 +35,7 @@ def test_its_mode_follows_the_umask(line, tmp_path):
 
 def test_a_link_stays_a_link(line, tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "facts.json")
-    write_summary(str(tmp_path / "link.json"), line.summary)
+    assert line.run("train", "a", "b", "--summary", str(tmp_path / "link.json")) == 0
     assert (tmp_path / "link.json").is_symlink()
     assert json.loads((tmp_path / "facts.json").read_text()) == line.summary.as_dict()
 
@@ -57,7 +55,7 @@ def test_a_failure_leaves_the_earlier_file(line, tmp_path, monkeypatch, capsys, 
 
     monkeypatch.setattr("pathlib.Path.replace" if call == "replace" else f"os.{call}", fail)
     assert line.run("train", "a", "b", "--summary", str(path)) == 4
-    message = f"{path}: the summary could not be written: No space left on device; the output itself is complete"
+    message = f"{path}: cannot be written: No space left on device; free some space, or give --summary another place"
     assert capsys.readouterr().err == f"negprep: {message}\n"
     assert path.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [path]

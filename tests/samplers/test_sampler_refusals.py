@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import negprep
+from negprep.cli.closing import closing_text
 from negprep.options import Options
 from negprep.pipeline import prepare
 
@@ -162,17 +163,20 @@ def test_an_output_over_weights_or_weak_pairs(tmp_path):
         assert beside.read_bytes() == before
 
 
+def summary_of(tmp_path, log, **options):
+    return prepare(log, str(tmp_path / "rows.parquet"), Options(command="train", **{"holdout": "none"} | options))
+
+
 def warnings_of(tmp_path, log, **options):
-    return prepare(
-        log, str(tmp_path / "rows.parquet"), Options(command="train", **{"holdout": "none"} | options)
-    ).warnings
+    return summary_of(tmp_path, log, **options).warnings
 
 
-def test_log_q_that_is_of_no_use_is_warned_of(tmp_path):
+def test_log_q_that_is_of_no_use_is_told(tmp_path):
     log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 11, 12], "value": [5, 1, 5, 1]})
-    assert warnings_of(tmp_path, log, sampler="weak", positive=">=4", with_log_q=True) == [
-        "the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it"
-    ]
+    found = summary_of(tmp_path, log, sampler="weak", positive=">=4", with_log_q=True, strict=True)
+    note = "the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it"
+    assert (found.warnings, found.notes) == ([], [note])
+    assert f"  note          {note}\n" in closing_text(found, "a", "b")
     part = pa.table({"item": [10, 11]})
     popular = {"sampler": "popularity", "with_log_q": True}
     assert warnings_of(tmp_path, log, items=part, **popular) == [
