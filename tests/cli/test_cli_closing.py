@@ -6,6 +6,8 @@ import json
 import re
 from dataclasses import replace
 
+import pytest
+
 from negprep.cli.boundary import guarded
 from negprep.cli.closing import closing_text
 from negprep.cli.group import invoke
