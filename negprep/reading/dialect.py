@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -72,29 +73,30 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     number = size = 0
     record: list[str] = []
 
-    def lines() -> Iterator[str]:
+    def lines() -> Generator[str, None, None]:
         nonlocal number, size
-        for line in physical_lines(source.open(), source.name):
-            number += 1
-            size += len(line.encode("utf-8", "surrogateescape"))
-            text = line if number > 1 else line.removeprefix("\ufeff")
-            if record or text.strip("\r\n"):
-                record.append(text)
-                yield text
+        with closing(physical_lines(source.open(), source.name)) as physical:
+            for line in physical:
+                number += 1
+                size += len(line.encode("utf-8", "surrogateescape"))
+                text = line if number > 1 else line.removeprefix("\ufeff")
+                if record or text.strip("\r\n"):
+                    record.append(text)
+                    yield text
 
-    reading = lines()
-    first = next(reading, None)
-    if first is None:
-        raise BadDataError("the file is empty", place=source.name)
-    place = f"{source.name}:{number}"
-    problem = undecodable(first, place)
-    if problem is not None:
-        raise problem
-    delimiter = _delimiter(first, options, place)
-    quote, escape = _marks(options, delimiter)
-    if options.columns is None:
-        _refuse_markup(first, delimiter, options, place)
-    names = tuple(_first_record(chain((first,), reading), delimiter, quote, escape, place))
+    with closing(lines()) as reading:
+        first = next(reading, None)
+        if first is None:
+            raise BadDataError("the file is empty", place=source.name)
+        place = f"{source.name}:{number}"
+        problem = undecodable(first, place)
+        if problem is not None:
+            raise problem
+        delimiter = _delimiter(first, options, place)
+        quote, escape = _marks(options, delimiter)
+        if options.columns is None:
+            _refuse_markup(first, delimiter, options, place)
+        names = tuple(_first_record(chain((first,), reading), delimiter, quote, escape, place))
     dialect = Dialect(delimiter, names, True, size, quote, escape, insists=options.quote is not None)
     refuse_stray_in_header(record, dialect, place)
     if options.columns is not None:
