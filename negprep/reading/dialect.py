@@ -6,7 +6,8 @@ import codecs
 import csv
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -85,34 +86,35 @@ def read_dialect(source: Source, options: ReadOptions, unnamed: Unnamed = Unname
     number = size = 0
     record: list[str] = []
 
-    def lines() -> Iterator[str]:
+    def lines() -> Generator[str, None, None]:
         nonlocal number, size
-        for line in physical_lines(source.open(), source.name):
-            number += 1
-            size += len(line.encode("utf-8", "surrogateescape"))
-            text = line if number > 1 else line.removeprefix("\ufeff")
-            if record or text.strip("\r\n"):
-                record.append(text)
-                yield text
+        with closing(physical_lines(source.open(), source.name)) as physical:
+            for line in physical:
+                number += 1
+                size += len(line.encode("utf-8", "surrogateescape"))
+                text = line if number > 1 else line.removeprefix("\ufeff")
+                if record or text.strip("\r\n"):
+                    record.append(text)
+                    yield text
 
-    reading = lines()
-    first = next(reading, None)
-    if first is None:
-        raise BadDataError("the file is empty", place=source.name)
-    place = f"{source.name}:{number}"
-    problem = undecodable(first, place)
-    if problem is not None:
-        raise problem
-    delimiter = _delimiter(first, options, place)
-    quote, escape = _marks(options, delimiter)
-    if options.columns is None:
-        _refuse_markup(first, delimiter, options, place)
-    names = tuple(_first_record(chain((first,), reading), delimiter, quote, escape, place))
-    skipped = number
-    dialect = Dialect(delimiter, names, True, size, quote, escape, insists=options.quote is not None)
-    refuse_stray_in_header(list(record), dialect, place)
-    known = find_roles(names, ReadOptions(), place).found
-    rest = [] if {"user", "item"} <= set(known) else _sampled(reading, dialect)
+    with closing(lines()) as reading:
+        first = next(reading, None)
+        if first is None:
+            raise BadDataError("the file is empty", place=source.name)
+        place = f"{source.name}:{number}"
+        problem = undecodable(first, place)
+        if problem is not None:
+            raise problem
+        delimiter = _delimiter(first, options, place)
+        quote, escape = _marks(options, delimiter)
+        if options.columns is None:
+            _refuse_markup(first, delimiter, options, place)
+        names = tuple(_first_record(chain((first,), reading), delimiter, quote, escape, place))
+        skipped, header = number, list(record)
+        dialect = Dialect(delimiter, names, True, size, quote, escape, insists=options.quote is not None)
+        known = find_roles(names, ReadOptions(), place).found
+        rest = [] if {"user", "item"} <= set(known) else _sampled(reading, dialect)
+    refuse_stray_in_header(header, dialect, place)
     if options.columns is not None:
         _check_columns(options.columns, names, known, place)
         return _named_dialect(source, options, dialect, mark, place, [list(names), *rest])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from negprep.errors import BadDataError, NegprepError
@@ -17,7 +17,7 @@ MAX_LINE = 1 << 22
 _STAND_IN = "\x1f"
 
 
-def physical_lines(stream: BinaryIO, name: str, before: int = 0) -> Iterator[str]:
+def physical_lines(stream: BinaryIO, name: str, before: int = 0) -> Generator[str, None, None]:
     """Lines with their ends (LF, CR or CRLF); bytes that are not UTF-8 become lone surrogates.
 
     Parameters

@@ -74,16 +74,17 @@ class Grammar:
         return self._plain_text(line).count(self._delimiter)
 
     def shapes(self, line: bytes, begin: int, positions: Iterable[int]) -> dict[int, bytes]:
-        """Of the fields at some positions, if quotes are text: ``u17`` is ``a9``. The first is at ``begin``."""
+        """Those of the fields at some positions, if quotes are text. The first is at ``begin``."""
         fields = dict(enumerate(self._plain_text(line).split(self._delimiter), begin))
-        return {
-            position: _LETTERS.sub(b"a", _DIGITS.sub(b"9", fields[position]))
-            for position in positions
-            if position in fields
-        }
+        return {position: shape_of(fields[position]) for position in positions if position in fields}
 
     def _plain_text(self, line: bytes) -> bytes:
         return line if self._escaped is None else self._escaped.sub(b"x", line)
+
+
+def shape_of(field: bytes) -> bytes:
+    """What kind of characters follow each other: ``u17`` is ``a9``."""
+    return _LETTERS.sub(b"a", _DIGITS.sub(b"9", field))
 
 
 class QuoteWatch:
@@ -140,10 +141,17 @@ class QuoteWatch:
         begin = self._at
         stop = self._pass_records(text)
         if stop - begin < len(text):
-            at = self._at + 1 - begin
-            while (found := self._grammar.field.match(text, at)) is not None:
+            record = text[self._at + 1 - begin :]
+            fields: list[re.Match[bytes]] = []
+            at = 0
+            while (found := self._grammar.field.match(record, at)) is not None:
+                fields.append(found)
                 at = found.end()
-            self._refuse("the quote that begins a field here is not closed", f"close it; or {PLAIN}", begin + at)
+            stray = self._first_of_rows(record, fields)
+            if stray is not None:
+                self._refuse(f"{_runs(stray)}, which look like rows", PLAIN, self._at + 1 + stray.start())
+            what = "the quote that begins a field here is not closed"
+            self._refuse(what, f"close it; or {PLAIN}", self._at + 1 + at)
 
     def _pass_records(self, text: bytes) -> int:
         """Go over the records that end in a text; where in the file it is stuck, or ends."""
@@ -214,6 +222,16 @@ class QuoteWatch:
                     what = f"a closing quote is followed by {after.decode(errors='replace')[:20]!r}"
                     self._refuse(what, f"double a quote that is text; or {PLAIN}", offset)
 
+    def _first_of_rows(self, record: bytes, fields: list[re.Match[bytes]]) -> re.Match[bytes] | None:
+        """The first of some fields that runs over lines, up to the end of the last, all of which could be rows."""
+        for field in fields:
+            if field["quoted"] is not None and _LINE_END.search(field["quoted"]):
+                rest = _LINE_END.search(record, field.end() - 1)
+                lines = _LINE_END.split(record[: rest.start() if rest is not None else len(record)])
+                if all(self._grammar.delimiters(line) == len(self._dialect.names) - 1 for line in lines):
+                    return field
+        return None
+
     def _ids_within(self, record: bytes, field: re.Match[bytes]) -> Iterator[dict[int, bytes]]:
         """The shapes of the ids within a quoted field, line by line, if its lines are rows."""
         before = _LINE_END.split(record[: field.start()])[-1]
@@ -238,18 +256,21 @@ class QuoteWatch:
         for field in spanning:
             if field["after"]:
                 after = field["after"].decode(errors="replace")[:20]
-                what = f"{_runs(field)}, and {after!r} follows its closing quote"
-                self._refuse(what, PLAIN, offset + field.start())
+                stray = self._first_of_rows(record, fields) or field
+                is_this = "its" if stray is field else "another"
+                what = f"{_runs(stray)}, and {after!r} follows {is_this} closing quote"
+                self._refuse(what, PLAIN, offset + stray.start())
         if len(fields) != wanted:
+            stray = self._first_of_rows(record, fields) or spanning[0]
             has = f"the row has {len(fields)} field{'s' * (len(fields) != 1)} where {self._dialect.said}"
-            self._refuse(f"{_runs(spanning[0])}, and {has}", PLAIN, offset + spanning[0].start())
+            self._refuse(f"{_runs(stray)}, and {has}", PLAIN, offset + stray.start())
         rows = [self._grammar.delimiters(line) == wanted - 1 for line in lines]
         if not _may_be_rows(rows):
             return
         if self._evidence is None:
             self._evidence = _Evidence(self._source, self._dialect, self._grammar, self._ids)
         within = [ids for field in spanning for ids in self._ids_within(record, field)]
-        if self._evidence.are_rows(within):
+        if self._evidence.are_rows(within, every=all(rows)):
             what = f"{_runs(spanning[0])}, which look like rows"
             self._refuse(what, f"{PLAIN}, {_INSIST}", offset + spanning[0].start())
 
@@ -293,24 +314,29 @@ class _Evidence:
                 rows = [grammar.delimiters(line) == wanted - 1 for line in lines]
                 if len(row) == wanted and not _may_be_rows(rows):
                     self._needed_quotes = True
-                if len(lines) == 1 and rows[0]:
+                fields = list(grammar.field.finditer(record.rstrip(b"\r\n") + b"\n"))
+                if len(fields) == wanted:
                     self._rows += 1
-                    for position, shape in grammar.shapes(lines[0], 0, ids).items():
-                        self._shapes[position].add(shape)
-                if grammar.quote in record:
-                    self._bare_quotes |= any(
-                        field["after"] or (field["quoted"] is None and grammar.quote in field[0])
-                        for field in grammar.field.finditer(record.rstrip(b"\r\n") + b"\n")
-                    )
+                    for position in ids:
+                        if not _LINE_END.search(fields[position]["quoted"] or b""):
+                            self._shapes[position].add(shape_of(fields[position][0][:-1]))
+                self._bare_quotes |= any(
+                    field["after"] or (field["quoted"] is None and grammar.quote in field[0]) for field in fields
+                )
         except BadDataError:
             # A quote that is never closed, or a field without an end: the reading itself comes to it.
             pass
 
-    def are_rows(self, found: list[dict[int, bytes]]) -> bool:
-        """Whether lines within a quoted field, whose ids have these shapes, have to be taken for rows."""
+    def are_rows(self, found: list[dict[int, bytes]], *, every: bool) -> bool:
+        """Whether the lines of a record, with ids of these shapes within quotes, have to be taken for rows.
+
+        ``every``: all of them could be.
+        """
         known = self._shapes
+        if found and all(b"" in each.values() for each in found):
+            return False
         has_numbers = any(b"9" in shape for shapes in known.values() for shape in shapes)
-        if found and has_numbers and all(shape in known[at] for each in found for at, shape in each.items()):
+        if found and every and has_numbers and all(shape in known[at] for each in found for at, shape in each.items()):
             return True
         strict = [at for at in known if self._rows >= 3 and len(known[at]) == 1 and b"9" in next(iter(known[at]))]
         if found and all(any(at in each and each[at] not in known[at] for at in strict) for each in found):

@@ -139,7 +139,10 @@ def check_proper(path, seed):
     wanted = [tuple(row[place] for place in places) for row in rows if row and all(row[place] for place in places)]
     for quote in ('"', None):
         found, error = outcome(path, ("user", "item", "event"), quote=quote, event_col="text", delimiter=delimiter)
-        if wanted:
+        if quote is None and error is not None and len(rows) <= 4:
+            # Too few rows tell what they look like.
+            assert "--quote '\"' takes it as it is" in str(error)
+        elif wanted:
             assert (found, error) == (wanted, None)
 
 
