@@ -111,7 +111,7 @@ def test_the_names_of_the_log_hold_beside_it(here):
     found = written("log", columns=("user", "item"), exclude="ex")
     assert found == {"u1": {13, 14}, "u2": {11, 14}, "u3": {10, 11, 12}}
     assert not negprep.verify("out.parquet", log="log", columns=("user", "item"), exclude="ex").failed
-    with pytest.raises(NegprepError, match="^ex:1: there is no header"):
+    with pytest.raises(NegprepError, match=r"^ex:1: there is no header"):
         negprep.verify("out.parquet", log="log.csv", exclude="ex")
     (here / "swapped").write_text("".join(",".join(line.split(",")[::-1]) + "\n" for line in ["u1,12", "u2,13"]))
     (here / "log").write_text("".join(",".join(line.split(",")[::-1]) + "\n" for line in LOG.split()[1:]))
