@@ -92,27 +92,25 @@ def judged(first: Row, rest: Sequence[Row]) -> Verdict:
     As the CSV sniffer of DuckDB: a field that is no number or date, above a column that holds nothing else, is a name.
     Columns of text tell by the names that are known, by what occurs again below, and by ids that look alike.
     """
-    roles = [role_of(name) for name in first]
-    if "user" in roles and "item" in roles:
+    if {"user", "item"} <= {role_of(name) for name in first}:
         return "header"
     rows = [row for row in rest if list(row) != list(first)]
     columns = [_Column([row[position] for row in rows]) for position in range(len(first))]
-    names = [
-        role if field not in column.values else None for role, field, column in zip(roles, first, columns, strict=True)
-    ]
-    if any(is_id_name(field) and field not in column.values for field, column in zip(first, columns, strict=True)):
-        return "header"
     filled = [(field, column) for field, column in zip(first, columns, strict=True) if kind_of(field) is not None]
-    typed = [(field, column) for field, column in filled if kind_of(field) != "text"]
-    if any(column.kind in (kind_of(field), None) for field, column in typed):
-        return "header" if len({role for role in names if role}) > 1 else "row"
-    is_alike = any(column.is_like(field) for field, column in filled)
-    is_name = any(names) or any(column.kind in ("number", "date") for field, column in filled)
-    if any(column.kind == "text" and field in column.values for field, column in filled):
+    new = [field for field, column in filled if field.strip() not in column.values]
+    roles = {role for field in new if (role := role_of(field)) is not None}
+    typed = [(kind, column) for field, column in filled if (kind := kind_of(field)) != "text"]
+    if any(column.kind in (kind, None) for kind, column in typed):
+        has_id = any(role_of(field) in ("user", "item") and is_id_name(field) for field in new)
+        return "header" if len(roles) > 1 or has_id else "row"
+    if any(map(is_id_name, new)):
+        return "header"
+    if any(column.kind == "text" and field.strip() in column.values for field, column in filled):
         return "row"
-    if is_name:
+    is_alike = any(column.is_like(field) for field, column in filled)
+    if roles or any(column.kind in ("number", "date") for _, column in filled):
         return "doubt" if is_alike else "header"
-    fields = [field for field, _ in filled]
+    fields = [field.strip() for field, _ in filled]
     if is_alike or len(set(fields)) < len(fields) or not all(map(_WORD.fullmatch, fields)):
         return "row"
     return "doubt"
@@ -198,6 +196,11 @@ class _Column:
         return self.kind == "number" and all(0 <= number <= 10 for number in self.numbers)
 
     @property
+    def is_value(self) -> bool:
+        """Whether it could be a rating or a count."""
+        return self.is_fraction or (self.kind == "number" and min(self.numbers) >= 0)
+
+    @property
     def is_fraction(self) -> bool:
         return self.kind == "number" and not self.is_integer
 
@@ -252,7 +255,7 @@ def _roles(columns: list[_Column], n_rows: int) -> dict[str, int]:
         _take(found, free, role, [position])
     if not {"user", "item"} <= set(found):
         return dict(zip(("user", "item", "value", "time"), range(len(columns)), strict=False))
-    values = [position for position in free if columns[position].kind == "number" and position > found["user"]]
+    values = [position for position in free if columns[position].is_value and position > found["user"]]
     if "event" in found:
         values = [position for position in values if columns[position].is_fraction]
     varied = [position for position in values if len(columns[position].values) > 1]

@@ -39,6 +39,8 @@ JUDGED = {
     ("alice,apple,3", "bob,pear,4"): "row",
     ("u1,i1,5,1300000000",): "row",
     ("1,2",): "row",
+    ("7,Kid Id,3", "8,Abba,5"): "row",
+    ("7, x,3", "8, y,5"): "row",
     # text above text
     ("alice,apple", "bob,pear", "alice,fig"): "row",
     ("u1,i1", "u2,i2"): "row",

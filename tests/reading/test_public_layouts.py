@@ -215,6 +215,18 @@ NO_HEADER = {
         "user,time,other1,other2,item",
         [(0, 22847, at("2010-10-19T23:55:27Z")), (0, 420315, at("2010-10-18T22:17:43Z"))],
     ),
+    "Foursquare": (
+        "dataset_TSMC2014_NYC.txt",
+        lines(
+            "470\t49bbd6c0f964a520f4531fe3\t4bf58dd8d48988\tDeli\t40.719810\t-74.002581\t-240\t1333476009",
+            "979\t4a43c0aef964a520c6a61fe3\t4bf58dd8d48988d1df941735\tBridge\t40.606800\t-74.044170\t-240\t1333476025",
+        ),
+        "user,item,other1,other2,other3,other4,other5,time",
+        [
+            (470, "49bbd6c0f964a520f4531fe3", seconds(1333476009)),
+            (979, "4a43c0aef964a520c6a61fe3", seconds(1333476025)),
+        ],
+    ),
     "Taobao": (
         "UserBehavior.csv",
         lines("1,2268318,2520377,pv,1511544070", "1,2333346,2520771,buy,1511561733"),
