@@ -12,11 +12,11 @@ from itertools import chain
 from negprep.errors import BadDataError, UsageError, printable
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, find_roles, refuse_duplicates
+from negprep.reading.delimiter import first_lines, likely_delimiter, named_delimiter
 from negprep.reading.foreign import READABLE
 from negprep.reading.lines import physical_lines, records, undecodable
 from negprep.reading.sources import Source
 
-_DELIMITERS = ("::", "\t", ",", ";", "|")
 _SPELLED = {"\t": "a tab", " ": "a space"}
 _MARKUP = {"{": "JSON", "[": "JSON", "<": "HTML or XML"}
 _EXAMPLE = ("user", "item", "value", "time")
@@ -66,11 +66,18 @@ def read_dialect(source: Source, options: ReadOptions) -> Dialect:
     first = next((line for line in reading if line.strip("\r\n")), None)
     if first is None:
         raise BadDataError("the file is empty", place=source.name)
+    seen = first_lines(source)
+    named = named_delimiter(first)
+    if named is not None:
+        mark = len("".join(consumed).encode("utf-8", "surrogateescape"))
+        first, seen = next((line for line in reading if line.strip("\r\n")), None), seen[1:]
+        if first is None:
+            raise BadDataError("no line after the one that names the delimiter", place=source.name)
     place = f"{source.name}:{len(consumed)}"
     problem = undecodable(first, place)
     if problem is not None:
         raise problem
-    delimiter = _delimiter(first, options.delimiter, place)
+    delimiter = _delimiter(seen or [first], options.delimiter or named, place)
     if options.columns is None:
         _refuse_markup(first, delimiter, options, place)
     names = tuple(_first_record(chain((first,), reading), delimiter, place))
@@ -117,25 +124,17 @@ def _refuse_markup(line: str, delimiter: str, options: ReadOptions, place: str) 
         raise BadDataError(f"this looks like {kind}, not CSV", place=place, remedy=READABLE)
 
 
-def _delimiter(line: str, asked: str | None, place: str) -> str:
+def _delimiter(lines: list[str], asked: str | None, place: str) -> str:
     if asked is None:
-        return _likely_delimiter(line) or ","
+        return likely_delimiter(lines) or ","
     delimiter = "\t" if asked == "\\t" else asked
     if delimiter != "::" and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0'):
         raise UsageError(f"--delimiter {asked!r} is neither one ASCII character nor ::")
-    likely = _likely_delimiter(line)
-    if likely is not None and delimiter not in line:
+    likely = likely_delimiter(lines)
+    if likely is not None and delimiter not in lines[0]:
         what = f"only one column with {_quoted(delimiter)}; the first line looks separated by {_quoted(likely)}"
         raise UsageError(what, place=place, remedy="leave --delimiter out, or correct it")
     return delimiter
-
-
-def _likely_delimiter(line: str) -> str | None:
-    unquoted = re.sub(r'"[^"]*"', "", line)
-    best = max(_DELIMITERS, key=unquoted.count)
-    if best in unquoted:
-        return best
-    return " " if " " in unquoted.strip() else None
 
 
 def _first_record(lines: Iterable[str], delimiter: str, place: str) -> list[str]:
@@ -151,7 +150,7 @@ def _check_columns(columns: Sequence[str], first: Sequence[str], place: str) -> 
     if len(columns) != len(first):
         fields = f"{len(first)} field{'s' * (len(first) != 1)}"
         what = f"--columns names {len(columns)} columns, but the first line has {fields}"
-        raise UsageError(what, place=place, remedy="name every column")
+        raise UsageError(what, place=place, remedy="name every column, or what separates them (--delimiter)")
     found = find_roles(first, ReadOptions(), place).found
     if "user" in found and "item" in found:
         what = f"the first line is a header ({', '.join((found['user'], found['item']))}, ...)"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, Roles, find_roles, known_role, listed
+from negprep.reading.delimiter import first_lines, is_aligned, likely_delimiter
 from negprep.reading.dialect import byte_order_mark, read_dialect
 from negprep.reading.documents import first_objects, list_remedy, nested_remedy, refuse_documents
 from negprep.reading.hive import KeyedInput, keyed
@@ -198,7 +199,12 @@ def _text_input(source: Source, options: ReadOptions) -> Input:
         return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)
-    return TextInput(source, read_dialect(source, as_text(source, form, options)))
+    read = as_text(source, form, options)
+    if read.delimiter in (None, " ") and (read.delimiter is None or read.columns is not None):
+        lines = first_lines(source)
+        if lines and likely_delimiter(lines) == " " and is_aligned(lines, len(read.columns) if read.columns else None):
+            source = replace(source, aligned=True)
+    return TextInput(source, read_dialect(source, read))
 
 
 def _refuse_text_options(options: ReadOptions, place: str) -> None:
