@@ -26,8 +26,8 @@ learning learning.gmf learning.adam learning.kernel learning.policy learning.poo
 learning.bpr learning.validation learning.game learning.rns
 holdout id_columns layout
 reading.pieces reading.foreign reading.managed reading.sources reading.columns reading.labels
-reading.lines reading.quoting reading.header reading.dialect reading.ids reading.blocks reading.known reading.documents
-reading.dates reading.times reading.values reading.canonical
+reading.lines reading.quoting reading.header reading.blocks reading.delimiter reading.dialect reading.ids
+reading.known reading.documents reading.dates reading.times reading.values reading.canonical
 reading.text reading.parquet reading.memory reading.lists reading.json_lines reading.log
 reading.hive reading.opening reading reading.scored
 prepared.shape prepared.spelled prepared.canonical prepared.listed prepared.vocabularies prepared.folders

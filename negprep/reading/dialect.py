@@ -14,13 +14,13 @@ from itertools import chain
 from negprep.errors import BadDataError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, find_roles, refuse_duplicates
+from negprep.reading.delimiter import first_lines, likely_delimiter, named_delimiter
 from negprep.reading.foreign import READABLE
 from negprep.reading.header import SAMPLE, Unnamed, doubtful, judged, lists_problem, no_header, shortened
 from negprep.reading.lines import physical_lines, records, undecodable
 from negprep.reading.quoting import refuse_stray_in_header
 from negprep.reading.sources import Source
 
-_DELIMITERS = ("::", "\t", ",", ";", "|")
 _SPELLED = {"\t": "a tab", " ": "a space"}
 _MARKUP = {"{": "JSON", "[": "JSON", "<": "HTML or XML"}
 _MOST_SAMPLED = 1 << 20
@@ -101,11 +101,19 @@ def read_dialect(source: Source, options: ReadOptions, unnamed: Unnamed = Unname
         first = next(reading, None)
         if first is None:
             raise BadDataError("the file is empty", place=source.name)
+        seen = first_lines(source)
+        named = named_delimiter(first)
+        if named is not None:
+            mark = size
+            record.clear()
+            first, seen = next(reading, None), seen[1:]
+            if first is None:
+                raise BadDataError("no line after the one that names the delimiter", place=source.name)
         place = f"{source.name}:{number}"
         problem = undecodable(first, place)
         if problem is not None:
             raise problem
-        delimiter = _delimiter(first, options, place)
+        delimiter = _delimiter(seen or [first], options, named, place)
         quote, escape = _marks(options, delimiter)
         if options.columns is None:
             _refuse_markup(first, delimiter, options, place)
@@ -208,18 +216,15 @@ def _refuse_markup(line: str, delimiter: str, options: ReadOptions, place: str) 
         raise BadDataError(f"this looks like {kind}, not CSV", place=place, remedy=READABLE)
 
 
-def _delimiter(line: str, options: ReadOptions, place: str) -> str:
-    asked, quote = options.delimiter, '"' if options.quote is None else options.quote
-    unquoted = (
-        line if quote == "none" else re.sub(rf"{re.escape(quote)}[^{re.escape(quote)}]*{re.escape(quote)}", "", line)
-    )
+def _delimiter(lines: list[str], options: ReadOptions, named: str | None, place: str) -> str:
+    asked = options.delimiter or named
+    likely = likely_delimiter(lines, '"' if options.quote is None else options.quote)
     if asked is None:
-        return _likely_delimiter(unquoted) or ","
+        return likely or ","
     delimiter = "\t" if asked == "\\t" else asked
     if delimiter != "::" and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0'):
         raise UsageError(f"--delimiter {asked!r} is neither one ASCII character nor ::")
-    likely = _likely_delimiter(unquoted)
-    if likely is not None and delimiter not in line:
+    if likely is not None and delimiter not in lines[0]:
         what = f"only one column with {_quoted(delimiter)}; the first line looks separated by {_quoted(likely)}"
         raise UsageError(what, place=place, remedy="leave --delimiter out, or correct it")
     return delimiter
@@ -243,13 +248,6 @@ def _marks(options: ReadOptions, delimiter: str) -> tuple[str | None, str | None
     return quote, escape
 
 
-def _likely_delimiter(unquoted: str) -> str | None:
-    best = max(_DELIMITERS, key=unquoted.count)
-    if best in unquoted:
-        return best
-    return " " if " " in unquoted.strip() else None
-
-
 def _first_record(lines: Iterable[str], delimiter: str, quote: str | None, escape: str | None, place: str) -> list[str]:
     try:
         return next(records(lines, delimiter, quote, escape))
@@ -265,7 +263,7 @@ def _check_columns(columns: Sequence[str], first: Sequence[str], found: dict[str
     if len(columns) != len(first):
         fields = f"{len(first)} field{'s' * (len(first) != 1)}"
         what = f"--columns names {len(columns)} columns, but the first line has {fields}"
-        raise UsageError(what, place=place, remedy="name every column")
+        raise UsageError(what, place=place, remedy="name every column, or what separates them (--delimiter)")
     if "user" in found and "item" in found:
         what = f"the first line is a header ({', '.join((found['user'], found['item']))}, ...)"
         raise UsageError(what, place=place, remedy="leave --columns out")

@@ -154,5 +154,10 @@ def undecodable(field: str, place: str) -> NegprepError | None:
     bad = next((character for character in field if "\udc80" <= character <= "\udcff"), None)
     if bad is None:
         return None
-    what = f"the byte 0x{ord(bad) - 0xDC00:02X} is not UTF-8; the text looks like Latin-1"
-    return BadDataError(what, place=place, remedy="convert it: iconv -f LATIN1 -t UTF-8")
+    what, remedy = f"the byte 0x{ord(bad) - 0xDC00:02X} is not UTF-8", "convert it: iconv -f {} -t UTF-8"
+    runs = re.findall(rb"[\x80-\xff]+", field.encode("utf-8", "surrogateescape"))
+    # Accents stand alone among letters; letters of other scripts stand together, one byte each or two.
+    if sum(len(run) for run in runs if len(run) > 1) * 2 > sum(map(len, runs)):
+        what += "; the text looks like another script (GB18030, BIG5, SHIFT_JIS, EUC-KR, CP1251 ...)"
+        return BadDataError(what, place=place, remedy=f"{remedy.format('GB18030')}, or from the encoding that it has")
+    return BadDataError(f"{what}; the text looks like Latin-1", place=place, remedy=remedy.format("LATIN1"))

@@ -62,7 +62,7 @@ class TableInput:
 
 @dataclass(frozen=True)
 class FrameInput:
-    """A pandas frame; its index is ignored.
+    """A pandas frame, and the named levels of its index.
 
     Attributes
     ----------

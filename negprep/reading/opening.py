@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, Roles, find_roles, listed, role_of
+from negprep.reading.delimiter import first_lines, is_aligned, likely_delimiter
 from negprep.reading.dialect import byte_order_mark, read_dialect
 from negprep.reading.documents import first_objects, list_remedy, nested_remedy, refuse_documents
 from negprep.reading.header import Unnamed
@@ -218,8 +219,12 @@ def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
         return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)
-    options = with_quotes(source, as_text(source, form, options), form)
-    return delimited(source, options, beside=beside, unnamed=unnamed)
+    read = with_quotes(source, as_text(source, form, options), form)
+    if read.delimiter in (None, " ") and (read.delimiter is None or read.columns is not None):
+        lines = first_lines(source)
+        if lines and likely_delimiter(lines) == " " and is_aligned(lines, len(read.columns) if read.columns else None):
+            source = replace(source, aligned=True)
+    return delimited(source, read, beside=beside, unnamed=unnamed)
 
 
 def delimited(source: Source, options: ReadOptions, *, beside: bool, unnamed: Unnamed) -> TextInput:

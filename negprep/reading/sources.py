@@ -53,6 +53,8 @@ class Source:
         Size, time of change and inode when the source was found.
     empty : bool
         Whether it holds no byte, decompressed.
+    aligned : bool
+        Whether ``open`` gives one space for each run of them, and none at the ends of lines.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Source:
     parquet: bool
     fingerprint: tuple[int, ...]
     empty: bool = False
+    aligned: bool = False
 
     def raw(self) -> BinaryIO:
         """The bytes as they are, from the start."""
@@ -73,10 +76,9 @@ class Source:
     def open(self) -> BinaryIO:
         """The bytes, decompressed, from the start."""
         raw = self.raw()
-        if self.codec is None:
-            return raw
         try:
-            return cast(BinaryIO, io.BufferedReader(_Inflated(raw, self.codec, self.name)))
+            plain: Any = raw if self.codec is None else io.BufferedReader(_Inflated(raw, self.codec, self.name))
+            return cast(BinaryIO, io.BufferedReader(_Squeezed(plain, self.name)) if self.aligned else plain)
         except BaseException:
             raw.close()
             raise
@@ -125,6 +127,40 @@ class _Inflated(io.RawIOBase):
         if not self.closed:
             self._stream.close()
             self._raw.close()
+        super().close()
+
+
+class _Squeezed(io.RawIOBase):
+    """Text in aligned columns with one space between fields; line ends stay where they are."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name, self._ready, self._rest = stream, name, b"", b"\n"
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer has no name in typing on Python 3.11
+        while not self._ready:
+            data = self._stream.read(1 << 20)
+            if b'"' in data:
+                what = "a quote in columns that runs of spaces separate: are spaces in it text?"
+                raise BadDataError(what, place=self._name, remedy="write it as CSV, or name another --delimiter")
+            text = self._rest + data
+            # What a space at the end becomes depends on what follows. The first byte has been handed on already.
+            kept = len(text.rstrip(b" ")) if data else len(text)
+            squeezed = re.sub(rb"(?<=[\r\n]) +| +(?=[\r\n]|\Z)", b"", text[:kept])
+            self._ready = re.sub(rb" {2,}", b" ", squeezed)[1:]
+            self._rest = text[max(0, kept - 1) :] if data else b""
+            if not data:
+                break
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
         super().close()
 
 
