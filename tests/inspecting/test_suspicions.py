@@ -164,8 +164,11 @@ QUOTED = re.findall(r"^\| `(.*?)` \|", PAGE.partition("## Warnings\n")[2], flags
 @pytest.fixture(scope="module")
 def all_warnings():
     unusable = a_log().assign(timestamp=1)
-    logs = [unusable, *(bad for bad, _, _ in CASES.values())]
-    return {warning for log in logs for warning in negprep.inspect(log).warnings}
+    logs = [unusable, rated([0, 1], "label"), *(bad for bad, _, _ in CASES.values())]
+    stranger = pd.DataFrame({"user": [-1, 1], "item": [-1, a_log()["item"][0]], "weight": [1, 1]})
+    beside = {"items": stranger, "exclude": stranger, "weak": stranger, "weights": stranger, "sampler": "popularity"}
+    beside = negprep.inspect(a_log(), **beside).warnings
+    return {*beside, *(warning for log in logs for warning in negprep.inspect(log).warnings)}
 
 
 @pytest.mark.parametrize("quoted", QUOTED)

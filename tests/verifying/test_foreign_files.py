@@ -216,7 +216,7 @@ REFUSED = {
     "a rule that compares with nothing": (
         lambda folder: verify([(plain(folder, candidates()), "test")], LOG_OF_VALUES, claims=Claims(positive=">=x")),
         UsageError,
-        "compares with no number",
+        "compares with 'x', which is not a number",
     ),
     "an alpha that is none": (lambda folder: Claims(sampler=("popularity",), alpha=float("nan")), UsageError, "alpha"),
     "an alpha in vain": (lambda folder: Claims(alpha=1.0), UsageError, "--alpha without --sampler popularity"),
