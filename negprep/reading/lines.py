@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
