@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
 
 from negprep.errors import BadDataError, NegprepError
@@ -70,27 +71,28 @@ def rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tup
     seen = 0
     text: list[str] = []
 
-    def counted() -> Iterator[str]:
+    def counted(lines: Iterable[str]) -> Iterator[str]:
         nonlocal seen
-        for line in physical_lines(stream, source.name, before):
+        for line in lines:
             seen += 1
             text.append(line)
             yield line
 
-    rows = records(counted(), dialect.delimiter, dialect.quote, dialect.escape)
-    while True:
-        start = before + seen + 1
-        text.clear()
-        try:
-            row = next(rows, None)
-        except csv.Error as error:
-            what = f"a field that starts here cannot be read ({error})"
-            remedy = "is a quote not closed, or text? --quote none reads quotes as text"
-            raise BadDataError(what, place=f"{source.name}:{start}", remedy=remedy) from None
-        if row is None:
-            return
-        if row:
-            yield start, row, text
+    with closing(physical_lines(stream, source.name, before)) as lines:
+        rows = records(counted(lines), dialect.delimiter, dialect.quote, dialect.escape)
+        while True:
+            start = before + seen + 1
+            text.clear()
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                what = f"a field that starts here cannot be read ({error})"
+                remedy = "is a quote not closed, or text? --quote none reads quotes as text"
+                raise BadDataError(what, place=f"{source.name}:{start}", remedy=remedy) from None
+            if row is None:
+                return
+            if row:
+                yield start, row, text
 
 
 def lines_before(stream: BinaryIO, size: int) -> int:

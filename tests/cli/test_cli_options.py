@@ -70,6 +70,8 @@ def test_option_reaches_the_pipeline(line, command, words, name, value):
         (r"--delimiter \t", ReadOptions(delimiter="\t")),
         ("--delimiter tab", ReadOptions(delimiter="\t")),
         ("--delimiter ::", ReadOptions(delimiter="::")),
+        ("--quote none", ReadOptions(quote="none")),
+        ("--quote ' --escape \\", ReadOptions(quote="'", escape="\\")),
         ("--delimiter ;", ReadOptions(delimiter=";")),
         ("--drop-invalid", ReadOptions(drop_invalid=True)),
         ("--expect-rows 12", ReadOptions(expect_rows=12)),

@@ -111,6 +111,8 @@ CHOICES = [
     Choice("--event-col event"),
     Choice("--columns user,item,time,rating,event"),
     Choice("--delimiter ,"),
+    Choice("--quote none"),
+    Choice("--escape \\"),
     Choice("--from movielens"),
     Choice("--drop-invalid"),
     Choice("--expect-rows 160"),
