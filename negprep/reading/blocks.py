@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from negprep.errors import BadDataError
@@ -48,22 +49,24 @@ def line_blocks(source: Source, start: int, warnings: list[str]) -> Iterator[tup
             yield offset, block
 
 
-def filled_lines(source: Source, offset: int) -> Iterator[tuple[int, str]]:
-    """The lines from an offset on that hold more than spaces, with their numbers."""
+def filled_lines(source: Source, offset: int) -> Generator[tuple[int, str], None, None]:
+    """The lines from an offset on that hold more than spaces, with their numbers. To be closed, or gone through."""
     stream = source.open()
     before = lines_before(stream, offset)
-    for number, line in enumerate(physical_lines(stream, source.name, before), before + 1):
-        text = line.removeprefix("\ufeff") if number == 1 else line
-        if text.strip():
-            yield number, text
+    with closing(physical_lines(stream, source.name, before)) as lines:
+        for number, line in enumerate(lines, before + 1):
+            text = line.removeprefix("\ufeff") if number == 1 else line
+            if text.strip():
+                yield number, text
 
 
 def place_of_line(source: Source, offset: int, row: int) -> str:
     """``log.jsonl:17`` for the filled line that is ``row`` lines (from 0) after the offset."""
     try:
-        for index, (number, _) in enumerate(filled_lines(source, offset)):
-            if index == row:
-                return f"{source.name}:{number}"
+        with closing(filled_lines(source, offset)) as lines:
+            for index, (number, _) in enumerate(lines):
+                if index == row:
+                    return f"{source.name}:{number}"
     except BadDataError as error:
         return error.place or source.name
     return source.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 
 from negprep.reading.blocks import filled_lines
@@ -20,7 +21,8 @@ _CERTAIN = ("::", "\t")
 
 def first_lines(source: Source) -> list[str]:
     """The first lines that hold more than spaces, at most 20, without their ends."""
-    return [line.rstrip("\r\n") for _, line in islice(filled_lines(source, 0), _SEEN)]
+    with closing(filled_lines(source, 0)) as lines:
+        return [line.rstrip("\r\n") for _, line in islice(lines, _SEEN)]
 
 
 def named_delimiter(line: str) -> str | None:

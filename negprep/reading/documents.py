@@ -136,7 +136,7 @@ def _orientation(outer: list[str], inner: list[str]) -> str:
     return "a table by rows" if by_rows else "a table by columns"
 
 
-def nested_remedy(name: str, codec: str | None, rows: Iterable[dict[str, Any]], user: str | None) -> str | None:
+def nested_remedy(name: str, codec: str | None, rows: Iterable[dict[str, Any]], roles: dict[str, str]) -> str | None:
     """What makes rows of one item each, of JSON lines that hold lists of items or of events; None if none does.
 
     Parameters
@@ -145,14 +145,17 @@ def nested_remedy(name: str, codec: str | None, rows: Iterable[dict[str, Any]], 
         Of the file.
     rows : iterable of dict
         Its first objects.
-    user : str or None
-        The key of the users, where it is known.
+    roles : dict of str to str
+        Role to key, as far as they are recognised.
     """
-    first = next((row for row in rows if any(isinstance(value, list) and value for value in row.values())), None)
-    if first is None:
+    filled = ((key, row) for row in rows for key, value in row.items() if isinstance(value, list) and value)
+    items = roles.get("item")
+    found = next(((key, row) for key, row in filled if items is None or key == items), None)
+    if found is None:
         return None
-    key = next(key for key, value in first.items() if isinstance(value, list) and value)
-    user = user or next((other for other in first if other != key and not isinstance(first[other], list | dict)), None)
+    key, first = found
+    others = (other for other, value in first.items() if other != key and not isinstance(value, list | dict))
+    user = roles.get("user") or next(others, None)
     if user is None:
         return None
     inner = first[key][0]
@@ -164,8 +167,8 @@ def nested_remedy(name: str, codec: str | None, rows: Iterable[dict[str, Any]], 
     if find_roles([user], ReadOptions(), "").found.get("user") is None:
         options += f" --user-col {user}"
     if events:
-        items = find_roles(list(inner), ReadOptions(), "").found.get("item")
-        options += "" if items else f" --item-col {next(iter(inner), 'ITEM')}"
+        known = find_roles(list(inner), ReadOptions(), "").found.get("item")
+        options += "" if known else f" --item-col {next(iter(inner), 'ITEM')}"
     command = through(f"import json, sys; [print(json.dumps({made})) {loop}]", name, codec)
     return f"make a row of each: {command}" + (f", and name the columns:{options}" if options else "")
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from negprep.arrow import strings
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LOOKED_AT = 100
 _LOOSE = ("time", "value", VALUE, NUMBER, FLAG)
 """Roles whose numbers may be integers here and fractions there."""
+_LOOKED_AT_WHOLE = 1 << 24
+_SAMPLED = 64
 
 
 class _Object(list[tuple[str, Any]]):
@@ -119,10 +121,21 @@ class JsonInput:
         return set(ROLES) - {role_of(name) for name in self.kinds}
 
     def _warn_of_late_keys(self, block: bytes, offset: int) -> None:
-        """Warn once of each key that the first lines lack and that could have a role."""
+        """Warn once of each key that the first lines lack and that could have a role.
+
+        All lines are looked at near the start of the file, and then every so many: each would take as long as parsing.
+        """
         if not self._free:
             return
-        for match in self._unknown.finditer(block):
+        matches: Iterable[re.Match[bytes]] = self._unknown.finditer(block)
+        if offset >= _LOOKED_AT_WHOLE:
+            spots = range(0, len(block), max(1, len(block) // _SAMPLED))
+            starts = dict.fromkeys(block.rfind(b"\n", 0, spot) + 1 for spot in (*spots, len(block) - 1))
+            ends = ((start, block.find(b"\n", start)) for start in starts)
+            matches = chain.from_iterable(
+                self._unknown.finditer(block, start, end if end >= 0 else len(block)) for start, end in ends
+            )
+        for match in matches:
             if match[1] in self._late:
                 continue
             self._late.add(match[1])

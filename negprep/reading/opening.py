@@ -144,7 +144,7 @@ def _roles(
 
 def _refuse_lists(sources: tuple[Source, ...], inputs: list[Input], role: str, roles: Roles) -> None:
     """Refuse a first part in which a column of a role holds lists, or in which the role may be in lists."""
-    if not sources:
+    if not sources or (role == "user" and "user" in roles.found):
         return
     source, first = sources[0], inputs[0].file if isinstance(inputs[0], KeyedInput) else inputs[0]
     column = roles.found.get(role)
@@ -152,7 +152,7 @@ def _refuse_lists(sources: tuple[Source, ...], inputs: list[Input], role: str, r
     if isinstance(first, JsonInput):
         nested = column is not None and first.kinds.get(column) is list
         if nested or column is None:
-            remedy = nested_remedy(source.name, source.codec, first_objects(source), roles.found.get("user"))
+            remedy = nested_remedy(source.name, source.codec, first_objects(source), roles.found)
     elif isinstance(first, ParquetInput):
         nested = column is not None and column in first.names and "list" in str(first.schema.field(column).type)
         if nested or column is None:

@@ -104,8 +104,16 @@ BAD = {
         f"in.csv: this is neither text nor Parquet; {KINDS}",
     ),
     "zeros": (b"\0" * 100, f"in.csv: this is neither text nor Parquet; {KINDS}"),
-    "an object over several lines": (b'{\n"user": 1\n}\n', f"in.csv:1: this looks like JSON, not CSV; {KINDS}"),
-    "JSON": (b'[\n  {"user": 1, "item": 2}\n]\n', f"in.csv:1: this looks like JSON, not CSV; {KINDS}"),
+    "an object over several lines": (
+        b'{\n"user": 1\n}\n',
+        "in.csv: this is JSON in objects over several lines; JSON lines have an object a line; convert it: jq -c . "
+        "in.csv > NEW.jsonl (jq 1.7 or newer)",
+    ),
+    "JSON": (
+        b'[\n  {"user": 1, "item": 2}\n]\n',
+        "in.csv: this is a JSON array; convert it, and name what it gives: python3 -c 'import json, sys; "
+        "[print(json.dumps(row)) for row in json.load(sys.stdin)]' < in.csv > in.jsonl",
+    ),
     "HTML": (b"<!DOCTYPE html>\n<html>", f"in.csv:1: this looks like HTML or XML, not CSV; {KINDS}"),
     "huge time": (HEAD + b"1,2,1e30\n", f"in.csv:2: the time 1e+30 is out of range; {RANGE}"),
     "UTF-16 body": (
@@ -147,7 +155,7 @@ BAD = {
     ),
     "zip": (
         b"PK\x03\x04 and so on",
-        f"in.csv: this is a zip archive; {KINDS}",
+        "in.csv: the zip archive is cut short or damaged (File is not a zip file); copy or make the file again",
     ),
 }
 
@@ -261,7 +269,8 @@ USAGE = {
     ),
     "too few columns": (
         {"columns": ("user", "item")},
-        "in.csv:1: --columns names 2 columns, but the first line has 3 fields; name every column",
+        "in.csv:1: --columns names 2 columns, but the first line has 3 fields; name every column, or what "
+        "separates them (--delimiter)",
     ),
     "unknown column": (
         {"user_col": "usr"},

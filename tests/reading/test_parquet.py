@@ -104,7 +104,8 @@ def test_exact_integers(read, write):
 def test_refused_type(read, write):
     with pytest.raises(BadDataError) as error:
         read(write(pa.table({"user": [[1]], "item": [1]})))
-    message = "in.parquet: row 1: the user id has the type list<element: int64>; an id must be an integer or a string"
+    what = "in.parquet: row 1: the user id has the type list<element: int64>"
+    message = f"{what}; make a row of each: frame.explode(COLUMN) of pandas does"
     assert str(error.value) == message
 
 
