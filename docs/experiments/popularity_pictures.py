@@ -136,8 +136,9 @@ def main(folder: Path) -> None:
     group_of = {int(item): place * GROUPS // len(ranked) for place, item in enumerate(ranked)}
     folder.mkdir(parents=True, exist_ok=True)
     for picture in PICTURES:
-        options = {"holdout": "none", "positive": "cart,purchase", "num_neg": 8, "layout": "pairwise"}
-        rows = negprep.train(log, **options, **picture.options)
+        rows = negprep.train(
+            log, holdout="none", positive="cart,purchase", num_neg=8, layout="pairwise", **picture.options
+        )
         text = svg(picture, shares(train["pos_item"], group_of), shares(rows["neg_item"], group_of))
         (folder / f"{picture.name}.svg").write_text(text, encoding="utf-8")
 
