@@ -124,6 +124,7 @@ def test_epochs_that_differ_in_size_are_counted_each(tmp_path, on_short):
     """Drawn with replacement, positives without a possible negative take more of one epoch than of another."""
     log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 10, 12], "time": [1, 2, 1, 3]})
     options = {"layout": "pairwise", "bootstrap": 40, "available_at_time": True, "on_short": on_short}
+    options["holdout"] = "none"
     sizes = [negprep.train(log, epoch=epoch, **options).num_rows for epoch in range(3)]
     assert len(set(sizes)) > 1
     path = negprep.train(log, tmp_path / "rows.parquet", epochs=3, **options)

@@ -190,7 +190,7 @@ def test_text_holds_what_parquet_holds(tmp_path, layout, name):
 
 def test_a_text_is_read_back_as_a_log(tmp_path):
     log = make_log(words=True)
-    negprep.train(log, f"{tmp_path}/o.tsv", num_neg=1, layout="pairwise")
+    negprep.train(log, f"{tmp_path}/o.tsv", num_neg=1, layout="pairwise", holdout="none")
     assert set(back(tmp_path / "o.tsv", item_col="pos_item")) == set(pairs_of(log))
 
 
@@ -438,7 +438,7 @@ def test_commands_import_neither_pandas_nor_datasets(tmp_path, form):
     run(tmp_path, "test", "log.jsonl", "o/" if folder else f"o.{form}.gz", "--to", form, "--encode", "--num-neg", "2")
     lists_of = log.astype(str).groupby("user")["item"].apply(" ".join)
     (tmp_path / "lists.txt").write_text("".join(f"{user} {items}\n" for user, items in lists_of.items()))
-    run(tmp_path, "train", "lists.txt", "lists.csv", "--from", "lightgcn", "--layout", "listwise")
+    run(tmp_path, "train", "lists.txt", "lists.csv", "--from", "lightgcn", "--layout", "listwise", "--holdout", "none")
     log.sort_values("time")[["user", "item"]].to_csv(tmp_path / "pairs.txt", sep=" ", header=False, index=False)
     run(tmp_path, "test", "pairs.txt", "pairs.csv", "--from", "sasrec", "--layout", "pairwise", "--num-neg", "2")
 

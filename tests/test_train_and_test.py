@@ -266,7 +266,9 @@ def test_a_cut_with_nothing_on_one_side():
         negprep.test(DATED, num_neg=1, holdout="after:2024-05-03")
     with pytest.raises(BadDataError, match="no positive is before 2024-05-01; cut at a later time"):
         negprep.train(DATED, num_neg=1, holdout="after:2024-05-01")
-    assert negprep.train(DATED, num_neg=1, holdout="after:2024-05-03").equals(negprep.train(DATED, num_neg=1))
+    assert negprep.train(DATED, num_neg=1, holdout="after:2024-05-03").equals(
+        negprep.train(DATED, num_neg=1, holdout="none")
+    )
 
 
 def test_one_cut_has_no_second():
@@ -313,7 +315,7 @@ def test_last_without_times():
         ({"layout": "wide"}, "layout is 'wide'; choose one of pointwise, pairwise, listwise"),
         ({"holdout": "first"}, "holdout is 'first'"),
         ({"on_short": "stop"}, "on_short is 'stop'"),
-        ({"with_valid": True}, "a validation holdout without a test holdout"),
+        ({"holdout": "none", "with_valid": True}, "a validation holdout without a test holdout"),
         ({"encode": True}, "encode without an output"),
     ],
     ids=str,
@@ -455,8 +457,8 @@ SHORT = log_of({1: [10, 11], 2: list(range(10, 20)), 3: list(range(10, 18)), 4: 
 @LAYOUTS
 @BOTH
 def test_on_short_fewer(layout, distinct):
-    rows = negprep.train(SHORT, num_neg=5, distinct=distinct, layout=layout)
-    groups = check_train(SHORT, rows, num_neg=5, distinct=distinct)
+    rows = negprep.train(SHORT, num_neg=5, distinct=distinct, layout=layout, holdout="none")
+    groups = check_train(SHORT, rows, num_neg=5, distinct=distinct, holdout="none")
     assert sum(group.user == 3 for group in groups) == 8
     assert sum(group.user == 2 for group in groups) == (0 if layout == "pairwise" else 10)
 
@@ -464,8 +466,8 @@ def test_on_short_fewer(layout, distinct):
 @LAYOUTS
 @BOTH
 def test_on_short_drop(layout, distinct):
-    rows = negprep.train(SHORT, num_neg=5, distinct=distinct, layout=layout, on_short="drop")
-    check_train(SHORT, rows, num_neg=5, distinct=distinct, on_short="drop")
+    rows = negprep.train(SHORT, num_neg=5, distinct=distinct, layout=layout, on_short="drop", holdout="none")
+    check_train(SHORT, rows, num_neg=5, distinct=distinct, on_short="drop", holdout="none")
     assert set(rows["user"].to_pylist()) == ({1, 4} if distinct else {1, 3, 4})
 
 
@@ -481,8 +483,9 @@ def test_on_short_fewer_in_test():
 
 
 def test_on_short_error_names_a_user_and_both_numbers():
+    some = SHORT.filter(pa.array([user > 0 for user in SHORT["user"].to_pylist()]))
     with pytest.raises(BadDataError, match=r"user 2 has 0 eligible items .*1 "):
-        negprep.train(SHORT.filter(pa.array([user > 0 for user in SHORT["user"].to_pylist()])), on_short="error")
+        negprep.train(some, on_short="error", holdout="none")
     with pytest.raises(BadDataError, match=r"user -1 has 0 eligible items .*5 "):
         negprep.test(SHORT, num_neg=5, on_short="error")
     negprep.train(log_of({1: [10, 11]}, range(10, 12)).slice(0, 1), on_short="fewer")
@@ -500,10 +503,10 @@ def test_counts_of_short_users():
 @LAYOUTS
 def test_everybody_has_everything(layout):
     log = log_of({1: [10, 11], 2: [10, 11]})
-    rows = negprep.train(log, layout=layout)
+    rows = negprep.train(log, layout=layout, holdout="none")
     assert rows.num_rows == (0 if layout == "pairwise" else 4)
-    check_train(log, rows)
-    assert negprep.train(log, layout=layout, on_short="drop").num_rows == 0
+    check_train(log, rows, holdout="none")
+    assert negprep.train(log, layout=layout, on_short="drop", holdout="none").num_rows == 0
 
 
 def test_num_neg_beyond_the_catalog_costs_what_can_be_drawn():

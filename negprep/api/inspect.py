@@ -47,7 +47,7 @@ def inspect(
     >>> log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 12, 13], "time": [1, 2, 3, 4]})
     >>> found = negprep.inspect(log)
     >>> found.log.users, found.log.density, found.train.rows, found.test.rows
-    (2, 0.5, 20, 6)
+    (2, 0.5, 10, 6)
     """
     known = TrainKeywords.__optional_keys__ - {"force"} | {"shard_rows"}
     refuse_unknown("inspect", keywords, known, ("num_neg", "holdout", "distinct", "fold"))

@@ -37,7 +37,7 @@ def test_a_plain_run(tmp_path, command, per_group):
     assert len(rows) == facts["rows_written"]
     assert facts["rows_read"] == 60_000
     assert facts["users"] == 1_000
-    groups = facts["positives"] if command == "train" else facts["holdouts"]
+    groups = facts["holdouts"] if command == "test" else facts["positives"] - facts["holdouts"]
     assert sum(rows["label"].to_pylist()) == groups
     assert groups + facts["negatives"] == len(rows) <= groups * per_group
     assert done.stderr.startswith(f"negprep {command}: {LOG} -> {tmp_path}/out.parquet\n")

@@ -82,18 +82,19 @@ def test_bpr_on_two_threads_says_that_it_cannot_be_repeated(capsys, tmp_path):
 
 @pytest.mark.parametrize("kind", ["als", "bpr"])
 @pytest.mark.parametrize(
-    "split", [["--holdout", "last"], ["--holdout", "random:2", "--with-valid"], ["--positive", ">=2"]]
+    "split", [["--holdout", "last"], ["--holdout", "random:2", "--with-valid"], ["--positive", ">=2"], []]
 )
 def test_nothing_held_out_is_learnt_from(capsys, small, tmp_path, kind, split):
     """The model of a log is that of a log from which the held-out rows were cut by hand."""
     assert fit(capsys, small, tmp_path / "m.npz", "--kind", kind, "--epochs", 3, *split)[0] == 0
-    keywords = {"holdout": "none"}
+    keywords = {}
     for option, value in zip(split[::2], [*split[1::2], True], strict=False):
         keywords[option.removeprefix("--").replace("-", "_")] = value
     train = negprep.train(small, num_neg=1, layout="pairwise", **keywords)
     pairs = train.select(["user", "pos_item"]).rename_columns(["user", "item"])
     pq.write_table(pairs, tmp_path / "cut.parquet")
-    assert fit(capsys, tmp_path / "cut.parquet", tmp_path / "cut.npz", "--kind", kind, "--epochs", 3)[0] == 0
+    words = ["--kind", kind, "--epochs", 3, "--holdout", "none"]
+    assert fit(capsys, tmp_path / "cut.parquet", tmp_path / "cut.npz", *words)[0] == 0
     whole, cut = read_model(tmp_path / "m.npz"), read_model(tmp_path / "cut.npz")
     assert whole.digest == cut.digest
     assert whole.facts["train_positives"] == len(pairs)
@@ -152,6 +153,9 @@ def test_a_model_of_another_split_is_told_about(capsys, small, tmp_path):
     assert guarded(lambda: invoke(hard)) == 0
     assert "warning" not in capsys.readouterr().err
     assert guarded(lambda: invoke([*hard, "--holdout", "last"])) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert fit(capsys, small, tmp_path / "m.npz", "--kind", "als", "--holdout", "none")[0] == 0
+    assert guarded(lambda: invoke(hard)) == 0
     assert "the model was made with holdout none, and this run has last: it may have learnt" in capsys.readouterr().err
 
 

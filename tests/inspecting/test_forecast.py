@@ -109,10 +109,10 @@ def named(value):
 def written(command, log, target, **options):
     """What the run does: its summary, and the size of its files."""
     if command == "test":
-        options = {"distinct": True, "holdout": "auto", **options}
+        options = {"distinct": True, **options}
         options["with_valid"] = options.get("with_valid", False) or options.get("fold") == "valid"
     read = negprep.ReadOptions()
-    asked = negprep.Options(command=command, read=read, **{"holdout": "none", **options})
+    asked = negprep.Options(command=command, read=read, **options)
     summary = negprep.prepare(log, str(target), asked)
     return summary, sum(path.stat().st_size for path in target.parent.iterdir())
 
@@ -146,7 +146,7 @@ def test_small_catalogs(tmp_path, small):
 REFUSALS = [
     ("train", {"distinct": True, "on_short": "error"}, {}),
     ("test", {"on_short": "error"}, {}),
-    ("train", {"with_valid": True}, {}),
+    ("train", {"holdout": "none", "with_valid": True}, {}),
     ("test", {"sampler": "weak", "positive": ">=4"}, {}),
     ("test", {"holdout": "none"}, {}),
     ("test", {"holdout": "last:3"}, {"users": 5, "most": 1}),
@@ -188,10 +188,10 @@ def test_what_neither_command_takes_is_an_error(options, message):
 
 def test_the_fold_says_what_is_held_out_of_training_where_anything_is():
     log = a_log()
-    assert negprep.inspect(log, fold="valid").train.rows == len(negprep.train(log))
-    held = negprep.inspect(log, fold="valid", holdout="last").train
-    assert held.rows == len(negprep.train(log, holdout="last", with_valid=True))
-    assert held.rows < len(negprep.train(log, holdout="last"))
+    assert negprep.inspect(log, fold="valid", holdout="none").train.rows == len(negprep.train(log, holdout="none"))
+    held = negprep.inspect(log, fold="valid").train
+    assert held.rows == len(negprep.train(log, with_valid=True))
+    assert held.rows < len(negprep.train(log))
 
 
 def test_an_unknown_keyword_names_the_nearest():

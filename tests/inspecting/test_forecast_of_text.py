@@ -43,7 +43,7 @@ SETS = [
 
 def written(command, log, folder, options):
     """The rows of the run, and the bytes of all that it leaves."""
-    options = {"holdout": "none" if command == "train" else "auto", "distinct": command == "test", **options}
+    options = {"distinct": command == "test", **options}
     target = f"{folder}/out{'.' + options['to'] if options['to'] in ('csv', 'tsv') else '/'}"
     summary = negprep.prepare(log, target, negprep.Options(command=command, **options))
     return summary.rows_written, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -117,12 +117,13 @@ CASES = {
     "no item at all": (
         pd.DataFrame({"user": [1, 1, 1, 2], "item": [1, 2, 3, 1]}),
         pd.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 3, 1]}),
-        "train: 1 user has no eligible item",
+        "test: 1 user has fewer eligible items than the 99 needed, 1 of them none",
     ),
     "no times": (
         a_log()[["user", "item"]],
         a_log(),
-        "the log has no times: each user's holdout is random (--holdout random says so)",
+        "the log has no times: each user's holdout is random (--time-col NAME if a column is the time, --holdout "
+        "random if that is meant)",
     ),
 }
 
@@ -147,7 +148,8 @@ def test_the_options_decide_who_is_short():
 
     assert short() == {"test"}
     assert short(num_neg=98) == set()
-    assert short(num_neg=99, distinct=True) == {"train", "test"}
+    assert short(num_neg=99, distinct=True) == {"test"}  # in train the holdout is eligible
+    assert short(num_neg=100, distinct=True) == {"train", "test"}
     assert short(num_neg=98, exclude=pd.DataFrame({"user": [99], "item": [299]})) == {"test"}
 
 

@@ -226,11 +226,12 @@ def test_the_log_q_of_a_positive_whose_user_can_get_nothing():
     """As if it were the one eligible item: probability 1, by weights and uniformly."""
     log = pa.table({"user": [1, 1, 2], "item": [10, 11, 10]})
     for sampler in ("uniform", "popularity"):
-        rows = negprep.train(log, sampler=sampler, layout="listwise", num_neg=1, with_log_q=True).to_pylist()
+        options = {"layout": "listwise", "num_neg": 1, "with_log_q": True, "holdout": "none"}
+        rows = negprep.train(log, sampler=sampler, **options).to_pylist()
         assert [row["pos_log_q"] for row in rows if row["user"] == 1] == [0.0, 0.0]
 
 
 def test_a_short_user_of_one_negative_is_not_told_to_lower_it():
     log = pa.table({"user": [1, 1, 2], "item": [10, 11, 10]})
     with pytest.raises(negprep.BadDataError, match="has 0 eligible items of the 1 needed; choose --on-short"):
-        negprep.train(log, on_short="error", num_neg=1)
+        negprep.train(log, on_short="error", num_neg=1, holdout="none")
