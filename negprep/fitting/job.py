@@ -18,7 +18,7 @@ from negprep.fitting.split import split_facts
 from negprep.fitting.training import Learning, Training
 from negprep.holdout_rule import HoldoutRule
 from negprep.loading import Progress, load
-from negprep.memory import MemoryPlan
+from negprep.memory import ARROW_THREADS, MemoryPlan, check_room
 from negprep.model import Model, write_model
 from negprep.options import LogSource, Options
 from negprep.pairs import Pairs
@@ -95,6 +95,7 @@ def fit(
     started = time.perf_counter()
     refuse_beside(kind, options)
     LEARNERS[kind].need(kind)
+    check_room(algebra=2, threads=learning.threads + ARROW_THREADS)
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
     named = [Path(given) for given in (source, options.weak, options.exclude) if isinstance(given, str | os.PathLike)]
     check_whole(target, named)  # before a pipe is read, which may take long

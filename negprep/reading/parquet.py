@@ -122,5 +122,7 @@ def readable(source: Source) -> Iterator[None]:
     except pa.ArrowMemoryError:
         raise
     except (pa.ArrowException, OSError) as error:
+        if "Failed to launch worker thread" in str(error):  # the machine's fault, not the file's
+            raise
         remedy = "is it cut short or damaged? Copy or make it again"
         raise BadDataError(f"unreadable Parquet: {one_line(error)}", place=source.name, remedy=remedy) from None
