@@ -34,6 +34,10 @@ test: $(CHECKS)  ## run the tests (minutes on two cores)
 test-heavy: $(CHECKS)  ## run the tests that take long
 	$(BIN)/python -m pytest -m heavy
 
+.PHONY: test-signals
+test-signals: $(CHECKS)  ## send signals at 300 random moments, and print how long each run takes to end
+	$(BIN)/python tests/signals.py --moments 300
+
 .PHONY: test-browser
 test-browser: $(CHECKS)  ## look at a report in Chromium, which must be there (apt-get install chromium)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "no Chromium: install it (apt-get install chromium)" >&2; exit 1; }

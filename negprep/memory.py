@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
+
+from negprep.errors import OutputError
+
+ALGEBRA_BYTES = 40 << 20
+"""What OpenBLAS reserves for each thread that multiplies matrices, and a little more."""
+
+ARROW_THREADS = 4
+"""Arrow starts about so many, and crashes where one of them gets no memory."""
+
+_USUAL_STACK_BYTES = 8 << 20
 
 LEAST_MEMORY = 200 << 20
 """What a run takes whatever the log's size, in bytes: interpreter and libraries, batches read, shards being made."""
@@ -74,6 +86,34 @@ def default_budget() -> int:
         if text.isdigit():
             sizes.append(int(text))
     return min(sizes) // 2
+
+
+def check_room(*, algebra: int = 0, threads: int = 0) -> None:
+    """Refuse where a library would be refused memory: it would print a page, and end the process with code 1, or never.
+
+    Parameters
+    ----------
+    algebra : int
+        Threads that multiply matrices at a time.
+    threads : int
+        Threads that the library starts.
+
+    Raises
+    ------
+    OutputError
+        So much memory cannot be reserved.
+    """
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    n_bytes = algebra * ALGEBRA_BYTES + threads * (stack if 0 < stack < 1 << 30 else _USUAL_STACK_BYTES)
+    if not n_bytes:
+        return
+    try:
+        mmap.mmap(-1, n_bytes).close()
+    except (OSError, MemoryError) as error:
+        raise OutputError(
+            f"{n_bytes >> 20} MB cannot be reserved, which the threads of the libraries need",
+            remedy="give the process more memory (ulimit -v), or lower --jobs",
+        ) from error
 
 
 _LEAST = 105 << 20

@@ -26,6 +26,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import negprep
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RUNS = {
     "train, file": "train LOG OUT/o.parquet --jobs JOBS",
@@ -67,7 +69,7 @@ def prepare(folder: Path, rows: int) -> dict[str, str]:
     log, made, scored = (str(folder / name) for name in ("log.parquet", "test.parquet", "scored.parquet"))
     times = chance.integers(1_500_000_000, 1_600_000_000, rows)
     pq.write_table(pa.table({"user": users, "item": items, "time": times}), log)
-    subprocess.run([sys.executable, "-m", "negprep", "test", log, made, "--quiet"], check=True)
+    negprep.test(log, made)
     table = pq.read_table(made)
     pq.write_table(table.append_column("score", pa.array(chance.random(table.num_rows))), scored)
     return {"LOG": log, "MADE": made, "SCORED": scored}
@@ -113,22 +115,27 @@ def kinds(paths: dict[str, str], only: str = "") -> Iterator[tuple[str, list[str
             yield name if jobs is None else f"{name}, {jobs} jobs", [*(given.get(w, w) for w in words.split()), *quiet]
 
 
-def try_moments(folder: Path, *, rows: int, moments: int, seed: int, limit: float, only: str = "") -> dict[str, Found]:
-    """Send a signal at each of so many random moments, to one kind of run after the other."""
+def try_moments(
+    folder: Path, *, rows: int, moments: int, seed: int, limit: float, only: str = "", lasts: float | None = None
+) -> dict[str, Found]:
+    """Send a signal at each of so many random moments, to one kind of run after the other.
+
+    A run ``lasts`` about so many seconds; None: each kind is run to its end once, to find out.
+    """
     chance = random.Random(seed)
     paths = prepare(folder, rows)
     found = {name: Found() for name, _ in kinds(paths, only)}
     runs = list(kinds(paths, only))
     chance.shuffle(runs)
-    lasts: dict[str, float] = {}
+    seconds_of = {} if lasts is None else dict.fromkeys(found, lasts)
     for turn in range(moments):
         name, words = runs[turn % len(runs)]
-        if name not in lasts:
+        if name not in seconds_of:
             whole = _one(folder, words, None, 0)
             if whole[1]:
                 found[name].wrong.append(whole[1])
-            lasts[name] = whole[0]
-        moment = chance.uniform(0, 1.05 * lasts[name])
+            seconds_of[name] = whole[0]
+        moment = chance.uniform(0, 1.05 * seconds_of[name])
         seconds, wrong, stopped = _one(folder, words, chance.choice(SIGNALS), moment)
         if stopped is not None:
             found[name].seconds.append(seconds)

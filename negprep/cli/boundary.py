@@ -67,18 +67,16 @@ def _outcome(body: Callable[[], None]) -> int:
         return _fail(LIMIT, "out of memory; give the process more, or prepare a part of the log at a time")
     except OSError as error:
         return _fail(LIMIT, _refusal(error))
-    except RuntimeError as error:
-        if not _denies_a_thread(error):
-            return _bug(error)
-        return _fail(LIMIT, "no thread can be started; give the process more memory (ulimit -v), or lower --jobs")
     except Exception as error:
+        if _denies_a_thread(error):
+            return _fail(LIMIT, "no thread can be started; give the process more memory (ulimit -v), or lower --jobs")
         return _bug(error)
     return 0
 
 
-def _denies_a_thread(error: RuntimeError) -> bool:
-    """Whether Python or a library was refused a thread."""
-    return "can't start new thread" in str(error) or "Resource temporarily unavailable" in str(error)
+def _denies_a_thread(error: Exception) -> bool:
+    """Whether Python, or Arrow by an ArrowException, was refused a thread."""
+    return "can't start new thread" in str(error) or "Failed to launch worker thread" in str(error)
 
 
 def _bug(error: Exception) -> int:

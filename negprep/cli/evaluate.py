@@ -145,7 +145,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     _refuse(given)
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
-    load_libraries()
+    load_libraries(algebra=True)
     from negprep.evaluation.api import run_evaluation
     from negprep.evaluation.options import EvaluateOptions
     from negprep.reading.scored import ScoredColumns

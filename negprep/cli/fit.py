@@ -57,7 +57,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     if given["kind"] == "rns":  # numpy reads these at its import; with more threads it may round otherwise, no faster
         for name in _ONE_THREAD:
             os.environ.setdefault(name, "1")
-    load_libraries()
+    load_libraries(algebra=True)
     from negprep.cli.fit_text import fit_text
     from negprep.fitting.job import fit
     from negprep.fitting.learners import learning_of

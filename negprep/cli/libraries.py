@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from negprep.cli.allocator import keep_freed_memory, touch_ahead
 from negprep.errors import OutputError
 from negprep.forms import form_of
-from negprep.memory import default_budget
+from negprep.memory import ARROW_THREADS, check_room, default_budget
 
 if TYPE_CHECKING:
     from negprep.cli.request import Request
@@ -20,11 +20,18 @@ _SHARE_TOUCHED = 8
 """Of the memory that a run may take, one part in so many at most is touched ahead."""
 
 
-def load_libraries(request: Request | None = None) -> None:
+def load_libraries(request: Request | None = None, *, algebra: bool = False) -> None:
     """Import numpy and pyarrow, only now: help and usage errors need not wait for them.
 
     The functions of Arrow, too, unless the request can do without them: a signal should not come in the middle of an
     import. Memory for a request is made ready at the same time.
+
+    With ``algebra``, or where the request has a model, what multiplies matrices gets its memory at once.
+
+    Raises
+    ------
+    OutputError
+        A library cannot be loaded, or gets no memory.
     """
     # --jobs makes the threads; OpenBLAS would reserve memory for more as numpy is imported, and send the
     # process a SIGINT where a limit forbids it.
@@ -36,6 +43,14 @@ def load_libraries(request: Request | None = None) -> None:
         _load(name)
     if request is None or not _is_numbers_alone(request):
         _load("pyarrow.compute")
+    if request is not None and request.options.model is not None:
+        check_room(algebra=request.options.jobs, threads=ARROW_THREADS)
+    else:
+        check_room(algebra=int(algebra), threads=ARROW_THREADS)
+    if algebra:
+        import numpy as np
+
+        np.matmul(np.ones((2, 2)), np.ones((2, 2)))
 
 
 def _load(name: str) -> None:

@@ -33,7 +33,7 @@ def run_report(given: dict[str, Any]) -> None:
     refuse_quiet_bars(given)
     if given["log"] is None:
         _refuse_without_log()
-    load_libraries()
+    load_libraries(algebra=True)
     from negprep.reporting.job import report
     from negprep.verifying.claims import Claims
 

@@ -45,7 +45,7 @@ def run_verify(given: dict[str, Any]) -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
     sort_without_avx512()
-    load_libraries()
+    load_libraries(algebra=True)
     from negprep.verifying.claims import Claims
     from negprep.verifying.run import verify
 

@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from negprep.arrow import from_numpy
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError, OutputError, UsageError
 from negprep.fitting.training import Learning, Told, Training
 from negprep.model import Model, sorted_model
 
 _LOSSES = {"als": "loss", "bpr": "share of pairs ranked right"}
+_NO_MEMORY = "failed to map segment"
+"""What the loader of libraries says where the machine refuses memory."""
+
 _TAMER = {"als": "another --regularization", "bpr": "a smaller --learning-rate"}
 
 
@@ -28,11 +31,18 @@ def need_library(kind: str) -> None:
     Raises
     ------
     UsageError
+        It is not there.
+    OutputError
+        There is too little memory for it.
     """
     for name in ("implicit", "scipy.sparse", "threadpoolctl"):
         try:
             import_module(name)
-        except ImportError as error:
+        except (ImportError, SystemError) as error:
+            if _NO_MEMORY in str(error):
+                raise OutputError(
+                    f"{name} cannot be loaded: {error}", remedy="give the process more memory (ulimit -v)"
+                ) from error
             reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
             raise UsageError(
                 f"--kind {kind} needs the library implicit, and {name} {reason}", remedy="pip install 'negprep[fit]'"

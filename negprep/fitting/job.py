@@ -20,7 +20,7 @@ from negprep.fitting.training import Learning, Training
 from negprep.forms import refuse_foreign_ending
 from negprep.holdout_rule import HoldoutRule
 from negprep.loading import Progress, load
-from negprep.memory import MemoryPlan
+from negprep.memory import ARROW_THREADS, MemoryPlan, check_room
 from negprep.model import Model, write_model
 from negprep.options import LogSource, Options
 from negprep.pairs import Pairs
@@ -101,6 +101,7 @@ def fit(
     refuse_foreign_ending(target, "an archive of NumPy arrays", "end it with .npz", own=".npz")
     refuse_beside(kind, options)
     LEARNERS[kind].need(kind)
+    check_room(algebra=2, threads=learning.threads + ARROW_THREADS)
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
     named = [
         Path("/dev/stdin" if given == "-" else given)

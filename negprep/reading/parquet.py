@@ -148,5 +148,7 @@ def readable(source: Source) -> Iterator[None]:
         what = f"the column name {error.object!r} is not UTF-8"
         raise BadDataError(what, place=source.name, remedy="write the file again with other names") from None
     except (pa.ArrowException, OSError) as error:
+        if "Failed to launch worker thread" in str(error):  # the machine's fault, not the file's
+            raise
         remedy = "is it cut short or damaged? Copy or make it again"
         raise BadDataError(f"unreadable Parquet: {one_line(error)}", place=source.name, remedy=remedy) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from re import fullmatch
@@ -175,6 +176,8 @@ def _refuse_parent(destination: Destination) -> None:
             place=place,
             remedy="allow it (chmod), or name an OUTPUT elsewhere",
         )
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass  # root may write anywhere, by the permissions, and a file system may refuse all the same
     if destination.kind == "folder":
         if path.exists() and not path.is_dir():
             raise UsageError("is a file", place=place, remedy="leave out the slash at the end")
