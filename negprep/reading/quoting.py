@@ -335,11 +335,12 @@ class _Evidence:
         known = self._shapes
         if found and all(b"" in each.values() for each in found):
             return False
-        has_numbers = any(b"9" in shape for shapes in known.values() for shape in shapes)
-        if found and every and has_numbers and all(shape in known[at] for each in found for at, shape in each.items()):
+        # Codes, such as numbers, are all of one shape; names are not.
+        alike = [at for at, shapes in known.items() if len(shapes) == 1 and b"9" in next(iter(shapes))]
+        if found and every and alike and all(shape in known[at] for each in found for at, shape in each.items()):
             return True
-        strict = [at for at in known if self._rows >= 3 and len(known[at]) == 1 and b"9" in next(iter(known[at]))]
-        if found and all(any(at in each and each[at] not in known[at] for at in strict) for each in found):
+        unlike = [any(at in each and each[at] not in known[at] for at in alike) for each in found]
+        if found and self._rows >= 3 and all(unlike):
             return False
         return self._bare_quotes or not self._needed_quotes
 
