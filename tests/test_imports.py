@@ -33,7 +33,7 @@ reading.opening reading reading.scored
 prepared.shape prepared.canonical prepared.listed prepared.vocabularies prepared.folders prepared.summaries
 prepared.opening prepared
 writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
-writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
+writing.document writing.output writing.file writing.folder writing.stream writing.opening writing.whole writing
 model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core
