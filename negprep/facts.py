@@ -14,7 +14,7 @@ from negprep.samplers.hardness import Hardness
 from negprep.summary import Summary, peak_memory_bytes
 
 MOST_UNKNOWN = 1 / 20
-"""Of the users or items, those that a model may not know without a warning: some have no train positive."""
+"""Of the items, those that a model may not know without a warning: some have no train positive."""
 
 
 def facts_of(run: Run) -> dict[str, Any]:
@@ -155,7 +155,9 @@ def _warnings_of_rows(run: Run) -> list[str]:
     if run.rule.kind != "none" and not run.tally.holdouts:
         warnings.append(nothing_held_out(run.rule))
     model = run.knowledge
-    warnings += [text for text, share in _unknown(run) if share > MOST_UNKNOWN]
+    if run.strangers:
+        warnings.append(f"{run.strangers} users with rows are not in the model: their draws are uniform")
+    warnings += [text for text, share in _unknown_items(run) if share > MOST_UNKNOWN]
     if model is not None and isinstance(model.split, dict):
         mine = split_facts(run.options, run.rule)
         warnings += [
@@ -169,7 +171,7 @@ def _warnings_of_rows(run: Run) -> list[str]:
 
 def notes_of(run: Run) -> list[str]:
     """What follows from the options, or is usual, and is worth a line all the same."""
-    notes = [text for text, share in _unknown(run) if share <= MOST_UNKNOWN]
+    notes = [text for text, share in _unknown_items(run) if share <= MOST_UNKNOWN]
     if run.options.with_log_q and run.options.recipe.names == ("weak",):
         notes.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
     if run.options.with_log_q and run.options.recipe.scored == "reinforced":
@@ -177,16 +179,13 @@ def notes_of(run: Run) -> list[str]:
     return notes
 
 
-def _unknown(run: Run) -> list[tuple[str, float]]:
-    """Users and items that the model does not know, in words, and their share."""
+def _unknown_items(run: Run) -> list[tuple[str, float]]:
+    """That the model does not know some items, and their share; nothing if it knows all."""
     model = run.knowledge
-    if model is None:
+    if model is None or not model.unknown_items:
         return []
-    told = (
-        (model.unknown_users, model.users, "users are not in the model: their draws are uniform"),
-        (model.unknown_items, model.items, "items are not in the model: drawn as often as uniform draws them"),
-    )
-    return [(f"{unknown} of {known} {words}", unknown / known) for unknown, known, words in told if unknown]
+    words = "items are not in the model: drawn as often as uniform draws them"
+    return [(f"{model.unknown_items} of {model.items} {words}", model.unknown_items / model.items)]
 
 
 def _said(value: object) -> str:

@@ -63,6 +63,8 @@ class Run:
         Is handed each section before its rows are made, once for each epoch.
     knowledge : Knowledge or None
         What the model knows of the log, where one draws.
+    strangers : int
+        Users with train positives whom it does not know, of those counted so far.
 
     Raises
     ------
@@ -112,6 +114,7 @@ class Run:
             raise
         self.options = settled(options, self.core)
         self.tally = Tally(len(self.core.items), holds_out=self.rule.kind != "none")
+        self.strangers = 0
         self.watch: Callable[[Section], None] | None = None
         self._sources = np.zeros(len(self.form.sources or ()), np.int64)
         self._rows_written = 0
@@ -274,10 +277,16 @@ class Run:
 
     def _counted(self, epoch: int) -> Generator[Section, None, None]:
         """The sections, each of which is made while rows of the one before are, and counted when its turn comes."""
+        first_user = 0
         with closing(one_ahead(self.sections(epoch), name="negprep-group")) as sections:
             for section in sections:
                 if epoch == self.epochs[0]:
                     self.tally.add(section)
+                    n_users = len(section.train.counts)
+                    if self.knowledge is not None:
+                        known = self.knowledge.known[first_user : first_user + n_users]
+                        self.strangers += int(((section.train.counts > 0) & ~known).sum())
+                    first_user += n_users
                 else:  # the same interactions, but drawn with replacement others of them may lead rows
                     self.tally.add_rows(section)
                 if self.watch is not None:

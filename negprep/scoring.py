@@ -15,7 +15,7 @@ from negprep.samplers.scores import Scores
 from negprep.vocabulary import Vocabulary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Knowledge:
     """What a model knows of a run.
 
@@ -30,6 +30,8 @@ class Knowledge:
         Those of them that the model does not know.
     split : dict of str, or None
         What decided which positives the model learnt from; None where it does not say.
+    known : bool, shape (users,)
+        Whether the model knows a user.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Knowledge:
     unknown_users: int
     unknown_items: int
     split: dict[str, Any] | None
+    known: npt.NDArray[np.bool_]
 
 
 def check_kind(model: Model, sampler: str, place: str) -> None:
@@ -118,5 +121,6 @@ def make_scores(
         int((rows < 0).sum()),
         len(columns) - len(known_items),
         model.facts.get("split"),
+        rows >= 0,
     )
     return scores, knowledge

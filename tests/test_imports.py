@@ -34,7 +34,7 @@ prepared.shape prepared.spelled prepared.canonical prepared.listed prepared.voca
 prepared.summaries
 prepared.opening prepared
 writing.sink writing.staging writing.destination writing.encodings writing.parquet writing.text writing.kind
-writing.output writing.file writing.folder writing.stream writing.document writing.opening writing.whole writing
+writing.document writing.output writing.file writing.folder writing.stream writing.opening writing.whole writing
 model.factors model.archive model.table model.opening model
 encoding positives beside
 spill rows partition loading core

@@ -74,7 +74,7 @@ def verify(
     ...     path = negprep.train(log, os.path.join(folder, "train.parquet"))
     ...     found = negprep.verify(path, log)
     >>> found.failed, found.files[0].rows
-    (False, 15)
+    (False, 10)
     """
     check_bool("strict", strict)
     claims, read = claims_of(

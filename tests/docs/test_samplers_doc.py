@@ -70,9 +70,8 @@ def test_log_q_of_the_positive_is_that_of_one_more_item():
     log = {"user": [1, 1, 1, 2, 2, 3, 3], "item": list("abcadbe"), "value": [5, 1, 5, 5, 5, 5, 5]}
 
     def first(sampler, **options):
-        rows = negprep.train(
-            pd.DataFrame(log), positive=">=4", sampler=sampler, layout="pairwise", with_log_q=True, **options
-        )
+        options |= {"layout": "pairwise", "with_log_q": True, "holdout": "none"}
+        rows = negprep.train(pd.DataFrame(log), positive=">=4", sampler=sampler, **options)
         return np.exp(rows["pos_log_q"][0])
 
     assert first("uniform") == pytest.approx(1 / 3)  # d and e are eligible for user 1

@@ -141,7 +141,7 @@ def test_scores_beside_the_test_file(scored, table, tmp_path):
     lines = ["uid\titem_id\tprediction", *(f"{user}\t{item}\t{score!r}" for user, _, item, _, score in mixed)]
     (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")
     assert negprep.evaluate(tmp_path / "scores.tsv", tmp_path / "test.parquet", resamples=20) == whole
-    (tmp_path / "bare.csv").write_text("\n".join(f"{user},{item},{score!r}" for user, _, item, _, score in mixed))
+    (tmp_path / "bare.csv").write_text("".join(f"{user},{item},{score!r}\n" for user, _, item, _, score in mixed))
     bare = negprep.evaluate(
         tmp_path / "bare.csv", tmp_path / "test.parquet", columns=("user", "item", "score"), resamples=20
     )

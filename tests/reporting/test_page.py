@@ -241,7 +241,7 @@ def test_metadata_that_lie_are_found_without_a_log(files, tmp_path):
 
 def test_files_are_named_without_their_folders(files, tmp_path):
     """A train file without a holdout, and a test file: each holdout is in both."""
-    negprep.train(LOG, tmp_path / "all.parquet")
+    negprep.train(LOG, tmp_path / "all.parquet", holdout="none")
     text = write([tmp_path / "all.parquet", files.test], tmp_path / "page.html", log=LOG)
     assert "<bdi>test.parquet: row" in text
     assert ": also in all.parquet: row" in text

@@ -139,7 +139,8 @@ def test_split_of_seen_sets():
 
 
 def drawn(log, model, **options):
-    rows = negprep.train(log, layout="pairwise", sampler=options.pop("sampler", "hard"), model=model, **options)
+    options = {"sampler": "hard", "holdout": "none", **options}
+    rows = negprep.train(log, layout="pairwise", model=model, **options)
     return rows.to_pandas()
 
 

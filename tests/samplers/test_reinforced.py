@@ -19,7 +19,8 @@ WEAK = pa.table({"user": [0], "item": [4]})
 
 
 def drawn(log, model, **options):
-    return negprep.train(log, layout="pairwise", sampler="reinforced", model=model, **options).to_pandas()
+    options = {"sampler": "reinforced", "holdout": "none", **options}
+    return negprep.train(log, layout="pairwise", model=model, **options).to_pandas()
 
 
 def softmax(scores, temperature):

@@ -102,7 +102,7 @@ def test_faults_in_them_are_found(tmp_path, form):
 
 
 def test_text_with_vocabularies_beside_it(tmp_path):
-    negprep.train(LOG, tmp_path / "o.parquet", encode=True, layout="listwise", num_neg=3)
+    negprep.train(LOG, tmp_path / "o.parquet", encode=True, layout="listwise", num_neg=3, holdout="none")
     rows = pq.read_table(tmp_path / "o.parquet").to_pylist()
     text = [(row["user"], row["pos_item"], " ".join(map(str, row["neg_items"]))) for row in rows]
     (tmp_path / "o.csv").write_text(lines(("user", "pos_item", "neg_items"), *text, between=","))
@@ -117,7 +117,8 @@ def test_text_with_vocabularies_beside_it(tmp_path):
 
 
 def test_lists_of_sources_in_text(tmp_path):
-    negprep.train(LOG, tmp_path / "o.parquet", layout="listwise", num_neg=3, sampler=("uniform:0.5", "popularity:0.5"))
+    sampler = ("uniform:0.5", "popularity:0.5")
+    negprep.train(LOG, tmp_path / "o.parquet", layout="listwise", num_neg=3, sampler=sampler, holdout="none")
     rows = pq.read_table(tmp_path / "o.parquet").to_pylist()
     text = [
         [row["user"], row["pos_item"], *(" ".join(map(str, row[n])) for n in ("neg_items", "source"))] for row in rows

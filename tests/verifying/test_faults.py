@@ -367,7 +367,7 @@ CASES = {
     "an epoch has a positive twice": Case(names.ONCE, twice_in_an_epoch, options={"epochs": 2}),
     "a shuffled negative is missing": Case(names.COUNTS, lost_by_user, options={"shuffle": True}),
     "a bootstrap has a pair too many": Case(
-        names.COUNTS, one_pair_more, options={"layout": "pairwise", "bootstrap": 300}
+        names.COUNTS, one_pair_more, options={"layout": "pairwise", "bootstrap": 300, "holdout": "none"}
     ),
     "a level is not weak": Case(
         names.POSITIVES,
