@@ -33,8 +33,6 @@ from negprep.writing import (
     open_output,
 )
 
-_OTHER_KINDS = {".txt", ".json", ".jsonl"}
-
 
 def prepare(
     source: LogSource,
@@ -87,8 +85,6 @@ def prepare(
         for path in outputs:
             check_output(path, log.paths, force=force, is_text=form in TEXT)
         with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
-            if form == "parquet" and _is_called_otherwise(target):
-                run.warnings.append("the output is Parquet, whatever its name")
             if options.strict:  # now, too: what a pipe has taken cannot be taken back
                 refuse_warnings([*log.warnings, *run.warnings])
 
@@ -114,11 +110,6 @@ def prepare(
                     refuse_warnings(warnings_of(run))
                 output.finish({"negprep": json.dumps(facts_of(run), sort_keys=True)}, companion)
         return told[0] if told else summary_of(run, target, time.perf_counter() - started)
-
-
-def _is_called_otherwise(target: str) -> bool:
-    """Whether a file that is Parquet has the name of something else."""
-    return not target.endswith("/") and Path(target).suffix.lower() in _OTHER_KINDS
 
 
 def _write(run: Run, output: Output, target: str, group_rows: int) -> None:

@@ -106,7 +106,7 @@ def fit(
     named = [
         Path("/dev/stdin" if given == "-" else given)
         for given in (source, options.weak, options.exclude)
-        if isinstance(given, str | os.PathLike)
+        if isinstance(given, str | os.PathLike) and os.fspath(given)
     ]
     check_whole(target, named)  # before a pipe is read, which may take long
     check_spill_folder(options.spill_dir)

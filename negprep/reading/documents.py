@@ -173,6 +173,13 @@ def nested_remedy(name: str, codec: str | None, rows: Iterable[dict[str, Any]], 
     return f"make a row of each: {command}" + (f", and name the columns:{options}" if options else "")
 
 
+def holds_lists(kind: pa.DataType) -> bool:
+    """Whether the values of an Arrow type are lists."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
 def list_remedy(name: str, schema: pa.Schema, found: dict[str, str]) -> str | None:
     """What makes rows of one item each, of Parquet whose rows hold lists of items or of events; None if none do.
 
@@ -187,7 +194,7 @@ def list_remedy(name: str, schema: pa.Schema, found: dict[str, str]) -> str | No
     import pyarrow as pa
 
     kinds = dict(zip(schema.names, schema.types, strict=True))
-    lists = [column for column, kind in kinds.items() if pa.types.is_list(kind) or pa.types.is_large_list(kind)]
+    lists = [column for column, kind in kinds.items() if holds_lists(kind)]
     others = [column for column, kind in kinds.items() if not pa.types.is_nested(kind)]
     if not lists or not others:
         return None
@@ -198,7 +205,10 @@ def list_remedy(name: str, schema: pa.Schema, found: dict[str, str]) -> str | No
     rows = f"c.list_parent_indices(t[{json.dumps(spread[0])}].combine_chunks())"
     code = f"import pyarrow as a, pyarrow.compute as c, pyarrow.parquet as p; t = p.read_table({json.dumps(name)}); "
     if events:
-        inner = [each.name for each in kinds[spread[0]].value_type]
+        try:
+            inner = [each.name for each in kinds[spread[0]].value_type]
+        except UnicodeDecodeError:  # a command could not name it
+            return None
         options += "" if find_roles(inner, ReadOptions(), "").found.get("item") else f" --item-col {inner[0]}"
         code += f"r = a.Table.from_struct_array(c.list_flatten(t[{json.dumps(spread[0])}].combine_chunks())); "
         made = ".".join(

@@ -13,7 +13,7 @@ from negprep.options import ReadOptions
 from negprep.reading.columns import ROLES, Roles, find_roles, listed, role_of
 from negprep.reading.delimiter import first_lines, is_aligned, likely_delimiter
 from negprep.reading.dialect import byte_order_mark, read_dialect
-from negprep.reading.documents import first_objects, list_remedy, nested_remedy, refuse_documents
+from negprep.reading.documents import first_objects, holds_lists, list_remedy, nested_remedy, refuse_documents
 from negprep.reading.header import Unnamed
 from negprep.reading.hive import KeyedInput, keyed
 from negprep.reading.json_lines import JsonInput, json_input
@@ -154,7 +154,7 @@ def _refuse_lists(sources: tuple[Source, ...], inputs: list[Input], role: str, r
         if nested or column is None:
             remedy = nested_remedy(source.name, source.codec, first_objects(source), roles.found)
     elif isinstance(first, ParquetInput):
-        nested = column is not None and column in first.names and "list" in str(first.schema.field(column).type)
+        nested = column is not None and column in first.names and holds_lists(first.schema.field(column).type)
         if nested or column is None:
             remedy = list_remedy(source.name, first.schema, roles.found)
     if remedy is not None:

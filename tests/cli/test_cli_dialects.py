@@ -48,10 +48,10 @@ def test_train_and_test_agree_with_an_independent_recomputation(tmp_path, form):
     reviews = form == "reviews"
     log = [(f"A{u + 10}" if reviews else u + 10, f"B00{i}" if reviews else i, t) for u, i, t in ROWS]
     holdout = "random" if "no time" in form else "last"
-    negprep("train", tmp_path / name, tmp_path / "all.parquet", *words)
+    negprep("train", tmp_path / name, tmp_path / "all.parquet", *words, "--holdout", "none")
     negprep("train", tmp_path / name, tmp_path / "train.parquet", *words, "--holdout", holdout)
-    negprep("test", tmp_path / name, tmp_path / "test.parquet", *words)
-    independent.check_train(log, pq.read_table(tmp_path / "all.parquet"))
+    negprep("test", tmp_path / name, tmp_path / "test.parquet", *words, "--holdout", holdout)
+    independent.check_train(log, pq.read_table(tmp_path / "all.parquet"), holdout="none")
     trained = independent.check_train(log, pq.read_table(tmp_path / "train.parquet"), holdout=holdout)
     tested = independent.check_test(log, pq.read_table(tmp_path / "test.parquet"), holdout=holdout)
     independent.check_partition(log, trained, tested)

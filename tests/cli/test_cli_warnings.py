@@ -96,17 +96,6 @@ def test_a_pipe_gets_nothing_where_the_reading_warns(folder, capfd):
     assert capfd.readouterr().out == ""
 
 
-@pytest.mark.parametrize("name", ["out.txt", "out.JSON", "out.jsonl"])
-def test_a_name_of_another_kind(folder, capsys, name):
-    (folder / "log.csv").write_text(f"{ROWS}\n")
-    words = ("train", "log.csv", name, "--holdout", "random")
-    assert run(*words, "--quiet") == 0
-    assert capsys.readouterr().err == lines("train", "the output is Parquet, whatever its name")
-    (folder / name).write_text("earlier")
-    assert run(*words, "--strict") == 3
-    assert (folder / name).read_text() == "earlier"
-
-
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.parts/"])
 def test_a_name_that_fits(folder, capsys, name):
     (folder / "log.csv").write_text(f"{ROWS}\n")

@@ -199,7 +199,7 @@ def test_what_is_refused(capsys, small, tmp_path, words, code, message):
         ("", 2, "MODEL is empty"),
         ("folder/", 2, "is no place for one file"),
         ("none/m.npz", 4, "there is no folder"),
-        ("log.parquet", 2, "is the input"),
+        ("log.parquet", 2, "end it with .npz"),
     ],
 )
 def test_places_that_cannot_be(capsys, small, monkeypatch, target, code, message):

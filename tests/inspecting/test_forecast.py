@@ -146,7 +146,6 @@ def test_small_catalogs(tmp_path, small):
 REFUSALS = [
     ("train", {"distinct": True, "on_short": "error"}, {}),
     ("test", {"on_short": "error"}, {}),
-    ("train", {"holdout": "none", "with_valid": True}, {}),
     ("test", {"sampler": "weak", "positive": ">=4"}, {}),
     ("test", {"holdout": "none"}, {}),
     ("test", {"holdout": "last:3"}, {"users": 5, "most": 1}),

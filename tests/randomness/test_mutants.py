@@ -426,4 +426,4 @@ def test_the_independent_checks_complain(rows, complaint):
     log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12]})
     table = pa.table({name: [row[place] for row in rows] for place, name in enumerate(("user", "item", "label"))})
     with pytest.raises(AssertionError, match=complaint):
-        independent.check_train(log, table, num_neg=1, catalog=[10, 11, 12, 13])
+        independent.check_train(log, table, num_neg=1, catalog=[10, 11, 12, 13], holdout="none")
