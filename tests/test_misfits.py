@@ -30,7 +30,12 @@ def test_a_catalog_that_lacks_items(tmp_path):
     assert summary.items_outside == 3
     assert f"{summary.holdouts_outside} of 4 holdouts" in summary.warnings[-1]
     fitted = negprep.fit(
-        LOG, str(tmp_path / "m.npz"), kind="rns", weak=pa.table({"user": [1], "item": [13]}), items=items
+        LOG,
+        str(tmp_path / "m.npz"),
+        kind="rns",
+        weak=pa.table({"user": [1], "item": [13]}),
+        items=items,
+        holdout="none",
     )
     assert warning in fitted.warnings
     assert warning in negprep.inspect(LOG, items=items, holdout="none").warnings

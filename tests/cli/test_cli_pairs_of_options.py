@@ -364,8 +364,10 @@ def run_pair(folder, capsys, command, *pair):
         if plain:
             check_rows(rows, command, named)
         warned = f"negprep {command}: warning: "
-        assert "--quiet" not in options or "--progress" in options or all(
-            line.startswith(warned) and "--strict" not in options for line in shown.err.splitlines()
+        assert (
+            "--quiet" not in options
+            or "--progress" in options
+            or all(line.startswith(warned) and "--strict" not in options for line in shown.err.splitlines())
         )
     else:
         assert not output.exists()
