@@ -132,18 +132,21 @@ def proper_file(chance):
 
 
 def check_proper(path, seed):
+    """Compare; whether it was refused for its looks."""
     text, delimiter = proper_file(random.Random(seed))
     path.write_text(text, newline="")
     names, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     places = [names.index(name) for name in ("user", "item", "text")]
     wanted = [tuple(row[place] for place in places) for row in rows if row and all(row[place] for place in places)]
+    refused = False
     for quote in ('"', None):
         found, error = outcome(path, ("user", "item", "event"), quote=quote, event_col="text", delimiter=delimiter)
-        if quote is None and error is not None and len(rows) <= 4:
-            # Too few rows tell what they look like.
+        if quote is None and error is not None and wanted:
+            refused = True
             assert "--quote '\"' takes it as it is" in str(error)
         elif wanted:
             assert (found, error) == (wanted, None)
+    return refused
 
 
 @pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 6000), marks=pytest.mark.heavy)])
@@ -154,5 +157,6 @@ def test_stray_quotes_lose_no_row(tmp_path, seeds):
 
 @pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 6000), marks=pytest.mark.heavy)])
 def test_proper_quotes_are_read_as_by_csv(tmp_path, seeds):
-    for seed in seeds:
-        check_proper(tmp_path / "in.txt", seed)
+    refused = sum(check_proper(tmp_path / "in.txt", seed) for seed in seeds)
+    # Some text does look like rows, to whoever reads it; above all in files of two rows.
+    assert refused <= len(seeds) // 200
