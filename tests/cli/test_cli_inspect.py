@@ -210,7 +210,7 @@ def test_every_option_has_an_effect():
     known = {field.name for record in (Options, ReadOptions) for field in fields(record)}
     given = {parameter.name for parameter in command.params}
     assert given - known == {"source", "as_json", "progress"}
-    assert known - given == {"command", "read", "rule", "recipe", "shard_rows", "most_eligible"}
+    assert known - given == {"command", "read", "rule", "positive_rule", "recipe", "shard_rows", "most_eligible"}
 
 
 def test_help_names_the_sections(capsys):
