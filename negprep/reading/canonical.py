@@ -114,7 +114,8 @@ def canonical(
             keep = np.ones(rows, np.bool_)
             for role, mask in missing.items():
                 reason = REASONS[role]  # two roles may share one: a column that `--positive` names has its own, too
-                dropped[reason] = dropped.get(reason, 0) + int(np.count_nonzero(mask & keep))
+                if count := int(np.count_nonzero(mask & keep)):
+                    dropped[reason] = dropped.get(reason, 0) + count
                 keep &= ~mask
             row_numbers = np.flatnonzero(keep)
             columns = {role: columns[role].take(arrow(row_numbers)) for role in roles or columns}
