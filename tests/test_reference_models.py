@@ -52,6 +52,7 @@ def made(log, weak, recipe, folder, **options):
     table = pa.table(dict(zip(("user", "item", "time"), map(list, zip(*log, strict=True)), strict=True)))
     pairs = pa.table(dict(zip(("user", "item"), map(list, zip(*weak, strict=True)), strict=True)))
     at_time = options.pop("at_time", False)
+    options = {"holdout": "none"} | options
     rows = negprep.train(
         table,
         sampler=recipe,

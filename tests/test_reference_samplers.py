@@ -43,6 +43,7 @@ def made(log, recipe, *, at_time=False, categories=None, weights=None, **options
         options |= {"items": pa.table({"item": list(categories), "kind": list(categories.values())}), "same": "kind"}
     if weights is not None:
         options["weights"] = pa.table({"item": list(weights), "weight": list(weights.values())})
+    options = {"holdout": "none"} | options
     rows = negprep.train(
         table, sampler=recipe, positive=">=2", available_at_time=at_time, keep_time="last", **options
     ).to_pylist()
@@ -88,6 +89,7 @@ def pairs(log, sources=None, **options):
     """What the package gives as pairs; ``sources`` are other names of its own."""
     names = ("user", "item", "time", "value")
     table = pa.table({name: list(column) for name, column in zip(names, zip(*log, strict=True), strict=True)})
+    options = {"holdout": "none"} | options
     rows = negprep.train(table, positive=">=2", layout="pairwise", **options).to_pylist()
     return [(row["user"], row["pos_item"], row["neg_item"], (sources or {}).get(row.get("source"))) for row in rows]
 
@@ -179,6 +181,8 @@ def test_a_user_who_has_seen_everything_gets_what_is_weak(recipe):
     table = pa.table(
         {name: [row[place] for row in log] for place, name in enumerate(("user", "item", "time", "value"))}
     )
-    with_q = negprep.train(table, sampler=recipe, positive=">=2", num_neg=4, with_log_q=True).to_pylist()
+    with_q = negprep.train(
+        table, sampler=recipe, positive=">=2", num_neg=4, with_log_q=True, holdout="none"
+    ).to_pylist()
     of_user = [row["log_q"] for row in with_q if row["user"] == "u" and not row["label"]]
     assert of_user == pytest.approx([math.log(1 / 5)] * 8)

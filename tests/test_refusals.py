@@ -75,7 +75,7 @@ def test_pairs_to_exclude_that_nobody_knows(tmp_path):
     options = Options(command="train", num_neg=1, holdout="none", exclude=pa.table({"user": [9], "item": [10]}))
     summary = negprep.prepare(LOG, str(tmp_path / "o.parquet"), options)
     assert summary.warnings == [
-        "none of the 1 pairs to exclude has a user and an item that are known: are its ids the log's?"
+        "none of the 1 pairs of --exclude has a user and an item that are known: are its ids the log's?"
     ]
 
 
