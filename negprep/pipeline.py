@@ -73,7 +73,7 @@ def prepare(
     named = [
         Path("/dev/stdin" if given == "-" else given)
         for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
-        if isinstance(given, str | os.PathLike)
+        if isinstance(given, str | os.PathLike) and not given == target == "-"  # which the reading looks at
     ]
     outputs = (target, *(_beside(target) if options.encode else []))
     for path in outputs:  # before a pipe is read, which may take long

@@ -236,6 +236,12 @@ def test_a_full_folder_is_named_and_leaves_the_earlier_output(tmp_path, monkeypa
         def __getattr__(self, name):
             return getattr(self._file, name)
 
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self._file.close()
+
         def write(self, _data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -190,7 +190,7 @@ def guessed(texts: pa.Array) -> dict[str, list[str]]:
         else.
     """
     counts: dict[tuple[str, str], int] = {}
-    orders = {"mdY", "dmY", "mdy", "dmy", "ymd", "Ydm"}
+    orders = {"mdY", "dmY", "mdy", "dmy", "ymd"}
     for text in texts.unique().slice(0, _LOOKED_AT).cast(pa.binary()).to_pylist():
         found = _NUMERIC.fullmatch(text.decode("utf-8", "replace"))
         if found is None:
@@ -202,7 +202,7 @@ def guessed(texts: pa.Array) -> dict[str, list[str]]:
     shapes = sorted(counts, key=lambda shape: -counts[shape])
     return {
         f"the {_NAMES[order[0]]} is first": [mark.join(f"%{word}" for word in order) + clock for mark, clock in shapes]
-        for order in ("mdY", "dmY", "mdy", "dmy", "ymd", "Ydm")
+        for order in ("mdY", "dmY", "mdy", "dmy", "ymd")
         if order in orders
     }
 

@@ -200,9 +200,10 @@ run()
 def test_from_the_first_rename_on_a_signal_changes_nothing(tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "log.csv").write_text("user,item\n" + "".join(f"{row % 7},{row % 11}\n" for row in range(60)))
-    command = {"m.npz": ["fit", "--kind", "bpr", "log.csv"], "o.html": ["report", "t.parquet"]}.get(
-        words[0], ["train", "log.csv"]
-    )
+    command = {
+        "m.npz": ["fit", "--kind", "bpr", "--holdout", "random", "log.csv"],
+        "o.html": ["report", "t.parquet"],
+    }.get(words[0], ["train", "--holdout", "random", "log.csv"])
     if command[0] == "report":
         negprep.train("log.csv", "t.parquet")
     with started(COMPLETE, *command, *words, "--quiet") as process:
