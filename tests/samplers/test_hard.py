@@ -16,6 +16,7 @@ import negprep
 from negprep import memory
 from negprep.errors import BadDataError, UsageError
 from negprep.model import Model
+from negprep.options import Options
 from negprep.samplers.hardness import Hardness, chances, chances_of_ranks
 from negprep.samplers.scores import Scores
 from negprep.seen import Seen
@@ -393,3 +394,28 @@ def test_models_that_do_not_fit(tmp_path):
     )
     with pytest.raises(BadDataError, match="item_factors times h are too large"):
         negprep.train(log, sampler="hard", model=written(huge, tmp_path))
+
+
+def test_whom_a_model_does_not_know_is_warned_of_if_they_have_rows(tmp_path):
+    log = pa.table({"user": [0, 0, 1, 2, 2], "item": [0, 1, 2, 3, 4], "value": [5, 5, 5, 5, 1]})
+
+    def found(users, **options):
+        model = written(a_model(2, 5, users=users), tmp_path)
+        options = Options(command="train", num_neg=1, holdout="none", sampler="hard", model=model, **options)
+        return negprep.prepare(log, str(tmp_path / "rows.parquet"), options)
+
+    strangers = [f"{n} users with rows are not in the model: their draws are uniform" for n in (1, 2)]
+    assert found([0, 1]).warnings == strangers[:1]
+    assert found([7, 1]).warnings == strangers[1:]
+    assert found([0, 2], positive=">=5").warnings == strangers[:1]
+    assert found([0, 1], positive=">=5", min_positives=2).warnings == []
+
+
+@pytest.mark.parametrize("unknown", [1, 2, 3])
+def test_few_unknown_items_are_a_note(tmp_path, unknown):
+    log = pa.table({"user": [0] * 20 + [1] * 20, "item": range(40)})
+    model = written(a_model(2, 40 - unknown), tmp_path)
+    options = Options(command="train", num_neg=1, holdout="none", sampler="hard", model=model)
+    summary = negprep.prepare(log, str(tmp_path / "rows.parquet"), options)
+    told = [f"{unknown} of 40 items are not in the model: drawn as often as uniform draws them"]
+    assert (summary.warnings, summary.notes) == ((told, []) if unknown == 3 else ([], told))
