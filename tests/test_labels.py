@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 import negprep
 from negprep.errors import BadDataError
@@ -221,3 +222,28 @@ def test_weak_with_labels(tmp_path):
     with pytest.raises(BadDataError, match="--weak wants pairs that are not positives"):
         prepare(plain, str(tmp_path / "o.parquet"), options)
     assert prepare(plain, str(tmp_path / "o.parquet"), replace(options, positive="all")).weak == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("first", ["labelled", "plain"])
+def test_labels_in_some_parts_alone(kind, first, tmp_path):
+    labelled = pa.table({"user": [1, 1], "item": [10, 11], "label": [1, 0]})
+    plain = pa.table({"user": [2, 2], "item": [10, 12]})
+    parts = [labelled, plain] if first == "labelled" else [plain, labelled]
+    for number, part in enumerate(parts):
+        path = tmp_path / f"log/{number}.{kind}"
+        path.parent.mkdir(exist_ok=True)
+        if kind == "parquet":
+            pq.write_table(part, path)
+        elif kind == "csv":
+            csv.write_csv(part, path)
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in part.to_pylist()))
+    log = str(tmp_path / "log")
+    with pytest.raises(negprep.BadDataError, match="some parts have the column 'label', and others lack it"):
+        negprep.train(log, num_neg=1, holdout="none")
+    with pytest.raises(negprep.NegprepError, match="label"):
+        negprep.train(log, num_neg=1, holdout="none", positive="label=1")
+    with pytest.warns(negprep.NegprepWarning, match="label"):
+        rows = negprep.train(log, num_neg=1, holdout="none", positive="all").to_pylist()
+    assert sorted((row["user"], row["item"]) for row in rows if row["label"]) == [(1, 10), (1, 11), (2, 10), (2, 12)]

@@ -125,13 +125,27 @@ class LogReader:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All columns, in order, and the keys in the paths of the parts."""
-        return self._inputs[0].names + self._keys
+        """The columns that all parts have, in order, and the keys in the paths of the parts."""
+        first, *others = (each.names for each in self._inputs)
+        return tuple(name for name in first if all(name in names for names in others)) + self._keys
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """The columns that are named like labels, and are neither ids nor times."""
-        return label_columns(self.names, [self.columns.get(role) for role in ("user", "item", "time")])
+        """The columns that are named like labels, and are neither ids nor times.
+
+        Raises
+        ------
+        BadDataError
+            Some parts have such a column, and others lack it: what their rows mean is not known.
+        """
+        taken = [self.columns.get(role) for role in ("user", "item", "time")]
+        everywhere = label_columns(self.names, taken)
+        partly = [name for each in self._inputs for name in label_columns(each.names, taken) if name not in everywhere]
+        if partly:
+            what = f"some parts have the column {partly[0]!r}, and others lack it: which of their rows are positives?"
+            remedy = "give every part the column, or remove it; --positive all takes every row"
+            raise BadDataError(what, place=self.place, remedy=remedy)
+        return everywhere
 
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
