@@ -208,8 +208,21 @@ def test_a_small_limit_of_open_files(tmp_path):
     assert len(list((tmp_path / "out").glob("part-*.parquet"))) == 40
 
 
+def raised_as_by_default(raise_signal):
+    def raised(signum):
+        before = signal.signal(signum, signal.default_int_handler)
+        try:
+            raise_signal(signum)
+        finally:
+            signal.signal(signum, before)
+
+    return raised
+
+
 def test_signals_between_the_renames(tmp_path, monkeypatch):
     """A signal just after each of the renames: all or nothing."""
+    # A process that was started in the background, or under nohup, ignores SIGINT, and so do its children.
+    monkeypatch.setattr(signal, "raise_signal", raised_as_by_default(signal.raise_signal))
     run(f"{tmp_path}/out.parquet", rows(500), name="old", beside=True)
     before = contents(tmp_path)
     found = []
