@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import negprep
-from negprep.reporting.job import report
+from negprep.reports.page import report
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"

@@ -14,19 +14,14 @@ from negprep._version import __version__
 from negprep.errors import BadDataError, NegprepError, NegprepWarning, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from negprep.api.fit import fit
-    from negprep.api.inspect import inspect
-    from negprep.api.report import report
-    from negprep.api.rows import test, train
-    from negprep.api.verify import verify
-    from negprep.evaluation.api import evaluate
-    from negprep.evaluation.result import Evaluation
-    from negprep.fitting.job import FitSummary
-    from negprep.inspecting.inspection import Inspection
-    from negprep.options import Options, ReadOptions
-    from negprep.pipeline import prepare
+    from negprep.api import fit, inspect, report, test, train, verify
+    from negprep.checks.verify import Report
+    from negprep.job import prepare
+    from negprep.metrics.evaluate import Evaluation, evaluate
+    from negprep.models.fit import FitSummary
+    from negprep.options.options import Options, ReadOptions
+    from negprep.reports.inspection import Inspection
     from negprep.summary import Summary
-    from negprep.verifying.run import Report
 
 __all__ = [
     "BadDataError",
@@ -53,20 +48,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "train": "api.rows",
-    "test": "api.rows",
-    "fit": "api.fit",
-    "FitSummary": "fitting.job",
-    "verify": "api.verify",
-    "Report": "verifying.run",
-    "inspect": "api.inspect",
-    "Inspection": "inspecting.inspection",
-    "evaluate": "evaluation.api",
-    "Evaluation": "evaluation.result",
-    "report": "api.report",
-    "Options": "options",
-    "ReadOptions": "options",
-    "prepare": "pipeline",
+    "train": "api",
+    "test": "api",
+    "fit": "api",
+    "FitSummary": "models.fit",
+    "verify": "api",
+    "Report": "checks.verify",
+    "inspect": "api",
+    "Inspection": "reports.inspection",
+    "evaluate": "metrics.evaluate",
+    "Evaluation": "metrics.evaluate",
+    "report": "api",
+    "Options": "options.options",
+    "ReadOptions": "options.options",
+    "prepare": "job",
     "Summary": "summary",
 }
 

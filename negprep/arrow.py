@@ -1,7 +1,4 @@
-"""Arrow arrays of numbers and strings seen as numpy, and back, without a copy.
-
-Through their buffers: pyarrow's own conversions import pandas wherever it is installed, a quarter of a second.
-"""
+"""Arrow arrays seen as numpy and back, without a copy; Arrow's functions, imported when one is called."""
 
 from __future__ import annotations
 
@@ -10,6 +7,19 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+
+class _Compute:
+    """The functions of ``pyarrow.compute``, by name."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        import pyarrow.compute
+
+        return getattr(pyarrow.compute, name)
+
+
+pc = _Compute()
+
 
 _NUMPY: dict[pa.DataType, np.dtype[Any]] = {
     pa.int8(): np.dtype(np.int8),

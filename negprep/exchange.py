@@ -21,19 +21,19 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from negprep.arrow import from_numpy, strings
-from negprep.compute import pc
+from negprep.arrow import from_numpy, pc, strings
 from negprep.errors import BadDataError, UsageError
-from negprep.writing import TEXT_ROWS, Fields, word
+from negprep.write.text import TEXT_ROWS, Fields, word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from negprep.layout import Form
-    from negprep.options import Options
-    from negprep.pairs import Pairs, Times
-    from negprep.section import Section
-    from negprep.writing import NamedText
+    from negprep.arrays import Times
+    from negprep.assemble.layout import RowLayout
+    from negprep.assemble.section import Section
+    from negprep.encode.pairs import Pairs
+    from negprep.options.options import Options
+    from negprep.write.output import NamedText
 
 _UNITS = {"in seconds": 10**9, "in milliseconds": 10**6, "in microseconds": 10**3, "in nanoseconds": 1}
 _RECBOLE = {"user": "user_id:token", "item": "item_id:token", "label": "label:float", "log_q": "log_q:float"}
@@ -65,7 +65,7 @@ def unit_of(kind: str | None) -> int:
 
 
 def open_exchange(
-    options: Options, folder: TextFolder, target: str, form: Form, schema: pa.Schema, *, timed: bool
+    options: Options, folder: TextFolder, target: str, form: RowLayout, schema: pa.Schema, *, timed: bool
 ) -> Exchange:
     """Begin the files of ``options.to`` in a folder.
 
@@ -161,7 +161,7 @@ class RecboleFiles:
     """
 
     def __init__(
-        self, options: Options, folder: TextFolder, name: str, form: Form, schema: pa.Schema, *, timed: bool
+        self, options: Options, folder: TextFolder, name: str, form: RowLayout, schema: pa.Schema, *, timed: bool
     ) -> None:
         for noun, ids in (("user", form.users), ("item", form.items)):
             if not isinstance(ids.values, np.ndarray):

@@ -12,11 +12,12 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
-from negprep import BadDataError, UsageError, memory
-from negprep.facts import facts_of
-from negprep.options import Options
-from negprep.reading import open_log
-from negprep.run import Run
+from negprep import BadDataError, UsageError
+from negprep.encode import memory
+from negprep.options.options import Options
+from negprep.pipeline import Run
+from negprep.read.log import open_log
+from negprep.summary import facts_of
 
 ROWS = random_rows(31, users=60, items=70, most=14)
 

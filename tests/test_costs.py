@@ -11,11 +11,14 @@ import pyarrow as pa
 import pytest
 
 import negprep
-from negprep import cutting, loading, run, sampling
-from negprep.options import Options
-from negprep.pairs import Pairs
-from negprep.reading import LogReader, open_log
-from negprep.run import Run
+from negprep import pipeline
+from negprep.assemble import shards as cutting
+from negprep.encode import load
+from negprep.encode.pairs import Pairs
+from negprep.options.options import Options
+from negprep.pipeline import Run
+from negprep.read.log import LogReader, open_log
+from negprep.sample import sampler
 
 ROWS = 200_000
 
@@ -43,9 +46,9 @@ def calls(monkeypatch):
         monkeypatch.setattr(owner, name, counted)
 
     count(LogReader, "converted")
-    count(loading, "group_pairs")
-    count(run, "make_section")
-    count(sampling, "uniform")
+    count(load, "group_pairs")
+    count(pipeline, "make_section")
+    count(sampler, "uniform")
     return counts
 
 
@@ -116,7 +119,7 @@ def test_shards_are_not_made_far_ahead_of_the_writer(log, calls, monkeypatch, jo
 
 
 def test_groups_of_a_spilled_log_are_as_many_as_its_ranges(log, calls, monkeypatch):
-    monkeypatch.setattr("negprep.memory._FEWEST_ROWS", 20_000)
+    monkeypatch.setattr("negprep.encode.memory._FEWEST_ROWS", 20_000)
     negprep.train(log, memory=1, jobs=1)
     assert calls["converted"] == 1
     assert calls["make_section"] == calls["group_pairs"] == 10

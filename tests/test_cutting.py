@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from negprep.cutting import Cutter
+from negprep.assemble.shards import Cutter
 
 
 class Rows:

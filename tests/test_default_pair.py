@@ -13,7 +13,7 @@ import pytest
 from independent import check_partition, groups_of
 
 import negprep
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 
 LEAK = "no positive is in two parts"

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 import reference
 
-from negprep import draw
 from negprep.arrow import text_buffers
+from negprep.sample import rng
 
 CHANCE = random.Random(42)
 EDGES = [0, 1, 2, 3, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**32 + 1, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
@@ -23,66 +23,66 @@ def array(values):
 
 def test_the_first_words_never_change():
     """These and the reference pin the scheme; whoever changes it raises ALGORITHM."""
-    assert draw.ALGORITHM == 1
-    assert draw.mix(array([1, 2**64 - 1])).tolist() == [0x5692161D100B05E5, 0xB4D055FCF2CBBD7B]
+    assert rng.ALGORITHM == 1
+    assert rng.mix(array([1, 2**64 - 1])).tolist() == [0x5692161D100B05E5, 0xB4D055FCF2CBBD7B]
     # SplitMix64 from the seed 0, as in Vigna's splitmix64.c
-    assert draw.word(array([0]), [0, 1, 2]).tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert rng.word(array([0]), [0, 1, 2]).tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
 
 
 def test_mix_is_that_of_the_reference():
-    assert draw.mix(array(WORDS)).tolist() == [reference.mix(word) for word in WORDS]
+    assert rng.mix(array(WORDS)).tolist() == [reference.mix(word) for word in WORDS]
 
 
 def test_mix_elsewhere_leaves_the_words():
     words, scratch, out = array(WORDS), array(WORDS), array(WORDS)
-    assert draw.mix(words, scratch, out=out) is out
+    assert rng.mix(words, scratch, out=out) is out
     assert out.tolist() == [reference.mix(word) for word in WORDS]
     assert words.tolist() == array(WORDS).tolist()
 
 
 def test_mix_is_a_bijection():
-    mixed = draw.mix(array(WORDS)).tolist()
+    mixed = rng.mix(array(WORDS)).tolist()
     assert [reference.unmix(word) for word in mixed] == WORDS
 
 
 def test_mix_works_in_place_and_with_scratch():
     words = array(WORDS)
     scratch = np.empty_like(words)
-    assert draw.mix(words, scratch) is words
-    assert words.tolist() == draw.mix(array(WORDS)).tolist()
+    assert rng.mix(words, scratch) is words
+    assert words.tolist() == rng.mix(array(WORDS)).tolist()
 
 
 @pytest.mark.parametrize("counter", [0, 1, 2**32, 5 + (3 << 32), 2**63, 2**63 + 2**31, 2**64 - 2])
 def test_words_are_those_of_the_reference(counter):
     counters = np.array([counter], np.uint64)
-    assert draw.word(array(WORDS), counters).tolist() == [reference.word(key, counter) for key in WORDS]
+    assert rng.word(array(WORDS), counters).tolist() == [reference.word(key, counter) for key in WORDS]
 
 
 def test_words_of_a_key_differ():
     """GAMMA is odd and mix is a bijection, so that no two counters of a key share a word."""
-    assert int(draw.GAMMA) % 2 == 1
+    assert int(rng.GAMMA) % 2 == 1
     counters = [d + (a << 32) for d in range(50) for a in range(50)] + [2**63 + r for r in range(2_000)]
-    assert len(set(draw.word(array([12345]), array(counters)).tolist())) == len(counters)
+    assert len(set(rng.word(array([12345]), array(counters)).tolist())) == len(counters)
 
 
 def test_combine_is_that_of_the_reference():
     left, right = array(WORDS), array(WORDS[::-1])
     wanted = [reference.mix(a ^ b) for a, b in zip(WORDS, WORDS[::-1], strict=True)]
-    assert draw.combine(left, right).tolist() == wanted
-    assert draw.combine(left, array([WORDS[7]])).shape == left.shape
+    assert rng.combine(left, right).tolist() == wanted
+    assert rng.combine(left, array([WORDS[7]])).shape == left.shape
 
 
 @pytest.mark.parametrize("purpose", ["negatives", "slot", "split"])
 def test_purpose_keys_are_those_of_the_reference(purpose):
     for seed in EDGES:
-        key = draw.purpose_key(seed, purpose)
+        key = rng.purpose_key(seed, purpose)
         assert key.shape == (1,)
         assert int(key[0]) == reference.purpose_key(seed, purpose)
 
 
 def test_purposes_and_seeds_differ():
     keys = [
-        int(draw.purpose_key(seed, purpose)[0]) for seed in range(2_000) for purpose in ("negatives", "slot", "split")
+        int(rng.purpose_key(seed, purpose)[0]) for seed in range(2_000) for purpose in ("negatives", "slot", "split")
     ]
     assert len(set(keys)) == len(keys)
 
@@ -91,7 +91,7 @@ def test_integer_keys_are_those_of_the_reference():
     ids = [0, 1, -1, 7, 2**31, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63)] + [
         CHANCE.randrange(-(2**63), 2**63) for _ in range(99)
     ]
-    assert draw.integer_keys(np.array(ids, np.int64)).tolist() == [reference.id_key(one) for one in ids]
+    assert rng.integer_keys(np.array(ids, np.int64)).tolist() == [reference.id_key(one) for one in ids]
 
 
 def test_text_keys_are_those_of_the_reference():
@@ -111,16 +111,16 @@ def test_text_keys_are_those_of_the_reference():
         "日本語のアイテム",
     ]
     texts += ["".join(CHANCE.choices("abcdefgh", k=CHANCE.randrange(40))) for _ in range(200)]
-    keys = draw.text_keys(*text_buffers(pa.array(texts)))
+    keys = rng.text_keys(*text_buffers(pa.array(texts)))
     assert keys.tolist() == [reference.id_key(text) for text in texts]
     assert len(set(keys.tolist())) == len(set(texts))
 
 
 def test_text_keys_of_a_slice():
     texts = pa.array(["before", "one", "", "a longer text than eight", "after"])
-    whole = draw.text_keys(*text_buffers(texts))
-    assert draw.text_keys(*text_buffers(texts.slice(1, 3))).tolist() == whole[1:4].tolist()
-    assert draw.text_keys(*text_buffers(texts.slice(0, 0))).tolist() == []
+    whole = rng.text_keys(*text_buffers(texts))
+    assert rng.text_keys(*text_buffers(texts.slice(1, 3))).tolist() == whole[1:4].tolist()
+    assert rng.text_keys(*text_buffers(texts.slice(0, 0))).tolist() == []
 
 
 LIMITS = [
@@ -146,7 +146,7 @@ LIMITS = [
 
 @pytest.mark.parametrize("limit", LIMITS + [CHANCE.getrandbits(64) | 1 for _ in range(20)])
 def test_scale_is_exact(limit):
-    values, kept = draw.scale(array(WORDS), np.array([limit], np.uint64))
+    values, kept = rng.scale(array(WORDS), np.array([limit], np.uint64))
     wanted = [reference.scale(word, limit) for word in WORDS]
     assert kept.tolist() == [value is not None for value in wanted]
     assert [value for value, keep in zip(values.tolist(), kept, strict=True) if keep] == [
@@ -169,11 +169,11 @@ def test_the_threshold_of_scale_is_exact(limit):
 
     below, at = threshold - step, threshold
     if threshold == 0:
-        assert draw.scale(array([word_of(0)]), limit)[1].all()
+        assert rng.scale(array([word_of(0)]), limit)[1].all()
         return
     assert word_of(at) * limit % 2**64 == at
     assert word_of(below) * limit % 2**64 == below
-    assert draw.scale(array([word_of(below), word_of(at)]), limit)[1].tolist() == [False, True]
+    assert rng.scale(array([word_of(below), word_of(at)]), limit)[1].tolist() == [False, True]
 
 
 @pytest.mark.parametrize("bits", [8, 11])
@@ -196,17 +196,17 @@ def test_bounded_is_that_of_the_reference():
     keys = [CHANCE.getrandbits(64) for _ in limits]
     draws = [CHANCE.randrange(2**32) for _ in limits]
     for attempt in (0, 1, 5):
-        made = draw.bounded(array(keys), np.array(limits), np.array(draws), attempt)
+        made = rng.bounded(array(keys), np.array(limits), np.array(draws), attempt)
         assert made.dtype == np.int64
         assert made.tolist() == [
             reference.bounded(key, limit, number, attempt)
             for key, limit, number in zip(keys, limits, draws, strict=True)
         ]
-    assert draw.bounded(array([]), np.empty(0, np.int64), np.empty(0, np.int64), 0).shape == (0,)
+    assert rng.bounded(array([]), np.empty(0, np.int64), np.empty(0, np.int64), 0).shape == (0,)
 
 
 def test_an_attempt_that_is_thrown_away_is_followed_by_the_next():
     limit = 2**63 - 1 - 2**61
     key = next(key for key in range(1_000) if reference.scale(reference.word(key, 3), limit) is None)
-    drawn = draw.bounded(array([key]), np.array([limit]), np.array([3]), 0)
-    assert drawn.tolist() == draw.bounded(array([key]), np.array([limit]), np.array([3]), 1).tolist()
+    drawn = rng.bounded(array([key]), np.array([limit]), np.array([3]), 0)
+    assert drawn.tolist() == rng.bounded(array([key]), np.array([limit]), np.array([3]), 1).tolist()

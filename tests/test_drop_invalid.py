@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
-from negprep.inspecting.inspection import inspect_log
-from negprep.options import Options, ReadOptions
-from negprep.reading import open_log
-from negprep.run import Run
+from negprep.options.options import Options, ReadOptions
+from negprep.pipeline import Run
+from negprep.read.log import open_log
+from negprep.reports.inspection import inspect_log
 
 SPLITS = ["none", "random", "random:2", "last", "after:2001-09-09T02:00:00"]
 MORE = [

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from negprep.engines.local import _Share, rows_in_order
+from negprep.threads import _Share, rows_in_order
 
 
 class Shard:

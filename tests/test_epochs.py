@@ -13,9 +13,10 @@ import reference
 from logs import as_table, random_rows
 
 import negprep
-from negprep import draw, memory
-from negprep.options import Options
-from negprep.pipeline import prepare
+from negprep.encode import memory
+from negprep.job import prepare
+from negprep.options.options import Options
+from negprep.sample import rng
 
 LOG = as_table(random_rows(5, users=40, items=60, most=20))
 LAYOUTS = pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
@@ -28,7 +29,7 @@ def test_epoch_0_is_the_run_without():
 @pytest.mark.parametrize("epoch", [0, 1, 2**31 - 1])
 @pytest.mark.parametrize("seed", [0, 2**64 - 1])
 def test_the_key_is_that_of_the_page(seed, epoch):
-    (key,) = draw.purpose_key(seed, "negatives", epoch).tolist()
+    (key,) = rng.purpose_key(seed, "negatives", epoch).tolist()
     assert key == reference.word(reference.word(seed, 0), 1 + epoch * 2**32)
 
 

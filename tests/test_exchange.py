@@ -23,8 +23,8 @@ import pytest
 
 import negprep
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
-from negprep.options import ReadOptions
-from negprep.reading import open_log
+from negprep.options.options import ReadOptions
+from negprep.read.log import open_log
 
 FORMS = ("csv", "tsv", "ncf", "recbole", "lightgcn")
 WORDS = ["plain", "a,b", "tab\there", 'a "quote"', "two\nlines", "=1", " space ", "é", "007", "a:token", "x|y", "';--"]
@@ -396,7 +396,7 @@ def test_a_folder_that_cannot_be_finished_stays_as_it_was(tmp_path, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("negprep.writing.sink._write_all", full)
+    monkeypatch.setattr("negprep.write.atomic._write_all", full)
     with pytest.raises(OutputError, match="No space left on device"):
         negprep.test(make_log(), f"{tmp_path}/o/", to="ncf", num_neg=2, force=True)
     assert whole(tmp_path / "o") == before

@@ -4,7 +4,7 @@ import pytest
 
 import negprep
 from negprep.errors import UsageError
-from negprep.forms import form_of
+from negprep.options.formats import form_of
 
 OURS = {
     "parquet": ["x", "x.parquet", "x.pq", "x.v1", "/dev/stdout", "/dev/null", "-", "x.jsonl/", "x.zip/", "a.txt/x"],

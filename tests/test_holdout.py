@@ -10,12 +10,11 @@ import pyarrow as pa
 import pytest
 import reference
 
+from negprep.encode.pairs import Interactions, Items, Pairs, group_pairs
+from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import UsageError
 from negprep.holdout import hold_out
-from negprep.holdout_rule import HoldoutRule
-from negprep.interactions import Interactions, Items
-from negprep.pairs import Pairs, group_pairs
-from negprep.vocabulary import Vocabulary
+from negprep.options.specs import HoldoutRule
 
 EMPTY = Vocabulary(pa.array([], pa.int64()))
 

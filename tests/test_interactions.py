@@ -9,12 +9,11 @@ import pyarrow as pa
 import pytest
 import reference
 
-from negprep import pairs as module
-from negprep.draw import integer_keys, purpose_key
+from negprep.encode import pairs as module
+from negprep.encode.pairs import Pairs, as_seen, group_pairs, join_catalog, merge_pairs, pair_keys, subtract_pairs
+from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
-from negprep.interactions import as_seen, join_catalog
-from negprep.pairs import Pairs, group_pairs, merge_pairs, pair_keys, subtract_pairs
-from negprep.vocabulary import Vocabulary
+from negprep.sample.rng import integer_keys, purpose_key
 
 N_USERS, N_ITEMS = 9, 12
 

@@ -10,7 +10,7 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 from negprep.jsons import json_value
 

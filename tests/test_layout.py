@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from negprep.id_columns import Ids
-from negprep.layout import Form, Groups, vocabulary_tables
+from negprep.assemble.layout import Groups, Ids, RowLayout, vocabulary_tables
 
 USERS = pa.array([100, 200, 300])
 ITEMS = pa.array([10, 11, 12, 13, 14])
@@ -29,7 +28,7 @@ def groups(counts=None, slots=None):
 
 
 def form(layout, ids=Ids.of, label=LABEL):
-    return Form(layout, ids(USERS), ids(ITEMS), label)
+    return RowLayout(layout, ids(USERS), ids(ITEMS), label)
 
 
 def rows(layout, given):

@@ -15,8 +15,9 @@ from independent import groups_of
 from logs import as_table, random_rows
 
 import negprep
-from negprep import section, sectioning
-from negprep.cli.boundary import guarded
+from negprep.assemble import section
+from negprep.assemble import section as sectioning
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 
 ROWS = random_rows(5, users=60, items=45, most=44)
@@ -145,7 +146,7 @@ def test_whatever_is_written_is_verified(tmp_path, options):
 
 def test_row_groups_fit_the_catalog(tmp_path, monkeypatch):
     """In lists: about as many items as usual, whatever the catalog is, and not a list in each row group."""
-    monkeypatch.setattr("negprep.cutting.ROW_GROUP_ROWS", 450)
+    monkeypatch.setattr("negprep.assemble.shards.ROW_GROUP_ROWS", 450)
     path = negprep.test(LOG, tmp_path / "all.parquet", num_neg="all", layout="listwise")
     footer = pq.read_metadata(path)
     assert footer.row_group(0).num_rows == 450 // len(CATALOG)

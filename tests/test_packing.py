@@ -7,9 +7,8 @@ import pyarrow as pa
 import pytest
 
 from negprep.arrow import unwrapped
-from negprep.id_columns import Ids
-from negprep.layout import Form, Groups
-from negprep.packing import AsNumbers, packing_of
+from negprep.assemble.layout import Groups, Ids, RowLayout
+from negprep.assemble.shuffle import AsNumbers, packing_of
 
 IDS = Ids(np.arange(10))
 
@@ -28,7 +27,7 @@ def groups_of(chance, *, size, users, items, num_neg, full):
 @pytest.mark.parametrize("label", [pa.int8(), pa.float32()], ids=str)
 def test_pieces_of_other_users_and_widths_come_out_end_to_end(items, full, label):
     chance = np.random.default_rng(items)
-    form = Form("pointwise", IDS, IDS, label)
+    form = RowLayout("pointwise", IDS, IDS, label)
     packing = packing_of(form, items)
     assert isinstance(packing, AsNumbers)
     pieces, expected = [], []
@@ -48,7 +47,7 @@ def test_pieces_of_other_users_and_widths_come_out_end_to_end(items, full, label
 
 def test_few_users_and_items_take_four_bytes_a_row():
     groups = groups_of(np.random.default_rng(1), size=1_000, users=1 << 16, items=1 << 15, num_neg=4, full=True)
-    form = Form("pointwise", IDS, IDS, pa.int8())
+    form = RowLayout("pointwise", IDS, IDS, pa.int8())
     (numbers,), _ = packing_of(form, 1 << 15).pack([groups], form.coded(0, 1 << 16, 1 << 15))
     assert numbers.nbytes == 4 * 5_000
 
@@ -56,4 +55,4 @@ def test_few_users_and_items_take_four_bytes_a_row():
 @pytest.mark.parametrize("form", [{"layout": "pairwise"}, {"sources": ("a",)}, {"with_log_q": True}], ids=str)
 def test_rows_with_more_than_a_label_are_kept_as_they_are(form):
     given = {"layout": "pointwise", "users": IDS, "items": IDS, "label_type": pa.int8()} | form
-    assert not isinstance(packing_of(Form(**given), 10), AsNumbers)
+    assert not isinstance(packing_of(RowLayout(**given), 10), AsNumbers)

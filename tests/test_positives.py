@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
+from negprep.encode.positives import Positives
 from negprep.errors import BadDataError, UsageError
-from negprep.options import Options, ReadOptions
-from negprep.pipeline import prepare
-from negprep.positive_rule import PositiveRule
-from negprep.positives import Positives
-from negprep.reading.columns import VALUE
+from negprep.job import prepare
+from negprep.options.options import Options, ReadOptions
+from negprep.options.specs import PositiveRule
+from negprep.read.columns import VALUE
 
 
 def on_values(text):

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 import negprep
-from negprep.options import ReadOptions
-from negprep.reading import open_log
+from negprep.options.options import ReadOptions
+from negprep.read.log import open_log
 
 PYTHON = os.environ.get("NEGPREP_RECBOLE")
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ import reference_models
 from logs import random_rows
 
 import negprep
-from negprep.model import Model, write_model
-from negprep.recipe import Recipe
-from negprep.vocabulary import Vocabulary
+from negprep.encode.vocabulary import Vocabulary
+from negprep.model_file import Model, write_model
+from negprep.options.specs import Recipe
 
 SHAPES = {
     "small": {"users": 20, "items": 40, "most": 12},

@@ -11,7 +11,7 @@ import reference_samplers
 from logs import random_rows
 
 import negprep
-from negprep.recipe import Recipe
+from negprep.options.specs import Recipe
 
 SHAPES = {
     "small": {"users": 20, "items": 40, "most": 12},

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import negprep
-from negprep.options import Options
+from negprep.options.options import Options
 
 LOG = pa.table({"user": [1, 1, 2, 2, 3], "item": [10, 11, 10, 12, 13]})
 

@@ -9,16 +9,15 @@ import pyarrow as pa
 import pytest
 from logs import as_table, random_rows
 
-from negprep.cutting import Cutter, row_group_rows
-from negprep.interactions import Interactions
-from negprep.loading import load
-from negprep.options import Options
-from negprep.pairs import Pairs
-from negprep.plan import Plan
-from negprep.reading import open_log
-from negprep.sectioning import make_section
-from negprep.tally import Tally
-from negprep.vocabulary import Vocabulary
+from negprep.assemble.section import make_section
+from negprep.assemble.shards import Cutter, row_group_rows
+from negprep.encode.load import load
+from negprep.encode.pairs import Interactions, Pairs
+from negprep.encode.vocabulary import Vocabulary
+from negprep.options.options import Options
+from negprep.pipeline import Tally
+from negprep.read.log import open_log
+from negprep.sample.sampler import Plan
 
 ROWS = random_rows(21, users=30, items=25, most=25)
 

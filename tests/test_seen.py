@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from randomness.experiments import seen_of
 
-from negprep import seen as module
-from negprep.seen import MaskBuffer, Seen, SeenBlock
+from negprep.sample import seen as module
+from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
 
 SHAPES = [
     pytest.param(n_items, lists, id=name)

@@ -14,8 +14,9 @@ from logs import as_table, random_rows
 from scipy import stats
 
 import negprep
-from negprep import memory, shuffle
-from negprep.options import Options
+from negprep.assemble import shuffle
+from negprep.encode import memory
+from negprep.options.options import Options
 
 ROWS = random_rows(5, users=40, items=60, most=20)
 LOG = as_table(ROWS)
@@ -30,7 +31,7 @@ def tuples(table):
 def small(monkeypatch):
     """Buckets of few rows, and ranges of few users."""
     monkeypatch.setattr(memory, "_FEWEST_ROWS", 40)
-    monkeypatch.setattr("negprep.run.row_group_rows", lambda options: 50)
+    monkeypatch.setattr("negprep.pipeline.row_group_rows", lambda options: 50)
 
 
 @LAYOUTS
@@ -74,7 +75,7 @@ def test_groups_of_very_uneven_sizes_are_made_in_pieces(layout, monkeypatch):
     """Users who can have 2 to 58 of 60 items: in one table, or in tables of few cells."""
     options = {"layout": layout, "num_neg": 58, "distinct": True, "shuffle": True}
     whole = negprep.train(LOG, **options)
-    monkeypatch.setattr("negprep.section._MOST_CELLS", 100)
+    monkeypatch.setattr("negprep.assemble.section._MOST_CELLS", 100)
     assert negprep.train(LOG, **options).equals(whole)
 
 
@@ -85,7 +86,7 @@ def test_epochs_are_shuffled_each():
 
 @pytest.mark.parametrize("epochs", [None, 2])
 def test_parts_are_stretches_of_the_order(tmp_path, small, epochs, monkeypatch):
-    monkeypatch.setattr("negprep.pipeline.row_group_rows", lambda options: 50)
+    monkeypatch.setattr("negprep.job.row_group_rows", lambda options: 50)
     negprep.train(LOG, f"{tmp_path}/out/", shuffle=True, epochs=epochs, jobs=2)
     parts = sorted((tmp_path / "out").rglob("part-*"))
     assert len(parts) > 2

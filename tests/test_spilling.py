@@ -14,12 +14,10 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
-from negprep import memory, spill
-from negprep.encoding import Encoder, raw_ids
-from negprep.options import Options
-from negprep.partition import partition
-from negprep.rows import Gathered, Rows, RowStore
-from negprep.vocabulary import Vocabulary
+from negprep.encode import memory, spill
+from negprep.encode.load import Gathered, Rows, RowStore, partition
+from negprep.encode.vocabulary import Encoder, Vocabulary, raw_ids
+from negprep.options.options import Options
 
 RUNS = {
     "train": {"command": "train", "num_neg": 4, "holdout": "none"},
@@ -49,8 +47,8 @@ def spills(monkeypatch):
             super().__init__(folder)
             made.append(self)
 
-    monkeypatch.setattr("negprep.rows.SpillFile", Watched)
-    monkeypatch.setattr("negprep.loading.SpillFile", Watched)
+    monkeypatch.setattr("negprep.encode.load.SpillFile", Watched)
+    monkeypatch.setattr("negprep.encode.load.SpillFile", Watched)
     return made
 
 

@@ -14,10 +14,10 @@ from logs import as_table, log_of, random_rows
 
 import negprep
 from negprep import BadDataError, UsageError
-from negprep.facts import facts_of
-from negprep.options import Options
-from negprep.reading import open_log
-from negprep.run import Run
+from negprep.options.options import Options
+from negprep.pipeline import Run
+from negprep.read.log import open_log
+from negprep.summary import facts_of
 
 ROWS = random_rows(5, users=50, items=45, most=30)
 LOG = as_table(ROWS)

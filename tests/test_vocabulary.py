@@ -9,9 +9,8 @@ import pyarrow as pa
 import pytest
 import reference
 
-from negprep import encoding as module
-from negprep.encoding import DistinctIds, Encoder, raw_ids
-from negprep.vocabulary import Vocabulary
+from negprep.encode import vocabulary as module
+from negprep.encode.vocabulary import DistinctIds, Encoder, Vocabulary, raw_ids
 
 WIDE = [-(2**63), 2**63 - 1, 0, 9007199254740993, 9007199254740992]
 

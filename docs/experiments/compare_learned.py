@@ -22,9 +22,8 @@ import pandas as pd
 from compare_samplers import MostUsed, Setup, Task, arguments, choose, measures, read, tell, train
 from factorisation import Factorisation, Settings
 
-from negprep.fitting.job import fit
-from negprep.fitting.learners import learning_of
-from negprep.options import Options
+from negprep.models.fit import fit, learning_of
+from negprep.options.options import Options
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from negprep.learning.game import Settings
-from negprep.learning.rns import fit
-from negprep.seen import Seen
+from negprep.models.rns import Settings, learn_policy
+from negprep.sample.seen import Seen
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = Settings(factors=8, batch=128, rate=2e-2, start_epochs=5, epochs=30)
@@ -70,7 +69,7 @@ def _rows(items: npt.NDArray[np.int64], n_items: int) -> Seen:
 
 def curve(log: Planted, settings: Settings, seed: int = 0) -> list[float]:
     """The exposed share of each epoch."""
-    return [epoch.exposed_share for epoch in fit(*log, settings, seed=seed).game]
+    return [epoch.exposed_share for epoch in learn_policy(*log, settings, seed=seed).game]
 
 
 def svg(curves: dict[str, list[float]], chance: float) -> str:

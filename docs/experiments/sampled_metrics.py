@@ -18,10 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 import negprep
-from negprep.evaluation.estimators import RankDistribution, Sampling, bias_variance, rescaled
-from negprep.evaluation.lists import Lists
-from negprep.evaluation.metrics import top_metrics
-from negprep.evaluation.ranks import place_law
+from negprep.metrics.estimators import RankDistribution, Sampling, bias_variance, rescaled
+from negprep.metrics.lists import Lists
+from negprep.metrics.ranking import place_law, top_metrics
 
 ROOT = Path(__file__).parents[2]
 ITEMS, CANDIDATES = 10_000, 99

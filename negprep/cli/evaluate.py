@@ -9,11 +9,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from negprep.cli import shared, stopping, values
-from negprep.cli.libraries import load_libraries
-from negprep.cli.sections import Decorator, Function, SectionCommand, in_section, together
-from negprep.cli.shared import quotes
-from negprep.cli.telling import tell_warnings
+from negprep.cli import click_options, click_types, signals
+from negprep.cli.click_options import quotes
+from negprep.cli.click_types import Decorator, Function, SectionCommand, in_section, together
+from negprep.cli.signals import tell_warnings
+from negprep.cli.startup import load_libraries
 from negprep.errors import OutputError, UsageError, printable
 
 _ROLES = (
@@ -57,7 +57,7 @@ def _intervals(command: Function) -> Function:
             default=1000,
             help="Bootstrap resamples of the users, for the 95 % intervals; 0 for none.",
         ),
-        option("--seed", metavar="N", callback=values.seed, default="0", help="Decides which users they draw."),
+        option("--seed", metavar="N", callback=click_types.seed, default="0", help="Decides which users they draw."),
     )(command)
 
 
@@ -104,13 +104,13 @@ def _columns(command: Function) -> Function:
         option(
             "--columns",
             metavar="A,B,...",
-            callback=values.column_names,
+            callback=click_types.column_names,
             help="The names of all columns, in order, of SCORES without a header: user,item,score.",
         ),
         option(
             "--delimiter",
             metavar="TEXT",
-            callback=values.delimiter,
+            callback=click_types.delimiter,
             help=r"What separates the fields of SCORES: one character, '::', or a tab as '\t' or tab.  "
             "[default: found from the first line]",
         ),
@@ -124,7 +124,7 @@ def _columns(command: Function) -> Function:
 @_intervals
 @_estimates
 @_columns
-@shared.strictness()
+@click_options.strictness()
 def command(**given: Any) -> None:  # noqa: ANN401
     """Print HR@K, NDCG@K, MRR and AUC of a model's scores for the candidates of a test file.
 
@@ -146,16 +146,16 @@ def command(**given: Any) -> None:  # noqa: ANN401
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
     load_libraries(algebra=True)
-    from negprep.evaluation.api import run_evaluation
-    from negprep.evaluation.options import EvaluateOptions
-    from negprep.reading.scored import ScoredColumns
+    from negprep.metrics.estimators import EvaluateOptions
+    from negprep.metrics.evaluate import run_evaluation
+    from negprep.read.columns import ScoredColumns
 
     named = {f"{role}_col": given[f"{role}_col"] for role in ("user", "item", "label", "score", "group")}
     kept = ("at", "catalog_size", "distinct", "gamma", "resamples", "seed", "columns", "delimiter", "quote", "escape")
     options = EvaluateOptions(named=ScoredColumns(**named), **{name: given[name] for name in kept})
-    stopping.expect_traces()
+    signals.expect_traces()
     found = run_evaluation(given["scores"], given["test"], options, by_user=given["by_user"], strict=given["strict"])
-    stopping.check()
+    signals.check()
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
         tell_warnings("evaluate", found.warnings)

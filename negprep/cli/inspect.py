@@ -1,4 +1,4 @@
-"""``negprep inspect``."""
+"""`negprep inspect`: its options, and an inspection for a person, with histograms."""
 
 from __future__ import annotations
 
@@ -6,19 +6,176 @@ import json
 import os
 import shutil
 import sys
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
-from negprep.cli import draws, shared, stopping
-from negprep.cli.inspect_text import Style, inspection_text
-from negprep.cli.libraries import load_libraries
-from negprep.cli.progress import bars
+from negprep.cli import click_options, signals
+from negprep.cli.click_types import SectionCommand, in_section
+from negprep.cli.closing import Fact, aligned
 from negprep.cli.request import available_cpus, check_reading, shows_bars
-from negprep.cli.sections import SectionCommand, in_section
-from negprep.cli.telling import is_terminal
-from negprep.errors import OutputError, refuse_warnings
-from negprep.forms import FormName
+from negprep.cli.signals import is_terminal
+from negprep.cli.startup import load_libraries
+from negprep.cli.terminal import progress_bars
+from negprep.errors import OutputError, printable, refuse_warnings
+from negprep.options.formats import FormName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from negprep.reports.forecast import Forecast
+    from negprep.reports.inspection import Inspection
+    from negprep.reports.log_facts import Degrees, LogFacts
+
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_FEWEST_CELLS = 8
+
+
+def bar_chart(bars: Sequence[tuple[str, int]], *, width: int, blocks: bool) -> list[str]:
+    """A line for each bar: its label, its number, and the bar, the longest of which ends at the width.
+
+    Parameters
+    ----------
+    bars : sequence of (str, int)
+        Labels and numbers of at least 0.
+    width : int
+        Columns of a line.
+    blocks : bool
+        Draw with eighths of a block, which need Unicode; else with ``#``.
+    """
+    labels = max((len(label) for label, _ in bars), default=0)
+    numbers = max((len(f"{number:,}") for _, number in bars), default=0)
+    cells = max(_FEWEST_CELLS, width - labels - numbers - 6)
+    most = max((number for _, number in bars), default=0)
+    return [
+        f"  {label:>{labels}}  {number:>{numbers},}  {_bar(number, most, cells, blocks)}".rstrip()
+        for label, number in bars
+    ]
+
+
+def _bar(number: int, most: int, cells: int, blocks: bool) -> str:
+    """A bar in proportion; whatever is above 0 is seen."""
+    if not number:
+        return ""
+    if not blocks:
+        return "#" * max(1, round(cells * number / most))
+    full, eighths = divmod(max(1, round(8 * cells * number / most)), 8)
+    return "█" * full + _EIGHTHS[eighths].strip()
+
+
+class Style(NamedTuple):
+    """How to write: columns of a line, whether with block characters, whether with colours."""
+
+    width: int
+    blocks: bool
+    colours: bool
+
+
+def inspection_text(found: Inspection, source: str, style: Style) -> str:
+    """All of an inspection in lines.
+
+    Parameters
+    ----------
+    found : Inspection
+    source : str
+        INPUT as given.
+    style : Style
+
+    Returns
+    -------
+    str
+        Without a newline at the end. Control characters from names in the data are escaped; with ``colours`` there are
+        those of the terminal's colours, and no others.
+    """
+    log = found.log
+    lines = [printable(line) for line in [f"negprep inspect: {source}", *aligned(list(_facts(log)))]]
+    for title, bars in _charts(log):
+        lines += ["", printable(title)]
+        shown = [(printable(label), number) for label, number in bars]
+        drawn = bar_chart(shown, width=style.width, blocks=style.blocks)
+        lines += [_coloured(line, "cyan", style) for line in drawn]
+    lines += ["", "would write (rows exact; size, time and memory estimated)"]
+    lines += [printable(_forecast(each)) for each in (found.train, found.test)]
+    if found.warnings:
+        lines.append("")
+    lines += [_coloured(f"  warning: {printable(warning)}", "yellow", style) for warning in found.warnings]
+    return "\n".join(lines)
+
+
+def _coloured(line: str, colour: str, style: Style) -> str:
+    return click.style(line, fg=colour) if style.colours else line
+
+
+def _facts(log: LogFacts) -> Iterator[Fact]:
+    taken = (role if role == header else f"{role} from {header}" for role, header in log.columns.items())
+    yield Fact("columns", None, ", ".join(taken))
+    yield Fact("rows", log.rows)
+    if dropped := log.rows_read - log.rows:
+        yield Fact("dropped", dropped, ", ".join(f"{reason}: {count:,}" for reason, count in log.rows_dropped.items()))
+    yield Fact("users", log.users, f"{log.user_degrees.one:,} with one item, {log.nearly_all_users:,} with nearly all")
+    yield Fact("items", log.items, f"{log.item_degrees.one:,} with one user")
+    yield Fact("pairs", log.pairs, f"{log.density:.2%} of all users and items")
+    yield Fact("duplicates", log.duplicates, "rows that name a pair again")
+    if log.times is not None:
+        yield Fact("times", None, f"{log.times.first} to {log.times.last}")
+        yield Fact("ties", log.times.tied_users, "users with several items at their latest time")
+
+
+def _charts(log: LogFacts) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    """The title and the bars of each histogram."""
+    yield f"users by their items: {_percentiles(log.user_degrees)}", _degree_bars(log.user_degrees)
+    yield f"items by their users: {_percentiles(log.item_degrees)}", _degree_bars(log.item_degrees)
+    if log.values is not None:
+        name = f"rows by {log.columns['value']}: {log.values.least:g} to {log.values.most:g}"
+        yield name, [(_span(each.low, each.high), each.rows) for each in log.values.histogram]
+    if log.events is not None:
+        others = [("others", log.events.others)] if log.events.others else []
+        yield f"rows by {log.columns['event']}", [*log.events.rows.items(), *others]
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:.4g} to {high:.4g}"
+
+
+def _percentiles(degrees: Degrees) -> str:
+    at = degrees.percentiles
+    return (
+        f"{degrees.least:,} to {degrees.most:,}, mean {degrees.mean:,.1f}, median {at['50']:,}, "
+        f"5 % up to {at['5']:,}, 95 % up to {at['95']:,}"
+    )
+
+
+def _degree_bars(degrees: Degrees) -> list[tuple[str, int]]:
+    """From the first bin that holds anything."""
+    bins = degrees.histogram
+    first = next(place for place, each in enumerate(bins) if each.count)
+    return [
+        (f"{each.low:,}" if each.low == each.high else f"{each.low:,}-{each.high:,}", each.count)
+        for each in bins[first:]
+    ]
+
+
+def _forecast(forecast: Forecast) -> str:
+    if forecast.refused is not None:
+        return f"  {forecast.command:5}  nothing: {forecast.refused}"
+    noun = "holdouts" if forecast.command == "test" else "positives"
+    epochs = f" in {forecast.epochs:,} epochs" if forecast.epochs > 1 else ""
+    form = "" if forecast.to == "parquet" else f" as {forecast.to}"
+    return (
+        f"  {forecast.command:5}  {forecast.rows:,} rows from {forecast.groups:,} {noun}{epochs}, "
+        f"{_size(forecast.bytes)}{form}, {forecast.seconds:.2f} s, {forecast.memory_bytes / 1e6:,.0f} MB of memory"
+    )
+
+
+def _size(n_bytes: int) -> str:
+    """To two digits: more would not be known."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n_bytes >= size:
+            return f"{float(f'{n_bytes / size:.2g}'):,g} {unit}"
+    return f"{n_bytes} bytes"
+
 
 _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 
@@ -26,27 +183,27 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 @click.command(name="inspect", cls=SectionCommand, short_help="Say what a log holds, and what a run would write.")
 @click.argument("source", metavar="INPUT")
 @in_section("Report")("--json", "as_json", is_flag=True, help="Print all facts as JSON.")
-@draws.negatives(num_neg="4 for train, 99 for test", distinct=None)
-@draws.by_model
-@draws.epochs
-@shared.positives
-@shared.holdouts(
+@click_options.negatives(num_neg="4 for train, 99 for test", distinct=None)
+@click_options.by_model
+@click_options.epochs
+@click_options.positives
+@click_options.holdouts(
     "Which positives are kept out of training, and tested: none, last, last:N, random, random:N, fraction:0.2, "
     "after:2024-05-01 or auto, as for the commands.",
 )
-@shared.folds
-@shared.layouts
+@click_options.folds
+@click_options.layouts
 @in_section("Output")(
     "--to",
     type=click.Choice(get_args(FormName)),
     help="The form whose size is forecast: text is weighed plain, and a folder for NCF, RecBole or LightGCN whole.  "
     "[default: parquet]",
 )
-@draws.pairs_to_rank
-@shared.columns
-@shared.machine(spill_dir="where the system keeps temporary files")
-@shared.strictness(outcome="they are printed all the same")
-@shared.watching
+@click_options.pairs_to_rank
+@click_options.columns
+@click_options.machine(spill_dir="where the system keeps temporary files")
+@click_options.strictness(outcome="they are printed all the same")
+@click_options.watching
 def command(**given: Any) -> None:  # noqa: ANN401
     """Say what a log holds, what `train` and `test` would make of it, and what in it is suspicious.
 
@@ -67,11 +224,11 @@ def command(**given: Any) -> None:  # noqa: ANN401
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> report.txt)")
     load_libraries()
-    from negprep.inspecting.inspection import inspect_log
+    from negprep.reports.inspection import inspect_log
 
     source, strict = given.pop("source"), given.pop("strict")
-    with bars(shown=shows_bars(given)) as progress:
-        stopping.expect_traces()
+    with progress_bars(shown=shows_bars(given)) as progress:
+        signals.expect_traces()
         found = inspect_log(source, {**given, "jobs": given["jobs"] or available_cpus()}, progress)
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from negprep.cli import stopping
+from negprep.cli import signals
 
 
 def run() -> NoReturn:
@@ -24,10 +24,10 @@ def run() -> NoReturn:
 
 def outcome() -> int:
     """Run the command line of this process: the code to exit with."""
-    stopping.raise_on_signals()
+    signals.raise_on_signals()
     try:
         # click alone takes 20 ms: a signal in that time must not end in a traceback either.
-        from negprep.cli.boundary import guarded
+        from negprep.cli.exit_codes import guarded
         from negprep.cli.group import invoke
 
         def body() -> None:
@@ -35,11 +35,11 @@ def outcome() -> int:
                 invoke(sys.argv[1:])
             finally:
                 # A library may have swallowed the signal, or made another error of it.
-                stopping.check()
+                signals.check()
 
         code = guarded(body)
-        stopping.ignore_signals()
-    except stopping.Stopped as stopped:
-        stopping.ignore_signals()
-        code = stopping.say(stopped)
+        signals.ignore_signals()
+    except signals.Stopped as stopped:
+        signals.ignore_signals()
+        code = signals.say(stopped)
     return code

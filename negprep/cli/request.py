@@ -10,10 +10,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from negprep.cli.telling import is_terminal
+from negprep.cli.signals import is_terminal
 from negprep.errors import UsageError
-from negprep.forms import FOLDERS, TEXT, form_of, refuse_unfit
-from negprep.options import Command, Options, ReadOptions
+from negprep.options.formats import FOLDERS, TEXT, form_of, refuse_unfit
+from negprep.options.options import Command, Options, ReadOptions
 
 _ROLES = ("user", "item", "time", "value", "event")
 

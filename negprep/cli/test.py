@@ -6,27 +6,27 @@ from typing import Any
 
 import click
 
-from negprep.cli import draws, shared
-from negprep.cli.execute import execute
+from negprep.cli import click_options
+from negprep.cli.click_types import SectionCommand
 from negprep.cli.request import request_from
-from negprep.cli.sections import SectionCommand
+from negprep.cli.run import execute
 
 
 @click.command(name="test", cls=SectionCommand, short_help="Write candidates of held-out items.")
-@shared.arguments
-@draws.negatives(num_neg=99, distinct=True)
-@shared.positives
-@shared.holdouts(
+@click_options.arguments
+@click_options.negatives(num_neg=99, distinct=True)
+@click_options.positives
+@click_options.holdouts(
     "Which positives are test items: of each user the last in time (last, last:N), some at random (random, "
     "random:N) or the latest part (fraction:0.2); or all from a time on (after:2024-05-01, or after: and a number as "
     "in the log). auto is last where the log has times, else random.",
 )
-@shared.folds
-@shared.layouts
-@shared.forms
-@shared.replacing
-@shared.columns
-@shared.running
+@click_options.folds
+@click_options.layouts
+@click_options.forms
+@click_options.replacing
+@click_options.columns
+@click_options.running
 def command(**given: Any) -> None:  # noqa: ANN401
     """Write candidates: each held-out item of a user, and K negatives.
 

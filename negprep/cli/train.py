@@ -6,30 +6,30 @@ from typing import Any
 
 import click
 
-from negprep.cli import draws, shared
-from negprep.cli.execute import execute
+from negprep.cli import click_options
+from negprep.cli.click_types import SectionCommand
 from negprep.cli.request import request_from
-from negprep.cli.sections import SectionCommand
+from negprep.cli.run import execute
 
 
 @click.command(name="train", cls=SectionCommand, short_help="Write labelled train instances.")
-@shared.arguments
-@draws.negatives(num_neg=4, distinct=False)
-@draws.by_model
-@draws.epochs
-@shared.positives
-@shared.holdouts(
+@click_options.arguments
+@click_options.negatives(num_neg=4, distinct=False)
+@click_options.by_model
+@click_options.epochs
+@click_options.positives
+@click_options.holdouts(
     "Which positives are kept out of training: of each user the last in time (last, last:N), some at random (random, "
     "random:N) or the latest part (fraction:0.2); all from a time on (after:2024-05-01, or after: and a number as in "
     "the log); or none, for a log that is split already. auto is last where the log has times, else random. `negprep "
     "test` on the same log, with the same SPEC, agrees on them.",
 )
-@shared.layouts
-@shared.forms
-@shared.replacing
-@draws.pairs_to_rank
-@shared.columns
-@shared.running
+@click_options.layouts
+@click_options.forms
+@click_options.replacing
+@click_options.pairs_to_rank
+@click_options.columns
+@click_options.running
 def command(**given: Any) -> None:  # noqa: ANN401
     """Write labelled train instances: every positive of INPUT, and K negatives for each.
 

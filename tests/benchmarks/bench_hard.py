@@ -18,12 +18,11 @@ import numpy as np
 from bench_kernels import seen_of
 from measure.tables import Bar, bars, publish, table
 
-from negprep.plan import Leads, Plan
-from negprep.recipe import Recipe
-from negprep.samplers.hardness import Hardness
-from negprep.samplers.scores import Scores
-from negprep.sampling import Sampling
-from negprep.seen import Seen
+from negprep.options.specs import Recipe
+from negprep.sample.hard import Hardness
+from negprep.sample.sampler import Heads, Plan, Sampling
+from negprep.sample.scores import Scores
+from negprep.sample.seen import Seen
 
 NUM_NEG = 4
 SHARD_POSITIVES = 1 << 17
@@ -55,7 +54,7 @@ def seconds_of_draws(sampling: Sampling, users: np.ndarray, items: np.ndarray) -
     keys = np.random.default_rng(2).integers(0, 1 << 63, len(users)).astype(np.uint64)
     drawn, begin = 0, time.thread_time()
     for here in shards_of(users):
-        leads = Leads(users[here], items[here], None)
+        leads = Heads(users[here], items[here], None)
         drawn += sampling.draw(leads, keys[here], np.full(len(leads), NUM_NEG), NUM_NEG).items.size
     return time.thread_time() - begin, drawn
 

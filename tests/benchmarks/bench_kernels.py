@@ -16,13 +16,12 @@ import logs
 import numpy as np
 from measure.tables import Bar, bars, publish, table
 
-from negprep.draw import mix
-from negprep.plan import Leads, Plan
-from negprep.recipe import Recipe
-from negprep.samplers.uniform import uniform
-from negprep.samplers.weights import popularity_weights
-from negprep.sampling import Sampling
-from negprep.seen import MaskBuffer, Seen
+from negprep.options.specs import Recipe
+from negprep.sample.popularity import popularity_weights
+from negprep.sample.rng import mix
+from negprep.sample.sampler import Heads, Plan, Sampling
+from negprep.sample.seen import MaskBuffer, Seen
+from negprep.sample.uniform import uniform
 
 SHARD_ROWS = 1 << 20  # rows of a row group of `negprep train`
 SHARDS = 8  # of a log, spread over it, are enough
@@ -80,7 +79,7 @@ def draws_of(case: Case, seen: Seen, buffer: MaskBuffer) -> Draws:
     sampling = Sampling(plan, seen, nothing)
 
     def draw(users: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        leads = Leads(users, np.zeros_like(users), None)
+        leads = Heads(users, np.zeros_like(users), None)
         return sampling.draw(leads, keys, np.full(len(users), case.num_neg), case.num_neg).items
 
     draw(np.zeros(1, np.int32), keys=np.zeros(1, np.uint64))  # makes the table that all draws share

@@ -9,10 +9,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 from negprep.summary import Summary
-from negprep.writing import Document
+from negprep.write.destination import Document
 
 USUAL = Summary(
     command="train",
@@ -94,7 +94,7 @@ class Line:
 @pytest.fixture
 def line(monkeypatch):
     line = Line()
-    pipeline = ModuleType("negprep.pipeline")
+    pipeline = ModuleType("negprep.job")
     pipeline.prepare = line.prepare
-    monkeypatch.setitem(sys.modules, "negprep.pipeline", pipeline)
+    monkeypatch.setitem(sys.modules, "negprep.job", pipeline)
     return line

@@ -11,7 +11,7 @@ import pytest
 FAULTS = """
 import resource, sys, threading
 import numpy as np
-from negprep.cli.allocator import keep_freed_memory
+from negprep.cli.startup import keep_freed_memory
 if "keep" in sys.argv:
     keep_freed_memory()
 def work():
@@ -58,7 +58,7 @@ def test_what_the_environment_sets_stays():
 )
 def test_arrow_shares_the_heap(environment, shares):
     code = """
-from negprep.cli.libraries import load_libraries
+from negprep.cli.startup import load_libraries
 load_libraries()
 import pyarrow
 print(pyarrow.default_memory_pool().backend_name)

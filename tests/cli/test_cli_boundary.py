@@ -100,7 +100,7 @@ def test_a_library_that_cannot_be_loaded_is_no_bug(line, capsys, monkeypatch):
         except OSError as reason:
             raise ImportError("\n\nIMPORTANT: PLEASE READ THIS\n") from reason
 
-    monkeypatch.setattr("negprep.cli.libraries.import_module", fail)
+    monkeypatch.setattr("negprep.cli.startup.import_module", fail)
     assert line.run("train", "log.csv", "out.parquet") == 4
     assert capsys.readouterr().err == (
         "negprep: numpy cannot be loaded: libarrow.so: failed to map segment from shared object; "

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from negprep.cli.boundary import guarded
 from negprep.cli.closing import closing_text
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 
 

@@ -20,11 +20,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
-from negprep.cli.boundary import guarded
-from negprep.cli.charts import bar_chart
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
-from negprep.cli.inspect import command
-from negprep.options import Options, ReadOptions
+from negprep.cli.inspect import bar_chart, command
+from negprep.options.options import Options, ReadOptions
 
 LOG = Path(__file__).parents[2] / "sample_data" / "log.csv"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

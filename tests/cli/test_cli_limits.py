@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
-from negprep import memory
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
+from negprep.encode import memory
 
 RUNS = {
     "train": "train log.parquet out/o/ --to csv --jobs 8 --holdout random --quiet",

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from negprep.options import Options, ReadOptions
+from negprep.options.options import Options, ReadOptions
 
 COMMANDS = ("train", "test")
 CPUS = len(os.sched_getaffinity(0))

@@ -17,7 +17,7 @@ import pytest
 
 from negprep.cli import test as test_command
 from negprep.cli import train as train_command
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 
 COMMANDS = {"train": train_command.command, "test": test_command.command}

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from negprep.cli import processor
+from negprep.cli import startup
 
 CHOSEN = "NPY_DISABLE_CPU_FEATURES"
 
@@ -27,11 +27,11 @@ def chosen_on(tmp_path, monkeypatch):
 
     def choose(text):
         (tmp_path / "cpuinfo").write_text(text, encoding="ascii")
-        monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "cpuinfo")
+        monkeypatch.setattr(startup, "_CPUINFO", tmp_path / "cpuinfo")
         with monkeypatch.context() as within:
             within.setenv(CHOSEN, "")  # noted, so that what is set is taken back
             within.delenv(CHOSEN)
-            processor.sort_without_avx512()
+            startup.sort_without_avx512()
             return os.environ.get(CHOSEN)
 
     return choose
@@ -49,8 +49,8 @@ def test_the_first_processor_is_enough(chosen_on):
 
 def test_no_such_file(tmp_path, monkeypatch):
     monkeypatch.delenv(CHOSEN, raising=False)
-    monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "none")
-    processor.sort_without_avx512()
+    monkeypatch.setattr(startup, "_CPUINFO", tmp_path / "none")
+    startup.sort_without_avx512()
     assert CHOSEN not in os.environ
 
 
@@ -58,8 +58,8 @@ def test_no_such_file(tmp_path, monkeypatch):
 def test_what_the_environment_chooses_stays(chosen_on, monkeypatch, name):
     monkeypatch.setenv(name, "AVX2")
     before = os.environ.get(CHOSEN)
-    monkeypatch.setattr(processor, "_is_zen4", lambda _: True)
-    processor.sort_without_avx512()
+    monkeypatch.setattr(startup, "_is_zen4", lambda _: True)
+    startup.sort_without_avx512()
     assert os.environ.get(CHOSEN) == before
 
 
@@ -67,7 +67,7 @@ def test_numpy_takes_the_choice_without_a_word_and_sorts_alike():
     code = "import numpy as np; print(np.sort(np.random.default_rng(1).integers(0, 1 << 40, 100_000)).tobytes().hex())"
     made = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, CHOSEN: processor._AVX512},
+        env={**os.environ, CHOSEN: startup._AVX512},
         capture_output=True,
         text=True,
         check=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import negprep
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 
 LOG = "user,item,time\nann,milk,1\nann,tea,2\nann,corn,3\nbob,milk,1\nbob,corn,2\ncho,lime,1\n"

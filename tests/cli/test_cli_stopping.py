@@ -22,7 +22,7 @@ def prepare(*arguments, **options):
     finally:
         time.sleep(0.5)
         print("cleaned up", flush=True)
-sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
+sys.modules["negprep.job"] = types.SimpleNamespace(prepare=prepare)
 from negprep.cli.main import run
 run()
 """
@@ -97,7 +97,7 @@ def prepare(*arguments, progress, **options):
         {then}
     finally:
         print("cleaned up", file=sys.stderr, flush=True)
-sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
+sys.modules["negprep.job"] = types.SimpleNamespace(prepare=prepare)
 from negprep.cli.main import run
 run()
 """
@@ -143,7 +143,7 @@ LONG_CALL = """
 import hashlib, os, sys, time, types
 def prepare(source, target, *arguments, **options):
     from pathlib import Path
-    from negprep.writing.staging import Staging, make_file
+    from negprep.write.atomic import Staging, make_file
     staging = Staging(Path(target))
     try:
         staging.open()
@@ -153,7 +153,7 @@ def prepare(source, target, *arguments, **options):
         hashlib.pbkdf2_hmac("sha256", b"a", b"b", 1 << 28)  # minutes, and no handler runs meanwhile
     finally:
         staging.close()
-sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
+sys.modules["negprep.job"] = types.SimpleNamespace(prepare=prepare)
 from negprep.cli.main import run
 run()
 """
@@ -175,7 +175,7 @@ def test_a_signal_ends_a_run_that_is_busy_in_a_library(tmp_path, signum, code):
 COMPLETE = """
 import os, signal, sys, time
 import pyarrow as pa
-from negprep.writing import staging
+from negprep.write import staging
 renames = []
 def and_signal(call):
     def called(*given, **named):

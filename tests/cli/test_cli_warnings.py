@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 
 CUT = "log.csv: no newline at the end of the file; the last line may be cut (--expect-rows N checks)"

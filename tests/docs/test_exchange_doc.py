@@ -11,10 +11,10 @@ from typing import get_args
 import pytest
 
 import negprep
-from negprep.cli.boundary import guarded
+from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
-from negprep.forms import FOLDERS, FormName, SourceForm
-from negprep.reading.known import is_file_of
+from negprep.options.formats import FOLDERS, FormName, SourceForm
+from negprep.read.other_formats import is_file_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "exchange.md").read_text(encoding="utf-8")

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
-from negprep.reading.columns import _GROUPS, _KNOWN, _OTHERS, _RARE
+from negprep.read.columns import _GROUPS, _KNOWN, _OTHERS, _RARE
 from negprep.summary import Summary
-from negprep.writing import PART_ROWS, ROW_GROUP_ROWS
+from negprep.write.output import PART_ROWS
+from negprep.write.parquet import ROW_GROUP_ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 LOG = pa.table({"user": [1, 1, 2, 2], "item": ["a", "b", "a", "c"], "time": [1, 2, 3, 4]})

@@ -6,11 +6,10 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from negprep.inspecting import contents, sample, suspicions
-from negprep.inspecting.degrees import Bin, Degrees
-from negprep.inspecting.forecast import Forecast
-from negprep.inspecting.record import FloatIds, LogFacts, Most, Times
-from negprep.writing import ROW_GROUP_ROWS
+from negprep.reports import forecast, inspection, log_facts
+from negprep.reports.forecast import Forecast
+from negprep.reports.log_facts import Bin, Degrees, FloatIds, LogFacts, Most, Times
+from negprep.write.parquet import ROW_GROUP_ROWS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
@@ -43,11 +42,11 @@ def test_keys_of_a_forecast():
 
 def test_keys_within():
     said = set(re.findall(r"`(\w+)`", section("The log")))
-    for kind in (Bin, Degrees, FloatIds, Most, Times, contents.ValueBin, contents.Values, contents.Events):
+    for kind in (Bin, Degrees, FloatIds, Most, Times, log_facts.ValueBin, log_facts.Values, log_facts.Events):
         assert set(names(kind)) - said == set()
 
 
 def test_the_limits_that_are_named():
-    assert (suspicions.MOST_DUPLICATES, suspicions.MOST_OF_ROWS, suspicions.MOST_OF_USERS) == (0.3, 0.1, 0.5)
-    assert (suspicions.FEWEST_USERS, contents.MOST_SINGLE, contents.EVENTS_SHOWN) == (10, 20, 20)
-    assert sample.MOST_VALUES == 4 * ROW_GROUP_ROWS
+    assert (inspection.MOST_DUPLICATES, inspection.MOST_OF_ROWS, inspection.MOST_OF_USERS) == (0.3, 0.1, 0.5)
+    assert (inspection.FEWEST_USERS, log_facts.MOST_SINGLE, log_facts.EVENTS_SHOWN) == (10, 20, 20)
+    assert forecast.MOST_VALUES == 4 * ROW_GROUP_ROWS

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from negprep.cli.group import COMMANDS
-from negprep.evaluation.result import Evaluation
+from negprep.metrics.evaluate import Evaluation
 
 DOCS = Path(__file__).parents[2] / "docs"
 

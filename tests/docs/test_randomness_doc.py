@@ -13,16 +13,17 @@ import reference
 import reference_models
 import reference_samplers
 
-from negprep import draw, sampling
 from negprep.arrow import text_buffers
-from negprep.pairs import pair_keys
-from negprep.samplers import hard, mixture, pools, reinforced, scored, scores, shuffled, weighted
-from negprep.samplers import uniform as sampler
-from negprep.samplers.uniform import uniform
-from negprep.samplers.weighted import WeightedItems
-from negprep.samplers.weights import Weights, popularity_weights
-from negprep.seen import MaskBuffer, Seen, SeenBlock
-from negprep.vocabulary import Vocabulary
+from negprep.encode.pairs import pair_keys
+from negprep.encode.vocabulary import Vocabulary
+from negprep.sample import hard, mixture, pools, popularity, reinforced, rng, scores
+from negprep.sample import pools as scored
+from negprep.sample import sampler as sampling
+from negprep.sample import uniform as sampler
+from negprep.sample import uniform as shuffled
+from negprep.sample.popularity import WeightedItems, Weights, popularity_weights
+from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
+from negprep.sample.uniform import uniform
 
 PAGE = (Path(__file__).parents[2] / "docs" / "randomness.md").read_text(encoding="utf-8")
 GOLDEN = dict(re.findall(r"^\| `(\w+\(.*\))` \| `(.+)` \|$", PAGE, flags=re.MULTILINE))
@@ -39,7 +40,7 @@ def id_key(given):
 def scale(word, limit, bits):
     if bits == 32:  # the package has this one inside the sampler, where `draw_negatives` and every row reach it
         return reference.scale(word, limit, bits)
-    values, kept = draw.scale(array(word), limit)
+    values, kept = rng.scale(array(word), limit)
     return int(values[0]) if kept[0] else None
 
 
@@ -68,21 +69,19 @@ def alias_table(units):
 def propose(key, counter, units):
     nothing_seen = SeenBlock(Seen(np.zeros(2, np.int64), np.empty(0, np.int32), len(units)), 0, 1)
     with nothing_seen.marked(MaskBuffer()) as mask:
-        bases = draw.word_bases(array(key), np.array([counter]))
+        bases = rng.word_bases(array(key), np.array([counter]))
         items, failed = WeightedItems(nothing_seen, weights_of(units))._propose(bases, np.zeros(1, np.int64), mask)
     return None if failed.size else int(items[0])
 
 
 PACKAGE = {
-    "mix": lambda given: draw.mix(array(given)),
-    "word": lambda key, counter: draw.word(array(key), array(counter)),
+    "mix": lambda given: rng.mix(array(given)),
+    "word": lambda key, counter: rng.word(array(key), array(counter)),
     "id_key": id_key,
-    "purpose_key": draw.purpose_key,
-    "pair_key": lambda seed, purpose, user, item: pair_keys(
-        draw.purpose_key(seed, purpose), id_key(user), id_key(item)
-    ),
+    "purpose_key": rng.purpose_key,
+    "pair_key": lambda seed, purpose, user, item: pair_keys(rng.purpose_key(seed, purpose), id_key(user), id_key(item)),
     "scale": scale,
-    "bounded": lambda key, limit, number, attempt: draw.bounded(
+    "bounded": lambda key, limit, number, attempt: rng.bounded(
         array(key), np.array([limit]), np.array([number]), attempt
     ),
     "draw_negatives": draw_negatives,
@@ -132,17 +131,17 @@ def test_golden_values_reach_every_branch():
 
 
 def test_constants_are_those_of_the_page():
-    assert f"algorithm version {draw.ALGORITHM}**" in PAGE
-    for constant in (draw.GAMMA, *draw._MULTIPLIERS):
+    assert f"algorithm version {rng.ALGORITHM}**" in PAGE
+    for constant in (rng.GAMMA, *rng._MULTIPLIERS):
         assert f"0x{int(constant):016X}" in PAGE
-    for purpose, number in draw._PURPOSES.items():
+    for purpose, number in rng._PURPOSES.items():
         assert f"`{purpose}` {number}" in PAGE
     assert f"If m >= {sampler.SHUFFLED_BELOW}k" in PAGE
     assert shuffled.SHUFFLE_WORDS == 2**63
 
 
 def test_constants_of_measures_are_those_of_the_page():
-    assert (mixture._CHOICE_WORDS, weighted._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
+    assert (mixture._CHOICE_WORDS, popularity._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
     assert "d + 2^62" in PAGE
     assert "counter + 3 * 2^61" in PAGE
     assert sampling.LEADER_WORDS == reference_samplers.LEADER == 5 * 2**60

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
-from negprep.recipe import SAMPLERS
+from negprep.options.specs import SAMPLERS
 
 ROOT = Path(__file__).parents[2]
 LEARNED = (ROOT / "docs" / "learned-samplers.md").read_text(encoding="utf-8")

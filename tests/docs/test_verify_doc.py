@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from negprep.verifying import names
+from negprep.checks import results
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verify.md").read_text(encoding="utf-8")
 
@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "verify.md").read_text(encoding="ut
 def test_the_page_has_every_check():
     section = PAGE.partition("## The checks")[2].partition("Each fault")[0]
     told = re.findall(r"^\| (.+?) \|", section, flags=re.MULTILINE)[1:]
-    constants = [value for name, value in vars(names).items() if name.isupper()]
+    constants = [value for name, value in vars(results).items() if name.isupper()]
     assert [name for name in told if not name.startswith(("...", "---"))] == sorted(constants, key=told.index)
     assert [name for name in told if name.startswith("...")] == [
         f"... draws by {by}" for by in ("item", "all items", "tenths of ids", "tenths of popularity")
@@ -21,7 +21,7 @@ def test_the_page_has_every_check():
 
 
 def test_the_page_gives_the_limits():
-    from negprep.verifying.findings import FAILS_BELOW, WARNS_BELOW
+    from negprep.checks.results import FAILS_BELOW, WARNS_BELOW
 
     assert (FAILS_BELOW, WARNS_BELOW) == (1e-9, 1e-4)
     assert "10<sup>-9</sup>" in PAGE

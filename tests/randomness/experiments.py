@@ -13,8 +13,8 @@ import pyarrow as pa
 from randomness import checks
 
 import negprep
-from negprep import draw, seen
-from negprep.samplers import uniform as sampler
+from negprep.sample import rng, seen
+from negprep.sample import uniform as sampler
 
 EXPERIMENTS: dict[str, Callable[[int, int], float]] = {}
 
@@ -68,8 +68,8 @@ def seen_of(lists, n_items):
 
 def keys_of(seed, count):
     """Keys of ``count`` positives of one user: those of the item ids 0, 1, 2, ..."""
-    of_user = draw.combine(draw.purpose_key(seed, "negatives"), draw.integer_keys(np.array([77])))
-    return draw.combine(of_user, draw.integer_keys(np.arange(count)))
+    of_user = rng.combine(rng.purpose_key(seed, "negatives"), rng.integer_keys(np.array([77])))
+    return rng.combine(of_user, rng.integer_keys(np.arange(count)))
 
 
 def ranks(seed, count, *, n_items, m, k, distinct):
@@ -178,8 +178,8 @@ def _pool(seed, size, *, distinct):
     eligible = chance.random((n_users, n_items)) < chance.uniform(0.15, 1, (n_users, 1))
     eligible[:, :6] = True  # nobody has fewer than k
     users = np.repeat(np.arange(n_users, dtype=np.int32), rounds)
-    of_users = draw.combine(draw.purpose_key(seed, "negatives"), draw.integer_keys(np.arange(n_users)))
-    keys = draw.combine(of_users[users], draw.integer_keys(np.tile(np.arange(rounds), n_users)))
+    of_users = rng.combine(rng.purpose_key(seed, "negatives"), rng.integer_keys(np.arange(n_users)))
+    keys = rng.combine(of_users[users], rng.integer_keys(np.tile(np.arange(rounds), n_users)))
     lists = [np.flatnonzero(~row).tolist() for row in eligible]
     drawn = sampler.uniform(seen_of(lists, n_items), users, keys, k, distinct=distinct, buffer=seen.MaskBuffer())
     assert eligible[users[:, None], drawn].all(), "a negative is seen"
@@ -276,8 +276,8 @@ def _(seed, size):
 
 
 def _limited(seed, size, limit):
-    words = draw.word(draw.purpose_key(seed, "split"), np.arange(60_000 * size))
-    values, kept = draw.scale(words, limit)
+    words = rng.word(rng.purpose_key(seed, "split"), np.arange(60_000 * size))
+    values, kept = rng.scale(words, limit)
     return checks.thirds(values[kept], limit)
 
 
@@ -295,26 +295,26 @@ def _(seed, size):
 def _(seed, size):
     count = 60_000 * size
     limits = np.full(count, 3 << 61)
-    keys = np.repeat(draw.purpose_key(seed, "split"), count)
-    return checks.thirds(draw.bounded(keys, limits, np.arange(count), 0), 3 << 61)
+    keys = np.repeat(rng.purpose_key(seed, "split"), count)
+    return checks.thirds(rng.bounded(keys, limits, np.arange(count), 0), 3 << 61)
 
 
 def _words(seed, count):
-    return draw.word(draw.purpose_key(seed, "negatives"), np.arange(count))
+    return rng.word(rng.purpose_key(seed, "negatives"), np.arange(count))
 
 
 @experiment("avalanche of mix")
 def _(seed, size):
-    return checks.avalanche(lambda words: draw.mix(words.copy()), _words(seed, 4_000 * size))
+    return checks.avalanche(lambda words: rng.mix(words.copy()), _words(seed, 4_000 * size))
 
 
 @experiment("avalanche of the user in a word")
 def _(seed, size):
     """Small ids that differ in a bit: their words have nothing in common."""
-    purpose = draw.purpose_key(seed, "negatives")
+    purpose = rng.purpose_key(seed, "negatives")
 
     def first_word(ids):
-        return draw.word(draw.combine(draw.combine(purpose, draw.integer_keys(ids.view(np.int64))), purpose), 0)
+        return rng.word(rng.combine(rng.combine(purpose, rng.integer_keys(ids.view(np.int64))), purpose), 0)
 
     return checks.avalanche(first_word, np.arange(2_000 * size, dtype=np.uint64))
 
@@ -322,7 +322,7 @@ def _(seed, size):
 @experiment("avalanche of the seed in a word")
 def _(seed, size):
     def first_word(seeds):
-        return draw.word(draw.word(seeds, 0), 1)  # what purpose_key does, for many seeds
+        return rng.word(rng.word(seeds, 0), 1)  # what purpose_key does, for many seeds
 
     return checks.avalanche(first_word, np.arange(seed % 2**40, seed % 2**40 + 2_000 * size, dtype=np.uint64))
 
@@ -334,7 +334,7 @@ def _(seed, size):
 
 @experiment("bits of consecutive keys")
 def _(seed, size):
-    return checks.bits(draw.word(keys_of(seed, 100_000 * size), 0))
+    return checks.bits(rng.word(keys_of(seed, 100_000 * size), 0))
 
 
 @experiment("bits of differences of consecutive words")

@@ -15,7 +15,8 @@ from itertools import count
 
 import numpy as np
 
-from negprep.draw import Words, combine, integer_keys, purpose_key, word
+from negprep.arrays import Words
+from negprep.sample.rng import combine, integer_keys, purpose_key, word
 
 KEY = purpose_key(0, "negatives")
 

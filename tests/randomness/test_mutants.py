@@ -19,10 +19,14 @@ from randomness.experiments import Rejected, passes
 from randomness.sampled import check_draws, check_rows
 
 import negprep
-from negprep import draw, holdout, loading, planning, sampling, section, sectioning
-from negprep.samplers import measures, mixture, order
-from negprep.samplers import uniform as sampler
-from negprep.samplers.cut import SeenCut
+from negprep import holdout
+from negprep.assemble import plan, section
+from negprep.assemble import section as sectioning
+from negprep.encode import load
+from negprep.sample import measures, mixture, restrictions, rng
+from negprep.sample import sampler as sampling
+from negprep.sample import uniform as sampler
+from negprep.sample.popularity import SeenCut
 
 SEED = 31_415
 FIRST_ATTEMPT, DRAW_REPEATS = sampler._first_attempt, sampler._draw_repeats
@@ -68,7 +72,7 @@ def never_draw_the_last_rank(patch):
     """The same fault for users who have seen most of the catalog."""
 
     def draw_ranks(block, rows, keys, draws, *, attempt):
-        return block.select(rows, draw.bounded(keys, block.eligible[rows] - 1, draws, attempt))
+        return block.select(rows, rng.bounded(keys, block.eligible[rows] - 1, draws, attempt))
 
     patch.setattr(sampler, "_draw_ranks", draw_ranks)
 
@@ -100,7 +104,7 @@ def give_up(patch):
     """After a try that fell on a seen item, take it."""
 
     def draw_ranks(block, rows, keys, draws, *, attempt):
-        return draw.bounded(keys, np.full(len(rows), block.n_items), draws, attempt)
+        return rng.bounded(keys, np.full(len(rows), block.n_items), draws, attempt)
 
     patch.setattr(sampler, "_draw_ranks", draw_ranks)
 
@@ -143,7 +147,7 @@ def seed_every_shard_alike(patch):
     """One stream a shard: the words depend on the position in it."""
 
     def keys(self, purpose, leads, begin):
-        return draw.word(draw.purpose_key(self.options.seed, purpose), np.arange(len(leads)))
+        return rng.word(rng.purpose_key(self.options.seed, purpose), np.arange(len(leads)))
 
     patch.setattr(section.Section, "_keys", keys)
 
@@ -162,7 +166,7 @@ def take_small_words_modulo(patch):
     """An 8-bit word modulo n."""
 
     def first_attempt(block, mask, rows, keys, num_neg, workspace):
-        words = draw.word(keys, np.arange(num_neg)[:, None])
+        words = rng.word(keys, np.arange(num_neg)[:, None])
         items = ((words & np.uint64(0xFF)) % np.uint64(block.n_items)).astype(np.int64)
         seen = block.contains(np.tile(rows, num_neg), items.reshape(-1))
         return items, np.flatnonzero(seen)
@@ -174,7 +178,7 @@ def scale_32_bits_modulo(patch):
     def scale(words, limits):
         return (words >> np.uint64(32)) % np.asarray(limits).astype(np.uint64), np.ones(len(words), bool)
 
-    patch.setattr(draw, "scale", scale)
+    patch.setattr(rng, "scale", scale)
 
 
 def leak_popularity(patch):
@@ -193,7 +197,7 @@ def leak_popularity(patch):
 
 
 def ignore_the_seed(patch):
-    patch.setattr(section, "purpose_key", lambda seed, purpose, epoch: draw.purpose_key(0, purpose, epoch))
+    patch.setattr(section, "purpose_key", lambda seed, purpose, epoch: rng.purpose_key(0, purpose, epoch))
 
 
 def groups(scenario, restriction="whole catalog", command="train", *, distinct=False):
@@ -234,7 +238,7 @@ def count_the_holdout(patch):
     def split(found, options, kind):
         return None, found.positives
 
-    patch.setattr(planning, "split_train", split)
+    patch.setattr(plan, "split_train", split)
 
 
 def never_draw_the_last_component(patch):
@@ -260,16 +264,16 @@ def state_the_first_component_alone(patch):
 
 def take_positives_for_weak(patch):
     """What a user was shown and then bought."""
-    patch.setattr(loading, "subtract_pairs", lambda pairs, other, n_items: pairs)
+    patch.setattr(load, "subtract_pairs", lambda pairs, other, n_items: pairs)
 
 
 def _windows(patch, moved):
-    windows = order.CatalogOrder.windows
+    windows = restrictions.CatalogOrder.windows
 
     def other(self, items, times):
         return windows(self, items, None if times is None else moved(times))
 
-    patch.setattr(order.CatalogOrder, "windows", other)
+    patch.setattr(restrictions.CatalogOrder, "windows", other)
 
 
 def draw_what_comes_a_second_later(patch):
@@ -281,9 +285,9 @@ def draw_only_what_came_before(patch):
 
 
 def ignore_the_category(patch):
-    of = order.CatalogOrder.of.__func__
+    of = restrictions.CatalogOrder.of.__func__
     patch.setattr(
-        order.CatalogOrder,
+        restrictions.CatalogOrder,
         "of",
         classmethod(lambda cls, *given, **named: of(cls, *given, **named | {"segments": None})),
     )

@@ -1,0 +1,292 @@
+"""Layouts: positives and negatives to Arrow batches, labelled row by row, in pairs, or in lists; codes to ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrays import Codes, Positions
+from negprep.arrow import as_numpy, from_numpy, strings
+from negprep.options.options import Layout
+
+_BLOCK_CODES = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class Ids:
+    """What is written for each code of a column.
+
+    Attributes
+    ----------
+    values : int64, shape (n,), or pyarrow string array, or range
+        Strings are written through a dictionary. A range: the codes themselves, counted from its start on, as int32.
+    """
+
+    values: npt.NDArray[np.int64] | Codes | pa.StringArray | range
+
+    @classmethod
+    def of(cls, ids: pa.Array) -> Ids:
+        """The ids of a vocabulary: int64 or string."""
+        return cls(as_numpy(ids) if pa.types.is_integer(ids.type) else ids)
+
+    @property
+    def type(self) -> pa.DataType:
+        """The Arrow type of the column."""
+        if isinstance(self.values, np.ndarray):
+            return from_numpy(self.values[:0]).type
+        if isinstance(self.values, range):
+            return pa.int32()
+        return pa.dictionary(pa.int32(), pa.string())
+
+    def take(self, codes: Codes) -> pa.Array:
+        """The column of the codes: shape (len(codes),)."""
+        if isinstance(self.values, np.ndarray):
+            return from_numpy(_by_blocks(self.values, codes))
+        if isinstance(self.values, range):
+            return from_numpy(np.ascontiguousarray(codes + np.int32(self.values.start) if self.values.start else codes))
+        return pa.DictionaryArray.from_arrays(from_numpy(codes), self.values)
+
+    def repeat(self, codes: Codes, times: Positions | int) -> pa.Array:
+        """The column in which each of the codes comes so many times in a row."""
+        if isinstance(self.values, np.ndarray):
+            return from_numpy(np.repeat(_by_blocks(self.values, codes), times))
+        return self.take(np.repeat(codes, times))
+
+
+def _by_blocks(values: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
+    """``values.take(codes)``; numpy makes 64-bit indices of all codes first, which are kept within a cache here."""
+    found = np.empty(len(codes), values.dtype)
+    for begin in range(0, len(codes), _BLOCK_CODES):
+        here = slice(begin, begin + _BLOCK_CODES)
+        values.take(codes[here], out=found[here], mode="clip")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Positives and the negatives drawn for each.
+
+    Attributes
+    ----------
+    users, positives : int32, shape (n_groups,)
+        Codes.
+    negatives : int32, shape (n_groups, num_neg)
+        Codes; row ``g`` holds ``counts[g]`` of them, then -1.
+    counts : int64, shape (n_groups,), or None
+        None: every row is full.
+    slots : int64, shape (n_groups,), or None
+        Where the positive stands among its negatives, 0 to ``counts[g]``. None: first.
+    sources : int8, shape (n_groups, num_neg), or None
+        Which sampler drew each negative.
+    log_q : float64, shape (n_groups, num_neg), or None
+        The log-probability of each draw.
+    pos_log_q : float64, shape (n_groups,), or None
+        That of the positive.
+    leaders : int32, shape (n_groups, num_neg), or None
+        What is written in the place of the positive beside each negative, in pairs.
+    """
+
+    users: Codes
+    positives: Codes
+    negatives: Codes
+    counts: Positions | None
+    slots: Positions | None = None
+    sources: npt.NDArray[np.int8] | None = None
+    log_q: npt.NDArray[np.float64] | None = None
+    pos_log_q: npt.NDArray[np.float64] | None = None
+    leaders: Codes | None = None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+POSITIVE = "positive"
+"""The source of a row that is a positive."""
+
+_SOURCE = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """How groups become rows.
+
+    Attributes
+    ----------
+    layout : {"pointwise", "pairwise", "listwise"}
+    users, items : Ids
+    label_type : pyarrow type
+    sources : tuple of str or None
+        The names of ``Groups.sources``. None: there is no such column.
+    with_log_q : bool
+    """
+
+    layout: Layout
+    users: Ids
+    items: Ids
+    label_type: pa.DataType
+    sources: tuple[str, ...] | None = None
+    with_log_q: bool = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the output."""
+        item = self.items.type
+        columns = {
+            "pointwise": [("item", item), ("label", self.label_type)],
+            "pairwise": [("pos_item", item), ("neg_item", item)],
+            "listwise": [("pos_item", item), ("neg_items", _list_of(item))],
+        }[self.layout]
+        pointwise, wrap = self.layout == "pointwise", _list_of if self.layout == "listwise" else _itself
+        if self.sources is not None:
+            columns.append(("source", wrap(_SOURCE)))
+        if self.with_log_q:
+            columns += [] if pointwise else [("pos_log_q", pa.float64())]
+            columns.append(("log_q" if pointwise else "neg_log_q", wrap(pa.float64())))
+        fields = [("user", self.users.type), *columns]
+        return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+
+    def coded(self, first_user: int, n_users: int, n_items: int) -> RowLayout:
+        """The same with codes in place of ids, for the users from code ``first_user`` on: a coded form."""
+        return replace(self, users=Ids(range(first_user, first_user + n_users)), items=Ids(range(n_items)))
+
+    @property
+    def first_user(self) -> int:
+        """Of a coded form: the code of its first user."""
+        return self.users.values.start if isinstance(self.users.values, range) else 0
+
+    def decode(self, coded: Sequence[pa.Array]) -> pa.RecordBatch:
+        """The columns of a coded form as rows with the ids of this one."""
+        ids = dict.fromkeys(("item", "pos_item", "neg_item", "neg_items"), self.items) | {"user": self.users}
+        columns = []
+        for name, column in zip(self.schema.names, coded, strict=True):
+            values = column
+            if name in ids and pa.types.is_list(column.type):
+                values = pa.ListArray.from_arrays(column.offsets, ids[name].take(as_numpy(column.values)))
+                values = values.cast(self.schema.field(name).type)
+            elif name in ids:
+                values = ids[name].take(as_numpy(column))
+            columns.append(values)
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def rows_of(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How many rows groups with so many negatives become: int64, the shape of ``counts``."""
+        return {"pointwise": counts + 1, "pairwise": counts, "listwise": np.ones_like(counts)}[self.layout]
+
+    def batch(self, groups: Groups) -> pa.RecordBatch:
+        """The rows of the groups, in their order."""
+        make = {"pointwise": self._pointwise, "pairwise": self._pairwise, "listwise": self._listwise}[self.layout]
+        return pa.RecordBatch.from_arrays(make(groups), schema=self.schema)
+
+    def source_counts(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+        """How many negatives of a batch come from each of ``sources``: int64, shape (n_sources,)."""
+        names = self.sources or ()
+        if self.sources is None or not batch.num_rows:
+            return np.zeros(len(names), np.int64)
+        column = batch.column("source")
+        values = column.flatten() if pa.types.is_list(column.type) else column
+        return np.bincount(as_numpy(values.indices), minlength=len(names) + 1)[: len(names)]
+
+    def _source_column(self, codes: npt.NDArray[np.int32]) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(from_numpy(codes), strings([*(self.sources or ()), POSITIVE]))
+
+    def _pointwise(self, groups: Groups) -> list[pa.Array]:
+        size, num_neg = groups.negatives.shape
+        labels = np.zeros((size, num_neg + 1), as_numpy(pa.nulls(0, self.label_type)).dtype)
+        if groups.slots is None:
+            labels[:, 0] = 1
+        else:
+            labels[np.arange(size), groups.slots] = 1
+        filled = None if groups.counts is None else np.arange(num_neg + 1) <= groups.counts[:, None]
+
+        def rows(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return values.reshape(-1) if filled is None else values[filled]
+
+        sizes = num_neg + 1 if groups.counts is None else groups.counts + 1
+        columns = [
+            self.users.repeat(groups.users, sizes),
+            self.items.take(rows(_beside(groups, groups.positives, groups.negatives))),
+            from_numpy(rows(labels)),
+        ]
+        if self.sources is not None and groups.sources is not None:
+            positives = np.full(size, len(self.sources), np.int8)
+            columns.append(self._source_column(rows(_beside(groups, positives, groups.sources)).astype(np.int32)))
+        if groups.log_q is not None and groups.pos_log_q is not None:
+            columns.append(from_numpy(rows(_beside(groups, groups.pos_log_q, groups.log_q))))
+        return columns
+
+    def _pairwise(self, groups: Groups) -> list[pa.Array]:
+        negatives, *extra = self._of_negatives(groups)
+        counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
+        if groups.leaders is None:
+            leaders = self.items.repeat(groups.positives, counts)
+        else:
+            leaders = self.items.take(_flat(groups, groups.leaders))
+        columns = [self.users.repeat(groups.users, counts), leaders]
+        if groups.pos_log_q is not None:
+            extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
+        return [*columns, negatives, *extra]
+
+    def _listwise(self, groups: Groups) -> list[pa.Array]:
+        starts = np.zeros(len(groups) + 1, np.int32)
+        counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
+        np.cumsum(np.broadcast_to(counts, len(groups)), out=starts[1:])
+        lists = [
+            pa.ListArray.from_arrays(from_numpy(starts), values).cast(_list_of(values.type))
+            for values in self._of_negatives(groups)
+        ]
+        if groups.pos_log_q is not None:
+            lists.insert(-1, from_numpy(groups.pos_log_q))
+        return [self.users.take(groups.users), self.items.take(groups.positives), *lists]
+
+    def _of_negatives(self, groups: Groups) -> list[pa.Array]:
+        """The negatives of all groups end to end; where asked for, their sources; their log q."""
+        columns = [self.items.take(_flat(groups, groups.negatives))]
+        if groups.sources is not None:
+            columns.append(self._source_column(_flat(groups, groups.sources).astype(np.int32)))
+        if groups.log_q is not None:
+            columns.append(from_numpy(_flat(groups, groups.log_q)))
+        return columns
+
+
+def _itself(kind: pa.DataType) -> pa.DataType:
+    return kind
+
+
+def _list_of(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", kind, nullable=False))
+
+
+def _beside(groups: Groups, of_positives: npt.NDArray[Any], of_negatives: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of each group's rows: shape (n_groups, num_neg + 1), undefined beyond the group's count."""
+    size, num_neg = of_negatives.shape
+    values = np.empty((size, num_neg + 1), of_negatives.dtype)
+    if groups.slots is None:
+        values[:, 0] = of_positives
+        for draw in range(num_neg):  # column by column: the negatives lie in memory draw by draw
+            values[:, draw + 1] = of_negatives[:, draw]
+    else:  # the negative of the positive's slot makes room by moving to the end: any order of them is as likely
+        each = np.arange(size)
+        values[:, :num_neg] = of_negatives
+        values[each, num_neg if groups.counts is None else groups.counts] = values[each, groups.slots]
+        values[each, groups.slots] = of_positives
+    return values
+
+
+def _flat(groups: Groups, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of the negatives of all groups end to end."""
+    if groups.counts is None:
+        return np.ascontiguousarray(values).reshape(-1)
+    return values[np.arange(values.shape[1]) < groups.counts[:, None]]
+
+
+def vocabulary_tables(users: pa.Array, items: pa.Array) -> dict[str, pa.Table]:
+    """What the codes of ``--encode`` mean: tables of code and id, in the order of codes."""
+    return {
+        f"{column}s": pa.table({"code": from_numpy(np.arange(len(ids), dtype=np.int32)), column: ids})
+        for column, ids in (("user", users), ("item", items))
+    }

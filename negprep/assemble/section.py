@@ -1,0 +1,321 @@
+"""A section: a contiguous range of users with all that is needed to make their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from negprep.arrays import Codes, Positions, Words
+from negprep.assemble.layout import Groups, Ids, RowLayout
+from negprep.encode.pairs import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
+from negprep.encode.vocabulary import Vocabulary
+from negprep.errors import BadDataError, UsageError
+from negprep.holdout import Split, hold_out
+from negprep.options.options import Options
+from negprep.options.specs import MAX_NUM_NEG, HoldoutRule
+from negprep.sample.rng import Bootstrap, Purpose, bounded, combine, purpose_key, word
+from negprep.sample.sampler import Heads, Plan, Sampling
+
+_BLOCK_WORDS = 1 << 15
+
+_MOST_CELLS = 1 << 22
+"""Of the table of negatives, with a row for each group and as many columns as the largest has: eight usual shards."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """The part of an output that belongs to a range of users.
+
+    Attributes
+    ----------
+    options : Options
+    interactions : Interactions
+        Of these users.
+    split : Split
+    train : Pairs
+        The positives that stay in train.
+    heads : Pairs
+        The positives that lead a group of rows: those of train, or the holdouts.
+    sampling : Sampling
+    supply : int64, shape (n_users,) or (n_groups,)
+        Different items that can be drawn, for each user or each group.
+    counts : int64, of the same shape
+        Negatives of each group.
+    short : bool, shape (n_users,)
+        Users who lead a group for which too few items can be drawn.
+    form : Form
+    occurrences : int32, shape (n_groups,), or None
+        Which of the groups of its positive each one is, where positives are drawn with replacement.
+    """
+
+    options: Options
+    interactions: Interactions
+    split: Split
+    train: Pairs
+    heads: Pairs
+    sampling: Sampling
+    supply: Positions
+    counts: Positions
+    short: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    form: RowLayout
+    occurrences: Codes | None = None
+
+    @cached_property
+    def row_starts(self) -> Positions:
+        """The first row of each user, and the end: int64, shape (n_users + 1,)."""
+        if self.sampling.by_group:
+            return self._group_rows[self.heads.starts]
+        return np.concatenate([[0], np.cumsum(self.heads.counts * self.form.rows_of(self.counts))])
+
+    @cached_property
+    def _group_rows(self) -> Positions:
+        """The first row of each group, and the end, where the groups of a user differ in size."""
+        return np.concatenate([[0], np.cumsum(self.form.rows_of(self.counts))])
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all users."""
+        return int(self.row_starts[-1])
+
+    def locate(self, row: int) -> tuple[int, int]:
+        """The group of a row, and which of the group's rows it is."""
+        if row == self.n_rows:
+            return len(self.heads), 0
+        if self.sampling.by_group:
+            group = int(np.searchsorted(self._group_rows, row, side="right")) - 1
+            return group, row - int(self._group_rows[group])
+        user = int(np.searchsorted(self.row_starts, row, side="right")) - 1
+        rows_of_group = int(self.form.rows_of(self.counts[user : user + 1])[0])
+        group, within = divmod(row - int(self.row_starts[user]), rows_of_group)
+        return int(self.heads.starts[user]) + group, within
+
+    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
+        """What gives the rows from ``first_row`` up to ``last_row``: all is drawn. Both may run in any thread."""
+        pieces, skip = self.groups(first_row, last_row)
+        drawn, others = next(pieces), [self.form.batch(groups) for groups in pieces]
+
+        def rows() -> pa.RecordBatch:
+            made = self.form.batch(drawn)
+            return (pa.concat_batches([made, *others]) if others else made).slice(skip, last_row - first_row)
+
+        return rows
+
+    def groups(self, first_row: int, last_row: int) -> tuple[Iterator[Groups], int]:
+        """The groups that have the rows of a range, and how many rows come before in the first. In any thread.
+
+        They come in one piece, or, where their sizes are very uneven, in several, each to be let go before the next.
+        """
+        leads, begin, skip = self._leads_of(first_row, last_row)
+        counts = self._counts_of(leads, begin)
+
+        def pieces() -> Iterator[Groups]:
+            for first, last in _level_pieces(counts):
+                some = leads_of(self.heads, begin + first, begin + last)
+                yield self._groups_of(some, counts[first:last], begin + first)
+
+        return pieces(), skip
+
+    def _groups_of(self, leads: Heads, counts: Positions, begin: int) -> Groups:
+        """The groups from ``begin`` on that are led by ``leads``, with so many negatives each."""
+        options = self.options
+        # Apart, so that the negatives a model was trained on are no candidates by construction.
+        keys = self._keys("negatives" if options.command == "train" else "candidates", leads, begin)
+        # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
+        drawn = self.sampling.draw(leads, keys, counts, max(1, int(counts.max(initial=0))))
+        slots = None
+        if options.command == "test" and options.layout == "pointwise":
+            slots = bounded(self._keys("slot", leads, begin), counts + 1, np.zeros_like(counts), attempt=0)
+        all_full = bool((counts == options.negatives_each).all())
+        return Groups(
+            leads.users,
+            leads.items,
+            drawn.items,
+            None if all_full else counts,
+            slots,
+            sources=drawn.sources,
+            log_q=drawn.log_q,
+            pos_log_q=drawn.pos_log_q,
+            leaders=drawn.leaders,
+        )
+
+    def order_words(self, first_row: int, last_row: int) -> Words:
+        """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
+        leads, first_group, skip = self._leads_of(first_row, last_row)
+        sizes = self.form.rows_of(self._counts_of(leads, first_group))
+        keys = self._keys("order", leads, first_group)
+        words = _words_of_groups(keys, sizes)
+        return words[skip : skip + last_row - first_row]
+
+    def _leads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
+        """What leads the groups of a range of rows, the first of these groups, and how many rows come before in it."""
+        (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
+        return leads_of(self.heads, begin, end + (rest > 0)), begin, skip
+
+    def _counts_of(self, leads: Heads, begin: int) -> Positions:
+        """Negatives of each group, of those from ``begin`` on that are led by ``leads``."""
+        return self.counts[begin : begin + len(leads)] if self.sampling.by_group else self.counts.take(leads.users)
+
+    def _keys(self, purpose: Purpose, leads: Heads, begin: int) -> Words:
+        """The random key of each group, of those from ``begin`` on that are led by ``leads``."""
+        first, last = leads.users[0], leads.users[-1]
+        of_users = combine(
+            purpose_key(self.options.seed, purpose, self.options.epoch), self.interactions.users.keys[first : last + 1]
+        )
+        keys = combine(of_users.take(leads.users - first), self.interactions.items.keys.take(leads.items))
+        if self.occurrences is None:
+            return keys
+        return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))
+
+
+def _level_pieces(counts: Positions) -> list[tuple[int, int]]:
+    """Ranges of groups whose negatives, each as many as the most of the range, fit a table of bounded size."""
+    pieces, todo = [], [(0, len(counts))]
+    while todo:
+        first, last = todo.pop()
+        if last - first > 1 and (last - first) * int(counts[first:last].max()) > _MOST_CELLS:
+            middle = (first + last) // 2
+            todo += [(middle, last), (first, middle)]
+        else:
+            pieces.append((first, last))
+    return pieces
+
+
+def _words_of_groups(keys: Words, sizes: Positions) -> Words:
+    """The words 0 to size - 1 of each key, end to end: uint64."""
+    words = np.empty(int(sizes.sum()), np.uint64)
+    size = int(sizes.max(initial=0))
+    if size and sizes.min() == size:
+        of_groups, counters, block = words.reshape(-1, size), np.arange(size), max(1, _BLOCK_WORDS // size)
+        for begin in range(0, len(keys), block):  # few enough for a core's second-level cache
+            here = slice(begin, begin + block)
+            of_groups[here] = word(keys[here, None], counters)
+        return words
+    keys = np.repeat(keys, sizes)
+    counters = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    for begin in range(0, len(words), _BLOCK_WORDS):
+        here = slice(begin, begin + _BLOCK_WORDS)
+        words[here] = word(keys[here], counters[here])
+    return words
+
+
+def leads_of(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
+    """The pairs from ``begin`` up to ``end``, as what leads groups of rows."""
+    end = len(heads) if end is None else end
+    times = None if heads.times is None else heads.times[begin:end]
+    return Heads(heads.users(begin, end), heads.items[begin:end], times)
+
+
+def split_train(interactions: Interactions, options: Options, rule: HoldoutRule) -> tuple[Split, Pairs]:
+    """Hold out; the positives that stay in train, with times where those matter."""
+    positives = interactions.positives
+    split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
+    train = positives if options.available_at_time else positives.without_times()
+    return split, train if rule.kind == "none" else train.where(split.train)
+
+
+def make_section(
+    interactions: Interactions,
+    excluded: Pairs,
+    options: Options,
+    rule: HoldoutRule,
+    plan: Plan,
+    first_user: int = 0,
+    bootstrap: Bootstrap | None = None,
+) -> Section:
+    """Split, and decide for every user how many negatives its groups get.
+
+    Parameters
+    ----------
+    interactions : Interactions
+    excluded : Pairs
+        More seen pairs, of the same users.
+    options : Options
+    rule : HoldoutRule
+        Of the holdouts.
+    plan : Plan
+    first_user : int
+        The code of the first user.
+    bootstrap : Bootstrap, optional
+        Draws the positives, of which those of these users come next.
+
+    Raises
+    ------
+    BadDataError
+        With ``on_short="error"``: a user has too few eligible items.
+    UsageError
+        Where all are taken: a user has more than a list can have.
+    """
+    positives, items = interactions.positives, interactions.items
+    split, train = split_train(interactions, options, rule)
+    if options.command == "train":
+        heads = avoided = train
+    else:
+        heads, avoided = positives.where(split.test if options.fold == "test" else split.valid), positives
+    seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
+    occurrences = None
+    if bootstrap is not None:
+        drawn = bootstrap.next(len(train))
+        heads = train.repeated(drawn)
+        firsts = np.cumsum(drawn) - drawn
+        occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
+    weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
+    sampling = Sampling(plan, seen, weak, first_user)
+    supply = sampling.supply(leads_of(heads))
+    needed = options.needed
+    if sampling.by_group:
+        short_groups = supply < needed
+        short = np.bincount(heads.users()[short_groups], minlength=heads.n_users) > 0
+    else:
+        short = (heads.counts > 0) & (supply < needed)
+        short_groups = np.repeat(short, heads.counts)
+    most = int(supply.max(initial=0))
+    if options.takes_all and most > MAX_NUM_NEG:
+        raise UsageError(
+            f"--num-neg all would write {most:,} negatives for one holdout, and {MAX_NUM_NEG:,} is the most",
+            remedy="sample them with a number, or give a smaller catalog with --items",
+        )
+    if short.any() and options.on_short == "error":
+        user = int(np.flatnonzero(short)[0])
+        has = int(supply[short_groups][0] if sampling.by_group else supply[user])
+        raise BadDataError(
+            f"user {interactions.users.ids[user].as_py()!r} has {has} eligible item{'' if has == 1 else 's'} of the "
+            f"{needed} needed",
+            remedy=f"{'lower --num-neg, or ' if needed > 1 else ''}choose --on-short fewer or drop",
+        )
+    if short.any() and options.on_short == "drop":
+        heads = heads.where(~short_groups)
+        occurrences = None if occurrences is None else occurrences[~short_groups]
+        supply = supply[~short_groups] if sampling.by_group else supply
+    counts = (
+        np.minimum(supply, options.negatives_each)
+        if options.distinct
+        else np.where(supply > 0, options.negatives_each, 0)
+    )
+    return Section(
+        options=options,
+        interactions=interactions,
+        split=split,
+        train=train,
+        heads=heads,
+        sampling=sampling,
+        supply=supply,
+        counts=counts,
+        short=short,
+        form=make_form(interactions.users, items, options, first_user),
+        occurrences=occurrences,
+    )
+
+
+def make_form(users: Vocabulary, items: Items, options: Options, first_user: int = 0) -> RowLayout:
+    """The layout and the columns of an output, for the users from code ``first_user`` on."""
+    if options.encode:
+        codes = np.arange(first_user, first_user + len(users), dtype=np.int32)
+        written = (Ids(codes), Ids(items.vocabulary[1]))
+    else:
+        written = (Ids.of(users.ids), Ids.of(items.ids))
+    label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
+    return RowLayout(options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q)

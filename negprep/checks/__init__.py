@@ -1,0 +1,1 @@
+"""Prepared files checked against their log; shares nothing with what drew the negatives."""

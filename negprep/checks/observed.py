@@ -1,0 +1,699 @@
+"""What the log says: its ids, and the positives, weak and excluded pairs of each range of users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrays import Codes, Mask
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings, take_rows
+from negprep.checks.pair_set import PairSet, Rows, distinct
+from negprep.checks.promises import Claims, LogPromise
+from negprep.checks.ranges import ArrayStore, Laid, Ranges
+from negprep.encode.vocabulary import DistinctIds, Vocabulary, raw_ids
+from negprep.errors import BadDataError, UsageError
+from negprep.options.options import LogSource, ReadOptions
+from negprep.options.specs import PositiveRule, quoted_for_shell
+from negprep.read.columns import plain_name, role_of
+from negprep.read.header import Unnamed
+from negprep.read.log import LogReader, open_log
+from negprep.read.times import Clock
+
+_WIDEST = 1 << 26
+_MOST_STRANGERS = 1 << 20
+
+
+class Codebook:
+    """The codes of some distinct ids: their places in ascending order. Strangers, which it lacks, have codes below -1.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    noun : str
+        What the ids are of, for messages.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, noun: str = "id") -> None:
+        self.vocabulary = vocabulary
+        self._noun = noun
+        self._strangers: dict[str, int] = {}
+        self._stranger_names: list[str] = []
+        self._table: Codes | None = None
+        self._lowest = 0
+        self._dictionary: tuple[tuple[int, int, int], Codes] | None = None
+        if vocabulary.is_integer and len(vocabulary):
+            ids = as_numpy(vocabulary.ids)
+            self._lowest, width = int(ids[0]), int(ids[-1]) - int(ids[0]) + 1
+            if width <= max(_WIDEST, 8 * len(ids)):
+                self._table = np.full(width + 1, -1, np.int32)  # the last place is that of ids out of range
+                self._table[ids - self._lowest] = np.arange(len(ids), dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def __call__(self, ids: pa.Array) -> Codes:
+        """The codes of a column (int64, string or dictionary of string): int32, -1 for an id that is not here."""
+        found: Codes
+        if pa.types.is_dictionary(ids.type):
+            codes = np.append(self._of_dictionary(ids.dictionary), np.int32(-1)).astype(np.int32)
+            indices: Codes = as_numpy(ids.indices)
+            found = codes[indices]
+            return found
+        if self._table is not None and pa.types.is_integer(ids.type):
+            places = as_numpy(ids) - self._lowest
+            np.minimum(places.view(np.uint64), np.uint64(len(self._table) - 1), out=places.view(np.uint64))
+            found = self._table[places]
+            return found
+        return self.vocabulary.find(ids)
+
+    def with_strangers(self, ids: pa.Array) -> Codes:
+        """The same, but that an id which is not here has a code of its own, below -1: equal ids have equal codes.
+
+        Raises
+        ------
+        BadDataError
+            More than a million different ids are not here.
+        """
+        codes = self(ids)
+        strange = np.flatnonzero(codes < 0)
+        if strange.size:
+            codes = codes.copy()
+            codes[strange] = self._met(ids.take(from_numpy(strange)))
+        return codes
+
+    def _met(self, ids: pa.Array) -> Codes:
+        """Codes of ids that are not here."""
+        encoded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
+        used, places = np.unique(as_numpy(encoded.indices), return_inverse=True)
+        words = encoded.dictionary.take(from_numpy(used)).to_pylist()
+        codes = np.empty(len(words), np.int32)
+        for at, word in enumerate(words):
+            number = self._strangers.setdefault(str(word), len(self._strangers))
+            if number == len(self._stranger_names):
+                self._stranger_names.append(repr(word))
+            codes[at] = -2 - number
+        if len(self._stranger_names) > _MOST_STRANGERS:
+            what = f"more than {_MOST_STRANGERS:,} {self._noun}s of the files are not in the log, such as {words[0]!r}"
+            raise BadDataError(what, remedy="is it the log that the files were made of, and the right columns?")
+        found: Codes = codes[places]
+        return found
+
+    def _of_dictionary(self, words: pa.Array) -> Codes:
+        """The same dictionary comes with batch after batch."""
+        buffer = words.buffers()[2]
+        key = (buffer.address if buffer is not None else 0, words.offset, len(words))
+        if self._dictionary is None or self._dictionary[0] != key:
+            self._dictionary = (key, self.vocabulary.find(words.cast(pa.string())))
+            self._kept = words  # so that no other array takes its address
+        return self._dictionary[1]
+
+    def name(self, code: int) -> str:
+        """An id as it stands in messages."""
+        if code < -1:
+            return self._stranger_names[-2 - int(code)]
+        return "unknown" if code < 0 else repr(self.vocabulary.ids[int(code)].as_py())
+
+
+@dataclass(frozen=True, eq=False)
+class CodesFrom:
+    """Consecutive codes of a codebook, counted from 0.
+
+    Attributes
+    ----------
+    codebook : Codebook
+    first, size : int
+    """
+
+    codebook: Codebook
+    first: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def name(self, code: int) -> str:
+        """An id as it stands in messages."""
+        return self.codebook.name(code if code < 0 else int(code) + self.first)
+
+
+_FIRST = "available_from"
+
+
+def opened(
+    source: LogSource,
+    read: ReadOptions,
+    required: tuple[str, ...],
+    extra: dict[str, str],
+    may_lack: tuple[str, ...] | None = None,
+) -> LogReader:
+    """A file whose columns are named like the log's, or recognised, or as ``extra`` says; some may lack values."""
+    wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
+
+    def fitting(names: tuple[str, ...]) -> ReadOptions:
+        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
+            return ReadOptions(item_col=names[0])  # whatever it is called
+        return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
+
+    by_position = tuple(extra.get(f"{role}_col", role) for role in required)
+    unnamed = Unnamed(by_position, by_option=False, columns=read.columns if "user" in required else None)
+    return open_log(
+        source,
+        read.of_text_beside(),
+        required=required,
+        fitting=fitting,
+        may_lack=may_lack,
+        beside=True,
+        unnamed=unnamed,
+    )
+
+
+def read_catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:
+    """The distinct items of a catalog file."""
+    ids = DistinctIds()
+    with opened(source, read, ("item",), {}) as file:
+        for batch in file.batches(["item"]):
+            ids.add(raw_ids(batch.column("item")))
+    return ids.finish()
+
+
+def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook) -> npt.NDArray[np.int64]:
+    """The category of each item, numbered from 0; -1 for one without: shape (n_items,).
+
+    Raises
+    ------
+    UsageError
+        There is no such column.
+    """
+    found = np.full(len(items), -1)
+    numbers: dict[str, int] = {}
+    with opened(source, read, ("item",), {"event_col": same}, ("event",)) as file:
+        if file.columns.get("event") != same:
+            raise UsageError(f"no column {same!r} among those of --items, by which the negatives were chosen")
+        for batch in file.batches(["item", "event"]):
+            words = batch.column("event").cast(pa.string()).dictionary_encode()
+            mine = [numbers.setdefault(word, len(numbers)) for word in words.dictionary.to_pylist()]
+            codes, places = items(batch.column("item")), as_numpy(words.indices.fill_null(len(mine)))
+            found[codes[codes >= 0]] = np.array([*mine, -1])[places][codes >= 0]
+    return found
+
+
+def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterator[tuple[Codes, npt.NDArray[np.int64]]]:
+    """Codes of items and the times from when on they are available; nothing where no column says it."""
+    with opened(source, read, ("item",), {"time_col": _FIRST}, ("time",)) as file:
+        if file.columns.get("time") == _FIRST:
+            for batch in file.batches(["item", "time"]):
+                batch = batch.filter(batch.column("time").is_valid())
+                codes = items(batch.column("item"))
+                yield codes[codes >= 0], as_numpy(batch.column("time"))[codes >= 0]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Which rows of a file count.
+
+    Attributes
+    ----------
+    columns : dict of str to str
+        The role and the name of the column that decides.
+    test : callable
+        From that column to bool, one a row.
+    """
+
+    columns: dict[str, str]
+    test: Callable[[pa.Array], npt.NDArray[np.bool_]]
+
+
+def known_pairs(
+    source: LogSource,
+    read: ReadOptions,
+    users: Codebook,
+    items: Codebook,
+    taken: Callable[[LogReader], Taken | None] | None = None,
+) -> Iterator[tuple[Codes, Codes]]:
+    """The users and items of a file's rows where both are known; of those rows alone that ``taken`` takes."""
+    with opened(source, read, ("user", "item"), {}) as file:
+        rows = taken(file) if taken is not None else None
+        for batch in file.batches(["user", "item"], also=rows.columns if rows else None):
+            if rows is not None:
+                (role,) = rows.columns
+                batch = take_rows(batch, np.flatnonzero(rows.test(batch.column(role))))
+            of_users, of_items = users(batch.column("user")), items(batch.column("item"))
+            known = (of_users >= 0) & (of_items >= 0)
+            yield of_users[known], of_items[known]
+
+
+def item_weights(source: LogSource, read: ReadOptions, items: Codebook) -> npt.NDArray[np.float64]:
+    """The weight of each item, 0 for one that the file lacks: shape (n_items,)."""
+    weights = np.zeros(len(items))
+    with opened(source, read, ("item", "value"), {"value_col": "weight"}) as file:
+        for batch in file.batches(["item", "value"]):
+            codes = items(batch.column("item"))
+            weights[codes[codes >= 0]] = as_numpy(batch.column("value"))[codes >= 0]
+    return weights
+
+
+POSITIVE, WEAK, EXCLUDED = range(3)
+_NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Pairs as they are read.
+
+    Attributes
+    ----------
+    users, items : int32, shape (n,)
+    kinds : int8, shape (n,)
+        ``POSITIVE``, ``WEAK`` (or listed as such) or ``EXCLUDED``.
+    times : int64, shape (n,), or None
+    """
+
+    users: Codes
+    items: Codes
+    kinds: npt.NDArray[np.int8]
+    times: Rows | None
+
+    def take(self, places: Rows | slice | npt.NDArray[np.bool_]) -> Records:
+        """Some of them."""
+        times = None if self.times is None else self.times[places]
+        return Records(self.users[places], self.items[places], self.kinds[places], times)
+
+
+class LogIds:
+    """A log that was read once, for its ids.
+
+    Attributes
+    ----------
+    users, items : Codebook
+        Those of the log, and items of a catalog file besides.
+    catalog : bool, shape (n_items,)
+        Before ``--core``.
+    firsts : int64, shape (n_items,), or None
+        From when on each item is available, once ``records`` were gone through.
+    categories : int64, shape (n_items,), or None
+    rows : int
+        Of the log.
+
+    Raises
+    ------
+    UsageError, BadDataError
+        What does not fit the log.
+    """
+
+    def __init__(self, log: LogReader, terms: LogPromise, claims: Claims, read: ReadOptions) -> None:
+        self.terms = terms
+        self._rule = None if terms.positive is None else PositiveRule.parse(terms.positive)
+        self._compared = {} if self._rule is None else log.compared(self._rule)
+        self._log, self._claims, self._read = log, claims, read
+        user_ids, item_ids = DistinctIds(), DistinctIds()
+        for batch in log.batches(["user", "item"], watched=() if self._rule else log.label_columns):
+            user_ids.add(raw_ids(batch.column("user")))
+            item_ids.add(raw_ids(batch.column("item")))
+        self._refuse_labels()
+        in_log = item_ids.finish()
+        vocabulary, catalog_ids = in_log, None
+        if terms.items and claims.items is not None:
+            catalog_ids = read_catalog_ids(claims.items, read)
+            vocabulary = in_log.union(catalog_ids)
+        self.users, self.items = Codebook(user_ids.finish(), "user"), Codebook(vocabulary, "item")
+        self.catalog = np.ones(len(self.items), bool)
+        if catalog_ids is not None:
+            self.catalog[:] = False
+            self.catalog[self.items(catalog_ids.ids)] = True
+            if not self.catalog[self.items(in_log.ids)].any():
+                raise BadDataError("no item of the log is in --items", remedy="is it the catalog of this log?")
+        self.firsts = self._listed_firsts() if terms.with_firsts else None
+        self.categories = None
+        if terms.same is not None:
+            if claims.items is None:
+                raise UsageError(f"made with --same {terms.same}", remedy="add --items FILE, the same file")
+            self.categories = categories(claims.items, read, terms.same, self.items)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the log."""
+        return self._log.rows_read
+
+    @property
+    def clock(self) -> Clock | None:
+        """How the log writes its times, once ``records`` were gone through."""
+        return self._log.clock
+
+    def user_counts(self) -> Rows:
+        """How many records each user has: int64, shape (n_users,)."""
+        counts = np.zeros(len(self.users), np.int64)
+        for batch in self._log.batches(["user"]):
+            np.add.at(counts, self.users(batch.column("user")), 1)
+        for records in self._listed():
+            np.add.at(counts, records.users, 1)
+        return counts
+
+    def records(self) -> Iterator[Records]:
+        """The pairs of the log, and of the files beside it that count."""
+        with_times = self.terms.with_times or self.firsts is not None
+        roles = ["user", "item", *(["time"] if with_times else [])]
+        for batch in self._log.batches(roles, also=self._compared):
+            users, items = self.users(batch.column("user")), self.items(batch.column("item"))
+            when = as_numpy(batch.column("time")) if with_times else None
+            if self.firsts is not None and when is not None:
+                np.minimum.at(self.firsts, items, when)
+            kinds = np.full(len(users), POSITIVE, np.int8)
+            for role in self._compared:
+                if self._rule is not None:
+                    kinds[~is_positive(self._rule, batch.column(role))] = WEAK
+            yield Records(users, items, kinds, when if self.terms.with_times else None)
+        yield from self._listed()
+
+    def _listed(self) -> Iterator[Records]:
+        claims, terms = self._claims, self.terms
+        for listed, source, kind in ((terms.weak, claims.weak, WEAK), (terms.exclude, claims.exclude, EXCLUDED)):
+            if listed and source is not None:
+                taken = self._taken if kind == EXCLUDED else None
+                for users, items in known_pairs(source, self._read, self.users, self.items, taken):
+                    times = np.zeros(len(users), np.int64) if terms.with_times else None
+                    yield Records(users, items, np.full(len(users), kind, np.int8), times)
+
+    def _taken(self, file: LogReader) -> Taken | None:
+        """Which rows of a file of pairs count, where it has the labels that the rule compares; else all."""
+        for role, column in self._compared.items():
+            for name in file.label_columns:
+                if self._rule is not None and plain_name(name) == plain_name(column):
+                    return Taken({role: name}, partial(is_positive, self._rule))
+        return None
+
+    def _refuse_labels(self) -> None:
+        """A log with labels that no rule uses: whoever made a file of it took its negatives for positives."""
+        for name, labels in self._log.labels.items():
+            if labels.negatives:
+                negative = " and ".join(labels.negatives)
+                raise BadDataError(
+                    f"the column {name!r} holds {labels.held()}, and the files were made without --positive: rows of "
+                    f"{negative} would be positives",
+                    place=self._log.place,
+                    remedy=f"make them with --positive {quoted_for_shell(labels.rule(name))} or --positive all; of "
+                    "files without metadata, give it here",
+                )
+
+    def _listed_firsts(self) -> Rows:
+        firsts = np.full(len(self.items), _NEVER)
+        if self.terms.items and self._claims.items is not None:
+            for codes, given in first_times(self._claims.items, self._read, self.items):
+                np.minimum.at(firsts, codes, given)
+        return firsts
+
+
+def is_positive(rule: PositiveRule, column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which values or names are those of positives: bool, one a row."""
+    if not pa.types.is_floating(column.type):
+        names = strings(sorted(set(rule.names)))
+        named = mask_as_numpy(pc.is_in(column.cast(pa.string()), value_set=names))
+        return named if rule.operator == "=" else ~named
+    values = as_numpy(column)
+    if rule.operator in (">=", "<=", ">", "<"):
+        bound = rule.ranges[0][0]
+        at_least, at_most = values >= bound, values <= bound
+        return {">=": at_least, "<=": at_most, ">": ~at_most, "<": ~at_least}[rule.operator]
+    # A name alone is that of a column of true and false.
+    low, high = np.array(rule.ranges or [(1.0, 1.0)]).T
+    inside: npt.NDArray[np.bool_] = ((values[:, None] >= low) & (values[:, None] <= high)).any(axis=1)
+    return inside if rule.operator == "=" else ~inside
+
+
+@dataclass(frozen=True, eq=False)
+class UsersOfLog:
+    """What is so, of a range of users: their codes are counted from the first of the range.
+
+    Attributes
+    ----------
+    users : CodesFrom
+        Those of the range.
+    items : Codebook
+        All.
+    catalog : bool, shape (n_items,)
+    positives : PairSet
+    times : int64, shape (n_positives,), or None
+    weak : PairSet
+        Observed pairs that are no positives, and those of ``--weak``.
+    excluded : PairSet
+    known_users : bool, shape (n_users,)
+        Users who were not left out.
+    firsts : int64, shape (n_items,), or None
+        From when on each item is available.
+    categories : int64, shape (n_items,), or None
+    clock : Clock or None
+        How the log writes its times, where they were read.
+    """
+
+    users: CodesFrom
+    items: Codebook
+    catalog: Mask
+    positives: PairSet
+    times: npt.NDArray[np.int64] | None
+    weak: PairSet
+    excluded: PairSet
+    known_users: Mask
+    firsts: npt.NDArray[np.int64] | None
+    categories: npt.NDArray[np.int64] | None
+    clock: Clock | None
+
+    @cached_property
+    def seen(self) -> PairSet:
+        """Positives, weak and excluded."""
+        return self.positives.union(self.weak, self.excluded)
+
+
+@dataclass(frozen=True, eq=False)
+class UserPairs:
+    """The distinct pairs of a range of users.
+
+    Attributes
+    ----------
+    positives, weak, excluded : PairSet
+        Weak ones are no positives.
+    times : int64, shape (n_positives,), or None
+    """
+
+    positives: PairSet
+    times: npt.NDArray[np.int64] | None
+    weak: PairSet
+    excluded: PairSet
+
+    @classmethod
+    def of(cls, records: Iterable[Records], n_users: int, frame: LogIds, *, gathered: int | None = None) -> UserPairs:
+        """From the records of the range, whose users are counted from its first one.
+
+        So many are ``gathered`` before those that repeat a pair are left out: memory grows with the pairs of a heavy
+        user, and not with the rows. None: all at once, which takes half the time.
+        """
+        n_items, latest = len(frame.items), frame.terms.keep_time == "last"
+        found = [_Found(latest, gathered, timed=kind == POSITIVE and frame.terms.with_times) for kind in range(3)]
+        for some in records:
+            mine = some.users * np.int64(n_items) + some.items
+            for kind in np.flatnonzero(np.bincount(some.kinds, minlength=3)).tolist():
+                where = slice(None) if (chosen := some.kinds == kind).all() else chosen
+                found[kind].add(mine[where], None if some.times is None else some.times[where])
+        sets = [PairSet(each.keys(), n_users, n_items) for each in found]
+        pairs, weak, excluded = sets[POSITIVE], sets[WEAK], sets[EXCLUDED]
+        return cls(pairs, found[POSITIVE].times, weak.without(pairs), excluded)
+
+    def left(self, users: Mask, items: Mask) -> UserPairs:
+        """What is left where some users and items are left out."""
+        kept = users[self.positives.users] & items[self.positives.items]
+        weak, excluded = (each.where(users[each.users] & items[each.items]) for each in (self.weak, self.excluded))
+        return UserPairs(self.positives.where(kept), None if self.times is None else self.times[kept], weak, excluded)
+
+
+class _Found:
+    """Keys that come in pieces, and the latest or the earliest time of each."""
+
+    def __init__(self, latest: bool, gathered: int | None, *, timed: bool) -> None:
+        self.times: Rows | None = np.empty(0, np.int64) if timed else None
+        self._latest, self._gathered = latest, gathered
+        self._keys, self._pieces, self._pieces_of_times = np.empty(0, np.int64), list[Rows](), list[Rows]()
+        self._waiting = 0
+
+    def add(self, keys: Rows, times: Rows | None) -> None:
+        """Take the next."""
+        self._pieces.append(keys)
+        if self.times is not None and times is not None:
+            self._pieces_of_times.append(times)
+        self._waiting += len(keys)
+        if self._gathered is not None and self._waiting > max(self._gathered, len(self._keys)):
+            self.keys()
+
+    def keys(self) -> Rows:
+        """The distinct keys so far, ascending; their times are in ``times``."""
+        if self._pieces:
+            joined = np.concatenate([self._keys, *self._pieces])
+            self._pieces.clear()
+            if self.times is None:
+                self._keys = distinct(joined)
+            else:
+                when = np.concatenate([self.times, *self._pieces_of_times])
+                self._pieces_of_times.clear()
+                self._keys, self.times = _timed(joined, when, self._latest)
+            self._waiting = 0
+        return self._keys
+
+
+def _timed(keys: Rows, times: Rows, latest: bool) -> tuple[Rows, Rows]:
+    """The distinct keys, ascending, and the latest or the earliest time of each."""
+    if not keys.size:
+        return keys, times
+    if not (keys[1:] >= keys[:-1]).all():
+        order = np.argsort(keys)
+        keys, times = keys[order], times[order]
+    firsts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+    if len(firsts) == len(keys):
+        return keys, times
+    return keys[firsts], (np.maximum if latest else np.minimum).reduceat(times, firsts)
+
+
+_GATHERED = 1 << 19
+"""Records of a range of a log that outgrew memory: ranges are about as large, but for that of a heavy user."""
+
+
+class LogByRange:
+    """What a log says, range by range.
+
+    Attributes
+    ----------
+    frame : Frame
+    ranges : Ranges
+    catalog : bool, shape (n_items,)
+        After ``--core``.
+    known_users : bool, shape (n_users,)
+        Users who were not left out.
+    n_positives, n_weak, n_excluded : int
+    n_excluded_at_first : int
+        Those of users and items that were left out among them.
+
+    Raises
+    ------
+    BadDataError
+        No interaction is a positive.
+    """
+
+    def __init__(self, frame: LogIds, ranges: Ranges, shelf: ArrayStore) -> None:
+        self.frame, self.ranges, self._shelf = frame, ranges, shelf
+        self.catalog, self.known_users = frame.catalog, np.ones(len(frame.users), bool)
+        self._left: Mask | None = None
+        self._latest: tuple[int, UsersOfLog] | None = None
+        self._laid: list[Laid] = []
+        self._truths: list[UsersOfLog] = []
+        for at, records in enumerate(self._by_range()):
+            n_users = ranges.bounds[at + 1] - ranges.bounds[at]
+            gathered = _GATHERED if shelf.spilled else None
+            self._laid.append(self._lay(UserPairs.of(records, n_users, frame, gathered=gathered)))
+        self.n_excluded_at_first = sum(len(self._said(at).excluded) for at in range(len(ranges)))
+        if not any(len(self._said(at).positives) for at in range(len(ranges))):
+            rule = frame.terms.positive
+            raise BadDataError(f"no interaction of the log is a positive by {rule!r}", remedy="is it the right log?")
+        if frame.terms.core is not None or frame.terms.min_positives is not None:
+            self.known_users, self._left = _core(self, frame.terms)
+            self.catalog = frame.catalog & self._left
+            if not shelf.spilled:  # once, instead of each time that a range is looked at
+                self._laid, self._left = [self._lay(self._remaining(at)) for at in range(len(ranges))], None
+        self.n_positives = self.n_weak = self.n_excluded = 0
+        for truth in self:
+            self.n_positives += len(truth.positives)
+            self.n_weak += len(truth.weak)
+            self.n_excluded += len(truth.excluded)
+
+    def __iter__(self) -> Iterator[UsersOfLog]:
+        """Those of all ranges, in order."""
+        return map(self.of_range, range(len(self.ranges)))
+
+    def of_range(self, at: int) -> UsersOfLog:
+        """That of a range, by its number."""
+        if self._latest is None or self._latest[0] != at:
+            self._latest = None  # two at a time would take twice the memory
+            self._latest = at, self._truth(at)
+        return self._latest[1]
+
+    def said(self) -> Iterator[tuple[int, PairSet]]:
+        """The first user and the positives of each range, before anyone is left out."""
+        for at in range(len(self.ranges)):
+            yield self.ranges.bounds[at], self._said(at).positives
+
+    def _truth(self, at: int) -> UsersOfLog:
+        frame, (first, last) = self.frame, self.ranges.bounds[at : at + 2]
+        said = self._remaining(at)
+        return UsersOfLog(
+            CodesFrom(frame.users, first, last - first),
+            frame.items,
+            self.catalog,
+            said.positives,
+            said.times,
+            said.weak,
+            said.excluded,
+            self.known_users[first:last],
+            frame.firsts,
+            frame.categories,
+            frame.clock,
+        )
+
+    def _remaining(self, at: int) -> UserPairs:
+        first, last = self.ranges.bounds[at : at + 2]
+        said = self._said(at)
+        return said if self._left is None else said.left(self.known_users[first:last], self._left)
+
+    def _lay(self, said: UserPairs) -> Laid:
+        arrays = {"positives": said.positives.keys, "times": said.times}
+        return self._shelf.put({**arrays, "weak": said.weak.keys, "excluded": said.excluded.keys})
+
+    def _said(self, at: int) -> UserPairs:
+        arrays = self._shelf.get(self._laid[at])
+        n_users = self.ranges.bounds[at + 1] - self.ranges.bounds[at]
+        none = np.empty(0, np.int64)
+
+        def pairs(name: str) -> PairSet:
+            found = arrays[name]
+            return PairSet(none if found is None else found, n_users, len(self.frame.items))
+
+        return UserPairs(pairs("positives"), arrays["times"], pairs("weak"), pairs("excluded"))
+
+    def _by_range(self) -> Iterator[Iterable[Records]]:
+        """The records of each range, their users counted from its first one."""
+        if len(self.ranges) == 1:
+            yield self.frame.records()
+            return
+        laid: list[list[Laid]] = [[] for _ in range(len(self.ranges))]
+        for records in self.frame.records():
+            ranges = self.ranges.range_of(records.users)
+            order = np.argsort(ranges, kind="stable")  # of 16-bit integers: a radix sort
+            ordered = records.take(order)
+            bounds = np.searchsorted(ranges[order], np.arange(len(self.ranges) + 1))
+            for at in np.flatnonzero(np.diff(bounds)).tolist():
+                some = ordered.take(slice(bounds[at], bounds[at + 1]))
+                users = some.users - np.int32(self.ranges.bounds[at])
+                arrays = {"users": users, "items": some.items, "kinds": some.kinds, "times": some.times}
+                laid[at].append(self._shelf.put(arrays))
+        for pieces in laid:
+            yield map(self._records, pieces)
+
+    def _records(self, laid: Laid) -> Records:
+        return Records(**self._shelf.get(laid))  # type: ignore[arg-type]
+
+
+def _core(truths: LogByRange, terms: LogPromise) -> tuple[Mask, Mask]:
+    """Which users and items are left once those with too few positives are gone, again and again."""
+    of_user, of_item = max(terms.core or 0, terms.min_positives or 0), terms.core or 0
+    n_items = len(truths.frame.items)
+    users, items = np.ones(len(truths.frame.users), bool), np.ones(n_items, bool)
+    while True:
+        per_user: Rows = np.zeros(len(users), np.int64)
+        per_item: Rows = np.zeros(n_items, np.int64)
+        for first, pairs in truths.said():
+            kept = users[first : first + pairs.n_users][pairs.users] & items[pairs.items]
+            per_user[first : first + pairs.n_users] = np.bincount(pairs.users[kept], minlength=pairs.n_users)
+            per_item += np.bincount(pairs.items[kept], minlength=n_items)
+        more_users, more_items = users & (per_user >= of_user), items & (per_item >= of_item)
+        if (more_users == users).all() and (more_items == items).all():
+            return per_user >= max(of_user, 1), np.ones(n_items, bool) if terms.core is None else per_item > 0
+        users, items = more_users, more_items

@@ -1,0 +1,323 @@
+"""What a prepared file promises: as its metadata says, or as the person who checks it says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from negprep.errors import BadDataError, UsageError
+from negprep.options.options import LogSource
+from negprep.options.specs import FALLBACK, LEVEL_SOURCES, MAX_ALPHA, SAMPLERS, HoldoutRule, Recipe
+from negprep.read.prepared import Prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What is said of files that do not say it themselves, and what stands beside them.
+
+    Attributes
+    ----------
+    positive, keep_time, num_neg, alpha, smooth
+        As the options of ``train`` and ``test``. ``num_neg`` None: as many as most groups have; ``all``: as many as
+        there are.
+    holdout : str or None
+        None: not known.
+    with_valid : bool
+    distinct : bool or None
+        None: yes in test, no in train.
+    sampler : tuple of str
+        Empty: uniform.
+    items, exclude, weak, weights : path or table, or None
+    """
+
+    positive: str | None = None
+    keep_time: str = "last"
+    holdout: str | None = None
+    with_valid: bool = False
+    num_neg: int | Literal["all"] | None = None
+    distinct: bool | None = None
+    sampler: tuple[str, ...] = ()
+    alpha: float | None = None
+    smooth: float | None = None
+    items: LogSource | None = None
+    exclude: LogSource | None = None
+    weak: LogSource | None = None
+    weights: LogSource | None = None
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("alpha", -MAX_ALPHA, MAX_ALPHA), ("smooth", 0.0, 1e9)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"--{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
+            if value is not None and not any(term.startswith("popularity") for term in self.sampler):
+                raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
+        if self.holdout is None and (self.with_valid or self.keep_time != "last"):
+            option = "with-valid" if self.with_valid else "keep-time"
+            raise UsageError(f"--{option} without a holdout", remedy="add --holdout SPEC")
+
+
+ALL = (1 << 31) - 1
+"""More negatives than any catalog has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogPromise:
+    """What decides which pairs of a log are positives, weak, excluded, and which items may be drawn.
+
+    Attributes
+    ----------
+    positive, keep_time, min_positives, core, same
+        As the options.
+    items, exclude, weak : bool
+        Whether the files of these names count.
+    with_times, with_firsts : bool
+        Whether the times of positives, and of the first interaction with each item, are needed.
+    """
+
+    positive: str | None = None
+    keep_time: str = "last"
+    min_positives: int | None = None
+    core: int | None = None
+    same: str | None = None
+    items: bool = False
+    exclude: bool = False
+    weak: bool = False
+    with_times: bool = False
+    with_firsts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """What the rows of a file must be like.
+
+    Attributes
+    ----------
+    part : {"train", "valid", "test"}
+    layout : {"pointwise", "pairwise", "listwise", "positives"}
+    says_itself : bool
+        Whether the file has the metadata of negprep.
+    num_neg : int or None
+        ``ALL``: as many as there are.
+    distinct : bool
+    samplers : tuple of str
+        Names; of ``--levels`` the names of its sources.
+    shares : tuple of float
+        Of the samplers.
+    fixed : bool
+        The shares are fixed counts of each group.
+    exposed : bool
+        The pools of ``reinforced`` have weak items.
+    alpha, smooth : float
+    weights : bool
+        Popularity comes from a file.
+    rule : HoldoutRule or None
+    with_valid : bool
+    drops_short : bool
+    bootstrap : int or None
+    shuffled : bool
+    epochs : int
+    available : bool
+    truth : TruthTerms
+    counts : dict
+        The numbers of the metadata.
+    unsaid : set of str
+        What nobody says, and is taken for granted: ``num_neg``, ``distinct``, ``sampler``, ``items``, ``weak``.
+    """
+
+    part: str
+    layout: str
+    says_itself: bool
+    num_neg: int | None
+    distinct: bool
+    samplers: tuple[str, ...]
+    shares: tuple[float, ...]
+    fixed: bool
+    exposed: bool
+    alpha: float
+    smooth: float
+    weights: bool
+    rule: HoldoutRule | None
+    with_valid: bool
+    drops_short: bool
+    bootstrap: int | None
+    shuffled: bool
+    epochs: int
+    available: bool
+    truth: LogPromise
+    counts: dict[str, Any]
+    unsaid: frozenset[str] = frozenset()
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every item that can be drawn is there, so that nothing is left to chance."""
+        return self.num_neg == ALL
+
+    @property
+    def is_train(self) -> bool:
+        """Whether held-out positives may be drawn."""
+        return self.part == "train"
+
+    @property
+    def levels(self) -> bool:
+        """Whether weak items stand in the place of positives."""
+        return "weak>unobserved" in self.samplers
+
+    @property
+    def restricted(self) -> bool:
+        """Whether what can be drawn depends on the positive."""
+        return self.available or self.truth.same is not None
+
+    @property
+    def draws_weak(self) -> bool:
+        """Whether weak items may be negatives."""
+        return bool({"weak", "positive>weak"} & set(self.samplers))
+
+    @property
+    def heads_repeat(self) -> bool:
+        """Whether which positives lead rows, and how many, is left to chance."""
+        return self.bootstrap is not None or self.levels
+
+
+_WHOLE = ("negprep", "text")
+"""Kinds of files that are the whole output of a run, in its layout."""
+
+
+_NO_SAMPLER = {"positive", FALLBACK}
+_KNOWN = {*SAMPLERS, *LEVEL_SOURCES}
+"""What the column ``source`` says."""
+
+
+def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_times: bool) -> Promise:
+    """The terms of a file.
+
+    Raises
+    ------
+    UsageError
+        It was made with a file that is not given, or nobody says what it is for.
+    """
+    if prepared.facts is not None and "train" in (part, prepared.part) and part not in (None, prepared.part):
+        what = f"given as --{part}, but its metadata say {prepared.part}"
+        raise UsageError(what, place=prepared.name, remedy="name it without an option")
+    part = part if prepared.facts is None and part is not None else prepared.part
+    if part is None:
+        raise UsageError(
+            "train rows or test rows? The file does not say", place=prepared.name, remedy="give it as --train or --test"
+        )
+    if prepared.facts is None:
+        return _claimed(prepared, part, claims, log_has_times)
+    try:
+        terms = _said(prepared, part, prepared.facts)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"the metadata 'negprep' is not what negprep writes ({error})"
+        raise BadDataError(what, place=prepared.said_in, remedy="make the file again") from None
+    if prepared.shape.kind in _WHOLE and terms.layout != prepared.facts["layout"]:
+        what = f"{prepared.layout} rows, and {prepared.said_in} says {prepared.facts['layout']}"
+        raise BadDataError(what, place=prepared.name, remedy="are they of one run?")
+    for option in ("items", "exclude", "weak"):
+        if getattr(terms.truth, option) and getattr(claims, option) is None:
+            raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
+    return terms
+
+
+def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promise:
+    rule = HoldoutRule.parse(facts["holdout"])
+    words = [word for word in facts["sampler"].split() if word != "levels"]
+    names = tuple(re.split("[:=]", word)[0] for word in words)
+    shares = tuple(float(re.split("[:=]", word)[1]) if re.search("[:=]", word) else 1.0 for word in words)
+    return Promise(
+        part=part,
+        layout=prepared.layout,
+        says_itself=True,
+        num_neg=ALL if facts["num_neg"] == "all" else int(facts["num_neg"]),
+        distinct=facts["draws"] == "distinct",
+        samplers=names,
+        shares=shares,
+        fixed="=" in facts["sampler"],
+        exposed="reinforced" in names and bool(facts["pool_weak"]),
+        alpha=0.75 if facts["alpha"] is None else float(facts["alpha"]),
+        smooth=0.0 if facts["smooth"] is None else float(facts["smooth"]),
+        weights=facts["weights"] == "a file",
+        rule=rule,
+        with_valid=bool(facts["with_valid"]),
+        drops_short=facts["on_short"] == "drop",
+        bootstrap=facts["bootstrap"],
+        shuffled=bool(facts["shuffle"]),
+        epochs=facts["epochs"] or 1,
+        available=bool(facts["available_at_time"]),
+        truth=LogPromise(
+            positive=facts["positive"],
+            keep_time=facts["keep_time"],
+            min_positives=facts["min_positives"],
+            core=facts["core"],
+            same=facts["same"],
+            items=facts["catalog"] == "a file",
+            exclude="excluded pairs" in facts["seen"],
+            weak=facts["weak"] == "a file",
+            with_times=rule.needs_times or bool(facts["available_at_time"]),
+            with_firsts=bool(facts["available_at_time"]),
+        ),
+        counts=dict(facts["counts"]),
+    )
+
+
+def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool) -> Promise:
+    rule = None if claims.holdout is None else HoldoutRule.parse(claims.holdout)
+    if rule is not None and rule.kind == "auto":
+        rule = HoldoutRule("last" if log_has_times else "random")
+    recipe = Recipe.parse(claims.sampler or ("uniform",))
+    epochs, sources = _shown(prepared)
+    samplers = recipe.names if claims.sampler or not sources else sources
+    unsaid = {name for name in ("num_neg", "distinct", "items") if getattr(claims, name) is None}
+    unsaid |= {"sampler"} if not claims.sampler else set()
+    unsaid |= {"weak"} if claims.positive is None and claims.weak is None else set()
+    return Promise(
+        part=part,
+        layout=prepared.layout,
+        says_itself=False,
+        num_neg=ALL if claims.num_neg == "all" else claims.num_neg,
+        distinct=part != "train" if claims.distinct is None else claims.distinct,
+        samplers=samplers,
+        shares=tuple(map(float, recipe.shares)) if samplers is recipe.names else (1.0,) * len(samplers),
+        fixed=recipe.fixed,
+        exposed="reinforced" in samplers,
+        alpha=0.75 if claims.alpha is None else claims.alpha,
+        smooth=0.0 if claims.smooth is None else claims.smooth,
+        weights=claims.weights is not None,
+        rule=rule,
+        with_valid=claims.with_valid,
+        drops_short=False,
+        bootstrap=None,
+        shuffled=True,
+        epochs=epochs,
+        available=False,
+        truth=LogPromise(
+            positive=claims.positive,
+            keep_time=claims.keep_time,
+            items=claims.items is not None,
+            exclude=claims.exclude is not None,
+            weak=claims.weak is not None,
+            with_times=rule is not None and rule.needs_times,
+        ),
+        counts={},
+        unsaid=frozenset(unsaid),
+    )
+
+
+def _shown(prepared: Prepared) -> tuple[int, tuple[str, ...]]:
+    """How many epochs the rows of others are of, by a column or folders; and what drew them, by the column of it."""
+    epochs: set[int] = set()
+    sources: set[str] = set()
+    for batch in prepared.batches():
+        names = batch.rows.schema.names
+        if "epoch" not in names and "source" not in names:
+            break
+        if "epoch" in names:
+            epochs.update(batch.rows.column("epoch").unique().to_pylist())
+        if "source" in names:
+            column = batch.rows.column("source")
+            sources.update((column.flatten() if pa.types.is_large_list(column.type) else column).unique().to_pylist())
+    sources -= _NO_SAMPLER
+    return max(1, len(epochs)), tuple(sorted(sources)) if sources <= _KNOWN else ()

@@ -1,0 +1,184 @@
+"""What a check finds: how often, with the first few rows, and whether it could be made at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from negprep.checks.pair_set import Rows
+from negprep.errors import printable
+
+LABELS = "labels are 0 and 1"
+USERS = "users are in the log"
+ITEMS = "every item is in the log or the catalog"
+POSITIVES = "positives are positives of the log"
+ONCE = "no positive occurs twice"
+SEEN = "no negative is a positive of its user"
+WEAK = "no negative is weak"
+EXCLUDED = "no negative is excluded"
+OWN = "no positive is among its own negatives"
+CATALOG = "negatives are in the catalog"
+DISTINCT = "the negatives of a positive differ"
+COUNTS = "each positive has as many negatives as it must"
+WITHIN = "negatives are within the restriction"
+DRAWN_WEAK = "what is said to be drawn as weak is weak"
+METADATA = "the metadata fit rows and log"
+MISSING = "no positive is missing"
+HOLDOUTS = "holdouts are the right ones"
+ABSENT = "no user is missing"
+SLOT = "a holdout stands anywhere among its candidates"
+LEAK = "no positive is in two parts"
+SOMEWHERE = "every positive of the log is in one of the files"
+SHARES = "samplers have their shares"
+LOG_Q = "log q is right"
+
+
+Status = Literal["passed", "failed", "warning", "not checked"]
+
+FAILS_BELOW, WARNS_BELOW = 1e-9, 1e-4
+"""Of probabilities. A right file is called wrong once in 10^9 tests of chance."""
+
+
+@dataclass
+class Check:
+    """One question asked of a file.
+
+    Attributes
+    ----------
+    name : str
+        In a few words, what must be so.
+    status : {"passed", "failed", "warning", "not checked"}
+    count : int
+        How often it is not so.
+    note : str
+        The statistic, or why it was not checked.
+    examples : list of str
+        ``file: row 17: user 'u1', item 'i2'``.
+    """
+
+    name: str
+    status: Status = "passed"
+    count: int = 0
+    note: str = ""
+    examples: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "check": self.name,
+            "status": self.status,
+            "count": self.count,
+            "note": printable(self.note),
+            "examples": [printable(example) for example in self.examples],
+        }
+
+
+class Findings:
+    """The checks of a file, in the order in which they were asked for.
+
+    Parameters
+    ----------
+    n_examples : int
+        How many examples of each are kept.
+    """
+
+    def __init__(self, n_examples: int) -> None:
+        self._n_examples = n_examples
+        self._checks: dict[str, Check] = {}
+        self._ranked: dict[str, list[tuple[int, int, str]]] = {}
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self._checks.values())
+
+    def ask(self, name: str) -> Check:
+        """The check of a name, passed until something is found."""
+        return self._checks.setdefault(name, Check(name))
+
+    def skip(self, name: str, reason: str) -> None:
+        """Say why a check was not made."""
+        check = self.ask(name)
+        if check.status == "passed":
+            check.status, check.note = "not checked", reason
+
+    def doubt(self, name: str, reason: str) -> None:
+        """Take a fault for a doubt: nobody promised that it must be so."""
+        check = self._checks.get(name)
+        if check is not None and check.status == "failed":
+            check.status = "warning"
+            self._note(check, reason)
+
+    def remark(self, name: str, text: str) -> None:
+        """Add to a fault."""
+        check = self._checks.get(name)
+        if check is not None and check.status == "failed":
+            self._note(check, text)
+
+    def _note(self, check: Check, text: str) -> None:
+        check.note = f"{check.note}; {text}" if check.note else text
+
+    def found(
+        self,
+        name: str,
+        places: Sequence[int] | Rows,
+        describe: Callable[[int], str],
+        count: int | None = None,
+        *,
+        rows: Rows | None = None,
+        stage: int = 0,
+    ) -> None:
+        """Add what was found.
+
+        Parameters
+        ----------
+        name : str
+        places : sequence of int
+            What ``describe`` takes, in order; it is asked for as many examples as are kept.
+        describe : callable
+        count : int, optional
+            How often the fault occurs, if not once for each of ``places``.
+        rows : int64, the shape of ``places``, optional
+            The row of each: the first rows of the file are kept, in whatever order they were found. None: what was
+            found first.
+        stage : int
+            Before the examples of later stages.
+        """
+        check = self.ask(name)
+        count = len(places) if count is None else count
+        if not count:
+            return
+        check.status = "failed"
+        check.count += count
+        if not self._n_examples:
+            return
+        ranked = self._ranked.setdefault(name, [])
+        for at in self._first(len(places), rows):
+            rank = (stage, 0 if rows is None else int(rows[at]))
+            if len(ranked) == self._n_examples and ranked[-1][:2] <= rank:
+                continue
+            ranked.append((*rank, describe(int(places[at]))))
+            ranked.sort(key=lambda example: example[:2])  # equal ones stay in the order in which they were found
+            del ranked[self._n_examples :]
+        check.examples = [example for _, _, example in ranked]
+
+    def _first(self, size: int, rows: Rows | None) -> Iterable[int]:
+        """Which may be examples, at most as many as are kept."""
+        most = self._n_examples
+        if rows is None or size <= most:
+            return range(min(size, most))
+        bound = np.partition(rows, most - 1)[most - 1]
+        candidates = np.flatnonzero(rows <= bound)
+        return list(candidates[np.argsort(rows[candidates], kind="stable")][:most])
+
+    def chance(self, name: str, probability: float, note: str, examples: Iterable[str] = ()) -> None:
+        """Judge by how improbable it is that a right file looks like this one."""
+        check = self.ask(name)
+        check.note = f"{note}, p = {probability:.2g}"
+        if probability < FAILS_BELOW:
+            check.status, check.count = "failed", 1
+        elif probability < WARNS_BELOW:
+            check.status = "warning"
+        if check.status != "passed":
+            check.examples += list(examples)[: self._n_examples]

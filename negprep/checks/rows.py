@@ -1,0 +1,510 @@
+"""The rows of a prepared file as arrays of codes, block by block: groups of a positive and its negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrays import Codes, Floats
+from negprep.arrow import as_numpy, pc
+from negprep.checks.observed import LogIds
+from negprep.checks.pair_set import Rows
+from negprep.checks.promises import Promise
+from negprep.errors import BadDataError
+from negprep.read.prepared import Batch, Prepared
+from negprep.threads import one_ahead
+
+NO_ROWS: Rows = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Columns of consecutive rows of one epoch.
+
+    Attributes
+    ----------
+    first : int
+        The number of the first row in the file.
+    epoch : int
+    users, items : int32, shape (n_rows,)
+        Below 0 for ids that the log does not have: -2, -3 and so on, the same for the same id.
+    others : int8 or int32, shape (n_rows,)
+        Labels, or the second item; of lists those of all, end to end.
+    sources : int8, shape of ``others``, or None
+    ends : int64, shape (n_rows,), or None
+        Of lists, where the negatives of each end.
+    log_q : float64, shape of ``others``, or None
+    head_log_q : float64, shape (n_rows,), or None
+        Beside labels there is none: ``log_q`` has it.
+    """
+
+    first: int
+    epoch: int
+    users: Codes
+    items: Codes
+    others: Codes | npt.NDArray[np.int8]
+    sources: npt.NDArray[np.int8] | None
+    ends: Rows | None = None
+    log_q: Floats | None = None
+    head_log_q: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def slice(self, begin: int, end: int) -> Columns:
+        """Some of the rows."""
+        cut: dict[str, Any] = {name: values[begin:end] for name, values in self._of_rows().items()}
+        if self.ends is not None:
+            first, last = int(self.ends[begin - 1]) if begin else 0, int(self.ends[end - 1])
+            cut |= {name: values[first:last] for name, values in self._of_elements().items()}
+            cut["ends"] = cut["ends"] - first
+        return replace(self, first=self.first + begin, **cut)
+
+    def joined(self, other: Columns) -> Columns:
+        """These rows, which are no lists, and those after them."""
+        more = other._of_rows()
+        whole: dict[str, Any] = {
+            name: np.concatenate([values, more[name]]) if name in more else None
+            for name, values in self._of_rows().items()
+        }
+        return replace(self, **whole)
+
+    def _of_rows(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays with one value a row."""
+        elements = self._of_elements()
+        arrays = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("first", "epoch")}
+        return {name: values for name, values in arrays.items() if values is not None and name not in elements}
+
+    def _of_elements(self) -> dict[str, npt.NDArray[Any]]:
+        """Of lists, the arrays with one value for each negative."""
+        if self.ends is None:
+            return {}
+        arrays = {"others": self.others, "sources": self.sources, "log_q": self.log_q}
+        return {name: values for name, values in arrays.items() if values is not None}
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Groups of rows: positives, and the negatives beside each. Codes are below 0 for ids that the log does not
+    have, as those of ``Columns``.
+
+    Attributes
+    ----------
+    epoch : int
+    rows : int
+        How many rows of the file these are.
+    heads : int32, shape (n_groups,)
+        The users of the positives; ``head_items`` the items, ``head_rows`` the rows, counted from 0 in the file.
+    counts : int64, shape (n_groups,), or None
+        Negatives of each group. None: rows are in no order, and which negative is whose is not known.
+    slots : int64, shape (n_groups,), or None
+        The place of each positive in its group, where candidates are labelled rows; -1 where it is not known.
+    users, items : int32, shape (n_negatives,)
+    negative_rows : int64, shape (n_negatives,)
+    groups : int64, shape (n_negatives,), or None
+        Which group each is in; -1 for none.
+    sources : int8, shape (n_negatives,), or None
+        Its sampler, by its place among ``Blocks.sources``.
+    head_sources : int8, shape (n_groups,), or None
+        That of the negative beside the positive, in pairs.
+    log_q : float64, shape (n_negatives,), or None
+        What the file states, if it was asked for.
+    head_log_q : float64, shape (n_groups,), or None
+        That of the positives; in pairs one beside each negative.
+    odd_labels : int64
+        Rows whose label is neither 0 nor 1.
+    odd_groups : int64
+        First rows of users whose candidates are no groups of one size with one positive each.
+    strays : int64
+        Negatives that follow no positive of their user.
+    """
+
+    epoch: int
+    rows: int
+    heads: Codes
+    head_items: Codes
+    head_rows: Rows
+    counts: Rows | None
+    slots: Rows | None
+    users: Codes
+    items: Codes
+    negative_rows: Rows
+    groups: Rows | None
+    sources: npt.NDArray[np.int8] | None = None
+    head_sources: npt.NDArray[np.int8] | None = None
+    log_q: Floats | None = None
+    head_log_q: Floats | None = None
+    odd_labels: Rows = field(default_factory=lambda: NO_ROWS)
+    odd_groups: Rows = field(default_factory=lambda: NO_ROWS)
+    strays: Rows = field(default_factory=lambda: NO_ROWS)
+
+
+def of_lists(columns: Columns) -> Block:
+    """Each row is a group."""
+    ends = columns.ends if columns.ends is not None else NO_ROWS
+    counts = np.diff(ends, prepend=0)
+    groups = np.repeat(np.arange(len(columns)), counts)
+    rows = columns.first + np.arange(len(columns))
+    return Block(
+        columns.epoch,
+        len(columns),
+        columns.users,
+        columns.items,
+        rows,
+        counts,
+        None,
+        columns.users[groups],
+        columns.others.astype(np.int32, copy=False),
+        rows[groups],
+        groups,
+        columns.sources,
+    )
+
+
+def of_pairs(columns: Columns, *, apart: bool) -> Block:
+    """Groups are runs of one user and positive; with ``apart``, every row is one."""
+    size = len(columns)
+    starts = np.ones(size, bool)
+    if not apart:
+        starts[1:] = (columns.users[1:] != columns.users[:-1]) | (columns.items[1:] != columns.items[:-1])
+    firsts = np.flatnonzero(starts)
+    rows = columns.first + np.arange(size)
+    return Block(
+        columns.epoch,
+        size,
+        columns.users[firsts],
+        columns.items[firsts],
+        rows[firsts],
+        np.diff(firsts, append=size),
+        None,
+        columns.users,
+        columns.others.astype(np.int32, copy=False),
+        rows,
+        np.cumsum(starts) - 1,
+        columns.sources,
+        None if columns.sources is None else columns.sources[firsts],
+    )
+
+
+def of_positives(columns: Columns) -> Block:
+    """Each row is a positive."""
+    none, size = np.empty(0, np.int32), len(columns)
+    rows = columns.first + np.arange(size)
+    return Block(
+        columns.epoch,
+        size,
+        columns.users,
+        columns.items,
+        rows,
+        None,
+        None,
+        none,
+        none,
+        NO_ROWS,
+        None,
+    )
+
+
+def of_labels(columns: Columns, *, grouped: bool) -> Block:
+    """A positive leads the rows of its group."""
+    labels, size = columns.others, len(columns)
+    heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    counts = groups = None
+    strays = NO_ROWS
+    if grouped:
+        groups = (np.cumsum(labels == 1) - 1)[negatives]
+        known = groups >= 0
+        known[known] = columns.users[heads[groups[known]]] == columns.users[negatives[known]]
+        strays = columns.first + negatives[~known]
+        groups = np.where(known, groups, -1)
+        counts = np.bincount(groups[known], minlength=len(heads))
+    return Block(
+        columns.epoch,
+        size,
+        columns.users[heads],
+        columns.items[heads],
+        columns.first + heads,
+        counts,
+        None,
+        columns.users[negatives],
+        columns.items[negatives],
+        columns.first + negatives,
+        groups,
+        None if columns.sources is None else columns.sources[negatives],
+        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
+        strays=strays,
+    )
+
+
+def of_candidates(columns: Columns, full: int | None = None) -> Block:
+    """The rows of a user are groups of one size, each with a positive at some place.
+
+    Parameters
+    ----------
+    full : int, optional
+        Groups of a user may be of several sizes, up to this one: where they are several and not all full, no group is
+        known.
+    """
+    labels, size = columns.others, len(columns)
+    heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    starts = np.flatnonzero(np.append(True, columns.users[1:] != columns.users[:-1]))
+    lengths = np.diff(starts, append=size)
+    runs = np.repeat(np.arange(len(starts)), lengths)
+    n_heads = np.bincount(runs[heads], minlength=len(starts))
+    even = (n_heads > 0) & (lengths % np.maximum(n_heads, 1) == 0)
+    if full is not None:
+        even &= (n_heads == 1) | (lengths == n_heads * full)
+    group_size = np.where(even, lengths // np.maximum(n_heads, 1), lengths)
+    first_group = np.cumsum(np.where(even, n_heads, 1)) - np.where(even, n_heads, 1)
+    of_rows = first_group[runs] + (np.arange(size) - starts[runs]) // group_size[runs]
+    n_groups = int(np.where(even, n_heads, 1).sum())
+    of_heads = of_rows[heads]
+    per_group = np.bincount(of_heads, minlength=n_groups)
+    run_of_group = np.repeat(np.arange(len(starts)), np.where(even, n_heads, 1))
+    odd = np.zeros(len(starts), bool)
+    odd[run_of_group[per_group != 1]] = True
+    odd |= ~even
+    # Positives are numbered in the order of rows, which is that of groups where each has one.
+    position = np.full(n_groups, -1)
+    position[of_heads[::-1]] = np.arange(len(heads))[::-1]
+    groups = np.where(odd[runs[negatives]], -1, position[of_rows[negatives]])
+    counts = np.bincount(groups[groups >= 0], minlength=len(heads))
+    slots = np.where(odd[runs[heads]], -1, (heads - starts[runs[heads]]) % group_size[runs[heads]])
+    counts = np.where(odd[runs[heads]], -1, counts)
+    return Block(
+        columns.epoch,
+        size,
+        columns.users[heads],
+        columns.items[heads],
+        columns.first + heads,
+        counts,
+        slots,
+        columns.users[negatives],
+        columns.items[negatives],
+        columns.first + negatives,
+        groups,
+        None if columns.sources is None else columns.sources[negatives],
+        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
+        odd_groups=columns.first + starts[odd & (n_heads > 0)],
+        strays=columns.first + starts[n_heads == 0],
+    )
+
+
+@dataclass(frozen=True)
+class StatedColumns:
+    """How the columns are called.
+
+    Attributes
+    ----------
+    negatives, positives : str or None
+        Beside labels there is one for both.
+    """
+
+    negatives: str | None = None
+    positives: str | None = None
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> StatedColumns:
+        """Those of a file."""
+        plain = {name.partition(":")[0]: name for name in prepared.names}  # RecBole's have a type
+        if prepared.layout == "pointwise":
+            return cls(plain.get("log_q"))
+        return cls(plain.get("neg_log_q"), plain.get("pos_log_q"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(name for name in (self.negatives, self.positives) if name is not None)
+
+    def values(self, batch: Batch) -> tuple[Floats | None, Floats | None]:
+        """What they say, lists end to end; NaN where there is nothing: float64.
+
+        Raises
+        ------
+        BadDataError
+            Something that is no number, in this column of the file.
+        """
+        negatives, positives = (
+            None if name is None else _numbers(batch.rows.column(name), name, batch)
+            for name in (self.negatives, self.positives)
+        )
+        return negatives, positives
+
+
+NOTHING = StatedColumns()
+
+
+def _numbers(column: pa.Array, name: str, batch: Batch) -> Floats:
+    if "neg_items" in batch.rows.schema.names and name.startswith("neg"):
+        column = _flat(column, name, batch)
+    try:
+        found: Floats = as_numpy(pc.fill_null(column.cast(pa.float64()), np.nan))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise _not_a_number(batch, name) from None
+    return found
+
+
+def _flat(column: pa.Array, name: str, batch: Batch) -> pa.Array:
+    """The values of lists, which in text have spaces between, end to end."""
+    if pa.types.is_string(column.type):
+        trimmed = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(
+            pc.equal(trimmed, ""), pa.scalar([], pa.list_(pa.string())), pc.utf8_split_whitespace(trimmed)
+        )
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        raise _not_a_number(batch, name)
+    found = as_numpy(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
+    wanted = np.diff(as_numpy(batch.rows.column("neg_items").offsets))
+    for row in np.flatnonzero(found != wanted)[:1].tolist():
+        what = f"{wanted[row]} negatives and {found[row]} values of {name!r}"
+        raise BadDataError(what, place=batch.place(row), remedy="make the file again")
+    return column.flatten()
+
+
+def _not_a_number(batch: Batch, name: str) -> BadDataError:
+    """The error of the first row that cannot be read."""
+    column = batch.rows.column(name)
+    for row in range(len(column)):
+        text = column[row : row + 1].cast(pa.string()) if not pa.types.is_nested(column.type) else None
+        words = [None] if text is None else (text[0].as_py() or "").split()
+        for word in words:
+            try:
+                pa.array([word], pa.string()).cast(pa.float64())
+            except pa.ArrowInvalid:
+                what = f"the column {name!r} has {word!r}, that is no number"
+                return BadDataError(what, place=batch.place(row), remedy="make the file again")
+    what = f"the column {name!r} has the type {column.type}"
+    return BadDataError(what, place=batch.place(0), remedy="make the file again")
+
+
+def with_log_q(block: Block, columns: Columns) -> Block:
+    """A block that was made of columns, with what these say of log q."""
+    if columns.log_q is None:
+        return block
+    if columns.others.dtype != np.int8:  # no labels: both are as the block has them
+        return replace(block, log_q=columns.log_q, head_log_q=columns.head_log_q)
+    of_negatives = columns.log_q[block.negative_rows - columns.first]
+    return replace(block, log_q=of_negatives, head_log_q=columns.log_q[block.head_rows - columns.first])
+
+
+class Blocks:
+    """The blocks of a file.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    frame : Frame
+    terms : Terms
+    stated : StatedColumns, optional
+        The columns of log q, to be read as well.
+
+    Attributes
+    ----------
+    sources : list of str
+        The names in the column ``source`` that were met so far.
+    """
+
+    def __init__(self, prepared: Prepared, frame: LogIds, terms: Promise, stated: StatedColumns = NOTHING) -> None:
+        self._prepared, self._frame, self._terms, self._stated = prepared, frame, terms, stated
+        self.sources: list[str] = []
+
+    def __iter__(self) -> Iterator[Block]:
+        """The blocks, of which the next is read, in a thread, while one is checked."""
+        return one_ahead(self._blocks(), name="negprep-verify")
+
+    def _blocks(self) -> Iterator[Block]:
+        if self._terms.layout == "listwise":
+            for columns in self._columns():
+                yield with_log_q(of_lists(columns), columns)
+            return
+        carried: Columns | None = None
+        for columns in self._columns():
+            if carried is not None and carried.epoch != columns.epoch:
+                yield self._block(carried)
+                carried = None
+            joined = columns if carried is None else carried.joined(columns)
+            whole = self._whole(joined)
+            if whole:
+                yield self._block(joined.slice(0, whole))
+            carried = joined.slice(whole, len(joined)) if whole < len(joined) else None
+        if carried is not None:
+            yield self._block(carried)
+
+    def _whole(self, columns: Columns) -> int:
+        """How many rows belong to groups that surely end among them."""
+        terms = self._terms
+        if terms.layout == "positives" or (terms.shuffled and terms.is_train):
+            return len(columns)
+        if terms.layout == "pairwise":
+            same = (columns.users == columns.users[-1]) & (columns.items == columns.items[-1])
+        elif terms.is_train:
+            heads = np.flatnonzero(columns.others == 1)
+            return int(heads[-1]) if heads.size else 0
+        else:
+            same = columns.users == columns.users[-1]
+        other = np.flatnonzero(~same)
+        return int(other[-1]) + 1 if other.size else 0
+
+    def _block(self, columns: Columns) -> Block:
+        return with_log_q(self._grouped(columns), columns)
+
+    def _grouped(self, columns: Columns) -> Block:
+        if self._terms.layout == "pairwise":
+            return of_pairs(columns, apart=self._terms.levels)
+        if self._terms.layout == "positives":
+            return of_positives(columns)
+        if not self._terms.is_train:
+            full = None if not self._terms.restricted or self._terms.num_neg is None else self._terms.num_neg + 1
+            return of_candidates(columns, full)
+        return of_labels(columns, grouped=not self._terms.shuffled)
+
+    def _columns(self) -> Iterator[Columns]:
+        for batch in self._prepared.batches(self._stated.names):
+            yield from _by_epoch(self._coded(batch), batch)
+
+    def _coded(self, batch: Batch) -> Columns:
+        rows, frame = batch.rows, self._frame
+        users = frame.users.with_strangers(rows.column("user"))
+        heads = frame.items.with_strangers(rows.column("item" if "item" in rows.schema.names else "pos_item"))
+        sources, ends = None, None
+        others: Codes | npt.NDArray[np.int8] = heads[:0]
+        if "label" in rows.schema.names:
+            others = as_numpy(rows.column("label"))
+        elif "neg_item" in rows.schema.names:
+            others = frame.items.with_strangers(rows.column("neg_item"))
+        elif "neg_items" in rows.schema.names:
+            lists = rows.column("neg_items")
+            others, ends = frame.items.with_strangers(lists.values), as_numpy(lists.offsets)[1:]
+        else:
+            others = np.ones(len(heads), np.int8)
+        if "source" in rows.schema.names:
+            column = rows.column("source")
+            sources = self._source_codes(column if ends is None else column.flatten())
+        return Columns(batch.first, 0, users, heads, others, sources, ends, *self._stated.values(batch))
+
+    def _source_codes(self, column: pa.Array) -> npt.NDArray[np.int8]:
+        coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column.cast(pa.string()))
+        known = []
+        for word in coded.dictionary.to_pylist():
+            if word not in self.sources:
+                self.sources.append(word)
+            known.append(self.sources.index(word))
+        indices = as_numpy(coded.indices.cast(pa.int32()))
+        found: npt.NDArray[np.int8] = np.array([*known, -1], np.int8)[indices]
+        return found
+
+
+def _by_epoch(columns: Columns, batch: Batch) -> Iterator[Columns]:
+    if "epoch" not in batch.rows.schema.names:
+        yield columns
+        return
+    epochs = as_numpy(batch.rows.column("epoch"))
+    bounds = [0, *(np.flatnonzero(epochs[1:] != epochs[:-1]) + 1).tolist(), len(epochs)]
+    for begin, end in pairwise(bounds):
+        yield replace(columns.slice(begin, end), epoch=int(epochs[begin]))

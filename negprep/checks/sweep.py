@@ -1,0 +1,555 @@
+"""One pass over the rows of a file, or of a range of users: positives, negatives, and what waits for its positive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Codes
+from negprep.checks.observed import LogByRange, UsersOfLog
+from negprep.checks.pair_set import PairSet, Rows, distinct
+from negprep.checks.promises import Promise
+from negprep.checks.results import (
+    CATALOG,
+    COUNTS,
+    DISTINCT,
+    DRAWN_WEAK,
+    EXCLUDED,
+    ITEMS,
+    LABELS,
+    ONCE,
+    OWN,
+    POSITIVES,
+    SEEN,
+    USERS,
+    WEAK,
+    WITHIN,
+    Findings,
+)
+from negprep.checks.rows import Block
+from negprep.checks.tallies import CHOICES, Tallies, choice_of, count_into
+from negprep.read.prepared import Prepared
+
+_MOST = 1 << 22
+_WINDOW_BITS = 16
+"""A window has about so many pairs: their keys fit in a core's second-level cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadRows:
+    """Positives that lead rows.
+
+    Attributes
+    ----------
+    epoch : int
+    users, items : int32, shape (n,)
+        Below 0 for one that the log does not have.
+    rows : int64, shape (n,)
+    counts : int64, shape (n,), or None
+        Of what each leads, if that is counted.
+    sources : int8, shape (n,), or None
+    """
+
+    epoch: int
+    users: Codes
+    items: Codes
+    rows: Rows
+    counts: Rows | None
+    sources: npt.NDArray[np.int8] | None
+
+    def take(self, places: Rows | slice) -> HeadRows:
+        """Some of them."""
+        return HeadRows(
+            self.epoch,
+            self.users[places],
+            self.items[places],
+            self.rows[places],
+            None if self.counts is None else self.counts[places],
+            None if self.sources is None else self.sources[places],
+        )
+
+    @staticmethod
+    def joined(parts: list[HeadRows]) -> HeadRows:
+        """All of some, of one epoch."""
+        counts = [part.counts for part in parts if part.counts is not None]
+        sources = [part.sources for part in parts if part.sources is not None]
+        return HeadRows(
+            parts[0].epoch,
+            np.concatenate([part.users for part in parts]),
+            np.concatenate([part.items for part in parts]),
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate(counts) if counts else None,
+            np.concatenate(sources) if sources else None,
+        )
+
+
+class PositivesByWindow:
+    """Collects positives, and gives them back in windows of users.
+
+    Parameters
+    ----------
+    positives : PairSet
+        Those of the log.
+    """
+
+    def __init__(self, positives: PairSet) -> None:
+        bits = max(_WINDOW_BITS, len(positives).bit_length() - 16)
+        windows = (positives.starts[:-1] >> bits).astype(np.uint16)
+        self._window_of = np.append(windows, np.uint16(0))  # the last for users whom the log does not have
+        self._kept: dict[int, list[HeadRows]] = {}
+        self._size = 0
+
+    def add(self, leads: HeadRows) -> Iterator[HeadRows]:
+        """Keep some, and give back all once there are many."""
+        self._kept.setdefault(leads.epoch, []).append(leads)
+        self._size += len(leads.users)
+        if self._size >= _MOST:
+            yield from self.drain()
+
+    def drain(self) -> Iterator[HeadRows]:
+        """All that were kept, by epoch and window; within a window in the order in which they came."""
+        kept, self._kept, self._size = self._kept, {}, 0
+        for parts in kept.values():
+            leads = HeadRows.joined(parts)
+            parts.clear()
+            windows = self._window_of[np.maximum(leads.users, -1)]
+            order = np.argsort(windows, kind="stable")  # of 16-bit integers: a radix sort
+            windows, leads = windows[order], leads.take(order)
+            bounds = np.flatnonzero(np.diff(windows.astype(np.int32), prepend=-1, append=-1)).tolist()
+            for begin, end in pairwise(bounds):
+                yield leads.take(slice(begin, end))
+
+
+# gone
+
+
+class Heads:
+    """Checks the positives of blocks."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
+        self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
+        self._totals = sweep.tallies.totals
+        in_order = not (sweep.terms.shuffled and sweep.terms.is_train)
+        self._waiting = None if in_order or sweep.terms.restricted else PositivesByWindow(sweep.truth.positives)
+
+    def take(self, block: Block) -> Rows | None:
+        """Check the positives of a block.
+
+        Returns
+        -------
+        int64, shape (n_groups,), or None
+            Where they are among those of the log; below 0 for one that is none. None: they wait to be looked up.
+        """
+        found, users = self._findings.found, block.heads
+        self._totals.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
+        strangers = np.flatnonzero(users < 0)
+        found(
+            USERS,
+            strangers,
+            lambda at: self._sweep.user(int(block.head_rows[at]), users[at]),
+            rows=block.head_rows[strangers],
+        )
+        unknown = np.flatnonzero(block.head_items < 0)
+        found(
+            ITEMS,
+            unknown,
+            lambda at: self._sweep.name(int(block.head_rows[at]), users[at], block.head_items[at]),
+            rows=block.head_rows[unknown],
+        )
+        if block.odd_labels.size:
+            found(LABELS, block.odd_labels, self._prepared.place, rows=block.odd_labels)
+        if block.odd_groups.size and not self._terms.restricted:
+            note = ": the candidates of this user are no groups of one size with one positive in each"
+            found(COUNTS, block.odd_groups, lambda row: f"{self._prepared.place(row)}{note}", rows=block.odd_groups)
+        if block.strays.size:
+            note = ": a negative without a positive of its user"
+            self._totals.strays += len(block.strays)
+            found(COUNTS, block.strays, lambda row: f"{self._prepared.place(row)}{note}", rows=block.strays)
+        self._counts(block)
+        counts = block.counts if self._terms.layout == "pairwise" else None
+        leads = HeadRows(block.epoch, users, block.head_items, block.head_rows, counts, block.head_sources)
+        if self._waiting is None:
+            return self._look_up(leads)
+        for window in self._waiting.add(leads):
+            self._look_up(window)
+        return None
+
+    def finish(self) -> None:
+        """Look up those that wait."""
+        if self._waiting is not None:
+            for window in self._waiting.drain():
+                self._look_up(window)
+
+    def _look_up(self, leads: HeadRows) -> Rows:
+        """Where positives are among those of the log, and count them."""
+        truth, users, items = self._truth, leads.users, leads.items
+        keys = users * np.int64(len(truth.items)) + items
+        keys[(users < 0) | (items < 0)] = -1
+        places = truth.positives.find(keys)
+        if self._terms.levels and leads.sources is not None:
+            places[self._sweep.weak.find(keys) >= 0] = -2
+        wrong = np.flatnonzero((places == -1) & (users >= 0))
+        self._findings.found(
+            POSITIVES,
+            wrong,
+            lambda at: self._sweep.name(int(leads.rows[at]), users[at], items[at]),
+            rows=leads.rows[wrong],
+        )
+        known = np.flatnonzero(places >= 0)
+        if not (places[known[1:]] > places[known[:-1]]).all():
+            known = known[np.argsort(places[known], kind="stable")]  # neighbours in memory, one after the other
+        if leads.counts is not None:
+            self._tallies.lead(places[known], leads.rows[known], leads.counts[known].astype(np.int32))
+        else:
+            self._once(places[known], leads.rows[known], leads.epoch)
+        return places
+
+    def _once(self, places: Rows, rows: Rows, epoch: int) -> None:
+        """Positives, ascending, lead rows: each once in an epoch."""
+        epochs = self._tallies.epochs
+        again = self._tallies.present[places] > 0 if epochs is None else epochs.add(places, epoch)
+        again[1:] |= places[1:] == places[:-1]
+        self._tallies.lead(places, rows, 1)
+        if again.any() and not self._terms.heads_repeat:
+            twice = np.flatnonzero(again)
+            users, items = self._truth.positives.users[places], self._truth.positives.items[places]
+            self._findings.found(
+                ONCE,
+                twice,
+                lambda at: self._sweep.name(int(rows[at]), users[at], items[at]),
+                rows=rows[twice],
+            )
+
+    def _counts(self, block: Block) -> None:
+        """Groups with another number of negatives than usual; and the places of positives."""
+        if block.counts is None or self._terms.layout in ("pairwise", "positives") or not len(block.counts):
+            return
+        totals, kept = self._totals, self._tallies.exceptions
+        odd = np.flatnonzero((block.counts != totals.num_neg) & (block.counts >= 0))
+        if odd.size:
+            kept.users.append(block.heads[odd].astype(np.int64))
+            kept.heads.append(block.head_items[odd].astype(np.int64))
+            kept.counts.append(block.counts[odd])
+            kept.rows.append(block.head_rows[odd])
+            kept.size += len(odd)
+        if block.slots is not None and not self._terms.takes_all:  # lists of one size, which whole ones are not
+            slots = block.slots[(block.counts == totals.num_neg) & (block.slots >= 0)]
+            if not totals.slots.size:
+                totals.slots = np.zeros((totals.num_neg or 0) + 1, np.int64)
+            totals.slots += np.bincount(slots, minlength=len(totals.slots))
+
+
+Found = Callable[[str, Rows], None]
+"""Takes the name of a check, and which negatives of a block it is about."""
+
+
+class Negatives:
+    """Checks the negatives of blocks, and counts what was drawn. A negative that is wrong is no evidence of chance.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    wrong_hits : bool, shape (n_positives,), optional
+        Which positives of train must not be drawn. They are known at the end alone: then draws are counted once more,
+        and nothing else.
+    """
+
+    def __init__(self, sweep: Sweep, wrong_hits: npt.NDArray[np.bool_] | None = None) -> None:
+        self._wrong_hits = wrong_hits
+        self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
+        self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
+        self._whole_catalog = bool(sweep.truth.catalog.all())
+
+    def take(self, block: Block, places: Rows | None, sources: list[str]) -> None:
+        """Check the negatives of a block; where the log has its positives is known wherever that matters."""
+        truth, terms = self._truth, self._terms
+        wrong = np.zeros(len(block.items), bool)
+
+        def found(check: str, where: Rows) -> None:
+            wrong[where] = True
+            if self._wrong_hits is None:
+                self._findings.found(check, where, name, rows=block.negative_rows[where])
+
+        def name(at: int) -> str:
+            return self._sweep.name(int(block.negative_rows[at]), block.users[at], block.items[at])
+
+        if self._wrong_hits is None:
+            self._count(block)
+        unknown = block.items < 0
+        found(ITEMS, np.flatnonzero(unknown))
+        if not self._whole_catalog:
+            found(CATALOG, np.flatnonzero(~unknown & ~truth.catalog[block.items.clip(0)]))
+        own = self._own(block)
+        found(OWN, np.flatnonzero(own))
+        keys = block.users * np.int64(len(truth.items)) + block.items
+        keys[(block.users < 0) | (block.items < 0)] = -1
+        choices = self._choices(block, sources)
+        listed = None if choices is None else choices == CHOICES.index("weak")
+        if listed is not None and listed.any():
+            where = np.flatnonzero(listed)
+            where = where[self._sweep.weak.find(keys[where]) < 0]
+            found(DRAWN_WEAK, where)
+            keys[listed] = -1
+        keys[own] = -1
+        self._seen(keys, self._exposed(block, sources), block, found)
+        if places is not None and terms.restricted and block.groups is not None and not terms.levels:
+            self._within(block, places, found)
+        if terms.distinct and block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
+            self._repeated(block, found)
+        self._tallies.totals.left_out += int(wrong.sum())
+        self._draws(block, places, choices, wrong)
+
+    def _count(self, block: Block) -> None:
+        """Count the negatives of each user, and find those of users whom the log does not have."""
+        self._tallies.totals.negatives += len(block.items)
+        known = block.users >= 0
+        count_into(self._tallies.negatives_of, block.users if known.all() else block.users[known])
+        if self._terms.layout == "pointwise":
+            rows, users = block.negative_rows, block.users
+            strangers = np.flatnonzero(~known)
+            self._findings.found(
+                USERS, strangers, lambda at: self._sweep.user(int(rows[at]), users[at]), rows=rows[strangers]
+            )
+
+    def _own(self, block: Block) -> npt.NDArray[np.bool_]:
+        """Which negatives are the positive of their own group."""
+        if block.groups is None or not len(block.heads) or self._terms.levels:
+            return np.zeros(len(block.items), bool)  # with levels, a weak item may stand in the positive's place
+        found: npt.NDArray[np.bool_] = (block.items == block.head_items[block.groups]) & (block.groups >= 0)
+        return found
+
+    def _exposed(self, block: Block, sources: list[str]) -> npt.NDArray[np.bool_]:
+        """Which negatives may be weak: those of pools that have weak items."""
+        if not self._terms.exposed or block.sources is None:
+            return np.full(len(block.items), self._terms.exposed)
+        found: npt.NDArray[np.bool_] = np.array([*(source == "reinforced" for source in sources), False])[block.sources]
+        return found
+
+    def _seen(self, keys: Rows, exposed: npt.NDArray[np.bool_], block: Block, found: Found) -> None:
+        truth = self._truth
+        rows = truth.seen.rows_in(keys)
+        if not rows.size:
+            return
+        for pairs, check, judged in ((truth.weak, WEAK, rows[~exposed[rows]]), (truth.excluded, EXCLUDED, rows)):
+            if len(pairs):
+                found(check, judged[pairs.find(keys[judged]) >= 0])
+        places = truth.positives.find(keys[rows])
+        rows, places = rows[places >= 0], places[places >= 0]
+        if not self._terms.is_train:
+            found(SEEN, rows)
+            return
+        if self._wrong_hits is not None:
+            found(SEEN, rows[self._wrong_hits[places]])
+            return
+        # Whether the positive is in train is known at the end.
+        self._tallies.hit(places, block.negative_rows[rows])
+
+    def _within(self, block: Block, places: Rows, found: Found) -> None:
+        truth, groups = self._truth, block.groups if block.groups is not None else block.negative_rows
+        wrong = np.zeros(len(groups), bool)
+        if truth.categories is not None:
+            wrong |= truth.categories[block.items.clip(0)] != truth.categories[block.head_items.clip(0)][groups]
+        if truth.firsts is not None and truth.times is not None and self._terms.available:
+            times = np.where(places >= 0, truth.times.take(places, mode="clip"), np.iinfo(np.int64).max)
+            wrong |= truth.firsts[block.items.clip(0)] > times[groups]
+        where = np.flatnonzero(wrong & (groups >= 0) & (block.items >= 0))
+        found(WITHIN, where)
+
+    def _repeated(self, block: Block, found: Found) -> None:
+        groups = block.groups if block.groups is not None else block.negative_rows
+        lowest = min(0, int(block.items.min(initial=0)))  # unknown items have codes below 0
+        keys = groups * np.int64(len(self._truth.items) - lowest) + (block.items - np.int64(lowest))
+        alone = groups < 0
+        keys[alone] = -1 - np.arange(int(alone.sum()))
+        if len(distinct(keys.copy())) == len(keys):
+            return
+        order = np.argsort(keys, kind="stable")
+        again = np.sort(order[1:][keys[order][1:] == keys[order][:-1]])
+        found(DISTINCT, again)
+
+    def _choices(self, block: Block, sources: list[str]) -> npt.NDArray[np.int8] | None:
+        """Of each negative the place of its sampler among ``CHOICES``; None where one sampler drew all."""
+        if block.sources is None:
+            return None
+        if self._wrong_hits is None:
+            counts = self._tallies.totals.source_counts
+            numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
+            for source, number in zip(sources, numbers.tolist(), strict=True):
+                counts[source] = counts.get(source, 0) + number
+        table = np.array([*(self._choice_of(source) for source in sources), 0], np.int8)
+        found: npt.NDArray[np.int8] = table[block.sources]
+        return found
+
+    def _choice_of(self, source: str) -> int:
+        """Where a model draws, the fall-back depends on it, too: on the items that the model does not know."""
+        follows_a_model = any(choice_of(sampler) == CHOICES.index("other") for sampler in self._terms.samplers)
+        return CHOICES.index("other") if follows_a_model and source == "fallback" else choice_of(source)
+
+    def _draws(
+        self,
+        block: Block,
+        places: Rows | None,
+        choices: npt.NDArray[np.int8] | None,
+        wrong: npt.NDArray[np.bool_],
+    ) -> None:
+        users, groups, distinct_draws = block.users, block.groups, self._terms.distinct
+        known = (users >= 0) & ~wrong
+        owners: npt.NDArray[np.integer] = block.heads
+        if places is not None and self._terms.restricted and groups is not None:
+            owners = places
+            known &= np.append(places >= 0, False)[groups]
+        whole, firsts = bool(known.all()), None
+        for name, drawn in self._tallies.drawn.items():
+            if choices is None:
+                if name != CHOICES[choice_of(self._terms.samplers[0])]:
+                    continue
+                mine = known
+            else:
+                mine = known & (choices == CHOICES.index(name))
+            every = choices is None and whole
+            count_into(drawn.items, block.items if every else block.items[mine])
+            if groups is None:
+                if not self._terms.restricted:
+                    count_into(drawn.draws, users if every else users[mine])
+                continue
+            of_groups = block.counts if every else np.bincount(groups[mine & (groups >= 0)], minlength=len(block.heads))
+            if of_groups is None:
+                continue
+            some = np.flatnonzero((of_groups > 0) & (owners >= 0))
+            counts, of_owners = of_groups[some], owners[some]
+            count_into(drawn.draws, of_owners, counts)
+            if distinct_draws:
+                count_into(drawn.squares, of_owners, counts * counts)
+                count_into(drawn.groups, of_owners)
+            if drawn.first_items is not None and drawn.first_draws is not None:
+                firsts = _first_draws(block, groups) if firsts is None else firsts
+                at = firsts[mine[firsts]]
+                at = at[owners[groups[at]] >= 0]
+                count_into(drawn.first_items, block.items[at])
+                count_into(drawn.first_draws, owners[groups[at]])
+
+
+def _first_draws(block: Block, groups: Rows) -> Rows:
+    """Which negatives were the first draw of their group: ascending.
+
+    Negatives stand in the order of draws, but that the one whose place a holdout took among its candidates is last.
+    """
+    starts = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])[: len(groups)])
+    ends = np.append(starts[1:], len(groups)) - 1
+    known = groups[starts] >= 0
+    starts, ends = starts[known], ends[known]
+    if block.slots is None:
+        return starts
+    slots = block.slots[groups[starts]]
+    return np.where(slots == 0, ends, starts)[slots >= 0]
+
+
+class Sweep:
+    """Goes over the rows of a range of users once: finds what a row or a group can have wrong, counts for all else.
+
+    Attributes
+    ----------
+    prepared : Prepared
+    truth : Truth
+        Of the range.
+    terms : Terms
+    findings : Findings
+    tallies : Tallies
+    """
+
+    def __init__(
+        self, prepared: Prepared, truth: UsersOfLog, terms: Promise, findings: Findings, tallies: Tallies
+    ) -> None:
+        self.prepared, self.truth, self.terms, self.findings = prepared, truth, terms, findings
+        self.tallies = tallies
+
+    def count_again(self, blocks: Iterable[Block], sources: list[str], wrong_hits: npt.NDArray[np.bool_]) -> None:
+        """Count the draws of all rows anew, now that it is known which positives must not be drawn.
+
+        Parameters
+        ----------
+        blocks, sources
+            As of ``run``.
+        wrong_hits : bool, shape (n_positives,)
+        """
+        negatives = Negatives(self, wrong_hits)
+        for block in blocks:
+            negatives.take(block, self._places(block), sources)
+
+    def _places(self, block: Block) -> Rows:
+        """Where the positives of a block are among those of the log; below 0 for one that is none."""
+        keys = block.heads * np.int64(len(self.truth.items)) + block.head_items
+        keys[(block.heads < 0) | (block.head_items < 0)] = -1
+        return self.truth.positives.find(keys)
+
+    def run(self, blocks: Iterable[Block], sources: list[str]) -> None:
+        """Go over all rows.
+
+        Parameters
+        ----------
+        blocks : iterable of Block
+        sources : list of str
+            As ``Blocks.sources``.
+        """
+        heads, negatives = Heads(self), Negatives(self)
+        for block in blocks:
+            places = heads.take(block)
+            if self.terms.layout != "positives":
+                negatives.take(block, places, sources)
+        heads.finish()
+
+    @cached_property
+    def weak(self) -> PairSet:
+        """What the sampler weak may draw."""
+        return self.truth.weak.without(self.truth.excluded)
+
+    def user(self, row: int, user: int) -> str:
+        """A row and its user, for a person."""
+        return f"{self.prepared.place(row)}: user {self.truth.users.name(user)}"
+
+    def name(self, row: int, user: int, item: int, note: str = "") -> str:
+        """A row, for a person."""
+        truth = self.truth
+        return f"{self.prepared.place(row)}: user {truth.users.name(user)}, item {truth.items.name(item)}{note}"
+
+
+def ask(findings: Findings, terms: Promise, truths: LogByRange) -> None:
+    """Ask what a sweep answers, in the order in which the checks are told."""
+    for name in (USERS, ITEMS, POSITIVES):
+        findings.ask(name)
+    if terms.layout == "pointwise":
+        findings.ask(LABELS)
+    if terms.layout != "pairwise" and not terms.heads_repeat:
+        findings.ask(ONCE)
+    if terms.layout == "positives":
+        return
+    findings.ask(SEEN)
+    if truths.n_weak:
+        findings.ask(WEAK)
+    if terms.draws_weak:
+        findings.ask(DRAWN_WEAK)
+    if truths.n_excluded:
+        findings.ask(EXCLUDED)
+    for name in (CATALOG, OWN, DISTINCT, COUNTS):
+        findings.ask(name)
+    if terms.restricted:
+        findings.ask(WITHIN)
+        if terms.levels:
+            findings.skip(WITHIN, "weak items stand in the place of positives, whose time and kind it is")
+    ungrouped = terms.is_train and terms.shuffled and terms.layout == "pointwise"
+    if not terms.distinct:
+        findings.skip(DISTINCT, "they may repeat")
+    if ungrouped:
+        for name in (OWN, *([WITHIN] if terms.restricted else [])):
+            findings.skip(name, "rows are in no order: which negative is beside which positive is not known")
+        if terms.distinct:
+            findings.skip(DISTINCT, "rows are in no order")
+    apart = terms.heads_repeat or (terms.shuffled and terms.is_train)
+    if terms.distinct and terms.layout == "pairwise" and apart:
+        findings.skip(DISTINCT, "the pairs of one positive are not side by side")

@@ -1,0 +1,1 @@
+"""From rows with ids to coded, grouped interactions."""

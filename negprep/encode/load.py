@@ -1,0 +1,667 @@
+"""From a log to coded rows, held in memory or spilled, and to the interactions of one section after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrays import Codes, Positions
+from negprep.arrow import as_numpy, from_numpy
+from negprep.encode.pairs import Interactions, Pairs, group_pairs, join_catalog, merge_pairs, subtract_pairs
+from negprep.encode.positives import Positives
+from negprep.encode.side_files import CatalogFile, Listed, is_many, read_catalog, read_pairs
+from negprep.encode.spill import Extent, SpillFile
+from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
+from negprep.errors import BadDataError
+from negprep.options.options import Options
+from negprep.options.specs import quoted_for_shell
+from negprep.read.convert import doubts, standing_for_none
+from negprep.read.log import LogReader
+from negprep.threads import on_threads
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of a log.
+
+    Attributes
+    ----------
+    users, items : RawIds
+    times : int64, shape (n,), or None
+    positive : bool, shape (n,), or None
+        None: all are.
+    """
+
+    users: RawIds
+    items: RawIds
+    times: npt.NDArray[np.int64] | None
+    positive: npt.NDArray[np.bool_] | None
+
+    def __len__(self) -> int:
+        return len(self.users[1] if isinstance(self.users, tuple) else self.users)
+
+    def take(self, which: slice | npt.NDArray[np.int64]) -> Rows:
+        """Those of the rows, in that order; of a slice, views. Of rows of codes."""
+        return Rows(
+            self.users[which],
+            self.items[which],
+            None if self.times is None else self.times[which],
+            None if self.positive is None else self.positive[which],
+        )
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """As a batch."""
+        columns = {"users": _ids_to_arrow(self.users), "items": _ids_to_arrow(self.items)}
+        if self.times is not None:
+            columns["times"] = from_numpy(self.times)
+        if self.positive is not None:
+            columns["positive"] = from_numpy(self.positive.view(np.uint8))
+        return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+    @classmethod
+    def from_arrow(cls, batch: pa.RecordBatch) -> Rows:
+        """What ``to_arrow`` made."""
+        has = set(batch.schema.names)
+        return cls(
+            _ids_from_arrow(batch.column("users")),
+            _ids_from_arrow(batch.column("items")),
+            as_numpy(batch.column("times")) if "times" in has else None,
+            as_numpy(batch.column("positive")).view(np.bool_) if "positive" in has else None,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Rows of codes of a range of users, who are counted from its first.
+
+    Attributes
+    ----------
+    users, items : int32, shape (n,)
+    times : int64, shape (n,), or None
+    positive : bool, shape (n,), or None
+    """
+
+    users: Codes
+    items: Codes
+    times: npt.NDArray[np.int64] | None
+    positive: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def room_for(cls, n_rows: int, *, times: bool, positive: bool) -> Gathered:
+        """Room for so many rows."""
+        return cls(
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int64) if times else None,
+            np.empty(n_rows, bool) if positive else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def put(self, begin: int, rows: Gathered | Rows) -> int:
+        """Copy rows to where they begin; where they end."""
+        here = slice(begin, end := begin + len(rows))
+        self.users[here] = rows.users
+        self.items[here] = rows.items
+        if self.times is not None and rows.times is not None:
+            self.times[here] = rows.times
+        if self.positive is not None and rows.positive is not None:
+            self.positive[here] = rows.positive
+        return end
+
+    def first(self, n_rows: int) -> Gathered:
+        """The first of the rows: views."""
+        times = None if self.times is None else self.times[:n_rows]
+        positive = None if self.positive is None else self.positive[:n_rows]
+        return Gathered(self.users[:n_rows], self.items[:n_rows], times, positive)
+
+
+class RowStore:
+    """Keeps the rows of a log, in their order; spilled ones can be gone through again.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes kept in memory; beyond, all rows are in a spill file.
+    folder : str or None
+        Where that file is.
+    has_times, has_positive : bool
+        Which columns the rows have.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Of all rows, wherever they are.
+    """
+
+    def __init__(self, limit: int, folder: str | None, *, has_times: bool, has_positive: bool) -> None:
+        self.has_times, self.has_positive = has_times, has_positive
+        self._limit, self.folder = limit, folder
+        self.n_bytes = self._count = 0
+        self._kept: list[Rows] = []
+        self._spill: SpillFile | None = None
+        self._extents: list[Extent] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def is_spilled(self) -> bool:
+        """Whether the rows are in a file."""
+        return self._spill is not None
+
+    def append(self, rows: Rows) -> None:
+        """Add rows."""
+        self._kept.append(rows)
+        self._count += len(rows)
+        self.n_bytes += _size(rows.users) + _size(rows.items) + _size(rows.times) + _size(rows.positive)
+        if self._spill is None and self.n_bytes > self._limit:
+            self._spill = SpillFile(self.folder)
+        if self._spill is not None:
+            self._extents.extend(self._spill.write(kept.to_arrow()) for kept in self._kept)
+            self._kept.clear()
+
+    def __iter__(self) -> Iterator[Rows]:
+        yield from self._kept
+        if self._spill is not None:
+            for extent in self._extents:
+                yield Rows.from_arrow(self._spill.read(extent))
+
+    def drain(self) -> Iterator[Rows]:
+        """The rows, each batch forgotten as it is given."""
+        kept, self._kept = self._kept, []
+        return drained(kept)
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._kept.clear()
+        if self._spill is not None:
+            self._spill.close()
+
+
+def drained(pieces: list[Rows]) -> Iterator[Rows]:
+    """The pieces, each forgotten as it is given."""
+    pieces.reverse()
+    while pieces:
+        yield pieces.pop()
+
+
+def _size(values: RawIds | npt.NDArray[np.generic] | None) -> int:
+    if values is None:
+        return 0
+    return values[0].nbytes + values[1].nbytes if isinstance(values, tuple) else values.nbytes
+
+
+def _ids_to_arrow(ids: RawIds) -> pa.Array:
+    if isinstance(ids, tuple):
+        return pa.DictionaryArray.from_arrays(from_numpy(ids[1]), ids[0])
+    return from_numpy(ids)
+
+
+def _ids_from_arrow(column: pa.Array) -> RawIds:
+    if pa.types.is_dictionary(column.type):
+        return column.dictionary, as_numpy(column.indices)
+    values: npt.NDArray[np.int64] = as_numpy(column)
+    return values
+
+
+Kept = TypeVar("Kept")
+
+_MOST_RANGES = 1 << 14
+
+
+@dataclass(frozen=True)
+class UserRange(Generic[Kept]):
+    """The users from code ``first`` up to ``last``, how many rows they have, and what was kept of those."""
+
+    first: int
+    last: int
+    n_rows: int
+    pieces: list[Kept]
+
+
+def partition(
+    rows: Iterable[Rows],
+    again: Iterable[Rows],
+    encode: Callable[[Rows], Rows],
+    keep: Callable[[Rows], Kept],
+    n_users: int,
+    *,
+    range_rows: int,
+    jobs: int,
+) -> list[UserRange[Kept]]:
+    """Hand encoded rows on range by range.
+
+    Parameters
+    ----------
+    rows, again : iterable of Rows
+        The same, the first for counting and the second for handing on.
+    encode : callable
+        From rows of ids to rows of codes. Runs on threads.
+    keep : callable
+        Takes rows of one range, views of others; what it returns is put in ``pieces``.
+    n_users : int
+    range_rows : int
+        A range ends with the user that brings it to so many rows.
+    jobs : int
+        Threads.
+
+    Returns
+    -------
+    list of UserRange
+        In the order of user codes, covering all of them.
+    """
+    counts = np.zeros(n_users, np.int64)
+    for _, (users, times) in on_threads(lambda some: _tallied(encode(some)), rows, threads=jobs, ahead=jobs + 1):
+        np.add.at(counts, users, times)  # np.bincount would go through all users for every batch
+    before = np.cumsum(counts) - counts
+    range_of = before // max(range_rows, int(counts.sum()) // _MOST_RANGES + 1)
+    firsts = np.append(0, np.flatnonzero(range_of[1:] != range_of[:-1]) + 1)
+    range_of = np.repeat(np.arange(len(firsts), dtype=np.int16), np.diff(firsts, append=n_users))
+    pieces: list[list[Kept]] = [[] for _ in firsts]
+    for _, split in on_threads(lambda some: _split(encode(some), range_of), again, threads=jobs, ahead=jobs + 1):
+        for place, piece in split:
+            pieces[place].append(keep(piece))
+    lasts = [*firsts[1:].tolist(), n_users]
+    n_rows = np.add.reduceat(counts, firsts).tolist()
+    return [UserRange(*members) for members in zip(firsts.tolist(), lasts, n_rows, pieces, strict=True)]
+
+
+def _tallied(coded: Rows) -> tuple[Codes, Positions | int]:
+    """Users, and how many rows each of them adds: by runs, where rows of a user come together."""
+    users = np.asarray(coded.users, np.int32)
+    starts = np.flatnonzero(users[1:] != users[:-1]) + 1
+    if 2 * len(starts) >= len(users):
+        return users, 1
+    starts = np.append(0, starts)
+    return users[starts], np.diff(starts, append=len(users))
+
+
+def _split(coded: Rows, range_of: npt.NDArray[np.int16]) -> list[tuple[int, Rows]]:
+    """The ranges that rows are in, and the rows of each."""
+    ranges = range_of[coded.users]
+    if (ranges[1:] < ranges[:-1]).any():
+        order = np.argsort(ranges, kind="stable")  # of 16-bit integers: a radix sort
+        coded, ranges = coded.take(order), ranges[order]
+    bounds = np.flatnonzero(ranges[1:] != ranges[:-1]) + 1
+    within = pairwise([0, *bounds.tolist(), len(ranges)]) if len(ranges) else ()
+    return [(int(ranges[begin]), coded.take(slice(begin, end))) for begin, end in within]
+
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedSection:
+    """A range of users: all of them, or as many as fit in memory.
+
+    Attributes
+    ----------
+    first_user : int
+        The code of the first one.
+    interactions : Interactions
+    excluded : Pairs
+        Their pairs of ``--exclude``.
+    """
+
+    first_user: int
+    interactions: Interactions
+    excluded: Pairs
+
+
+class Loaded:
+    """A log that was read, and what else the run was given about it. To be closed.
+
+    Attributes
+    ----------
+    columns : dict of str to str
+        The columns that were read, by role.
+    users : Vocabulary
+    items : Items
+    n_items : int
+        Distinct items of the log, in the catalog or not.
+    excluded : Pairs
+        The pairs of ``--exclude`` whose user and item are known.
+    catalog : CatalogFile or None
+    exclude, weak : Listed
+        What became of the rows of ``--exclude`` and ``--weak``.
+    warnings : list of str
+        What is suspicious about the labels of the log, and the files beside it.
+    """
+
+    def __init__(
+        self,
+        rows: RowStore,
+        columns: dict[str, str],
+        users: Vocabulary,
+        found_items: Vocabulary,
+        options: Options,
+        positives: Positives | None,
+        warnings: list[str],
+    ) -> None:
+        self.columns = columns
+        catalog = self.catalog = _read_catalog(options)
+        self.items, self._recode = join_catalog(found_items, None if catalog is None else catalog.items)
+        self.users, self.n_items = users, len(found_items)
+        takes_all = options.positive is not None and positives is None
+        self.exclude, self.weak = (
+            read_pairs(source, options.read, users, self.items, option=option, positives=positives, takes_all=takes_all)
+            for option, source in (("--exclude", options.exclude), ("--weak", options.weak))
+        )
+        self.excluded, self._weak = self.exclude.pairs, self.weak.pairs
+        self.warnings = [
+            *warnings,
+            *_misfits("--exclude", self.exclude),
+            *_misfits("--weak", self.weak),
+        ]
+        self._spill: SpillFile | None = None
+        self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
+        self._most_gathered = 0
+        self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
+        self._item_ids = found_items.ids
+
+    @property
+    def is_spilled(self) -> bool:
+        """Whether the log outgrew memory."""
+        return self._rows.is_spilled
+
+    @property
+    def row_bytes(self) -> int:
+        """What the rows take, in memory or on disk."""
+        return self._rows.n_bytes
+
+    def rows(self) -> Iterator[Rows]:
+        """The rows of the log, coded, batch by batch. To be asked for before ``portions``."""
+        return map(self._encode, self._rows)
+
+    def doubtful_ids(self) -> list[str]:
+        """Warnings of ids that are spelled as ids seldom are. To be asked for before ``portions``."""
+        vocabularies = {"user": self.users.ids, "item": self._item_ids}
+        found = [warning for noun, ids in vocabularies.items() for warning in doubts(ids, noun)]
+        for noun, ids in vocabularies.items():
+            for place in standing_for_none(ids):
+                code = place if noun == "user" or self._recode is None else self._recode[place]
+                n_rows = sum(np.count_nonzero(_codes_of(rows, noun) == code) for rows in self.rows())
+                found.append(
+                    f"the {noun} id '{ids[place]}' has {n_rows:,} of {len(self._rows):,} rows: if it stands for no "
+                    "id, leave the field empty in the log, and --drop-invalid drops these rows"
+                )
+        return found
+
+    def first_times(self) -> npt.NDArray[np.int64]:
+        """When each item of the catalog was first there: int64, shape (n_catalog,), nanoseconds since 1970.
+
+        The earliest interaction of anybody, or what the catalog's file says, if that is earlier; the end of time for
+        an item that has neither. To be asked before ``portions``.
+        """
+        firsts = np.full(len(self.items), np.iinfo(np.int64).max)
+        for rows in self.rows():
+            if rows.times is not None:
+                np.minimum.at(firsts, rows.items, rows.times)
+        firsts = firsts[: self.items.n_catalog]
+        if self.catalog is not None and self.catalog.available is not None:
+            firsts = np.minimum(firsts, self.catalog.available)
+        return firsts
+
+    def portions(self, range_rows: int, *, again: bool = False) -> Iterable[LoadedSection]:
+        """The users in the order of their codes, about ``range_rows`` rows a time. Uses the rows up; asked for once.
+
+        With ``again``, what is returned may be gone through more than once: grouped rows stay in memory, or, where the
+        log outgrew it, are grouped anew each time.
+        """
+        n_users = len(self.users)
+        self._most_gathered = 2 * range_rows
+        if not self.is_spilled:
+            encode = partial(self._encode, in_place=True)
+            coded = [
+                rows for _, rows in on_threads(encode, self._rows.drain(), threads=self._jobs, ahead=self._jobs + 1)
+            ]
+            ranges = partition(
+                coded, drained(coded), _as_it_is, _as_it_is, n_users, range_rows=range_rows, jobs=self._jobs
+            )
+            portions = (self._portion(users, drained(users.pieces)) for users in ranges)
+            return list(portions) if again else portions
+        spill = self._spill = SpillFile(self._rows.folder)
+        spilled = partition(
+            self._rows,
+            self._rows,
+            self._encode,
+            lambda rows: spill.write(rows.to_arrow()),
+            n_users,
+            range_rows=range_rows,
+            jobs=self._jobs,
+        )
+        self._rows.close()
+        return _Grouped(
+            lambda users: self._portion(users, map(Rows.from_arrow, map(spill.read, users.pieces))), spilled
+        )
+
+    def close(self) -> None:
+        """Give back what the rows took."""
+        self._rows.close()
+        if self._spill is not None:
+            self._spill.close()
+
+    def _encode(self, rows: Rows, *, in_place: bool = False) -> Rows:
+        users, items = (
+            encoder(ids, in_place=in_place)
+            for encoder, ids in ((self._user_encoder, rows.users), (self._item_encoder, rows.items))
+        )
+        return replace(rows, users=users, items=items if self._recode is None else self._recode[items])
+
+    def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> LoadedSection:
+        """Group the rows of a range."""
+        positives, weak = self._grouped(self._gathered(of, coded), of)
+        listed = self._weak.of_users(of.first, of.last)
+        weak = subtract_pairs(merge_pairs([listed, weak], len(self.items)), positives, len(self.items))
+        of_these = Vocabulary(self.users.ids.slice(of.first, of.last - of.first))
+        return LoadedSection(
+            of.first,
+            Interactions(of_these, self.items, positives, weak),
+            self.excluded.of_users(of.first, of.last),
+        )
+
+    def _grouped(self, rows: Gathered, of: UserRange[Any]) -> tuple[Pairs, Pairs]:
+        """The distinct positives, and the other pairs, without times."""
+        sizes, times, positive = (of.last - of.first, len(self.items)), rows.times, rows.positive
+        if positive is None:
+            none = Pairs(np.zeros(sizes[0] + 1, np.int64), np.empty(0, np.int32))
+            return group_pairs(rows.users, rows.items, *sizes, times=times, latest=self._latest), none
+        others, timed = ~positive, None if times is None else times[positive]
+        positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=self._latest)
+        return positives, group_pairs(rows.users[others], rows.items[others], *sizes)
+
+    def _gathered(self, of: UserRange[Any], coded: Iterable[Rows]) -> Gathered:
+        """The rows of a range in one piece.
+
+        A user with many more rows than a range should have makes it as large. Whenever the rows fill what room there
+        is, those that repeat a pair are left out, so that memory grows with the pairs and not with the rows.
+        """
+        columns = {"times": self._rows.has_times, "positive": self._rows.has_positive}
+        room, end = Gathered.room_for(min(of.n_rows, self._most_gathered), **columns), 0
+        for rows in coded:
+            if end + len(rows) > len(room):
+                kept = self._distinct(room.first(end), of)
+                if 2 * (len(kept) + len(rows)) > len(room):
+                    room = Gathered.room_for(2 * (len(kept) + len(rows)), **columns)
+                end = room.put(0, kept)
+            begin, end = end, room.put(end, rows)
+            room.users[begin:end] -= np.int32(of.first)
+        return room.first(end)
+
+    def _distinct(self, rows: Gathered, of: UserRange[Any]) -> Gathered:
+        """The rows, those of a pair made one."""
+        positives, others = self._grouped(rows, of)
+        times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
+        return Gathered(
+            np.append(positives.users(), others.users()),
+            np.append(positives.items, others.items),
+            times,
+            None if rows.positive is None else np.arange(len(positives) + len(others)) < len(positives),
+        )
+
+
+@dataclass(frozen=True)
+class _Grouped:
+    """Portions that are made each time they are gone through."""
+
+    group: Callable[[UserRange[Any]], LoadedSection]
+    ranges: list[UserRange[Any]]
+
+    def __iter__(self) -> Iterator[LoadedSection]:
+        return map(self.group, self.ranges)
+
+
+def _codes_of(rows: Rows, noun: str) -> npt.NDArray[Any]:
+    return np.asarray(rows.users if noun == "user" else rows.items)
+
+
+def _as_it_is(rows: Rows) -> Rows:
+    return rows
+
+
+def _read_catalog(options: Options) -> CatalogFile | None:
+    if options.items is None:
+        return None
+    return read_catalog(options.items, options.read, same=options.same, with_available=options.available_at_time)
+
+
+def load(
+    log: LogReader,
+    options: Options,
+    *,
+    with_times: bool,
+    kept_bytes: int,
+    spill_folder: str | None,
+    progress: Progress,
+) -> Loaded:
+    """Read a log.
+
+    Parameters
+    ----------
+    log : LogReader
+    options : Options
+    with_times : bool
+        Whether the times are needed.
+    kept_bytes : int
+        Of rows in memory; more are spilled.
+    spill_folder : str or None
+        Where to. None: where the system keeps temporary files.
+    progress : callable
+
+    Raises
+    ------
+    BadDataError
+        What is wrong with the log, where, and what to do.
+    UsageError
+        Options that do not fit the log.
+    """
+    rule = options.positive_rule
+    positives = None if rule is None else Positives.of(rule, log)
+    rows = RowStore(kept_bytes, spill_folder, has_times=with_times, has_positive=positives is not None)
+    try:
+        roles = ["user", "item", *(["time"] if with_times else [])]
+        watched = _watched(log, options, positives)
+        users, items = _read_rows(log, roles, positives, watched, rows, progress)
+        warnings = _check_labels(log, options)
+        columns = {role: log.columns[role] for role in roles}
+        columns |= positives.columns if positives is not None else {}
+        loaded = Loaded(rows, columns, users, items, options, positives, warnings)
+        log.warn(loaded.doubtful_ids())
+        return loaded
+    except BaseException:
+        rows.close()
+        raise
+
+
+def _watched(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:
+    """The columns that may hold labels of which no rule says what they mean."""
+    if options.positive is not None and positives is None:
+        return ()
+    return tuple(name for name in log.label_columns if positives is None or name != positives.column)
+
+
+def _check_labels(log: LogReader, options: Options) -> list[str]:
+    """Warnings of labels that the rule does not use; or, without a rule, the refusal of a log that has some.
+
+    Raises
+    ------
+    BadDataError
+        Rows that are no positives, by their label, would become positives.
+    """
+    warnings = []
+    for name, labels in log.labels.items():
+        if not labels.negatives:
+            continue
+        negative, rule = " and ".join(labels.negatives), quoted_for_shell(labels.rule(name))
+        if options.positive is None:
+            raise BadDataError(
+                f"the column {name!r} holds {labels.held()}, and its rows of {negative} would be positives",
+                place=log.place,
+                remedy=f"choose --positive {rule} (the other pairs are weak) or --positive all",
+            )
+        chosen = f"--positive {quoted_for_shell(options.positive)}"
+        warnings.append(
+            f"the column {name!r} holds {labels.held()}, and {chosen} does not use it: rows of {negative} may be "
+            f"positives (--positive {rule} takes none of them)"
+        )
+    return warnings
+
+
+def _misfits(option: str, listed: Listed) -> list[str]:
+    """What is suspicious about a file of pairs."""
+    found = []
+    if listed.left_out:
+        found.append(
+            f"{listed.left_out} of {listed.left_out + listed.rows} rows of {option} are left out by --positive"
+        )
+    if listed.unknown and not len(listed.pairs):
+        what = f"none of the {listed.rows} pairs of {option} has a user and an item that are known"
+        found.append(f"{what}: are its ids the log's?{listed.forms}")
+    elif is_many(listed.unknown, listed.rows):
+        what = f"{listed.unknown} of {listed.rows} pairs of {option} have a user or an item that occurs nowhere else"
+        found.append(f"{what}: are its ids the log's?{listed.forms}")
+    return found
+
+
+def _read_rows(
+    log: LogReader,
+    roles: list[str],
+    positives: Positives | None,
+    watched: tuple[str, ...],
+    rows: RowStore,
+    progress: Progress,
+) -> tuple[Vocabulary, Vocabulary]:
+    """Fill the store; the vocabularies of users and of items."""
+    users, items = DistinctIds(), DistinctIds()
+    n_positive = 0
+    also = {} if positives is None else {positives.role: positives.column}
+    for batch, ids in log.converted(roles, _raw_ids, also=also, watched=watched):
+        times = as_numpy(batch.column("time")) if rows.has_times else None
+        some = Rows(*ids, times, positives(batch) if positives else None)
+        users.add(some.users)
+        items.add(some.items)
+        rows.append(some)
+        n_positive += 0 if some.positive is None else int(some.positive.sum())
+        progress("read", log.rows_read, None)
+    progress("encode", 0, log.rows_read)
+    if not len(rows):
+        raise BadDataError("no rows are left after those dropped as invalid", remedy="look at the log")
+    if positives is not None:
+        positives.check(n_positive)
+    vocabularies = users.finish(), items.finish()
+    progress("encode", log.rows_read, log.rows_read)
+    return vocabularies
+
+
+def _raw_ids(batch: pa.RecordBatch) -> tuple[RawIds, RawIds]:
+    """Of users and of items."""
+    return raw_ids(batch.column("user")), raw_ids(batch.column("item"))

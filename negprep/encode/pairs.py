@@ -1,0 +1,277 @@
+"""Distinct (user, item) pairs in compressed sparse rows; the interactions and the items of a log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrays import Codes, Mask, Positions, Times, Words
+from negprep.arrow import as_numpy, from_numpy, pc
+from negprep.encode.vocabulary import Vocabulary
+from negprep.errors import BadDataError
+from negprep.sample.rng import combine
+from negprep.sample.seen import Seen
+
+_COMPARED = 1 << 15
+"""Pairs at a time: within a cache."""
+
+_FEW = 8
+"""Fewer than one pair in so many are found faster by their places than by a mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Distinct (user, item) pairs in compressed sparse rows.
+
+    Attributes
+    ----------
+    starts : int64, shape (n_users + 1,)
+        User ``u`` has ``items[starts[u]:starts[u + 1]]``.
+    items : int32, shape (n_pairs,)
+        Ascending within a user.
+    times : int64, shape (n_pairs,), or None
+        Nanoseconds since 1970.
+    """
+
+    starts: Positions
+    items: Codes
+    times: Times | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are, those without a pair among them."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def counts(self) -> Positions:
+        """How many pairs each user has: int64, shape (n_users,)."""
+        return np.diff(self.starts)
+
+    def users(self, begin: int = 0, end: int | None = None) -> Codes:
+        """The user of each pair from ``begin`` to ``end``: int32, ascending."""
+        end = len(self) if end is None else end
+        first = int(np.searchsorted(self.starts, begin, side="right")) - 1
+        last = max(first, int(np.searchsorted(self.starts, end, side="left")))
+        bounds = self.starts[first : last + 1].clip(begin, end)
+        return np.repeat(np.arange(first, last, dtype=np.int32), bounds[1:] - bounds[:-1])
+
+    def where(self, mask: Mask) -> Pairs:
+        """The pairs for which ``mask``, bool of shape (n_pairs,), holds."""
+        if _FEW * np.count_nonzero(mask) < len(mask):
+            places = np.flatnonzero(mask)
+            starts: Positions = places.searchsorted(self.starts)
+            return Pairs(starts, self.items[places], None if self.times is None else self.times[places])
+        lost_before = np.flatnonzero(~mask).searchsorted(self.starts)
+        times = None if self.times is None else self.times[mask]
+        return Pairs(self.starts - lost_before, self.items[mask], times)
+
+    def repeated(self, counts: npt.NDArray[np.int32]) -> Pairs:
+        """Each pair as often as ``counts``, shape (n_pairs,), says: no longer distinct."""
+        ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        times = None if self.times is None else np.repeat(self.times, counts)
+        return Pairs(ends[self.starts], np.repeat(self.items, counts), times)
+
+    def of_users(self, first: int, last: int) -> Pairs:
+        """The pairs of the users from ``first`` up to ``last``, who become 0, 1, ..."""
+        begin, end = self.starts[first], self.starts[last]
+        times = None if self.times is None else self.times[begin:end]
+        return Pairs(self.starts[first : last + 1] - begin, self.items[begin:end], times)
+
+    def without_times(self) -> Pairs:
+        """The same pairs, their times forgotten."""
+        return replace(self, times=None)
+
+
+def pair_keys(purpose: Words, users: Words, items: Words) -> Words:
+    """The key of each (user, item) pair for a purpose: uint64. ``users`` and ``items`` are keys and broadcast."""
+    return combine(combine(purpose, users), items)
+
+
+def group_pairs(
+    users: Codes, items: Codes, n_users: int, n_items: int, *, times: Times | None = None, latest: bool = True
+) -> Pairs:
+    """Distinct pairs of the rows of a log, given the codes of each row.
+
+    A pair that occurs more than once has the latest of its times, or, if not ``latest``, the earliest.
+    """
+    if _ascend(users, items):
+        return Pairs(_starts(users, n_users), items, times)
+    packed = users * np.int64(n_items)
+    packed += items
+    if times is None:
+        packed.sort()
+    else:
+        order = np.argsort(packed)
+        packed, times = packed[order], times[order]
+    first = _first_of_run(packed)
+    if not first.all():
+        packed = packed[first]
+        if times is not None:
+            times = (np.maximum if latest else np.minimum).reduceat(times, np.flatnonzero(first))
+    return replace(_unpack(packed, n_users, n_items), times=times)
+
+
+def merge_pairs(parts: list[Pairs], n_items: int) -> Pairs:
+    """The pairs that occur in any of the parts, which have the same users. Times are forgotten."""
+    filled = [part for part in parts if len(part)] or parts[:1]
+    if len(filled) == 1:
+        return filled[0].without_times()
+    users = np.concatenate([part.users() for part in filled])
+    return group_pairs(users, np.concatenate([part.items for part in filled]), filled[0].n_users, n_items)
+
+
+def subtract_pairs(pairs: Pairs, other: Pairs, n_items: int) -> Pairs:
+    """The pairs that ``other`` lacks."""
+    if not len(pairs) or not len(other):
+        return pairs
+    packed = pairs.users() * np.int64(n_items) + pairs.items
+    taken = other.users() * np.int64(n_items) + other.items
+    found = taken.take(np.searchsorted(taken, packed), mode="clip")
+    return pairs.where(found != packed)
+
+
+def _ascend(users: Codes, items: Codes) -> bool:
+    """Whether the pairs are distinct and in order already."""
+    for begin in range(0, len(users), _COMPARED):
+        these, those = users[begin : begin + _COMPARED + 1], items[begin : begin + _COMPARED + 1]
+        later, same = these[1:] > these[:-1], these[1:] == these[:-1]
+        if not (later | (same & (those[1:] > those[:-1]))).all():
+            return False
+    return True
+
+
+def _starts(users: Codes, n_users: int) -> Positions:
+    """Where the pairs of each user begin, and the end: of ascending users, some of whom may have none.
+
+    By the runs of equal users: a search for each user takes ten times as long where users have few pairs.
+    """
+    if not len(users):
+        return np.zeros(n_users + 1, np.int64)
+    runs = np.concatenate([[0], np.flatnonzero(users[1:] != users[:-1]) + 1, [len(users)]])
+    if len(runs) == n_users + 1:
+        return runs
+    counts = np.zeros(n_users + 1, np.int64)
+    counts[users[runs[:-1]] + 1] = np.diff(runs)
+    return np.cumsum(counts)
+
+
+def _first_of_run(packed: npt.NDArray[np.int64]) -> Mask:
+    first = np.ones(len(packed), bool)
+    np.not_equal(packed[1:], packed[:-1], out=first[1:])
+    return first
+
+
+def _unpack(packed: npt.NDArray[np.int64], n_users: int, n_items: int) -> Pairs:
+    """Pairs of distinct ascending values user * n_items + item; ``packed`` is overwritten."""
+    bases = np.arange(n_users + 1) * np.int64(n_items)
+    starts = np.searchsorted(packed, bases)
+    packed -= np.repeat(bases[:-1], np.diff(starts))
+    return Pairs(starts, packed.astype(np.int32))
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The items of a run: those of the catalog first, which may be drawn, then others that the log has.
+
+    The code of an item in all arrays is its position here.
+
+    Attributes
+    ----------
+    catalog, others : Vocabulary
+        Disjoint. Both integer or both string, unless one is empty.
+    """
+
+    catalog: Vocabulary
+    others: Vocabulary
+
+    @property
+    def n_catalog(self) -> int:
+        """How many items may be drawn."""
+        return len(self.catalog)
+
+    def __len__(self) -> int:
+        return len(self.catalog) + len(self.others)
+
+    @cached_property
+    def ids(self) -> pa.Array:
+        """The id of each code, all int64 or all string."""
+        if not len(self.others):
+            return self.catalog.ids
+        kind = pa.int64() if self.catalog.is_integer and self.others.is_integer else pa.string()
+        return pa.concat_arrays([self.catalog.ids.cast(kind), self.others.ids.cast(kind)])
+
+    @cached_property
+    def keys(self) -> Words:
+        """The random key of each code: uint64, shape (len(self),)."""
+        return np.concatenate([self.catalog.keys, self.others.keys]) if len(self.others) else self.catalog.keys
+
+    @cached_property
+    def vocabulary(self) -> tuple[pa.Array, Codes]:
+        """All ids in ascending order, and the position there of each code: int32, shape (len(self),)."""
+        order = pc.sort_indices(self.ids).cast(pa.int32())
+        positions = np.empty(len(self), np.int32)
+        positions[as_numpy(order)] = np.arange(len(self), dtype=np.int32)
+        return self.ids.take(order), positions
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """A whole log.
+
+    Attributes
+    ----------
+    users : Vocabulary
+        All users, those without a positive among them.
+    items : Items
+    positives : Pairs
+    weak : Pairs
+        Observed pairs that are not positives; disjoint from them.
+    """
+
+    users: Vocabulary
+    items: Items
+    positives: Pairs
+    weak: Pairs
+
+
+def as_seen(pairs: Pairs, items: Items) -> Seen:
+    """What the pairs say is seen of the catalog."""
+    if len(items.others):
+        pairs = pairs.where(pairs.items < items.n_catalog)
+    return Seen(pairs.starts, pairs.items, items.n_catalog)
+
+
+def join_catalog(found: Vocabulary, catalog: Vocabulary | None) -> tuple[Items, Codes | None]:
+    """The items of a run from those found in the log and those of the catalog file, if there is one.
+
+    Returns
+    -------
+    items : Items
+    recode : int32, shape (len(found),), or None
+        The code in ``items`` of each code in ``found``. None where they are the same.
+
+    Raises
+    ------
+    BadDataError
+        No item of the log is in the catalog: it has other ids, or is another column.
+    """
+    empty = found.ids.slice(0, 0)
+    if catalog is None:
+        return Items(found, Vocabulary(empty)), None
+    recode = catalog.find(found.ids).copy()
+    missing = np.flatnonzero(recode < 0)
+    if len(found) and missing.size == len(found):
+        raise BadDataError(
+            f"none of the {len(found)} items of the log is in the catalog (log: {found.ids[0].as_py()!r}, catalog: "
+            f"{catalog.ids[0].as_py()!r})",
+            remedy="name the catalog's column with --item-col if another was taken",
+        )
+    recode[missing] = len(catalog) + np.arange(missing.size, dtype=np.int32)
+    return Items(catalog, Vocabulary(found.ids.take(from_numpy(missing)) if missing.size else empty)), recode

@@ -1,0 +1,414 @@
+"""The small files that may stand beside a log: the catalog, item weights, and pairs to exclude or to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrays import Codes
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, strings, take_rows
+from negprep.encode.pairs import Items, Pairs, group_pairs
+from negprep.encode.positives import Positives
+from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
+from negprep.errors import BadDataError, UsageError
+from negprep.options.options import AVAILABLE_FROM, LogSource, ReadOptions
+from negprep.options.specs import quoted_for_shell
+from negprep.read.columns import Labels, find_roles, plain_name, role_of
+from negprep.read.header import Unnamed
+from negprep.read.log import LogReader, open_log
+from negprep.sample.popularity import Weights, quantised
+
+WEIGHT = "weight"
+"""The column of weights in a file of them."""
+
+_NEVER = np.iinfo(np.int64).max
+
+_GATHERED = 1 << 20
+"""Rows of a file of pairs, before those that repeat one are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class CatalogFile:
+    """What a catalog file says.
+
+    Attributes
+    ----------
+    items : Vocabulary
+    categories : int32, shape (n_items,), or None
+        The category of each item, numbered from 0; -1 for an item without one.
+    available : int64, shape (n_items,), or None
+        From when on: nanoseconds since 1970; the end of time for an item of which nothing is said.
+    """
+
+    items: Vocabulary
+    categories: Codes | None = None
+    available: npt.NDArray[np.int64] | None = None
+
+
+def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with_available: bool) -> CatalogFile:
+    """The distinct items of a catalog file, and what it says of them.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table or pandas.DataFrame
+    read : ReadOptions
+        Of the log.
+    same : str or None
+        The column of categories.
+    with_available : bool
+        Whether to read ``available_from``, if there is such a column.
+
+    Raises
+    ------
+    BadDataError
+        No such column; or an item that occurs with two categories or times.
+    """
+    extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
+    items = DistinctIds()
+    parts: list[tuple[RawIds, pa.Array | None, pa.Array | None]] = []
+    with _in_words_of(same), _open(source, read, ("item",), extra, may_lack=("event", "time")) as file:
+        place = str(file.paths[0]) if file.paths else "--items"
+        has_times = with_available and file.columns.get("time") == AVAILABLE_FROM
+        if same is not None and file.columns.get("event") != same:
+            raise BadDataError(f"no column {same!r} among those of the items", place=place, remedy="correct --same")
+        roles = ["item", *(["event"] if same is not None else []), *(["time"] if has_times else [])]
+        for batch in file.batches(roles):
+            ids = raw_ids(batch.column("item"))
+            items.add(ids)
+            if len(roles) > 1:
+                events = batch.column("event").cast(pa.string()) if same is not None else None
+                parts.append((ids, events, batch.column("time") if has_times else None))
+    vocabulary = items.finish()
+    if not parts:
+        return CatalogFile(vocabulary)
+    encode = Encoder(vocabulary)
+    codes = np.concatenate([encode(ids) for ids, _, _ in parts])
+    categories = available = None
+    if same is not None:
+        words = pa.concat_arrays([events for _, events, _ in parts if events is not None]).dictionary_encode()
+        categories = _of_items(codes, _without_null(words.indices, -1), vocabulary, same, place)
+    if has_times:
+        times = np.concatenate([_without_null(times, _NEVER) for _, _, times in parts if times is not None])
+        available = _of_items(codes, times, vocabulary, AVAILABLE_FROM, place)
+    return CatalogFile(vocabulary, categories, available)
+
+
+@dataclass(frozen=True)
+class WeightsFit:
+    """How a file of weights fits the catalog.
+
+    Attributes
+    ----------
+    rows, unknown : int
+        Rows of the file, and those whose item is not in the catalog.
+    unweighted : int
+        Items of the catalog that the file lacks.
+    forms : str
+        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    """
+
+    rows: int = 0
+    unknown: int = 0
+    unweighted: int = 0
+    forms: str = ""
+
+    def warnings(self, n_catalog: int) -> list[str]:
+        """What is suspicious, for a catalog of so many items."""
+        found = []
+        if is_many(self.unknown, self.rows):
+            what = f"{self.unknown} of {self.rows} rows of --weights name an item that is not in the catalog"
+            found.append(f"{what}: are its ids the log's?{self.forms}")
+        if is_many(self.unweighted, n_catalog):
+            found.append(
+                f"{self.unweighted} of {n_catalog} items of the catalog are not in --weights, and popularity never "
+                "draws them"
+            )
+        return found
+
+
+def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, WeightsFit]:
+    """The weights of the catalog's items, 0 for those that the file lacks; and how the file fits.
+
+    Raises
+    ------
+    BadDataError
+        No column ``weight``, a negative weight, an item with two weights, or no item of the catalog with a positive
+        one.
+    """
+    catalog = items.catalog
+    with _open(source, read, ("item",), {"value_col": WEIGHT}) as file:
+        place = str(file.paths[0]) if file.paths else "--weights"
+        if file.columns.get("value") != WEIGHT:
+            raise BadDataError(f"no column {WEIGHT!r}, which --weights needs", place=place, remedy="name it so")
+        parts, strangers = [], Strangers(catalog)
+        for batch in file.batches(["item", "value"]):
+            parts.append((catalog.find(batch.column("item")), as_numpy(batch.column("value"))))
+            strangers.look_at(batch.column("item"), parts[-1][0])
+    codes = np.concatenate([np.empty(0, np.int32), *(codes for codes, _ in parts)])
+    given = np.concatenate([np.empty(0), *(values for _, values in parts)])
+    known = codes >= 0
+    codes, given = codes[known], given[known]
+    values = _of_items(codes, given, catalog, WEIGHT, place)
+    if (values < 0).any():
+        item = int(np.flatnonzero(values < 0)[0])
+        raise BadDataError(
+            f"item {catalog.ids[item].as_py()!r} has the weight {values[item]:g}",
+            place=place,
+            remedy="give weights of 0 and more",
+        )
+    if not values.any():
+        raise BadDataError("no item of the catalog has a weight above 0", place=place, remedy="are its ids the log's?")
+    distinct, which = np.unique(values, return_inverse=True)
+    unknown, unweighted = int((~known).sum()), len(catalog) - len(np.unique(codes))
+    forms = strangers.forms("--weights", "the catalog") if is_many(unknown, len(known)) else ""
+    fit = WeightsFit(len(known), unknown, unweighted, forms)
+    return quantised([Decimal(float(value)) for value in distinct], which), fit
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file of pairs, held against the log.
+
+    Attributes
+    ----------
+    pairs : Pairs
+        Those whose user and item are known.
+    rows : int
+        Rows of the file that count.
+    unknown : int
+        Those of them that name a user or an item which occurs nowhere else.
+    left_out : int
+        Further rows, whose label says that they are not positives.
+    forms : str
+        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    """
+
+    pairs: Pairs
+    rows: int = 0
+    unknown: int = 0
+    left_out: int = 0
+    forms: str = ""
+
+
+def read_pairs(
+    source: LogSource | None,
+    read: ReadOptions,
+    users: Vocabulary,
+    items: Items,
+    *,
+    option: str,
+    positives: Positives | None = None,
+    takes_all: bool = False,
+) -> Listed:
+    """The pairs of a file beside the log.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table, pandas.DataFrame or None
+    read : ReadOptions
+        Of the log.
+    users : Vocabulary
+    items : Items
+    option : str
+        ``--exclude`` or ``--weak``, for messages.
+    positives : Positives, optional
+        The rule of the log. Where it compares a column of labels that the file has as well, the rows of ``--exclude``
+        that it does not take are left out.
+    takes_all : bool
+        The rule is ``all``: labels do not matter.
+
+    Raises
+    ------
+    BadDataError
+        The file has labels, and nobody says which of its rows count.
+    """
+    known_items = Vocabulary(items.ids)
+    gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
+    pairs = group_pairs(np.empty(0, np.int32), np.empty(0, np.int32), len(users), len(items))
+    strangers = Strangers(users), Strangers(known_items)
+
+    def joined() -> Pairs:
+        parts = [(pairs.users(), pairs.items), *gathered]
+        gathered.clear()
+        found_users, found_items = (np.concatenate([part[which] for part in parts]) for which in range(2))
+        return group_pairs(found_users, found_items, len(users), len(items))
+
+    if source is not None:
+        with _open(source, read, ("user", "item"), {}) as file:
+            watched = () if takes_all else file.label_columns
+            compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
+            also = {positives.role: compared} if positives is not None and compared is not None else {}
+            for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
+                if positives is not None and also:
+                    mask = positives.mask(batch.column(positives.role))
+                    left_out += int(len(mask) - np.count_nonzero(mask))
+                    batch = take_rows(batch, np.flatnonzero(mask))
+                user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
+                for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
+                    each.look_at(batch.column(role), codes)
+                known = (user_codes >= 0) & (item_codes >= 0)
+                n_rows += len(known)
+                unknown += int((~known).sum())
+                gathered.append((user_codes[known], item_codes[known]))
+                n_gathered += len(gathered[-1][0])
+                if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
+                    pairs, n_gathered = joined(), 0
+            for name, labels in file.labels.items():
+                if labels.negatives:
+                    raise _labelled(file.place, name, labels, option)
+    forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, n_rows) else ""
+    return Listed(joined(), n_rows, unknown, left_out, forms)
+
+
+def _same_label(positives: Positives, watched: Sequence[str]) -> str | None:
+    """The column of labels of a file that has the name of the one which the rule compares."""
+    alike = [name for name in watched if plain_name(name) == plain_name(positives.column)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataError:
+    """Why a file whose rows do not all mean the same is refused."""
+    negative = " and ".join(labels.negatives)
+    what = f"the column {name!r} holds {labels.held()}, and {option} would take its rows of {negative} as well"
+    rule = quoted_for_shell(labels.rule(name))
+    if option == "--exclude":
+        remedy = f"--positive {rule} leaves them out if the log has this column, too; else "
+    else:
+        remedy = "--weak wants pairs that are not positives: "
+    remedy += "keep only the rows that are meant, and remove the column (--positive all takes every row)"
+    return BadDataError(what, place=place, remedy=remedy)
+
+
+def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple[int, int] = (0, 0)) -> list[str]:
+    """What is suspicious about a catalog file that lacks items of the log.
+
+    Parameters
+    ----------
+    items : Items
+    positives, holdouts : (int, int)
+        Those of an item that is not in the catalog, and all.
+    """
+    if not (is_many(*positives) or is_many(*holdouts)):
+        return []
+    others, n_others = items.others.ids, len(items.others)
+    strangers = Strangers(items.catalog)
+    strangers.look_at(others, np.full(n_others, -1, np.int32))
+    shown = ", ".join(map(str, others.slice(0, 3).to_pylist())) + (", ..." if n_others > 3 else "")
+    noun = "1 item of the log is" if n_others == 1 else f"{n_others} items of the log are"
+    counts = f"{positives[0]} of {positives[1]} positives"
+    counts += f", {holdouts[0]} of {holdouts[1]} holdouts" if holdouts[1] else ""
+    forms = strangers.forms("the log", "--items")
+    return [f"{noun} not in --items ({shown}), with {counts}: is it the catalog of this log?{forms}"]
+
+
+def is_many(unknown: int, rows: int) -> bool:
+    """Whether so many of the rows fit nothing that somebody should hear of it: one in twenty."""
+    return unknown > 0 and 20 * unknown >= rows
+
+
+class Strangers:
+    """Some ids that a vocabulary lacks, and whether it has them in another form."""
+
+    _MOST = 1000
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary, self._ids = vocabulary, dict[str, None]()
+
+    def look_at(self, ids: pa.Array, codes: Codes) -> None:
+        """Take some ids and their codes, -1 for an id that is not there."""
+        if len(self._ids) < self._MOST and (missing := np.flatnonzero(codes < 0)[: self._MOST]).size:
+            self._ids.update(dict.fromkeys(map(str, ids.take(from_numpy(missing)).to_pylist())))
+
+    def forms(self, of_these: str, of_those: str) -> str:
+        """An example of an id that differs in form alone from one of the vocabulary, in words; empty if there is none.
+
+        Parameters
+        ----------
+        of_these, of_those : str
+            What has the ids that were taken, and what has the vocabulary.
+        """
+        if not self._ids or not len(self._vocabulary):
+            return ""
+        given, known = strings(list(self._ids)), self._vocabulary.ids.cast(pa.string())
+        places = pc.index_in(_folded(given), value_set=_folded(known))
+        hits = np.flatnonzero(mask_as_numpy(places.is_valid()))
+        if not hits.size:
+            return ""
+        here, there = given[int(hits[0])].as_py(), known[places[int(hits[0])].as_py()].as_py()
+        return f"; {here!r} of {of_these} is perhaps {there!r} of {of_those}"
+
+
+def _folded(ids: pa.Array) -> pa.Array:
+    """Ids without what programs add or take away: spaces, quotes, case, leading zeros, a fraction of zeros."""
+    plain = pc.utf8_lower(pc.utf8_trim(ids, " \t\u00a0'\""))
+    return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"^0+(\w)", r"\1"), r"\.0+$", "")
+
+
+def _open(
+    source: LogSource,
+    read: ReadOptions,
+    required: tuple[str, ...],
+    extra: dict[str, str],
+    *,
+    may_lack: tuple[str, ...] = (),
+) -> LogReader:
+    """Open what stands beside the log: its columns are named like the log's, or recognised."""
+    wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
+    by_position = (*required, *(header for option, header in extra.items() if option != "time_col"))
+
+    def fitting(names: tuple[str, ...]) -> ReadOptions:
+        there = {option: header for option, header in wanted.items() if header in names}
+        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
+            there = {"item_col": names[0]}  # whatever it is called
+        same = there.get("event_col")
+        item = find_roles(names, ReadOptions(item_col=there.get("item_col")), "").found.get("item")
+        if same is not None and same == item:
+            raise UsageError(f"--same {same}: that is the column of the items, all different", remedy="name another")
+        return ReadOptions(**there)
+
+    unnamed = Unnamed(by_position, by_option=False, columns=read.columns if "user" in required else None)
+    return open_log(
+        source,
+        read.of_text_beside(),
+        required=required,
+        fitting=fitting,
+        may_lack=may_lack,
+        beside=True,
+        unnamed=unnamed,
+    )
+
+
+@contextmanager
+def _in_words_of(same: str | None) -> Iterator[None]:
+    """Say of the column of categories what it is: the reader takes it for events."""
+    try:
+        yield
+    except BadDataError as error:
+        if same is None or not error.what.startswith("the event "):
+            raise
+        what = error.what.replace("the event", f"the column {same!r}", 1)
+        typed = "--same needs names or whole numbers: write them as strings or integers"
+        remedy = typed if " has the type " in what else error.remedy
+        raise BadDataError(what, place=error.place, remedy=remedy) from None
+
+
+def _without_null(values: pa.Array, instead: int) -> npt.NDArray[Any]:
+    return as_numpy(values.fill_null(number(instead, values.type)))
+
+
+def _of_items(codes: Codes, values: npt.NDArray[Any], items: Vocabulary, column: str, place: str) -> npt.NDArray[Any]:
+    """The value of each item, 0 for one without; refuses an item with two."""
+    of_items = np.zeros(len(items), values.dtype)
+    of_items[codes] = values
+    other = np.flatnonzero(of_items[codes] != values)
+    if other.size:
+        item = items.ids[int(codes[other[0]])].as_py()
+        raise BadDataError(f"item {item!r} has two values of {column}", place=place, remedy="give one row an item")
+    return of_items

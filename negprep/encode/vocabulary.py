@@ -1,0 +1,204 @@
+"""Vocabularies: the sorted distinct ids of a column; collecting ids, and turning them into codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrays import Codes, Words
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, text_buffers
+from negprep.sample.rng import integer_keys, text_keys
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Distinct ids in ascending order; the code of an id is its position.
+
+    Attributes
+    ----------
+    ids : pyarrow int64 or string array, shape (n,)
+        Integers ascend by value, strings by their UTF-8 bytes. No nulls.
+    """
+
+    ids: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the ids are int64; else they are strings."""
+        return bool(pa.types.is_integer(self.ids.type))
+
+    @cached_property
+    def keys(self) -> Words:
+        """The random key of each id: uint64, shape (n,). ``"7"`` among strings has the key of the integer 7."""
+        if self.is_integer:
+            return integer_keys(as_numpy(self.ids))
+        keys = text_keys(*text_buffers(self.ids))
+        canonical = np.flatnonzero(_is_canonical(self.ids))
+        keys[canonical] = integer_keys(as_numpy(self.ids.take(from_numpy(canonical)).cast(pa.int64())))
+        return keys
+
+    def union(self, other: Vocabulary) -> Vocabulary:
+        """The ids of both, as strings if those of either are."""
+        kind = pa.int64() if self.is_integer and other.is_integer else pa.string()
+        return Vocabulary(sorted_distinct(pa.concat_arrays([self.ids.cast(kind), other.ids.cast(kind)])))
+
+    def find(self, ids: pa.Array) -> Codes:
+        """Codes of ids (int64, string or dictionary of string): int32, shape (len(ids),), -1 for an id not here."""
+        if pa.types.is_dictionary(ids.type):
+            indices: Codes = as_numpy(ids.indices)
+            return self.find(ids.dictionary.cast(pa.string()))[indices]
+        if self.is_integer and not pa.types.is_integer(ids.type):  # of strings, only canonical integers can be here
+            canonical = from_numpy(_is_canonical(ids).view(np.uint8)).cast(pa.bool_())
+            ids = pc.if_else(canonical, ids, pa.nulls(1, pa.string())[0])
+        codes: Codes = as_numpy(
+            pc.fill_null(pc.index_in(ids.cast(self.ids.type), value_set=self.ids), number(-1, pa.int32()))
+        )
+        return codes
+
+
+def sorted_distinct(ids: pa.Array) -> pa.Array:
+    """The ids of an int64 or string array, each once, ascending."""
+    distinct = ids.unique()
+    return distinct.take(pc.sort_indices(distinct))
+
+
+def _is_canonical(ids: pa.StringArray) -> npt.NDArray[np.bool_]:
+    """Which strings are the decimal text of an int64: bool, shape (n,)."""
+    if not len(ids):
+        return np.empty(0, bool)
+    canonical = mask_as_numpy(pc.match_substring_regex(ids, r"^(0|-?[1-9][0-9]{0,18})$"))
+    for position in np.flatnonzero(canonical & (as_numpy(pc.binary_length(ids)) >= 19)):  # these may be out of range
+        canonical[position] = -(2**63) <= int(ids[int(position)].as_py()) < 2**63
+    return canonical
+
+
+Integers: TypeAlias = "npt.NDArray[np.int32] | npt.NDArray[np.int64]"
+
+RawIds: TypeAlias = "Integers | tuple[pa.StringArray, Codes]"
+"""The ids of some rows: integers, or distinct strings and which of them each row has."""
+
+_TABLE_LIMIT = 1 << 26
+"""Integer ids whose range is up to this wide are collected and looked up through a table of the whole range."""
+
+_LOWEST_ID = -(2**63)
+
+
+def raw_ids(column: pa.Array) -> RawIds:
+    """A copy of an int64, string or dictionary column, in as little memory as its values allow."""
+    if pa.types.is_integer(column.type):
+        values = as_numpy(column)
+        fits = values.size == 0 or (values.min() >= -(2**31) and values.max() < 2**31)
+        return values.astype(np.int32) if fits else values.astype(np.int64)
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    indices = as_numpy(coded.indices)
+    occurs = np.zeros(len(coded.dictionary), bool)
+    occurs[indices] = True
+    positions = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+    return coded.dictionary.cast(pa.string()).take(from_numpy(np.flatnonzero(occurs))), positions[indices]
+
+
+class DistinctIds:
+    """Collects the distinct ids of a column, batch by batch, in memory that grows with them and not with the rows."""
+
+    def __init__(self) -> None:
+        self._lowest = 0
+        self._occurs = np.zeros(0, bool)
+        self._integers = _Pool(lambda parts: _distinct(np.concatenate(parts)))
+        self._texts = _Pool(lambda parts: pa.concat_arrays(parts).unique())
+
+    def add(self, ids: RawIds) -> None:
+        """Add the ids of some rows."""
+        if isinstance(ids, tuple):
+            self._texts.add(ids[0])
+        elif ids.size:
+            ids = _once_a_run(ids)
+            low, high = int(ids.min()), int(ids.max())
+            if self._reach(low, high):
+                self._occurs[np.subtract(ids, self._lowest, dtype=np.int64)] = True
+            else:
+                self._integers.add(_distinct(ids.astype(np.int64)))
+
+    def finish(self) -> Vocabulary:
+        """The vocabulary: of strings where any batch held strings, else of integers."""
+        integers = np.flatnonzero(self._occurs)
+        integers += self._lowest
+        if self._integers.parts:
+            integers = _distinct(np.concatenate([integers, *self._integers.parts]))
+        distinct = from_numpy(integers)
+        if not self._texts.parts:
+            return Vocabulary(distinct)
+        return Vocabulary(sorted_distinct(pa.concat_arrays([distinct.cast(pa.string()), *self._texts.parts])))
+
+    def _reach(self, low: int, high: int) -> bool:
+        """Make the table cover low to high, if it may become so large."""
+        size = len(self._occurs)
+        first, last = (min(low, self._lowest), max(high, self._lowest + size - 1)) if size else (low, high)
+        if last - first >= _TABLE_LIMIT:
+            return False
+        if last - first >= size:  # doubling, so that rising or falling ids copy the table a few times only
+            grown = np.zeros(min(max(last - first + 1, 2 * size), _TABLE_LIMIT), bool)
+            lowest = max(last + 1 - len(grown), _LOWEST_ID) if first < self._lowest else first
+            grown[self._lowest - lowest : self._lowest - lowest + size] = self._occurs
+            self._occurs, self._lowest = grown, lowest
+        return True
+
+
+class _Pool:
+    """Arrays of distinct values, merged whenever the new ones outweigh the merged: each value is copied a few times."""
+
+    def __init__(self, merge: Any) -> None:  # noqa: ANN401
+        self._merge = merge
+        self.parts: list[Any] = []
+
+    def add(self, values: Any) -> None:  # noqa: ANN401
+        self.parts.append(values)
+        if len(self.parts) > 1 and sum(map(len, self.parts[1:])) > len(self.parts[0]):
+            self.parts = [self._merge(self.parts)]
+
+
+def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The distinct values, ascending; sorts in place. ``np.unique`` hashes, which takes many times as long."""
+    values.sort()
+    return values[np.append(True, values[1:] != values[:-1])] if values.size else values
+
+
+def _once_a_run(ids: Integers) -> Integers:
+    """The ids without those that equal the one before, where these are many: as in a log sorted by user."""
+    ends = ids[1:] != ids[:-1]
+    return ids if 2 * np.count_nonzero(ends) >= len(ids) else np.append(ids[:-1][ends], ids[-1])
+
+
+class Encoder:
+    """Gives the code in a vocabulary of every id that it holds."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._lowest = 0
+        self._table: Codes | None = None
+        if vocabulary.is_integer and len(vocabulary):
+            self._ids = as_numpy(vocabulary.ids)
+            self._lowest, width = int(self._ids[0]), int(self._ids[-1]) - int(self._ids[0]) + 1
+            if width <= _TABLE_LIMIT:
+                self._table = np.empty(width, np.int32)
+                self._table[self._ids - self._lowest] = np.arange(len(vocabulary), dtype=np.int32)
+
+    def __call__(self, ids: RawIds, *, in_place: bool = False) -> Codes:
+        """Codes of the ids of some rows: int32, one a row; ``in_place``, the memory of the ids may be used for them."""
+        if isinstance(ids, tuple):
+            return self._vocabulary.find(ids[0])[ids[1]]
+        if not self._vocabulary.is_integer:
+            distinct, rows = np.unique(ids.astype(np.int64, copy=False), return_inverse=True)
+            return self._vocabulary.find(from_numpy(distinct))[rows]
+        if self._table is not None:
+            is_mine = in_place and ids.dtype == np.int32
+            codes = ids.view(np.int32) if is_mine else np.empty(len(ids), np.int32)
+            return self._table.take(np.subtract(ids, self._lowest, dtype=np.int64), mode="clip", out=codes)
+        return np.searchsorted(self._ids, ids).astype(np.int32)

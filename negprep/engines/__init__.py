@@ -1,1 +1,0 @@
-"""Where shards run."""

@@ -1,1 +1,0 @@
-"""Fitting: from the train part of a log to a model file."""

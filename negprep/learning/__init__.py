@@ -1,1 +1,0 @@
-"""Models that learn which items are hard to tell from positives. Arrays in, arrays out."""

@@ -1,0 +1,297 @@
+"""From scored rows to lists: a positive, the negatives that it was put among, and its place among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Codes, Counts, Keys
+from negprep.arrow import as_numpy
+from negprep.encode.vocabulary import DistinctIds, Encoder, raw_ids
+from negprep.errors import BadDataError
+from negprep.read.log import LogReader
+
+ROWS_AT_ONCE = 1 << 23
+"""About 60 bytes each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """All rows of some users, by user; of one user in the order of the file.
+
+    Attributes
+    ----------
+    users, items : int32, shape (n,)
+        Codes.
+    positive : bool, shape (n,)
+    scores : float64, shape (n,)
+    groups : int32, shape (n,), or None
+        Codes of the groups that a column names.
+    """
+
+    users: Codes
+    items: Codes
+    positive: npt.NDArray[np.bool_]
+    scores: npt.NDArray[np.float64]
+    groups: Codes | None
+
+
+class ScoredRows:
+    """Candidates and their scores, ready to be read by ranges of users.
+
+    Parameters
+    ----------
+    test : LogReader
+        With the roles ``user``, ``item``, ``label``, perhaps ``group``, and ``score`` unless there are ``scores``.
+    scores : LogReader or None
+        With the roles ``user``, ``item`` and ``score``.
+
+    Attributes
+    ----------
+    users, items : Vocabulary
+        Of the test file.
+    n_rows : int
+        Candidates.
+    """
+
+    def __init__(self, test: LogReader, scores: LogReader | None) -> None:
+        self._test, self._scores = test, scores
+        self._roles = ["user", "item", "label", *(["group"] if "group" in test.columns else [])]
+        if scores is None:
+            self._roles.append("score")
+        users, items, groups = DistinctIds(), DistinctIds(), DistinctIds()
+        self.n_rows = 0
+        for batch in test.batches([role for role in self._roles if role not in ("label", "score")]):
+            for role, ids in (("user", users), ("item", items), ("group", groups)):
+                if role in self._roles:
+                    ids.add(raw_ids(batch.column(role)))
+            self.n_rows += batch.num_rows
+        self.users, self.items = users.finish(), items.finish()
+        self._encode = {"user": Encoder(self.users), "item": Encoder(self.items), "group": Encoder(groups.finish())}
+
+    def ranges(self) -> Iterator[Rows]:
+        """The rows of ascending ranges of users.
+
+        Raises
+        ------
+        BadDataError
+            A candidate without a score, a score without a candidate, or a pair with two scores.
+        """
+        cuts = [0, len(self.users)] if self.n_rows <= ROWS_AT_ONCE else self._cuts()
+        for first, last in pairwise(cuts):
+            rows = self._rows(first, last)
+            yield rows if self._scores is None else self._joined(rows, first, last)
+
+    def _cuts(self) -> list[int]:
+        counts = np.zeros(len(self.users), np.int64)
+        for batch in self._test.batches(["user"]):
+            counts += np.bincount(self._encode["user"](raw_ids(batch.column("user"))), minlength=len(counts))
+        ends, cuts = np.cumsum(counts), [0]
+        while cuts[-1] < len(counts):
+            before = ends[cuts[-1] - 1] if cuts[-1] else 0
+            cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, before + ROWS_AT_ONCE, side="right"))))
+        return cuts
+
+    def _rows(self, first: int, last: int) -> Rows:
+        parts: dict[str, list[npt.NDArray[np.generic]]] = {role: [] for role in self._roles}
+        for batch in self._test.batches(self._roles):
+            users = self._encode["user"](raw_ids(batch.column("user")))
+            inside = np.flatnonzero((users >= first) & (users < last)) if last - first < len(self.users) else None
+            for role in self._roles:
+                values: npt.NDArray[np.generic]
+                if role == "user":
+                    values = users
+                elif role in self._encode:
+                    values = self._encode[role](raw_ids(batch.column(role)))
+                else:
+                    values = as_numpy(batch.column(role))
+                values = values.astype(bool) if role == "label" else values
+                parts[role].append(values if inside is None else values[inside])
+        columns = {role: np.concatenate(arrays) for role, arrays in parts.items()}
+        if (np.diff(columns["user"]) < 0).any():
+            order = np.argsort(columns["user"], kind="stable")
+            columns = {role: values[order] for role, values in columns.items()}
+        scores = columns.get("score", np.empty(0))
+        return Rows(columns["user"], columns["item"], columns["label"], scores, columns.get("group"))
+
+    def _joined(self, rows: Rows, first: int, last: int) -> Rows:
+        """The rows with their scores from the other file."""
+        pairs, scores = self._scores_of(first, last)
+        order = np.argsort(pairs, kind="stable")
+        pairs, scores = pairs[order], scores[order]
+        double = np.flatnonzero((pairs[1:] == pairs[:-1]) & (scores[1:] != scores[:-1]))
+        if double.size:
+            place = int(double[0])
+            what = f"has two scores, {scores[place]:g} and {scores[place + 1]:g}"
+            raise self._error(int(pairs[place]), what, "give each pair one")
+        fresh = np.append(True, pairs[1:] != pairs[:-1]) if pairs.size else np.empty(0, bool)
+        pairs, scores = pairs[fresh], scores[fresh]
+        wanted = rows.users.astype(np.int64) * len(self.items) + rows.items
+        found = np.searchsorted(pairs, wanted)
+        missing = np.flatnonzero(pairs[np.minimum(found, len(pairs) - 1)] != wanted if pairs.size else wanted >= 0)
+        if missing.size:
+            raise self._error(int(wanted[missing[0]]), "has no score", "score every candidate of the test file")
+        used = np.zeros(len(pairs), bool)
+        used[found] = True
+        if not used.all():
+            what = "has a score, but is no candidate of the test file"
+            raise self._error(int(pairs[used.argmin()]), what, "is it the right test file? Leave such pairs out")
+        return Rows(rows.users, rows.items, rows.positive, scores[found], rows.groups)
+
+    def _scores_of(self, first: int, last: int) -> tuple[Keys, npt.NDArray[np.float64]]:
+        """Packed pairs of codes, user * n_items + item, and the scores of a range of users."""
+        assert self._scores is not None  # noqa: S101 - for the types
+        pairs, scores = [np.empty(0, np.int64)], [np.empty(0)]
+        for batch in self._scores.batches(["user", "item", "score"]):
+            users, items = self.users.find(batch.column("user")), self.items.find(batch.column("item"))
+            unknown = np.flatnonzero((users < 0) | (items < 0))
+            if unknown.size:
+                row = int(unknown[0])
+                user, item = batch.column("user")[row].as_py(), batch.column("item")[row].as_py()
+                raise BadDataError(
+                    f"user {user!r}, item {item!r} has a score, but is no candidate of the test file",
+                    place=self._scores.place,
+                    remedy="is it the right test file? Leave such pairs out",
+                )
+            inside = (users >= first) & (users < last)
+            pairs.append(users[inside].astype(np.int64) * len(self.items) + items[inside])
+            scores.append(as_numpy(batch.column("score"))[inside])
+        return np.concatenate(pairs), np.concatenate(scores)
+
+    def _error(self, pair: int, what: str, remedy: str) -> BadDataError:
+        place = self._test.place if self._scores is None else self._scores.place
+        user, item = divmod(pair, len(self.items))
+        return BadDataError(f"{self.pair(user, item)} {what}", place=place, remedy=remedy)
+
+    def pair(self, user: int, item: int) -> str:
+        """How messages call a pair of codes."""
+        return f"user {self.users.ids[user].as_py()!r}, item {self.items.ids[item].as_py()!r}"
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """Where each positive stands.
+
+    Attributes
+    ----------
+    users : int32, shape (n,)
+        Ascending codes; one user may have several lists.
+    candidates : int64, shape (n,)
+        Negatives in the list.
+    above, tied : int64, shape (n,)
+        Negatives with a higher score than the positive, and with the same.
+    """
+
+    users: Codes
+    candidates: Counts
+    above: Counts
+    tied: Counts
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def take(self, places: npt.NDArray[np.bool_] | Counts) -> Lists:
+        """Some of the lists."""
+        return Lists(self.users[places], self.candidates[places], self.above[places], self.tied[places])
+
+
+def read_lists(rows: ScoredRows, place: str, *, distinct: bool) -> Lists:
+    """The lists of all users; those of one user by the items of their positives.
+
+    Parameters
+    ----------
+    rows : ScoredRows
+    place : str
+        The test file, for messages.
+    distinct : bool
+        Whether a negative may not occur twice in a list.
+
+    Raises
+    ------
+    BadDataError
+        A list without a positive or with two, an item that is there twice, or rows of several lists of a user that
+        cannot be told apart.
+    """
+    parts = [_lists_of(each, rows, place, distinct=distinct) for each in rows.ranges()]
+    return Lists(*(np.concatenate([getattr(part, name) for part in parts]) for name in Lists.__annotations__))
+
+
+def _lists_of(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> Lists:
+    of_list = _numbered(rows) if rows.groups is None else _grouped(rows)
+    n_lists = int(of_list.max()) + 1
+    positives = np.bincount(of_list[rows.positive], minlength=n_lists)
+    sizes = np.bincount(of_list, minlength=n_lists)
+    heads = np.empty(n_lists, np.int64)  # a row of each list
+    heads[of_list[::-1]] = np.arange(len(of_list))[::-1]
+    wrong = np.flatnonzero(positives != 1)
+    if wrong.size:
+        raise _wrong_positives(rows, source, place, int(heads[wrong[0]]), int(positives[wrong[0]]))
+    heads[of_list[rows.positive]] = np.flatnonzero(rows.positive)
+    _refuse_doubles(rows, of_list, heads, source, place, distinct=distinct)
+    negatives = np.flatnonzero(~rows.positive)
+    lists = of_list[negatives]
+    scores, of_positive = rows.scores[negatives], rows.scores[heads][lists]
+    above = np.bincount(lists[scores > of_positive], minlength=n_lists)
+    tied = np.bincount(lists[scores == of_positive], minlength=n_lists)
+    order = np.lexsort((rows.items[heads], rows.users[heads]))
+    return Lists(rows.users[heads], sizes - 1, above, tied).take(order)
+
+
+def _grouped(rows: Rows) -> Counts:
+    """The list of each row, where a column names the groups of a user."""
+    assert rows.groups is not None  # noqa: S101 - for the types
+    keys = rows.users.astype(np.int64) << 32 | rows.groups
+    numbers: Counts = np.unique(keys, return_inverse=True)[1]
+    return numbers
+
+
+def _numbered(rows: Rows) -> Counts:
+    """The list of each row: of a user with h positives among n rows, each n / h consecutive rows are one.
+
+    A user whose rows cannot be cut so keeps them in one list, which has then more than one positive.
+    """
+    starts = np.flatnonzero(np.append(True, rows.users[1:] != rows.users[:-1]))
+    sizes = np.diff(np.append(starts, len(rows.users)))
+    held_out = np.maximum(np.add.reduceat(rows.positive, starts, dtype=np.int64), 1)
+    held_out[sizes % held_out != 0] = 1
+    before = np.cumsum(held_out) - held_out
+    position = np.arange(len(rows.users)) - np.repeat(starts, sizes)
+    numbers: Counts = np.repeat(before, sizes) + position // np.repeat(sizes // held_out, sizes)
+    return numbers
+
+
+def _wrong_positives(rows: Rows, source: ScoredRows, place: str, row: int, positives: int) -> BadDataError:
+    user = source.users.ids[int(rows.users[row])].as_py()
+    if positives == 0 and not rows.positive[rows.users == rows.users[row]].any():
+        return BadDataError(f"user {user!r} has no row with label 1", place=place, remedy="keep the held-out item")
+    if rows.groups is not None:
+        what = f"a group of user {user!r} has {positives} rows with label 1"
+        return BadDataError(what, place=place, remedy="give each held-out item a group of its own")
+    return BadDataError(
+        f"the lists of user {user!r} cannot be told apart: its rows with label 1 do not lead lists of one length",
+        place=place,
+        remedy="keep the order of the test file (--test), or name the lists in a column 'group'",
+    )
+
+
+def _refuse_doubles(
+    rows: Rows, of_list: Counts, heads: Counts, source: ScoredRows, place: str, *, distinct: bool
+) -> None:
+    own = np.flatnonzero((rows.items == rows.items[heads][of_list]) & ~rows.positive)
+    if own.size:
+        row = int(own[0])
+        what = f"{source.pair(int(rows.users[row]), int(rows.items[row]))} is held out and also among its own negatives"
+        raise BadDataError(what, place=place, remedy="make the test file again; negprep test never writes such rows")
+    if not distinct:
+        return
+    keys = of_list * len(source.items) + rows.items
+    keys.sort()
+    double = np.flatnonzero(keys[1:] == keys[:-1])
+    if double.size:
+        number, item = divmod(int(keys[double[0]]), len(source.items))
+        what = f"{source.pair(int(rows.users[heads[number]]), item)} is twice in one list"
+        raise BadDataError(what, place=place, remedy="remove one row; or --repeats, if it was drawn twice")

@@ -1,0 +1,1 @@
+"""Models to draw with, learnt from the train part of a log."""

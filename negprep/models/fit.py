@@ -1,0 +1,442 @@
+"""A whole fit, from a log to a model file: read, encode, hold out, learn, write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from pathlib import Path
+from sys import float_info
+from typing import Any
+
+import numpy as np
+
+from negprep._version import __version__
+from negprep.arrow import from_numpy
+from negprep.assemble.section import split_train
+from negprep.encode.kcore import Core, find_core
+from negprep.encode.load import Progress, load
+from negprep.encode.memory import ARROW_THREADS, MemoryPlan, check_room
+from negprep.encode.pairs import Pairs, as_seen, merge_pairs, subtract_pairs
+from negprep.encode.side_files import catalog_misfits
+from negprep.encode.spill import check_spill_folder
+from negprep.errors import UsageError, refuse_warnings
+from negprep.holdout import check_times, nothing_held_out, nothing_to_write, resolve_rule, settled_cut
+from negprep.model_file import Model, sorted_model, write_model
+from negprep.models.factorise import Learning, Told, Training, learn_als, learn_bpr, need_library
+from negprep.models.rns import Epoch, Settings, learn_policy
+from negprep.options.formats import refuse_foreign_ending
+from negprep.options.options import LogSource, Options
+from negprep.options.specs import MAX_JOBS, MAX_POOL, MAX_TEMPERATURE, HoldoutRule, check_real, whole
+from negprep.read.log import open_log
+from negprep.summary import peak_memory_bytes, split_facts
+from negprep.write.destination import check_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class RnsLearning(Learning):
+    """How the kind rns learns: what ``negprep.models.rns.Settings`` says of each.
+
+    Attributes
+    ----------
+    start_epochs, batch_size, pool, pool_weak : int
+    temperature, reward_weight, feature_share : float
+    patience : int or None
+    """
+
+    start_epochs: int
+    batch_size: int
+    pool: int
+    pool_weak: int
+    temperature: float
+    reward_weight: float
+    feature_share: float
+    patience: int | None
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit.
+
+        Raises
+        ------
+        UsageError
+        """
+        if self.threads != 1:
+            raise UsageError(
+                f"--jobs {self.threads} with --kind rns, which learns on one thread", remedy="leave it out"
+            )
+        if self.pool_weak > self.pool:
+            raise UsageError(
+                f"--pool-weak {self.pool_weak} of a pool of {self.pool}", remedy="enlarge it (--pool), or lower it"
+            )
+
+    def settings(self) -> Settings:
+        """The same for the game."""
+        return Settings(
+            factors=self.factors,
+            batch=self.batch_size,
+            rate=Settings.rate if self.learning_rate is None else self.learning_rate,
+            penalty=self.regularization,
+            start_epochs=self.start_epochs,
+            epochs=self.epochs,
+            pool=self.pool,
+            exposed=self.pool_weak,
+            reward_weight=self.reward_weight,
+            feature_share=self.feature_share,
+            temperature=self.temperature,
+            patience=self.patience,
+        )
+
+
+DEFAULTS = RnsLearning(
+    factors=Settings.factors,
+    epochs=Settings.epochs,
+    regularization=Settings.penalty,
+    learning_rate=Settings.rate,
+    seed=0,
+    threads=1,
+    start_epochs=Settings.start_epochs,
+    batch_size=Settings.batch,
+    pool=Settings.pool,
+    pool_weak=Settings.exposed,
+    temperature=Settings.temperature,
+    reward_weight=Settings.reward_weight,
+    feature_share=Settings.feature_share,
+    patience=Settings.patience,
+)
+
+
+def need_nothing(kind: str) -> None:
+    """Rns needs numpy alone."""
+
+
+def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
+    """Play the game of ``negprep.models.rns``.
+
+    Returns
+    -------
+    Model
+        The sampler, for the users with train positives and for all items.
+
+    Raises
+    ------
+    UsageError
+        There is no exposure, or an option that does not fit another.
+    """
+    if not isinstance(learning, RnsLearning):
+        raise TypeError("learn_rns wants an RnsLearning")
+    settings, items = learning.settings(), training.items
+    exposures = as_seen(subtract_pairs(training.weak, training.excluded, len(items)), items)
+    if not len(exposures.items):
+        raise UsageError(
+            "there is no weak interaction with an item of the catalog, and --kind rns learns from what was shown and "
+            "not liked",
+            place=training.place,
+            remedy="say with --positive which interactions are positives, give --weak FILE, or choose --kind bpr",
+        )
+    seen = as_seen(merge_pairs([training.positives, training.weak, training.excluded], len(items)), items)
+    total, done = settings.start_epochs + settings.epochs, 0
+
+    def tell(epoch: Epoch) -> None:
+        nonlocal done
+        done += 1
+        words = f"loss {epoch.recommender_loss:.4g}"
+        if done > settings.start_epochs:
+            words += f", exposed share {epoch.exposed_share:.1%}"
+        told(done, total, words)
+
+    positives = training.positives
+    with np.errstate(over="ignore", invalid="ignore"):  # steps that are too large end in NaN, which is refused below
+        fitted = learn_policy(
+            positives.users(), positives.items, seen, exposures, settings, seed=learning.seed, told=tell
+        )
+    sampler, taught = fitted.sampler, np.flatnonzero(positives.counts)
+    arrays = {"user_factors": sampler.users[taught], "item_factors": sampler.items, "h": sampler.h}
+    own = set(RnsLearning.__dataclass_fields__) - set(Learning.__dataclass_fields__)
+    facts = {
+        **{name: value for name, value in asdict(learning).items() if name in own},
+        "exposures": len(exposures.items),
+        "start": [epoch.recommender_loss for epoch in fitted.start],
+        "game": [asdict(epoch) for epoch in fitted.game],
+    }
+    ids = training.users.ids.take(from_numpy(taught)), items.ids.slice(0, len(sampler.items))
+    return sorted_model("rns", *ids, arrays, facts, f"the model of {training.place}")
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One kind of model.
+
+    Attributes
+    ----------
+    learn : callable
+        Takes a ``Training``, a ``Learning`` and who is told; returns a ``Model`` whose facts tell of the learning.
+    need : callable
+        Refuses where what it needs is not there.
+    learning : Learning
+        The defaults.
+    """
+
+    learn: Callable[[Training, Learning, Told], Model]
+    need: Callable[[str], None]
+    learning: Learning
+
+
+LEARNERS: dict[str, Learner] = {
+    "als": Learner(
+        learn_als,
+        need_library,
+        Learning(factors=64, epochs=15, regularization=0.01, learning_rate=None, seed=0, threads=1),
+    ),
+    "bpr": Learner(
+        learn_bpr,
+        need_library,
+        Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1),
+    ),
+    "rns": Learner(learn_rns, need_nothing, DEFAULTS),
+}
+
+_WHOLE = {
+    "factors": (1, 1024),
+    "epochs": (1, 1_000_000),
+    "seed": (0, 2**64 - 1),
+    "threads": (1, MAX_JOBS),
+    "pool": (1, MAX_POOL),
+    "pool_weak": (0, MAX_POOL),
+    "start_epochs": (0, 1_000_000),
+    "batch_size": (1, 8192),
+    "patience": (1, 1_000_000),
+}
+_REAL = {
+    "regularization": (0.0, float_info.max),
+    "learning_rate": (float_info.min, float_info.max),
+    "reward_weight": (0.0, float_info.max),
+    "feature_share": (0.0, 1.0),
+    "temperature": (1e-6, MAX_TEMPERATURE),
+}
+"""The least and the most of each, as in the command."""
+
+
+def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
+    """The options of learning, with the defaults of the kind for those that are None.
+
+    Raises
+    ------
+    UsageError
+        An unknown kind, an option that the kind has no use for, or a value beyond its limits.
+    """
+    if kind not in LEARNERS:
+        raise UsageError(f"no model is of the kind {kind!r}", remedy=f"choose one of {', '.join(LEARNERS)}")
+    defaults = LEARNERS[kind].learning
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "learning_rate" in chosen and defaults.learning_rate is None:
+        raise UsageError(f"--learning-rate with --kind {kind}, which takes no steps", remedy="leave it out")
+    foreign = [name for name in chosen if not hasattr(defaults, name)]
+    if foreign:
+        raise UsageError(f"--{foreign[0].replace('_', '-')} without --kind rns", remedy="add it, or leave this out")
+    for name, value in chosen.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} {value} is no number", remedy="give a number")
+        if name in _WHOLE:
+            chosen[name] = whole("jobs" if name == "threads" else name, value, *_WHOLE[name])
+        else:
+            check_real(name, value, *_REAL[name])
+    return replace(defaults, **chosen)
+
+
+def refuse_beside(kind: str, options: Options) -> None:
+    """Refuse what only a kind that learns from other items than the positives has a use for.
+
+    Raises
+    ------
+    UsageError
+        Naming the option.
+    """
+    for name in ("weak", "exclude", "items"):
+        if kind != "rns" and getattr(options, name) is not None:
+            raise UsageError(
+                f"--{name} with --kind {kind}, which learns from the positives alone", remedy="leave it out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSummary:
+    """The facts of a fit.
+
+    Attributes
+    ----------
+    columns : dict of str to str
+    rows_read : int
+    rows_dropped : dict of str to int
+    users, items, positives : int
+        What was learnt about, and from.
+    unknown_users, unknown_items : int
+        Those of the log that have no train positive, and are not in the model.
+    held_out : int
+        Positives that nothing was learnt from.
+    holdout : str
+    model : dict of str
+        What the model file says of itself.
+    unused_keys : list of str
+        Keys in the paths of the log's parts (``day=1/``) that are not among them.
+    warnings : list of str
+    seconds : float
+    peak_memory_bytes : int
+    """
+
+    columns: dict[str, str]
+    rows_read: int
+    rows_dropped: dict[str, int]
+    users: int
+    items: int
+    positives: int
+    unknown_users: int
+    unknown_items: int
+    held_out: int
+    holdout: str
+    model: dict[str, Any]
+    unused_keys: list[str]
+    warnings: list[str]
+    seconds: float
+    peak_memory_bytes: int
+
+
+def fit(
+    source: LogSource, target: str, options: Options, kind: str, learning: Learning, progress: Progress
+) -> FitSummary:
+    """Read a log, learn from its train part, and write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table or pandas.DataFrame
+    target : str
+        The model file.
+    options : Options
+        Of ``train``: which positives there are, and which are held out.
+    kind : str
+        One of ``LEARNERS``.
+    learning : Learning
+    progress : callable
+        Called with a step, what is done of it, and all of it where that is known.
+
+    Raises
+    ------
+    NegprepError
+        With the place, what is wrong, and the remedy.
+    """
+    started = time.perf_counter()
+    refuse_foreign_ending(target, "an archive of NumPy arrays", "end it with .npz", own=".npz")
+    refuse_beside(kind, options)
+    LEARNERS[kind].need(kind)
+    check_room(algebra=2, threads=learning.threads + ARROW_THREADS)
+    place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
+    named = [
+        Path("/dev/stdin" if given == "-" else given)
+        for given in (source, options.weak, options.exclude)
+        if isinstance(given, str | os.PathLike) and os.fspath(given)
+    ]
+    check_whole(target, named)  # before a pipe is read, which may take long
+    check_spill_folder(options.spill_dir)
+    with open_log(source, options.read) as log:
+        check_whole(target, log.paths)
+        rule, warnings = resolve_rule(log, options)
+        check_times(log, options)
+        memory = MemoryPlan.of(options.memory, shuffle=False)
+        spill_folder = options.spill_dir or str(Path(target).parent)
+        loaded = load(
+            log,
+            options,
+            with_times=rule.needs_times,
+            kept_bytes=memory.kept_bytes,
+            spill_folder=spill_folder,
+            progress=progress,
+        )
+        try:
+            rule = settled_cut(log, rule)
+            core = find_core(loaded, options, memory.range_rows, progress, again=False)
+            training, n_positives = _training(core, options, rule, place)
+        finally:
+            loaded.close()
+        if not len(training.positives):
+            raise nothing_to_write(rule, options) or UsageError("there is no positive", remedy="look at the log")
+
+        def told(done: int, total: int, words: str) -> None:
+            progress(f"fit {words}".strip(), done, total)
+
+        found = [*log.warnings, *warnings, *loaded.warnings, *_misfits(training)]
+        if rule.kind != "none" and len(training.positives) == n_positives:
+            found.append(nothing_held_out(rule))
+        if options.strict:
+            refuse_warnings(found)
+        model = LEARNERS[kind].learn(training, learning, told)
+        model = replace(model, facts=_facts(kind, learning, model, training, options, rule, n_positives))
+        write_model(target, model)
+        return FitSummary(
+            columns=loaded.columns,
+            rows_read=log.rows_read,
+            rows_dropped=dict(log.rows_dropped),
+            users=len(model.users),
+            items=len(model.items),
+            positives=len(training.positives),
+            unknown_users=len(training.users) - len(model.users),
+            unknown_items=len(training.items) - len(model.items),
+            held_out=n_positives - len(training.positives),
+            holdout=str(rule),
+            model={"kind": kind, **model.facts},
+            unused_keys=list(log.unused_keys),
+            warnings=found,
+            seconds=time.perf_counter() - started,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+
+
+def _misfits(training: Training) -> list[str]:
+    outside = int(np.count_nonzero(training.positives.items >= training.items.n_catalog))
+    return catalog_misfits(training.items, positives=(outside, len(training.positives)))
+
+
+def _training(core: Core, options: Options, rule: HoldoutRule, place: str) -> tuple[Training, int]:
+    """What may be learnt from, and how many positives there are with those held out."""
+    parts: list[tuple[Pairs, Pairs, Pairs]] = []
+    n_positives = 0
+    for portion in core.portions:
+        _, train = split_train(portion.interactions, options, rule)
+        parts.append((train.without_times(), portion.interactions.weak, portion.excluded))
+        n_positives += len(portion.interactions.positives)
+    positives, weak, excluded = (_joined([part[which] for part in parts]) for which in range(3))
+    return Training(core.users, core.items, positives, weak, excluded, place), n_positives
+
+
+def _joined(parts: list[Pairs]) -> Pairs:
+    """The pairs of consecutive ranges of users."""
+    ends = np.cumsum([0, *(len(part) for part in parts)])
+    starts = [part.starts[:-1] + end for part, end in zip(parts, ends[:-1], strict=True)]
+    return Pairs(np.concatenate([*starts, ends[-1:]]), np.concatenate([part.items for part in parts]))
+
+
+def _facts(
+    kind: str,
+    learning: Learning,
+    model: Model,
+    training: Training,
+    options: Options,
+    rule: HoldoutRule,
+    n_positives: int,
+) -> dict[str, Any]:
+    """What decides the model, and what it was made of; nothing that differs from run to run."""
+    is_repeatable = kind != "bpr" or learning.threads == 1
+    return {
+        "version": __version__,
+        "factors": learning.factors,
+        "epochs": learning.epochs,
+        "regularization": learning.regularization,
+        "learning_rate": learning.learning_rate,
+        "seed": learning.seed,
+        "repeatable": is_repeatable,
+        "holdout_asked": str(options.rule),
+        "train_positives": len(training.positives),
+        "held_out": n_positives - len(training.positives),
+        "split": split_facts(options, rule),
+        **model.facts,
+    }

@@ -1,0 +1,391 @@
+"""Reinforced negative sampling (RNS): a sampler learns to draw negatives that are hard, and like what was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.models import gmf
+from negprep.models.gmf import Adam, Factors, Floats, Integers, Pools, begin, features, gradients, scores
+from negprep.sample.seen import Seen
+
+WIDTHS = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
+"""The widths of the kernels, in median distances."""
+
+_LEAST_WIDTH = 1e-9
+"""Where its square would still be a number of float32."""
+
+
+def kernel_rewards(exposed: Floats, drawn: Floats, width: float) -> Floats:
+    """The reward of each drawn feature.
+
+    Parameters
+    ----------
+    exposed, drawn : shape (n, n_factors)
+        X and Y: the features of exposures, and of what the sampler drew.
+    width : float
+        The median distance; above 0.
+
+    Returns
+    -------
+    shape (n,)
+        2 mean_l K(X_l, Y_b) - 2 mean_l K(Y_l, Y_b), where K(a, b) is the sum over ``WIDTHS`` of
+        exp(-|a - b|^2 / (2 (w width)^2)).
+    """
+    with_exposed = _kernels(_squared_distances(exposed, drawn), width).mean(axis=0)
+    among_drawn = _kernels(_squared_distances(drawn, drawn), width).mean(axis=0)
+    difference: Floats = 2 * (with_exposed - among_drawn)
+    return difference
+
+
+def median_distance(exposed: Floats, drawn: Floats) -> float:
+    """The median distance between two of all features; 1 where there is none, or where it is next to nothing."""
+    both = np.concatenate([exposed, drawn])
+    squared = _squared_distances(both, both)[np.triu_indices(len(both), 1)]
+    median = float(np.sqrt(np.median(squared)))
+    return median if median > _LEAST_WIDTH else 1.0
+
+
+def _squared_distances(left: Floats, right: Floats) -> Floats:
+    """|a|^2 - 2 a . b + |b|^2 of each row a of one with each row b of the other, as one matrix product."""
+    ones = np.ones((len(left), 1), left.dtype), np.ones((len(right), 1), right.dtype)
+    of_left = np.hstack([left, (left * left).sum(axis=1, keepdims=True), ones[0]])
+    of_right = np.hstack([-2 * right, ones[1], (right * right).sum(axis=1, keepdims=True)])
+    squared: Floats = of_left @ of_right.T
+    return np.maximum(squared, 0, out=squared)
+
+
+def _kernels(squared: Floats, width: float) -> Floats:
+    """The sum of the kernels; ``squared`` is overwritten.
+
+    Each width is sqrt 2 times the one before, so that each kernel is the square of the next wider one: one exp for all.
+    """
+    squared *= squared.dtype.type(-0.5 / (WIDTHS[-1] * width) ** 2)
+    kernel = np.exp(squared, out=squared)
+    total = kernel.copy()
+    for _ in WIDTHS[1:]:
+        kernel *= kernel
+        total += kernel
+    return total
+
+
+def probabilities(scores: Floats, temperature: float) -> Floats:
+    """The softmax of ``scores`` / ``temperature`` within each row: shape (n, size)."""
+    exponents = scores / scores.dtype.type(temperature)
+    exponents -= exponents.max(axis=1, keepdims=True)
+    shares = np.exp(exponents, out=exponents)
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
+
+
+def choose(policy: Floats, points: Floats) -> Integers:
+    """The place of one candidate in each row, with the probabilities of ``policy``: int64, shape (n,).
+
+    ``points``, shape (n,), are uniform from 0 to 1; each is looked up in the cumulated probabilities.
+    """
+    cumulated = np.cumsum(policy, axis=1)
+    sought = points[:, None] * cumulated[:, -1:]  # the last may not be 1 exactly
+    chosen: Integers = np.minimum((cumulated <= sought).sum(axis=1), policy.shape[1] - 1)
+    return chosen
+
+
+def policy_loss(policy: Floats, chosen: Integers, rewards: Floats) -> float:
+    """The sum of -reward * log(probability of what was chosen)."""
+    taken = policy[np.arange(len(chosen)), chosen]
+    return float(-(rewards * np.log(np.maximum(taken, np.finfo(policy.dtype).tiny))).sum())
+
+
+def policy_slopes(policy: Floats, chosen: Integers, rewards: Floats, temperature: float) -> Floats:
+    """The derivative of ``loss`` by each score: -r (1[c' = c] - pi_c') / temperature, shape (n, size).
+
+    Source: Williams, Simple statistical gradient-following algorithms, Machine Learning 1992.
+    """
+    found = policy * rewards[:, None]
+    found[np.arange(len(chosen)), chosen] -= rewards
+    found /= policy.dtype.type(temperature)
+    return found
+
+
+AT = 10
+N_CANDIDATES = 99
+N_USERS = 2_000
+MIN_POSITIVES = 3
+
+
+def hold_aside(users: Integers, random: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Which positives to hold aside: bool, shape (n,).
+
+    One at random of each of ``N_USERS`` users at random (or all) who have at least ``MIN_POSITIVES``.
+    """
+    order = random.permutation(len(users))
+    _, places, counts = np.unique(users[order], return_index=True, return_counts=True)
+    enough = random.permutation(np.flatnonzero(counts >= MIN_POSITIVES))[:N_USERS]
+    mask = np.zeros(len(users), bool)
+    mask[order[places[enough]]] = True
+    return mask
+
+
+def without(seen: Seen, users: Integers, items: Integers) -> Seen:
+    """``seen`` without some of its pairs, so that these may be drawn like everything that a user has not met."""
+    packed = np.repeat(np.arange(seen.n_users), np.diff(seen.starts)) * seen.n_items + seen.items
+    kept = ~np.isin(packed, users * np.int64(seen.n_items) + items)
+    ends = np.concatenate([[0], np.cumsum(kept)])
+    return Seen(ends[seen.starts], seen.items[kept], seen.n_items)
+
+
+class Validation:
+    """Questions for the recommender: a positive held aside among 99 eligible items each, the same in every epoch.
+
+    Parameters
+    ----------
+    users, positives : int64, shape (n,)
+    pools : Pools
+        Of what is seen with the positives held aside.
+    """
+
+    def __init__(self, users: Integers, positives: Integers, pools: Pools) -> None:
+        self._users = users
+        self._items = np.column_stack([positives, pools.draw(users, N_CANDIDATES, 0).items])
+
+    def ndcg(self, model: Factors) -> float:
+        """NDCG at 10; ties count against the positive. 0 without questions."""
+        if not len(self._users):
+            return 0.0
+        found: npt.NDArray[np.floating[Any]] = scores(model, self._users, self._items)
+        ranks = (found[:, 1:] >= found[:, :1]).sum(axis=1)
+        return float(np.where(ranks < AT, 1 / np.log2(ranks + 2), 0).mean())
+
+
+_WIDTH_ROWS = 256
+"""Rows of a batch from which the median distance is measured: 131 thousand distances."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The choices of a fit. The defaults are those of the paper, but for the numbers of epochs.
+
+    Attributes
+    ----------
+    factors, batch : int
+    rate, penalty : float
+        The step of Adam, and the weight of squared parameters.
+    start_epochs, epochs : int
+        Of BPR with uniform negatives, from which both models start; and of the game.
+    pool, exposed : int
+        C candidates for each positive, of which Cx are exposures.
+    reward_weight : float
+        alpha: the weight of what exposures say, against how hard a negative is. 0: exposures earn nothing.
+    feature_share : float
+        beta: 0 rewards exposures alone, 1 features like theirs alone.
+    temperature : float
+        tau of the policy.
+    patience : int or None
+        Hold positives aside, and end the game when the recommender has ranked them no better for so many epochs; the
+        models are then those of its best epoch. None: play all epochs, on all positives.
+    """
+
+    factors: int = 32
+    batch: int = 1024
+    rate: float = 1e-3
+    penalty: float = 1e-5
+    start_epochs: int = 20
+    epochs: int = 20
+    pool: int = 30
+    exposed: int = 1
+    reward_weight: float = 2.5
+    feature_share: float = 0.75
+    temperature: float = 1.0
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What happened in an epoch: means over its positives.
+
+    Attributes
+    ----------
+    recommender_loss, sampler_loss : float
+        In an epoch of the start the second is 0, as are all that follow.
+    exposed_share : float
+        How many of the draws for users with exposures were exposures. Chance is ``exposed / pool``.
+    hardness, exposure, likeness : float
+        The three rewards before their weights: r_hard from -1 to 0, r_id from 0 to 1, r_feat.
+    validation : float or None
+        NDCG at 10 of the recommender, of positives held aside among 99 others; where there is ``patience``.
+    """
+
+    recommender_loss: float
+    sampler_loss: float = 0.0
+    exposed_share: float = 0.0
+    hardness: float = 0.0
+    exposure: float = 0.0
+    likeness: float = 0.0
+    validation: float | None = None
+
+
+class Game:
+    """The two models at play.
+
+    Parameters
+    ----------
+    recommender : Factors
+        D as BPR left it; goes on learning. G starts as a copy.
+
+    Attributes
+    ----------
+    sampler : Factors
+        G.
+    """
+
+    def __init__(self, recommender: Factors, pools: Pools, settings: Settings, random: np.random.Generator) -> None:
+        self.sampler = recommender.copy()
+        self._recommender, self._pools, self._settings, self._random = recommender, pools, settings, random
+        self._learn_recommender, self._learn_sampler = (
+            Adam(recommender, settings.rate),
+            Adam(self.sampler, settings.rate),
+        )
+        self._baselines = 0.0, 0.0  # b1, b2: the means of the last epoch
+        self._width = 1.0
+
+    def epoch(self, users: Integers, positives: Integers) -> Epoch:
+        """All positives once."""
+        settings, totals = self._settings, np.zeros(8)
+        for number, rows in enumerate(gmf.batches(len(users), settings.batch, self._random)):
+            totals += self._step(users[rows], positives[rows], is_first=number == 0)
+        means = (totals[:6] / max(len(users), 1)).tolist()
+        recommender_loss, sampler_loss, hardness, exposure, likeness, of_exposures = means
+        self._baselines = hardness, of_exposures
+        share = float(totals[6] / max(totals[7], 1))
+        return Epoch(recommender_loss, sampler_loss, share, hardness, exposure, likeness)
+
+    def _step(self, users: Integers, positives: Integers, *, is_first: bool) -> Floats:
+        """A step of D, then one of G. Sums over the batch, in the order of the fields that ``epoch`` makes of them."""
+        settings, chosen_from = self._settings, np.arange(len(users))
+        pool = self._pools.draw(users, settings.pool, settings.exposed)
+        shares = probabilities(scores(self.sampler, users, pool.items), settings.temperature)
+        chosen = choose(shares, self._random.random(len(users), dtype=np.float32))
+        negatives, is_exposed = pool.items[chosen_from, chosen], pool.is_exposed[chosen_from, chosen]
+        hardness = -gmf.sigmoid(-scores(self._recommender, users, negatives[:, None])[:, 0])
+        lost = gmf.descend(self._recommender, self._learn_recommender, users, positives, negatives, settings.penalty)
+        exposure, likeness = is_exposed.astype(np.float32), self._likeness(users, negatives, is_first=is_first)
+        share = np.float32(settings.feature_share)
+        of_exposures = (1 - share) * exposure + share * likeness
+        first, second = map(np.float32, self._baselines)
+        rewards = (hardness - first) + np.float32(settings.reward_weight) * (of_exposures - second)
+        slopes = policy_slopes(shares, chosen, rewards, settings.temperature)
+        self._learn_sampler.step(gradients(self.sampler, users, pool.items, slopes, settings.penalty))
+        can_be_exposed = self._pools.has_exposures[users]
+        sums = [found.sum(dtype=np.float64) for found in (hardness, exposure, likeness, of_exposures)]
+        return np.array(
+            [
+                lost,
+                policy_loss(shares, chosen, rewards),
+                *sums,
+                is_exposed[can_be_exposed].sum(),
+                can_be_exposed.sum(),
+            ]
+        )
+
+    def _likeness(self, users: Integers, negatives: Integers, *, is_first: bool) -> Floats:
+        """r_feat of each negative, with the width that the first batch of the epoch has: shape (n,)."""
+        if self._settings.feature_share == 0 or self._settings.reward_weight == 0:
+            return np.zeros(len(users), np.float32)  # it would be weighed with 0
+        exposed = features(self._recommender, users, self._pools.exposure(users))
+        drawn = features(self._recommender, users, negatives)
+        if is_first:
+            self._width = median_distance(exposed[:_WIDTH_ROWS], drawn[:_WIDTH_ROWS])
+        return kernel_rewards(exposed, drawn, self._width)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The models, and how they came to be.
+
+    Attributes
+    ----------
+    sampler, recommender : Factors
+        G and D.
+    start, game : tuple of Epoch
+    """
+
+    sampler: Factors
+    recommender: Factors
+    start: tuple[Epoch, ...]
+    game: tuple[Epoch, ...]
+
+
+def learn_policy(
+    users: Integers,
+    positives: Integers,
+    seen: Seen,
+    exposures: Seen,
+    settings: Settings,
+    *,
+    seed: int,
+    told: Callable[[Epoch], None] = lambda _: None,
+) -> Fitted:
+    """Learn both models.
+
+    Parameters
+    ----------
+    users, positives : shape (n,)
+        The train positives: codes of the users and of the items. Codes from ``seen.n_items`` on are of items that
+        cannot be drawn; they are learnt from all the same.
+    seen : Seen
+        What no uniform negative may be: the positives, the exposures, and what else is excluded.
+    exposures : Seen
+        Within ``seen``, without positives.
+    seed : int
+    told : callable
+        Is given each epoch when it ends.
+
+    Returns
+    -------
+    Fitted
+        Users who have nothing to draw are left out of the learning; their factors are those of the beginning.
+    """
+    random = np.random.default_rng(seed)
+    pools = Pools(seen, exposures, random)
+    users, positives = users.astype(np.int64), positives.astype(np.int64)
+    kept = pools.can_draw[users]
+    users, positives = users[kept], positives[kept]
+    asked = None
+    if settings.patience is not None:
+        aside = hold_aside(users, random) & (positives < seen.n_items)
+        asked = Validation(users[aside], positives[aside], pools)
+        pools = Pools(without(seen, users[aside], positives[aside]), exposures, random)
+        users, positives = users[~aside], positives[~aside]
+    n_items = max(seen.n_items, int(positives.max(initial=-1)) + 1)
+    recommender = begin(seen.n_users, n_items, settings.factors, random)
+    start, optimiser = [], Adam(recommender, settings.rate)
+    for _ in range(settings.start_epochs):
+        lost = gmf.epoch(
+            recommender,
+            optimiser,
+            users,
+            positives,
+            pools,
+            batch=settings.batch,
+            penalty=settings.penalty,
+            random=random,
+        )
+        start.append(Epoch(lost))
+        told(start[-1])
+    game = Game(recommender, pools, settings, random)
+    epochs: list[Epoch] = []
+    best, most, kept_models = 0, -1.0, (game.sampler, recommender)
+    for number in range(settings.epochs):
+        epochs.append(game.epoch(users, positives))
+        if asked is not None:
+            ndcg = asked.ndcg(recommender)
+            epochs[-1] = replace(epochs[-1], validation=ndcg)
+            if ndcg > most:
+                best, most, kept_models = number, ndcg, (game.sampler.copy(), recommender.copy())
+        told(epochs[-1])
+        if settings.patience is not None and number - best >= settings.patience:
+            break
+    return Fitted(*kept_models, tuple(start), tuple(epochs))

@@ -1,0 +1,636 @@
+"""The little languages of options: --holdout, --sampler, --levels, --positive, --time-format; and whole numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from operator import index
+from typing import Any, Literal
+
+from negprep.errors import UsageError
+
+HoldoutKind = Literal["none", "auto", "last", "random", "fraction", "after"]
+
+MAX_HELD = 1_000_000
+
+_FORMS = "none, last, last:N, random, random:N, fraction:F, after:TIME or auto"
+_FRACTION_DIGITS = 9
+_TIME = re.compile(r"-?[0-9]+(\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9].*)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class HoldoutRule:
+    """Which positives are kept out of training.
+
+    Attributes
+    ----------
+    kind : {"none", "auto", "last", "random", "fraction", "after"}
+    number : int
+        Positives of each user (``last``, ``random``).
+    share : (int, int)
+        Numerator and denominator of the part of each user's positives (``fraction``).
+    time : str
+        The cut as it was written (``after``).
+    cut : int or None
+        The cut in nanoseconds since 1970, once the times of the log are known to be like it.
+    """
+
+    kind: HoldoutKind
+    number: int = 1
+    share: tuple[int, int] = (0, 1)
+    time: str = ""
+    cut: int | None = None
+
+    @classmethod
+    def parse(cls, spec: object) -> HoldoutRule:
+        """Take ``none``, ``auto``, ``last``, ``last:N``, ``random``, ``random:N``, ``fraction:F`` or ``after:TIME``.
+
+        Raises
+        ------
+        UsageError
+            It is none of these, or N, F or TIME is out of range.
+        """
+        kind, colon, rest = str(spec).partition(":")
+        if kind in ("none", "auto", "last", "random") and not colon:
+            return cls(kind)  # type: ignore[arg-type]  # mypy does not narrow by membership
+        if kind in ("last", "random"):
+            number = int(rest) if re.fullmatch("[1-9][0-9]{0,6}", rest, re.ASCII) else 0
+            if not 1 <= number <= MAX_HELD:
+                raise _bad_holdout(
+                    spec, f"{rest!r} is no whole number from 1 to {MAX_HELD}", f"{kind}:2, or {kind} alone"
+                )
+            return cls(kind, number=number)  # type: ignore[arg-type]
+        if kind == "fraction":
+            # Exact, as decimals: 0.29 of 50 is 14.5, which binary fractions make a little less.
+            digits = re.fullmatch(rf"0?\.([0-9]{{1,{_FRACTION_DIGITS}}})", rest, re.ASCII)
+            if digits is None or not int(digits[1]):
+                what = f"{rest!r} is no decimal number between 0 and 1 with up to {_FRACTION_DIGITS} digits"
+                raise _bad_holdout(spec, what, "fraction:0.2")
+            return cls("fraction", share=(int(digits[1]), 10 ** len(digits[1])))
+        if kind == "after":
+            if not _TIME.fullmatch(rest):
+                raise _bad_holdout(spec, f"{rest!r} is no time", "after:2024-05-01, or a number in the unit of the log")
+            return cls("after", time=rest)
+        raise UsageError(f"holdout is {spec!r}", remedy=f"choose one of {_FORMS}")
+
+    def __str__(self) -> str:
+        """The shortest way to write it."""
+        if self.kind == "fraction":
+            numerator, denominator = self.share
+            return "fraction:0." + str(denominator + numerator)[1:].rstrip("0")
+        if self.kind == "after":
+            return f"after:{self.time}"
+        return self.kind if self.number == 1 else f"{self.kind}:{self.number}"
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether the log must have times."""
+        return self.kind in ("last", "fraction", "after")
+
+
+def _bad_holdout(spec: object, what: str, example: str) -> UsageError:
+    return UsageError(f"holdout is {spec!r}, but {what}", remedy=f"write, for example, {example}")
+
+
+UNITS = {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
+"""Nanoseconds of each unit."""
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+_MONTH = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    "|nov(?:ember)?|dec(?:ember)?"
+)
+_WEEKDAY = "mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+_WORDS = {
+    "Y": "(?P<Y>[0-9]{4})",
+    "b": f"(?P<b>{_MONTH})",
+    "a": f"(?:{_WEEKDAY})",
+    "f": "(?P<f>[0-9]{1,9})",
+    "p": "(?P<p>[ap])m",
+    "z": "(?P<z>z|[+-][0-9]{2}(?::?[0-9]{2})?)",
+    "Z": "(?P<z>z|utc|gmt)",
+    "%": "%",
+}
+_TWO_DIGITS = "ymdHIMS"
+_LONGER = {"%B": "%b", "%A": "%a", "%T": "%H:%M:%S", "%R": "%H:%M", "%F": "%Y-%m-%d", "%D": "%m/%d/%y"}
+_SWAPPED = str.maketrans("md", "dm")
+_EXAMPLE = "write it in strptime's words, such as '%m/%d/%Y %H:%M', or seconds, milliseconds, microseconds, nanoseconds"
+
+
+@dataclass(frozen=True)
+class TimeFormat:
+    """A format.
+
+    Attributes
+    ----------
+    text : str
+        As it was written.
+    pattern : str
+        A regular expression of RE2 for a whole value, whose groups are named as the words, with ``z`` for a zone.
+    words : str
+        The letters of the words, in order.
+    """
+
+    text: str
+    pattern: str
+    words: str
+
+    @classmethod
+    def parse(cls, text: str) -> TimeFormat:
+        """Take a format.
+
+        Raises
+        ------
+        UsageError
+            It has a word that is not known, one twice, or not what makes a date.
+        """
+        tokens = re.findall("%.?|[^%]", re.sub("%[BATRFD]", lambda word: _LONGER[word[0]], text), re.DOTALL)
+        pattern, words = "", ""
+        for place, token in enumerate(tokens):
+            if token.isspace():
+                pattern += r"\s+" if place == 0 or not tokens[place - 1].isspace() else ""
+                continue
+            if not token.startswith("%"):
+                pattern += re.escape(token)
+                continue
+            word = token[1:]
+            if word in _WORDS:
+                pattern += _WORDS[word]
+            elif word and word in _TWO_DIGITS:
+                beside = [tokens[other] for other in (place - 1, place + 1) if 0 <= other < len(tokens)]
+                # Where no mark stands between two numbers, each has all its digits.
+                digits = "2" if word == "y" or any(is_number(other) for other in beside) else "1,2"
+                pattern += f"(?P<{word}>[0-9]{{{digits}}})"
+            else:
+                raise _bad_time_format(text, f"does not know {token!r}")
+            words += "" if word in "a%" else "z" if word == "Z" else word
+        twice = next((word for word in words if words.count(word) > 1), None)
+        if twice is not None:
+            raise _bad_time_format(text, f"has %{twice} twice")
+        if not ("Y" in words or "y" in words) or not ("m" in words or "b" in words):
+            raise _bad_time_format(text, "has no year and month")
+        if ("Y" in words and "y" in words) or ("m" in words and "b" in words) or ("H" in words and "I" in words):
+            raise _bad_time_format(text, "has the year, month or hour twice")
+        if ("I" in words) != ("p" in words):
+            raise _bad_time_format(text, "has one of %I and %p, which go together")
+        return cls(text, f"(?i)^{pattern}$", words)
+
+    @property
+    def has_zone(self) -> bool:
+        """Whether values have a zone."""
+        return "z" in self.words
+
+    @property
+    def date_order(self) -> str:
+        """The words of year, month and day in the order of the format, as ``mdY``."""
+        return "".join(word for word in self.words if word in "Yymbd")
+
+    def contradicts(self, other: TimeFormat) -> bool:
+        """Whether a value could be one date by this and another by the other."""
+        mine, others = self.date_order, other.date_order
+        return mine != others and (mine == others.translate(_SWAPPED) or set(mine) == set(others) == set("ymd"))
+
+
+def is_number(token: str) -> bool:
+    """Whether a word of a format, such as ``%d``, stands for digits alone."""
+    return len(token) == 2 and token[0] == "%" and token[1] in "YymdHIMSf"
+
+
+@dataclass(frozen=True)
+class TimeForms:
+    """How times are written, where somebody says it.
+
+    Attributes
+    ----------
+    formats : tuple of TimeFormat
+        Tried in order.
+    unit : str or None
+        Of numbers since 1970, in place of formats.
+    """
+
+    formats: tuple[TimeFormat, ...] = ()
+    unit: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.formats) or self.unit is not None
+
+    @classmethod
+    def parse(cls, given: Any) -> TimeForms:  # noqa: ANN401
+        """Take what ``time_format`` says: a string, or several in a tuple.
+
+        Raises
+        ------
+        UsageError
+        """
+        texts = (given,) if isinstance(given, str) else given
+        if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
+            raise UsageError(f"time_format is {given!r}", remedy="give a string, or several in a tuple")
+        units = [text for text in texts if text in UNITS]
+        if units:
+            if len(texts) > 1:
+                raise UsageError(f"--time-format {units[0]} beside another", remedy="give the unit alone")
+            return cls(unit=units[0])
+        formats = tuple(map(TimeFormat.parse, texts))
+        for other in formats[1:]:
+            first = formats[0]
+            if first.has_zone != other.has_zone:
+                what = f"one of --time-format {first.text!r} and {other.text!r} has a zone"
+                raise UsageError(what, remedy="give formats that all have one, or none")
+            against = next((each for each in formats if each.contradicts(other)), None)
+            if against is not None:
+                what = f"--time-format {against.text!r} and {other.text!r} differ in the order of day and month"
+                raise UsageError(what, remedy="choose one order: a value could be read by either")
+        return cls(formats)
+
+
+def _bad_time_format(text: str, what: str) -> UsageError:
+    return UsageError(f"--time-format {text!r} {what}", remedy=_EXAMPLE)
+
+
+PositiveKind = Literal["all", "number", "name", "bare"]
+
+_OPERATORS = {
+    **dict.fromkeys((">=", "=>", "≥", "⩾"), ">="),
+    **dict.fromkeys(("<=", "=<", "≤", "⩽"), "<="),
+    **dict.fromkeys(("!=", "<>", "≠"), "!="),
+    **dict.fromkeys(("==", "=", "＝"), "="),
+    **dict.fromkeys((">", "＞"), ">"),
+    **dict.fromkeys(("<", "＜"), "<"),
+}
+"""How an operator may be written, the longest spellings first."""
+
+_SPELLED = "|".join(map(re.escape, sorted(_OPERATORS, key=len, reverse=True)))
+_SIGNS = "<>=≥≤≠⩾⩽＝＞＜"
+_QUOTED = r"""\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'"""
+_COMPARISON = re.compile(
+    rf"\s*(?P<column>{_QUOTED}|(?:[^\s!\"'{_SIGNS}][^{_SIGNS}]*?)??)\s*(?P<sign>{_SPELLED})(?P<operands>.*)", re.DOTALL
+)
+_WORD = re.compile(rf"\s*(?P<word>{_QUOTED}|[^,\"'\s][^,]*?)\s*(?P<end>,|\Z)", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_TRUTH = {"true": 1.0, "false": 0.0}
+_EXAMPLES = "write it like '>=4', 'rating=3..5', 'label=1', 'event!=view' or purchase,cart"
+
+
+@dataclass(frozen=True)
+class PositiveRule:
+    """Which interactions are positives.
+
+    Attributes
+    ----------
+    text : str
+        As it was written.
+    kind : {"all", "number", "name", "bare"}
+        ``number``: a column compared with numbers. ``name``: a column compared with text. ``bare``: names alone, of
+        events, or the one name of a column of true and false.
+    column : str or None
+        As the rule names it. None: the value (``number``) or the event (``bare``).
+    is_quoted : bool
+        The column is named in quotes: exactly this one, never a role.
+    operator : {">=", "<=", ">", "<", "=", "!="}
+    ranges : tuple of (float, float)
+        ``number``: what the operator compares with, both ends included; a single number is a range of its own.
+    names : tuple of str
+        ``name`` and ``bare``.
+    """
+
+    text: str
+    kind: PositiveKind
+    column: str | None = None
+    is_quoted: bool = False
+    operator: str = "="
+    ranges: tuple[tuple[float, float], ...] = ()
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> PositiveRule:
+        """Parse what a user wrote.
+
+        Raises
+        ------
+        UsageError
+            It has none of the forms of a rule; the message shows the right one where it can be guessed.
+        """
+        if text.strip() == "all":
+            return cls(text, "all")
+        found = _COMPARISON.fullmatch(text)
+        if found is None:
+            words = list(_words(_plain_signs(text), text))
+            found_ranges = [None if quoted or ".." not in text else _range(word, text, "") for word, quoted in words]
+            if None not in found_ranges:
+                return cls(text, "number", ranges=tuple(each for each in found_ranges if each is not None))
+            return cls(text, "bare", names=tuple(word for word, _ in words), is_quoted=any(q for _, q in words))
+        written, operator = found["column"], _OPERATORS[found["sign"]]
+        column = _unquoted(written) if written else None
+        operands = list(_words(_plain_signs(found["operands"]), text))
+        numbers = [None if quoted else _range(word, text, written) for word, quoted in operands]
+        of_column = (column, written[:1] in ("'", '"'), operator)
+        if operator in ("=", "!=") and column is not None and None in numbers:
+            return cls(text, "name", *of_column, names=tuple(word for word, _ in operands))
+        ranges = tuple(number for number in numbers if number is not None)
+        if len(ranges) < len(numbers):
+            what = f"compares with {operands[numbers.index(None)][0]!r}, which is not a number"
+            ready = {"=": found["operands"].strip(), "!=": f"event!={found['operands'].strip()}"}
+            raise _bad_positive(text, what, ready.get(operator))
+        if operator not in ("=", "!="):
+            if len(ranges) > 1:
+                whole, fraction = (word for word, _ in operands[:2])
+                raise _bad_positive(text, "compares with several numbers", f"{written}{operator}{whole}.{fraction}")
+            low, high = ranges[0]
+            if low != high:
+                raise _bad_positive(text, "compares with a range", f"{written}={operands[0][0]}")
+        return cls(text, "number", *of_column, ranges=ranges)
+
+    @property
+    def shown(self) -> str:
+        """The rule as the value of the option, in quotes."""
+        return f"--positive {quoted_for_shell(self.text)}"
+
+
+def quoted_for_shell(text: str) -> str:
+    """A rule as a shell takes it."""
+    return text if re.fullmatch(r"[\w,.:-]+", text) else "'" + text.replace("'", "'\\''") + "'"
+
+
+def spelled_column(name: str) -> str:
+    """The name of a column as a rule has it: in quotes where it would be read otherwise."""
+    plain = name and name == name.strip() and not re.search(rf"[{_SIGNS}\"'!]", name)
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def _words(text: str, rule: str) -> Iterator[tuple[str, bool]]:
+    """The words between commas, and whether each is quoted."""
+    at = 0
+    while True:
+        found = _WORD.match(text, at)
+        if found is None:
+            rest = text[at:].strip()
+            if rest[:1] in ("'", '"'):
+                raise _bad_positive(rule, f"has a quote that does not end, or text after it: {rest}")
+            raise _bad_positive(rule, "lacks a name or a number" if rest[:1] in ("", ",") else f"ends in {rest!r}")
+        word = found["word"]
+        quoted = word[0] in "'\""
+        if not quoted and (word[0] in _SIGNS + "!" or re.search(_SPELLED, word)):
+            raise _bad_positive(rule, f"has {word!r} where a name or a number stands, which needs quotes")
+        yield (_unquoted(word), quoted)
+        at = found.end()
+        if found["end"] != ",":
+            return
+
+
+def _unquoted(word: str) -> str:
+    mark = word[:1]
+    return word[1:-1].replace(mark * 2, mark) if mark in ("'", '"') else word
+
+
+def _plain_signs(text: str) -> str:
+    """Numbers and ranges as a program writes them: an ellipsis is two dots, a minus sign a hyphen."""
+    return re.sub(r"(?<=[0-9])\s*…\s*(?=[-+.0-9−])", "..", text).replace("−", "-")
+
+
+def _range(word: str, text: str, column: str) -> tuple[float, float] | None:
+    """A number, ``3..5``, true or false as a range; None for other text."""
+    if word.casefold().lstrip("+-") in ("nan", "inf", "infinity"):
+        raise _bad_positive(text, f"compares with {word!r}, which counts as missing")
+    if word.casefold() in _TRUTH:
+        return (_TRUTH[word.casefold()],) * 2
+    low, dots, high = (part.strip() for part in word.partition(".."))
+    if not dots:
+        return None if (number := _number(word)) is None else (number, number)
+    ends = _number(low), _number(high)
+    if ends[0] is None or ends[1] is None:
+        if ends == (None, None) or (low and high):
+            return None
+        raise _bad_positive(
+            text, f"has the range {word!r}, which lacks an end", f"{column}>={low}" if low else f"{column}<={high}"
+        )
+    if ends[0] > ends[1]:
+        raise _bad_positive(text, f"has the range {word!r}, which is empty", f"{column}={high}..{low}")
+    return ends[0], ends[1]
+
+
+def _number(word: str) -> float | None:
+    number = float(word) if _NUMBER.fullmatch(word) else float("inf")
+    return None if number in (float("inf"), float("-inf")) else number
+
+
+def _bad_positive(text: str, what: str, ready: str | None = None) -> UsageError:
+    remedy = _EXAMPLES if ready is None else f"write --positive {quoted_for_shell(ready)}"
+    return UsageError(f"--positive {text!r} {what}", remedy=remedy)
+
+
+MAX_NUM_NEG = 1_000_000
+MAX_JOBS = 1_024
+MAX_ALPHA = 10.0
+MAX_BOOTSTRAP = 1 << 32
+MAX_POOL = 1_000
+MAX_TEMPERATURE = 1e6
+
+RNS_OPTIONS = (
+    "reward_weight",
+    "feature_share",
+    "pool",
+    "pool_weak",
+    "temperature",
+    "start_epochs",
+    "batch_size",
+    "patience",
+)
+"""Options of ``fit`` that the kind ``rns`` alone has."""
+
+
+def check_real(name: str, value: Any, least: float, most: float) -> None:  # noqa: ANN401
+    """Refuse what is no number from ``least`` to ``most``; truth values are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
+
+
+def whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
+    """The number as an int; numpy's integers are taken, truth values and fractions are not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= index(value) <= most:
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose a whole number from {least} to {most}")
+    return index(value)
+
+
+def check_marks(options: object) -> None:
+    """Refuse a ``quote`` or an ``escape`` that is not a character to mark text with."""
+    for name, words, example in (("quote", ("none",), '"'), ("escape", (), "\\")):
+        mark = getattr(options, name)
+        if mark is None or mark in words:
+            continue
+        if len(mark) != 1 or not mark.isascii() or not mark.isprintable() or mark.isalnum() or mark == " ":
+            what = f"--{name} {mark!r} is not one ASCII character that is neither letter nor digit nor space"
+            remedy = f"give one such as '{example}'" + (", or none: quotes are text" if words else "")
+            raise UsageError(what, remedy=remedy)
+
+
+def check_bool(name: str, value: Any) -> None:  # noqa: ANN401
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r}", remedy="give True or False")
+
+
+def check_kinds(options: object, kind: Any, *names: str) -> None:  # noqa: ANN401
+    """Refuse the named options whose values are not of the kind."""
+    for name in names:
+        value = getattr(options, name)
+        if not isinstance(value, kind):
+            wanted = "True or False" if kind is bool else "a string"
+            raise UsageError(f"{name} is {value!r}", remedy=f"give {wanted}")
+
+
+SAMPLERS = ("uniform", "popularity", "weak", "hard", "reinforced")
+SCORED = ("hard", "reinforced")
+"""Those that draw by a model."""
+
+LEVELS = ("weak", "uniform", "level")
+"""The components of ``--levels``; the third takes the place of the positive, too."""
+
+LEVEL_SOURCES = ("positive>weak", "positive>unobserved", "weak>unobserved")
+
+FALLBACK = "fallback"
+"""The source of a uniform draw in place of a sampler that has nothing for the user."""
+
+_TERM = re.compile(r"([a-z]+)(?:([:=])(.*))?")
+_SHARE = r"[0-9]*\.?[0-9]+"
+_LARGEST_SHARE_UNIT = 1 << 32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The components of a sampler.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Different ones of ``SAMPLERS``.
+    shares : tuple of int
+        Component ``c`` makes a draw with probability ``shares[c] / sum(shares)``.
+    fixed : bool
+        The shares are counts: of the draws of each group the first component makes the first ``shares[0]``, and so on.
+    """
+
+    names: tuple[str, ...]
+    shares: tuple[int, ...]
+    fixed: bool
+
+    @classmethod
+    def parse(cls, terms: tuple[str, ...]) -> Recipe:
+        """Parse terms such as ``popularity``, ``uniform:0.7`` or ``weak=1``.
+
+        Raises
+        ------
+        UsageError
+            An unknown name, a name given twice, shares that do not sum to 1, or shares and counts together.
+        """
+        found = [_parse_term(term) for term in terms]
+        if not found:
+            raise UsageError("no sampler is named", remedy=f"name one of {', '.join(SAMPLERS)}")
+        names = tuple(name for name, _, _ in found)
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"--sampler {name} is given twice", remedy="name each sampler once")
+        if len({*names} & {*SCORED}) > 1:
+            raise UsageError("--sampler hard and --sampler reinforced, which need a model each", remedy="choose one")
+        marks = {mark for _, mark, _ in found}
+        if len(found) == 1 and marks == {None}:
+            return cls(names, (1,), fixed=False)
+        if marks == {"="}:
+            return cls(names, tuple(int(value) for _, _, value in found), fixed=True)
+        if marks != {":"}:
+            raise UsageError(
+                f"--sampler {' --sampler '.join(terms)}: each needs a share, or each a count",
+                remedy="write them like uniform:0.7 and weak:0.3, or like uniform=3 and weak=1",
+            )
+        total = sum(value for _, _, value in found)
+        if total != 1:
+            raise UsageError(
+                f"the shares of the samplers sum to {float(total):g}, not to 1", remedy="give shares that sum to 1"
+            )
+        return cls(names, _as_counts([value for _, _, value in found]), fixed=False)
+
+    @classmethod
+    def parse_levels(cls, text: str) -> Recipe:
+        """Parse ``W1,W2``: shares of pairs positive > weak and positive > unobserved; the rest is weak > unobserved.
+
+        Source: Ding et al., Improving implicit recommender systems with view data, IJCAI 2018.
+
+        Raises
+        ------
+        UsageError
+            Not two shares above 0 with a sum below 1.
+        """
+        words = [word.strip() for word in text.split(",")]
+        shares = [Fraction(word) for word in words if re.fullmatch(_SHARE, word, re.ASCII)]
+        if len(words) != 2 or len(shares) != 2 or not min(shares) > 0 or not sum(shares) < 1:
+            raise UsageError(
+                f"--levels {text!r} is not two shares above 0 with a sum below 1", remedy="write it like 0.3,0.5"
+            )
+        return cls(LEVELS, _as_counts([*shares, 1 - sum(shares, Fraction(0))]), fixed=False)
+
+    @property
+    def num_neg(self) -> int | None:
+        """Negatives of each positive, where the counts are fixed."""
+        return sum(self.shares) if self.fixed else None
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether more than one sampler draws."""
+        return len(self.names) > 1
+
+    @property
+    def scored(self) -> str | None:
+        """The component that draws by a model."""
+        return next((name for name in self.names if name in SCORED), None)
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether draws are uniform where a sampler has nothing; popularity alone leaves such a user short."""
+        return self.names != ("popularity",)
+
+    @property
+    def sources(self) -> tuple[str, ...] | None:
+        """What the ``source`` column may say of a negative: the components in order, then the fall-back. None: no such
+        column, for there is one source alone.
+        """
+        if self.names == LEVELS:
+            return (*LEVEL_SOURCES, FALLBACK)
+        return (*self.names, FALLBACK) if self.is_mixed or self.names[0] in ("weak", *SCORED) else None
+
+    def __str__(self) -> str:
+        if not self.is_mixed:
+            return self.names[0]
+        if self.names == LEVELS:
+            return "levels " + " ".join(
+                f"{name}:{share / sum(self.shares):.9g}" for name, share in zip(LEVEL_SOURCES, self.shares, strict=True)
+            )
+        if self.fixed:
+            return " ".join(f"{name}={count}" for name, count in zip(self.names, self.shares, strict=True))
+        total = sum(self.shares)
+        return " ".join(f"{name}:{share / total:.9g}" for name, share in zip(self.names, self.shares, strict=True))
+
+
+def _as_counts(shares: list[Fraction]) -> tuple[int, ...]:
+    """Whole numbers in the proportion of the shares."""
+    unit = lcm(*(share.denominator for share in shares))
+    if unit > _LARGEST_SHARE_UNIT:
+        raise UsageError("the shares of the samplers have too many digits", remedy="give at most nine decimals")
+    return tuple(int(share * unit) for share in shares)
+
+
+def _parse_term(term: str) -> tuple[str, str | None, Fraction]:
+    found = _TERM.fullmatch(term.strip())
+    if not found or found[1] not in SAMPLERS:
+        raise UsageError(f"no sampler is called {term!r}", remedy=f"choose of {', '.join(SAMPLERS)}")
+    name, mark, text = found[1], found[2], found[3]
+    if mark is None:
+        return name, None, Fraction(1)
+    form = r"[0-9]{1,7}" if mark == "=" else _SHARE
+    value = Fraction(text) if re.fullmatch(form, text, re.ASCII) else Fraction(0)
+    if value <= 0:
+        wanted = "a whole number above 0, such as =3" if mark == "=" else "a share above 0, such as :0.3"
+        raise UsageError(f"--sampler {term}: {text!r} is not {wanted}", remedy="correct it, or leave the sampler out")
+    return name, mark, value

@@ -1,0 +1,581 @@
+"""From the columns of a piece, as read, to canonical columns: ids, values, events; nothing missing, one type a role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from negprep.arrow import mask_as_numpy, pc, strings
+from negprep.errors import BadDataError
+from negprep.options.specs import TimeForms
+from negprep.read.columns import FLAG, NAME, NUMBER, VALUE
+from negprep.read.pieces import Piece, RowError, arrow, first_failure, numbers, text_bytes, widened
+from negprep.read.times import ORDERED, Clock, parse_times
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
+
+
+MAX_ID_BYTES = 1 << 16
+_EXACT_IN_FLOAT = 1 << 53
+
+_NO_ID = [
+    *(r"\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "Null", "null", "(null)", "<null>", "NONE", "None", "none"),
+    *("NaN", "nan", "NAN", "NaT", "undefined", "nil"),
+]
+
+
+def parse_ids(array: pa.Array, noun: str) -> pa.Array:
+    """Ids as int64 or string.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls; text as ``pa.string()``.
+    noun : str
+        ``user id`` or ``item id``, for messages.
+
+    Returns
+    -------
+    pa.Array
+        int64 if every id is an integer in its shortest decimal form and fits, else string: ``007``, ``+7``,
+        ``0x1F``, ``1e3`` and ``9223372036854775808`` are text.
+
+    Raises
+    ------
+    RowError
+        An id holds NUL, a byte order mark or invalid UTF-8, is too long, or comes from a type that bends ids.
+    """
+    kind = array.type
+    if pa.types.is_string(kind):
+        integers = canonical_integers(array)
+        if integers is not None:
+            return integers
+        check_text(array, noun)
+        return array
+    if pa.types.is_uint64(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:
+            return array.cast(pa.string())
+    if pa.types.is_integer(kind):
+        return widened(array)
+    if pa.types.is_floating(kind):
+        return _integral(array, noun)
+    remedy = "an id must be an integer or a string"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        remedy = "make a row of each: frame.explode(COLUMN) of pandas does"
+    raise RowError(0, f"the {noun} has the type {kind}", remedy)
+
+
+def canonical_integers(strings: pa.Array) -> pa.Array | None:
+    """The strings as int64, or None unless every one is an integer in its shortest decimal form."""
+    if len(strings) == 0:
+        return None
+    _, data = text_bytes(strings)
+    # Arrow casts hexadecimal too; 0x174876E800 has as many bytes as its decimal form.
+    if not len(data) or data.max() > ord("9"):
+        return None
+    try:
+        integers = strings.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    # Any other spelling is longer than the shortest, so equal totals mean that every one is the shortest.
+    return integers if _decimal_length(numbers(integers)) == len(data) else None
+
+
+def _decimal_length(integers: np.ndarray) -> int:
+    """Bytes that all integers together take in shortest decimal form."""
+    low, high = int(integers.min()), int(integers.max())
+    total = len(integers) + (int(np.count_nonzero(integers < 0)) if low < 0 else 0)
+    power = 10
+    while power <= max(high, -low):
+        if power <= high:
+            total += int(np.count_nonzero(integers >= power))
+        if -power >= low:
+            total += int(np.count_nonzero(integers <= -power))
+        power *= 10
+    return total
+
+
+def _integral(array: pa.Array, noun: str) -> pa.Array:
+    # pandas turns integers beside a null into floats: whole and small enough, they are still the same ids.
+    floats = numbers(array.cast(pa.float64()))
+    bent = np.flatnonzero((floats != np.floor(floats)) | (np.abs(floats) >= _EXACT_IN_FLOAT))
+    if len(bent):
+        what = f"the {noun} {floats[bent[0]]!s} is in a column of floats, which bend ids"
+        raise RowError(int(bent[0]), what, "write ids as integers or strings")
+    return array.cast(pa.float64()).cast(pa.int64())
+
+
+def check_text(strings: pa.Array, noun: str) -> None:
+    """Raise ``RowError`` for the first string that holds NUL, U+FEFF or invalid UTF-8, or is too long."""
+    offsets, data = text_bytes(strings)
+    lengths = np.diff(offsets)
+    if len(lengths) and lengths.max() > MAX_ID_BYTES:
+        row = int(lengths.argmax())
+        raise RowError(row, f"the {noun} has {lengths[row]} bytes; the limit is {MAX_ID_BYTES}")
+    if not len(data):
+        return
+    highest = data.max()
+    if highest >= 0x80:
+        broken = first_failure(strings, lambda part: part.validate(full=True))
+        if broken is not None:
+            raise RowError(broken, f"the {noun} is not UTF-8", "convert the text to UTF-8")
+    if data.min() == 0:
+        _refuse(
+            strings, "\0", f"the {noun} holds a NUL byte", "UTF-16 text has them: iconv -f UTF-16 -t UTF-8 converts it"
+        )
+    if highest >= 0xEF:
+        remedy = "were files joined that each start with one? Remove it"
+        _refuse(strings, "\ufeff", f"the {noun} holds a byte order mark (U+FEFF)", remedy)
+
+
+def _refuse(strings: pa.Array, mark: str, what: str, remedy: str) -> None:
+    found = mask_as_numpy(pc.match_substring(strings, mark))
+    if found.any():
+        raise RowError(int(found.argmax()), what, remedy)
+
+
+def doubts(ids: pa.Array, noun: str) -> list[str]:
+    """Warnings that all ids are spelled as ids seldom are: with a space at an end, or in quotes.
+
+    Parameters
+    ----------
+    ids : pa.Array
+        The distinct ids of a log, int64 or string, none of them empty.
+    noun : str
+        ``user`` or ``item``.
+    """
+    if len(ids) == 0 or not pa.types.is_string(ids.type):
+        return []
+    offsets, data = text_bytes(ids)
+    firsts, lasts = data[offsets[:-1] - offsets[0]], data[offsets[1:] - offsets[0] - 1]
+    example = ids[0].as_py()
+    found = [
+        f"all {noun} ids {place} with a space, such as {example!r}: if that is padding, remove it from the log, in "
+        "a CSV file by: sed 's/ *, */,/g'"
+        for place, marks in (("begin", firsts), ("end", lasts))
+        if (marks == ord(" ")).all()
+    ]
+    found += [
+        f"all {noun} ids stand in quotes, such as {example}, which are taken for a part of them: if they are not, "
+        f"remove them from the log by: tr -d {shown}"
+        for mark, shown in (("'", '"\'"'), ('"', "'\"'"), ("`", "'`'"))
+        if (firsts == ord(mark)).all() and (lasts == ord(mark)).all() and (np.diff(offsets) > 1).all()
+    ]
+    return found
+
+
+def standing_for_none(ids: pa.Array) -> list[int]:
+    """The places of ids that other programs write where there is none, such as ``NA``."""
+    if len(ids) == 0 or not pa.types.is_string(ids.type):
+        return []
+    places: list[int] = np.flatnonzero(mask_as_numpy(pc.is_in(ids, strings(_NO_ID)))).tolist()
+    return places
+
+
+def parse_values(array: pa.Array, noun: str = "value") -> pa.Array:
+    """Values as finite float64; ``RowError`` for the first that is not a number.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or NaN; text as ``pa.string()``.
+    noun : str
+        What messages call one.
+    """
+    kind = array.type
+    types = pa.types
+    if not any(fits(kind) for fits in (types.is_string, types.is_integer, types.is_floating, types.is_decimal)):
+        raise RowError(0, f"the {noun} has the type {kind}", f"a {noun} must be a number")
+    # An integer above 2**53 is rounded: a rating or count of that size is compared, not kept.
+    row = first_failure(array, lambda part: part.cast(pa.float64(), safe=False))
+    if row is None:
+        floats = array.cast(pa.float64(), safe=False)
+        finite = np.isfinite(numbers(floats))
+        if finite.all():
+            return floats
+        row = int(finite.argmin())
+    raise RowError(row, f"{array[row].as_py()!r} is not a {noun}", f"a {noun} must be a finite number")
+
+
+def parse_ratings(array: pa.Array) -> pa.Array:
+    """What ``--positive`` compares, as float64: true and false are 1 and 0, and 4.1 is 4.1 in single precision, too.
+
+    Parameters
+    ----------
+    array : pa.Array
+        As for ``parse_values``, or of the type bool.
+    """
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    values = parse_values(array)
+    if array.type in (pa.float32(), pa.float16()):
+        scaled = numbers(values) * 1024.0  # few fractions of ratings are other than halves, and these are exact
+        if not np.array_equal(scaled, np.floor(scaled)):
+            return array.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
+    return values
+
+
+def parse_numbers(array: pa.Array) -> pa.Array:
+    """What ``--positive`` compares with numbers, as float64; true and false are 1 and 0, as text, too.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or NaN; text as ``pa.string()``.
+    """
+    if pa.types.is_string(array.type):
+        lower = pc.ascii_lower(array)
+        for word, digit in (("true", "1"), ("false", "0")):
+            array = pc.if_else(pc.equal(lower, strings([word])[0]), strings([digit])[0], array)
+    try:
+        return parse_ratings(array)
+    except RowError as error:
+        what = error.what.replace("the value has", "the column of --positive has").replace("a value", "a number")
+        remedy = "compare text with text in quotes, such as --positive 'type=\"1\"'"
+        raise RowError(error.row, what, remedy) from None
+
+
+def parse_flags(array: pa.Array) -> pa.Array:
+    """What ``--positive`` names as true or false by itself, as float64: 1 for true, else 0 or -1."""
+    remedy = "compare it: --positive 'NAME>=4' or 'NAME=buy'"
+    try:
+        flags = parse_numbers(array)
+    except RowError as error:
+        what = f"the column of --positive holds {array[error.row].as_py()!r}, which is neither true nor false"
+        raise RowError(error.row, what, remedy) from None
+    values = numbers(flags)
+    other = np.flatnonzero(~np.isin(values, (-1, 0, 1)))
+    if other.size:
+        what = f"the column of --positive holds {values[other[0]]:g}, which is neither true nor false"
+        raise RowError(int(other[0]), what, remedy)
+    return flags
+
+
+def parse_names(array: pa.Array) -> pa.Array:
+    """What ``--positive`` compares with text, as text: integers in decimal, and true or false.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or empty strings; text as ``pa.string()``.
+    """
+    if pa.types.is_string(array.type):
+        return array
+    if pa.types.is_integer(array.type) or pa.types.is_boolean(array.type):
+        return array.cast(pa.string())
+    what = f"the column of --positive has the type {array.type}, and the rule compares it with text"
+    raise RowError(0, what, "compare it with numbers, such as --positive 'NAME=1'")
+
+
+def parse_labels(array: pa.Array) -> pa.Array:
+    """Labels as float64, 1 for a positive and 0 for a negative; ``RowError`` for the first that is neither.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or NaN; text as ``pa.string()``.
+    """
+    labels = parse_values(array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array, "label")
+    values = numbers(labels)
+    other = np.flatnonzero((values != 0) & (values != 1))
+    if other.size:
+        raise RowError(int(other[0]), f"the label is {values[other[0]]:g}", "1 is a positive and 0 a negative")
+    return labels
+
+
+def parse_events(array: pa.Array) -> pa.Array:
+    """Events as text, integers in decimal; ``RowError`` for another type or a string that holds NUL.
+
+    Parameters
+    ----------
+    array : pa.Array
+        Without nulls or empty strings; text as ``pa.string()``.
+    """
+    if pa.types.is_string(array.type):
+        check_text(array, "event")
+        return array
+    if pa.types.is_integer(array.type):
+        return array.cast(pa.string())
+    raise RowError(0, f"the event has the type {array.type}", "an event must be a string or an integer")
+
+
+REASONS = {
+    "user": "null user id",
+    "item": "null item id",
+    "time": "missing or infinite time",
+    "value": "missing or infinite value",
+    "event": "missing event",
+    "label": "missing label",
+    "score": "missing or infinite score",
+    "group": "missing group",
+    VALUE: "missing or infinite value",
+    **dict.fromkeys((NUMBER, NAME, FLAG), "missing value in the column of --positive"),
+}
+_IDS = ("user", "item", "group")
+_NUMBERS = ("time", "value", "label", "score", VALUE, NUMBER, FLAG)
+_INFINITE = [sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")]
+_NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """The rows of a piece that can be used, and what became of the others.
+
+    Attributes
+    ----------
+    batch : pa.RecordBatch
+        One column for each role, without nulls.
+    rows : int
+        Rows read, dropped ones included.
+    dropped : dict of str to int
+        Reason to rows.
+    clock : Clock or None
+        How the times are written, where there are any.
+    """
+
+    batch: pa.RecordBatch
+    rows: int
+    dropped: dict[str, int]
+    clock: Clock | None
+
+
+def canonical(
+    piece: Piece,
+    *,
+    drop_invalid: bool,
+    may_lack: tuple[str, ...] | None = None,
+    roles: Sequence[str] | None = None,
+    forms: TimeForms = TimeForms(),  # noqa: B008 - frozen
+) -> Canonical:
+    """Check and convert one piece.
+
+    Parameters
+    ----------
+    piece : Piece
+    drop_invalid : bool
+    roles : sequence of str or None
+        Those to convert; of the others it matters only whether a value is missing. None: all.
+    forms : TimeForms
+        How times are written, where the user says it.
+    may_lack : tuple of str or None
+        Of a file beside the log: roles that may be missing in a row, which become null. None: this is the log.
+
+    Raises
+    ------
+    BadDataError
+        At the place of the first row that cannot be used; missing ids, times, values and events are dropped instead
+        and counted with ``drop_invalid``.
+    """
+    columns = {role: _simplified(column) for role, column in piece.columns.items()}
+    rows = len(next(iter(columns.values())))
+    row_numbers = None
+    try:
+        missing = {role: mask for role, column in columns.items() if (mask := _missing(role, column)) is not None}
+        lacking = {role: missing.pop(role) for role in may_lack or () if role in missing}
+        if missing and not drop_invalid:
+            row, role = min((int(mask.argmax()), role) for role, mask in missing.items())
+            remedy = "--drop-invalid drops and counts such rows" if may_lack is None else "repair or remove the row"
+            raise RowError(row, REASONS[role], remedy)
+        dropped: dict[str, int] = {}
+        if missing:
+            keep = np.ones(rows, np.bool_)
+            for role, mask in missing.items():
+                reason = REASONS[role]  # two roles may share one: a column that `--positive` names has its own, too
+                if count := int(np.count_nonzero(mask & keep)):
+                    dropped[reason] = dropped.get(reason, 0) + count
+                keep &= ~mask
+            row_numbers = np.flatnonzero(keep)
+            columns = {role: columns[role].take(arrow(row_numbers)) for role in roles or columns}
+            lacking = {role: mask[row_numbers] for role, mask in lacking.items()}
+        wanted = {role: columns[role] for role in roles or columns}
+        parsed, clock = _parsed(wanted, piece.header, lacking, forms, is_log=may_lack is None)
+    except RowError as error:
+        row = error.row if row_numbers is None else int(row_numbers[error.row])
+        raise BadDataError(error.what, place=piece.place(row), remedy=error.remedy) from None
+    return Canonical(pa.record_batch(parsed), rows, dropped, clock)
+
+
+def in_order(rows: Canonical, before: int, roles: list[str]) -> Canonical:
+    """The rows, with their positions after so many before as times, in seconds; with the columns of the roles."""
+    positions = np.arange(before + 1, before + 1 + rows.batch.num_rows, dtype=np.int64) * 10**9
+    return replace(rows, batch=rows.batch.append_column("time", arrow(positions)).select(roles), clock=ORDERED)
+
+
+def _parsed(
+    columns: dict[str, pa.Array], header: dict[str, str], lacking: dict[str, Mask], forms: TimeForms, *, is_log: bool
+) -> tuple[dict[str, pa.Array], Clock | None]:
+    clock = None
+    parsed = {}
+    for role, column in columns.items():
+        present = np.flatnonzero(~lacking[role]) if role in lacking else None
+        given = column if present is None else column.take(arrow(present))
+        try:
+            if len(given) == 0:
+                parsed[role] = pa.nulls(0, _EMPTY[role])
+            elif role == "time":
+                parsed[role], clock = _times(given, forms, is_log=is_log)
+            else:
+                parsed[role] = _by_distinct(_PARSERS[role], given)
+        except RowError as error:
+            raise error if present is None else RowError(int(present[error.row]), error.what, error.remedy) from None
+        if present is not None:
+            parsed[role] = _spread(parsed[role], ~lacking[role])
+    _refuse_second_header(parsed, header)
+    return parsed, clock
+
+
+def _spread(values: pa.Array, is_present: Mask) -> pa.Array:
+    """The values at the rows that have one, and null at the others."""
+    validity = np.packbits(is_present, bitorder="little")
+    buffers = [pa.py_buffer(validity), pa.py_buffer(np.cumsum(is_present, dtype=np.int64) - 1)]
+    return values.take(pa.Array.from_buffers(pa.int64(), len(is_present), buffers))
+
+
+_PARSERS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "user": lambda array: parse_ids(array, "user id"),
+    "item": lambda array: parse_ids(array, "item id"),
+    "value": parse_values,
+    "event": parse_events,
+    "label": parse_labels,
+    "score": lambda array: parse_values(array, "score"),
+    "group": lambda array: parse_ids(array, "group"),
+    VALUE: parse_ratings,
+    NUMBER: parse_numbers,
+    FLAG: parse_flags,
+    NAME: parse_names,
+}
+_EMPTY = {
+    **dict.fromkeys(("user", "item", "group", "time"), pa.int64()),
+    **dict.fromkeys(("value", "label", "score", VALUE, NUMBER, FLAG), pa.float64()),
+    **dict.fromkeys(("event", NAME), pa.string()),
+}
+
+
+def _times(column: pa.Array, forms: TimeForms, *, is_log: bool) -> tuple[pa.Array, Clock]:
+    clocks: list[Clock] = []
+
+    def parse(array: pa.Array) -> pa.Array:
+        try:
+            times, clock = parse_times(array, forms)
+        except RowError:
+            if is_log or not forms:
+                raise
+            times, clock = parse_times(array)  # beside a log, times may be written in another way
+        clocks.append(clock)
+        return times
+
+    return _by_distinct(parse, column), clocks[0]
+
+
+def _by_distinct(parse: Callable[[pa.Array], pa.Array], column: pa.Array) -> pa.Array:
+    """``parse`` a column; of a dictionary, only the values that occur: a huge one is not spelled out."""
+    if not pa.types.is_dictionary(column.type):
+        return parse(column)
+    indices = numbers(column.indices)
+    occurs = np.zeros(len(column.dictionary), np.bool_)
+    occurs[indices] = True
+    codes = (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[indices]
+    try:
+        parsed = parse(column.dictionary.take(arrow(np.flatnonzero(occurs))))
+    except RowError as error:
+        row = int(np.flatnonzero(codes == error.row)[0])
+        raise RowError(row, error.what, error.remedy) from None
+    if pa.types.is_string(parsed.type):
+        return pa.DictionaryArray.from_arrays(arrow(codes), parsed)
+    return parsed.take(arrow(codes))
+
+
+def _simplified(column: pa.Array) -> pa.Array:
+    """Text as ``pa.string()``, dictionaries as int32 to text, other dictionaries spelled out.
+
+    Bytes become text as they are, UTF-8 or not; UUIDs become their text form.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        if _is_text(kind.value_type):
+            return column.cast(pa.dictionary(pa.int32(), pa.string()))
+        return _simplified(column.dictionary_decode())
+    if isinstance(kind, pa.BaseExtensionType):
+        return _spelled(column.storage) if kind.extension_name == "arrow.uuid" else _simplified(column.storage)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        text = pa.string() if pa.types.is_binary(kind) else pa.large_string()
+        return column.view(text).cast(pa.string())
+    if pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
+        return _simplified(column.cast(pa.binary()))
+    return column.cast(pa.string()) if _is_text(kind) or pa.types.is_null(kind) else column
+
+
+def _spelled(uuids: pa.Array) -> pa.Array:
+    """UUIDs, 16 bytes each, as text: ``550e8400-e29b-41d4-a716-446655440000``; nulls stay."""
+    size = len(uuids)
+    data = np.frombuffer(uuids.buffers()[1], np.uint8, size * 16, uuids.offset * 16).reshape(size, 16)
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    pairs = np.stack([digits[data >> 4], digits[data & 15]], axis=2).reshape(size, 32)
+    text = np.insert(pairs, [8, 12, 16, 20], ord("-"), axis=1)
+    offsets = np.arange(size + 1, dtype=np.int32) * np.int32(36)
+    made = pa.Array.from_buffers(pa.string(), size, [None, pa.py_buffer(offsets), pa.py_buffer(text.tobytes())])
+    if not uuids.null_count:
+        return made
+    return _spread(made.take(arrow(np.flatnonzero(mask_as_numpy(uuids.is_valid())))), mask_as_numpy(uuids.is_valid()))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _missing(role: str, column: pa.Array) -> Mask | None:
+    """The rows without a usable value, or None where there is none."""
+    mask: Mask | None = None
+    if column.null_count:
+        mask = mask_as_numpy(column.is_null())
+    if pa.types.is_dictionary(column.type):
+        values = _missing(role, column.dictionary)
+        if values is not None:
+            indices = numbers(column.indices)
+            mask = values[indices] if mask is None else np.logical_or(mask, values[np.where(mask, 0, indices)])
+    elif pa.types.is_string(column.type):
+        mask = _either(mask, _missing_text(role, column))
+    elif pa.types.is_floating(column.type) and role not in ("event", NAME):
+        floats = numbers(column)
+        unusable: Mask = np.isnan(floats) if role in _IDS else ~np.isfinite(floats)
+        mask = _either(mask, unusable)
+    if mask is None or not mask.any():
+        return None
+    return mask
+
+
+def _missing_text(role: str, column: pa.Array) -> Mask | None:
+    offsets, data = text_bytes(column)
+    empty: Mask = np.equal(offsets[1:], offsets[:-1])
+    # The words start with a letter or a backslash, which lie above the digits and the colon of a time.
+    if role in _NUMBERS and len(data) and data.max() > ord(":"):
+        empty = np.logical_or(empty, mask_as_numpy(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
+    return empty
+
+
+def _either(mask: Mask | None, other: Mask | None) -> Mask | None:
+    if mask is None or other is None:
+        return other if mask is None else mask
+    return np.logical_or(mask, other)
+
+
+def _refuse_second_header(parsed: dict[str, pa.Array], header: dict[str, str]) -> None:
+    """Files joined with their headers would make a user and an item of the second one."""
+    ids = {role: name for role, name in header.items() if role in ("user", "item") and role in parsed}
+    if not ids or any(pa.types.is_integer(parsed[role].type) for role in ids):
+        return
+    again = None
+    for role, name in ids.items():
+        found = mask_as_numpy(pc.is_in(parsed[role], strings([name])))
+        again = found if again is None else again & found
+    if again is not None and again.any():
+        raise RowError(int(again.argmax()), "the header occurs again", "were files joined? Remove the line")

@@ -1,0 +1,225 @@
+"""Rows from CSV and its relatives: blocks cut at line ends, parsed in parallel and in order."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from negprep.errors import BadDataError, NegprepError
+from negprep.read.lines import MAX_LINE, Dialect, explained, place_of
+from negprep.read.pieces import Piece
+from negprep.read.quoting import QuoteWatch
+from negprep.read.sources import Source, machine_errors, one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+# A line that has no end within a block is refused.
+BLOCK = MAX_LINE
+_STAND_IN = b"\x1f"
+_IDS = ("user", "item", "pos_item", "neg_item")
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """One text file, ready to be read.
+
+    Attributes
+    ----------
+    source : Source
+    dialect : Dialect
+    warnings : list of str
+        Grows while the file is read.
+    """
+
+    source: Source
+    dialect: Dialect
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return self.dialect.names
+
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """Text has none."""
+        return {}
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, as functions that parse a block each and may run in any thread.
+
+        Parameters
+        ----------
+        columns : dict of str to str
+            Role to the column to read.
+        """
+        self.warnings[:] = [] if self.dialect.doubt is None else [f"{self.source.name}: {self.dialect.doubt}"]
+        parse = _Parser(self.source, self.dialect, columns)
+        with machine_errors(self.source.name), self.source.open() as stream:
+            offset = self.dialect.start
+            stream.read(offset)
+            rest = b""
+            while True:
+                block = bytearray(BLOCK)
+                view = memoryview(block)
+                view[: len(rest)] = rest
+                size = len(rest) + cast(io.BufferedReader, stream).readinto(view[len(rest) :])
+                if parse.may_join_lines(block, size):
+                    # Only a parser from here on knows which line ends are within a field.
+                    joined = _Joined(bytes(view[:size]), stream, parse.watch(offset), self._warn)
+                    yield from parse.serially(joined, offset)
+                    return
+                if size < BLOCK:
+                    self._warn(bytes(view[max(0, size - 1) : size]))
+                    if size:
+                        yield partial(parse.block, view[:size], offset)
+                    return
+                end = _last_line_end(block)
+                if end == 0:
+                    raise parse.explained(offset, "a line is too long")
+                yield partial(parse.block, view[:end], offset)
+                rest = bytes(view[end:])
+                offset += end
+
+    def _warn(self, last: bytes) -> None:
+        if last not in (b"", b"\n", b"\r"):
+            what = "no newline at the end of the file; the last line may be cut (--expect-rows N checks)"
+            self.warnings.append(f"{self.source.name}: {what}")
+
+
+def _last_line_end(block: bytearray) -> int:
+    """Where the last whole line of a full block ends; 0 if none does."""
+    end = block.rfind(b"\n") + 1
+    # A CR in the last place may be half of a CRLF.
+    return end or block.rfind(b"\r", 0, len(block) - 1) + 1
+
+
+def _marked(data: bytes | memoryview) -> bytes | memoryview:
+    """Data whose first bytes pyarrow keeps: it strips one byte order mark wherever it starts to read."""
+    mark = codecs.BOM_UTF8
+    return mark + data if data[: len(mark)] == mark else data
+
+
+class _Parser:
+    """pyarrow's parser, set to one file and some of its columns."""
+
+    def __init__(self, source: Source, dialect: Dialect, columns: dict[str, str]) -> None:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        self._source, self._dialect, self._columns = source, dialect, columns
+        self._header = columns if dialect.header else {}
+        names = [str(position) for position in range(len(dialect.names))]
+        self._needed = [dialect.names.index(name) for name in columns.values()]
+        included = [names[position] for position in self._needed]
+        strings = dict.fromkeys(included, pa.string())
+        self._convert = csv.ConvertOptions(include_columns=included, column_types=strings, strings_can_be_null=False)
+        self._names = names
+        escape = dialect.escape and re.escape(dialect.escape)
+        joins = [*([re.escape(dialect.quote)] if dialect.quote else []), *([rf"{escape}[\r\n]"] if escape else [])]
+        self._joins = re.compile("|".join(joins).encode()) if joins else None
+
+    def may_join_lines(self, block: bytearray, size: int) -> bool:
+        """Whether a line end in the first bytes of a block, or after them, may stand within a field."""
+        return self._joins is not None and self._joins.search(block, 0, size) is not None
+
+    def watch(self, offset: int) -> QuoteWatch | None:
+        """What follows the text from ``offset`` on, where it has quotes."""
+        if self._dialect.quote is None:
+            return None
+        ids = [self._dialect.names.index(name) for role, name in self._columns.items() if role in _IDS]
+        return QuoteWatch(self._source, self._dialect, offset, self._needed, ids)
+
+    def _options(self, *, serial: bool) -> dict[str, Any]:
+        from pyarrow import csv
+
+        dialect = self._dialect
+        return {
+            "read_options": csv.ReadOptions(column_names=self._names, block_size=BLOCK, use_threads=serial),
+            "parse_options": csv.ParseOptions(
+                delimiter=_STAND_IN.decode() if dialect.delimiter == "::" else dialect.delimiter,
+                quote_char=dialect.quote or False,
+                escape_char=dialect.escape or False,
+                newlines_in_values=serial,
+            ),
+            "convert_options": self._convert,
+        }
+
+    def block(self, block: memoryview, offset: int) -> Piece:
+        """Parse whole lines that hold no quote."""
+        import pyarrow as pa
+        from pyarrow import csv
+
+        data = pa.py_buffer(_marked(self._translated(block) if self._dialect.delimiter == "::" else block))
+        try:
+            table = csv.read_csv(pa.BufferReader(data), **self._options(serial=False))
+        except pa.ArrowInvalid as error:
+            raise self.explained(offset, one_line(error)) from None
+        return self._piece([column.combine_chunks() for column in table.columns], offset, 0)
+
+    def serially(self, stream: _Joined, offset: int) -> Iterator[Callable[[], Piece]]:
+        """Parse what is left of the file, quotes and all."""
+        import pyarrow as pa
+        from pyarrow import csv
+
+        first = 0
+        try:
+            with csv.open_csv(pa.PythonFile(stream, "r"), **self._options(serial=True)) as batches:
+                for batch in batches:
+                    yield partial(self._piece, batch.columns, offset, first)
+                    first += batch.num_rows
+        except pa.ArrowInvalid as error:
+            raise self.explained(offset, one_line(error)) from None
+
+    def _piece(self, columns: list[pa.Array], offset: int, first: int) -> Piece:
+        def place(row: int) -> str:
+            return place_of(self._source, self._dialect, offset, first + row)
+
+        return Piece(dict(zip(self._columns, columns, strict=True)), place, self._header)
+
+    def _translated(self, block: memoryview) -> bytes:
+        data = bytes(block)
+        if _STAND_IN in data:
+            what = "a field holds the control character U+001F, which cannot stand in a file separated by ::"
+            raise BadDataError(what, place=self._source.name, remedy="remove it, or use another delimiter")
+        return data.replace(b"::", _STAND_IN)
+
+    def explained(self, offset: int, reason: str) -> NegprepError:
+        """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
+        found = explained(self._source, self._dialect, offset, self._needed)
+        return found or BadDataError(reason, place=self._source.name)
+
+
+class _Joined(io.RawIOBase):
+    """Bytes already read and the rest of a stream, all of which ``watch`` sees. The last byte is reported."""
+
+    def __init__(
+        self, read: bytes, stream: BinaryIO, watch: QuoteWatch | None, at_end: Callable[[bytes], None]
+    ) -> None:
+        self._read, self._stream, self._watch, self._at_end = bytes(_marked(read)), stream, watch, at_end
+        self._last = b""
+        self._over = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._read[:size] or self._stream.read(size)
+        self._read = self._read[size:]
+        if data:
+            self._last = data[-1:]
+            if self._watch is not None:
+                self._watch.follow(data)
+        elif not self._over:
+            self._over = True
+            self._at_end(self._last)
+            if self._watch is not None:
+                self._watch.finish()
+        return data

@@ -1,0 +1,266 @@
+"""A text source line by line or in blocks of whole lines: slow and exact, to find the place of an error."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from negprep.errors import BadDataError, NegprepError
+from negprep.read.sources import machine_errors
+
+if TYPE_CHECKING:
+    from negprep.read.sources import Source
+
+
+MAX_LINE = 1 << 22
+_STAND_IN = "\x1f"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The form of one text file.
+
+    Attributes
+    ----------
+    delimiter : str
+        One ASCII character, or ``::``.
+    names : tuple of str
+        The columns, in order.
+    header : bool
+        Whether the names stand in the file.
+    start : int
+        The offset of the first byte after a byte order mark and the header, in the decompressed text.
+    quote : str or None
+        The ASCII character around fields; None: quotes are text.
+    escape : str or None
+        The ASCII character that makes the next one text.
+    insists : bool
+        Whether the quotes were asked for: no quoted field is doubted then.
+    doubt : str or None
+        That the first line was read as a header and may be none, or the other way round, and what to do then.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    header: bool
+    start: int
+    quote: str | None = None
+    escape: str | None = None
+    insists: bool = False
+    doubt: str | None = None
+
+    @property
+    def said(self) -> str:
+        """Where the number of columns is from."""
+        return f"the header has {len(self.names)}" if self.header else f"--columns names {len(self.names)}"
+
+
+def physical_lines(stream: BinaryIO, name: str, before: int = 0) -> Generator[str, None, None]:
+    """Lines with their ends (LF, CR or CRLF); bytes that are not UTF-8 become lone surrogates.
+
+    Parameters
+    ----------
+    stream : binary file
+        Is closed at the end.
+    name : str
+        What messages call it.
+    before : int
+        Lines that precede the position of ``stream``.
+
+    Raises
+    ------
+    BadDataError
+        A line is longer than ``MAX_LINE``.
+    """
+    with io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="") as text:
+        number = before
+        while line := text.readline(MAX_LINE + 1):
+            number += 1
+            if len(line) > MAX_LINE:
+                what = f"the line is longer than {MAX_LINE >> 20} MiB, the limit"
+                raise BadDataError(what, place=f"{name}:{number}", remedy="is it the right file?")
+            yield line
+
+
+def records(
+    lines: Iterable[str], delimiter: str, quote: str | None = '"', escape: str | None = None
+) -> Iterator[list[str]]:
+    """The fields of each row; ``[]`` for a blank line. ``::`` knows no quotes, as the files that use it."""
+    if delimiter == "::":
+        return csv.reader(
+            (line.replace("::", _STAND_IN) for line in lines), delimiter=_STAND_IN, quoting=csv.QUOTE_NONE
+        )
+    if quote is None:
+        return csv.reader(lines, delimiter=delimiter, escapechar=escape, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, escapechar=escape)
+
+
+def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str]]]:
+    """The rows from a byte offset on, each with the number of the line it starts on; blank lines are no rows."""
+    return ((line, row) for line, row, _ in rows_and_text(source, dialect, offset))
+
+
+def rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str], list[str]]]:
+    """As ``numbered_rows``, and the lines of the row."""
+    stream = source.open()
+    before = lines_before(stream, offset)
+    seen = 0
+    text: list[str] = []
+
+    def counted(lines: Iterable[str]) -> Iterator[str]:
+        nonlocal seen
+        for line in lines:
+            seen += 1
+            text.append(line)
+            yield line
+
+    with closing(physical_lines(stream, source.name, before)) as lines:
+        rows = records(counted(lines), dialect.delimiter, dialect.quote, dialect.escape)
+        while True:
+            start = before + seen + 1
+            text.clear()
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                what = f"a field that starts here cannot be read ({error})"
+                remedy = "is a quote not closed, or text? --quote none reads quotes as text"
+                raise BadDataError(what, place=f"{source.name}:{start}", remedy=remedy) from None
+            if row is None:
+                return
+            if row:
+                yield start, row, text
+
+
+def lines_before(stream: BinaryIO, size: int) -> int:
+    """Read ``size`` bytes away; the number of line ends among them."""
+    ends, last = 0, b""
+    while size and (part := stream.read(min(size, 1 << 20))):
+        ends += part.count(b"\n") + part.count(b"\r") - part.count(b"\r\n")
+        ends -= last == b"\r" and part.startswith(b"\n")
+        last, size = part[-1:], size - len(part)
+    return ends
+
+
+def place_of(source: Source, dialect: Dialect, offset: int, row: int) -> str:
+    """``log.csv:17`` for the row that is ``row`` rows (from 0) after the one at the byte ``offset``."""
+    try:
+        for index, (line, _) in enumerate(numbered_rows(source, dialect, offset)):
+            if index == row:
+                return f"{source.name}:{line}"
+    except BadDataError:
+        pass
+    return source.name
+
+
+def explained(
+    source: Source, dialect: Dialect, offset: int, needed: Iterable[int], *, before: int | None = None
+) -> NegprepError | None:
+    """Why the text from ``offset`` on cannot be parsed; None if nothing is wrong with it.
+
+    Parameters
+    ----------
+    needed : iterable of int
+        The positions of the columns that are read.
+    before : int, optional
+        The line to look no further than.
+    """
+    try:
+        for line, row, text in rows_and_text(source, dialect, offset):
+            if before is not None and line >= before:
+                return None
+            place = f"{source.name}:{line}"
+            if len(row) != len(dialect.names):
+                return _ragged(row, text, dialect, place)
+            for position in needed:
+                problem = undecodable(row[position], place)
+                if problem is not None:
+                    return problem
+    except BadDataError as error:
+        return error if before is None else None
+    return None
+
+
+def _ragged(row: list[str], text: list[str], dialect: Dialect, place: str) -> NegprepError:
+    what = f"{len(row)} field{'s' * (len(row) != 1)} where {dialect.said}"
+    if dialect.quote is not None and any(line.count(dialect.delimiter) == len(dialect.names) - 1 for line in text):
+        remedy = "is a quote not closed, or text? --quote none reads quotes as text"
+        return BadDataError(what, place=place, remedy=remedy)
+    return BadDataError(what, place=place, remedy="repair or remove the line")
+
+
+def undecodable(field: str, place: str) -> NegprepError | None:
+    """The error that a field is not UTF-8, or None."""
+    bad = next((character for character in field if "\udc80" <= character <= "\udcff"), None)
+    if bad is None:
+        return None
+    what, remedy = f"the byte 0x{ord(bad) - 0xDC00:02X} is not UTF-8", "convert it: iconv -f {} -t UTF-8"
+    runs = re.findall(rb"[\x80-\xff]+", field.encode("utf-8", "surrogateescape"))
+    # Accents stand alone among letters; letters of other scripts stand together, one byte each or two.
+    if sum(len(run) for run in runs if len(run) > 1) * 2 > sum(map(len, runs)):
+        what += "; the text looks like another script (GB18030, BIG5, SHIFT_JIS, EUC-KR, CP1251 ...)"
+        return BadDataError(what, place=place, remedy=f"{remedy.format('GB18030')}, or from the encoding that it has")
+    return BadDataError(f"{what}; the text looks like Latin-1", place=place, remedy=remedy.format("LATIN1"))
+
+
+CUT = "no newline at the end of the file; the last line may be cut (--expect-rows N checks)"
+
+
+def line_blocks(source: Source, start: int, warnings: list[str]) -> Iterator[tuple[int, bytes]]:
+    """Blocks of whole lines, and the offset of each in the decompressed text.
+
+    Parameters
+    ----------
+    source : Source
+    start : int
+        The offset of the first line.
+    warnings : list of str
+        Gets one where the last line has no end.
+
+    Raises
+    ------
+    BadDataError
+        A line is longer than ``MAX_LINE``.
+    """
+    with machine_errors(source.name), source.open() as stream:
+        stream.read(start)
+        offset, rest = start, b""
+        while len(block := rest + stream.read(MAX_LINE - len(rest))) == MAX_LINE:
+            # A CR in the last place may be half of a CRLF.
+            end = block.rfind(b"\n") + 1 or block.rfind(b"\r", 0, MAX_LINE - 1) + 1
+            if not end:
+                what = f"the line is longer than {MAX_LINE >> 20} MiB, the limit"
+                raise BadDataError(what, place=place_of_line(source, offset, 0), remedy="is it the right file?")
+            yield offset, block[:end]
+            offset, rest = offset + end, block[end:]
+        if block and block[-1:] not in b"\n\r":
+            warnings.append(f"{source.name}: {CUT}")
+        if block:
+            yield offset, block
+
+
+def filled_lines(source: Source, offset: int) -> Generator[tuple[int, str], None, None]:
+    """The lines from an offset on that hold more than spaces, with their numbers. To be closed, or gone through."""
+    stream = source.open()
+    before = lines_before(stream, offset)
+    with closing(physical_lines(stream, source.name, before)) as lines:
+        for number, line in enumerate(lines, before + 1):
+            text = line.removeprefix("\ufeff") if number == 1 else line
+            if text.strip():
+                yield number, text
+
+
+def place_of_line(source: Source, offset: int, row: int) -> str:
+    """``log.jsonl:17`` for the filled line that is ``row`` lines (from 0) after the offset."""
+    try:
+        with closing(filled_lines(source, offset)) as lines:
+            for index, (number, _) in enumerate(lines):
+                if index == row:
+                    return f"{source.name}:{number}"
+    except BadDataError as error:
+        return error.place or source.name
+    return source.name

@@ -1,0 +1,430 @@
+"""Rows from JSON lines and from lists of items; the public files that are known by their names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from negprep.arrow import pc, strings
+from negprep.errors import BadDataError, UsageError
+from negprep.read.columns import FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
+from negprep.read.lines import filled_lines, line_blocks, place_of_line
+from negprep.read.pieces import Piece, arrow, numbers
+from negprep.read.sources import one_line
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from negprep.options.options import ReadOptions
+    from negprep.read.sources import Source
+
+
+_FOUR = ("user", "item", "value", "time")
+_JSON_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|zst|bz2|zip))?$", re.IGNORECASE)
+_ATOMIC = re.compile(r"\.(inter|user|item|kg|link|net)(\.(gz|zst|bz2|zip))?$")
+_OBJECT = re.compile(r'\s*\{\s*("([^"\\]|\\.)*"\s*:|\})')
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_NAMES = {
+    "ncf": r".+\.rating",
+    "movielens": r"ratings\.(csv|dat)|u\.data",
+    "recbole": r".+(?<!\.candidates)\.inter",
+    "lightgcn": r"(train|valid|test)\.txt",
+}
+
+
+def is_file_of(name: str, form: str | None) -> bool:
+    """Whether a file in a folder is one of the log, among what else others put there (a catalog, negatives)."""
+    return form not in _NAMES or re.fullmatch(_NAMES[form], name) is not None
+
+
+def form_of_file(source: Source, options: ReadOptions) -> str | None:
+    """What ``--from`` says, else what the file shows beyond doubt; None for CSV and its relatives.
+
+    JSON lines start with a brace and a key, or are named ``.jsonl`` or ``.ndjson``. NCF's ``.rating`` files have
+    three or four numbers between tabs, MovieLens' ``ratings.dat`` and ``u.data`` four.
+
+    Raises
+    ------
+    UsageError
+        ``--from`` beside options that say the same in other words.
+    """
+    if options.from_ is not None:
+        for option, value in (("--columns", options.columns), ("--delimiter", options.delimiter)):
+            if value is not None:
+                raise UsageError(f"--from {options.from_} says what {option} says", remedy="leave one out")
+        return options.from_
+    if options.columns is not None or options.delimiter is not None:
+        return None
+    if _JSON_NAME.search(source.name):
+        return "jsonl"
+    _, line = next(filled_lines(source, 0), (1, ""))
+    if _OBJECT.match(line):
+        return "jsonl"
+    name = source.name.rpartition("/")[2]
+    name = name if source.codec is None else name.rpartition(".")[0]
+    separator = "::" if "::" in line else "\t"
+    fields = line.strip("\r\n").split(separator)
+    if all(map(_NUMBER.fullmatch, fields)):
+        if name.endswith(".rating") and len(fields) in (3, 4) and separator == "\t":
+            return "ncf"
+        if name in ("ratings.dat", "u.data") and len(fields) == 4:
+            return "movielens"
+    return None
+
+
+def with_quotes(source: Source, options: ReadOptions, form: str | None = None) -> ReadOptions:
+    """The options, and that the quotes of RecBole's atomic files are text, unless ``--quote`` says otherwise.
+
+    In the folders of atomic files that negprep writes, ids with quotes stand in quotes.
+    """
+    folder = source.path.parent if source.path is not None else None
+    ours = folder is not None and (folder / "_negprep.json").exists()
+    atomic = form == "recbole" or _ATOMIC.search(source.name) is not None
+    if options.quote is None and atomic:
+        return replace(options, quote='"' if ours else "none")
+    return options
+
+
+def as_text(source: Source, form: str | None, options: ReadOptions) -> ReadOptions:
+    """The options that read a text of that form: its delimiter and its columns."""
+    if form is None:
+        return options
+    number, line = next(filled_lines(source, 0), (0, ""))
+    place = f"{source.name}:{number}"
+    if number == 0:
+        return replace(options, from_=None)
+    if form == "recbole":
+        if ":token" not in line:
+            what = "the header names no field of type token (user_id:token)"
+            raise BadDataError(what, place=place, remedy="leave --from out, or name a RecBole file")
+        return replace(options, from_=None, delimiter="\t")
+    if form == "movielens" and not _NUMBER.match(line):
+        return replace(options, from_=None)  # the later ones are CSV with a header
+    separator = " " if form == "sasrec" else "::" if "::" in line and form == "movielens" else "\t"
+    fields = len(line.strip("\r\n").split(separator))
+    allowed = {"ncf": (3, 4), "movielens": (4,), "sasrec": (2,)}[form]
+    if fields not in allowed:
+        shown = {" ": "spaces", "\t": "tabs"}.get(separator, separator)
+        what = f"{fields} field{'s' * (fields != 1)} between {shown}, where --from {form} has"
+        wanted = " or ".join(", ".join(_FOUR[:count]) for count in allowed)
+        raise BadDataError(f"{what} {wanted}", place=place, remedy="leave --from out, or name another file")
+    return replace(options, from_=None, columns=_FOUR[:fields], delimiter=separator)
+
+
+@dataclass(frozen=True)
+class ListsInput:
+    """One file of lists, ready to be read.
+
+    Attributes
+    ----------
+    source : Source
+    start : int
+        The offset of the first line.
+    warnings : list of str
+        Grows while the file is read.
+    """
+
+    source: Source
+    start: int
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """Text has none."""
+        return {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return ("user", "item")
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, one for each item of a user, as functions that parse a block each and may run in any thread."""
+        self.warnings.clear()
+        for offset, block in line_blocks(self.source, self.start, self.warnings):
+            yield partial(self._piece, columns, offset, block)
+
+    def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
+        import pyarrow as pa
+
+        lines = block.splitlines()
+        ends = np.cumsum([len(line) for line in lines], dtype=np.int32)
+        starts = np.concatenate([np.zeros(1, np.int32), ends])
+        texts = pa.Array.from_buffers(
+            pa.string(), len(lines), [None, pa.py_buffer(starts), pa.py_buffer(b"".join(lines))]
+        )
+        texts = pc.ascii_trim_whitespace(texts)
+        words = pc.ascii_split_whitespace(texts)
+        filled = numbers(pc.binary_length(texts)) > 0
+        offsets, flat = words.offsets, words.values
+        firsts = numbers(offsets)[:-1][filled]
+        counts = np.diff(numbers(offsets))[filled] - 1
+        is_item = np.zeros(len(flat), bool)
+        is_item[int(firsts[0]) if len(firsts) else 0 :] = True
+        is_item[firsts] = False
+        is_item[numbers(offsets)[:-1][~filled]] = False
+        made = {
+            "user": flat.take(arrow(np.repeat(firsts, counts))),
+            "item": flat.take(arrow(np.flatnonzero(is_item).astype(np.int32))),
+        }
+        arrays = {role: made[name] for role, name in columns.items()}
+        return Piece(arrays, partial(self._place, offset, np.cumsum(counts)), {})
+
+    def _place(self, offset: int, ends: npt.NDArray[np.int64], row: int) -> str:
+        line = cast(int, np.searchsorted(ends, row, side="right"))
+        return place_of_line(self.source, offset, int(line))
+
+
+_LOOKED_AT = 100
+_LOOSE = ("time", "value", VALUE, NUMBER, FLAG)
+"""Roles whose numbers may be integers here and fractions there."""
+_LOOKED_AT_WHOLE = 1 << 24
+_SAMPLED = 64
+
+
+class _Object(list[tuple[str, Any]]):
+    """The pairs of a JSON object, of which two may have one key."""
+
+
+_KINDS: dict[type, str] = {
+    str: "a string",
+    int: "an integer",
+    float: "a number with a fraction",
+    bool: "true or false",
+    type(None): "null",
+    list: "a list",
+    _Object: "an object",
+}
+
+
+@dataclass(frozen=True)
+class JsonInput:
+    """One file of JSON lines, ready to be read.
+
+    Attributes
+    ----------
+    source : Source
+    start : int
+        The offset of the first line.
+    kinds : dict of str to type
+        The keys of the first lines, in order, and what their first value is; ``str`` where all are null.
+    warnings : list of str
+        Grows while the file is read.
+    """
+
+    source: Source
+    start: int
+    kinds: dict[str, type]
+    warnings: list[str] = field(default_factory=list)
+    _late: set[bytes] = field(default_factory=set)
+
+    @property
+    def footer(self) -> dict[bytes, bytes]:
+        """Text has none."""
+        return {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys, in order."""
+        return tuple(self.kinds)
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, as functions that parse a block each and may run in any thread. A key that is absent is null."""
+        self.warnings.clear()
+        self._late.clear()
+        watched = {role: name for role, name in columns.items() if role.startswith(WATCHED)}
+        needed = {role: name for role, name in columns.items() if role not in watched}
+        if any(self.kinds[name] in (list, _Object) for name in needed.values()):
+            raise self._explained(needed, self.start, "a value is nested")
+        for offset, block in line_blocks(self.source, self.start, self.warnings):
+            yield partial(self._piece, needed, watched, offset, block)
+
+    def _piece(self, columns: dict[str, str], watched: dict[str, str], offset: int, block: bytes) -> Piece:
+        table, reason = None, ""
+        plain = {role: name for role, name in watched.items() if self.kinds[name] not in (list, _Object)}
+        for wanted in (columns | plain, columns) if plain else (columns,):
+            for numbers_as in ("int64", "float64"):
+                try:
+                    table = table or _parsed(block, self._schema(wanted, numbers_as))
+                except ValueError as error:  # of Arrow, and of text that is not UTF-8
+                    reason = one_line(error)
+        if table is None:
+            raise self._explained(columns, offset, reason)
+        if table.num_rows != sum(1 for line in block.splitlines() if line.strip()):
+            raise self._explained(columns, offset, "a line does not hold one whole object")
+        self._warn_of_late_keys(block, offset)
+        there = {role: name for role, name in (columns | watched).items() if name in table.column_names}
+        arrays = {role: table.column(name).combine_chunks() for role, name in there.items()}
+        if len(there) < len(columns | watched):  # whatever they are: of these columns nothing is refused
+            rows = [json.loads(line) for line in block.splitlines() if line.strip()]
+            arrays |= {role: _texts([row.get(watched[role]) for row in rows]) for role in watched.keys() - there.keys()}
+        return Piece(arrays, partial(place_of_line, self.source, offset), {})
+
+    @cached_property
+    def _unknown(self) -> re.Pattern[bytes]:
+        """A key in an object, nested or not, that the first lines lack."""
+        known = b"|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:-1].encode()) for name in self.kinds)
+        return re.compile(rb'[{,]\s*"(?!(?:' + known + rb')"\s*:)([^"\\]+)"\s*:')
+
+    @cached_property
+    def _free(self) -> set[str]:
+        """The roles that no key of the first lines has by its name."""
+        return set(ROLES) - {role_of(name) for name in self.kinds}
+
+    def _warn_of_late_keys(self, block: bytes, offset: int) -> None:
+        """Warn once of each key that the first lines lack and that could have a role.
+
+        All lines are looked at near the start of the file, and then every so many: each would take as long as parsing.
+        """
+        if not self._free:
+            return
+        matches: Iterable[re.Match[bytes]] = self._unknown.finditer(block)
+        if offset >= _LOOKED_AT_WHOLE:
+            spots = range(0, len(block), max(1, len(block) // _SAMPLED))
+            starts = dict.fromkeys(block.rfind(b"\n", 0, spot) + 1 for spot in (*spots, len(block) - 1))
+            ends = ((start, block.find(b"\n", start)) for start in starts)
+            matches = chain.from_iterable(
+                self._unknown.finditer(block, start, end if end >= 0 else len(block)) for start, end in ends
+            )
+        for match in matches:
+            if match[1] in self._late:
+                continue
+            self._late.add(match[1])
+            name = match[1].decode("utf-8", "replace")
+            role = role_of(name)
+            start = block.rfind(b"\n", 0, match.start()) + 1
+            if role not in self._free or name not in json.loads(block[start:].split(b"\n", 1)[0]):
+                continue
+            row = sum(1 for line in block[:start].splitlines() if line.strip())
+            what = f"the key {name!r}, which the first {_LOOKED_AT} lines lack, is not read"
+            place = place_of_line(self.source, offset, row)
+            self.warnings.append(f"{place}: {what}; --{role}-col {name} reads it")
+
+    def _schema(self, columns: dict[str, str], numbers_as: str) -> pa.Schema:
+        """Ids keep their type; values and times may be integers here and fractions there."""
+        import pyarrow as pa
+
+        types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+        fields: dict[str, pa.DataType] = {}
+        for role, name in columns.items():
+            kind = types[self.kinds[name]]
+            loose = (role in _LOOSE or role.startswith(WATCHED)) and self.kinds[name] is int
+            fields[name] = pa.type_for_alias(numbers_as) if loose and fields.get(name) != pa.int64() else kind
+        return pa.schema(list(fields.items()))
+
+    def _explained(self, columns: dict[str, str], offset: int, reason: str) -> BadDataError:
+        """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
+        try:
+            for number, line in filled_lines(self.source, offset):
+                place = f"{self.source.name}:{number}"
+                found = object_of(line, place)
+                for role, name in columns.items():
+                    problem = self._problem(role, name, found.get(name), place)
+                    if problem is not None:
+                        return problem
+        except BadDataError as error:
+            return error
+        return BadDataError(reason, place=self.source.name)
+
+    def _problem(self, role: str, name: str, value: Any, place: str) -> BadDataError | None:  # noqa: ANN401
+        kind, first = type(value), self.kinds[name]
+        numeric = role in _LOOSE and {kind, first} <= {int, float}
+        if kind in (list, _Object):
+            return BadDataError(f"the {role} is {_KINDS[kind]}", place=place, remedy="write a string or a number")
+        if kind is str and any("\ud800" <= character <= "\udfff" for character in value):
+            return BadDataError(f"the {role} holds half a surrogate pair", place=place, remedy="repair the text")
+        if value is None or (kind is first and kind is not int) or numeric:
+            return None
+        if kind is int and first is int:
+            if -(2**63) <= value < 2**63:
+                return None
+            return BadDataError(f"the {role} {value} is no 64-bit integer", place=place, remedy="write all as strings")
+        what = f"the {role} {value!r} is {_KINDS[kind]}, but another is {_KINDS[first]}"
+        return BadDataError(what, place=place, remedy="write all in one form")
+
+
+def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInput:
+    """Look at the first lines of a file, and at as many more as it takes to find the keys that are asked for.
+
+    Raises
+    ------
+    BadDataError
+        It is empty, or a line is no object.
+    """
+    kinds: dict[str, type] = {}
+    first_lines = list(islice(filled_lines(source, 0), _LOOKED_AT))
+    if not first_lines:
+        raise BadDataError("the file is empty", place=source.name)
+    for number, line in first_lines:
+        for name, value in object_of(line, f"{source.name}:{number}").items():
+            if kinds.get(name, type(None)) is type(None):
+                kinds[name] = type(value)
+    late = {name for name in asked if kinds.get(name, type(None)) is type(None)}
+    if late:
+        kinds |= _found_later(source, late)
+    return JsonInput(source, start, {name: str if kind is type(None) else kind for name, kind in kinds.items()})
+
+
+def _found_later(source: Source, wanted: set[str]) -> dict[str, type]:
+    """Of keys that the first lines lack or have as null, what their first value is, where there is one."""
+    kinds: dict[str, type] = {}
+    for number, line in islice(filled_lines(source, 0), _LOOKED_AT, None):
+        lacking = [name for name in wanted if name not in kinds and json.dumps(name, ensure_ascii=False) in line]
+        if lacking:
+            found = object_of(line, f"{source.name}:{number}")
+            kinds |= {name: type(found[name]) for name in lacking if found.get(name) is not None}
+        if len(kinds) == len(wanted):
+            break
+    return kinds
+
+
+def object_of(line: str, place: str) -> dict[str, Any]:
+    """The keys and values of the object that a line holds.
+
+    Raises
+    ------
+    BadDataError
+        It is none, or names a key twice.
+    """
+    remedy = "JSON lines have an object a line; repair or remove it"
+    try:
+        found = json.loads(line, object_pairs_hook=_Object)
+    except (ValueError, RecursionError) as error:
+        where = f"at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        what = f"this is no JSON object ({where})"
+        raise BadDataError(what, place=place, remedy=remedy) from None
+    if not isinstance(found, _Object):
+        raise BadDataError(f"this is {_KINDS[type(found)]}, not an object", place=place, remedy=remedy)
+    made = dict(found)
+    if len(made) < len(found):
+        name = next(key for key, count in Counter(key for key, _ in found).items() if count > 1)
+        raise BadDataError(f"the key {name!r} is there twice", place=place, remedy=remedy)
+    return made
+
+
+def _texts(values: list[Any]) -> pa.Array:
+    """Values of any kind as text, null as the empty one."""
+    return strings(["" if value is None else str(value).encode(errors="replace").decode() for value in values])
+
+
+def _parsed(block: bytes, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema, of objects that may have more."""
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    return arrow_json.read_json(
+        pa.BufferReader(block),
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+        parse_options=arrow_json.ParseOptions(
+            explicit_schema=schema, newlines_in_values=False, unexpected_field_behavior="ignore"
+        ),
+    )

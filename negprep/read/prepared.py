@@ -1,0 +1,489 @@
+"""A prepared file or folder, ready to be read: its kind, its layout, its vocabularies, and its rows."""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.arrow import as_numpy, from_numpy, pc
+from negprep.errors import BadDataError, UsageError
+from negprep.options.formats import ending_of
+from negprep.options.options import ReadOptions
+from negprep.read.convert import canonical, parse_values
+from negprep.read.delimited import TextInput
+from negprep.read.dialect import read_dialect
+from negprep.read.header import Unnamed
+from negprep.read.lines import Dialect
+from negprep.read.log import delimited
+from negprep.read.other_formats import with_quotes
+from negprep.read.parquet import ParquetInput, parquet_input
+from negprep.read.pieces import Piece, RowError, numbers
+from negprep.read.prepared_kinds import (
+    METADATA_KEY,
+    RATING_COLUMNS,
+    Lines,
+    Part,
+    Shape,
+    facts_in,
+    folder_facts,
+    is_gcn_list,
+    is_rating_file,
+    lines_of,
+    part_of,
+    pieces_of,
+    shape_of,
+    split_lists,
+)
+from negprep.read.prepared_metadata import Told, said_of
+from negprep.read.sources import Source, find_sources, machine_errors
+
+_IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
+
+
+def canonical_rows(piece: Piece, *, by_spaces: bool) -> pa.RecordBatch:
+    """The columns of a piece, by their canonical names.
+
+    Parameters
+    ----------
+    piece : Piece
+    by_spaces : bool
+        Lists in text are known to have spaces between.
+
+    Returns
+    -------
+    pa.RecordBatch
+        ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string. ``neg_items``: lists of
+        such. ``label``: int8. ``epoch``: int64. All others as they are; ``source`` beside lists is a list.
+
+    Raises
+    ------
+    BadDataError
+        A null, an id that is none, a list that cannot be read, or a label that is no small whole number; with the place
+        of the row.
+    """
+    columns = {}
+    for name, column in piece.columns.items():
+        if name in _IDS:
+            columns[name] = _ids(name, column, piece.place)
+        elif name == "neg_items":
+            columns[name] = _lists(column, piece.place, by_spaces=by_spaces)
+        elif name == "source" and "neg_items" in piece.columns and pa.types.is_string(column.type):
+            columns[name] = split_lists(pc.fill_null(column, ""), piece.place, by_spaces=by_spaces)
+        elif name in ("label", "epoch"):
+            columns[name] = _small(name, column, piece.place)
+        else:
+            columns[name] = column
+    return pa.record_batch(columns)
+
+
+def _ids(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
+    role = _IDS[name]
+    return canonical(Piece({role: column}, place, {}), drop_invalid=False, may_lack=()).batch.column(0)
+
+
+def _lists(column: pa.Array, place: Callable[[int], str], *, by_spaces: bool) -> pa.Array:
+    """Lists of ids, which may be texts."""
+    column = _spelled_out(column)
+    _refuse_null(column, "null list of negatives", place)
+    if pa.types.is_string(column.type):
+        column = split_lists(column, place, by_spaces=by_spaces)
+    if pa.types.is_fixed_size_list(column.type):
+        column = column.cast(pa.large_list(column.type.value_type))
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        raise BadDataError(f"the column 'neg_items' has the type {column.type}", place=place(0), remedy="give lists")
+    ends = numbers(column.offsets).astype(np.int64)
+    ends -= ends[0]
+
+    def place_of(element: int) -> str:
+        return place(int(np.searchsorted(ends, element, side="right")) - 1)
+
+    values = _ids("item", column.flatten(), place_of)
+    return pa.LargeListArray.from_arrays(from_numpy(ends), values)
+
+
+def _spelled_out(column: pa.Array) -> pa.Array:
+    """Text of any type as ``pa.string()``; of a null type, too, which is that of a column without a value."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    is_text = any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_null))
+    return column.cast(pa.string()) if is_text else column
+
+
+def _refuse_null(column: pa.Array, what: str, place: Callable[[int], str]) -> None:
+    if column.null_count:
+        row = int(np.flatnonzero(numbers(column.is_null().cast(pa.uint8())))[0])
+        raise BadDataError(what, place=place(row), remedy="make the file again")
+
+
+def _small(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
+    """Labels as int8, epochs as int64."""
+    kind = pa.int8() if name == "label" else pa.int64()
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    if pa.types.is_integer(column.type) and not column.null_count:
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            pass  # which row it is is found below
+    _refuse_null(column, f"null {name}", place)
+    try:
+        text = pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)
+        values: npt.NDArray[np.float64] = as_numpy(parse_values(column.cast(pa.string()) if text else column))
+    except RowError as error:
+        raise BadDataError(f"the {name}: {error.what}", place=place(error.row), remedy=error.remedy) from None
+    most = 127 if name == "label" else 2**53
+    bad = np.flatnonzero(~((values == np.floor(values)) & (np.abs(values) <= most)))
+    if bad.size:
+        what = f"the {name} {values[bad[0]]:g} is no small whole number"
+        remedy = "labels are 1 and 0" if name == "label" else None
+        raise BadDataError(what, place=place(int(bad[0])), remedy=remedy)
+    return from_numpy(values.astype(np.int8 if name == "label" else np.int64))
+
+
+def decoded(rows: pa.RecordBatch, ids: dict[str, pa.Array], place: Callable[[int], str]) -> pa.RecordBatch:
+    """Rows with the ids that their codes stand for.
+
+    Parameters
+    ----------
+    ids : dict of str to pa.Array
+        ``users`` and ``items``: the id of each code.
+
+    Raises
+    ------
+    BadDataError
+        A code that the vocabulary lacks.
+    """
+    columns = {}
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        if name in _IDS:
+            columns[name] = _decode(column, ids[f"{_IDS[name]}s"], place)
+        elif name == "neg_items":
+            starts = as_numpy(column.offsets)
+
+            def place_of(element: int, starts: npt.NDArray[np.int64] = starts) -> str:
+                return place(int(np.searchsorted(starts, element, side="right")) - 1)
+
+            columns[name] = pa.LargeListArray.from_arrays(
+                column.offsets, _decode(column.values, ids["items"], place_of)
+            )
+        else:
+            columns[name] = column
+    return pa.record_batch(columns)
+
+
+def _decode(codes: pa.Array, ids: pa.Array, place: Callable[[int], str]) -> pa.Array:
+    if not pa.types.is_integer(codes.type):
+        raise BadDataError("ids where --encode writes codes", place=place(0), remedy="make the file again")
+    values = as_numpy(codes)
+    outside = np.flatnonzero((values < 0) | (values >= len(ids)))
+    if outside.size:
+        row = int(outside[0])
+        what = f"the code {values[row]} is not in the vocabulary, which has {len(ids)}"
+        raise BadDataError(what, place=place(row), remedy="are file and vocabulary of one run?")
+    if pa.types.is_integer(ids.type):
+        return from_numpy(as_numpy(ids).take(values))
+    return pa.DictionaryArray.from_arrays(from_numpy(values.astype(np.int32)), ids)
+
+
+_FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
+
+
+def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, pa.Array] | None:
+    """The vocabularies beside a prepared file, or in its folder.
+
+    Parameters
+    ----------
+    path : Path
+    encoded : bool or None
+        Whether the metadata say that there are some. None: there are no metadata, and those count that have the name of
+        the file.
+
+    Returns
+    -------
+    dict or None
+        ``users`` and ``items``: the ids by code, int64 or string. None: the file holds ids.
+
+    Raises
+    ------
+    BadDataError
+        One is not there, or its codes do not run from 0 without gaps.
+    """
+    if encoded is False:  # what lies beside is left from another run
+        return None
+    found = {column: _beside(path, column, by_folder=bool(encoded)) for column in ("user", "item")}
+    if encoded is None and None in found.values():
+        return None
+    for column, place in found.items():
+        if place is None:
+            what = f"the vocabulary of the {column}s is not there, and the file holds codes (--encode)"
+            raise BadDataError(what, place=str(path), remedy="put it back beside the file that it belongs to")
+    return {f"{column}s": _read(place, column) for column, place in found.items() if place is not None}
+
+
+def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
+    ending = ending_of(path.name)
+    stem = path.name[: -len(ending)] if ending else path.stem
+    for form in _FORMS:
+        places = [path.with_name(f"{stem}.{column}s.{form}")] if path.is_file() else []
+        if by_folder:
+            places += [(path if path.is_dir() else path.parent) / f"_{column}s.{form}"]
+        for place in places:
+            if place.is_file():
+                return place
+    return None
+
+
+def _read(path: Path, column: str) -> pa.Array:
+    (source,) = find_sources(str(path))
+    table: ParquetInput | TextInput
+    if source.parquet:
+        table = parquet_input(source)
+    else:
+        unnamed = Unnamed(("code", column), by_option=False)
+        table = TextInput(source, read_dialect(source, ReadOptions(quote='"'), unnamed))
+    for name in ("code", column):
+        if name not in table.names:
+            what = f"no column {name!r} (found: {', '.join(table.names)})"
+            raise BadDataError(what, place=str(path), remedy="put the vocabulary of the run there")
+    codes, ids = [], []
+    for task in table.pieces({"code": "code", column: column}):
+        piece = task()
+        try:
+            codes.append(as_numpy(piece.columns.pop("code").cast(pa.int64())))
+        except pa.ArrowInvalid:
+            raise BadDataError("a code is no integer", place=str(path), remedy="make the file again") from None
+        ids.append(canonical(piece, drop_invalid=False).batch.column(0))
+    if not np.array_equal(np.concatenate([np.empty(0, np.int64), *codes]), np.arange(sum(map(len, codes)))):
+        raise BadDataError("the codes do not run from 0 without gaps", place=str(path), remedy="make the file again")
+    kind = pa.int64() if all(pa.types.is_integer(part.type) for part in ids) else pa.string()
+    return pa.concat_arrays([part.cast(kind) for part in ids]) if ids else pa.nulls(0, kind)
+
+
+_EPOCH = re.compile(r"epoch=([0-9]{1,10})")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some consecutive rows.
+
+    Attributes
+    ----------
+    rows : pa.RecordBatch
+        Canonical columns: ``user``, and by layout ``item`` and ``label`` (pointwise), ``pos_item`` and ``neg_item``
+        (pairwise), ``pos_item`` and ``neg_items`` (listwise), ``item`` (positives); then ``source`` and ``epoch``, if
+        they are there, and what else was asked for. Ids are int64, string or dictionary of string, never codes; labels
+        int8, epochs int64. No nulls, but in what else was asked for.
+    first : int
+        The number of the first row in the file or folder, from 0.
+    place : callable
+        Row of the batch, from 0, to ``test.csv:17`` or ``test.parquet: row 17``.
+    """
+
+    rows: pa.RecordBatch
+    first: int
+    place: Callable[[int], str]
+
+
+class Prepared:
+    """A prepared file or folder; a context manager.
+
+    Attributes
+    ----------
+    name : str
+        As it was given.
+    shape : Shape
+        Its kind and layout.
+    part : {"train", "valid", "test"} or None
+        What it is for, where it says so.
+    facts : dict or None
+        The metadata that negprep writes; those of a summary, where the file has none.
+    said_in : str
+        Where they are: the name of the file, or of the summary.
+    names : tuple of str
+        All columns, as they are called in the file.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sources: tuple[Source, ...],
+        inputs: list[ParquetInput | TextInput | Lines],
+        shape: Shape,
+        facts: dict[str, Any] | None,
+        resources: ExitStack,
+        said_in: str | None = None,
+    ) -> None:
+        self.name, self.shape, self.facts = name, shape, facts
+        self.said_in = name if said_in is None else said_in
+        self.part: Part | None = part_of(name, facts)
+        self.names = tuple(shape.columns) if isinstance(inputs[0], Lines) else inputs[0].names
+        self._sources, self._inputs, self._resources = sources, inputs, resources
+        self._places: list[tuple[int, Callable[[int], str]]] = []
+
+    @property
+    def layout(self) -> str:
+        """``pointwise``, ``pairwise``, ``listwise`` or ``positives``."""
+        return self.shape.layout
+
+    def batches(self, extra: tuple[str, ...] = ()) -> Iterator[Batch]:
+        """The rows, in order. May be asked for again.
+
+        Parameters
+        ----------
+        extra : tuple of str
+            Columns of the file to pass on as they are, such as ``score``.
+
+        Raises
+        ------
+        BadDataError
+            A row that cannot be read, at its place; a file that changed meanwhile.
+        UsageError
+            The file has no such column. At once.
+        """
+        for column in extra:
+            if column not in self.names:
+                raise UsageError(f"no column {column!r} (found: {', '.join(self.names)})", place=self.name)
+        columns = self.shape.columns | {column: column for column in extra}
+        encoded = None if self.facts is None else bool(self.facts.get("encode"))
+        vocabularies = find_vocabularies(Path(self.name), encoded=encoded)
+        return self._read(columns, vocabularies)
+
+    def _read(self, columns: dict[str, str], vocabularies: dict[str, pa.Array] | None) -> Iterator[Batch]:
+        self._places = []
+        first = 0
+        for source, each in zip(self._sources, self._inputs, strict=True):
+            epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
+            pieces = pieces_of(source, each) if isinstance(each, Lines) else (task() for task in each.pieces(columns))
+            for piece in pieces:
+                rows = canonical_rows(piece, by_spaces=self.facts is not None)
+                if not rows.num_rows:
+                    continue
+                if vocabularies is not None:
+                    rows = decoded(rows, vocabularies, piece.place)
+                if epoch is not None and "epoch" not in columns:
+                    rows = rows.append_column("epoch", _constant(int(epoch[1]), rows.num_rows))
+                self._places.append((first, piece.place))
+                yield Batch(rows, first, piece.place)
+                first += rows.num_rows
+            source.check_unchanged()
+
+    def place(self, row: int) -> str:
+        """Where a row is that ``batches`` has given, by its number from 0."""
+        first, place = self._places[bisect_right(self._places, row, key=lambda entry: entry[0]) - 1]
+        return place(row - first)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is suspicious but no error, once the rows were read."""
+        return [text for each in self._inputs if not isinstance(each, Lines) for text in each.warnings]
+
+    def close(self) -> None:
+        """Let go of temporary files."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read: ReadOptions | None = None) -> Prepared:
+    """Find out what a prepared file or folder is.
+
+    Parameters
+    ----------
+    where : str or path
+        What negprep wrote (a Parquet file or a folder of parts), other Parquet or text with the columns of a layout,
+        RecBole's ``.inter``, NCF's ``.rating`` or ``.negative``.
+    told : Told, optional
+        The summary of the run that wrote it, of a file that has no metadata.
+    read : ReadOptions, optional
+        How the log is read: the quotes of text that negprep did not write are those of the log.
+
+    Returns
+    -------
+    Prepared
+        To be closed; a context manager.
+
+    Raises
+    ------
+    BadDataError
+        It is no prepared file, is damaged, or its parts differ.
+    UsageError
+        It has metadata, and a summary besides.
+    OutputError
+        It does not exist or cannot be read.
+    """
+    name = os.fspath(where)
+    with ExitStack() as stack:
+        sources = find_sources(name)
+        for source in sources:
+            stack.callback(source.close)
+        facts = said_of(name, folder_facts(Path(name)) if not sources[0].parquet else None, told)
+        said_in = None if told is None else told.place
+        lines = None if sources[0].parquet else lines_of(sources[0], said=facts is not None)
+        if lines is not None:
+            form = lines.form
+            columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
+            shape = Shape(
+                "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives",
+                "positives" if form == "items" else "listwise",
+                dict(zip(columns, columns, strict=True)),
+            )
+            return Prepared(name, sources, [lines] * len(sources), shape, facts, stack.pop_all(), said_in)
+        quotes = ReadOptions() if read is None else read.of_text_beside()
+        quotes = quotes if facts is None else ReadOptions(quote='"')
+        inputs = [_input(source, quotes) for source in sources]
+        described = [_described(source, each, facts, told) for source, each in zip(sources, inputs, strict=True)]
+        for source, other in zip(sources[1:], described[1:], strict=True):
+            if other != described[0]:
+                what = f"columns or metadata are not those of {sources[0].name}"
+                raise BadDataError(what, place=source.name, remedy="give files of one run")
+        shape, facts = described[0]
+        if facts is not None and Path(name).is_dir() and not Path(name, "_SUCCESS").exists():
+            raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
+        return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all(), said_in)
+
+
+def _input(source: Source, quotes: ReadOptions) -> ParquetInput | TextInput:
+    with machine_errors(source.name):
+        if source.parquet:
+            return parquet_input(source)
+        if is_rating_file(source.name):
+            return TextInput(source, _rating_dialect(source, quotes))
+        unnamed = Unnamed(("user", "item", "label"), by_option=False)
+        return delimited(source, with_quotes(source, quotes), beside=True, unnamed=unnamed)
+
+
+def _rating_dialect(source: Source, quotes: ReadOptions) -> Dialect:
+    """A ``.rating`` has no header, and two to four columns."""
+    errors: list[UsageError] = []
+    for width in range(len(RATING_COLUMNS), 1, -1):
+        try:
+            return read_dialect(source, replace(quotes, columns=RATING_COLUMNS[:width], delimiter="\t"))
+        except UsageError as error:
+            errors.append(error)
+    raise BadDataError(errors[0].what, place=source.name, remedy="a .rating has user, item, rating and time")
+
+
+def _described(
+    source: Source, each: ParquetInput | TextInput, facts: dict[str, Any] | None, told: Told | None
+) -> tuple[Shape, dict[str, Any] | None]:
+    if isinstance(each, ParquetInput):
+        facts = said_of(source.name, facts_in((each.schema.metadata or {}).get(METADATA_KEY), source.name), told)
+        return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
+    return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
+
+
+def _constant(value: int, size: int) -> pa.Array:
+    return from_numpy(np.full(size, value))

@@ -1,0 +1,664 @@
+"""Times to nanoseconds since 1970: the unit of numbers, dates as text, and the formats that a user names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from negprep.arrow import mask_as_numpy, pc, strings
+from negprep.options.specs import MONTHS, UNITS, TimeFormat, TimeForms
+from negprep.read.pieces import RowError, arrow, first_failure, numbers, text_bytes, widened
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
+    Integers = npt.NDArray[np.int64]
+
+
+_CLOCKS = (" %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p")
+_ZONES = (" %Z", " %z")
+
+UNPADDED = "like 2024-5-1"
+"""The form of ISO 8601 without leading zeros."""
+
+
+@cache
+def known() -> dict[str, tuple[TimeFormat, ...]]:
+    """What each form besides ISO 8601 is called, and its formats; in none could day and month change places."""
+    return {
+        "like 2024-05": _dates("%Y-%m"),
+        "like 2024/05/01": _dates("%Y/%m/%d", clocks=_CLOCKS),
+        "like 2024.05.01": _dates("%Y.%m.%d", clocks=_CLOCKS),
+        UNPADDED: _dates("%Y-%m-%d", clocks=_CLOCKS),
+        "like 2024-05-01 12:30:00 UTC": _zoned("%Y-%m-%d", clocks=_CLOCKS[:3]),
+        "like 2024/05/01 12:30:00 UTC": _zoned("%Y/%m/%d", clocks=_CLOCKS[:3]),
+        "like Wed May 01 12:30:00 +0000 2024": _dates("%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Z %Y"),
+        "like Wed May 01 12:30:00 2024": _dates("%a %b %d %H:%M:%S %Y"),
+        "like Wed, 01 May 2024 12:30:00 +0000": _zoned("%a, %d %b %Y", "%d %b %Y", clocks=_CLOCKS[:2]),
+        "like 01/May/2024:12:30:00 +0000": _dates("%d/%b/%Y:%H:%M:%S %z"),
+        "like 05 01, 2024": _dates("%m %d, %Y"),
+        "like May 1, 2024": _dates("%b %d, %Y", "%b %d %Y", "%a, %b %d, %Y", clocks=(*_CLOCKS, *_AFTER_COMMA)),
+        "like 1 May 2024": _dates("%d %b %Y", "%d-%b-%Y", "%d/%b/%Y", "%a, %d %b %Y", clocks=_CLOCKS),
+    }
+
+
+_AFTER_COMMA = tuple(f",{clock}" for clock in _CLOCKS)
+
+
+def _dates(*days: str, clocks: Sequence[str] = ()) -> tuple[TimeFormat, ...]:
+    return tuple(TimeFormat.parse(day + clock) for clock in ("", *clocks) for day in days)
+
+
+def _zoned(*days: str, clocks: Sequence[str]) -> tuple[TimeFormat, ...]:
+    return tuple(TimeFormat.parse(day + clock + zone) for clock in clocks for zone in _ZONES for day in days)
+
+
+_NUMERIC = re.compile(
+    r"(\d{1,4})(?P<mark>[/.-])(\d{1,2})(?P=mark)(\d{1,4})"
+    r"(?:(?P<between>,?[ T]+)\d{1,2}:\d\d(?P<second>:\d\d(?P<fraction>\.\d{1,9})?)?(?P<half>\s?[ap]m)?"
+    r"(?P<zone> ?(?:z|utc|gmt|[+-]\d\d:?\d\d))?)?",
+    re.IGNORECASE | re.ASCII,
+)
+_LOOKED_AT = 100_000
+
+
+@dataclass(frozen=True)
+class Read:
+    """What texts are by some formats.
+
+    Attributes
+    ----------
+    times : int64, shape (n,)
+        Nanoseconds since 1970; 0 where no format fits.
+    fits : bool, shape (n,)
+    beyond : bool, shape (n,)
+        Where one does, and the time is out of range; not in ``fits``.
+    """
+
+    times: Integers
+    fits: Mask
+    beyond: Mask
+
+
+def read_dates(texts: pa.Array, formats: Iterable[TimeFormat]) -> Read:
+    """Read each of the texts by the first of the formats that it fits.
+
+    Parameters
+    ----------
+    texts : pa.Array
+        ``pa.string()`` without nulls.
+    formats : iterable of TimeFormat
+    """
+    times, fits, beyond = np.zeros(len(texts), np.int64), np.zeros(len(texts), bool), np.zeros(len(texts), bool)
+    left = np.arange(len(texts))
+    for each in formats:
+        if not len(left):
+            break
+        found = pc.extract_regex(texts.take(arrow(left)), each.pattern)
+        rows = np.flatnonzero(mask_as_numpy(found.is_valid()))
+        if not len(rows):
+            continue
+        groups = found.take(arrow(rows)).flatten()
+        seconds, fraction, is_date = _seconds({found.type[place].name: group for place, group in enumerate(groups)})
+        in_range = np.abs(seconds) < (2**63 - 1) // 10**9
+        good, rows = is_date & in_range, left[rows]
+        times[rows[good]] = seconds[good] * 10**9 + fraction[good]
+        fits[rows[good]] = True
+        beyond[rows[is_date & ~in_range]] = True
+        left = np.flatnonzero(~fits & ~beyond)
+    return Read(times, fits, beyond)
+
+
+def _seconds(groups: dict[str, pa.Array]) -> tuple[Integers, Integers, Mask]:
+    """Seconds since 1970 and nanoseconds after them, and which are dates at all."""
+    n = len(next(iter(groups.values())))
+
+    def number(word: str, default: int) -> Integers:
+        if word not in groups:
+            return np.full(n, default, np.int64)
+        given: Integers = numbers(groups[word].cast(pa.int64()))
+        return given
+
+    year = number("Y", 0)
+    if "y" in groups:  # as POSIX has it
+        short = number("y", 0)
+        year = short + np.where(short < 69, 2000, 1900)
+    month = number("m", 1)
+    if "b" in groups:
+        names = pc.utf8_slice_codeunits(pc.ascii_lower(groups["b"]), 0, 3)
+        month = 1 + numbers(pc.index_in(names, value_set=strings(list(MONTHS)))).astype(np.int64)
+    day, minute, second = number("d", 1), number("M", 0), number("S", 0)
+    hour = number("H", 0)
+    good = (month >= 1) & (month <= 12) & (minute < 60) & (second < 60) & (hour < 24)
+    if "I" in groups:
+        hour = number("I", 12)
+        good &= (hour >= 1) & (hour <= 12)
+        is_late = mask_as_numpy(pc.is_in(groups["p"], value_set=strings(["p", "P"])))
+        hour = hour % 12 + np.where(is_late, 12, 0)
+    days, in_month = days_of(year, month, day)
+    seconds = days * 86400 + hour * 3600 + minute * 60 + second
+    if "z" in groups:
+        offset, is_offset = _offsets(groups["z"])
+        seconds, good = seconds - offset, good & is_offset
+    fraction = np.zeros(n, np.int64)
+    if "f" in groups:
+        fraction = numbers(pc.ascii_rpad(groups["f"], 9, "0").cast(pa.int64()))
+    return seconds, fraction, good & in_month
+
+
+def days_of(year: Integers, month: Integers, day: Integers) -> tuple[Integers, Mask]:
+    """Days since 1970, and whether the month has such a day."""
+    months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
+    first, following = (each.astype("M8[D]").astype(np.int64) for each in (months, months + 1))
+    days = first + day - 1
+    return days, (day >= 1) & (days < following)
+
+
+def _offsets(zones: pa.Array) -> tuple[Integers, Mask]:
+    found = pc.extract_regex(zones, "^(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>(?:[0-9]{2})?)$")
+    offset, good = np.zeros(len(zones), np.int64), np.ones(len(zones), bool)
+    rows = np.flatnonzero(mask_as_numpy(found.is_valid()))
+    if len(rows):
+        sign, hours, minutes = found.take(arrow(rows)).flatten()
+        minutes = pc.replace_substring_regex(minutes, "^$", "0")
+        hours, minutes = numbers(hours.cast(pa.int64())), numbers(minutes.cast(pa.int64()))
+        is_west = mask_as_numpy(pc.is_in(sign, value_set=strings(["-"])))
+        offset[rows] = np.where(is_west, -1, 1) * (hours * 3600 + minutes * 60)
+        good[rows] = (hours < 24) & (minutes < 60)
+    return offset, good
+
+
+def guessed(texts: pa.Array) -> dict[str, list[str]]:
+    """The formats of dates in numbers, such as ``1/2/2019 1:00``: for each order that all the texts can have.
+
+    Parameters
+    ----------
+    texts : pa.Array
+        ``pa.string()`` without nulls.
+
+    Returns
+    -------
+    dict of str to list of str
+        What is first (``the month is first``) to the formats, the most frequent first; empty where a text is something
+        else.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    orders = {"mdY", "dmY", "mdy", "dmy", "ymd"}
+    for text in texts.unique().slice(0, _LOOKED_AT).cast(pa.binary()).to_pylist():
+        found = _NUMERIC.fullmatch(text.decode("utf-8", "replace"))
+        if found is None:
+            return {}
+        parts = [found[1], found[3], found[4]]
+        orders = {order for order in orders if all(map(_can_be, order, parts))}
+        shape = found["mark"], _clock_of(found)
+        counts[shape] = counts.get(shape, 0) + 1
+    shapes = sorted(counts, key=lambda shape: -counts[shape])
+    return {
+        f"the {_NAMES[order[0]]} is first": [mark.join(f"%{word}" for word in order) + clock for mark, clock in shapes]
+        for order in ("mdY", "dmY", "mdy", "dmy", "ymd")
+        if order in orders
+    }
+
+
+_NAMES = {"m": "month", "d": "day", "y": "year", "Y": "year"}
+_LIMITS = {"m": (1, 12), "d": (1, 31), "y": (0, 99), "Y": (1000, 9999)}
+
+
+def _can_be(word: str, digits: str) -> bool:
+    low, high = _LIMITS[word]
+    return (
+        low <= int(digits) <= high
+        and (word not in "yY" or len(digits) == {"y": 2, "Y": 4}[word])
+        and (word == "Y" or len(digits) <= 2)
+    )
+
+
+def _clock_of(found: re.Match[str]) -> str:
+    if found["between"] is None:
+        return ""
+    clock = ("%I" if found["half"] else "%H") + ":%M" + (":%S" if found["second"] else "")
+    clock += (".%f" if found["fraction"] else "") + (
+        " " * (found["half"] or "").count(" ") + "%p" if found["half"] else ""
+    )
+    zone = found["zone"] or ""
+    word = "" if not zone else "%z" if zone.strip()[0] in "+-" else "%Z"
+    return found["between"] + clock + (" " if zone.startswith(" ") else "") + word
+
+
+def as_options(formats: Iterable[str]) -> str:
+    """The formats as options for a shell."""
+    return " ".join(f"--time-format '{each}'" for each in formats)
+
+
+def options_for(texts: pa.Array) -> str | None:
+    """A remedy for dates whose order is not plain: the options for each order; None where they are something else."""
+    return " or ".join(f"{as_options(formats)} if {first}" for first, formats in guessed(texts).items()) or None
+
+
+def addition(text: str, formats: Sequence[TimeFormat]) -> str | None:
+    """The option to add for a text that fits none of the formats, if it has their order; else None."""
+    given = {each.date_order.lower() for each in formats}
+    for found in guessed(pa.array([text], pa.string())).values():
+        if TimeFormat.parse(found[0]).date_order.lower() in given and found[0] not in [each.text for each in formats]:
+            return as_options(found)
+    return None
+
+
+# An integer is read as seconds below the first limit (the year 5138), as milliseconds below the second, and so on.
+_UNITS = (("in seconds", 10**9), ("in milliseconds", 10**6), ("in microseconds", 10**3), ("in nanoseconds", 1))
+_TIME_LIMITS = np.array([10**11, 10**14, 10**17], np.float64)
+_NAIVE, _ZONED = "without a zone", "with a zone"
+_FORMS = (
+    "times are seconds, milliseconds, microseconds or nanoseconds since 1970, 20240501, or like 2024-05-01T12:30:00; "
+    "--time-format reads others, in strptime's words"
+)
+_OUT_OF_RANGE = "times reach from 1677-09-21 to 2262-04-11"
+_MIXED = "write all times in one form"
+
+# Dates as one number: the least and the greatest, and the seconds and the limit of each pair of digits after the day.
+_MINUTE, _HOUR = (60, 60), (3600, 24)
+_COMPACT: dict[str, tuple[int, int, tuple[tuple[int, int], ...]]] = {
+    "written as YYYYMMDD": (19900101, 21001231, ()),
+    "written as YYYYMMDDHHMM": (199001010000, 210012312359, (_MINUTE, _HOUR)),
+    "written as YYYYMMDDHHMMSS": (19900101000000, 21001231235959, ((1, 60), _MINUTE, _HOUR)),
+}
+_COMPACT_FORMATS = {
+    "%Y%m%d": "written as YYYYMMDD",
+    "%Y%m%d%H%M": "written as YYYYMMDDHHMM",
+    "%Y%m%d%H%M%S": "written as YYYYMMDDHHMMSS",
+}
+_EITHER = "if these are numbers, give their unit, such as --time-format seconds"
+
+_EARLIEST = 631152000 * 10**9
+"""1990: what is earlier is seldom a time of a log."""
+
+_SMALLEST_SECONDS = 10**8
+"""Numbers below that are an order, not seconds since 1970: that would be before March 1973."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How the times of a batch are written (``in seconds``, ``with a zone``, ...), and one of them."""
+
+    kind: str
+    example: str
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether times are written as dates, not as numbers."""
+        return all(self.kind != unit for unit, _ in _UNITS) and self != ORDERED
+
+
+ORDERED = Clock("a position in the log", "1")
+"""That of rows whose order is their time."""
+
+
+def parse_times(array: pa.Array, forms: TimeForms = TimeForms()) -> tuple[pa.Array, Clock]:  # noqa: B008 - frozen
+    """Times as int64 nanoseconds since 1970-01-01T00:00:00 (UTC where they have a zone).
+
+    Parameters
+    ----------
+    array : pa.Array
+        At least one row, without nulls or NaN; text as ``pa.string()``.
+    forms : TimeForms
+        How they are written, where the user says it.
+
+    Raises
+    ------
+    RowError
+        A time has no known form, another form or unit than the others, or lies outside 1677 to 2262.
+
+    Notes
+    -----
+    The unit of a number follows from its size: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds.
+    Numbers with a fraction are exact to the microsecond. Where at least half of the numbers are dates of 1990 to 2100
+    written as YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, all must be.
+    """
+    kind = array.type
+    if pa.types.is_string(kind):
+        return _from_formats(array, forms) if forms.formats else _from_text(array, forms)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        if forms:
+            raise RowError(0, f"--time-format is for text and numbers; the time has the type {kind}", "leave it out")
+        # Only the instants matter; a cast between zones would want the zone database.
+        instants = array.cast(pa.timestamp("ms") if pa.types.is_date(kind) else pa.timestamp(kind.unit))
+        row = first_failure(instants, lambda part: part.cast(pa.timestamp("ns")))
+        if row is not None:
+            raise RowError(row, f"the time {_spelled(instants, row)} is out of range", _OUT_OF_RANGE)
+        clock = Clock(_NAIVE if pa.types.is_date(kind) or kind.tz is None else _ZONED, _spelled(instants, 0))
+        return instants.cast(pa.timestamp("ns")).cast(pa.int64()), clock
+    if pa.types.is_integer(kind):
+        return _from_integers(_signed(array) if pa.types.is_uint64(kind) else widened(array), forms)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _from_floats(array.cast(pa.float64()), forms)
+    raise RowError(0, f"the time has the type {kind}", _FORMS)
+
+
+def parse_instant(text: str, like: Clock | None = None) -> tuple[int, Clock]:
+    """One time, as ``parse_times`` takes it: nanoseconds since 1970, and how it is written.
+
+    Parameters
+    ----------
+    text : str
+    like : Clock or None
+        How the log writes its times. Where these are numbers, ``20240501`` is one, too; else it is a date.
+    """
+    is_number = like is not None and not like.is_dated
+    parsed, clock = _from_text(strings([text]), TimeForms(), compact=not is_number)
+    return parsed[0].as_py(), clock
+
+
+def _spelled(instants: pa.Array, row: int) -> str:
+    # A scalar's own text ends with the year 9999, and takes pandas for nanoseconds.
+    return str(instants.slice(row, 1).cast(pa.string())[0])
+
+
+def _signed(array: pa.Array) -> pa.Array:
+    row = first_failure(array, lambda part: part.cast(pa.int64()))
+    if row is not None:
+        raise RowError(row, f"the time {array[row]} is out of range", _OUT_OF_RANGE)
+    return array.cast(pa.int64())
+
+
+def _bands(values: np.ndarray) -> tuple[str, int]:
+    """The one unit of all numbers, and its nanoseconds."""
+    low, high = float(values.min()), float(values.max())
+    smallest = low if low >= 0 else -high if high <= 0 else float(np.abs(np.asarray(values, np.float64)).min())
+    bands = np.searchsorted(_TIME_LIMITS, [smallest, max(-low, high)], side="right")
+    if bands[0] != bands[1]:
+        each = np.searchsorted(_TIME_LIMITS, np.abs(np.asarray(values, np.float64)), side="right")
+        row = int(np.flatnonzero(each != each[0])[0])
+        first, other = _UNITS[each[0]][0], _UNITS[each[row]][0]
+        raise RowError(row, mixed(_shown(values[row]), other, Clock(first, _shown(values[0]))), _MIXED)
+    return _UNITS[bands[0]]
+
+
+def mixed(time: str, kind: str, other: Clock) -> str:
+    """The message that two times are not of one kind."""
+    return f"the time {time} is {kind}, but {other.example} is {other.kind}"
+
+
+def mixed_clocks(now: Clock, before: Clock) -> RowError:
+    """The error that the times of two batches are not of one kind."""
+    is_either = any(clock.kind in _COMPACT for clock in (now, before))
+    return RowError(0, mixed(now.example, now.kind, before), f"{_MIXED}; {_EITHER}" if is_either else _MIXED)
+
+
+def _shown(value: np.number[Any]) -> str:
+    return str(int(value)) if value == np.floor(value) and abs(value) < 2**63 else str(float(value))
+
+
+def _scale(values: np.ndarray, forms: TimeForms) -> tuple[str, int]:
+    """The unit of all numbers, and its nanoseconds."""
+    return _bands(values) if forms.unit is None else (f"in {forms.unit}", UNITS[forms.unit])
+
+
+def _from_integers(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
+    values = numbers(array)
+    kind = _compact_kind(values, forms) if compact else None
+    if kind is not None:
+        return _from_compact(values, kind, by_format=bool(forms.formats))
+    if forms.formats:
+        return _from_formats(array.cast(pa.string()), forms)
+    unit, nanoseconds = _scale(values, forms)
+    limit = (2**63 - 1) // nanoseconds
+    if values.max() > limit or values.min() < -limit:
+        row = int(np.flatnonzero((values > limit) | (values < -limit))[0])
+        raise RowError(row, f"the time {values[row]} is out of range", _OUT_OF_RANGE)
+    return arrow(values * nanoseconds), Clock(unit, str(values[0]))
+
+
+def _compact_kind(values: np.ndarray, forms: TimeForms) -> str | None:
+    """How integers are dates, if somebody says so, or at least half of them are some that a log may have."""
+    if forms:
+        return _COMPACT_FORMATS.get(forms.formats[0].text) if len(forms.formats) == 1 else None
+    low, high = values.min(), values.max()
+    for kind, (least, most, _) in _COMPACT.items():
+        if low <= most and high >= least:
+            inside = values[(values >= least) & (values <= most)]
+            if 2 * len(inside) >= len(values) and 2 * np.count_nonzero(_compact_seconds(inside, kind)[1]) >= len(
+                values
+            ):
+                return kind
+    return None
+
+
+def _compact_seconds(values: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds since 1970 of dates as integers, and which are dates at all."""
+    rest, seconds, is_time = values, np.zeros(len(values), np.int64), np.ones(len(values), bool)
+    for factor, limit in _COMPACT[kind][2]:
+        rest, of_part = np.divmod(rest, 100)
+        seconds += of_part * factor
+        is_time &= of_part < limit
+    rest, day = np.divmod(rest, 100)
+    year, month = np.divmod(rest, 100)
+    is_time &= (month >= 1) & (month <= 12) & (year >= 1000) & (year <= 9999)
+    days, in_month = days_of(year, month, day)
+    return days * 86400 + seconds, is_time & in_month
+
+
+def _from_compact(values: np.ndarray, kind: str, *, by_format: bool) -> tuple[pa.Array, Clock]:
+    seconds, good = _compact_seconds(values, kind)
+    if not good.all():
+        row = int(good.argmin())
+        if by_format:
+            raise RowError(row, f"the time {values[row]} is not {kind}", "correct it")
+        first = values[int(good.argmax())]
+        raise RowError(row, f"the time {values[row]} is not a date, but {first} is {kind}", f"correct it; {_EITHER}")
+    outside = np.flatnonzero(np.abs(seconds) > (2**63 - 1) // 10**9 - 1)
+    if len(outside):
+        raise RowError(int(outside[0]), f"the time {values[outside[0]]} is out of range", _OUT_OF_RANGE)
+    return arrow(seconds * 10**9), Clock(kind, str(values[0]))
+
+
+def _from_floats(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
+    values = numbers(array)
+    outside = np.flatnonzero(np.abs(values) >= 2.0**63)
+    if len(outside):
+        raise RowError(int(outside[0]), f"the time {_shown(values[outside[0]])} is out of range", _OUT_OF_RANGE)
+    # pandas turns integers beside a null into floats; a date has no fraction, and fits into 53 bits.
+    if (forms.formats or compact) and (is_whole := values == np.floor(values)).all():
+        integers = values.astype(np.int64)
+        if forms.formats or _compact_kind(integers, forms) is not None:
+            return _from_integers(arrow(integers), forms)
+    elif forms.formats:
+        row = int(is_whole.argmin())
+        raise RowError(row, f"the time {_shown(values[row])} has a fraction", "leave --time-format out")
+    unit, nanoseconds = _scale(values, forms)
+    if nanoseconds == 1:
+        raise RowError(0, f"the time {_shown(values[0])} is in nanoseconds, which floats bend", "write integers")
+    microseconds = np.rint(values * (nanoseconds // 1000))
+    outside = np.flatnonzero(np.abs(microseconds) > (2**63 - 1) // 1000)
+    if len(outside):
+        raise RowError(int(outside[0]), f"the time {_shown(values[outside[0]])} is out of range", _OUT_OF_RANGE)
+    return arrow(microseconds.astype(np.int64) * 1000), Clock(unit, _shown(values[0]))
+
+
+def _from_text(texts: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
+    for kind, read in _READERS.items():
+        if forms and kind in (_NAIVE, _ZONED):
+            continue
+        try:
+            parsed = read(texts)
+        except ValueError:
+            continue
+        if pa.types.is_timestamp(parsed.type):
+            return parsed.cast(pa.int64()), Clock(kind, texts[0].as_py())
+        if pa.types.is_integer(parsed.type):
+            return _from_integers(parsed, forms, compact=compact)
+        return _from_floats(_finite(parsed, texts), forms, compact=compact)
+    if forms:
+        row = first_failure(texts, _READERS["a number"]) or 0
+        raise RowError(row, f"{_text(texts, row)!r} is not a number", f"leave --time-format {forms.unit} out")
+    form = _known_form(texts[:1])
+    if form is not None:
+        try:
+            # A date without leading zeros is a date: that of another batch may need none.
+            return arrow(_as_dates(texts, form)), Clock(_NAIVE if form == UNPADDED else form, texts[0].as_py())
+        except ValueError:
+            pass
+    raise _explained(texts)
+
+
+def _from_formats(texts: pa.Array, forms: TimeForms) -> tuple[pa.Array, Clock]:
+    """Text by the formats that the user names."""
+    if len(forms.formats) == 1 and forms.formats[0].text in _COMPACT_FORMATS:
+        try:
+            integers = _integers(texts)
+        except ValueError:
+            pass
+        else:
+            return _from_integers(integers, forms)
+    coded = texts.dictionary_encode()
+    distinct, codes = coded.dictionary, numbers(coded.indices)
+    found = read_dates(distinct, forms.formats)
+    if not found.fits.all():
+        row = int((~found.fits)[codes].argmax())
+        text = _text(texts, row)
+        if found.beyond[codes[row]]:
+            raise RowError(row, f"the time {text} is out of range", _OUT_OF_RANGE)
+        shown = " or ".join(repr(each.text) for each in forms.formats)
+        more = addition(text, forms.formats)
+        remedy = f"correct it, or add {more}" if more else "correct it, or repeat --time-format with another format"
+        raise RowError(row, f"the time {text!r} does not fit --time-format {shown}", remedy)
+    return arrow(found.times[codes]), Clock(_ZONED if forms.formats[0].has_zone else _NAIVE, texts[0].as_py())
+
+
+def _known_form(text: pa.Array) -> str | None:
+    """Which of the known forms of dates a single text has."""
+    return next((form for form, formats in known().items() if read_dates(text, formats).fits.all()), None)
+
+
+def _as_dates(texts: pa.Array, form: str) -> np.ndarray:
+    """Times of one of the known forms; ``ValueError`` if a text has another."""
+    coded = texts.dictionary_encode()
+    found = read_dates(coded.dictionary, known()[form])
+    if not found.fits.all():
+        raise ValueError(form)
+    times: np.ndarray = found.times[numbers(coded.indices)]
+    return times
+
+
+def _integers(strings: pa.Array) -> pa.Array:
+    # Arrow reads 0x1F as an integer.
+    if text_bytes(strings)[1].max() > ord("9"):
+        raise ValueError
+    return strings.cast(pa.int64())
+
+
+_READERS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "an integer": _integers,
+    "a number": lambda strings: strings.cast(pa.float64()),
+    _NAIVE: lambda strings: strings.cast(pa.timestamp("ns")),
+    _ZONED: lambda strings: strings.cast(pa.timestamp("ns", "UTC")),
+}
+
+
+def _finite(floats: pa.Array, strings: pa.Array) -> pa.Array:
+    finite = np.isfinite(numbers(floats))
+    if not finite.all():
+        row = int(finite.argmin())
+        raise RowError(row, f"the time {strings[row].as_py()!r} is out of range", _OUT_OF_RANGE)
+    return floats
+
+
+def _kind(string: pa.Array) -> str | None:
+    """Which reader takes a single string, or which form it has."""
+    for kind, read in _READERS.items():
+        if first_failure(string, read) is None:
+            return "a number" if kind == "an integer" else kind
+    return _known_form(string)
+
+
+def _explained(texts: pa.Array) -> RowError:
+    """Why no reader takes all of the strings."""
+    kind = _kind(texts[:1])
+    row = 0
+    if kind is not None:
+        read = _READERS.get(kind, lambda part: _as_dates(part, str(kind)))
+        row = first_failure(texts, read) or 0
+    text, alone = _text(texts, row), texts.slice(row, 1)
+    other = _kind(alone)
+    if kind and other:
+        return RowError(row, mixed(text, other, Clock(kind, texts[0].as_py())), _MIXED)
+    if first_failure(alone, lambda part: part.cast(pa.timestamp("s"))) is None or (
+        first_failure(alone, lambda part: part.cast(pa.timestamp("s", "UTC"))) is None
+    ):
+        return RowError(row, f"the time {text} is out of range", _OUT_OF_RANGE)
+    if any(read_dates(alone, formats).beyond.all() for formats in known().values()):
+        return RowError(row, f"the time {text} is out of range", _OUT_OF_RANGE)
+    options = options_for(alone)
+    if options is not None:
+        options = options_for(texts) or options
+        what = f"the time {text} could have its day or its month first"
+        if " or " not in options:
+            what = f"the time {text} is in an order that is not taken for granted"
+        return RowError(row, what, f"give {options}")
+    return RowError(row, f"{text!r} is not a time", _FORMS)
+
+
+def _text(texts: pa.Array, row: int) -> str:
+    """One of them for a message, whatever its bytes."""
+    return bytes(texts.slice(row, 1).cast(pa.binary())[0].as_py()).decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where times lie.
+
+    Attributes
+    ----------
+    first, last : int
+        Nanoseconds since 1970.
+    early, late, rows : int
+        Rows before 1990, rows after tomorrow, and all rows.
+    """
+
+    first: int
+    last: int
+    early: int
+    late: int
+    rows: int
+
+    @classmethod
+    def of(cls, times: np.ndarray, tomorrow: int) -> Span:
+        """That of some times, at least one."""
+        first, last = int(times.min()), int(times.max())
+        early = int(np.count_nonzero(times < _EARLIEST)) if first < _EARLIEST else 0
+        late = int(np.count_nonzero(times > tomorrow)) if last > tomorrow else 0
+        return cls(first, last, early, late, len(times))
+
+    def joined(self, other: Span) -> Span:
+        """That of both."""
+        return Span(
+            min(self.first, other.first),
+            max(self.last, other.last),
+            self.early + other.early,
+            self.late + other.late,
+            self.rows + other.rows,
+        )
+
+    def doubt(self, clock: Clock, column: str) -> str | None:
+        """A warning that times lie where logs have none; small numbers are an order, and may."""
+        if clock == ORDERED or not self.early + self.late:
+            return None
+        if clock.kind == _UNITS[0][0] and max(-self.first, self.last) < _SMALLEST_SECONDS * 10**9:
+            return None
+        outside = [
+            f"{count:,} of {self.rows:,} rows {word}"
+            for count, word in ((self.early, "before 1990"), (self.late, "after tomorrow"))
+            if count
+        ]
+        first, last = (str(np.datetime64(each // 10**9, "s")) for each in (self.first, self.last))
+        read_as = f"dates {clock.kind}" if clock.is_dated else f"numbers {clock.kind} since 1970"
+        return (
+            f"times in {column!r} go from {first} to {last}, {' and '.join(outside)}, read as {read_as}: "
+            "is it another unit or another column (--time-format, --time-col), or a mark for times that are missing?"
+        )

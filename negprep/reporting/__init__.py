@@ -1,1 +1,0 @@
-"""Reporting: prepared files -> one page of HTML, with charts, that needs nothing else."""

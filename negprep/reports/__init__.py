@@ -1,0 +1,1 @@
+"""What a log holds, and prepared files as a page of HTML."""

@@ -1,0 +1,265 @@
+"""A log inspected: its facts, what `train` and `test` would write, and what is suspicious."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from negprep._version import __version__
+from negprep.encode.load import Progress
+from negprep.encode.spill import check_spill_folder
+from negprep.errors import BadDataError, NegprepError, UsageError
+from negprep.holdout import in_form
+from negprep.options.options import Command, LogSource, Options, ReadOptions
+from negprep.options.specs import quoted_for_shell
+from negprep.pipeline import silent
+from negprep.read.log import open_log
+from negprep.reports.forecast import Forecast, forecast
+from negprep.reports.log_facts import MOST_SINGLE, FloatIds, LogFacts, Values, read_facts
+
+MOST_OF_USERS = 0.5
+"""An item that more of the users have is told of."""
+
+MOST_OF_ROWS = 0.1
+"""A user with more of the rows is told of, if it is also ten times what users have on average."""
+
+MOST_DUPLICATES = 0.3
+"""Of the rows, that name a pair again."""
+
+MOST_TIED = 0.5
+"""Of the users with several items, whose latest time is that of several."""
+
+FEWEST_USERS = 10
+"""Below, shares of users mean little."""
+
+_NAMES_SHOWN = 5
+
+_COUNTED = ("count", "playcount", "plays", "quantity", "weight")
+"""Headers of values that say how often, in small letters and without marks; low ones are no dislike."""
+
+
+def suspicions(facts: LogFacts, positive: str | None, forecasts: list[Forecast]) -> list[str]:
+    """Warnings, one line each, in the order in which the facts are read.
+
+    Parameters
+    ----------
+    facts : LogFacts
+    positive : str or None
+        The rule of what is positive, if there is one.
+    forecasts : list of Forecast
+    """
+    found = [f"not looked at: {problem}" for problem in facts.unusable]
+    for noun, ids in (("user", facts.float_users), ("item", facts.float_items)):
+        found += _of_ids(noun, ids)
+    found += _of_shares(facts)
+    if positive is None:
+        found += _of_labels(facts)
+    if facts.values is not None and positive is None:
+        found += _of_values(facts.values, facts.columns["value"])
+    if facts.events is not None and positive is None and len(facts.events.rows) > 1:
+        names = list(facts.events.rows)
+        found.append(
+            f"'{facts.columns['event']}' has {_listed(names)}: all count as positives, unless --positive {names[-1]} "
+            "or the like says otherwise"
+        )
+    found += _of_times(facts)
+    for each in forecasts:
+        found += _of_short(each)
+        found += [warning for warning in each.warnings if warning not in found]
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and others"
+
+
+def _of_ids(noun: str, ids: FloatIds) -> Iterator[str]:
+    if ids.count:
+        twins = f", and {ids.twins:,} of them are there without it, too" if ids.twins else ""
+        yield (
+            f"{ids.count:,} {noun} ids look like floats, such as '{ids.example}'{twins}: "
+            "written by a program that took a column with gaps for numbers?"
+        )
+
+
+def _of_shares(facts: LogFacts) -> Iterator[str]:
+    if facts.duplicates > MOST_DUPLICATES * facts.rows:
+        yield (
+            f"{facts.duplicates:,} of {facts.rows:,} rows name a pair of user and item again: they add nothing, a pair "
+            "is one positive"
+        )
+    rows = facts.top_user.count
+    if rows > MOST_OF_ROWS * facts.rows and rows > 10 * facts.rows / facts.users:
+        yield (
+            f"user {facts.top_user.id} has {rows:,} of {facts.rows:,} rows: a robot, or an id that stands for all who "
+            "are not known?"
+        )
+    users = facts.top_item.count
+    if facts.users >= FEWEST_USERS and users > MOST_OF_USERS * facts.users:
+        yield (
+            f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who do not get it as a negative: is "
+            "it a choice of theirs?"
+        )
+
+
+def _of_labels(facts: LogFacts) -> Iterator[str]:
+    for name, rule in facts.labels.items():
+        yield (
+            f"{name!r} holds labels, and not all are those of positives: train and test refuse such a log until it is "
+            f"said which rows count: --positive {quoted_for_shell(rule)} (the other pairs are weak) or --positive all"
+        )
+
+
+def _of_values(values: Values, header: str) -> Iterator[str]:
+    """Low values that count as positives, where the values are of a scale as ratings have."""
+    levels = [each.low for each in values.histogram]
+    is_scale = values.distinct is not None and 2 <= values.distinct <= MOST_SINGLE
+    is_scale = is_scale and all(float(2 * level).is_integer() for level in levels) and values.most <= 10
+    if not is_scale or "".join(filter(str.isalpha, header.lower())) in _COUNTED:
+        return
+    middle = (values.least + values.most) / 2
+    low = sum(each.rows for each in values.histogram if each.low < middle)
+    rows = sum(each.rows for each in values.histogram)
+    if low:
+        least = min(level for level in levels if level > middle)
+        yield (
+            f"'{header}' goes from {values.least:g} to {values.most:g}, and {low:,} of {rows:,} rows are below the "
+            f"middle: all count as positives, unless --positive '>={least:g}' or the like says otherwise"
+        )
+
+
+def _of_times(facts: LogFacts) -> Iterator[str]:
+    times, several = facts.times, facts.users - facts.user_degrees.one
+    if times is None:
+        return
+    if times.seconds == 0 and facts.rows > 1:
+        yield "all times are equal: by time no holdout is later than what is trained on, and a hash chooses it"
+    elif times.tied_users > MOST_TIED * several:
+        yield (
+            f"the latest time of {times.tied_users:,} of {several:,} users with several items is that of more than one "
+            "item: a hash chooses their holdout"
+        )
+
+
+def _of_short(forecast: Forecast) -> Iterator[str]:
+    if forecast.short_users:
+        fewer = "no eligible item"
+        if forecast.needed > 1:
+            none = f", {forecast.full_users:,} of them none" if forecast.full_users else ""
+            fewer = f"fewer eligible items than the {forecast.needed:,} needed{none}"
+        users = "1 user has" if forecast.short_users == 1 else f"{forecast.short_users:,} users have"
+        yield f"{forecast.command}: {users} {fewer}"
+
+
+_DEFAULTS: dict[Command, dict[str, Any]] = {"train": {"distinct": False}, "test": {"distinct": True}}
+_OF_TRAIN = ("epoch", "epochs", "shuffle", "bootstrap", "levels")
+_BESIDE = ("items", "exclude", "weak", "weights", "model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What there is to know of a log before it is prepared; ``as_dict`` is what ``--json`` prints.
+
+    Attributes
+    ----------
+    log : LogFacts
+    train, test : Forecast
+    warnings : tuple of str
+    version : str
+    """
+
+    log: LogFacts
+    train: Forecast
+    test: Forecast
+    warnings: tuple[str, ...]
+    version: str = __version__
+
+    def as_dict(self) -> dict[str, Any]:
+        """All facts, ready for JSON; of a forecast that is refused, why, and nothing else."""
+        facts = asdict(self)
+        for command in _DEFAULTS:
+            if facts[command]["refused"] is not None:
+                facts[command] = {name: facts[command][name] for name in ("command", "refused")}
+        return facts
+
+
+def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress | None = None) -> Inspection:
+    """Read a log, several times, and say what it holds and what would become of it. Nothing is written.
+
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table or pandas.DataFrame
+    given : mapping
+        Attributes of ``ReadOptions`` and of ``Options``. Where ``distinct`` or ``num_neg`` is None or not there,
+        each command has its own default. Those that ``test`` does not have (epochs, for example) are for
+        ``train`` alone.
+    progress : callable, optional
+        As for ``prepare``.
+
+    Raises
+    ------
+    NegprepError
+        The log cannot be read; or neither command takes these options, or neither with this log.
+    """
+    for name in _BESIDE:
+        if isinstance(given.get(name), str | os.PathLike) and os.fspath(given[name]) == "-":
+            raise UsageError(f"--{name} is '-', and is read more than once", remedy="give a file")
+    read = ReadOptions(**_taken(ReadOptions, given))
+    outcomes: dict[Command, Forecast | NegprepError] = {}
+    asked: dict[Command, Options] = {}
+    for command in _DEFAULTS:
+        try:
+            asked[command] = _options(command, given, read)
+        except UsageError as error:
+            outcomes[command] = error
+    _refuse_useless(outcomes, given)
+    options = next(iter(asked.values()))
+    check_spill_folder(options.spill_dir)
+    tell = progress or silent
+    with open_log(source, read) as log:
+        facts = read_facts(log, options, tell)
+        for command, each in asked.items():
+            try:
+                outcomes[command] = forecast(log, each, tell)
+            except (BadDataError, UsageError) as error:
+                outcomes[command] = error
+        _refuse_useless(outcomes, given)
+        told = list(log.warnings)
+    train, test = (_as_forecast(command, outcomes[command]) for command in _DEFAULTS)
+    found = suspicions(facts, options.positive, [train, test])
+    return Inspection(
+        log=facts, train=train, test=test, warnings=(*(each for each in told if each not in found), *found)
+    )
+
+
+def _refuse_useless(outcomes: Mapping[Command, Forecast | NegprepError], given: Mapping[str, Any]) -> None:
+    """Raise what is wrong with options that neither command takes; of those for ``test`` alone, what it says."""
+    of_test = given.get("num_neg") == "all" or given.get("to") in ("ncf", "lightgcn")
+    errors = [outcomes.get(command) for command in _DEFAULTS]
+    told = errors[1 if of_test else 0]
+    if isinstance(told, UsageError) and all(isinstance(error, UsageError) for error in errors):
+        raise told
+
+
+def _as_forecast(command: Command, outcome: Forecast | NegprepError) -> Forecast:
+    return outcome if isinstance(outcome, Forecast) else Forecast(command=command, refused=str(outcome))
+
+
+def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> Options:
+    """The options of a command."""
+    chosen = {name: value for name, value in _taken(Options, given).items() if name not in ("command", "read")}
+    for name, default in _DEFAULTS[command].items():
+        chosen[name] = default if chosen.get(name) is None else chosen[name]
+    for name in _OF_TRAIN if command == "test" else ("fold",):
+        chosen.pop(name, None)
+    if given.get("fold") == "valid" and chosen.get("holdout") != "none":  # refused for test, and said there
+        chosen["with_valid"] = True
+    options = Options(command=command, read=read, **chosen)
+    return in_form(options, options.to or "parquet")
+
+
+def _taken(record: type[Options | ReadOptions], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: given[field.name] for field in fields(record) if field.init and field.name in given}

@@ -1,0 +1,1 @@
+"""The rules that draw negatives: arrays in, arrays out."""

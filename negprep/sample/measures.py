@@ -1,0 +1,271 @@
+"""Measures: a whole number of points for each item that a user may get, laid end to end.
+
+To draw is to take one of a user's points at random. Each sampler is a measure: one point for every eligible item
+(uniform), as many as its weight has units (popularity), or one for each item of the user's own list (weak feedback).
+Points lie in the order of the catalog, so that a *window* of the catalog is a range of points.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Floats, Positions, Words
+from negprep.sample.rng import bounded, word
+from negprep.sample.seen import Seen, SeenBlock
+
+
+@dataclass(frozen=True, eq=False)
+class Asks:
+    """Draws to be made.
+
+    Attributes
+    ----------
+    rows : int64, shape (n,)
+        The user of each, counted from the first of a block.
+    keys : uint64, shape (n,)
+        The random key of its group.
+    draws : int64, shape (n,)
+        Its number within the group.
+    lows, highs : int64, shape (n,), or None
+        The window of the catalog, the end exclusive. None: all of it.
+    """
+
+    rows: Positions
+    keys: Words
+    draws: Positions
+    lows: Positions | None = None
+    highs: Positions | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def times(self, num_neg: int) -> Asks:
+        """The draws 0 to num_neg - 1 of each, draw by draw."""
+        windows = [] if self.lows is None or self.highs is None else [self.lows, self.highs]
+        tiled = (np.tile(values, num_neg) for values in windows)
+        draws = np.repeat(np.arange(num_neg), len(self))
+        return Asks(np.tile(self.rows, num_neg), np.tile(self.keys, num_neg), draws, *tiled)
+
+    def at(self, which: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice) -> Asks:
+        """Some of them."""
+        if self.lows is None or self.highs is None:
+            return Asks(self.rows[which], self.keys[which], self.draws[which])
+        return Asks(self.rows[which], self.keys[which], self.draws[which], self.lows[which], self.highs[which])
+
+    def words(self, attempt: int) -> Words:
+        """The random word of an attempt at each."""
+        return word(self.keys, self.draws + (attempt << 32))
+
+
+class Measure(ABC):
+    """Points of the items of a block of users.
+
+    Attributes
+    ----------
+    is_listed : bool
+        Whether the items are a list of the user's own; else they are the eligible ones.
+    """
+
+    is_listed = False
+
+    @abstractmethod
+    def before(self, rows: Positions, items: Positions) -> Positions:
+        """The points of the user's items that come before ``items``: int64."""
+
+    @abstractmethod
+    def total(self, rows: Positions) -> Positions:
+        """All points of the user: int64."""
+
+    @abstractmethod
+    def sizes(self, items: Positions) -> Positions:
+        """The points of items if the user may get them: int64, the shape of ``items``."""
+
+    @abstractmethod
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:
+        """Whether the user may get the item: bool."""
+
+    @abstractmethod
+    def items_at(self, rows: Positions, points: Positions) -> Positions:
+        """The item that each point belongs to: int64."""
+
+    def span(self, asks: Asks) -> tuple[Positions, Positions]:
+        """The first point of each window, and how many there are in it."""
+        if asks.lows is None or asks.highs is None:
+            return np.zeros(len(asks), np.int64), self.total(asks.rows)
+        base = self.before(asks.rows, asks.lows)
+        return base, self.before(asks.rows, asks.highs) - base
+
+    def densities(self, groups: Asks, items: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
+        """The probability of items times a share: float64, shape (n_groups, num_neg), the shape of ``items``.
+
+        Parameters
+        ----------
+        groups : Asks
+        items : int64, shape (n_groups, num_neg)
+        part : float64, shape (n_groups,)
+            The share of this measure.
+        mass : int64, shape (n_groups,)
+            All points.
+        """
+        each = part / np.maximum(mass, 1)
+        return each[:, None] * self.sizes(items)
+
+    def leader_densities(self, groups: Asks, leaders: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
+        """The same of the positives, shape (n_groups,), each as if it were one more item that the user may get."""
+        size = self.sizes(leaders)
+        densities: Floats = part * size / np.maximum(mass + size, 1)
+        return densities
+
+    @property
+    def has_strange(self) -> bool:
+        """Whether some of what is drawn is not by this measure's own rule, but as the fall-back would draw it."""
+        return False
+
+    def strange(self, items: Positions) -> npt.NDArray[np.bool_]:
+        """Which of the items drawn are so: bool, the shape of ``items``."""
+        return np.zeros(items.shape, bool)
+
+    def rest(self, asks: Asks, taken: Positions) -> Rest:
+        """What is left for each of some asks, once other items are taken: see ``Rest``."""
+        return PointsLeft(self, asks, taken)
+
+    def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:
+        """Whether there is no point in each window: bool."""
+        empty: npt.NDArray[np.bool_] = self.span(asks)[1] == 0
+        return empty
+
+    def draw(self, asks: Asks, attempt: int) -> Positions:
+        """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""
+        base, mass = self.span(asks)
+        return self.items_at(asks.rows, base + bounded(asks.keys, mass, asks.draws, attempt))
+
+    def draw_groups(self, groups: Asks, num_neg: int) -> Positions:
+        """The draws 0 to num_neg - 1 of each group, all of which have points: int64, shape (num_neg, n_groups)."""
+        return self.draw(groups.times(num_neg), 0).reshape(num_neg, len(groups))
+
+
+class EligibleItems(Measure):
+    """One point for each eligible item."""
+
+    def __init__(self, block: SeenBlock) -> None:
+        self._block = block
+
+    def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
+        points: Positions = items - self._block.count_below(rows, items)
+        return points
+
+    def total(self, rows: Positions) -> Positions:  # noqa: D102
+        points: Positions = self._block.eligible[rows]
+        return points
+
+    def sizes(self, items: Positions) -> Positions:  # noqa: D102
+        return np.ones(items.shape, np.int64)
+
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        return ~self._block.contains(rows, items)
+
+    def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
+        return self._block.select(rows, points)
+
+
+class EligibleBelowListed(EligibleItems):
+    """The eligible items of users with a list of their own, and no points for the others."""
+
+    def __init__(self, block: SeenBlock, listed: ListedItems) -> None:
+        super().__init__(block)
+        self._listed = listed
+
+    def span(self, asks: Asks) -> tuple[Positions, Positions]:  # noqa: D102
+        base, mass = super().span(asks)
+        return base, np.where(self._listed.span(asks)[1] > 0, mass, 0)
+
+
+class ListedItems(Measure):
+    """One point for each item of a list of the user's own, such as the weak interactions."""
+
+    is_listed = True
+
+    def __init__(self, lists: Seen, first_user: int, last_user: int) -> None:
+        self._block = SeenBlock(lists, first_user, last_user)
+
+    def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
+        points: Positions = self._block.count_below(rows, items)
+        return points
+
+    def total(self, rows: Positions) -> Positions:  # noqa: D102
+        points: Positions = self._block.starts[rows + 1] - self._block.starts[rows]
+        return points
+
+    def sizes(self, items: Positions) -> Positions:  # noqa: D102
+        return np.ones(items.shape, np.int64)
+
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        return self._block.contains(rows, items)
+
+    def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
+        items: Positions = self._block.items[self._block.starts[rows] + points].astype(np.int64)
+        return items
+
+
+class Rest(ABC):
+    """What a measure has left for each of some asks, once other items are taken.
+
+    Attributes
+    ----------
+    mass, points : int64, shape (n_asks,)
+        Points of the window, all and those left.
+    """
+
+    mass: Positions
+    points: Positions
+
+    @abstractmethod
+    def draw(self, which: Positions, attempt: int) -> Positions:
+        """One item for each of ``which``, all of which have points left."""
+
+
+class PointsLeft(Rest):
+    """The points that are left, of which one is drawn at random.
+
+    Parameters
+    ----------
+    measure : Measure
+    asks : Asks
+    taken : int64, shape (n_taken, n_asks)
+        Different items, of which the user may perhaps not get some by this measure. All lie in the window.
+    """
+
+    def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:
+        self._measure, self._asks = measure, asks
+        self._base, self.mass = measure.span(asks)
+        rows, items = np.tile(asks.rows, len(taken)), taken.reshape(-1)
+        begins, sizes = np.full(items.size, np.iinfo(np.int64).max), np.zeros(items.size, np.int64)
+        has = measure.has(rows, items)
+        begins[has] = measure.before(rows[has], items[has])
+        sizes[has] = measure.sizes(items[has])
+        order = np.argsort(begins.reshape(taken.shape), axis=0, kind="stable")
+        self._begins = np.take_along_axis(begins.reshape(taken.shape), order, axis=0)
+        self._sizes = np.take_along_axis(sizes.reshape(taken.shape), order, axis=0)
+        self.points = self.mass - self._sizes.sum(axis=0)
+
+    def draw(self, which: Positions, attempt: int) -> Positions:  # noqa: D102
+        asks = self._asks.at(which)
+        points = self._base[which] + bounded(asks.keys, self.points[which], asks.draws, attempt)
+        for begins, sizes in zip(self._begins[:, which], self._sizes[:, which], strict=True):
+            points += np.where(points >= begins, sizes, 0)  # ascending: what was passed has moved the point already
+        return self._measure.items_at(asks.rows, points)
+
+
+def count_up_to(values: Positions, begins: Positions, ends: Positions, wanted: Positions) -> Positions:
+    """How many of ``values[begin:end]``, which ascend, are at most ``wanted``: int64, the shape of ``wanted``."""
+    low, high = begins.copy(), ends.copy()
+    for _ in range(int((ends - begins).max(initial=0)).bit_length()):
+        middle = (low + high) >> 1
+        goes_up = (low < high) & (values.take(middle, mode="clip") <= wanted)
+        low = np.where(goes_up, middle + 1, low)
+        high = np.where(goes_up, high, middle)
+    return low - begins

@@ -1,0 +1,263 @@
+"""Draws from measures: one or several in given shares, with repeats or all different.
+
+A draw of a group is attempted again only where a distinct one is asked for and it equals an earlier one of its group:
+each round is again a choice of a component and a draw from it, so that the draws of a group are those of drawing,
+taking away, and drawing again (successive sampling). After a bounded number of rounds what is missing is drawn from the
+points that are left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Positions
+from negprep.sample.measures import Asks, EligibleItems, Measure, Rest
+from negprep.sample.popularity import WeightedItems
+from negprep.sample.rng import bounded, natural_log
+from negprep.sample.uniform import STRIP_DRAWS, repeated
+
+Sources = npt.NDArray[np.int8]
+
+_ROUND = 64
+"""Attempts of a round; those that a draw needs beyond its share of one have a probability below 2**-50."""
+
+_ROUNDS = 12
+_CHOICE_WORDS = 1 << 62
+"""First of the words that choose the component."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """The measures of a block of users, and how often each is drawn from.
+
+    Attributes
+    ----------
+    measures : list of Measure
+    shares : int64, shape (n_measures,)
+    fixed : bool
+        As in ``Recipe``.
+    fallback : EligibleItems or None
+        Drawn from where a measure has no points for a user; a listed measure, where this has none either. None: nothing
+        is drawn.
+    """
+
+    measures: list[Measure]
+    shares: npt.NDArray[np.int64]
+    fixed: bool
+    fallback: EligibleItems | None
+
+    def draw(self, groups: Asks, counts: Positions, num_neg: int, *, distinct: bool) -> tuple[Positions, Sources]:
+        """Draw the negatives of some groups.
+
+        Parameters
+        ----------
+        groups : Asks
+            One a group; its draw numbers are not looked at.
+        counts : int64, shape (n_groups,)
+            Draws of each group, at most num_neg; for distinct ones, at most the items that can be drawn.
+        num_neg : int
+        distinct : bool
+
+        Returns
+        -------
+        items : int64, shape (num_neg, n_groups)
+            -1 beyond ``counts``.
+        sources : int8, of the same shape
+            Which measure was drawn from; n_measures for the fall-back.
+        """
+        makes_strips = len(self.measures) == 1 and isinstance(self.measures[0], WeightedItems) and groups.lows is None
+        width = max(1, len(groups) if makes_strips else STRIP_DRAWS // num_neg)
+        starts = range(0, max(1, len(groups)), width)
+        strips = [self._draw_strip(groups.at(slice(start, start + width)), num_neg) for start in starts]
+        items, sources = strips[0] if len(strips) == 1 else (np.hstack(parts) for parts in zip(*strips, strict=True))
+        if len(counts) and counts.min() < num_neg:
+            items[np.arange(num_neg)[:, None] >= counts] = -1
+        if distinct:
+            self._make_distinct(groups, counts, items, sources)
+        return items, sources
+
+    def log_q(
+        self, groups: Asks, items: Positions, sources: Sources, leaders: Positions
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The natural logarithm of the probability of one draw.
+
+        Parameters
+        ----------
+        groups : Asks
+        items : int64, shape (n_groups, num_neg)
+            What was drawn; anything beyond a group's draws.
+        sources : int8, of the same shape
+            As ``draw`` returned them.
+        leaders : int64, shape (n_groups,)
+            The positives of the groups; n_items for one outside the catalog.
+
+        Returns
+        -------
+        log_q : float64, shape (n_groups, num_neg)
+            ln of the sum, over the components that can produce the item, of share times probability; the shares are
+            those after fall-back, and with fixed counts those of the counts.
+        leader_log_q : float64, shape (n_groups,)
+            The same of the positive, as if it were one more eligible item; -inf for one without weight.
+        """
+        masses = [measure.span(groups)[1] for measure in self._all_measures]
+        given = list(self.shares / self.shares.sum())
+        parts = [np.where(mass > 0, share, 0.0) for mass, share in zip(masses, given, strict=False)]
+        if self.fallback is not None:
+            left_over = np.zeros(len(groups))
+            for share, part in zip(given, parts, strict=True):
+                left_over += share - part
+            for listed in self._listed:
+                parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
+            parts.append(left_over)
+        # Were the positive eligible, there would be points.
+        of_leader = parts if self.fallback is not None else [np.full(len(groups), share) for share in given]
+        is_listed = np.isin(sources, self._listed)
+        q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
+        for measure, mass, part, leader_part in zip(self._all_measures, masses, parts, of_leader, strict=True):
+            produced = is_listed if measure.is_listed else ~is_listed
+            q += np.where(produced, measure.densities(groups, items, part, mass), 0.0)
+            if not measure.is_listed:
+                leader_q += measure.leader_densities(groups, leaders, leader_part, mass)
+        return natural_log(q), natural_log(leader_q)
+
+    @cached_property
+    def _all_measures(self) -> list[Measure]:
+        """The measures, and the fall-back after them."""
+        return [*self.measures, *([self.fallback] if self.fallback is not None else [])]
+
+    @cached_property
+    def _listed(self) -> list[int]:
+        """The measures that are lists of the users' own: one at most."""
+        return [component for component, measure in enumerate(self.measures) if measure.is_listed]
+
+    def _draw_strip(self, groups: Asks, num_neg: int) -> tuple[Positions, Sources]:
+        """Items and sources as ``draw`` gives them, some perhaps the same."""
+        if len(self.measures) == 1 and not self.measures[0].is_empty(groups).any():
+            items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros((num_neg, len(groups)), np.int8)
+            self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
+            return items, sources
+        items, sources = self._attempt(groups.times(num_neg), 0)
+        return items.reshape(num_neg, -1), sources.reshape(num_neg, -1)
+
+    def _attempt(self, asks: Asks, attempt: int) -> tuple[Positions, Sources]:
+        """One draw for each ask."""
+        items = np.empty(len(asks), np.int64)
+        sources = self._choose(asks, attempt)
+        for component, measure in enumerate(self.measures):
+            chosen = slice(None) if len(self.measures) == 1 else np.flatnonzero(sources == component)
+            self._draw_from(measure, asks, attempt, chosen, items, sources)
+        if self.fallback is not None:
+            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(items < 0), items, sources)
+            for component in self._listed:
+                nothing = np.flatnonzero(items < 0)
+                sources[nothing] = component
+                self._draw_from(self.measures[component], asks, attempt, nothing, items, sources)
+        return items, sources
+
+    def _draw_from(
+        self,
+        measure: Measure,
+        asks: Asks,
+        attempt: int,
+        which: Positions | slice,
+        items: Positions,
+        sources: Sources,
+    ) -> None:
+        """Fill ``items[which]``; where the measure has no points for the user, ``sources`` says fall-back."""
+        mine = asks.at(which)
+        empty = measure.is_empty(mine)
+        if empty.any():
+            which = np.arange(len(asks))[which]
+            sources[which[empty]] = len(self.measures)
+            items[which[empty]] = -1
+            which, mine = which[~empty], mine.at(~empty)
+        if len(mine):
+            items[which] = measure.draw(mine, attempt)
+            self._mark_strange(measure, which, items, sources)
+
+    def _mark_strange(self, measure: Measure, which: Positions | slice, items: Positions, sources: Sources) -> None:
+        """Say fall-back of what the measure drew, but not by its own rule."""
+        if measure.has_strange:
+            strange = measure.strange(items[which])
+            sources[np.arange(len(items))[which][strange]] = len(self.measures)
+
+    def _choose(self, asks: Asks, attempt: int) -> Sources:
+        """The component of each draw: that of the share in which a number below their sum lies."""
+        ends = [int(end) for end in np.cumsum(self.shares)]
+        sources = np.zeros(len(asks), np.int8)
+        if len(self.measures) == 1:
+            return sources
+        if self.fixed:
+            return np.searchsorted(ends, asks.draws, side="right").astype(np.int8)
+        asks = replace(asks, draws=asks.draws + _CHOICE_WORDS)
+        words, total = asks.words(attempt), ends[-1]
+        for end in ends[:-1]:
+            # The number, word * total / 2**64 rounded down, is at least ``end`` from this word on.
+            first = -((-end << 64) // total)
+            if first < 1 << 64:
+                sources += words >= np.uint64(first)
+        doubtful = np.flatnonzero(np.multiply(words, np.uint64(total), out=words) < total)
+        if doubtful.size:  # ``bounded`` may throw these words away
+            few = asks.at(doubtful)
+            points = bounded(few.keys, np.array([total]), few.draws, attempt)
+            sources[doubtful] = np.searchsorted(ends, points, side="right")
+        return sources
+
+    def _make_distinct(self, groups: Asks, counts: Positions, items: Positions, sources: Sources) -> None:
+        """Make the draws of each group differ, in place."""
+        suspects = np.flatnonzero(counts > 1)
+        for round_ in range(1, _ROUNDS + 1):
+            draws, within = repeated(items[:, suspects])
+            drawn = draws < counts[suspects[within]]
+            draws, of = draws[drawn], suspects[within[drawn]]
+            if not of.size:
+                return
+            asks = replace(groups.at(of), draws=draws)
+            items[draws, of], sources[draws, of] = self._attempt(asks, round_ * _ROUND)
+            suspects = np.unique(of)
+        for draw in range(1, len(items)):  # one after the other: what a draw becomes, later ones must avoid
+            is_again = (items[:draw, suspects] == items[draw, suspects]).any(axis=0) & (draw < counts[suspects])
+            of = suspects[is_again]
+            if of.size:
+                asks = replace(groups.at(of), draws=np.full(of.size, draw))
+                items[draw, of], sources[draw, of] = self._draw_from_rest(asks, items[:draw, of])
+
+    def _draw_from_rest(self, asks: Asks, taken: Positions) -> tuple[Positions, Sources]:
+        """One draw for each ask, of the points that the items taken, shape (n_taken, n), leave."""
+        attempt = (_ROUNDS + 1) * _ROUND
+        rests = [measure.rest(asks, taken) for measure in self._all_measures]
+        chosen = self._choose_of_rests(asks, rests, attempt)
+        sources = chosen.copy()
+        items = np.full(len(asks), -1)
+        for component, rest in enumerate(rests):
+            here = np.flatnonzero(chosen == component)
+            if here.size:
+                items[here] = rest.draw(here, attempt + 1)
+                self._mark_strange(self._all_measures[component], here, items, sources)
+        return items, sources
+
+    def _choose_of_rests(self, asks: Asks, rests: list[Rest], attempt: int) -> Sources:
+        """A component, with probability in proportion to its share and to the part of its points that is left.
+
+        The fall-back has the shares of the components that never had points; and all, where nothing else is left.
+        """
+        n_components = len(self.measures)
+        if self.fixed:
+            sources = self._choose(asks, attempt).astype(np.int64)
+        else:
+            had_points = np.array([rest.mass > 0 for rest in rests[:n_components]])
+            shares = np.where(had_points, self.shares[:, None], 0)
+            if self.fallback is not None:
+                shares = np.vstack([shares, self.shares.sum() - shares.sum(axis=0)])
+            ends = np.cumsum(shares * np.array([rest.points / np.maximum(rest.mass, 1) for rest in rests]), axis=0)
+            point = asks.words(attempt).astype(np.float64) * 2.0**-64 * ends[-1]
+            sources = np.minimum((ends <= point).sum(axis=0), len(rests) - 1)
+        if self.fallback is not None:
+            has_points = np.array([rest.points > 0 for rest in rests])
+            for resort in (n_components, *self._listed):
+                sources[~has_points[sources, np.arange(len(asks))]] = resort
+        return sources.astype(np.int8)

@@ -1,0 +1,560 @@
+"""Popularity and other item weights: quantised, guided, and cut exactly to what a user may get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Codes, Positions, Units, Words
+from negprep.sample.measures import Asks, Measure, count_up_to
+from negprep.sample.rng import GAMMA, bounded, mix, word_bases
+from negprep.sample.seen import SeenBlock
+from negprep.sample.uniform import STRIP_DRAWS, unravel
+
+_STEPS = 4
+
+
+class Guide:
+    """Of intervals laid end to end from 0, which one a point lies in.
+
+    Parameters
+    ----------
+    ends : int64, shape (n,)
+        Where each interval ends, ascending; one that is empty ends where the one before it does.
+    bits : int
+        The points of 2**bits start from the same guess: about as many as an interval has on average.
+    """
+
+    def __init__(self, ends: Positions, bits: int) -> None:
+        self._ends, self._bits = ends, bits
+        firsts = np.arange((int(ends[-1]) >> bits) + 1) << bits
+        self._guesses: Positions = np.searchsorted(ends, firsts, side="right")
+
+    def find(self, points: Positions) -> Positions:
+        """How many intervals end at or before each point, 0 to ``ends[-1] - 1``: int64, the shape of ``points``, (m,).
+
+        A few steps from the guess; where many intervals are short, the search by halves after them has the same answer.
+        """
+        found: Positions = self._guesses[points >> self._bits]
+        todo = np.flatnonzero(self._ends[found] <= points)
+        for _ in range(_STEPS):
+            if not todo.size:
+                return found
+            found[todo] += 1
+            todo = todo[self._ends[found[todo]] <= points[todo]]
+        found[todo] = np.searchsorted(self._ends, points[todo], side="right")
+        return found
+
+
+_TOTAL_BITS = 62
+_COIN_BITS = 32
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_MOST_ITEMS = 1 << (_TOTAL_BITS - _COIN_BITS)
+_MOST_GUIDED = 1 << 20
+"""Of more items, a guide would take longer to make than it saves."""
+
+_DIGITS = Context(prec=40)
+_WHOLE = 10**30
+"""Real weights become whole numbers in this unit of the largest, before they are shared out as units."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The weight of every item of a catalog.
+
+    Attributes
+    ----------
+    units : int64, shape (n_items,)
+        Not negative; their sum is ``n_items << column_bits``.
+    column_bits : int
+    """
+
+    units: Units
+    column_bits: int
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @cached_property
+    def before(self) -> Units:
+        """The units of all items before each item, and of all: int64, shape (n_items + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.units)])
+
+    def find(self, points: Units) -> Units:
+        """The item that each point of all units belongs to: int64, the shape of ``points``, (m,)."""
+        if len(self) > _MOST_GUIDED:
+            return np.searchsorted(self.before[1:], points, side="right")
+        return self._guide.find(points)
+
+    @cached_property
+    def _guide(self) -> Guide:
+        return Guide(self.before[1:], self.column_bits)
+
+    @cached_property
+    def all_positive(self) -> bool:
+        """Whether every item has a unit at least."""
+        return bool(self.units.min(initial=1) > 0)
+
+    def reordered(self, items: npt.NDArray[np.integer]) -> Weights:
+        """The weights of the same items in another order."""
+        return Weights(self.units[items], self.column_bits)
+
+    @cached_property
+    def _table(self) -> tuple[Words, npt.NDArray[np.int32], Words]:
+        """For each column the item itself below a threshold, and from there on its alias.
+
+        Returns
+        -------
+        packed : uint64, shape (n_items,)
+            The upper 32 bits of the threshold, and the bits in which the alias differs from the item.
+        aliases : int32
+        lower : uint64
+            The rest of the threshold's bits.
+        """
+        column, n_items = 1 << self.column_bits, len(self)
+        excess = self.units - column
+        is_small = excess < 0
+        small, large = np.flatnonzero(is_small), np.flatnonzero(~is_small)
+        lacks, spare = np.cumsum(-excess[small]), np.cumsum(excess[large])
+        begins = lacks + excess[small]
+        thresholds, aliases = self.units.copy(), np.arange(n_items)
+        # What the small columns lack is taken from the large ones in order; the one that runs out is itself filled up
+        # by the next.
+        aliases[small] = large[np.searchsorted(spare, begins, side="right")]
+        served = np.searchsorted(begins, spare, side="left")
+        overrun = np.where(served > 0, lacks.take(served - 1, mode="clip") if small.size else 0, 0) - spare
+        overrun = np.maximum(overrun, 0)
+        thresholds[large] = column - overrun
+        aliases[large] = np.where(overrun > 0, np.append(large[1:], -1), large)
+        thresholds[aliases == np.arange(n_items)] = 0
+        fine = self.column_bits - _COIN_BITS
+        upper = (thresholds >> fine).astype(np.uint64)
+        lower = (thresholds & ((1 << fine) - 1)).astype(np.uint64)
+        differences = (aliases ^ np.arange(n_items)).astype(np.uint64)
+        return (upper << np.uint64(32)) | differences, aliases.astype(np.int32), lower
+
+    def look_up(
+        self, columns: Units, coins: Words, *, out: Words, others: npt.NDArray[np.bool_]
+    ) -> tuple[Units, Units]:
+        """Items of random columns and coins, of any one shape.
+
+        Parameters
+        ----------
+        columns : int64
+            0 to n_items - 1, all equally likely.
+        coins : uint64
+            Random upper 32 bits, and zeros. Overwritten.
+        out : uint64
+            Memory for the items.
+        others : bool
+            Memory to work in.
+
+        Returns
+        -------
+        items : int64
+            ``out``.
+        undecided : int64
+            The flat places at which the coin equals the upper bits of the threshold, so that ``settle`` must decide.
+        """
+        self._table[0].take(columns, out=out, mode="clip")
+        np.greater_equal(coins, out, out=others)
+        np.subtract(out, coins, out=coins)
+        # The upper bits are equal where the subtraction leaves no others.
+        is_decided = not coins.size or coins.min() > _LOW_HALF
+        undecided = np.empty(0, np.int64) if is_decided else np.flatnonzero(coins <= _LOW_HALF)
+        # To copy where `others` is set would take several times as long as to multiply by it.
+        np.multiply(np.bitwise_and(out, _LOW_HALF, out=out), others, out=out)
+        items = out.view(np.int64)
+        return np.bitwise_xor(items, columns, out=items), undecided
+
+    def settle(self, columns: Units, words: Words) -> Units:
+        """The items of undecided columns, given a further random word for each."""
+        _, aliases, lower = self._table
+        fine = self.column_bits - _COIN_BITS
+        rest = words >> np.uint64(64 - fine) if fine else np.zeros_like(words)
+        return np.where(rest < lower[columns], columns, aliases[columns])
+
+
+def quantised(values: list[Decimal], which: npt.NDArray[np.integer]) -> Weights:
+    """Weights of a catalog whose item ``j`` has the real weight ``values[which[j]]``.
+
+    Parameters
+    ----------
+    values : list of Decimal
+        Not negative, at least one of those that occur positive.
+    which : integers, shape (n_items,)
+
+    Returns
+    -------
+    Weights
+        An item of positive weight has at least one unit. What rounding leaves over goes, a unit each, to the first
+        items of positive weight.
+    """
+    n_items = len(which)
+    if n_items > _MOST_ITEMS:
+        raise ValueError(f"weights for {n_items} items; the most are {_MOST_ITEMS}")
+    column_bits = _TOTAL_BITS - (n_items - 1).bit_length()
+    total = n_items << column_bits
+    occurs = np.bincount(which, minlength=len(values))
+    largest = max(value for value, count in zip(values, occurs, strict=True) if count)
+    whole = [int(_DIGITS.multiply(_DIGITS.divide(value, largest), _WHOLE)) for value in values]
+    everything = sum(part * int(count) for part, count in zip(whole, occurs, strict=True))
+    shares = [
+        max(1, part * total // everything) if value > 0 and count else 0
+        for part, value, count in zip(whole, values, occurs, strict=True)
+    ]
+    units = np.array(shares, np.int64)[which]
+    return Weights(_topped_up(units, total), column_bits)
+
+
+def _topped_up(units: Units, total: int) -> Units:
+    """The units with a sum of exactly ``total``; overwritten."""
+    positive = np.flatnonzero(units)
+    missing = total - sum_of(units)
+    rounds, rest = divmod(missing, len(positive)) if missing >= 0 else (0, 0)
+    units[positive] += rounds
+    units[positive[:rest]] += 1
+    if missing < 0:  # items of next to no weight were raised to one unit: the heaviest pay for it
+        order = positive[np.argsort(-units[positive], kind="stable")]
+        spare = np.cumsum(units[order] - 1)
+        last = int(np.searchsorted(spare, -missing))
+        before = int(spare[last - 1]) if last else 0
+        units[order[:last]] = 1
+        units[order[last]] -= -missing - before
+    return units
+
+
+def sum_of(units: Units) -> int:
+    """The exact sum of numbers below 2**63, however many."""
+    return (int((units >> 32).sum()) << 32) + int((units & 0xFFFFFFFF).sum())
+
+
+def popularity_weights(counts: npt.NDArray[np.int64], *, alpha: Decimal, smooth: Decimal) -> Weights:
+    """(count + smooth) ** alpha for every item; 0 where count + smooth is 0.
+
+    Parameters
+    ----------
+    counts : int64, shape (n_items,)
+        Train positives of each item.
+    alpha : Decimal
+        0 makes all items alike, 1 is proportional; a negative one favours the rare.
+    smooth : Decimal
+        Not negative. Above 0, items without a train positive can be drawn.
+
+    Raises
+    ------
+    ValueError
+        No item has a positive weight.
+
+    Notes
+    -----
+    Powers are taken in decimal arithmetic, which rounds alike on every machine, once for each distinct count.
+    Source: Mikolov et al., Distributed representations of words and phrases, NIPS 2013 (alpha 0.75).
+    """
+    distinct, which = np.unique(counts, return_inverse=True)
+    bases = [Decimal(int(count)) + smooth for count in distinct]
+    if not any(base > 0 for base in bases):
+        raise ValueError("no item has a positive weight")
+    return quantised([_DIGITS.power(base, alpha) if base > 0 else Decimal(0) for base in bases], which)
+
+
+_POINT_BITS = 40
+
+
+class SeenCut:
+    """What is left of a catalog's weights for each of a few users.
+
+    Parameters
+    ----------
+    weights : Weights
+        Of the items by position.
+    starts : int64, shape (n_rows + 1,)
+        The user of row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
+    items : int32, shape (n_seen,)
+        Positions, ascending within a user.
+    """
+
+    def __init__(self, weights: Weights, starts: Positions, items: Codes) -> None:
+        self._weights, self._starts, self._items = weights, starts, items
+
+    @cached_property
+    def totals(self) -> Positions:
+        """The points that each user has: int64, shape (n_rows,)."""
+        totals: Positions = self._weights.before[-1] - np.diff(self._seen_before[self._starts])
+        return totals
+
+    def before(self, rows: Positions, items: Positions, n_below: Positions) -> Positions:
+        """The points before some items, of which the user has seen ``n_below`` lower ones: int64."""
+        first = self._starts[rows]
+        seen = self._seen_before[first + n_below] - self._seen_before[first]
+        points: Positions = self._weights.before[items] - seen
+        return points
+
+    def items_at(self, rows: Positions, points: Positions) -> Positions:
+        """The item that each point of a user belongs to: int64."""
+        passed = self._seen_before[self._end_of_passed(rows, points)] - self._seen_before[self._starts[rows]]
+        items: Positions = self._weights.find(points + passed)
+        return items
+
+    def _end_of_passed(self, rows: Positions, points: Positions) -> Positions:
+        """Where the seen items whose threshold is at most the point end: int64, positions in ``items``."""
+        wanted = _packed(rows, points)
+        ends: Positions = np.searchsorted(self._packed_thresholds, wanted)
+        if not len(self._items):
+            return ends
+        tied = np.flatnonzero(self._packed_thresholds.take(ends, mode="clip") == wanted)
+        if tied.size:
+            last = np.searchsorted(self._packed_thresholds, wanted[tied], side="right")
+            ends[tied] += count_up_to(self._thresholds, ends[tied], last, points[tied])
+        return ends
+
+    @cached_property
+    def _seen_before(self) -> Positions:
+        """The units of the seen items before each, wrapping: differences within a user are right."""
+        return np.concatenate([[0], np.cumsum(self._weights.units[self._items])])
+
+    @cached_property
+    def _thresholds(self) -> Positions:
+        cut = self._seen_before[:-1] - self._seen_before[np.repeat(self._starts[:-1], np.diff(self._starts))]
+        points: Positions = self._weights.before[self._items] - cut
+        return points
+
+    @cached_property
+    def _packed_thresholds(self) -> Positions:
+        """Ascending over all users, as the thresholds of each are."""
+        rows = np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts))
+        return _packed(rows, self._thresholds)
+
+
+def _packed(rows: Positions, points: Positions) -> Positions:
+    """A row and the upper bits of a point below 2**62 in one number, for one search over all users."""
+    return (rows << _POINT_BITS) | (points >> (62 - _POINT_BITS))
+
+
+_HALF = np.uint64(32)
+_WORDS = (1 << 64) - 1
+_NEXT_ATTEMPT = np.uint64((int(GAMMA) << 32) & _WORDS)
+"""From the base of a word to that of the next attempt at the same draw."""
+
+_COIN_WORDS = 3 << 61
+_COIN = np.uint64((int(GAMMA) * _COIN_WORDS) & _WORDS)
+"""From the base of a word to that of the word that decides a coin which 32 bits leave undecided."""
+
+
+class Proposing:
+    """Arrays that every block of proposals reuses. One a thread."""
+
+    def __init__(self) -> None:
+        self._words = [np.empty(0, np.uint64)] * 4
+        self._flags, self._bytes = np.empty(0, bool), np.empty(0, np.uint8)
+        self._tenants = np.empty(0, np.int32)
+
+    def tenants(self, size: int) -> Codes:
+        """An item for each byte of a mask, with anything in them."""
+        if size > len(self._tenants):
+            self._tenants = np.empty(size, np.int32)
+        return self._tenants[:size]
+
+    def of(self, size: int) -> tuple[Words, Words, Words, Words, npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
+        """Arrays of a length, with anything in them; the first is for bases, the others are for ``_propose``."""
+        if size > len(self._bytes):
+            self._words = [np.empty(size, np.uint64) for _ in range(4)]
+            self._flags, self._bytes = np.empty(size, bool), np.empty(size, np.uint8)
+        first, second, third, fourth = self._words
+        return first[:size], second[:size], third[:size], fourth[:size], self._flags[:size], self._bytes[:size]
+
+
+class WeightedItems(Measure):
+    """For each eligible item as many points as its weight has units.
+
+    Parameters
+    ----------
+    block : SeenBlock
+    weights : Weights
+        Of the items by position.
+    mask : uint8, optional
+        The mask of ``block``, marked. Without it nothing can be proposed, and every draw takes the way of those whose
+        proposals all failed.
+    room : Proposing, optional
+
+    Notes
+    -----
+    A draw first *proposes* an item of the whole catalog, which costs little; one that is seen is proposed anew, a
+    bounded number of times. Then the seen items are cut out of the cumulative weights of the catalog, which the users
+    share, and what is left cannot fail.
+    """
+
+    proposals = 12
+    """Attempts at a proposal before seen items are cut out, which costs some ten times as much as one."""
+
+    def __init__(
+        self,
+        block: SeenBlock,
+        weights: Weights,
+        mask: npt.NDArray[np.uint8] | None = None,
+        room: Proposing | None = None,
+    ) -> None:
+        self._block, self._weights, self._mask = block, weights, mask
+        self._room = Proposing() if room is None else room
+
+    def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
+        return self._cut.before(rows, items, self._block.count_below(rows, items))
+
+    def total(self, rows: Positions) -> Positions:  # noqa: D102
+        return self._cut.totals[rows]
+
+    def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:  # noqa: D102
+        if asks.lows is not None or not self._weights.all_positive:
+            return super().is_empty(asks)
+        empty: npt.NDArray[np.bool_] = self._block.eligible[asks.rows] == 0
+        return empty
+
+    def sizes(self, items: Positions) -> Positions:  # noqa: D102
+        units = self._weights.units.take(items, mode="clip")
+        return np.where(items < len(self._weights), units, 0)  # beyond are items outside the catalog
+
+    def has(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        return ~self._block.contains(rows, items)
+
+    def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
+        return self._cut.items_at(rows, points)
+
+    def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
+        if asks.lows is not None or self._mask is None:
+            return super().draw(asks, attempt)
+        bases = word_bases(asks.keys, asks.draws + (attempt << 32))
+        items: Positions = self._draw(asks, bases, np.zeros(1, np.uint64), self._mask, attempt)[0]
+        return items
+
+    def draw_groups(self, groups: Asks, num_neg: int) -> Positions:  # noqa: D102
+        if groups.lows is not None or self._mask is None:
+            return super().draw_groups(groups, num_neg)
+        first_draws = replace(groups, draws=np.zeros(len(groups), np.int64))
+        steps = word_bases(np.zeros(1, np.uint64), np.arange(num_neg))
+        return self._draw(first_draws, groups.keys, steps, self._mask, 0)
+
+    def _draw(self, groups: Asks, bases: Words, steps: Words, mask: npt.NDArray[np.uint8], attempt: int) -> Positions:
+        """Several draws of each group: int64, shape (n_steps, n_groups).
+
+        Parameters
+        ----------
+        groups : Asks
+            The first draw of each.
+        bases : uint64, shape (n_groups,)
+        steps : uint64, shape (n_steps,)
+            What is added to the base of a group to have the key and counter of the word of ``attempt`` at each draw,
+            before they are mixed.
+        mask : uint8
+        attempt : int
+        """
+        n_steps, n_groups = len(steps), len(groups)
+        items, offsets = np.empty((n_steps, n_groups), np.int64), groups.rows * self._block.width
+        failed = [np.empty((2, 0), np.int64)]
+        width = max(1, STRIP_DRAWS // n_steps)
+        for start in range(0, n_groups, width):
+            here = slice(start, min(start + width, n_groups))
+            size = here.stop - start
+            strip = self._room.of(n_steps * size)[0].reshape(n_steps, size)
+            np.add(bases[here], steps[:, None], out=strip)
+            items[:, here], again = self._propose(strip, offsets[here], mask)
+            draws, of = unravel(again, n_steps, size)
+            failed.append(np.array([draws, of + start]))
+        draws, of = np.concatenate(failed, axis=1)
+        places = draws * n_groups + of
+        left = self._propose_again(items.reshape(-1), places, bases[of] + steps[draws], offsets[of], mask)
+        if left.size:
+            draws, of = np.divmod(left, n_groups)
+            asks = groups.at(of)
+            items[draws, of] = self._draw_left(replace(asks, draws=asks.draws + draws), attempt + self.proposals)
+        return items
+
+    def _propose_again(
+        self, items: Positions, places: Positions, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]
+    ) -> Positions:
+        """Further attempts at some ``places`` of ``items``, whose words are overwritten. Returns where all failed."""
+        for _ in range(1, self.proposals):
+            if not places.size:
+                break
+            bases += _NEXT_ATTEMPT
+            items[places], again = self._propose(bases, offsets, mask)
+            places, bases, offsets = places[again], bases[again], offsets[again]
+        return places
+
+    def _propose(self, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
+        """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
+
+        Parameters
+        ----------
+        bases : uint64, shape (n,) or (num_neg, n)
+        offsets : int64, shape (n,)
+            Where the mask of the user begins.
+        mask : uint8
+
+        Returns
+        -------
+        items : int64, the shape of ``bases``
+            In memory that the next call reuses.
+        failed : int64
+        """
+        n_items, flat = len(self._weights), bases.reshape(-1)
+        if not flat.size:
+            return np.empty(bases.shape, np.int64), np.empty(0, np.int64)
+        _, words, looked_up, coins, others, hits = self._room.of(flat.size)
+        mix(flat, looked_up, out=words)
+        np.left_shift(words, _HALF, out=coins)
+        np.right_shift(words, _HALF, out=words)
+        np.multiply(words, np.uint64(n_items), out=words)
+        rests, too_low = np.bitwise_and(words, _LOW_HALF, out=looked_up), np.uint64(2**32 % n_items)
+        biased = np.flatnonzero(rests < too_low) if rests.min() < too_low else np.empty(0, np.int64)
+        columns = np.right_shift(words, _HALF, out=words).view(np.int64)
+        items, undecided = self._weights.look_up(columns, coins, out=looked_up, others=others)
+        if undecided.size:
+            coin_words = mix(flat[undecided] + _COIN)
+            items[undecided] = self._weights.settle(columns[undecided], coin_words)
+        places = coins.view(np.int64)
+        folded = items if self._block.is_exact else np.bitwise_and(items, self._block.width - 1, out=places)
+        np.add(folded.reshape(bases.shape), offsets, out=places.reshape(bases.shape))
+        mask.take(places, out=hits, mode="clip")
+        hits[biased] = 1
+        failed = hits.view(np.bool_).nonzero()[0]
+        if not self._block.is_exact:
+            fails = self._tenants[places[failed]] == items[failed]
+            doubtful = np.flatnonzero(~fails)
+            rows = offsets[failed[doubtful] % len(offsets)] // self._block.width
+            fails[doubtful] = self._block.contains(rows, items[failed[doubtful]])
+            fails[np.searchsorted(failed, biased)] = True
+            failed = failed[fails]
+        return items.reshape(bases.shape), failed
+
+    def _draw_left(self, asks: Asks, attempt: int) -> Positions:
+        """One item for each, with the seen items cut out: of these users alone, who are few."""
+        starts = self._block.starts
+        is_here = np.zeros(len(starts) - 1, bool)
+        is_here[asks.rows] = True
+        rows, of = np.flatnonzero(is_here), np.cumsum(is_here)[asks.rows] - 1
+        sizes = starts[rows + 1] - starts[rows]
+        own_starts = np.concatenate([[0], np.cumsum(sizes)])
+        entries = np.arange(own_starts[-1]) + np.repeat(starts[rows] - own_starts[:-1], sizes)
+        cut = SeenCut(self._weights, own_starts, self._block.items[entries])
+        return cut.items_at(of, bounded(asks.keys, cut.totals[of], asks.draws, attempt))
+
+    @cached_property
+    def _tenants(self) -> Codes:
+        """One of the seen items that share each byte of the mask; anything where none does.
+
+        Whoever proposes by popularity meets seen items often. It is mostly this one, and no search is needed.
+        """
+        block = self._block
+        tenants = self._room.tenants((len(block.starts) - 1) * block.width)
+        rows = np.repeat(np.arange(len(block.starts) - 1), np.diff(block.starts))
+        tenants[rows * block.width + (block.items & np.int32(block.width - 1))] = block.items
+        return tenants
+
+    @cached_property
+    def _cut(self) -> SeenCut:
+        """Of all users of the block."""
+        return SeenCut(self._weights, self._block.starts, self._block.items)

@@ -1,0 +1,351 @@
+"""The sampler of a run, at work on a section: what the draws have in common, the draws, and their log q."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Codes, Positions, Times, Words
+from negprep.options.specs import LEVELS, SCORED, Recipe
+from negprep.sample.hard import HardItems, Hardness
+from negprep.sample.measures import Asks, EligibleBelowListed, EligibleItems, ListedItems, Measure
+from negprep.sample.mixture import Mixture, Sources
+from negprep.sample.pools import ScoredItems
+from negprep.sample.popularity import Proposing, WeightedItems, Weights
+from negprep.sample.reinforced import Policy, ReinforcedItems
+from negprep.sample.restrictions import CatalogOrder
+from negprep.sample.rng import natural_log
+from negprep.sample.scores import ScoredBlock, ScoredUsers, Scores
+from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
+from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, shuffled_ranks, uniform
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What the draws of all users have in common.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    distinct : bool
+    with_log_q : bool
+    weights : Weights or None
+        Of the catalog's items, where popularity is a component.
+    order : CatalogOrder or None
+        Where negatives are restricted to a window.
+    n_train : int
+        Train positives of all users, where they were counted.
+    scores : Scores or None
+        Of the run's users and catalog, where a model draws.
+    rule : Hardness or Policy or None
+        How it draws.
+    takes_all : bool
+        Whether every eligible item is taken, in random order, in place of draws.
+    """
+
+    recipe: Recipe
+    distinct: bool
+    with_log_q: bool = False
+    weights: Weights | None = None
+    order: CatalogOrder | None = None
+    n_train: int = 0
+    scores: Scores | None = None
+    rule: Hardness | Policy | None = None
+    takes_all: bool = False
+
+    @cached_property
+    def ordered_weights(self) -> Weights | None:
+        """The weights by position."""
+        if self.weights is None or self.order is None:
+            return self.weights
+        return self.weights.reordered(self.order.items)
+
+    @cached_property
+    def ordered_scores(self) -> Scores | None:
+        """The scores by position."""
+        if self.scores is None or self.order is None:
+            return self.scores
+        return self.scores.reordered(self.order.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """The positives that lead some groups.
+
+    Attributes
+    ----------
+    users : int32, shape (n,)
+        Ascending.
+    items : int32, shape (n,)
+    times : int64, shape (n,), or None
+        Only where the plan restricts by time.
+    """
+
+    users: Codes
+    items: Codes
+    times: Times | None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The negatives of some groups.
+
+    Attributes
+    ----------
+    items : int32, shape (n_groups, num_neg)
+        Codes, -1 beyond the group's count.
+    sources : int8, of the same shape, or None
+        Positions in ``Recipe.sources``.
+    log_q : float64, of the same shape, or None
+    pos_log_q : float64, shape (n_groups,), or None
+    leaders : int32, of the shape of ``items``, or None
+        What stands in the place of the positive beside each negative, where that is not always the positive.
+    """
+
+    items: Codes
+    sources: Sources | None = None
+    log_q: npt.NDArray[np.float64] | None = None
+    pos_log_q: npt.NDArray[np.float64] | None = None
+    leaders: Codes | None = None
+
+
+LEADER_WORDS = 5 << 60
+"""First of the words that draw an item in the place of the positive."""
+
+
+class Sampling:
+    """A plan for a range of users.
+
+    Parameters
+    ----------
+    plan : Plan
+    seen : Seen
+        What the users' negatives must avoid.
+    weak : Seen
+        The weak interactions that may be drawn.
+    first_user : int
+        The code of the first user.
+    """
+
+    def __init__(self, plan: Plan, seen: Seen, weak: Seen, first_user: int = 0) -> None:
+        self.plan = plan
+        draws_weak = "weak" in plan.recipe.names or isinstance(plan.rule, Policy)
+        self._seen = seen if plan.order is None else plan.order.reorder(seen)
+        self._weak = weak if plan.order is None or not draws_weak else plan.order.reorder(weak)
+        self._scored: ScoredUsers | None = None
+        if plan.ordered_scores is not None:
+            self._scored = ScoredUsers.of(plan.ordered_scores, self._seen, first_user)
+            if isinstance(plan.rule, Policy):
+                self._exposed = plan.ordered_scores.split(self._weak)[0]
+
+    @property
+    def by_group(self) -> bool:
+        """Whether the positive of a group, and not only its user, decides what can be drawn."""
+        return self.plan.order is not None
+
+    def supply(self, leads: Heads) -> Positions:
+        """How many different items can be drawn: int64, for each user, or, ``by_group``, for each group."""
+        recipe, seen = self.plan.recipe, self._seen
+        if not self.by_group:
+            supply = seen.eligible
+            if not recipe.falls_back and self.plan.weights is not None:
+                heavy = self.plan.weights.units > 0
+                seen_before = np.concatenate([[0], np.cumsum(heavy[seen.items])])
+                supply = int(heavy.sum()) - np.diff(seen_before[seen.starts])
+            return supply + np.diff(self._weak.starts) if "weak" in recipe.names else supply
+        asks = self._asks(leads, slice(None), 0, np.zeros(len(leads), np.uint64))
+        supply = EligibleItems(SeenBlock(seen, 0, seen.n_users)).span(asks)[1]
+        if "weak" in recipe.names:
+            supply = supply + ListedItems(self._weak, 0, seen.n_users).span(asks)[1]
+        return supply
+
+    def draw(self, leads: Heads, keys: Words, counts: Positions, num_neg: int) -> Drawn:
+        """Draw the negatives of some groups.
+
+        Parameters
+        ----------
+        leads : Leads
+        keys : uint64, shape (n,)
+            The random key of each group.
+        counts : int64, shape (n,)
+            Draws of each group.
+        num_neg : int
+            At least the largest count.
+        """
+        recipe, sources = self.plan.recipe, None
+        if self.plan.takes_all:
+            items = self._take_all(leads, keys, num_neg)
+        elif recipe.names == ("uniform",) and self.plan.order is None:
+            buffer = _mask_buffer()
+            items = uniform(self._seen, leads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
+        else:
+            items, sources = self._draw_mixture(leads, keys, counts, num_neg)
+        log_q, pos_log_q = None, None
+        if self.plan.with_log_q and isinstance(self.plan.rule, Policy):
+            log_q, pos_log_q = self._log_q_of_pools(leads, keys, items)
+        elif self.plan.with_log_q:
+            log_q, pos_log_q = self._log_q(leads, items, sources)
+        leaders = self._leaders(leads, keys, sources) if recipe.names == LEVELS and sources is not None else None
+        return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, leaders)
+
+    def _take_all(self, leads: Heads, keys: Words, num_neg: int) -> Codes:
+        """Every item that each group can have, in random order: int32, shape (n_groups, num_neg), padded by -1."""
+        items = np.full((num_neg, len(leads)), -1, np.int32)
+        step = max(1, BLOCK_DRAWS // num_neg)
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+            eligible = EligibleItems(SeenBlock(self._seen, first, last))
+            for start in range(begin, end, step):
+                here = slice(start, min(start + step, end))
+                asks = self._asks(leads, here, first, keys[here])
+                base, counts = eligible.span(asks)
+                ranks = shuffled_ranks(asks.keys, counts, num_neg)
+                draws, groups = np.nonzero(ranks >= 0)
+                items[draws, start + groups] = eligible.items_at(asks.rows[groups], (base + ranks)[draws, groups])
+        if self.plan.order is not None:
+            items = np.where(items >= 0, self.plan.order.items.take(items, mode="clip"), np.int32(-1))
+        return items.T
+
+    def _leaders(self, leads: Heads, keys: Words, sources: Sources) -> Codes:
+        """The positive of each group, and where its third level was drawn from, one of the user's weak items."""
+        leaders = np.repeat(leads.items[:, None], sources.shape[1], axis=1)
+        groups, draws = np.nonzero(sources == LEVELS.index("level"))
+        if groups.size:
+            asks = replace(self._asks(leads, slice(None), int(leads.users[0]), keys).at(groups), draws=draws)
+            listed = ListedItems(self._weak, int(leads.users[0]), int(leads.users[-1]) + 1)
+            drawn = listed.draw(replace(asks, draws=draws + LEADER_WORDS), 0)
+            leaders[groups, draws] = drawn if self.plan.order is None else self.plan.order.items[drawn]
+        return leaders
+
+    def _draw_mixture(self, leads: Heads, keys: Words, counts: Positions, num_neg: int) -> tuple[Codes, Sources]:
+        shape = (num_neg, len(leads))
+        items, sources = np.empty(shape, np.int32), np.empty(shape, np.int8)
+        step = max(1, BLOCK_DRAWS // num_neg)
+        buffer, order = _mask_buffer(), self.plan.order
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+            block = SeenBlock(self._seen, first, last)
+            with block.marked(buffer) as mask, self._scored_block(first, last, draws=True) as scored:
+                mixture = self._mixture(block, first, last, mask, scored)
+                for start in range(begin, end, step):
+                    here = slice(start, min(start + step, end))
+                    groups = self._asks(leads, here, first, keys[here])
+                    items[:, here], sources[:, here] = mixture.draw(
+                        groups, counts[here], num_neg, distinct=self.plan.distinct
+                    )
+        if order is not None:
+            items = np.where(items >= 0, order.items.take(items, mode="clip"), np.int32(-1))
+        return items.T, sources.T
+
+    def _log_q(
+        self, leads: Heads, items: Codes, sources: Sources | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        log_q, pos_log_q = np.empty(items.shape), np.empty(len(leads))
+        order = self.plan.order
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+            here = slice(begin, end)
+            groups = self._asks(leads, here, first, np.zeros(end - begin, np.uint64))
+            block = SeenBlock(self._seen, first, last)
+            drawn, leaders = items[here].astype(np.int64), leads.items[here].astype(np.int64)
+            if order is not None:
+                drawn = order.positions.take(drawn, mode="clip").astype(np.int64)
+                inside = leaders < len(order.positions)
+                leaders = np.where(inside, order.positions.take(leaders, mode="clip"), len(order.positions))
+            of = np.zeros(drawn.shape, np.int8) if sources is None else sources[here]
+            with self._scored_block(first, last, draws=False) as scored:
+                mixture = self._mixture(block, first, last, None, scored)
+                log_q[here], pos_log_q[here] = mixture.log_q(groups, drawn, of, leaders)
+        return log_q, pos_log_q
+
+    def _log_q_of_pools(
+        self, leads: Heads, keys: Words, items: Codes
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Ln of the probability of each draw given its pool, which is drawn once more; of no pool for the positives."""
+        log_q = np.empty(items.shape)
+        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+            block = SeenBlock(self._seen, first, last)
+            groups = self._asks(leads, slice(begin, end), first, keys[begin:end])
+            with self._scored_block(first, last, draws=True) as scored:
+                asks = groups.times(items.shape[1])
+                measure, eligible = self._scored_items(block, first, last, scored), EligibleItems(block)
+                values = -natural_log(np.maximum(eligible.span(asks)[1], 1).astype(np.float64))
+                if isinstance(measure, ReinforcedItems):
+                    mine = np.flatnonzero(measure.span(asks)[1] > 0)
+                    values[mine] = measure.log_q(asks.at(mine))
+            log_q[begin:end] = values.reshape(items.shape[1], -1).T
+        return log_q, np.full(len(leads), -np.inf)
+
+    def _scored_block(self, first: int, last: int, *, draws: bool) -> AbstractContextManager[ScoredBlock | None]:
+        """The scores of a block of users, where a model draws."""
+        if self._scored is None:
+            return nullcontext()
+        return self._scored.block(first, last, _mask_buffer("scored") if draws else None)
+
+    def _scored_items(self, block: SeenBlock, first: int, last: int, scored: ScoredBlock | None) -> ScoredItems | None:
+        if scored is None:
+            return None
+        if isinstance(self.plan.rule, Policy):
+            return ReinforcedItems(block, scored, SeenBlock(self._exposed, first, last), self.plan.rule)
+        return None if self.plan.rule is None else HardItems(block, scored, self.plan.rule)
+
+    def _mixture(
+        self,
+        block: SeenBlock,
+        first: int,
+        last: int,
+        mask: npt.NDArray[np.uint8] | None,
+        scored: ScoredBlock | None,
+    ) -> Mixture:
+        recipe, weights = self.plan.recipe, self.plan.ordered_weights
+        eligible = EligibleItems(block)
+        measures: list[Measure] = []
+        for name in recipe.names:
+            if name == "weak":
+                measures.append(ListedItems(self._weak, first, last))
+            elif name == "level":
+                measures.append(EligibleBelowListed(block, ListedItems(self._weak, first, last)))
+            elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
+                measures.append(scored_items)
+            elif name == "popularity" and weights is not None:
+                measures.append(WeightedItems(block, weights, mask, _proposing()))
+            else:
+                measures.append(eligible)
+        shares = np.array(recipe.shares)
+        return Mixture(measures, shares, recipe.fixed, eligible if recipe.falls_back else None)
+
+    def _asks(self, leads: Heads, here: slice, first_user: int, keys: Words) -> Asks:
+        rows = leads.users[here].astype(np.int64) - first_user
+        if self.plan.order is None:
+            return Asks(rows, keys, rows)
+        times = None if leads.times is None else leads.times[here]
+        return Asks(rows, keys, rows, *self.plan.order.windows(leads.items[here], times))
+
+
+_threads = threading.local()
+_Kept = TypeVar("_Kept")
+
+
+def _proposing() -> Proposing:
+    """The memory of this thread for proposals."""
+    return _of_thread("proposing", Proposing)
+
+
+def _mask_buffer(name: str = "seen") -> MaskBuffer:
+    """The buffer of that name of this thread."""
+    return _of_thread(name, MaskBuffer)
+
+
+def _of_thread(name: str, make: Callable[[], _Kept]) -> _Kept:
+    """What this thread keeps under a name."""
+    if not hasattr(_threads, name):
+        setattr(_threads, name, make())
+    kept: _Kept = getattr(_threads, name)
+    return kept

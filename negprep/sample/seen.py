@@ -1,0 +1,215 @@
+"""Seen sets: what each user's negatives must avoid, and the two questions that every sampler asks of them.
+
+*Membership*: is this item seen? *Selection*: which is the user's r-th eligible item? Each has more than one kernel, for
+ordinary and for extreme users and catalogs; all kernels of a question give the same answer, so that the choice is a
+matter of speed alone and never shows in an output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Codes, Positions
+
+MASK_BYTES_PER_ENTRY = 64
+"""The mask of a block has about this many bytes for each seen item: at most one lookup in 64 is a false alarm."""
+
+_LARGEST_EXACT_MASK = 1 << 24
+_LISTED_BYTES_PER_SEARCH = 100
+"""To list the eligible items of a catalog of this many items costs as much as one binary search."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The seen items of a range of users, in compressed sparse rows.
+
+    Attributes
+    ----------
+    starts : int64, shape (n_users + 1,)
+        User ``u`` has seen ``items[starts[u]:starts[u + 1]]``.
+    items : int32, shape (n_seen,)
+        Codes of catalog items, 0 to n_items - 1, ascending and distinct within a user.
+    n_items : int
+        Size of the catalog, below 2**31.
+    """
+
+    starts: Positions
+    items: Codes
+    n_items: int
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def eligible(self) -> Positions:
+        """How many items of the catalog each user has not seen: int64, shape (n_users,)."""
+        return self.n_items - np.diff(self.starts)
+
+    def blocks(self, users: npt.NDArray[np.integer], n_entries: int) -> Iterator[tuple[int, int, int, int]]:
+        """Cut ascending ``users`` into blocks whose seen items fit a cache.
+
+        Yields
+        ------
+        first_user, last_user : int
+            A range of users (the end exclusive) with at most ``n_entries`` seen items, or one user.
+        begin, end : int
+            The positions of theirs in ``users``.
+        """
+        begin = 0
+        while begin < len(users):
+            first = int(users[begin])
+            last = int(np.searchsorted(self.starts, self.starts[first] + n_entries, side="right")) - 1
+            last = min(max(last, first + 1), first + n_entries, int(users[-1]) + 1)
+            end = begin + int(users[begin:].searchsorted(users.dtype.type(last)))
+            yield first, last, begin, end
+            begin = end
+
+
+class MaskBuffer:
+    """Zeroed bytes that blocks mark and clear in turn. One a thread."""
+
+    def __init__(self) -> None:
+        self._bytes = np.zeros(0, np.uint8)
+
+    def zeros(self, size: int) -> npt.NDArray[np.uint8]:
+        """``size`` zeroed bytes; whoever sets some must clear them before the next call."""
+        if size > len(self._bytes):
+            self._bytes = np.zeros(size, np.uint8)
+        return self._bytes[:size]
+
+
+class SeenBlock:
+    """The seen sets of a few users, ready to be asked. Rows are users, counted from the first of the block.
+
+    Attributes
+    ----------
+    n_items : int
+    eligible : int64, shape (n_rows,)
+    starts : int64, shape (n_rows + 1,)
+        Row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
+    items : int32, shape (n_seen,)
+    width : int
+        Bytes of mask for each row.
+    is_exact : bool
+        Whether the mask has a byte for each item; else codes fold into it modulo ``width``, a power of two, and what
+        it says is seen must be asked of ``contains``.
+    """
+
+    def __init__(self, seen: Seen, first_user: int, last_user: int) -> None:
+        begin, end = seen.starts[first_user], seen.starts[last_user]
+        self.n_items = seen.n_items
+        self.eligible = seen.eligible[first_user:last_user]
+        self.items = seen.items[begin:end]
+        self.starts = seen.starts[first_user : last_user + 1] - begin
+        self._n_rows = last_user - first_user
+        share = max(64, MASK_BYTES_PER_ENTRY * len(self.items) // self._n_rows)
+        folded = 1 << (share - 1).bit_length()
+        self.is_exact = seen.n_items <= folded or self._n_rows * seen.n_items <= _LARGEST_EXACT_MASK
+        self.width = seen.n_items if self.is_exact else folded
+
+    @contextmanager
+    def marked(self, buffer: MaskBuffer) -> Iterator[npt.NDArray[np.uint8]]:
+        """The mask, for lookups at ``row * width + item % width``: 1 where seen (or, unless exact, perhaps seen).
+
+        It is cleared item by item at the end, which costs less than zeroing it whole.
+        """
+        mask = buffer.zeros(self._n_rows * self.width)
+        places = self._rows * self.width
+        places += self.items if self.is_exact else self.items & np.int32(self.width - 1)
+        mask[places] = 1
+        try:
+            yield mask
+        finally:
+            mask[places] = 0
+
+    def contains(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:
+        """Whether the user of each row has seen the item, by binary search: bool, shape (n,)."""
+        if not self.items.size:
+            return np.zeros(len(rows), bool)
+        wanted = rows * self.n_items + items
+        nearest = self._packed.take(np.searchsorted(self._packed, wanted), mode="clip")
+        found: npt.NDArray[np.bool_] = nearest == wanted
+        return found
+
+    def unseen(self, rows: Positions, items: Positions, mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Whether the user of each row has not seen the item, by the mask: bool, shape (n,)."""
+        places = rows * self.width
+        places += items if self.is_exact else items & (self.width - 1)
+        free: npt.NDArray[np.bool_] = mask.take(places, mode="clip") == 0
+        if not self.is_exact:
+            doubtful = np.flatnonzero(~free)
+            free[doubtful] = ~self.contains(rows[doubtful], items[doubtful])
+        return free
+
+    def count_below(self, rows: Positions, items: Positions) -> Positions:
+        """How many items below ``items``, 0 to n_items, the user of each row has seen: int64, shape (n,)."""
+        below: Positions = np.searchsorted(self._packed, rows * self.n_items + items) - self.starts[rows]
+        return below
+
+    def select(self, rows: Positions, ranks: Positions) -> Positions:
+        """The eligible item of each rank.
+
+        Parameters
+        ----------
+        rows : int64, shape (n,)
+        ranks : int64, shape (n,) or (k, n)
+            0 to ``eligible[row] - 1``.
+
+        Returns
+        -------
+        int64, the shape of ``ranks``
+            The item with exactly ``rank`` eligible items below it.
+        """
+        wanted = np.bincount(rows, minlength=self._n_rows) * (ranks.shape[0] if ranks.ndim > 1 else 1)
+        is_listed = wanted * _LISTED_BYTES_PER_SEARCH > self.n_items
+        if not is_listed.any():
+            return self.select_by_search(rows, ranks)
+        lists = [self._list_eligible(row) for row in np.flatnonzero(is_listed).tolist()]
+        pool, begins = np.concatenate(lists), np.zeros(self._n_rows, np.int64)
+        begins[is_listed] = np.cumsum([0, *map(len, lists[:-1])])
+        items: Positions = pool.take(begins[rows] + ranks, mode="clip")  # of the other rows, anything
+        rest = np.flatnonzero(~is_listed[rows])
+        if rest.size:
+            items[..., rest] = self.select_by_search(rows[rest], ranks[..., rest])
+        return items
+
+    def _list_eligible(self, row: int) -> Positions:
+        free = np.ones(self.n_items, bool)
+        free[self.items[self.starts[row] : self.starts[row + 1]]] = False
+        return np.flatnonzero(free)
+
+    def select_by_search(self, rows: Positions, ranks: Positions) -> Positions:
+        """As ``select``, for few ranks of many users: a binary search for each."""
+        # The user's seen item number t has item - t eligible ones below it; those with at most `rank` come before.
+        stride = self.n_items + 1
+        before = np.searchsorted(self._packed_gaps, rows * stride + ranks, side="right") - self.starts[rows]
+        items: Positions = ranks + before
+        return items
+
+    @cached_property
+    def mostly_seen(self) -> npt.NDArray[np.bool_]:
+        """Which users have seen more than half of the catalog: bool, shape (n_rows,)."""
+        return 2 * self.eligible < self.n_items
+
+    @cached_property
+    def _rows(self) -> Positions:
+        return np.repeat(np.arange(self._n_rows), np.diff(self.starts))
+
+    @cached_property
+    def _packed(self) -> Positions:
+        packed: Positions = self._rows * self.n_items + self.items
+        return packed
+
+    @cached_property
+    def _packed_gaps(self) -> Positions:
+        within = np.arange(len(self.items)) - self.starts[self._rows]
+        packed: Positions = self._rows * (self.n_items + 1) + (self.items - within)
+        return packed

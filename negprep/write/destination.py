@@ -1,0 +1,350 @@
+"""What an OUTPUT names (a file, a folder, a stream), whether a run may write there, and single files written whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from re import fullmatch
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from negprep.errors import OutputError, UsageError
+from negprep.write.atomic import (
+    PARTS,
+    PathSink,
+    Sink,
+    Staging,
+    complete,
+    final_mode,
+    machine_errors,
+    make_file,
+    settle,
+    sweep,
+    sync_folder,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import ExitStack
+
+
+STANDARD_OUTPUT = 1
+
+METADATA = "_negprep.json"
+"""What holds the metadata in a folder of text."""
+
+_EXCHANGED = r".+\.(train|test)\.rating|.+\.test\.negative|.+\.inter|(train|valid|test|candidates)\.txt"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where an output goes.
+
+    Attributes
+    ----------
+    place : str
+        What messages call it.
+    kind : {"file", "folder", "stream"}
+        A stream is standard output, a named pipe or a device such as ``/dev/null``: written as it is, without a
+        temporary.
+    path : pathlib.Path
+        Without symbolic links, but for a stream: a link to a file stays, and the file that it leads to is replaced.
+    """
+
+    place: str
+    kind: Literal["file", "folder", "stream"]
+    path: Path
+
+    @property
+    def is_standard_output(self) -> bool:
+        """Whether it was named ``-``."""
+        return self.kind == "stream" and self.path == Path("-")
+
+
+def locate(target: str) -> Destination:
+    """Find out what an OUTPUT names."""
+    if target == "-":
+        return Destination("standard output", "stream", Path(target))
+    path = Path(os.path.realpath(target))
+    if target.endswith("/"):
+        return Destination(target, "folder", path)
+    try:
+        # Not of `path`: the links under /proc to which /dev/stdout leads can be followed, but not spelt out.
+        mode = Path(target).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = stat.S_IFREG
+    if stat.S_ISDIR(mode):
+        raise UsageError("is a folder", place=target, remedy=f"write part files into it with {target}/, or name a file")
+    if stat.S_ISREG(mode):
+        return Destination(target, "file", path)
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        return Destination(target, "stream", Path(target))
+    raise UsageError("is neither a file nor a folder nor a pipe", place=target, remedy="name another OUTPUT")
+
+
+def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is_text: bool = False) -> None:
+    """Refuse an OUTPUT that cannot or must not be written, before anything is read.
+
+    Parameters
+    ----------
+    target : str
+        A file, a folder (ends in ``/``) or ``-``.
+    inputs : sequence of pathlib.Path
+        All files and folders that the run reads.
+    force : bool
+        Whether a folder with an earlier output may be replaced.
+    is_text : bool
+        Whether a terminal can show it.
+
+    Raises
+    ------
+    UsageError
+        If it is one of the inputs (by name, symbolic link or hard link) or lies in one, or one lies in it; if it is a
+        terminal; if it is a folder that is not empty and either `force` is not given or it holds what is no output; if
+        it is a folder and has no slash at the end, or a file and has one.
+    OutputError
+        If its folder is missing or cannot be written to.
+    """
+    with machine_errors(target):
+        destination = locate(target)
+        if destination.kind == "stream":
+            if not is_text:
+                refuse_terminal(destination)
+        else:
+            _refuse_parent(destination)
+        if destination.kind == "folder":
+            refuse_contents(destination, force=force)
+        for source in inputs:
+            if source.exists():
+                _refuse_input(destination, source)
+
+
+def refuse_terminal(destination: Destination) -> None:
+    """Raise UsageError if the bytes would land on a screen."""
+    if destination.is_standard_output:
+        shown = os.isatty(STANDARD_OUTPUT)
+    elif destination.path.is_char_device():
+        descriptor = os.open(destination.path, os.O_WRONLY | os.O_NOCTTY)
+        shown = os.isatty(descriptor)
+        os.close(descriptor)
+    else:
+        shown = False
+    if shown:
+        raise UsageError(
+            "is a terminal, and Parquet is not text",
+            place=destination.place,
+            remedy="name a file, or redirect it (> out.parquet)",
+        )
+
+
+def refuse_contents(destination: Destination, *, force: bool) -> None:
+    """Raise UsageError if a folder holds anything, or with `force` anything but an earlier output."""
+    try:
+        held = sorted(destination.path.iterdir())
+        strange = [found for path in held for found in _strange(path)] if force else []
+    except FileNotFoundError:  # nothing there, or moved away by another run that is about to replace it
+        return
+    if held and not force:
+        raise UsageError(
+            f"is not empty (it holds {held[0].name!r})",
+            place=destination.place,
+            remedy="name a new folder, or replace what an earlier run wrote with --force",
+        )
+    if strange:
+        name = str(strange[0].relative_to(destination.path))
+        raise UsageError(
+            f"holds {name!r}, which is no output of negprep, and --force removes outputs only",
+            place=destination.place,
+            remedy="name another folder, or empty it yourself",
+        )
+
+
+def _strange(path: Path) -> list[Path]:
+    """What no output has, of an entry of a folder and what is in it."""
+    # Spark writes the same names, and check sums as ._SUCCESS.crc and .part-00000.crc.
+    if path.is_dir() and fullmatch(r"epoch=\d+", path.name):
+        return [inner for inner in path.iterdir() if inner.is_dir() or not _is_part(inner)]
+    return [path] if path.is_dir() or not (_is_part(path) or _is_exchanged(path)) else []
+
+
+def _is_part(path: Path) -> bool:
+    return path.name.removeprefix(".").startswith(("part-", "_"))
+
+
+def _is_exchanged(path: Path) -> bool:
+    """Whether it has the name of a file for another program, in a folder that says that negprep wrote it."""
+    return fullmatch(_EXCHANGED, path.name) is not None and (path.parent / METADATA).is_file()
+
+
+def _refuse_parent(destination: Destination) -> None:
+    path, place = destination.path, destination.place
+    if not path.parent.exists():
+        raise OutputError(f"there is no folder {path.parent}", place=place, remedy="create it (mkdir -p)")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not a folder", place=place, remedy="name an OUTPUT elsewhere")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"nothing can be created in {path.parent}",
+            place=place,
+            remedy="allow it (chmod), or name an OUTPUT elsewhere",
+        )
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass  # root may write anywhere, by the permissions, and a file system may refuse all the same
+    if destination.kind == "folder":
+        if path.exists() and not path.is_dir():
+            raise UsageError("is a file", place=place, remedy="leave out the slash at the end")
+        if path.is_mount():
+            raise UsageError("is a mount point and cannot be replaced", place=place, remedy="name a folder inside it")
+    elif path.exists() and not os.access(path, os.W_OK):
+        raise OutputError("is read-only", place=place, remedy="allow it (chmod), or name another OUTPUT")
+
+
+def _refuse_input(destination: Destination, source: Path) -> None:
+    path, real = destination.path, Path(os.path.realpath(source))
+    if destination.kind == "stream":
+        status = os.fstat(STANDARD_OUTPUT) if destination.is_standard_output else path.stat()
+        same = stat.S_ISREG(status.st_mode) and os.path.samestat(status, source.stat())
+    else:
+        same = path.exists() and path.samefile(source)
+    if same:
+        raise UsageError(f"is the input {source}", place=destination.place, remedy="name another OUTPUT")
+    if destination.kind == "folder" and real.is_relative_to(path):
+        raise UsageError(f"holds the input {source}", place=destination.place, remedy="name another OUTPUT")
+    if destination.kind != "stream" and real.is_dir() and path.is_relative_to(real):
+        raise UsageError(
+            f"lies in the input {source} and would be read with it next time",
+            place=destination.place,
+            remedy="name an OUTPUT elsewhere",
+        )
+
+
+class Document:
+    """A document on its way: staged, then given its name.
+
+    A pipe or a device has no temporary: what is staged is sent.
+
+    Parameters
+    ----------
+    target : str
+        A file, or ``-`` for standard output.
+    content : callable
+        Makes the document, once, when it is staged.
+    elsewhere : str, optional
+        How to give it another place, for messages; None: it is the output itself.
+    """
+
+    def __init__(self, target: str, content: Callable[[], bytes], elsewhere: str | None = None) -> None:
+        self._target, self._content = target, content
+        place = "standard output" if target == "-" else target
+        self._errors = (place,) if elsewhere is None else (place, elsewhere)
+        self._path: Path | None = None
+        self._staging: Staging | None = None
+
+    def stage(self) -> None:
+        """Write it under a temporary name, and have the disk confirm it.
+
+        Raises
+        ------
+        OutputError
+            If the machine refuses. What was there before is still there.
+        """
+        with machine_errors(*self._errors):
+            destination = locate(self._target)
+            content = self._content()
+            if destination.is_standard_output:
+                Sink(STANDARD_OUTPUT).write(content)
+            elif destination.kind == "stream":
+                descriptor = os.open(destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+                try:
+                    Sink(descriptor).write(content)
+                finally:
+                    os.close(descriptor)
+            else:
+                self._stage_file(destination.path, content)
+
+    def _stage_file(self, path: Path, content: bytes) -> None:
+        sweep(path)
+        self._path, self._staging = path, Staging(path)
+        self._staging.open()
+        make_file(self._staging.path(PARTS))
+        PathSink(self._staging.path(PARTS)).write(content)
+        settle(self._staging.path(PARTS), final_mode(path, 0o666))
+
+    def exchange(self, undo: ExitStack, *, decider: Path) -> None:
+        """Give what is staged its name, until `undo` ends while `decider`, a temporary, still has its own."""
+        if self._path is not None and self._staging is not None:
+            with machine_errors(*self._errors):
+                self._staging.exchange(PARTS, undo, decider=decider)
+                sync_folder(self._path.parent)
+
+    def publish(self) -> None:
+        """Give what is staged its name."""
+        if self._path is not None and self._staging is not None:
+            with machine_errors(*self._errors):
+                complete()
+                self._staging.path(PARTS).replace(self._path)
+                sync_folder(self._path.parent)
+
+    def close(self) -> None:
+        """Remove what is unfinished."""
+        if self._staging is not None:
+            self._staging.close()
+
+
+def write_document(target: str, content: bytes) -> None:
+    """Write a file, or into a pipe or device as it is.
+
+    Raises
+    ------
+    OutputError
+        If the machine refuses. What was there before is still there.
+    """
+    document = Document(target, lambda: content)
+    try:
+        document.stage()
+        document.publish()
+    finally:
+        document.close()
+
+
+def check_whole(target: str, inputs: Sequence[Path]) -> None:
+    """Refuse a target that cannot or must not be written as one file, before anything is read: as ``check_output``."""
+    check_output(target, inputs)
+    _file_of(target)
+
+
+@contextmanager
+def open_whole(target: str) -> Iterator[BinaryIO]:
+    """Open a new file under a temporary name beside ``target``, which gets that name when the block ends well.
+
+    Raises
+    ------
+    UsageError
+        The target is no file: a folder, a pipe, a device or standard output.
+    OutputError
+        The machine refuses.
+    """
+    with machine_errors(target):
+        destination = _file_of(target)
+        sweep(destination.path)
+        staging = Staging(destination.path)
+        try:
+            descriptor = staging.open()
+            with os.fdopen(os.dup(descriptor), "wb") as file:
+                yield file
+            settle(staging.path(), final_mode(destination.path, 0o666))
+            complete()
+            staging.path().replace(destination.path)
+            sync_folder(destination.path.parent)
+        finally:
+            staging.close()
+
+
+def _file_of(target: str) -> Destination:
+    destination = locate(target)
+    if destination.kind != "file":
+        raise UsageError("is no place for one file", place=destination.place, remedy="name a file")
+    return destination

@@ -1,0 +1,471 @@
+"""Rows in, and nothing to see before the end: a file, a folder of parts, or a stream."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from negprep.errors import UsageError
+from negprep.options.formats import ending_of
+from negprep.write.atomic import (
+    PARTS,
+    PathSink,
+    Sink,
+    Staging,
+    complete,
+    final_mode,
+    machine_errors,
+    make_file,
+    settle,
+    sweep,
+    sync_folder,
+)
+from negprep.write.destination import METADATA, STANDARD_OUTPUT, locate, refuse_contents, refuse_terminal
+from negprep.write.parquet import ROW_GROUP_ROWS, ParquetStream
+from negprep.write.text import TextStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from negprep.options.formats import FormName
+    from negprep.write.destination import Destination, Document
+
+
+class RowStream(Protocol):
+    """A file that takes rows in order."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows; their memory must not change afterwards."""
+
+    def end_rows(self) -> None:
+        """Write the rows that are left."""
+
+    def close(self, metadata: dict[str, str]) -> None:
+        """Complete the file, with `metadata` where it has a place for it."""
+
+    def discard(self) -> None:
+        """Write nothing more."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Attributes
+    ----------
+    ending : str
+        Of part files.
+    separator : str or None
+        Of the fields of a text; None: it is Parquet.
+    compressed : bool
+        Whether the text is compressed by gzip.
+    row_group_rows : int
+        Rows of a row group of Parquet.
+    """
+
+    ending: str = ".parquet"
+    separator: str | None = None
+    compressed: bool = False
+    row_group_rows: int = ROW_GROUP_ROWS
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it can be shown on a terminal, and has no place for metadata."""
+        return self.separator is not None
+
+    def stream(self, sink: Sink, schema: pa.Schema) -> RowStream:
+        """Begin a file for rows of a schema."""
+        if self.separator is None:
+            return ParquetStream(sink, schema, self.row_group_rows)
+        return TextStream(sink, schema.names, self.separator, compressed=self.compressed)
+
+
+def kind_of(form: FormName, name: str, row_group_rows: int = ROW_GROUP_ROWS) -> Kind:
+    """The kind of a file of that form and name; of the vocabularies, where the form has files of its own."""
+    if form == "parquet":
+        return Kind(row_group_rows=row_group_rows)
+    compressed = not name.endswith("/") and name.lower().endswith(".gz")
+    return Kind(".csv" if form == "csv" else ".tsv", "," if form == "csv" else "\t", compressed=compressed)
+
+
+def kind_beside(name: str) -> Kind:
+    """The kind of a file beside an output, whose name follows that of the output."""
+    ending = ending_of(name)
+    if ending in ("", ".parquet"):
+        return Kind()
+    return kind_of("csv" if ending.startswith(".csv") else "tsv", name)
+
+
+class Output(ABC):
+    """Where rows go, in order.
+
+    Attributes
+    ----------
+    rows_written : int
+        Rows taken so far.
+    """
+
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
+        self.rows_written = 0
+        self._destination = destination
+        self._schema = schema
+        self._kind = kind
+        self._streams: list[RowStream] = []
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows: a batch of any size, whose memory must not change afterwards."""
+        if batch.num_rows:
+            with machine_errors(self._destination.place):
+                self._current().write(batch)
+            self.rows_written += batch.num_rows
+
+    @abstractmethod
+    def next_part(self) -> None:
+        """Let the next rows begin a new part file, if this one has any. Nothing happens where there are no parts."""
+
+    @abstractmethod
+    def write_beside(self, suffix_name: str, table: pa.Table) -> None:
+        """Add a file of the same kind that belongs to the output.
+
+        Beside ``out.parquet``, "users" is ``out.users.parquet``; in a folder, ``_users.parquet``, which readers of
+        folders skip.
+
+        Raises
+        ------
+        UsageError
+            If the output is a stream.
+        """
+
+    @abstractmethod
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
+        """End the output, with `metadata` in the footer of the file or of every part (or, in a folder
+        of text, in ``_negprep.json``), and make it visible.
+
+        All files of an output appear or, after an error, none; the one that everybody looks for is last. The
+        `companion`, a document elsewhere, appears with them; it is made when all rows are on the disk.
+        """
+
+    @abstractmethod
+    def open(self) -> None:
+        """Make what the first rows need. For `open_output`."""
+
+    def close(self) -> None:
+        """Remove whatever is unfinished. For `open_output`."""
+        for stream in self._streams:
+            stream.discard()
+
+    @abstractmethod
+    def _current(self) -> RowStream:
+        """What takes the next rows."""
+
+    def _add(self, sink: Sink, schema: pa.Schema, kind: Kind | None = None) -> RowStream:
+        stream = (kind or self._kind).stream(sink, schema)
+        self._streams.append(stream)
+        return stream
+
+    def _write_table(self, path: Path, table: pa.Table, kind: Kind | None = None) -> None:
+        with machine_errors(self._destination.place):
+            make_file(path)
+            stream = self._add(PathSink(path), table.schema, kind)
+            for batch in table.to_batches():
+                stream.write(batch)
+            stream.close({})
+
+
+class FileOutput(Output):
+    """One file, built under a temporary name beside its own, as are the files that belong to it."""
+
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
+        super().__init__(destination, schema, kind=kind)
+        self._staging = Staging(destination.path)
+        self._beside: list[str] = []
+
+    def open(self) -> None:
+        """Make the temporary."""
+        sweep(self._destination.path)
+        self._add(Sink(self._staging.open()), self._schema)
+
+    def next_part(self) -> None:
+        """Do nothing: there is one part."""
+
+    def write_beside(self, suffix_name: str, table: pa.Table) -> None:
+        """Add a file beside the target, under a temporary name for now."""
+        self._write_table(self._staging.path(suffix_name), table, kind_beside(self._staging.final(suffix_name).name))
+        self._beside.append(suffix_name)
+
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
+        """Complete the file and give it its name."""
+        temporary, path = self._staging.path(), self._destination.path
+        with machine_errors(self._destination.place):
+            self._current().close(metadata)
+            for name in self._beside:
+                settle(self._staging.path(name), final_mode(self._staging.final(name), 0o666))
+            settle(temporary, final_mode(path, 0o666))
+            if companion is not None:
+                companion.stage()
+            complete()
+            with ExitStack() as undo:
+                for name in self._beside:
+                    self._staging.exchange(name, undo, decider=temporary)
+                if companion is not None:
+                    companion.exchange(undo, decider=temporary)
+                temporary.replace(path)
+            sync_folder(path.parent)
+
+    def close(self) -> None:
+        """Remove what is unfinished."""
+        super().close()
+        self._staging.close()
+
+    def _current(self) -> RowStream:
+        return self._streams[0]
+
+
+PART_ROWS = 8 * ROW_GROUP_ROWS
+"""About how many rows a part file should have. It ends where `Output.next_part` says, between two users."""
+
+
+class Part:
+    """A part file, which another thread than that of its output may fill."""
+
+    def __init__(self, stream: RowStream, place: str) -> None:
+        self.rows_written = 0
+        self._stream, self._place = stream, place
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows of the part."""
+        with machine_errors(self._place):
+            self._stream.write(batch)
+        self.rows_written += batch.num_rows
+
+    def end(self) -> None:
+        """Complete the rows; the footer waits for `FolderOutput.finish`."""
+        with machine_errors(self._place):
+            self._stream.end_rows()
+
+
+class NamedText:
+    """A text of its own within a folder."""
+
+    def __init__(self, stream: TextStream, place: str) -> None:
+        self._stream, self._place = stream, place
+
+    def write_fields(self, fields: Sequence[pa.Array]) -> None:
+        """Take the next lines, as `TextStream.write_fields` does."""
+        with machine_errors(self._place):
+            self._stream.write_fields(fields)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        with machine_errors(self._place):
+            self._stream.write(batch)
+
+
+class FolderOutput(Output):
+    """``part-00000.parquet``, ``part-00001.parquet`` ..., ``_SUCCESS``: built as a hidden folder beside the target.
+
+    It takes the target's name in one step. With `force`, an earlier output moves away just before, is put back if that
+    step fails, and is removed afterwards. Text has no footer: beside it, ``_negprep.json`` holds the metadata.
+    """
+
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind, force: bool) -> None:
+        super().__init__(destination, schema, kind=kind)
+        self._force = force
+        self._staging = Staging(destination.path)
+        self._folder = self._staging.path(PARTS)
+        self._parts: list[RowStream] = []
+        self._part: RowStream | None = None
+        self._inner, self._first = "", 0
+        self._named: list[TextStream] = []
+
+    def open(self) -> None:
+        """Make the hidden folder."""
+        sweep(self._destination.path)
+        refuse_contents(self._destination, force=self._force)
+        self._staging.open()
+        self._folder.mkdir(mode=0o700)
+
+    def next_part(self) -> None:
+        """Complete the rows of the part file; its footer waits for `finish`."""
+        if self._part is not None:
+            with machine_errors(self._destination.place):
+                self._part.end_rows()
+            self._part = None
+
+    def start_part(self, folder: str = "") -> Part:
+        """Begin a part that may be filled while others are, within a folder of that name, where one is given."""
+        self.next_part()
+        if folder != self._inner:
+            self._inner, self._first = folder, len(self._parts)
+            with machine_errors(self._destination.place):
+                (self._folder / folder).mkdir(mode=0o700)
+        with machine_errors(self._destination.place):
+            part, self._part = Part(self._current(), self._destination.place), None
+        return part
+
+    def start_text(self, name: str, header: Sequence[str] = (), separator: str = "\t") -> NamedText:
+        """Begin a text of that name, in place of parts."""
+        with machine_errors(self._destination.place):
+            make_file(self._folder / name)
+        stream = TextStream(PathSink(self._folder / name), header, separator)
+        self._streams.append(stream)
+        self._named.append(stream)
+        return NamedText(stream, self._destination.place)
+
+    def write_beside(self, suffix_name: str, table: pa.Table) -> None:
+        """Add a file whose name begins with an underscore."""
+        self._write_table(self._folder / f"_{suffix_name}{self._kind.ending}", table)
+
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
+        """Complete all part files, and give the folder its name."""
+        path = self._destination.path
+        with machine_errors(self._destination.place):
+            if not self._parts and not self._named:
+                self._current()
+            for part in [*self._parts, *self._named]:
+                part.close(metadata)
+            if self._kind.is_text:
+                make_file(self._folder / METADATA)
+                PathSink(self._folder / METADATA).write(f"{metadata.get('negprep', '{}')}\n".encode())
+            make_file(self._folder / "_SUCCESS")
+            mode, inner_mode = (final_mode(self._folder / "new", full) for full in (0o666, 0o777))
+            for held in sorted(self._folder.rglob("*"), reverse=True):
+                settle(held, inner_mode if held.is_dir() else mode)
+            settle(self._folder, final_mode(path, 0o777))
+            if companion is not None:
+                companion.stage()
+            refuse_contents(self._destination, force=self._force)
+            complete()
+            with ExitStack() as undo:
+                if companion is not None:
+                    companion.exchange(undo, decider=self._folder)
+                self._staging.exchange(PARTS, undo, decider=self._folder)
+            sync_folder(path.parent)
+
+    def close(self) -> None:
+        """Remove what is unfinished."""
+        super().close()
+        self._staging.close()
+
+    def _current(self) -> RowStream:
+        if self._part is None:
+            path: Path = self._folder / self._inner / f"part-{len(self._parts) - self._first:05}{self._kind.ending}"
+            make_file(path)
+            self._part = self._add(PathSink(path), self._schema)
+            self._parts.append(self._part)
+        return self._part
+
+
+class StreamOutput(Output):
+    """Bytes sent as they come, row group by row group.
+
+    What was sent before an error cannot be taken back. Parquet lacks its footer then, and every reader refuses it; a
+    text is cut short, which only the exit code tells.
+    """
+
+    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
+        super().__init__(destination, schema, kind=kind)
+        self._descriptor = STANDARD_OUTPUT
+
+    def open(self) -> None:
+        """Open the device or pipe."""
+        if not self._kind.is_text:
+            refuse_terminal(self._destination)
+        if not self._destination.is_standard_output:
+            self._descriptor = os.open(self._destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        self._add(Sink(self._descriptor), self._schema)
+
+    def next_part(self) -> None:
+        """Do nothing: there is one part."""
+
+    def write_beside(self, suffix_name: str, table: pa.Table) -> None:  # noqa: ARG002
+        """Refuse: a stream has no place for a second file."""
+        raise UsageError(
+            f"is a stream, and the {suffix_name} need a file of their own",
+            place=self._destination.place,
+            remedy="name a file or a folder",
+        )
+
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
+        """Send the last rows and the footer."""
+        with machine_errors(self._destination.place):
+            self._current().end_rows()
+            if companion is not None:
+                companion.stage()
+            self._current().close(metadata)
+            if companion is not None:
+                companion.publish()
+
+    def close(self) -> None:
+        """Send nothing more."""
+        super().close()
+        if self._descriptor != STANDARD_OUTPUT:
+            os.close(self._descriptor)
+
+    def _current(self) -> RowStream:
+        return self._streams[0]
+
+
+@contextmanager
+def open_output(
+    target: str,
+    schema: pa.Schema,
+    *,
+    kind: Kind = Kind(),
+    force: bool = False,
+) -> Iterator[Output]:
+    """Open an output for rows of one schema.
+
+    Parameters
+    ----------
+    target : str
+        A file, a folder (ends in ``/``) or ``-``, standard output.
+    schema : pyarrow.Schema
+        Of every batch. Columns declared non-null take a fifth less time to write, and less to read.
+    kind : Kind
+        Of the file, or of its parts.
+    force : bool
+        Replace the earlier output that a folder holds.
+
+    Yields
+    ------
+    Output
+
+    Raises
+    ------
+    OutputError
+        If the machine refuses: no space, no permission, a limit. Also from every method of the output.
+    UsageError
+        If a folder is not empty, or the stream is a terminal; see `check_output`.
+
+    Notes
+    -----
+    Nothing is visible before `Output.finish`, and after an error or a signal everything is as it was. A stream is the
+    exception: what was sent cannot be taken back, but it has no footer, so that no reader takes it for a whole file.
+
+    A file that is replaced keeps its mode (not its owner) and, if `target` is a symbolic link to it, the link. A
+    process that is killed leaves temporaries, whose names begin with a dot; the next run on that target removes them.
+    Killed between the renames of a file and of those beside it, a moment without any other work, it can leave new
+    ones beside the old file: two names cannot change in one step.
+    """
+    with machine_errors(target):
+        destination = locate(target)
+    output: Output
+    if destination.kind == "file":
+        output = FileOutput(destination, schema, kind=kind)
+    elif destination.kind == "folder":
+        output = FolderOutput(destination, schema, kind=kind, force=force)
+    else:
+        output = StreamOutput(destination, schema, kind=kind)
+    try:
+        with machine_errors(destination.place):
+            output.open()
+        yield output
+    finally:
+        output.close()

@@ -1,0 +1,257 @@
+"""Rows in batches of any size to one Parquet file whose bytes depend on the rows and the metadata alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from negprep.arrow import as_numpy, from_numpy, pc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from negprep.write.atomic import Sink
+
+
+_Tried: TypeAlias = Callable[[str], pq.ColumnChunkMetaData]
+"""What the first values of a column become in an encoding: tried once for each."""
+
+_LEVEL = 3
+_MOST_DISTINCT_INTEGERS = 1 << 15
+_MOST_DISTINCT_OTHERS = 1 << 16
+_LARGEST_DICTIONARY = 1 << 18
+_TRIED_VALUES = 1 << 16
+_SWALLOWED = 0.02
+_WORTH_ITS_TIME = 0.95
+_SMALLER = 1.25
+
+
+def encodings_of(first: pa.Table) -> dict[str, Any]:
+    """What the tables at the head of this module say about such rows.
+
+    Parameters
+    ----------
+    first : pyarrow.Table
+        The first row group.
+
+    Returns
+    -------
+    dict
+        Arguments of `pyarrow.parquet.ParquetWriter`.
+    """
+    encodings, codecs = {}, {}
+    for path, column in _leaves(first):
+        values = column[:_TRIED_VALUES].combine_chunks()
+        tried = cache(partial(_tried, values))
+        encodings[path] = _encoding(values, len(column), tried)
+        codecs[path] = _codec(encodings[path], tried)
+    return {
+        "use_dictionary": [path for path, encoding in encodings.items() if encoding == "RLE_DICTIONARY"],
+        "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding != "RLE_DICTIONARY"},
+        "compression": codecs,
+        "compression_level": {path: _LEVEL for path, codec in codecs.items() if codec == "zstd"},
+    }
+
+
+def _leaves(rows: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """The columns as Parquet has them: path and values; those of a list are its elements."""
+    for field, values in zip(rows.schema, rows.columns, strict=True):
+        if pa.types.is_list(field.type):
+            yield (
+                f"{field.name}.list.element",
+                pa.chunked_array([chunk.flatten() for chunk in values.chunks], field.type.value_type),
+            )
+        else:
+            yield field.name, values
+
+
+def _encoding(values: pa.Array, n_all: int, tried: _Tried) -> str:
+    """What the first table says of the first values of a row group that has ``n_all``.
+
+    Numbers have no nulls, and are of the types that outputs have: int8, int32, int64, float32, float64.
+    """
+    if not n_all:
+        return "PLAIN"
+    if pa.types.is_dictionary(values.type):
+        return "RLE_DICTIONARY" if len(values.dictionary) <= _LARGEST_DICTIONARY else "PLAIN"
+    is_integer = pa.types.is_integer(values.type)
+    if (is_integer or pa.types.is_floating(values.type)) and len(values) > 1:
+        numbers = as_numpy(values)
+        repeats = np.count_nonzero(numbers[1:] == numbers[:-1])
+        if 2 * repeats >= len(values):
+            scattered = pa.types.is_int8(values.type) and _left_by_zstd(tried("PLAIN")) > _SWALLOWED
+            return "DELTA_BINARY_PACKED" if scattered else "PLAIN"
+    if not is_integer:
+        return "RLE_DICTIONARY" if len(values.unique()) <= _MOST_DISTINCT_OTHERS else "PLAIN"
+    ascending = np.sort(as_numpy(values))  # np.unique hashes, which takes longer
+    is_small = np.count_nonzero(ascending[1:] != ascending[:-1]) < _MOST_DISTINCT_INTEGERS
+    return "RLE_DICTIONARY" if is_small and _is_worth_a_dictionary(len(values), n_all, tried) else "DELTA_BINARY_PACKED"
+
+
+def _codec(encoding: str, tried: _Tried) -> str:
+    """zstd, unless it would be a waste of time."""
+    wasted = encoding == "DELTA_BINARY_PACKED" and _left_by_zstd(tried(encoding)) > _WORTH_ITS_TIME
+    return "none" if wasted else "zstd"
+
+
+def _is_worth_a_dictionary(n_tried: int, n_all: int, tried: _Tried) -> bool:
+    """Whether integers would take much more without one; its own bytes are shared by all values of the row group."""
+    with_it, without = tried("RLE_DICTIONARY"), tried("DELTA_BINARY_PACKED")
+    dictionary = with_it.data_page_offset - with_it.dictionary_page_offset
+    share = dictionary * n_tried / n_all
+    return bool(without.total_compressed_size > _SMALLER * (with_it.total_compressed_size - dictionary + share))
+
+
+def _left_by_zstd(column: pq.ColumnChunkMetaData) -> float:
+    """The share of the bytes that compression leaves."""
+    return float(column.total_compressed_size / column.total_uncompressed_size)
+
+
+def _tried(values: pa.Array, encoding: str) -> pq.ColumnChunkMetaData:
+    """What the values become."""
+    is_dictionary = encoding == "RLE_DICTIONARY"
+    tried = pa.Table.from_arrays([values], ["tried"])
+    made: list[pq.FileMetaData] = []
+    pq.write_table(
+        tried,
+        pa.BufferOutputStream(),
+        compression="zstd",
+        compression_level=_LEVEL,
+        use_dictionary=is_dictionary,
+        column_encoding=None if is_dictionary else {"tried": encoding},
+        metadata_collector=made,
+    )
+    return made[0].row_group(0).column(0)
+
+
+ROW_GROUP_ROWS = 1 << 20
+
+_BUFFER_BYTES = 1 << 18
+
+_ENCODED_VALUES = 1 << 10
+"""Of a column, encoded at a time: only after these may a page end, and after a piece."""
+
+
+class ParquetStream:
+    """One Parquet file, written to a `Sink` as its rows arrive.
+
+    Parameters
+    ----------
+    sink : Sink
+    schema : pyarrow.Schema
+        Of every batch. Strings may come as ``dictionary<int32, string>``, which is cheaper to write, also within
+        lists; the file holds strings and is read back as such. The dictionary's values must be distinct and sorted, or
+        the bytes depend on their order.
+
+    Notes
+    -----
+    Row groups have ``row_group_rows`` rows, the last one fewer. Batches are kept, not copied, until their row group is
+    full: their memory must not be written to again.
+    """
+
+    def __init__(self, sink: Sink, schema: pa.Schema, row_group_rows: int = ROW_GROUP_ROWS) -> None:
+        self._sink = sink
+        self._schema = schema
+        self._row_group_rows = row_group_rows
+        self._pieces: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._stream: Any = None
+        self._writer: Any = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows, and write each row group that they complete."""
+        start = 0
+        while batch.num_rows - start >= self._row_group_rows - self._pending_rows:
+            stop = start + self._row_group_rows - self._pending_rows
+            self._keep(batch.slice(start, stop - start))
+            self._write_row_group()
+            start = stop
+        if start < batch.num_rows:
+            self._keep(batch.slice(start))
+
+    def end_rows(self) -> None:
+        """Write the rows that are left: a row group of its own, whatever its size."""
+        if self._pieces:
+            self._write_row_group()
+
+    def close(self, metadata: dict[str, str]) -> None:
+        """Write the rows that are left, and the footer with `metadata`."""
+        self.end_rows()
+        if self._writer is None:
+            self._open(self._schema.empty_table())
+        self._writer.add_key_value_metadata(metadata)
+        self._writer.close()
+        self._stream.close()
+
+    def discard(self) -> None:
+        """Write nothing more, not even a footer."""
+        self._sink.discard()
+        self._pieces.clear()
+        if self._writer is not None:
+            # Its __del__ closes what is open, and after an error that raises where nobody can catch it.
+            self._writer.is_open = False
+            self._writer = None
+
+    def _keep(self, piece: pa.RecordBatch) -> None:
+        self._pieces.append(piece)
+        self._pending_rows += piece.num_rows
+
+    def _write_row_group(self) -> None:
+        rows = pa.Table.from_batches(self._pieces)
+        if any(len(piece) % _ENCODED_VALUES for piece in self._pieces[:-1]):
+            # The writer may end a page where a piece ends, and then the bytes would tell how the rows arrived.
+            rows = rows.combine_chunks()
+        self._pieces.clear()
+        self._pending_rows = 0
+        rows = pa.Table.from_arrays([_canonical(column) for column in rows.columns], schema=self._schema)
+        if self._writer is None:
+            self._open(rows)
+        self._writer.write_table(rows, row_group_size=self._row_group_rows)
+
+    def _open(self, first: pa.Table) -> None:
+        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
+        self._writer = pq.ParquetWriter(
+            self._stream,
+            self._schema,
+            **encodings_of(first),
+            # Rows are sorted by it, so a reader can skip by it and by nothing else; for strings it would take twice as
+            # long.
+            write_statistics=["user"],
+            write_page_checksum=True,
+            write_batch_size=_ENCODED_VALUES,
+            max_rows_per_page=ROW_GROUP_ROWS,
+            # With it, strings that came as a dictionary would be read back as one, and each part has its own.
+            store_schema=False,
+        )
+
+
+def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """The same values: in one piece but for numbers, and with dictionaries that hold no others.
+
+    pyarrow writes the dictionary of an array as it is: that of a whole catalog, in every row group.
+    """
+    if pa.types.is_primitive(column.type):
+        return column
+    values = column.combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        return _compact(values)
+    if pa.types.is_list(values.type) and pa.types.is_dictionary(values.type.value_type):
+        offsets = pc.subtract(values.offsets, values.offsets[0])
+        return pa.ListArray.from_arrays(offsets, _compact(values.flatten()), type=values.type)
+    return values
+
+
+def _compact(values: pa.DictionaryArray) -> pa.DictionaryArray:
+    if values.null_count:
+        raise ValueError("an id is null")
+    indices = as_numpy(values.indices)  # hashing them takes thrice as long as this table
+    used = np.zeros(len(values.dictionary), bool)
+    used[indices] = True
+    position = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    kept = np.flatnonzero(used).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(from_numpy(position[indices]), values.dictionary.take(from_numpy(kept)))
