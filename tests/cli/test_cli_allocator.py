@@ -72,9 +72,9 @@ print(pyarrow.default_memory_pool().backend_name)
 
 TOUCHED = """
 import resource, sys, threading
-from negprep.cli import allocator
-allocator.keep_freed_memory()
-allocator.touch_ahead(sys.argv[1], int(sys.argv[2]))
+from negprep.cli import startup
+startup.keep_freed_memory()
+startup.touch_ahead(sys.argv[1], int(sys.argv[2]))
 for thread in threading.enumerate():
     if thread.name == "negprep-touch":
         thread.join()
