@@ -1,6 +1,6 @@
 """Random runs of train and test, of any options, into any form, on small random logs: verify finds no fault in them.
 
-More of them by hand: ``ANY_RUNS=500 ANY_FIRST=1000 pytest tests/verifying/test_any_run.py``.
+More of them by hand: ``ANY_RUNS=500 ANY_FIRST=1000 pytest tests/checks/test_any_run.py``.
 """
 
 from __future__ import annotations

@@ -125,8 +125,8 @@ def test_a_signal_that_python_discards_ends_the_run_all_the_same(then, words):
 def test_a_signal_during_the_imports_ends_the_process_at_once(signum, code):
     script = f"""
 import os, sys, weakref
-from negprep.cli import stopping
-stopping.raise_on_signals()
+from negprep.cli import signals
+signals.raise_on_signals()
 print("started", flush=True)
 class Thing: pass
 thing = Thing()
@@ -175,7 +175,7 @@ def test_a_signal_ends_a_run_that_is_busy_in_a_library(tmp_path, signum, code):
 COMPLETE = """
 import os, signal, sys, time
 import pyarrow as pa
-from negprep.write import staging
+from negprep.write import atomic
 renames = []
 def and_signal(call):
     def called(*given, **named):
