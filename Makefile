@@ -41,7 +41,7 @@ test-signals: $(CHECKS)  ## send signals at 300 random moments, and print how lo
 .PHONY: test-browser
 test-browser: $(CHECKS)  ## look at a report in Chromium, which must be there (apt-get install chromium)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "no Chromium: install it (apt-get install chromium)" >&2; exit 1; }
-	$(BIN)/python -m pytest tests/reporting/test_browser.py
+	$(BIN)/python -m pytest tests/reports/test_browser.py
 
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies that pyproject.toml allows
