@@ -12,7 +12,7 @@ import pytest
 
 import negprep
 from negprep import pipeline
-from negprep.assemble import shards as cutting
+from negprep.assemble import section as cutting
 from negprep.encode import load
 from negprep.encode.pairs import Pairs
 from negprep.options.options import Options
@@ -107,7 +107,7 @@ def test_shards_are_not_made_far_ahead_of_the_writer(log, calls, monkeypatch, jo
     monkeypatch.setattr(cutting, "ROW_GROUP_ROWS", 30_000)
     options = Options(command="train", num_neg=4, holdout="none", jobs=jobs, shard_rows=10_000)
     with open_log(log) as reader, Run(reader, options) as job:
-        batches = job.batches()
+        batches = job.rows()
         next(batches)
         most = 1 + makers + 1  # the one given, one that each thread makes, one that waits
         end = time.monotonic() + 20

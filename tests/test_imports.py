@@ -22,9 +22,8 @@ encode
 holdout model_file
 assemble
 exchange
-pipeline
 summary
-job
+pipeline
 models metrics checks
 keywords
 reports

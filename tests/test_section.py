@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 from logs import as_table, random_rows
 
-from negprep.assemble.section import make_section
-from negprep.assemble.shards import Cutter, row_group_rows
+from negprep.assemble.section import Cutter, make_section, row_group_rows
 from negprep.encode.load import load
 from negprep.encode.pairs import Interactions, Pairs
 from negprep.encode.vocabulary import Vocabulary
@@ -107,7 +106,7 @@ def test_a_tally_of_parts_is_that_of_the_whole(command, on_short):
     options = options_of(command, on_short=on_short)
     tallies = []
     for cuts in ([], [3], [1, 10, 11, 28]):
-        tally = Tally(len(loaded_of(options).interactions.items))
+        tally = Tally(n_items=len(loaded_of(options).interactions.items))
         for section in sections_of(options, cuts):
             tally.add(section)
         facts = {name: value for name, value in vars(tally).items() if not name.startswith("_")}

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Times
 from negprep.assemble.section import split_train
-from negprep.encode.kcore import Core
-from negprep.encode.load import Loaded
+from negprep.encode.load import Core, Loaded
 from negprep.encode.pairs import Items
 from negprep.encode.side_files import WeightsFit, read_weights
 from negprep.encode.vocabulary import Vocabulary

@@ -15,8 +15,7 @@ import pyarrow as pa
 from negprep.arrays import Words
 from negprep.arrow import Column, as_numpy, joined, taken, unwrapped, wrapped
 from negprep.assemble.layout import Groups, RowLayout
-from negprep.assemble.section import Section
-from negprep.assemble.shards import Shard
+from negprep.assemble.section import Section, Shard
 from negprep.encode.spill import Extent, SpillFile
 
 Packed = tuple[list[Column], int]

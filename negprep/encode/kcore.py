@@ -9,39 +9,15 @@ import numpy as np
 
 from negprep.arrays import Codes, Mask
 from negprep.arrow import from_numpy
-from negprep.encode.load import Loaded, LoadedSection, Progress
+from negprep.encode.load import Core, Loaded, LoadedSection, Progress
 from negprep.encode.pairs import Interactions, Items, Pairs
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 from negprep.options.options import Options
 
 
-@dataclass(frozen=True, eq=False)
-class Core:
-    """The part of a log that a run is about.
-
-    Attributes
-    ----------
-    users : Vocabulary
-    items : Items
-    portions : iterable of Portion
-        Of these users and items alone, in their codes.
-    removed_users, removed_items, removed_positives : int
-        What else the log has.
-    """
-
-    users: Vocabulary
-    items: Items
-    portions: Iterable[LoadedSection]
-    removed_users: int = 0
-    removed_items: int = 0
-    removed_positives: int = 0
-
-
-def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progress, *, again: bool) -> Core:
-    """Leave out whom ``min_positives`` and ``core`` leave out; where neither is given, nobody.
-
-    What remains can be gone through more than once with ``again``.
+def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progress) -> Core:
+    """Leave out whom ``min_positives`` and ``core`` leave out; what remains can be gone through more than once.
 
     With ``core``, users and items with fewer positives are removed again and again until nothing changes. What remains
     is the largest set in which every user and item has enough, so that the order of removal decides nothing.
@@ -56,8 +32,6 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
     Every round goes through all positives, and of a spilled log groups them anew.
     """
     least_of_user, least_of_item = max(options.min_positives or 0, options.core or 0), options.core or 0
-    if not least_of_user:
-        return Core(loaded.users, loaded.items, loaded.portions(range_rows, again=again))
     portions = loaded.portions(range_rows, again=True)
     users, items, before, after = _alive(loaded, portions, least_of_user, least_of_item, progress)
     if not after:

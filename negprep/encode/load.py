@@ -14,7 +14,16 @@ import pyarrow as pa
 
 from negprep.arrays import Codes, Positions
 from negprep.arrow import as_numpy, from_numpy
-from negprep.encode.pairs import Interactions, Pairs, group_pairs, join_catalog, merge_pairs, subtract_pairs
+from negprep.encode.pairs import (
+    Interactions,
+    Items,
+    Pairs,
+    group_pairs,
+    join_catalog,
+    merge_pairs,
+    no_pairs,
+    subtract_pairs,
+)
 from negprep.encode.positives import Positives
 from negprep.encode.side_files import CatalogFile, Listed, is_many, read_catalog, read_pairs
 from negprep.encode.spill import Extent, SpillFile
@@ -317,6 +326,21 @@ class LoadedSection:
     excluded: Pairs
 
 
+@dataclass(frozen=True, eq=False)
+class Core:
+    """The part of a log that a run is about: its users and items, and the sections of these alone, in their codes.
+
+    ``removed_users``, ``removed_items`` and ``removed_positives`` are what else the log has.
+    """
+
+    users: Vocabulary
+    items: Items
+    portions: Iterable[LoadedSection]
+    removed_users: int = 0
+    removed_items: int = 0
+    removed_positives: int = 0
+
+
 class Loaded:
     """A log that was read, and what else the run was given about it. To be closed.
 
@@ -353,15 +377,17 @@ class Loaded:
         self.users, self.n_items = users, len(found_items)
         takes_all = options.positive is not None and positives is None
         self.exclude, self.weak = (
-            read_pairs(source, options.read, users, self.items, option=option, positives=positives, takes_all=takes_all)
+            Listed(no_pairs(len(users)))
+            if source is None
+            else read_pairs(
+                source, options.read, users, self.items, option=option, positives=positives, takes_all=takes_all
+            )
             for option, source in (("--exclude", options.exclude), ("--weak", options.weak))
         )
         self.excluded, self._weak = self.exclude.pairs, self.weak.pairs
-        self.warnings = [
-            *warnings,
-            *_misfits("--exclude", self.exclude),
-            *_misfits("--weak", self.weak),
-        ]
+        self.warnings = warnings
+        for option, listed in (("--exclude", self.exclude), ("--weak", self.weak)):
+            self.warnings += _misfits(option, listed) if listed.rows or listed.left_out else []
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._most_gathered = 0
@@ -444,6 +470,10 @@ class Loaded:
             lambda users: self._portion(users, map(Rows.from_arrow, map(spill.read, users.pieces))), spilled
         )
 
+    def whole(self, range_rows: int, *, again: bool = False) -> Core:
+        """All users and items; ``range_rows`` and ``again`` as for `portions`."""
+        return Core(self.users, self.items, self.portions(range_rows, again=again))
+
     def close(self) -> None:
         """Give back what the rows took."""
         self._rows.close()
@@ -473,8 +503,8 @@ class Loaded:
         """The distinct positives, and the other pairs, without times."""
         sizes, times, positive = (of.last - of.first, len(self.items)), rows.times, rows.positive
         if positive is None:
-            none = Pairs(np.zeros(sizes[0] + 1, np.int64), np.empty(0, np.int32))
-            return group_pairs(rows.users, rows.items, *sizes, times=times, latest=self._latest), none
+            positives = group_pairs(rows.users, rows.items, *sizes, times=times, latest=self._latest)
+            return positives, no_pairs(sizes[0])
         others, timed = ~positive, None if times is None else times[positive]
         positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=self._latest)
         return positives, group_pairs(rows.users[others], rows.items[others], *sizes)

@@ -89,6 +89,11 @@ class Pairs:
         return replace(self, times=None)
 
 
+def no_pairs(n_users: int) -> Pairs:
+    """Nothing, for so many users."""
+    return Pairs(np.zeros(n_users + 1, np.int64), np.empty(0, np.int32))
+
+
 def pair_keys(purpose: Words, users: Words, items: Words) -> Words:
     """The key of each (user, item) pair for a purpose: uint64. ``users`` and ``items`` are keys and broadcast."""
     return combine(combine(purpose, users), items)

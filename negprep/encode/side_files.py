@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from negprep.arrays import Codes
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, strings, take_rows
-from negprep.encode.pairs import Items, Pairs, group_pairs
+from negprep.encode.pairs import Items, Pairs, group_pairs, no_pairs
 from negprep.encode.positives import Positives
 from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError, UsageError
@@ -198,7 +198,7 @@ class Listed:
 
 
 def read_pairs(
-    source: LogSource | None,
+    source: LogSource,
     read: ReadOptions,
     users: Vocabulary,
     items: Items,
@@ -211,7 +211,7 @@ def read_pairs(
 
     Parameters
     ----------
-    source : str, path, pyarrow.Table, pandas.DataFrame or None
+    source : str, path, pyarrow.Table or pandas.DataFrame
     read : ReadOptions
         Of the log.
     users : Vocabulary
@@ -231,7 +231,7 @@ def read_pairs(
     """
     known_items = Vocabulary(items.ids)
     gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
-    pairs = group_pairs(np.empty(0, np.int32), np.empty(0, np.int32), len(users), len(items))
+    pairs = no_pairs(len(users))
     strangers = Strangers(users), Strangers(known_items)
 
     def joined() -> Pairs:
@@ -240,29 +240,28 @@ def read_pairs(
         found_users, found_items = (np.concatenate([part[which] for part in parts]) for which in range(2))
         return group_pairs(found_users, found_items, len(users), len(items))
 
-    if source is not None:
-        with _open(source, read, ("user", "item"), {}) as file:
-            watched = () if takes_all else file.label_columns
-            compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
-            also = {positives.role: compared} if positives is not None and compared is not None else {}
-            for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
-                if positives is not None and also:
-                    mask = positives.mask(batch.column(positives.role))
-                    left_out += int(len(mask) - np.count_nonzero(mask))
-                    batch = take_rows(batch, np.flatnonzero(mask))
-                user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
-                for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
-                    each.look_at(batch.column(role), codes)
-                known = (user_codes >= 0) & (item_codes >= 0)
-                n_rows += len(known)
-                unknown += int((~known).sum())
-                gathered.append((user_codes[known], item_codes[known]))
-                n_gathered += len(gathered[-1][0])
-                if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
-                    pairs, n_gathered = joined(), 0
-            for name, labels in file.labels.items():
-                if labels.negatives:
-                    raise _labelled(file.place, name, labels, option)
+    with _open(source, read, ("user", "item"), {}) as file:
+        watched = () if takes_all else file.label_columns
+        compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
+        also = {positives.role: compared} if positives is not None and compared is not None else {}
+        for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
+            if positives is not None and also:
+                mask = positives.mask(batch.column(positives.role))
+                left_out += int(len(mask) - np.count_nonzero(mask))
+                batch = take_rows(batch, np.flatnonzero(mask))
+            user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
+            for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
+                each.look_at(batch.column(role), codes)
+            known = (user_codes >= 0) & (item_codes >= 0)
+            n_rows += len(known)
+            unknown += int((~known).sum())
+            gathered.append((user_codes[known], item_codes[known]))
+            n_gathered += len(gathered[-1][0])
+            if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
+                pairs, n_gathered = joined(), 0
+        for name, labels in file.labels.items():
+            if labels.negatives:
+                raise _labelled(file.place, name, labels, option)
     forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, n_rows) else ""
     return Listed(joined(), n_rows, unknown, left_out, forms)
 

@@ -16,8 +16,8 @@ import numpy as np
 from negprep._version import __version__
 from negprep.arrow import from_numpy
 from negprep.assemble.section import split_train
-from negprep.encode.kcore import Core, find_core
-from negprep.encode.load import Progress, load
+from negprep.encode.kcore import find_core
+from negprep.encode.load import Core, Progress, load
 from negprep.encode.memory import ARROW_THREADS, MemoryPlan, check_room
 from negprep.encode.pairs import Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.encode.side_files import catalog_misfits
@@ -354,7 +354,10 @@ def fit(
         )
         try:
             rule = settled_cut(log, rule)
-            core = find_core(loaded, options, memory.range_rows, progress, again=False)
+            if options.min_positives or options.core:
+                core = find_core(loaded, options, memory.range_rows, progress)
+            else:
+                core = loaded.whole(memory.range_rows)
             training, n_positives = _training(core, options, rule, place)
         finally:
             loaded.close()

@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from negprep.arrow import take_rows
 from negprep.assemble.layout import vocabulary_tables
-from negprep.assemble.section import Section
-from negprep.assemble.shards import Cutter, row_group_rows
+from negprep.assemble.section import Cutter, Section, row_group_rows
 from negprep.encode.load import Progress
 from negprep.encode.memory import LEAST_MEMORY, default_budget, expected_peak
 from negprep.exchange import open_exchange, unit_of

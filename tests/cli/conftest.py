@@ -94,7 +94,7 @@ class Line:
 @pytest.fixture
 def line(monkeypatch):
     line = Line()
-    pipeline = ModuleType("negprep.job")
+    pipeline = ModuleType("negprep.pipeline")
     pipeline.prepare = line.prepare
-    monkeypatch.setitem(sys.modules, "negprep.job", pipeline)
+    monkeypatch.setitem(sys.modules, "negprep.pipeline", pipeline)
     return line

@@ -23,7 +23,7 @@ def prepare(*arguments, progress=None, **options):
             progress(step, done, total)
     {ending}
     return Summary(**{facts})
-sys.modules["negprep.job"] = types.SimpleNamespace(prepare=prepare)
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
 from negprep.cli.main import run
 run()
 """
