@@ -33,7 +33,7 @@ from negprep.options.options import LogSource, Options
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import Bootstrap
 from negprep.summary import Record, Summary, Tally, facts_of, summary_of, warnings_of
-from negprep.threads import one_ahead, rows_in_order, run_shards
+from negprep.threads import on_threads, one_ahead
 from negprep.write.destination import Document, check_output
 from negprep.write.output import PART_ROWS, FolderOutput, Output, Part, kind_of, open_output
 from negprep.write.parquet import ROW_GROUP_ROWS
@@ -216,18 +216,21 @@ class Run(Record):
     def rows(self) -> Generator[pa.RecordBatch, None, None]:
         """Sample and assemble: the rows, in order, on as many threads as the options ask for."""
         jobs, schema = self.options.jobs, self.schema
-        # Of shuffled rows a row group may wait, or nobody would work while one is written.
-        waiting = row_group_rows(self.options) // self._bucket_rows if self.options.shuffle else 1
+        ahead = max(jobs, 2)
+        if self.options.shuffle:  # a row group may wait, too, or nobody would work while one is written
+            ahead = jobs + row_group_rows(self.options) // self._bucket_rows
         for epoch in self.epochs:
             with ExitStack() as held:
-                for batch in rows_in_order(self._shards(None, epoch, held), jobs=jobs, waiting=waiting):
-                    self.tally.add_sources(self.form.source_counts(batch))
-                    if self.options.epochs is None:
-                        yield batch
-                    else:
-                        column = from_numpy(np.full(len(batch), epoch, np.int32))
-                        yield pa.RecordBatch.from_arrays([*batch.columns, column], schema=schema)
-                    self._report_written(len(batch))
+                shards = self._shards(None, epoch, held)
+                with closing(on_threads(Shard.make, shards, threads=jobs, ahead=ahead)) as made:
+                    for _, batch in made:
+                        self.tally.add_sources(self.form.source_counts(batch))
+                        if self.options.epochs is None:
+                            yield batch
+                        else:
+                            column = from_numpy(np.full(len(batch), epoch, np.int32))
+                            yield pa.RecordBatch.from_arrays([*batch.columns, column], schema=schema)
+                        self._report_written(len(batch))
 
     def fill_parts(self, start_part: Callable[[str], Part], part_rows: int) -> None:
         """Sample, assemble and write part by part, as many at a time as the options ask for threads.
@@ -238,7 +241,7 @@ class Run(Record):
             folder = "" if self.options.epochs is None else f"epoch={epoch}"
             with ExitStack() as held:
                 tasks = ((start_part(folder), shards) for shards in by_part(self._shards(part_rows, epoch, held)))
-                with closing(run_shards(fill, tasks, jobs=self.options.jobs)) as filled:
+                with closing(on_threads(fill, tasks, threads=self.options.jobs)) as filled:
                     for (part, _), sources in filled:
                         self.tally.add_sources(sources)
                         self._report_written(part.rows_written)
@@ -284,8 +287,11 @@ class Run(Record):
                 else:  # the same interactions, but drawn with replacement others of them may lead rows
                     self.tally.add_rows(section)
                 first_user = last_user
-                if last_user == len(self.core.users) and (epoch == self.epochs[-1] or not self.options.bootstrap):
-                    self._rows_in_all = self.tally.rows * (len(self.epochs) if is_first else 1)
+                if last_user == len(self.core.users):
+                    if is_first and not self.options.bootstrap:  # then all epochs are alike
+                        self._rows_in_all = self.tally.rows * len(self.epochs)
+                    elif epoch == self.epochs[-1]:
+                        self._rows_in_all = self.tally.rows
                 if self.watch is not None:
                     self.watch(section)
                 yield section
@@ -301,7 +307,7 @@ class Run(Record):
         try:
             with closing(self._counted(epoch)) as sections:
                 tasks = ((section, shard) for section in sections for shard in cutter.cut(section))
-                with closing(run_shards(lambda task: shuffle.scatter(*task), tasks, jobs=options.jobs)) as scattered:
+                with closing(on_threads(lambda task: shuffle.scatter(*task), tasks, threads=options.jobs)) as scattered:
                     for _, rows in scattered:
                         shuffle.add(rows)
                         done += len(rows)

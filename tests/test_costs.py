@@ -77,10 +77,10 @@ def test_a_shard_takes_a_few_times_what_it_returns(log):
     """And no temporary of the size of the whole output, or of users by items (10 million here)."""
     with open_log(log) as reader, Run(reader, Options(command="train", num_neg=4, holdout="none")) as job:
         (whole,) = job.sections(0)
-        whole.prepare(0, 1_000)()  # what is made once stays: row starts, keys, the mask of this thread
+        whole.make(0, 1_000)  # what is made once stays: row starts, keys, the mask of this thread
         tracemalloc.start()
         try:
-            rows = whole.prepare(0, 200_000)()
+            rows = whole.make(0, 200_000)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

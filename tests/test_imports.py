@@ -62,6 +62,7 @@ KEPT_APART = {
     "cli.verify": "a command a file, though `report` takes its options, too",
     "models.factorise": "the only module that needs the library implicit",
     "models.gmf": "a model and its gradients, without the game that `rns` plays with it",
+    "sample.levels": "a sampler a file",
     "sample.mixture": "a sampler a file",
 }
 """Modules with one importer that stay apart, each with its reason; at most ten."""

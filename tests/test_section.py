@@ -82,11 +82,11 @@ COMMANDS = pytest.mark.parametrize("command", ["train", "test"])
 @COMMANDS
 def test_any_range_of_rows(command, layout):
     (section,) = sections_of(options_of(command, layout=layout), [])
-    whole = section.prepare(0, section.n_rows)()
+    whole = section.make(0, section.n_rows)
     chance = np.random.default_rng(3)
     for _ in range(60):
         first, last = sorted(chance.choice(section.n_rows + 1, 2, replace=False).tolist())
-        assert section.prepare(first, last)().to_pydict() == whole.slice(first, last - first).to_pydict()
+        assert section.make(first, last).to_pydict() == whole.slice(first, last - first).to_pydict()
 
 
 @LAYOUTS

@@ -87,7 +87,7 @@ class Groups:
         The log-probability of each draw.
     pos_log_q : float64, shape (n_groups,), or None
         That of the positive.
-    leaders : int32, shape (n_groups, num_neg), or None
+    upper : int32, shape (n_groups, num_neg), or None
         What is written in the place of the positive beside each negative, in pairs.
     """
 
@@ -99,7 +99,7 @@ class Groups:
     sources: npt.NDArray[np.int8] | None = None
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
-    leaders: Codes | None = None
+    upper: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -222,11 +222,11 @@ class RowLayout:
     def _pairwise(self, groups: Groups) -> list[pa.Array]:
         negatives, *extra = self._of_negatives(groups)
         counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
-        if groups.leaders is None:
-            leaders = self.items.repeat(groups.positives, counts)
+        if groups.upper is None:
+            upper = self.items.repeat(groups.positives, counts)
         else:
-            leaders = self.items.take(_flat(groups, groups.leaders))
-        columns = [self.users.repeat(groups.users, counts), leaders]
+            upper = self.items.take(_flat(groups, groups.upper))
+        columns = [self.users.repeat(groups.users, counts), upper]
         if groups.pos_log_q is not None:
             extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
         return [*columns, negatives, *extra]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -107,16 +107,11 @@ class Section:
         group, within = divmod(row - int(self.row_starts[user]), rows_of_group)
         return int(self.heads.starts[user]) + group, within
 
-    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
-        """What gives the rows from ``first_row`` up to ``last_row``: all is drawn. Both may run in any thread."""
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``, in any thread."""
         pieces, skip = self.groups(first_row, last_row)
-        drawn, others = next(pieces), [self.form.batch(groups) for groups in pieces]
-
-        def rows() -> pa.RecordBatch:
-            made = self.form.batch(drawn)
-            return (pa.concat_batches([made, *others]) if others else made).slice(skip, last_row - first_row)
-
-        return rows
+        made = [self.form.batch(groups) for groups in pieces]
+        return (pa.concat_batches(made) if len(made) > 1 else made[0]).slice(skip, last_row - first_row)
 
     def groups(self, first_row: int, last_row: int) -> tuple[Iterator[Groups], int]:
         """The groups that have the rows of a range, and how many rows come before in the first. In any thread.
@@ -151,7 +146,7 @@ class Section:
             sources=drawn.sources,
             log_q=drawn.log_q,
             pos_log_q=drawn.pos_log_q,
-            leaders=drawn.leaders,
+            upper=drawn.upper,
         )
 
     def order_words(self, first_row: int, last_row: int) -> Words:
@@ -344,11 +339,8 @@ class RowSource(Protocol):
     def form(self) -> RowLayout:
         """The layout and the columns."""
 
-    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
-        """What gives the rows from ``first_row`` up to ``last_row``, once: most is done, and less memory held.
-
-        Both may run in any thread.
-        """
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``, in any thread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,13 +361,9 @@ class Shard:
     end: int
     starts_part: bool
 
-    def prepare(self) -> Callable[[], pa.RecordBatch]:
-        """What gives the rows: see `RowSource`."""
-        return self.source.prepare(self.begin, self.end)
-
     def make(self) -> pa.RecordBatch:
-        """The rows."""
-        return self.prepare()()
+        """The rows, in any thread."""
+        return self.source.make(self.begin, self.end)
 
 
 def row_group_rows(options: Options) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -235,16 +235,15 @@ class Shuffle:
         for begin, end in pairwise(sorted({0, n_rows, *ends.tolist(), *parts})):
             yield Shard(self, begin, end, begin in parts)
 
-    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
-        """What gives the rows from ``first_row`` up to ``last_row``, of one bucket. Both may run in any thread."""
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``, of one bucket; in any thread."""
         ends = np.cumsum(self._sizes)
         bucket = int(np.searchsorted(ends, first_row, side="right"))
         before = int(ends[bucket] - self._sizes[bucket])
         pieces = [*self._spilled(bucket), *filter(None, [self._in_memory(bucket)])]
         words, *columns = [joined(list(column)) for column in zip(*pieces, strict=True)]
         order = ascending(words.view(np.uint64), self._bits)[first_row - before : last_row - before]
-        rows = self.form.decode([wrapped(taken(column, order)) for column in columns])
-        return lambda: rows
+        return self.form.decode([wrapped(taken(column, order)) for column in columns])
 
     def close(self) -> None:
         """Forget the rows."""

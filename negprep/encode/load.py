@@ -269,14 +269,14 @@ def partition(
         In the order of user codes, covering all of them.
     """
     counts = np.zeros(n_users, np.int64)
-    for _, (users, times) in on_threads(lambda some: _tallied(encode(some)), rows, threads=jobs, ahead=jobs + 1):
+    for _, (users, times) in on_threads(lambda some: _tallied(encode(some)), rows, threads=jobs):
         np.add.at(counts, users, times)  # np.bincount would go through all users for every batch
     before = np.cumsum(counts) - counts
     range_of = before // max(range_rows, int(counts.sum()) // _MOST_RANGES + 1)
     firsts = np.append(0, np.flatnonzero(range_of[1:] != range_of[:-1]) + 1)
     range_of = np.repeat(np.arange(len(firsts), dtype=np.int16), np.diff(firsts, append=n_users))
     pieces: list[list[Kept]] = [[] for _ in firsts]
-    for _, split in on_threads(lambda some: _split(encode(some), range_of), again, threads=jobs, ahead=jobs + 1):
+    for _, split in on_threads(lambda some: _split(encode(some), range_of), again, threads=jobs):
         for place, piece in split:
             pieces[place].append(keep(piece))
     lasts = [*firsts[1:].tolist(), n_users]
@@ -447,9 +447,7 @@ class Loaded:
         self._most_gathered = 2 * range_rows
         if not self.is_spilled:
             encode = partial(self._encode, in_place=True)
-            coded = [
-                rows for _, rows in on_threads(encode, self._rows.drain(), threads=self._jobs, ahead=self._jobs + 1)
-            ]
+            coded = [rows for _, rows in on_threads(encode, self._rows.drain(), threads=self._jobs)]
             ranges = partition(
                 coded, drained(coded), _as_it_is, _as_it_is, n_users, range_rows=range_rows, jobs=self._jobs
             )

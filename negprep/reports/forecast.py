@@ -281,7 +281,7 @@ def _shuffled(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Gener
             thin = section if stride == 1 else _thinned(section, -groups_before % stride, stride)
             groups_before += len(section.heads)
             if thin.n_rows:
-                batches.append(thin.prepare(0, thin.n_rows)())
+                batches.append(thin.make(0, thin.n_rows))
                 words.append(thin.order_words(0, thin.n_rows))
         if batches:
             order = np.argsort(np.concatenate(words), kind="stable")

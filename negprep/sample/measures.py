@@ -172,18 +172,6 @@ class EligibleItems(Measure):
         return self._block.select(rows, points)
 
 
-class EligibleBelowListed(EligibleItems):
-    """The eligible items of users with a list of their own, and no points for the others."""
-
-    def __init__(self, block: SeenBlock, listed: ListedItems) -> None:
-        super().__init__(block)
-        self._listed = listed
-
-    def span(self, asks: Asks) -> tuple[Positions, Positions]:  # noqa: D102
-        base, mass = super().span(asks)
-        return base, np.where(self._listed.span(asks)[1] > 0, mass, 0)
-
-
 class ListedItems(Measure):
     """One point for each item of a list of the user's own, such as the weak interactions."""
 

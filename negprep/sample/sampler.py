@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from negprep.arrays import Codes, Positions, Times, Words
 from negprep.options.specs import LEVELS, SCORED, Recipe
 from negprep.sample.hard import HardItems, Hardness
-from negprep.sample.measures import Asks, EligibleBelowListed, EligibleItems, ListedItems, Measure
+from negprep.sample.levels import EligibleBelowListed, upper_items
+from negprep.sample.measures import Asks, EligibleItems, ListedItems, Measure
 from negprep.sample.mixture import Mixture, Sources
 from negprep.sample.pools import ScoredItems
 from negprep.sample.popularity import Proposing, WeightedItems, Weights
@@ -108,7 +109,7 @@ class Drawn:
         Positions in ``Recipe.sources``.
     log_q : float64, of the same shape, or None
     pos_log_q : float64, shape (n_groups,), or None
-    leaders : int32, of the shape of ``items``, or None
+    upper : int32, of the shape of ``items``, or None
         What stands in the place of the positive beside each negative, where that is not always the positive.
     """
 
@@ -116,11 +117,7 @@ class Drawn:
     sources: Sources | None = None
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
-    leaders: Codes | None = None
-
-
-LEADER_WORDS = 5 << 60
-"""First of the words that draw an item in the place of the positive."""
+    upper: Codes | None = None
 
 
 class Sampling:
@@ -195,8 +192,13 @@ class Sampling:
             log_q, pos_log_q = self._log_q_of_pools(leads, keys, items)
         elif self.plan.with_log_q:
             log_q, pos_log_q = self._log_q(leads, items, sources)
-        leaders = self._leaders(leads, keys, sources) if recipe.names == LEVELS and sources is not None else None
-        return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, leaders)
+        upper = None
+        if recipe.names == LEVELS and sources is not None:
+            first, last = int(leads.users[0]), int(leads.users[-1]) + 1
+            groups, listed = self._asks(leads, slice(None), first, keys), ListedItems(self._weak, first, last)
+            item_order = None if self.plan.order is None else self.plan.order.items
+            upper = upper_items(leads.items, sources, groups, listed, item_order)
+        return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, upper)
 
     def _take_all(self, leads: Heads, keys: Words, num_neg: int) -> Codes:
         """Every item that each group can have, in random order: int32, shape (n_groups, num_neg), padded by -1."""
@@ -214,17 +216,6 @@ class Sampling:
         if self.plan.order is not None:
             items = np.where(items >= 0, self.plan.order.items.take(items, mode="clip"), np.int32(-1))
         return items.T
-
-    def _leaders(self, leads: Heads, keys: Words, sources: Sources) -> Codes:
-        """The positive of each group, and where its third level was drawn from, one of the user's weak items."""
-        leaders = np.repeat(leads.items[:, None], sources.shape[1], axis=1)
-        groups, draws = np.nonzero(sources == LEVELS.index("level"))
-        if groups.size:
-            asks = replace(self._asks(leads, slice(None), int(leads.users[0]), keys).at(groups), draws=draws)
-            listed = ListedItems(self._weak, int(leads.users[0]), int(leads.users[-1]) + 1)
-            drawn = listed.draw(replace(asks, draws=draws + LEADER_WORDS), 0)
-            leaders[groups, draws] = drawn if self.plan.order is None else self.plan.order.items[drawn]
-        return leaders
 
     def _draw_mixture(self, leads: Heads, keys: Words, counts: Positions, num_neg: int) -> tuple[Codes, Sources]:
         shape = (num_neg, len(leads))
