@@ -69,23 +69,11 @@ def open_exchange(
 ) -> Exchange:
     """Begin the files of ``options.to`` in a folder.
 
-    Parameters
-    ----------
-    options : Options
-    folder : TextFolder
-    target : str
-        The folder, after which files are named.
-    form : Form
-        Of the run.
-    schema : pyarrow.Schema
-        Of its rows.
-    timed : bool
-        Whether the interactions have times.
-
-    Raises
-    ------
-    UsageError
-        The ids do not fit the form.
+    ``target``: The folder, after which files are named.
+    ``form``: Of the run.
+    ``schema``: Of its rows.
+    ``timed``: Whether the interactions have times.
+    Raises UsageError: The ids do not fit the form.
     """
     name = Path(os.path.realpath(target)).name
     if options.to == "recbole":

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from glob import has_magic
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
@@ -82,13 +82,14 @@ def prepare(
                 refuse_warnings([*log.warnings, *run.warnings])
             summaries: list[Summary] = []
 
-            def document() -> bytes:
+            def fill_summary(file: BinaryIO) -> None:
                 summaries.append(summary_of(run, target, time.perf_counter() - started))
-                return summaries[0].as_json().encode()
+                file.write(summaries[0].as_json().encode())
 
             companion = None
             if summary is not None:
-                companion = stack.enter_context(closing(Document(summary, document, "give --summary another place")))
+                document = Document(summary, fill_summary, "give --summary another place")
+                companion = stack.enter_context(closing(document))
             kind = kind_of(form, target, row_group_rows(run.options))
             schema = run.form.schema if target.endswith("/") else run.schema
             with open_output(target, schema, kind=kind, force=force) as output:
@@ -105,27 +106,13 @@ def prepare(
 class Run(Record):
     """One pass from a log to rows, and what it counts. A context: what it holds on disk goes with it.
 
-    Parameters
-    ----------
-    log : LogReader
-        Open; read here.
-    options : Options
-    spill_folder : str or None
-        For rows that do not fit in memory, unless the options name one. None: where the system keeps temporary files.
-    progress : callable, optional
-        As for ``prepare``.
-    again : bool
-        Whether `sections` may be gone through more than once.
-
-    Attributes
-    ----------
-    watch : callable or None
-        Is handed each section before its rows are made, once for each epoch.
-
-    Raises
-    ------
-    NegprepError
-        Bad data, or options that do not fit the log.
+    ``log``: Open; read here.
+    ``spill_folder``: For rows that do not fit in memory, unless the options name one. None: where the system keeps
+      temporary files.
+    ``progress``: As for ``prepare``.
+    ``again``: Whether `sections` may be gone through more than once.
+    ``watch``: Is handed each section before its rows are made, once for each epoch.
+    Raises NegprepError: Bad data, or options that do not fit the log.
     """
 
     def __init__(
@@ -249,10 +236,7 @@ class Run(Record):
     def count(self) -> None:
         """Count in `tally` the rows that `rows` would make, and make none. Needs ``again``.
 
-        Raises
-        ------
-        BadDataError
-            What `rows` would raise.
+        Raises BadDataError: What `rows` would raise.
         """
         alike = self.options.bootstrap is None
         for epoch in self.epochs[:1] if alike else self.epochs:

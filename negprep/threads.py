@@ -53,23 +53,10 @@ def on_threads(
     iterator: a long task should call `go_on` now and then. An exception of a task is raised where its result would have
     come.
 
-    Parameters
-    ----------
-    function : callable
-        Runs in any of the threads.
-    tasks : iterable
-        Gone through by the consumer's thread.
-    threads : int
-        At least 1.
-    ahead : int
-        Results that may wait; by default one more than there are threads.
-    name : str
-        What the threads are called.
-
-    Raises
-    ------
-    OutputError
-        The machine refuses a thread.
+    ``function``: Runs in any of the threads.
+    ``tasks``: Gone through by the consumer's thread.
+    ``ahead``: Results that may wait; by default one more than there are threads.
+    Raises OutputError: The machine refuses a thread.
     """
     remaining = iter(tasks)
     todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None] = SimpleQueue()
@@ -137,10 +124,7 @@ def start(worker: threading.Thread, workers: list[threading.Thread] | None = Non
 
     The thread keeps them blocked. They are for the main thread.
 
-    Raises
-    ------
-    OutputError
-        The machine refuses.
+    Raises OutputError: The machine refuses.
     """
     can_block = hasattr(signal, "pthread_sigmask")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, []) if can_block else ()

@@ -63,7 +63,6 @@ KEPT_APART = {
     "models.factorise": "the only module that needs the library implicit",
     "models.gmf": "a model and its gradients, without the game that `rns` plays with it",
     "sample.levels": "a sampler a file",
-    "sample.mixture": "a sampler a file",
 }
 """Modules with one importer that stay apart, each with its reason; at most ten."""
 

@@ -21,10 +21,8 @@ _BLOCK_CODES = 1 << 15
 class Ids:
     """What is written for each code of a column.
 
-    Attributes
-    ----------
-    values : int64, shape (n,), or pyarrow string array, or range
-        Strings are written through a dictionary. A range: the codes themselves, counted from its start on, as int32.
+    ``values``: int64, shape (n,), or pyarrow string array, or range. Strings are written through a dictionary. A range:
+      the codes themselves, counted from its start on, as int32.
     """
 
     values: npt.NDArray[np.int64] | Codes | pa.StringArray | range
@@ -71,24 +69,16 @@ def _by_blocks(values: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
 class Groups:
     """Positives and the negatives drawn for each.
 
-    Attributes
-    ----------
-    users, positives : int32, shape (n_groups,)
-        Codes.
-    negatives : int32, shape (n_groups, num_neg)
-        Codes; row ``g`` holds ``counts[g]`` of them, then -1.
-    counts : int64, shape (n_groups,), or None
-        None: every row is full.
-    slots : int64, shape (n_groups,), or None
-        Where the positive stands among its negatives, 0 to ``counts[g]``. None: first.
-    sources : int8, shape (n_groups, num_neg), or None
-        Which sampler drew each negative.
-    log_q : float64, shape (n_groups, num_neg), or None
-        The log-probability of each draw.
-    pos_log_q : float64, shape (n_groups,), or None
-        That of the positive.
-    upper : int32, shape (n_groups, num_neg), or None
-        What is written in the place of the positive beside each negative, in pairs.
+    ``users``, ``positives``: int32, shape (n_groups,). Codes.
+    ``negatives``: int32, shape (n_groups, num_neg). Codes; row ``g`` holds ``counts[g]`` of them, then -1.
+    ``counts``: int64, shape (n_groups,), or None. None: every row is full.
+    ``slots``: int64, shape (n_groups,), or None. Where the positive stands among its negatives, 0 to ``counts[g]``.
+      None: first.
+    ``sources``: int8, shape (n_groups, num_neg), or None. Which sampler drew each negative.
+    ``log_q``: float64, shape (n_groups, num_neg), or None. The log-probability of each draw.
+    ``pos_log_q``: float64, shape (n_groups,), or None. That of the positive.
+    ``upper``: int32, shape (n_groups, num_neg), or None. What is written in the place of the positive beside each
+      negative, in pairs.
     """
 
     users: Codes
@@ -115,14 +105,7 @@ _SOURCE = pa.dictionary(pa.int32(), pa.string())
 class RowLayout:
     """How groups become rows.
 
-    Attributes
-    ----------
-    layout : {"pointwise", "pairwise", "listwise"}
-    users, items : Ids
-    label_type : pyarrow type
-    sources : tuple of str or None
-        The names of ``Groups.sources``. None: there is no such column.
-    with_log_q : bool
+    ``sources``: The names of ``Groups.sources``. None: there is no such column.
     """
 
     layout: Layout

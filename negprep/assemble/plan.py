@@ -31,19 +31,11 @@ from negprep.sample.scores import Scores
 class Knowledge:
     """What a model knows of a run.
 
-    Attributes
-    ----------
-    kind : str
-    digest : str
-        SHA-256 of the model.
-    users, items : int
-        Of the log, and of the catalog.
-    unknown_users, unknown_items : int
-        Those of them that the model does not know.
-    split : dict of str, or None
-        What decided which positives the model learnt from; None where it does not say.
-    known : bool, shape (users,)
-        Whether the model knows a user.
+    ``digest``: SHA-256 of the model.
+    ``users``, ``items``: Of the log, and of the catalog.
+    ``unknown_users``, ``unknown_items``: Those of them that the model does not know.
+    ``split``: What decided which positives the model learnt from; None where it does not say.
+    ``known``: bool, shape (users,). Whether the model knows a user.
     """
 
     kind: str
@@ -57,12 +49,7 @@ class Knowledge:
 
 
 def check_kind(model: Model, sampler: str, place: str) -> None:
-    """Refuse a model that is not for the sampler, ``hard`` or ``reinforced``.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Refuse a model that is not for the sampler, ``hard`` or ``reinforced``."""
     if sampler == "reinforced" and model.kind in ("als", "bpr"):
         raise UsageError(
             f"the model is of the kind {model.kind}, whose scores are no policy",
@@ -82,20 +69,9 @@ def make_scores(
 ) -> tuple[Scores, Knowledge]:
     """The scores of a model for a run, and what it knows.
 
-    Parameters
-    ----------
-    model : Model
-    users : Vocabulary
-    items : Items
-    place : str
-        What messages call the model.
-    precise : bool
-        Whether the values of scores matter, and not only their order.
-
-    Raises
-    ------
-    BadDataError
-        The model knows no user or no item of the run.
+    ``place``: What messages call the model.
+    ``precise``: Whether the values of scores matter, and not only their order.
+    Raises BadDataError: The model knows no user or no item of the run.
     """
     rows = model.users.find(users.ids)
     columns = model.items.find(items.catalog.ids)
@@ -179,12 +155,8 @@ def model_rule(options: Options) -> Hardness | Policy | None:
 def read_model_of(options: Options) -> Model | None:
     """The model that the options name, of the right kind.
 
-    Raises
-    ------
-    BadDataError
-        The file is no model.
-    UsageError
-        It is of a kind that the sampler cannot draw with.
+    Raises BadDataError: The file is no model.
+    Raises UsageError: It is of a kind that the sampler cannot draw with.
     """
     if options.model is None or options.recipe.scored is None:
         return None
@@ -208,29 +180,12 @@ def make_plan(
 ) -> tuple[Plan, WeightsFit, Knowledge | None]:
     """Make the plan of a run.
 
-    Parameters
-    ----------
-    loaded : Loaded
-    core : Core
-        Its portions are gone through where ``needs_survey``.
-    options : Options
-    rule : HoldoutRule
-    first_times : int64, shape (n_catalog,), or None
-        From when on each item of the loaded catalog is there, where the options restrict by that.
-    model : Model, optional
-
-    Returns
-    -------
-    plan : Plan
-    fit : WeightsFit
-        How ``--weights`` fits the catalog.
-    knowledge : Knowledge or None
-        What the model knows of the run.
-
-    Raises
-    ------
-    BadDataError
-        No item has a weight, or the model knows nobody.
+    ``core``: Its portions are gone through where ``needs_survey``.
+    ``first_times``: int64, shape (n_catalog,), or None. From when on each item of the loaded catalog is there, where
+      the options restrict by that.
+    Returns ``fit``, WeightsFit: How ``--weights`` fits the catalog.
+    Returns ``knowledge``, Knowledge or None: What the model knows of the run.
+    Raises BadDataError: No item has a weight, or the model knows nobody.
     """
     recipe = options.recipe
     counts = _train_counts(core, options, rule) if needs_survey(options) else np.empty(0, np.int64)

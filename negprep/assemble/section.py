@@ -36,29 +36,17 @@ _MOST_CELLS = 1 << 22
 class Section:
     """The part of an output that belongs to a range of users.
 
-    Attributes
-    ----------
-    interactions : Interactions
-    split : Split
-    train : Pairs
-        The positives that stay in train.
-    heads : Pairs
-        The positives that lead a group of rows: those of train, or the holdouts.
-    sampling : Sampling
-    supply : int64, shape (n_users,) or (n_groups,)
-        Different items that can be drawn, for each user or each group.
-    counts : int64, of the same shape
-        Negatives of each group, at most ``num_neg``.
-    short : bool, shape (n_users,)
-        Users who lead a group for which too few items can be drawn; ``drops_short``: they get no rows.
-    form : RowLayout
-    seed, epoch : int
-    purpose : {"negatives", "candidates"}
-        Apart, so that the negatives a model was trained on are not candidates by construction.
-    has_slots : bool
-        Whether the positive stands at a random place among its negatives; else first.
-    occurrences : int32, shape (n_groups,), or None
-        Which of the groups of its positive each one is, where positives are drawn with replacement.
+    ``train``: The positives that stay in train.
+    ``heads``: The positives that lead a group of rows: those of train, or the holdouts.
+    ``supply``: int64, shape (n_users,) or (n_groups,). Different items that can be drawn, for each user or each group.
+    ``counts``: int64, of the same shape. Negatives of each group, at most ``num_neg``.
+    ``short``: bool, shape (n_users,). Users who lead a group for which too few items can be drawn; ``drops_short``:
+      they get no rows.
+    ``purpose``: {"negatives", "candidates"}. Apart, so that the negatives a model was trained on are not candidates by
+      construction.
+    ``has_slots``: Whether the positive stands at a random place among its negatives; else first.
+    ``occurrences``: int32, shape (n_groups,), or None. Which of the groups of its positive each one is, where positives
+      are drawn with replacement.
     """
 
     interactions: Interactions
@@ -234,26 +222,12 @@ def make_section(
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
-    Parameters
-    ----------
-    interactions : Interactions
-    excluded : Pairs
-        More seen pairs, of the same users.
-    options : Options
-    rule : HoldoutRule
-        Of the holdouts.
-    plan : Plan
-    first_user : int
-        The code of the first user.
-    bootstrap : Bootstrap, optional
-        Draws the positives, of which those of these users come next.
-
-    Raises
-    ------
-    BadDataError
-        With ``on_short="error"``: a user has too few eligible items.
-    UsageError
-        Where all are taken: a user has more than a list can have.
+    ``excluded``: More seen pairs, of the same users.
+    ``rule``: Of the holdouts.
+    ``first_user``: The code of the first user.
+    ``bootstrap``: Draws the positives, of which those of these users come next.
+    Raises BadDataError: With ``on_short="error"``: a user has too few eligible items.
+    Raises UsageError: Where all are taken: a user has more than a list can have.
     """
     positives, items = interactions.positives, interactions.items
     split, train = split_train(interactions, options, rule)
@@ -347,13 +321,8 @@ class RowSource(Protocol):
 class Shard:
     """A range of rows.
 
-    Attributes
-    ----------
-    source : RowSource
-    begin, end : int
-        Rows of the source.
-    starts_part : bool
-        Whether a new part file begins here, if there are any.
+    ``begin``, ``end``: Rows of the source.
+    ``starts_part``: Whether a new part file begins here, if there are any.
     """
 
     source: RowSource
@@ -374,13 +343,9 @@ def row_group_rows(options: Options) -> int:
 class Cutter:
     """Cuts one section after the other.
 
-    Parameters
-    ----------
-    shard_rows : int
-        Shards end at multiples of this many rows, counted from the start of the output or of the part.
-    part_rows : int or None
-        A part begins with the first user whose rows start at or after each multiple of this, so that a user's rows are
-        in one part. None: there are no parts.
+    ``shard_rows``: Shards end at multiples of this many rows, counted from the start of the output or of the part.
+    ``part_rows``: A part begins with the first user whose rows start at or after each multiple of this, so that a
+      user's rows are in one part. None: there are no parts.
     """
 
     def __init__(self, shard_rows: int, part_rows: int | None = None) -> None:

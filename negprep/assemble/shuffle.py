@@ -61,12 +61,8 @@ class AsTheyAre:
 class AsNumbers:
     """User, item and label in one number, which has from its top bits on: user less first user, item, label.
 
-    Attributes
-    ----------
-    item_bits : int
-        Of the largest code of an item.
-    label_dtype : numpy dtype
-        Of the labels that come out.
+    ``item_bits``: Of the largest code of an item.
+    ``label_dtype``: Of the labels that come out.
     """
 
     item_bits: int
@@ -118,13 +114,8 @@ _MOST_BITS = 14
 class Scattered:
     """Rows ascending by bucket.
 
-    Attributes
-    ----------
-    rows : Packed
-    words : uint64, shape (n_rows,)
-        By which they are put in order.
-    bounds : int64, shape (n_buckets + 1,)
-        Where each bucket begins, and where the last one ends.
+    ``words``: uint64, shape (n_rows,). By which they are put in order.
+    ``bounds``: int64, shape (n_buckets + 1,). Where each bucket begins, and where the last one ends.
     """
 
     rows: Packed
@@ -151,10 +142,7 @@ class Scattered:
 def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
     """Positions of the words in ascending order, equal ones as they came: int64, the shape of ``words``.
 
-    Parameters
-    ----------
-    words : uint64, shape (n,)
-        Equal in their top ``skipped_bits`` bits.
+    ``words``: uint64, shape (n,). Equal in their top ``skipped_bits`` bits.
     """
     # Of a word, the top bits beside the position are enough to sort by, but for ties. Another sort than one of whole
     # numbers alone, of positions by words, would take several times as long.
@@ -172,20 +160,12 @@ def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
 class Shuffle:
     """The rows of one epoch, in memory while they fit, else in a spill file. To be closed.
 
-    Parameters
-    ----------
-    form : Form
-        Of the rows that come out; those that go in are of codes.
-    n_items : int
-        Of the catalog.
-    most_rows : int
-        An upper bound of the rows.
-    bucket_rows : int
-        About the most rows of a bucket.
-    kept_bytes : int
-        Of rows in memory.
-    folder : str or None
-        Where the others are.
+    ``form``: Of the rows that come out; those that go in are of codes.
+    ``n_items``: Of the catalog.
+    ``most_rows``: An upper bound of the rows.
+    ``bucket_rows``: About the most rows of a bucket.
+    ``kept_bytes``: Of rows in memory.
+    ``folder``: Where the others are.
     """
 
     def __init__(

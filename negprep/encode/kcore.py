@@ -22,13 +22,8 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
     With ``core``, users and items with fewer positives are removed again and again until nothing changes. What remains
     is the largest set in which every user and item has enough, so that the order of removal decides nothing.
 
-    Raises
-    ------
-    BadDataError
-        Nothing remains.
+    Raises BadDataError: Nothing remains.
 
-    Notes
-    -----
     Every round goes through all positives, and of a spilled log groups them anew.
     """
     least_of_user, least_of_item = max(options.min_positives or 0, options.core or 0), options.core or 0

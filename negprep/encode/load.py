@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from negprep.arrays import Codes, Positions
 from negprep.arrow import as_numpy, from_numpy
+from negprep.encode.memory import range_starts
 from negprep.encode.pairs import (
     Interactions,
     Items,
@@ -40,12 +41,8 @@ from negprep.threads import on_threads
 class Rows:
     """Some rows of a log.
 
-    Attributes
-    ----------
-    users, items : RawIds
-    times : int64, shape (n,), or None
-    positive : bool, shape (n,), or None
-        None: all are.
+    ``times``: int64, shape (n,), or None.
+    ``positive``: bool, shape (n,), or None. None: all are.
     """
 
     users: RawIds
@@ -90,11 +87,9 @@ class Rows:
 class Gathered:
     """Rows of codes of a range of users, who are counted from its first.
 
-    Attributes
-    ----------
-    users, items : int32, shape (n,)
-    times : int64, shape (n,), or None
-    positive : bool, shape (n,), or None
+    ``users``, ``items``: int32, shape (n,).
+    ``times``: int64, shape (n,), or None.
+    ``positive``: bool, shape (n,), or None.
     """
 
     users: Codes
@@ -136,19 +131,10 @@ class Gathered:
 class RowStore:
     """Keeps the rows of a log, in their order; spilled ones can be gone through again.
 
-    Parameters
-    ----------
-    limit : int
-        Bytes kept in memory; beyond, all rows are in a spill file.
-    folder : str or None
-        Where that file is.
-    has_times, has_positive : bool
-        Which columns the rows have.
-
-    Attributes
-    ----------
-    n_bytes : int
-        Of all rows, wherever they are.
+    ``limit``: Bytes kept in memory; beyond, all rows are in a spill file.
+    ``folder``: Where that file is.
+    ``has_times``, ``has_positive``: Which columns the rows have.
+    ``n_bytes``: Of all rows, wherever they are.
     """
 
     def __init__(self, limit: int, folder: str | None, *, has_times: bool, has_positive: bool) -> None:
@@ -224,8 +210,6 @@ def _ids_from_arrow(column: pa.Array) -> RawIds:
 
 Kept = TypeVar("Kept")
 
-_MOST_RANGES = 1 << 14
-
 
 @dataclass(frozen=True)
 class UserRange(Generic[Kept]):
@@ -249,31 +233,16 @@ def partition(
 ) -> list[UserRange[Kept]]:
     """Hand encoded rows on range by range.
 
-    Parameters
-    ----------
-    rows, again : iterable of Rows
-        The same, the first for counting and the second for handing on.
-    encode : callable
-        From rows of ids to rows of codes. Runs on threads.
-    keep : callable
-        Takes rows of one range, views of others; what it returns is put in ``pieces``.
-    n_users : int
-    range_rows : int
-        A range ends with the user that brings it to so many rows.
-    jobs : int
-        Threads.
-
-    Returns
-    -------
-    list of UserRange
-        In the order of user codes, covering all of them.
+    ``rows``, ``again``: The same, the first for counting and the second for handing on.
+    ``encode``: From rows of ids to rows of codes. Runs on threads.
+    ``keep``: Takes rows of one range, views of others; what it returns is put in ``pieces``.
+    ``range_rows``: A range ends with the user that brings it to so many rows.
+    Returns list of UserRange: In the order of user codes, covering all of them.
     """
     counts = np.zeros(n_users, np.int64)
     for _, (users, times) in on_threads(lambda some: _tallied(encode(some)), rows, threads=jobs):
         np.add.at(counts, users, times)  # np.bincount would go through all users for every batch
-    before = np.cumsum(counts) - counts
-    range_of = before // max(range_rows, int(counts.sum()) // _MOST_RANGES + 1)
-    firsts = np.append(0, np.flatnonzero(range_of[1:] != range_of[:-1]) + 1)
+    firsts = range_starts(counts, range_rows)
     range_of = np.repeat(np.arange(len(firsts), dtype=np.int16), np.diff(firsts, append=n_users))
     pieces: list[list[Kept]] = [[] for _ in firsts]
     for _, split in on_threads(lambda some: _split(encode(some), range_of), again, threads=jobs):
@@ -312,13 +281,8 @@ Progress = Callable[[str, int, int | None], None]
 class LoadedSection:
     """A range of users: all of them, or as many as fit in memory.
 
-    Attributes
-    ----------
-    first_user : int
-        The code of the first one.
-    interactions : Interactions
-    excluded : Pairs
-        Their pairs of ``--exclude``.
+    ``first_user``: The code of the first one.
+    ``excluded``: Their pairs of ``--exclude``.
     """
 
     first_user: int
@@ -344,21 +308,11 @@ class Core:
 class Loaded:
     """A log that was read, and what else the run was given about it. To be closed.
 
-    Attributes
-    ----------
-    columns : dict of str to str
-        The columns that were read, by role.
-    users : Vocabulary
-    items : Items
-    n_items : int
-        Distinct items of the log, in the catalog or not.
-    excluded : Pairs
-        The pairs of ``--exclude`` whose user and item are known.
-    catalog : CatalogFile or None
-    exclude, weak : Listed
-        What became of the rows of ``--exclude`` and ``--weak``.
-    warnings : list of str
-        What is suspicious about the labels of the log, and the files beside it.
+    ``columns``: The columns that were read, by role.
+    ``n_items``: Distinct items of the log, in the catalog or not.
+    ``excluded``: The pairs of ``--exclude`` whose user and item are known.
+    ``exclude``, ``weak``: What became of the rows of ``--exclude`` and ``--weak``.
+    ``warnings``: What is suspicious about the labels of the log, and the files beside it.
     """
 
     def __init__(
@@ -573,24 +527,11 @@ def load(
 ) -> Loaded:
     """Read a log.
 
-    Parameters
-    ----------
-    log : LogReader
-    options : Options
-    with_times : bool
-        Whether the times are needed.
-    kept_bytes : int
-        Of rows in memory; more are spilled.
-    spill_folder : str or None
-        Where to. None: where the system keeps temporary files.
-    progress : callable
-
-    Raises
-    ------
-    BadDataError
-        What is wrong with the log, where, and what to do.
-    UsageError
-        Options that do not fit the log.
+    ``with_times``: Whether the times are needed.
+    ``kept_bytes``: Of rows in memory; more are spilled.
+    ``spill_folder``: Where to. None: where the system keeps temporary files.
+    Raises BadDataError: What is wrong with the log, where, and what to do.
+    Raises UsageError: Options that do not fit the log.
     """
     rule = options.positive_rule
     positives = None if rule is None else Positives.of(rule, log)
@@ -620,10 +561,7 @@ def _watched(log: LogReader, options: Options, positives: Positives | None) -> t
 def _check_labels(log: LogReader, options: Options) -> list[str]:
     """Warnings of labels that the rule does not use; or, without a rule, the refusal of a log that has some.
 
-    Raises
-    ------
-    BadDataError
-        Rows that are no positives, by their label, would become positives.
+    Raises BadDataError: Rows that are no positives, by their label, would become positives.
     """
     warnings = []
     for name, labels in log.labels.items():

@@ -38,13 +38,10 @@ _GATHERED = 1 << 20
 class CatalogFile:
     """What a catalog file says.
 
-    Attributes
-    ----------
-    items : Vocabulary
-    categories : int32, shape (n_items,), or None
-        The category of each item, numbered from 0; -1 for an item without one.
-    available : int64, shape (n_items,), or None
-        From when on: nanoseconds since 1970; the end of time for an item of which nothing is said.
+    ``categories``: int32, shape (n_items,), or None. The category of each item, numbered from 0; -1 for an item without
+      one.
+    ``available``: int64, shape (n_items,), or None. From when on: nanoseconds since 1970; the end of time for an item
+      of which nothing is said.
     """
 
     items: Vocabulary
@@ -55,20 +52,10 @@ class CatalogFile:
 def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with_available: bool) -> CatalogFile:
     """The distinct items of a catalog file, and what it says of them.
 
-    Parameters
-    ----------
-    source : str, path, pyarrow.Table or pandas.DataFrame
-    read : ReadOptions
-        Of the log.
-    same : str or None
-        The column of categories.
-    with_available : bool
-        Whether to read ``available_from``, if there is such a column.
-
-    Raises
-    ------
-    BadDataError
-        No such column; or an item that occurs with two categories or times.
+    ``read``: Of the log.
+    ``same``: The column of categories.
+    ``with_available``: Whether to read ``available_from``, if there is such a column.
+    Raises BadDataError: No such column; or an item that occurs with two categories or times.
     """
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
@@ -104,14 +91,9 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
 class WeightsFit:
     """How a file of weights fits the catalog.
 
-    Attributes
-    ----------
-    rows, unknown : int
-        Rows of the file, and those whose item is not in the catalog.
-    unweighted : int
-        Items of the catalog that the file lacks.
-    forms : str
-        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``rows``, ``unknown``: Rows of the file, and those whose item is not in the catalog.
+    ``unweighted``: Items of the catalog that the file lacks.
+    ``forms``: How the ids that are not known differ from those that are, if that can be seen; else empty.
     """
 
     rows: int = 0
@@ -136,11 +118,8 @@ class WeightsFit:
 def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, WeightsFit]:
     """The weights of the catalog's items, 0 for those that the file lacks; and how the file fits.
 
-    Raises
-    ------
-    BadDataError
-        No column ``weight``, a negative weight, an item with two weights, or no item of the catalog with a positive
-        one.
+    Raises BadDataError: No column ``weight``, a negative weight, an item with two weights, or no item of the catalog
+      with a positive one.
     """
     catalog = items.catalog
     with _open(source, read, ("item",), {"value_col": WEIGHT}) as file:
@@ -176,18 +155,11 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
 class Listed:
     """A file of pairs, held against the log.
 
-    Attributes
-    ----------
-    pairs : Pairs
-        Those whose user and item are known.
-    rows : int
-        Rows of the file that count.
-    unknown : int
-        Those of them that name a user or an item which occurs nowhere else.
-    left_out : int
-        Further rows, whose label says that they are not positives.
-    forms : str
-        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``pairs``: Those whose user and item are known.
+    ``rows``: Rows of the file that count.
+    ``unknown``: Those of them that name a user or an item which occurs nowhere else.
+    ``left_out``: Further rows, whose label says that they are not positives.
+    ``forms``: How the ids that are not known differ from those that are, if that can be seen; else empty.
     """
 
     pairs: Pairs
@@ -209,25 +181,12 @@ def read_pairs(
 ) -> Listed:
     """The pairs of a file beside the log.
 
-    Parameters
-    ----------
-    source : str, path, pyarrow.Table or pandas.DataFrame
-    read : ReadOptions
-        Of the log.
-    users : Vocabulary
-    items : Items
-    option : str
-        ``--exclude`` or ``--weak``, for messages.
-    positives : Positives, optional
-        The rule of the log. Where it compares a column of labels that the file has as well, the rows of ``--exclude``
-        that it does not take are left out.
-    takes_all : bool
-        The rule is ``all``: labels do not matter.
-
-    Raises
-    ------
-    BadDataError
-        The file has labels, and nobody says which of its rows count.
+    ``read``: Of the log.
+    ``option``: ``--exclude`` or ``--weak``, for messages.
+    ``positives``: The rule of the log. Where it compares a column of labels that the file has as well, the rows of
+      ``--exclude`` that it does not take are left out.
+    ``takes_all``: The rule is ``all``: labels do not matter.
+    Raises BadDataError: The file has labels, and nobody says which of its rows count.
     """
     known_items = Vocabulary(items.ids)
     gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
@@ -288,11 +247,7 @@ def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataErro
 def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple[int, int] = (0, 0)) -> list[str]:
     """What is suspicious about a catalog file that lacks items of the log.
 
-    Parameters
-    ----------
-    items : Items
-    positives, holdouts : (int, int)
-        Those of an item that is not in the catalog, and all.
+    ``positives``, ``holdouts``: Those of an item that is not in the catalog, and all.
     """
     if not (is_many(*positives) or is_many(*holdouts)):
         return []
@@ -328,10 +283,7 @@ class Strangers:
     def forms(self, of_these: str, of_those: str) -> str:
         """An example of an id that differs in form alone from one of the vocabulary, in words; empty if there is none.
 
-        Parameters
-        ----------
-        of_these, of_those : str
-            What has the ids that were taken, and what has the vocabulary.
+        ``of_these``, ``of_those``: What has the ids that were taken, and what has the vocabulary.
         """
         if not self._ids or not len(self._vocabulary):
             return ""

@@ -22,16 +22,10 @@ from negprep.sample.seen import Seen, SeenBlock
 class Asks:
     """Draws to be made.
 
-    Attributes
-    ----------
-    rows : int64, shape (n,)
-        The user of each, counted from the first of a block.
-    keys : uint64, shape (n,)
-        The random key of its group.
-    draws : int64, shape (n,)
-        Its number within the group.
-    lows, highs : int64, shape (n,), or None
-        The window of the catalog, the end exclusive. None: all of it.
+    ``rows``: int64, shape (n,). The user of each, counted from the first of a block.
+    ``keys``: uint64, shape (n,). The random key of its group.
+    ``draws``: int64, shape (n,). Its number within the group.
+    ``lows``, ``highs``: int64, shape (n,), or None. The window of the catalog, the end exclusive. None: all of it.
     """
 
     rows: Positions
@@ -64,10 +58,7 @@ class Asks:
 class Measure(ABC):
     """Points of the items of a block of users.
 
-    Attributes
-    ----------
-    is_listed : bool
-        Whether the items are a list of the user's own; else they are the eligible ones.
+    ``is_listed``: Whether the items are a list of the user's own; else they are the eligible ones.
     """
 
     is_listed = False
@@ -102,14 +93,9 @@ class Measure(ABC):
     def densities(self, groups: Asks, items: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
         """The probability of items times a share: float64, shape (n_groups, num_neg), the shape of ``items``.
 
-        Parameters
-        ----------
-        groups : Asks
-        items : int64, shape (n_groups, num_neg)
-        part : float64, shape (n_groups,)
-            The share of this measure.
-        mass : int64, shape (n_groups,)
-            All points.
+        ``items``: int64, shape (n_groups, num_neg).
+        ``part``: float64, shape (n_groups,). The share of this measure.
+        ``mass``: int64, shape (n_groups,). All points.
         """
         each = part / np.maximum(mass, 1)
         return each[:, None] * self.sizes(items)
@@ -202,10 +188,7 @@ class ListedItems(Measure):
 class Rest(ABC):
     """What a measure has left for each of some asks, once other items are taken.
 
-    Attributes
-    ----------
-    mass, points : int64, shape (n_asks,)
-        Points of the window, all and those left.
+    ``mass``, ``points``: int64, shape (n_asks,). Points of the window, all and those left.
     """
 
     mass: Positions
@@ -219,12 +202,8 @@ class Rest(ABC):
 class PointsLeft(Rest):
     """The points that are left, of which one is drawn at random.
 
-    Parameters
-    ----------
-    measure : Measure
-    asks : Asks
-    taken : int64, shape (n_taken, n_asks)
-        Different items, of which the user may perhaps not get some by this measure. All lie in the window.
+    ``taken``: int64, shape (n_taken, n_asks). Different items, of which the user may perhaps not get some by this
+      measure. All lie in the window.
     """
 
     def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:

@@ -34,15 +34,10 @@ _CHOICE_WORDS = 1 << 62
 class Mixture:
     """The measures of a block of users, and how often each is drawn from.
 
-    Attributes
-    ----------
-    measures : list of Measure
-    shares : int64, shape (n_measures,)
-    fixed : bool
-        As in ``Recipe``.
-    fallback : EligibleItems or None
-        Drawn from where a measure has no points for a user; a listed measure, where this has none either. None: nothing
-        is drawn.
+    ``shares``: int64, shape (n_measures,).
+    ``fixed``: As in ``Recipe``.
+    ``fallback``: Drawn from where a measure has no points for a user; a listed measure, where this has none either.
+      None: nothing is drawn.
     """
 
     measures: list[Measure]
@@ -53,21 +48,11 @@ class Mixture:
     def draw(self, groups: Asks, counts: Positions, num_neg: int, *, distinct: bool) -> tuple[Positions, Sources]:
         """Draw the negatives of some groups.
 
-        Parameters
-        ----------
-        groups : Asks
-            One a group; its draw numbers are not looked at.
-        counts : int64, shape (n_groups,)
-            Draws of each group, at most num_neg; for distinct ones, at most the items that can be drawn.
-        num_neg : int
-        distinct : bool
-
-        Returns
-        -------
-        items : int64, shape (num_neg, n_groups)
-            -1 beyond ``counts``.
-        sources : int8, of the same shape
-            Which measure was drawn from; n_measures for the fall-back.
+        ``groups``: One a group; its draw numbers are not looked at.
+        ``counts``: int64, shape (n_groups,). Draws of each group, at most num_neg; for distinct ones, at most the items
+          that can be drawn.
+        Returns ``items``, int64, shape (num_neg, n_groups): -1 beyond ``counts``.
+        Returns ``sources``, int8, of the same shape: Which measure was drawn from; n_measures for the fall-back.
         """
         makes_strips = len(self.measures) == 1 and isinstance(self.measures[0], WeightedItems) and groups.lows is None
         width = max(1, len(groups) if makes_strips else STRIP_DRAWS // num_neg)
@@ -85,23 +70,14 @@ class Mixture:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The natural logarithm of the probability of one draw.
 
-        Parameters
-        ----------
-        groups : Asks
-        items : int64, shape (n_groups, num_neg)
-            What was drawn; anything beyond a group's draws.
-        sources : int8, of the same shape
-            As ``draw`` returned them.
-        leaders : int64, shape (n_groups,)
-            The positives of the groups; n_items for one outside the catalog.
-
-        Returns
-        -------
-        log_q : float64, shape (n_groups, num_neg)
-            ln of the sum, over the components that can produce the item, of share times probability; the shares are
-            those after fall-back, and with fixed counts those of the counts.
-        leader_log_q : float64, shape (n_groups,)
-            The same of the positive, as if it were one more eligible item; -inf for one without weight.
+        ``items``: int64, shape (n_groups, num_neg). What was drawn; anything beyond a group's draws.
+        ``sources``: int8, of the same shape. As ``draw`` returned them.
+        ``leaders``: int64, shape (n_groups,). The positives of the groups; n_items for one outside the catalog.
+        Returns ``log_q``, float64, shape (n_groups, num_neg): ln of the sum, over the components that can produce the
+          item, of share times probability; the shares are those after fall-back, and with fixed counts those of the
+          counts.
+        Returns ``leader_log_q``, float64, shape (n_groups,): The same of the positive, as if it were one more eligible
+          item; -inf for one without weight.
         """
         masses = [measure.span(groups)[1] for measure in self._all_measures]
         given = list(self.shares / self.shares.sum())

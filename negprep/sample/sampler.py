@@ -32,23 +32,12 @@ from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, shuffled_ranks, unif
 class Plan:
     """What the draws of all users have in common.
 
-    Attributes
-    ----------
-    recipe : Recipe
-    distinct : bool
-    with_log_q : bool
-    weights : Weights or None
-        Of the catalog's items, where popularity is a component.
-    order : CatalogOrder or None
-        Where negatives are restricted to a window.
-    n_train : int
-        Train positives of all users, where they were counted.
-    scores : Scores or None
-        Of the run's users and catalog, where a model draws.
-    rule : Hardness or Policy or None
-        How it draws.
-    takes_all : bool
-        Whether every eligible item is taken, in random order, in place of draws.
+    ``weights``: Of the catalog's items, where popularity is a component.
+    ``order``: Where negatives are restricted to a window.
+    ``n_train``: Train positives of all users, where they were counted.
+    ``scores``: Of the run's users and catalog, where a model draws.
+    ``rule``: How it draws.
+    ``takes_all``: Whether every eligible item is taken, in random order, in place of draws.
     """
 
     recipe: Recipe
@@ -80,13 +69,9 @@ class Plan:
 class Heads:
     """The positives that lead some groups.
 
-    Attributes
-    ----------
-    users : int32, shape (n,)
-        Ascending.
-    items : int32, shape (n,)
-    times : int64, shape (n,), or None
-        Only where the plan restricts by time.
+    ``users``: int32, shape (n,). Ascending.
+    ``items``: int32, shape (n,).
+    ``times``: int64, shape (n,), or None. Only where the plan restricts by time.
     """
 
     users: Codes
@@ -101,16 +86,12 @@ class Heads:
 class Drawn:
     """The negatives of some groups.
 
-    Attributes
-    ----------
-    items : int32, shape (n_groups, num_neg)
-        Codes, -1 beyond the group's count.
-    sources : int8, of the same shape, or None
-        Positions in ``Recipe.sources``.
-    log_q : float64, of the same shape, or None
-    pos_log_q : float64, shape (n_groups,), or None
-    upper : int32, of the shape of ``items``, or None
-        What stands in the place of the positive beside each negative, where that is not always the positive.
+    ``items``: int32, shape (n_groups, num_neg). Codes, -1 beyond the group's count.
+    ``sources``: int8, of the same shape, or None. Positions in ``Recipe.sources``.
+    ``log_q``: float64, of the same shape, or None.
+    ``pos_log_q``: float64, shape (n_groups,), or None.
+    ``upper``: int32, of the shape of ``items``, or None. What stands in the place of the positive beside each negative,
+      where that is not always the positive.
     """
 
     items: Codes
@@ -123,15 +104,9 @@ class Drawn:
 class Sampling:
     """A plan for a range of users.
 
-    Parameters
-    ----------
-    plan : Plan
-    seen : Seen
-        What the users' negatives must avoid.
-    weak : Seen
-        The weak interactions that may be drawn.
-    first_user : int
-        The code of the first user.
+    ``seen``: What the users' negatives must avoid.
+    ``weak``: The weak interactions that may be drawn.
+    ``first_user``: The code of the first user.
     """
 
     def __init__(self, plan: Plan, seen: Seen, weak: Seen, first_user: int = 0) -> None:
@@ -169,15 +144,9 @@ class Sampling:
     def draw(self, leads: Heads, keys: Words, counts: Positions, num_neg: int) -> Drawn:
         """Draw the negatives of some groups.
 
-        Parameters
-        ----------
-        leads : Leads
-        keys : uint64, shape (n,)
-            The random key of each group.
-        counts : int64, shape (n,)
-            Draws of each group.
-        num_neg : int
-            At least the largest count.
+        ``keys``: uint64, shape (n,). The random key of each group.
+        ``counts``: int64, shape (n,). Draws of each group.
+        ``num_neg``: At least the largest count.
         """
         recipe, sources = self.plan.recipe, None
         if self.plan.takes_all:

@@ -38,12 +38,8 @@ _REMEDIES = {
 def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
     """Turn what the machine refuses into an `OutputError` that names `place`, and how to write `elsewhere`.
 
-    Raises
-    ------
-    OutputError
-        For every OSError but one.
-    BrokenPipeError
-        As it is: a reader that went away is no fault of the machine.
+    Raises OutputError: For every OSError but one.
+    Raises BrokenPipeError: As it is: a reader that went away is no fault of the machine.
     """
     try:
         yield
@@ -58,8 +54,6 @@ def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
 class Sink:
     """The write half of a file, for `pyarrow.PythonFile`, on an open descriptor that stays the caller's.
 
-    Notes
-    -----
     A ParquetWriter writes a footer when it is dropped, whatever went wrong before, and so makes a readable file of
     half the rows. After `discard` what it writes goes nowhere.
     """
@@ -154,10 +148,7 @@ class Staging:
     others have a role between the digits and the ending, which is ``.old`` for what had to make way. Readers of
     folders skip names that begin with a dot.
 
-    Parameters
-    ----------
-    target : Path
-        A file or folder, without symbolic links.
+    ``target``: A file or folder, without symbolic links.
     """
 
     def __init__(self, target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from negprep.write.atomic import (
     sweep,
     sync_folder,
 )
-from negprep.write.destination import METADATA, STANDARD_OUTPUT, locate, refuse_contents, refuse_terminal
+from negprep.write.destination import METADATA, locate, open_stream, refuse_contents, refuse_terminal
 from negprep.write.parquet import ROW_GROUP_ROWS, ParquetStream
 from negprep.write.text import TextStream
 
@@ -57,16 +56,10 @@ class RowStream(Protocol):
 class Kind:
     """A kind of file.
 
-    Attributes
-    ----------
-    ending : str
-        Of part files.
-    separator : str or None
-        Of the fields of a text; None: it is Parquet.
-    compressed : bool
-        Whether the text is compressed by gzip.
-    row_group_rows : int
-        Rows of a row group of Parquet.
+    ``ending``: Of part files.
+    ``separator``: Of the fields of a text; None: it is Parquet.
+    ``compressed``: Whether the text is compressed by gzip.
+    ``row_group_rows``: Rows of a row group of Parquet.
     """
 
     ending: str = ".parquet"
@@ -105,10 +98,7 @@ def kind_beside(name: str) -> Kind:
 class Output(ABC):
     """Where rows go, in order.
 
-    Attributes
-    ----------
-    rows_written : int
-        Rows taken so far.
+    ``rows_written``: Rows taken so far.
     """
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
@@ -136,10 +126,7 @@ class Output(ABC):
         Beside ``out.parquet``, "users" is ``out.users.parquet``; in a folder, ``_users.parquet``, which readers of
         folders skip.
 
-        Raises
-        ------
-        UsageError
-            If the output is a stream.
+        Raises UsageError: If the output is a stream.
         """
 
     @abstractmethod
@@ -371,15 +358,13 @@ class StreamOutput(Output):
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
         super().__init__(destination, schema, kind=kind)
-        self._descriptor = STANDARD_OUTPUT
+        self._held = ExitStack()
 
     def open(self) -> None:
         """Open the device or pipe."""
         if not self._kind.is_text:
             refuse_terminal(self._destination)
-        if not self._destination.is_standard_output:
-            self._descriptor = os.open(self._destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
-        self._add(Sink(self._descriptor), self._schema)
+        self._add(Sink(self._held.enter_context(open_stream(self._destination))), self._schema)
 
     def next_part(self) -> None:
         """Do nothing: there is one part."""
@@ -405,8 +390,7 @@ class StreamOutput(Output):
     def close(self) -> None:
         """Send nothing more."""
         super().close()
-        if self._descriptor != STANDARD_OUTPUT:
-            os.close(self._descriptor)
+        self._held.close()
 
     def _current(self) -> RowStream:
         return self._streams[0]

@@ -34,15 +34,8 @@ _SMALLER = 1.25
 def encodings_of(first: pa.Table) -> dict[str, Any]:
     """What the tables at the head of this module say about such rows.
 
-    Parameters
-    ----------
-    first : pyarrow.Table
-        The first row group.
-
-    Returns
-    -------
-    dict
-        Arguments of `pyarrow.parquet.ParquetWriter`.
+    ``first``: The first row group.
+    Returns dict: Arguments of `pyarrow.parquet.ParquetWriter`.
     """
     encodings, codecs = {}, {}
     for path, column in _leaves(first):
@@ -140,16 +133,10 @@ _ENCODED_VALUES = 1 << 10
 class ParquetStream:
     """One Parquet file, written to a `Sink` as its rows arrive.
 
-    Parameters
-    ----------
-    sink : Sink
-    schema : pyarrow.Schema
-        Of every batch. Strings may come as ``dictionary<int32, string>``, which is cheaper to write, also within
-        lists; the file holds strings and is read back as such. The dictionary's values must be distinct and sorted, or
-        the bytes depend on their order.
+    ``schema``: Of every batch. Strings may come as ``dictionary<int32, string>``, which is cheaper to write, also
+      within lists; the file holds strings and is read back as such. The dictionary's values must be distinct and
+      sorted, or the bytes depend on their order.
 
-    Notes
-    -----
     Row groups have ``row_group_rows`` rows, the last one fewer. Batches are kept, not copied, until their row group is
     full: their memory must not be written to again.
     """

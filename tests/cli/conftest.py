@@ -76,7 +76,10 @@ class Line:
         if self.raised is not None:
             raise self.raised
         if summary is not None:
-            with closing(Document(summary, self.summary.as_json().encode, "give --summary another place")) as document:
+            content = self.summary.as_json().encode()
+            with closing(
+                Document(summary, lambda file: file.write(content), "give --summary another place")
+            ) as document:
                 document.stage()
                 document.publish()
         return self.summary

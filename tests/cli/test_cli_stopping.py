@@ -175,7 +175,7 @@ def test_a_signal_ends_a_run_that_is_busy_in_a_library(tmp_path, signum, code):
 COMPLETE = """
 import os, signal, sys, time
 import pyarrow as pa
-from negprep.write import staging
+from negprep.write import atomic
 renames = []
 def and_signal(call):
     def called(*given, **named):
