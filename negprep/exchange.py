@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"in seconds": 10**9, "in milliseconds": 10**6, "in microseconds": 10**3, "in nanoseconds": 1}
 _RECBOLE = {"user": "user_id:token", "item": "item_id:token", "label": "label:float", "log_q": "log_q:float"}
-# What `pandas.read_csv` takes for a missing value unless told otherwise, and RecBole's own word for one.
+# What `pandas.read_csv` takes for a missing value by default, and RecBole's own word for one.
 _NO_VALUE = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|[PAD]"
 _MISSING = strings(_NO_VALUE.split("|"))
 
@@ -119,7 +119,7 @@ class LightgcnFiles:
         self._fields = Fields(" ")
 
     def add(self, section: Section, unit: int) -> None:  # noqa: ARG002
-        """Write the lists of the next users; LightGCN's loader fails on a user without an item, so there is none."""
+        """Write the lists of the next users; without users who have no item: LightGCN's loader fails on them."""
         positives, form = section.interactions.positives, section.form
         for name, file in self._files.items():
             pairs = positives.where(getattr(section.split, name))

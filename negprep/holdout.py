@@ -144,7 +144,7 @@ NO_TIMES = (
     "the log has no times: each user's holdout is random (--time-col NAME if a column is the time, --holdout random if "
     "that is meant)"
 )
-"""What is said where ``auto`` falls from last to random."""
+"""The warning where ``auto`` falls from last to random."""
 
 
 def in_form(options: Options, form: FormName) -> Options:
@@ -159,7 +159,7 @@ def in_form(options: Options, form: FormName) -> Options:
 def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[str]]:
     """The rule without ``auto`` and with its cut, and warnings; before the log is read.
 
-    Raises UsageError: The rule needs times, and the log has none, or only an order; or TIME is no time.
+    Raises UsageError: The rule needs times, and the log has none, or only an order; or TIME is not a time.
     Raises BadDataError: More than one column could be the time.
     """
     rule = options.rule
@@ -201,7 +201,7 @@ def check_times(log: LogReader, options: Options) -> None:
 
 
 def writes_times(log: LogReader, options: Options) -> bool:
-    """Whether the output holds the times of the log. If it is open which column they are, reading it will say so."""
+    """Whether the output holds the times of the log. If it is open which column they are, reading it reports that."""
     return options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
 
 

@@ -190,11 +190,9 @@ class Run(Record):
         options, bootstrap = replace(self.options, epoch=epoch, epochs=None), None
         if options.bootstrap is not None:
             bootstrap = Bootstrap(options.seed, epoch, options.bootstrap, self._plan.n_train)
-        for portion in self.core.portions:
-            interactions, first_user = portion.interactions, portion.first_user
-            section = make_section(
-                interactions, portion.excluded, options, self.rule, self._plan, first_user, bootstrap
-            )
+        for loaded in self.core.sections:
+            interactions, first_user = loaded.interactions, loaded.first_user
+            section = make_section(interactions, loaded.excluded, options, self.rule, self._plan, first_user, bootstrap)
             if options.shuffle:  # then of codes, until their order is known
                 coded = section.form.coded(first_user, len(interactions.users), len(interactions.items))
                 section = replace(section, form=coded)
@@ -260,7 +258,7 @@ class Run(Record):
         self._refuse_nothing()
 
     def _counted(self, epoch: int) -> Generator[Section, None, None]:
-        """The sections, each of which is made while rows of the one before are, and counted when its turn comes."""
+        """The sections; each is made while rows of the one before are, and counted when its turn comes."""
         is_first, first_user = epoch == self.epochs[0], 0
         with closing(one_ahead(self.sections(epoch), name="negprep-group")) as sections:
             for section in sections:

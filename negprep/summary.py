@@ -428,8 +428,8 @@ def _warnings_of_rows(run: Record) -> list[str]:
     if model is not None and isinstance(model.split, dict):
         mine = split_facts(run.options, run.rule)
         warnings += [
-            f"the model was made with {name} {_said(model.split[name])}, and this run has {_said(mine[name])}: it may "
-            "have learnt from what is held out"
+            f"the model was made with {name} {_shown(model.split[name])}, and this run has {_shown(mine[name])}: it "
+            "may have learnt from what is held out"
             for name in mine
             if name in model.split and model.split[name] != mine[name]
         ]
@@ -455,7 +455,7 @@ def _unknown_items(run: Record) -> list[tuple[str, float]]:
     return [(f"{model.unknown_items} of {model.items} {words}", model.unknown_items / model.items)]
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     return "none" if value is None else str(value)
 
 

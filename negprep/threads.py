@@ -91,7 +91,7 @@ def on_threads(
 
 
 def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Generator[Result, None, None]:
-    """The items, each of which is made, in a thread, while the one before is in use. None of them may be None."""
+    """The items; a thread makes each while the one before is in use. None of them may be None."""
     with closing(on_threads(lambda _: next(items, None), repeat(None), threads=1, ahead=1, name=name)) as made:
         for _, item in made:
             if item is None:
@@ -116,7 +116,7 @@ def _made(outcome: tuple[Result, None] | tuple[None, BaseException]) -> Result:
     result, error = outcome
     if error is not None:
         raise error
-    return result  # type: ignore[return-value]  # there is one wherever there is no error
+    return result  # type: ignore[return-value]  # set wherever error is not
 
 
 def start(worker: threading.Thread, workers: list[threading.Thread] | None = None) -> None:

@@ -44,7 +44,7 @@ def loaded_of(options, log=None):
             spill_folder=None,
             progress=lambda *_: None,
         )
-        return next(iter(loaded.portions(1 << 30)))
+        return next(iter(loaded.sections(1 << 30)))
 
 
 def slice_pairs(pairs, first, last):

@@ -105,7 +105,7 @@ _SOURCE = pa.dictionary(pa.int32(), pa.string())
 class RowLayout:
     """How groups become rows.
 
-    ``sources``: The names of ``Groups.sources``. None: there is no such column.
+    ``sources``: The names of ``Groups.sources``. None: no such column.
     """
 
     layout: Layout

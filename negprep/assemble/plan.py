@@ -34,7 +34,7 @@ class Knowledge:
     ``digest``: SHA-256 of the model.
     ``users``, ``items``: Of the log, and of the catalog.
     ``unknown_users``, ``unknown_items``: Those of them that the model does not know.
-    ``split``: What decided which positives the model learnt from; None where it does not say.
+    ``split``: What decided which positives the model learnt from; None where the model lacks it.
     ``known``: bool, shape (users,). Whether the model knows a user.
     """
 
@@ -155,7 +155,7 @@ def model_rule(options: Options) -> Hardness | Policy | None:
 def read_model_of(options: Options) -> Model | None:
     """The model that the options name, of the right kind.
 
-    Raises BadDataError: The file is no model.
+    Raises BadDataError: The file is not a model.
     Raises UsageError: It is of a kind that the sampler cannot draw with.
     """
     if options.model is None or options.recipe.scored is None:
@@ -180,7 +180,7 @@ def make_plan(
 ) -> tuple[Plan, WeightsFit, Knowledge | None]:
     """Make the plan of a run.
 
-    ``core``: Its portions are gone through where ``needs_survey``.
+    ``core``: Its sections are gone through where ``needs_survey``.
     ``first_times``: int64, shape (n_catalog,), or None. From when on each item of the loaded catalog is there, where
       the options restrict by that.
     Returns ``fit``, WeightsFit: How ``--weights`` fits the catalog.
@@ -225,8 +225,8 @@ def make_plan(
 def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> npt.NDArray[np.int64]:
     """Train positives of each item, in the catalog or not."""
     counts = np.zeros(len(core.items), np.int64)
-    for portion in core.portions:
-        _, train = split_train(portion.interactions, options, rule)
+    for section in core.sections:
+        _, train = split_train(section.interactions, options, rule)
         counts += np.bincount(train.items, minlength=len(counts))
     return counts
 

@@ -106,28 +106,28 @@ class Section:
 
         They come in one piece, or, where their sizes are very uneven, in several, each to be let go before the next.
         """
-        leads, begin, skip = self._leads_of(first_row, last_row)
-        counts = self._counts_of(leads, begin)
+        heads, begin, skip = self._heads_of(first_row, last_row)
+        counts = self._counts_of(heads, begin)
 
         def pieces() -> Iterator[Groups]:
             for first, last in _level_pieces(counts):
-                some = leads_of(self.heads, begin + first, begin + last)
+                some = as_heads(self.heads, begin + first, begin + last)
                 yield self._groups_of(some, counts[first:last], begin + first)
 
         return pieces(), skip
 
-    def _groups_of(self, leads: Heads, counts: Positions, begin: int) -> Groups:
-        """The groups from ``begin`` on that are led by ``leads``, with so many negatives each."""
+    def _groups_of(self, heads: Heads, counts: Positions, begin: int) -> Groups:
+        """The groups from ``begin`` on, with these heads and so many negatives each."""
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
-        keys = self._keys(self.purpose, leads, begin)
-        drawn = self.sampling.draw(leads, keys, counts, max(1, int(counts.max(initial=0))))
+        keys = self._keys(self.purpose, heads, begin)
+        drawn = self.sampling.draw(heads, keys, counts, max(1, int(counts.max(initial=0))))
         slots = None
         if self.has_slots:
-            slots = bounded(self._keys("slot", leads, begin), counts + 1, np.zeros_like(counts), attempt=0)
+            slots = bounded(self._keys("slot", heads, begin), counts + 1, np.zeros_like(counts), attempt=0)
         all_full = bool((counts == self.num_neg).all())
         return Groups(
-            leads.users,
-            leads.items,
+            heads.users,
+            heads.items,
             drawn.items,
             None if all_full else counts,
             slots,
@@ -139,30 +139,30 @@ class Section:
 
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
-        leads, first_group, skip = self._leads_of(first_row, last_row)
-        sizes = self.form.rows_of(self._counts_of(leads, first_group))
-        keys = self._keys("order", leads, first_group)
+        heads, first_group, skip = self._heads_of(first_row, last_row)
+        sizes = self.form.rows_of(self._counts_of(heads, first_group))
+        keys = self._keys("order", heads, first_group)
         words = _words_of_groups(keys, sizes)
         return words[skip : skip + last_row - first_row]
 
-    def _leads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
-        """What leads the groups of a range of rows, the first of these groups, and how many rows come before in it."""
+    def _heads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
+        """The heads of a range of rows, the first of their groups, and how many rows come before in it."""
         (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
-        return leads_of(self.heads, begin, end + (rest > 0)), begin, skip
+        return as_heads(self.heads, begin, end + (rest > 0)), begin, skip
 
-    def _counts_of(self, leads: Heads, begin: int) -> Positions:
-        """Negatives of each group, of those from ``begin`` on that are led by ``leads``."""
-        return self.counts[begin : begin + len(leads)] if self.sampling.by_group else self.counts.take(leads.users)
+    def _counts_of(self, heads: Heads, begin: int) -> Positions:
+        """Negatives of each group from ``begin`` on, with these heads."""
+        return self.counts[begin : begin + len(heads)] if self.sampling.by_group else self.counts.take(heads.users)
 
-    def _keys(self, purpose: Purpose, leads: Heads, begin: int) -> Words:
-        """The random key of each group, of those from ``begin`` on that are led by ``leads``."""
-        first, last = leads.users[0], leads.users[-1]
+    def _keys(self, purpose: Purpose, heads: Heads, begin: int) -> Words:
+        """The random key of each group from ``begin`` on, with these heads."""
+        first, last = heads.users[0], heads.users[-1]
         purpose_word = purpose_key(self.seed, purpose, self.epoch)
         of_users = combine(purpose_word, self.interactions.users.keys[first : last + 1])
-        keys = combine(of_users.take(leads.users - first), self.interactions.items.keys.take(leads.items))
+        keys = combine(of_users.take(heads.users - first), self.interactions.items.keys.take(heads.items))
         if self.occurrences is None:
             return keys
-        return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))
+        return combine(keys, self.occurrences[begin : begin + len(heads)].astype(np.uint64))
 
 
 def _level_pieces(counts: Positions) -> list[tuple[int, int]]:
@@ -196,8 +196,8 @@ def _words_of_groups(keys: Words, sizes: Positions) -> Words:
     return words
 
 
-def leads_of(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
-    """The pairs from ``begin`` up to ``end``, as what leads groups of rows."""
+def as_heads(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
+    """The pairs from ``begin`` up to ``end``, as heads of groups."""
     end = len(heads) if end is None else end
     times = None if heads.times is None else heads.times[begin:end]
     return Heads(heads.users(begin, end), heads.items[begin:end], times)
@@ -225,7 +225,7 @@ def make_section(
     ``excluded``: More seen pairs, of the same users.
     ``rule``: Of the holdouts.
     ``first_user``: The code of the first user.
-    ``bootstrap``: Draws the positives, of which those of these users come next.
+    ``bootstrap``: Draws the positives; those of these users come next.
     Raises BadDataError: With ``on_short="error"``: a user has too few eligible items.
     Raises UsageError: Where all are taken: a user has more than a list can have.
     """
@@ -244,7 +244,7 @@ def make_section(
         occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
     sampling = Sampling(plan, seen, weak, first_user)
-    supply = sampling.supply(leads_of(heads))
+    supply = sampling.supply(as_heads(heads))
     needed = options.needed
     if sampling.by_group:
         short_groups = supply < needed

@@ -27,8 +27,8 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
     Every round goes through all positives, and of a spilled log groups them anew.
     """
     least_of_user, least_of_item = max(options.min_positives or 0, options.core or 0), options.core or 0
-    portions = loaded.portions(range_rows, again=True)
-    users, items, before, after = _alive(loaded, portions, least_of_user, least_of_item, progress)
+    sections = loaded.sections(range_rows, again=True)
+    users, items, before, after = _alive(loaded, sections, least_of_user, least_of_item, progress)
     if not after:
         asked = (("--core", options.core), ("--min-positives", options.min_positives))
         what = " and ".join(f"{name} {least}" for name, least in asked if least)
@@ -37,7 +37,7 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
     return Core(
         _kept(loaded.users, users),
         kept,
-        _Restricted(portions, users, items, kept),
+        _Restricted(sections, users, items, kept),
         removed_users=int((~users).sum()),
         removed_items=int((~items).sum()),
         removed_positives=before - after,
@@ -45,7 +45,7 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
 
 
 def _alive(
-    loaded: Loaded, portions: Iterable[LoadedSection], least_of_user: int, least_of_item: int, progress: Progress
+    loaded: Loaded, sections: Iterable[LoadedSection], least_of_user: int, least_of_item: int, progress: Progress
 ) -> tuple[Mask, Mask, int, int]:
     """The users and the items that remain, and how many positives there were and are."""
     users, items = np.ones(len(loaded.users), bool), np.ones(len(loaded.items), bool)
@@ -53,9 +53,9 @@ def _alive(
     while True:  # ends: a round that is not the last removes an item
         counts = np.zeros(len(items), np.int64)
         n_seen = 0
-        for portion in portions:
-            positives = portion.interactions.positives
-            here = slice(portion.first_user, portion.first_user + positives.n_users)
+        for section in sections:
+            positives = section.interactions.positives
+            here = slice(section.first_user, section.first_user + positives.n_users)
             remaining = items[positives.items]
             users[here] &= positives.where(remaining).counts >= least_of_user
             remaining &= np.repeat(users[here], positives.counts)
@@ -75,9 +75,9 @@ def _kept(vocabulary: Vocabulary, mask: Mask) -> Vocabulary:
 
 @dataclass(frozen=True, eq=False)
 class _Restricted:
-    """Portions without the users and the items that were removed."""
+    """Sections without the users and the items that were removed."""
 
-    portions: Iterable[LoadedSection]
+    sections: Iterable[LoadedSection]
     users: Mask
     items: Mask
     kept_items: Items
@@ -85,13 +85,13 @@ class _Restricted:
     def __iter__(self) -> Iterator[LoadedSection]:
         new_codes = np.cumsum(self.items, dtype=np.int32) - np.int32(1)
         first_user = 0
-        for portion in self.portions:
-            whole = portion.interactions
-            mine = self.users[portion.first_user : portion.first_user + len(whole.users)]
+        for section in self.sections:
+            whole = section.interactions
+            mine = self.users[section.first_user : section.first_user + len(whole.users)]
             if not mine.any():
                 continue
             positives, weak, excluded = (
-                self._of(pairs, mine, new_codes) for pairs in (whole.positives, whole.weak, portion.excluded)
+                self._of(pairs, mine, new_codes) for pairs in (whole.positives, whole.weak, section.excluded)
             )
             of_these = Interactions(_kept(whole.users, mine), self.kept_items, positives, weak)
             yield LoadedSection(first_user, of_these, excluded)

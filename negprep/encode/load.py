@@ -41,26 +41,46 @@ from negprep.threads import on_threads
 class Rows:
     """Some rows of a log.
 
+    ``users``, ``items``: `RawIds`; of coded rows int32, shape (n,).
     ``times``: int64, shape (n,), or None.
     ``positive``: bool, shape (n,), or None. None: all are.
     """
 
-    users: RawIds
-    items: RawIds
+    users: Any
+    items: Any
     times: npt.NDArray[np.int64] | None
     positive: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def room_for(cls, n_rows: int, *, times: bool, positive: bool) -> Rows:
+        """Room for so many coded rows."""
+        return cls(
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int64) if times else None,
+            np.empty(n_rows, bool) if positive else None,
+        )
 
     def __len__(self) -> int:
         return len(self.users[1] if isinstance(self.users, tuple) else self.users)
 
     def take(self, which: slice | npt.NDArray[np.int64]) -> Rows:
-        """Those of the rows, in that order; of a slice, views. Of rows of codes."""
+        """Some of the rows, which are coded, in that order; of a slice, views."""
+        times = None if self.times is None else self.times[which]
         return Rows(
-            self.users[which],
-            self.items[which],
-            None if self.times is None else self.times[which],
-            None if self.positive is None else self.positive[which],
+            self.users[which], self.items[which], times, None if self.positive is None else self.positive[which]
         )
+
+    def put(self, begin: int, rows: Rows) -> int:
+        """Copy coded rows to where they begin; where they end."""
+        here = slice(begin, end := begin + len(rows))
+        self.users[here] = rows.users
+        self.items[here] = rows.items
+        if self.times is not None and rows.times is not None:
+            self.times[here] = rows.times
+        if self.positive is not None and rows.positive is not None:
+            self.positive[here] = rows.positive
+        return end
 
     def to_arrow(self) -> pa.RecordBatch:
         """As a batch."""
@@ -81,51 +101,6 @@ class Rows:
             as_numpy(batch.column("times")) if "times" in has else None,
             as_numpy(batch.column("positive")).view(np.bool_) if "positive" in has else None,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Gathered:
-    """Rows of codes of a range of users, who are counted from its first.
-
-    ``users``, ``items``: int32, shape (n,).
-    ``times``: int64, shape (n,), or None.
-    ``positive``: bool, shape (n,), or None.
-    """
-
-    users: Codes
-    items: Codes
-    times: npt.NDArray[np.int64] | None
-    positive: npt.NDArray[np.bool_] | None
-
-    @classmethod
-    def room_for(cls, n_rows: int, *, times: bool, positive: bool) -> Gathered:
-        """Room for so many rows."""
-        return cls(
-            np.empty(n_rows, np.int32),
-            np.empty(n_rows, np.int32),
-            np.empty(n_rows, np.int64) if times else None,
-            np.empty(n_rows, bool) if positive else None,
-        )
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def put(self, begin: int, rows: Gathered | Rows) -> int:
-        """Copy rows to where they begin; where they end."""
-        here = slice(begin, end := begin + len(rows))
-        self.users[here] = rows.users
-        self.items[here] = rows.items
-        if self.times is not None and rows.times is not None:
-            self.times[here] = rows.times
-        if self.positive is not None and rows.positive is not None:
-            self.positive[here] = rows.positive
-        return end
-
-    def first(self, n_rows: int) -> Gathered:
-        """The first of the rows: views."""
-        times = None if self.times is None else self.times[:n_rows]
-        positive = None if self.positive is None else self.positive[:n_rows]
-        return Gathered(self.users[:n_rows], self.items[:n_rows], times, positive)
 
 
 class RowStore:
@@ -299,7 +274,7 @@ class Core:
 
     users: Vocabulary
     items: Items
-    portions: Iterable[LoadedSection]
+    sections: Iterable[LoadedSection]
     removed_users: int = 0
     removed_items: int = 0
     removed_positives: int = 0
@@ -359,11 +334,11 @@ class Loaded:
         return self._rows.n_bytes
 
     def rows(self) -> Iterator[Rows]:
-        """The rows of the log, coded, batch by batch. To be asked for before ``portions``."""
+        """The rows of the log, coded, batch by batch. To be asked for before ``sections``."""
         return map(self._encode, self._rows)
 
     def doubtful_ids(self) -> list[str]:
-        """Warnings of ids that are spelled as ids seldom are. To be asked for before ``portions``."""
+        """Warnings of ids that are spelled as ids seldom are. To be asked for before ``sections``."""
         vocabularies = {"user": self.users.ids, "item": self._item_ids}
         found = [warning for noun, ids in vocabularies.items() for warning in doubts(ids, noun)]
         for noun, ids in vocabularies.items():
@@ -379,8 +354,8 @@ class Loaded:
     def first_times(self) -> npt.NDArray[np.int64]:
         """When each item of the catalog was first there: int64, shape (n_catalog,), nanoseconds since 1970.
 
-        The earliest interaction of anybody, or what the catalog's file says, if that is earlier; the end of time for
-        an item that has neither. To be asked before ``portions``.
+        The earliest interaction of anybody, or the time in the catalog's file, if that is earlier; the end of time for
+        an item that has neither. To be asked before ``sections``.
         """
         firsts = np.full(len(self.items), np.iinfo(np.int64).max)
         for rows in self.rows():
@@ -391,7 +366,7 @@ class Loaded:
             firsts = np.minimum(firsts, self.catalog.available)
         return firsts
 
-    def portions(self, range_rows: int, *, again: bool = False) -> Iterable[LoadedSection]:
+    def sections(self, range_rows: int, *, again: bool = False) -> Iterable[LoadedSection]:
         """The users in the order of their codes, about ``range_rows`` rows a time. Uses the rows up; asked for once.
 
         With ``again``, what is returned may be gone through more than once: grouped rows stay in memory, or, where the
@@ -405,8 +380,8 @@ class Loaded:
             ranges = partition(
                 coded, drained(coded), _as_it_is, _as_it_is, n_users, range_rows=range_rows, jobs=self._jobs
             )
-            portions = (self._portion(users, drained(users.pieces)) for users in ranges)
-            return list(portions) if again else portions
+            sections = (self._section(users, drained(users.pieces)) for users in ranges)
+            return list(sections) if again else sections
         spill = self._spill = SpillFile(self._rows.folder)
         spilled = partition(
             self._rows,
@@ -419,12 +394,12 @@ class Loaded:
         )
         self._rows.close()
         return _Grouped(
-            lambda users: self._portion(users, map(Rows.from_arrow, map(spill.read, users.pieces))), spilled
+            lambda users: self._section(users, map(Rows.from_arrow, map(spill.read, users.pieces))), spilled
         )
 
     def whole(self, range_rows: int, *, again: bool = False) -> Core:
-        """All users and items; ``range_rows`` and ``again`` as for `portions`."""
-        return Core(self.users, self.items, self.portions(range_rows, again=again))
+        """All users and items; ``range_rows`` and ``again`` as for `sections`."""
+        return Core(self.users, self.items, self.sections(range_rows, again=again))
 
     def close(self) -> None:
         """Give back what the rows took."""
@@ -439,7 +414,7 @@ class Loaded:
         )
         return replace(rows, users=users, items=items if self._recode is None else self._recode[items])
 
-    def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> LoadedSection:
+    def _section(self, of: UserRange[Any], coded: Iterable[Rows]) -> LoadedSection:
         """Group the rows of a range."""
         positives, weak = self._grouped(self._gathered(of, coded), of)
         listed = self._weak.of_users(of.first, of.last)
@@ -451,7 +426,7 @@ class Loaded:
             self.excluded.of_users(of.first, of.last),
         )
 
-    def _grouped(self, rows: Gathered, of: UserRange[Any]) -> tuple[Pairs, Pairs]:
+    def _grouped(self, rows: Rows, of: UserRange[Any]) -> tuple[Pairs, Pairs]:
         """The distinct positives, and the other pairs, without times."""
         sizes, times, positive = (of.last - of.first, len(self.items)), rows.times, rows.positive
         if positive is None:
@@ -461,29 +436,29 @@ class Loaded:
         positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=self._latest)
         return positives, group_pairs(rows.users[others], rows.items[others], *sizes)
 
-    def _gathered(self, of: UserRange[Any], coded: Iterable[Rows]) -> Gathered:
+    def _gathered(self, of: UserRange[Any], coded: Iterable[Rows]) -> Rows:
         """The rows of a range in one piece.
 
         A user with many more rows than a range should have makes it as large. Whenever the rows fill what room there
         is, those that repeat a pair are left out, so that memory grows with the pairs and not with the rows.
         """
         columns = {"times": self._rows.has_times, "positive": self._rows.has_positive}
-        room, end = Gathered.room_for(min(of.n_rows, self._most_gathered), **columns), 0
+        room, end = Rows.room_for(min(of.n_rows, self._most_gathered), **columns), 0
         for rows in coded:
             if end + len(rows) > len(room):
-                kept = self._distinct(room.first(end), of)
+                kept = self._distinct(room.take(slice(end)), of)
                 if 2 * (len(kept) + len(rows)) > len(room):
-                    room = Gathered.room_for(2 * (len(kept) + len(rows)), **columns)
+                    room = Rows.room_for(2 * (len(kept) + len(rows)), **columns)
                 end = room.put(0, kept)
             begin, end = end, room.put(end, rows)
             room.users[begin:end] -= np.int32(of.first)
-        return room.first(end)
+        return room.take(slice(end))
 
-    def _distinct(self, rows: Gathered, of: UserRange[Any]) -> Gathered:
+    def _distinct(self, rows: Rows, of: UserRange[Any]) -> Rows:
         """The rows, those of a pair made one."""
         positives, others = self._grouped(rows, of)
         times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
-        return Gathered(
+        return Rows(
             np.append(positives.users(), others.users()),
             np.append(positives.items, others.items),
             times,
@@ -493,7 +468,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class _Grouped:
-    """Portions that are made each time they are gone through."""
+    """Sections that are made each time they are gone through."""
 
     group: Callable[[UserRange[Any]], LoadedSection]
     ranges: list[UserRange[Any]]
@@ -552,7 +527,7 @@ def load(
 
 
 def _watched(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:
-    """The columns that may hold labels of which no rule says what they mean."""
+    """The columns that may hold labels that no rule explains."""
     if options.positive is not None and positives is None:
         return ()
     return tuple(name for name in log.label_columns if positives is None or name != positives.column)

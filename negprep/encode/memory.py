@@ -130,7 +130,7 @@ def expected_peak(*, row_bytes: int, output_bytes: int, shard_bytes: int, shuffl
 
     ``row_bytes``: Of the rows of the log.
     ``output_bytes``, ``shard_bytes``: Of the rows of the output as Arrow has them: of all, and of a shard.
-    ``jobs``: Threads, each of which makes a shard while others wait.
+    ``jobs``: Threads; each makes a shard while others wait.
     """
     made = min(6 * output_bytes, 2 * (jobs + 2) * shard_bytes)
     return _LEAST + int(_PEAK_PER_BYTE * row_bytes) + made + _BYTES_PER_CODED_ROW * shuffled_rows

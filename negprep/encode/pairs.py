@@ -68,7 +68,7 @@ class Pairs:
         return Pairs(self.starts - lost_before, self.items[mask], times)
 
     def repeated(self, counts: npt.NDArray[np.int32]) -> Pairs:
-        """Each pair as often as ``counts``, shape (n_pairs,), says: no longer distinct."""
+        """Each pair ``counts`` times, shape (n_pairs,): no longer distinct."""
         ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         times = None if self.times is None else np.repeat(self.times, counts)
         return Pairs(ends[self.starts], np.repeat(self.items, counts), times)
@@ -233,7 +233,7 @@ class Interactions:
 
 
 def as_seen(pairs: Pairs, items: Items) -> Seen:
-    """What the pairs say is seen of the catalog."""
+    """The items of the catalog that the pairs make seen."""
     if len(items.others):
         pairs = pairs.where(pairs.items < items.n_catalog)
     return Seen(pairs.starts, pairs.items, items.n_catalog)

@@ -36,12 +36,12 @@ _GATHERED = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class CatalogFile:
-    """What a catalog file says.
+    """The content of a catalog file.
 
     ``categories``: int32, shape (n_items,), or None. The category of each item, numbered from 0; -1 for an item without
       one.
-    ``available``: int64, shape (n_items,), or None. From when on: nanoseconds since 1970; the end of time for an item
-      of which nothing is said.
+    ``available``: int64, shape (n_items,), or None. Its first time, in nanoseconds since 1970; the end of time for an
+      item without one.
     """
 
     items: Vocabulary
@@ -50,7 +50,7 @@ class CatalogFile:
 
 
 def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with_available: bool) -> CatalogFile:
-    """The distinct items of a catalog file, and what it says of them.
+    """The distinct items of a catalog file, with their categories and times.
 
     ``read``: Of the log.
     ``same``: The column of categories.
@@ -158,7 +158,7 @@ class Listed:
     ``pairs``: Those whose user and item are known.
     ``rows``: Rows of the file that count.
     ``unknown``: Those of them that name a user or an item which occurs nowhere else.
-    ``left_out``: Further rows, whose label says that they are not positives.
+    ``left_out``: Further rows, whose label is that of other pairs than positives.
     ``forms``: How the ids that are not known differ from those that are, if that can be seen; else empty.
     """
 
@@ -186,7 +186,7 @@ def read_pairs(
     ``positives``: The rule of the log. Where it compares a column of labels that the file has as well, the rows of
       ``--exclude`` that it does not take are left out.
     ``takes_all``: The rule is ``all``: labels do not matter.
-    Raises BadDataError: The file has labels, and nobody says which of its rows count.
+    Raises BadDataError: The file has labels, and no option selects among its rows.
     """
     known_items = Vocabulary(items.ids)
     gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
@@ -281,7 +281,7 @@ class Strangers:
             self._ids.update(dict.fromkeys(map(str, ids.take(from_numpy(missing)).to_pylist())))
 
     def forms(self, of_these: str, of_those: str) -> str:
-        """An example of an id that differs in form alone from one of the vocabulary, in words; empty if there is none.
+        """An example of an id that differs in form alone from one of the vocabulary, in words; or empty.
 
         ``of_these``, ``of_those``: What has the ids that were taken, and what has the vocabulary.
         """

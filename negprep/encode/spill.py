@@ -17,9 +17,9 @@ Extent = tuple[int, int]
 
 
 def check_spill_folder(folder: str | None) -> None:
-    """Refuse what is given as ``--spill-dir`` and is no folder, or none to write to. None is none given."""
+    """Refuse a ``--spill-dir`` that is not a folder, or cannot be written to."""
     if folder is not None and not Path(folder).is_dir():
-        raise OutputError("is no folder", place=folder, remedy="name one that is there with --spill-dir")
+        raise OutputError("is not a folder", place=folder, remedy="name one that is there with --spill-dir")
     if folder is not None:
         SpillFile(folder).close()
 

@@ -403,10 +403,10 @@ def _training(core: Core, options: Options, rule: HoldoutRule, place: str) -> tu
     """What may be learnt from, and how many positives there are with those held out."""
     parts: list[tuple[Pairs, Pairs, Pairs]] = []
     n_positives = 0
-    for portion in core.portions:
-        _, train = split_train(portion.interactions, options, rule)
-        parts.append((train.without_times(), portion.interactions.weak, portion.excluded))
-        n_positives += len(portion.interactions.positives)
+    for section in core.sections:
+        _, train = split_train(section.interactions, options, rule)
+        parts.append((train.without_times(), section.interactions.weak, section.excluded))
+        n_positives += len(section.interactions.positives)
     positives, weak, excluded = (_joined([part[which] for part in parts]) for which in range(3))
     return Training(core.users, core.items, positives, weak, excluded, place), n_positives
 

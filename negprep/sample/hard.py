@@ -99,7 +99,7 @@ def chances_of_ranks(hardness: Hardness, counts: Positions, ranks: Positions) ->
 
 
 _TOP_WORDS = 1 << 62
-"""Of the key of a pool, the first of the words that say which of the highest is taken."""
+"""The first word of a pool's key that chooses among the highest."""
 
 _SCORED = 1 << 20
 """Scores of whole users at a time."""
@@ -141,10 +141,10 @@ class HardItems(ScoredItems):
         q[of, slots] = part[of] * self._chances(groups.at(of), drawn, mass[of], more=0)
         return q
 
-    def leader_densities(self, groups: Asks, leaders: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: D102
+    def head_densities(self, groups: Asks, heads: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: D102
         q = np.zeros(len(groups))
         of = np.flatnonzero(part > 0)
-        q[of] = part[of] * self._chances(groups.at(of), leaders[of], mass[of], more=1)
+        q[of] = part[of] * self._chances(groups.at(of), heads[of], mass[of], more=1)
         return q
 
     def _chances(self, asks: Asks, items: Positions, mass: Positions, *, more: int) -> Floats:

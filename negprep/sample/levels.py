@@ -16,7 +16,7 @@ from negprep.sample.measures import Asks, EligibleItems, ListedItems
 from negprep.sample.mixture import Sources
 from negprep.sample.seen import SeenBlock
 
-LEADER_WORDS = 5 << 60
+UPPER_WORDS = 5 << 60
 """First of the words that draw an item in the place of the positive."""
 
 
@@ -42,6 +42,6 @@ def upper_items(
     upper = np.repeat(positives[:, None], sources.shape[1], axis=1)
     of, draws = np.nonzero(sources == LEVELS.index("level"))
     if of.size:
-        drawn = listed.draw(replace(groups.at(of), draws=draws + LEADER_WORDS), 0)
+        drawn = listed.draw(replace(groups.at(of), draws=draws + UPPER_WORDS), 0)
         upper[of, draws] = drawn if item_order is None else item_order[drawn]
     return upper

@@ -100,9 +100,9 @@ class Measure(ABC):
         each = part / np.maximum(mass, 1)
         return each[:, None] * self.sizes(items)
 
-    def leader_densities(self, groups: Asks, leaders: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
+    def head_densities(self, groups: Asks, heads: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
         """The same of the positives, shape (n_groups,), each as if it were one more item that the user may get."""
-        size = self.sizes(leaders)
+        size = self.sizes(heads)
         densities: Floats = part * size / np.maximum(mass + size, 1)
         return densities
 
@@ -120,7 +120,7 @@ class Measure(ABC):
         return PointsLeft(self, asks, taken)
 
     def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:
-        """Whether there is no point in each window: bool."""
+        """Whether each window has no points: bool."""
         empty: npt.NDArray[np.bool_] = self.span(asks)[1] == 0
         return empty
 
@@ -130,7 +130,7 @@ class Measure(ABC):
         return self.items_at(asks.rows, base + bounded(asks.keys, mass, asks.draws, attempt))
 
     def draw_groups(self, groups: Asks, num_neg: int) -> Positions:
-        """The draws 0 to num_neg - 1 of each group, all of which have points: int64, shape (num_neg, n_groups)."""
+        """The draws 0 to num_neg - 1 of each group; all groups have points: int64, shape (num_neg, n_groups)."""
         return self.draw(groups.times(num_neg), 0).reshape(num_neg, len(groups))
 
 
@@ -196,14 +196,14 @@ class Rest(ABC):
 
     @abstractmethod
     def draw(self, which: Positions, attempt: int) -> Positions:
-        """One item for each of ``which``, all of which have points left."""
+        """One item for each of ``which``; all have points left."""
 
 
 class PointsLeft(Rest):
-    """The points that are left, of which one is drawn at random.
+    """The points that are left; one is drawn at random.
 
-    ``taken``: int64, shape (n_taken, n_asks). Different items, of which the user may perhaps not get some by this
-      measure. All lie in the window.
+    ``taken``: int64, shape (n_taken, n_asks). Different items in the window; this measure may not give the user
+      all of them.
     """
 
     def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:

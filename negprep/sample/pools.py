@@ -221,8 +221,8 @@ class ScoredItems(EligibleItems):
 class PoolsLeft(Rest):
     """Pools of what is left for each of some asks, once other items are taken.
 
-    ``taken``: int64, shape (n_taken, n_asks). Different items, of which the user may perhaps not get some by this
-      measure. All lie in the window.
+    ``taken``: int64, shape (n_taken, n_asks). Different items in the window; the measure may not give the user
+      all of them.
     """
 
     def __init__(self, measure: ScoredItems, scored: ScoredBlock, asks: Asks, taken: Positions) -> None:

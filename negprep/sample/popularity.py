@@ -245,7 +245,7 @@ class SeenCut:
         return totals
 
     def before(self, rows: Positions, items: Positions, n_below: Positions) -> Positions:
-        """The points before some items, of which the user has seen ``n_below`` lower ones: int64."""
+        """The points before some items, where the user has seen ``n_below`` lower ones: int64."""
         first = self._starts[rows]
         seen = self._seen_before[first + n_below] - self._seen_before[first]
         points: Positions = self._weights.before[items] - seen

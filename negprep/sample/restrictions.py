@@ -22,8 +22,8 @@ class CatalogOrder:
       categories do not matter.
     ``bounds``: int64, shape (n_segments + 1,). The positions at which the categories begin, and at which the last one
       ends.
-    ``times``: int64, shape (n_items,), or None. Of each position, from when on the item is available. None: times do
-      not matter.
+    ``times``: int64, shape (n_items,), or None. The time at which the item of each position becomes available. None:
+      times do not matter.
     """
 
     items: Codes

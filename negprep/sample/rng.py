@@ -133,7 +133,7 @@ def bounded(
 
     ``limits``: 1 to 2**63 - 1.
     ``draws``: Draw numbers, 0 to 2**32 - 1. Attempt ``a`` of draw ``d`` is word number ``d + a * 2**32`` of its key.
-    ``attempt``: The first attempt to take; where ``scale`` says that its word must be thrown away, the next one
+    ``attempt``: The first attempt to take; where ``scale`` throws its word away, the next one
       follows.
     """
     drawn, kept = scale(word(keys, draws + (attempt << 32)), limits)
@@ -153,7 +153,7 @@ def bounded(
 
 
 _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
-"""ln 2 in two parts, of which the first has few enough bits to be multiplied by an exponent exactly."""
+"""ln 2 in two parts; the first has few enough bits to be multiplied by an exponent exactly."""
 
 _TERMS = 11
 _POWERS = 14

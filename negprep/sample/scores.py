@@ -28,7 +28,7 @@ _DENSE_COST = 8
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a model says of the users and the catalog of a run.
+    """The scores of a model for the users and the catalog of a run.
 
     The items that the model knows are numbered apart, in the order of the catalog: as *known* items.
 
@@ -148,7 +148,7 @@ class Scores:
 
     @cached_property
     def _balance(self) -> float:
-        """A power of two by which the factor 1 of users is stretched, so that the bias costs neither side precision."""
+        """A power of two that stretches the factor 1 of users, so that the bias costs neither side precision."""
         if self.item_bias is None:
             return 1.0
         longest = [

@@ -86,7 +86,7 @@ class SeenBlock:
     ``items``: int32, shape (n_seen,).
     ``width``: Bytes of mask for each row.
     ``is_exact``: Whether the mask has a byte for each item; else codes fold into it modulo ``width``, a power of two,
-      and what it says is seen must be asked of ``contains``.
+      and ``contains`` must confirm its hits.
     """
 
     def __init__(self, seen: Seen, first_user: int, last_user: int) -> None:

@@ -165,7 +165,7 @@ _Draw = Callable[[Positions, Words], Positions]
 
 
 def _either(is_first: npt.NDArray[np.bool_], first: _Draw, second: _Draw, rows: Positions, keys: Words) -> Positions:
-    """Draw in one way for the positives of which ``is_first`` holds, and in another for the others."""
+    """Draw in one way for the positives where ``is_first`` holds, and in another for the others."""
     if is_first.all():
         return first(rows, keys)
     if not is_first.any():

@@ -39,7 +39,7 @@ def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
     """Turn what the machine refuses into an `OutputError` that names `place`, and how to write `elsewhere`.
 
     Raises OutputError: For every OSError but one.
-    Raises BrokenPipeError: As it is: a reader that went away is no fault of the machine.
+    Raises BrokenPipeError: As it is: the machine is not to blame for a reader that went away.
     """
     try:
         yield
@@ -256,7 +256,7 @@ def final_mode(path: Path, full: int) -> int:
     """The mode of what is replaced; of a new file, `full` (0o666 or 0o777) without the bits of the umask."""
     with suppress(FileNotFoundError):
         return path.stat().st_mode & 0o7777
-    # There is no way to ask for the umask but to set it. For that moment, too strict is better than too loose.
+    # The umask can only be read by setting it. For that moment, too strict is better than too loose.
     mask = os.umask(0o077)
     os.umask(mask)
     return full & ~mask

@@ -89,8 +89,8 @@ def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is
     ``force``: Whether a folder with an earlier output may be replaced.
     ``is_text``: Whether a terminal can show it.
     Raises UsageError: If it is one of the inputs (by name, symbolic link or hard link) or lies in one, or one lies in
-      it; if it is a terminal; if it is a folder that is not empty and either `force` is not given or it holds what is
-      no output; if it is a folder and has no slash at the end, or a file and has one.
+      it; if it is a terminal; if it is a folder that is not empty and either `force` is not given or it holds
+      anything else; if it is a folder and has no slash at the end, or a file and has one.
     Raises OutputError: If its folder is missing or cannot be written to.
     """
     with machine_errors(target):
@@ -153,7 +153,7 @@ def refuse_contents(destination: Destination, *, force: bool) -> None:
     if strange:
         name = str(strange[0].relative_to(destination.path))
         raise UsageError(
-            f"holds {name!r}, which is no output of negprep, and --force removes outputs only",
+            f"holds {name!r}, which negprep did not write, and --force removes outputs only",
             place=destination.place,
             remedy="name another folder, or empty it yourself",
         )
@@ -172,7 +172,7 @@ def _is_part(path: Path) -> bool:
 
 
 def _is_exchanged(path: Path) -> bool:
-    """Whether it has the name of a file for another program, in a folder that says that negprep wrote it."""
+    """Whether it has the name of a file for another program, in a folder whose metadata negprep wrote."""
     return fullmatch(_EXCHANGED, path.name) is not None and (path.parent / METADATA).is_file()
 
 
@@ -294,4 +294,4 @@ def check_whole(target: str, inputs: Sequence[Path]) -> None:
     check_output(target, inputs)
     destination = locate(target)
     if destination.kind != "file":
-        raise UsageError("is no place for one file", place=destination.place, remedy="name a file")
+        raise UsageError("is not a place for one file", place=destination.place, remedy="name a file")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from negprep.errors import UsageError
 from negprep.options.formats import ending_of
@@ -36,20 +36,8 @@ if TYPE_CHECKING:
     from negprep.write.destination import Destination, Document
 
 
-class RowStream(Protocol):
-    """A file that takes rows in order."""
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows; their memory must not change afterwards."""
-
-    def end_rows(self) -> None:
-        """Write the rows that are left."""
-
-    def close(self, metadata: dict[str, str]) -> None:
-        """Complete the file, with `metadata` where it has a place for it."""
-
-    def discard(self) -> None:
-        """Write nothing more."""
+RowStream: TypeAlias = ParquetStream | TextStream
+"""A file that takes rows in order."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +95,7 @@ class Output(ABC):
         self._schema = schema
         self._kind = kind
         self._streams: list[RowStream] = []
+        self._held = ExitStack()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows: a batch of any size, whose memory must not change afterwards."""
@@ -115,9 +104,8 @@ class Output(ABC):
                 self._current().write(batch)
             self.rows_written += batch.num_rows
 
-    @abstractmethod
-    def next_part(self) -> None:
-        """Let the next rows begin a new part file, if this one has any. Nothing happens where there are no parts."""
+    def next_part(self) -> None:  # noqa: B027
+        """Let the next rows begin a new part file, if this one has any; nothing happens where there are no parts."""
 
     @abstractmethod
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
@@ -146,10 +134,11 @@ class Output(ABC):
         """Remove whatever is unfinished. For `open_output`."""
         for stream in self._streams:
             stream.discard()
+        self._held.close()
 
-    @abstractmethod
     def _current(self) -> RowStream:
         """What takes the next rows."""
+        return self._streams[0]
 
     def _add(self, sink: Sink, schema: pa.Schema, kind: Kind | None = None) -> RowStream:
         stream = (kind or self._kind).stream(sink, schema)
@@ -170,16 +159,13 @@ class FileOutput(Output):
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
         super().__init__(destination, schema, kind=kind)
-        self._staging = Staging(destination.path)
+        self._staging = self._held.enter_context(closing(Staging(destination.path)))
         self._beside: list[str] = []
 
     def open(self) -> None:
         """Make the temporary."""
         sweep(self._destination.path)
         self._add(Sink(self._staging.open()), self._schema)
-
-    def next_part(self) -> None:
-        """Do nothing: there is one part."""
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
         """Add a file beside the target, under a temporary name for now."""
@@ -205,17 +191,9 @@ class FileOutput(Output):
                 temporary.replace(path)
             sync_folder(path.parent)
 
-    def close(self) -> None:
-        """Remove what is unfinished."""
-        super().close()
-        self._staging.close()
-
-    def _current(self) -> RowStream:
-        return self._streams[0]
-
 
 PART_ROWS = 8 * ROW_GROUP_ROWS
-"""About how many rows a part file should have. It ends where `Output.next_part` says, between two users."""
+"""About how many rows a part file should have. It ends at `Output.next_part`, between two users."""
 
 
 class Part:
@@ -264,7 +242,7 @@ class FolderOutput(Output):
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind, force: bool) -> None:
         super().__init__(destination, schema, kind=kind)
         self._force = force
-        self._staging = Staging(destination.path)
+        self._staging = self._held.enter_context(closing(Staging(destination.path)))
         self._folder = self._staging.path(PARTS)
         self._parts: list[RowStream] = []
         self._part: RowStream | None = None
@@ -335,11 +313,6 @@ class FolderOutput(Output):
                 self._staging.exchange(PARTS, undo, decider=self._folder)
             sync_folder(path.parent)
 
-    def close(self) -> None:
-        """Remove what is unfinished."""
-        super().close()
-        self._staging.close()
-
     def _current(self) -> RowStream:
         if self._part is None:
             path: Path = self._folder / self._inner / f"part-{len(self._parts) - self._first:05}{self._kind.ending}"
@@ -353,21 +326,17 @@ class StreamOutput(Output):
     """Bytes sent as they come, row group by row group.
 
     What was sent before an error cannot be taken back. Parquet lacks its footer then, and every reader refuses it; a
-    text is cut short, which only the exit code tells.
+    text is cut short, which only the exit code shows.
     """
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
         super().__init__(destination, schema, kind=kind)
-        self._held = ExitStack()
 
     def open(self) -> None:
         """Open the device or pipe."""
         if not self._kind.is_text:
             refuse_terminal(self._destination)
         self._add(Sink(self._held.enter_context(open_stream(self._destination))), self._schema)
-
-    def next_part(self) -> None:
-        """Do nothing: there is one part."""
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:  # noqa: ARG002
         """Refuse: a stream has no place for a second file."""
@@ -386,14 +355,6 @@ class StreamOutput(Output):
             self._current().close(metadata)
             if companion is not None:
                 companion.publish()
-
-    def close(self) -> None:
-        """Send nothing more."""
-        super().close()
-        self._held.close()
-
-    def _current(self) -> RowStream:
-        return self._streams[0]
 
 
 @contextmanager

@@ -27,7 +27,7 @@ _LEVEL = 6
 class TextStream:
     """One file of delimited text with a header, written to a `Sink` as its rows arrive.
 
-    ``names``: The header. Empty: there is none.
+    ``names``: The header. Empty: none is written.
     ``compressed``: By gzip, without a name or a time in it.
     """
 
@@ -92,7 +92,7 @@ class Fields:
         self._known: dict[int, tuple[pa.Array, pa.Array]] = {}
 
     def of(self, place: int, column: pa.Array) -> pa.Array:
-        """A column as ``large_string``, quoted where it must be; ``place`` tells it from the others.
+        """A column as ``large_string``, quoted where it must be; ``place`` distinguishes it from the others.
 
         Raises BadDataError: An id in a list holds a space, which separates the elements.
         """

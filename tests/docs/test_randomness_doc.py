@@ -143,7 +143,7 @@ def test_constants_of_measures_are_those_of_the_page():
     assert (mixture._CHOICE_WORDS, popularity._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
     assert "d + 2^62" in PAGE
     assert "counter + 3 * 2^61" in PAGE
-    assert levels.LEADER_WORDS == reference_samplers.LEADER == 5 * 2**60
+    assert levels.UPPER_WORDS == reference_samplers.LEADER == 5 * 2**60
     assert "d + 5 * 2^60" in PAGE
     assert f"In round r = 1, 2, ..., {mixture._ROUNDS}:" in PAGE
     assert f"by their attempt {mixture._ROUND}r" in PAGE
