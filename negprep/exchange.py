@@ -49,16 +49,6 @@ class TextFolder(Protocol):
         """Begin a text of that name."""
 
 
-class Exchange(Protocol):
-    """The files of a form."""
-
-    def add(self, section: Section, unit: int) -> None:
-        """Take the next users, whose times are written in a unit of so many nanoseconds."""
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows of the run, in the layout of the form."""
-
-
 def unit_of(kind: str | None) -> int:
     """Nanoseconds of the unit in which times are written: that of the log, or seconds where it has dates."""
     return _UNITS.get(kind or "", 10**9)
@@ -66,7 +56,7 @@ def unit_of(kind: str | None) -> int:
 
 def open_exchange(
     options: Options, folder: TextFolder, target: str, form: RowLayout, schema: pa.Schema, *, timed: bool
-) -> Exchange:
+) -> NcfFiles | LightgcnFiles | RecboleFiles:
     """Begin the files of ``options.to`` in a folder.
 
     ``target``: The folder, after which files are named.

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from negprep.arrow import from_numpy
 from negprep.assemble.layout import RowLayout, vocabulary_tables
-from negprep.assemble.plan import make_plan, model_rule, needs_survey, read_model_of, settled
+from negprep.assemble.plan import make_plan, model_rule, needs_survey, read_model_of
 from negprep.assemble.section import Cutter, Section, Shard, by_part, fill, make_form, make_section, row_group_rows
 from negprep.assemble.shuffle import Shuffle
 from negprep.encode.kcore import find_core
@@ -151,7 +151,8 @@ class Run(Record):
             else:
                 core = loaded.whole(self._memory.range_rows, again=again)
             self._plan, fit, knowledge = make_plan(loaded, core, options, rule, first_times, model)
-            options = settled(options, core)
+            if options.takes_all:  # of a user's eligible items there are at most as many as in the catalog
+                options = replace(options, most_eligible=core.items.n_catalog)
             tally = Tally.of(loaded, core, rule, options.recipe.sources or ())
         except BaseException:
             loaded.close()

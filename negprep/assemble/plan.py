@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -46,22 +46,6 @@ class Knowledge:
     unknown_items: int
     split: dict[str, Any] | None
     known: npt.NDArray[np.bool_]
-
-
-def check_kind(model: Model, sampler: str, place: str) -> None:
-    """Refuse a model that is not for the sampler, ``hard`` or ``reinforced``."""
-    if sampler == "reinforced" and model.kind in ("als", "bpr"):
-        raise UsageError(
-            f"the model is of the kind {model.kind}, whose scores are no policy",
-            place=place,
-            remedy="make one with negprep fit --kind rns, or draw with --sampler hard",
-        )
-    if sampler == "hard" and model.kind == "rns":
-        raise UsageError(
-            "the model is of the kind rns, a policy, and ranks no items",
-            place=place,
-            remedy="make one with negprep fit --kind bpr, or draw with --sampler reinforced",
-        )
 
 
 def make_scores(
@@ -153,21 +137,28 @@ def model_rule(options: Options) -> Hardness | Policy | None:
 
 
 def read_model_of(options: Options) -> Model | None:
-    """The model that the options name, of the right kind.
+    """The model that the options name.
 
     Raises BadDataError: The file is not a model.
-    Raises UsageError: It is of a kind that the sampler cannot draw with.
+    Raises UsageError: Its kind does not fit the sampler, ``hard`` or ``reinforced``.
     """
-    if options.model is None or options.recipe.scored is None:
+    sampler = options.recipe.scored
+    if options.model is None or sampler is None:
         return None
     model = read_model(options.model)
-    check_kind(model, options.recipe.scored, str(options.model))
+    if sampler == "reinforced" and model.kind in ("als", "bpr"):
+        raise UsageError(
+            f"the model is of the kind {model.kind}, whose scores are no policy",
+            place=str(options.model),
+            remedy="make one with negprep fit --kind rns, or draw with --sampler hard",
+        )
+    if sampler == "hard" and model.kind == "rns":
+        raise UsageError(
+            "the model is of the kind rns, a policy, and ranks no items",
+            place=str(options.model),
+            remedy="make one with negprep fit --kind bpr, or draw with --sampler reinforced",
+        )
     return model
-
-
-def settled(options: Options, core: Core) -> Options:
-    """The options of a run whose catalog is known: of a user's eligible items there are at most as many."""
-    return replace(options, most_eligible=core.items.n_catalog) if options.takes_all else options
 
 
 def make_plan(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +25,7 @@ _SHORT_BITS = 32
 _BLOCK_GROUPS = 1 << 14
 
 
-class Packing(Protocol):
-    """A way to keep rows."""
-
-    def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """The rows of some groups, which ascend by user, in a coded form; all in columns of shape (n_rows,)."""
-
-    def unpack(self, pieces: list[Packed]) -> list[Column]:
-        """The columns of all pieces, or of slices of these, end to end: codes in place of ids, as int32."""
-
-
-def packing_of(form: RowLayout, n_items: int) -> Packing:
+def packing_of(form: RowLayout, n_items: int) -> AsTheyAre | AsNumbers:
     """How the rows of a form are kept, with items from a catalog of ``n_items``."""
     if form.layout != "pointwise" or form.sources is not None or form.with_log_q:
         return AsTheyAre()
@@ -47,13 +37,13 @@ class AsTheyAre:
     """Any columns."""
 
     def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """Make them."""
+        """The rows of some groups, which ascend by user, in a coded form; all in columns of shape (n_rows,)."""
         made = [coded.batch(groups) for groups in pieces]
         rows = made[0] if len(made) == 1 else pa.concat_batches(made)
         return [unwrapped(column) for column in rows.columns], 0
 
     def unpack(self, pieces: list[Packed]) -> list[Column]:
-        """Join them."""
+        """The columns of all pieces, or of slices of these, end to end: codes in place of ids, as int32."""
         return [joined(list(column)) for column in zip(*(columns for columns, _ in pieces), strict=True)]
 
 
@@ -69,7 +59,7 @@ class AsNumbers:
     label_dtype: np.dtype[Any]
 
     def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """In uint32 where they fit, else in uint64."""
+        """As `AsTheyAre.pack`: in uint32 where they fit, else in uint64."""
         packed = [self._packed(groups) for groups in pieces]
         numbers, first = packed[0]
         if len(packed) > 1:  # counted from the same user
