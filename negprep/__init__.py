@@ -16,10 +16,10 @@ from negprep.errors import BadDataError, NegprepError, NegprepWarning, OutputErr
 if TYPE_CHECKING:
     from negprep.api import fit, inspect, report, test, train, verify
     from negprep.checks.verify import Report
-    from negprep.job import prepare
     from negprep.metrics.evaluate import Evaluation, evaluate
     from negprep.models.fit import FitSummary
     from negprep.options.options import Options, ReadOptions
+    from negprep.pipeline import prepare
     from negprep.reports.inspection import Inspection
     from negprep.summary import Summary
 
@@ -61,7 +61,7 @@ _HOMES = {
     "report": "api",
     "Options": "options.options",
     "ReadOptions": "options.options",
-    "prepare": "job",
+    "prepare": "pipeline",
     "Summary": "summary",
 }
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 from negprep.checks.verify import Report
 from negprep.checks.verify import verify as run_verify
 from negprep.errors import UsageError, refuse_warnings
-from negprep.job import prepare
 from negprep.keywords import (
     CheckKeywords,
     Files,
@@ -30,7 +29,7 @@ from negprep.models.fit import FitSummary, learning_of
 from negprep.models.fit import fit as run_fit
 from negprep.options.options import Command, LogSource, Options, ReadOptions
 from negprep.options.specs import RNS_OPTIONS, check_bool, whole
-from negprep.pipeline import Run, silent
+from negprep.pipeline import Run, prepare, silent
 from negprep.read.log import open_log
 from negprep.reports.inspection import Inspection, inspect_log
 from negprep.reports.page import report as run_report
@@ -243,7 +242,7 @@ def _run(
     if options.to is not None:
         raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
     with open_log(log, options.read) as reader, Run(reader, options) as run:
-        rows = _plain_strings(pa.Table.from_batches(list(run.batches()), run.schema))
+        rows = _plain_strings(pa.Table.from_batches(list(run.rows()), run.schema))
         warnings = warnings_of(run)
     if options.strict:
         refuse_warnings(warnings)

@@ -30,7 +30,7 @@ _NUMPY: dict[pa.DataType, np.dtype[Any]] = {
     pa.float64(): np.dtype(np.float64),
 }
 Column: TypeAlias = Any
-"""Numbers as a numpy array; or as an Arrow array what is none: strings, a dictionary, lists."""
+"""Numbers as a numpy array; strings, dictionaries and lists as an Arrow array."""
 
 _ARROW: dict[np.dtype[Any], pa.DataType] = {dtype: arrow_type for arrow_type, dtype in _NUMPY.items()}
 

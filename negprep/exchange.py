@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"in seconds": 10**9, "in milliseconds": 10**6, "in microseconds": 10**3, "in nanoseconds": 1}
 _RECBOLE = {"user": "user_id:token", "item": "item_id:token", "label": "label:float", "log_q": "log_q:float"}
-# What `pandas.read_csv` takes for a missing value unless told otherwise, and RecBole's own word for one.
+# What `pandas.read_csv` takes for a missing value by default, and RecBole's own word for one.
 _NO_VALUE = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|[PAD]"
 _MISSING = strings(_NO_VALUE.split("|"))
 
@@ -49,16 +49,6 @@ class TextFolder(Protocol):
         """Begin a text of that name."""
 
 
-class Exchange(Protocol):
-    """The files of a form."""
-
-    def add(self, section: Section, unit: int) -> None:
-        """Take the next users, whose times are written in a unit of so many nanoseconds."""
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows of the run, in the layout of the form."""
-
-
 def unit_of(kind: str | None) -> int:
     """Nanoseconds of the unit in which times are written: that of the log, or seconds where it has dates."""
     return _UNITS.get(kind or "", 10**9)
@@ -66,26 +56,14 @@ def unit_of(kind: str | None) -> int:
 
 def open_exchange(
     options: Options, folder: TextFolder, target: str, form: RowLayout, schema: pa.Schema, *, timed: bool
-) -> Exchange:
+) -> NcfFiles | LightgcnFiles | RecboleFiles:
     """Begin the files of ``options.to`` in a folder.
 
-    Parameters
-    ----------
-    options : Options
-    folder : TextFolder
-    target : str
-        The folder, after which files are named.
-    form : Form
-        Of the run.
-    schema : pyarrow.Schema
-        Of its rows.
-    timed : bool
-        Whether the interactions have times.
-
-    Raises
-    ------
-    UsageError
-        The ids do not fit the form.
+    ``target``: The folder, after which files are named.
+    ``form``: Of the run.
+    ``schema``: Of its rows.
+    ``timed``: Whether the interactions have times.
+    Raises UsageError: The ids do not fit the form.
     """
     name = Path(os.path.realpath(target)).name
     if options.to == "recbole":
@@ -131,7 +109,7 @@ class LightgcnFiles:
         self._fields = Fields(" ")
 
     def add(self, section: Section, unit: int) -> None:  # noqa: ARG002
-        """Write the lists of the next users; LightGCN's loader fails on a user without an item, so there is none."""
+        """Write the lists of the next users; without users who have no item: LightGCN's loader fails on them."""
         positives, form = section.interactions.positives, section.form
         for name, file in self._files.items():
             pairs = positives.where(getattr(section.split, name))

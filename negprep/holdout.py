@@ -25,12 +25,8 @@ _BEFORE_ALL = np.iinfo(np.int64).min
 class Split:
     """The holdouts of every user.
 
-    Attributes
-    ----------
-    test, valid : bool, shape (n_positives,)
-        Whether a positive is held out, for which fold; never for both.
-    tied : bool, shape (n_users,)
-        Whether a keyed hash chose between positives of equal time.
+    ``test``, ``valid``: bool, shape (n_positives,). Whether a positive is held out, for which fold; never for both.
+    ``tied``: bool, shape (n_users,). Whether a keyed hash chose between positives of equal time.
     """
 
     test: Mask
@@ -52,17 +48,10 @@ def hold_out(interactions: Interactions, rule: HoldoutRule, *, seed: int, with_v
     rule's number, or with ``fraction`` that part of the user's positives, rounded, halves up. One positive of each user
     stays in train. With ``after`` the positives at or after the cut are for test, whoever's they are.
 
-    Parameters
-    ----------
-    interactions : Interactions
-        Its positives have times if the rule needs them.
-    rule : HoldoutRule
-        Not ``auto``.
-    seed : int
-        0 to 2**64 - 1.
+    ``interactions``: Its positives have times if the rule needs them.
+    ``rule``: Not ``auto``.
+    ``seed``: 0 to 2**64 - 1.
 
-    Notes
-    -----
     Source of ``last``: He et al., WWW 2017, section 4.1 (leave-one-out).
     """
     positives = interactions.positives
@@ -155,16 +144,13 @@ NO_TIMES = (
     "the log has no times: each user's holdout is random (--time-col NAME if a column is the time, --holdout random if "
     "that is meant)"
 )
-"""What is said where ``auto`` falls from last to random."""
+"""The warning where ``auto`` falls from last to random."""
 
 
 def in_form(options: Options, form: FormName) -> Options:
     """The options of an output in a form, which may have a layout of its own.
 
-    Raises
-    ------
-    UsageError
-        An option means nothing in that form.
+    Raises UsageError: An option means nothing in that form.
     """
     refuse_unfit(form, vars(options))
     return replace(options, to=form, layout="listwise" if form in ("ncf", "lightgcn") else options.layout)
@@ -173,12 +159,8 @@ def in_form(options: Options, form: FormName) -> Options:
 def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[str]]:
     """The rule without ``auto`` and with its cut, and warnings; before the log is read.
 
-    Raises
-    ------
-    UsageError
-        The rule needs times, and the log has none, or only an order; or TIME is no time.
-    BadDataError
-        More than one column could be the time.
+    Raises UsageError: The rule needs times, and the log has none, or only an order; or TIME is not a time.
+    Raises BadDataError: More than one column could be the time.
     """
     rule = options.rule
     problem = log.problem("time") if rule.needs_times or rule.kind == "auto" else None
@@ -219,7 +201,7 @@ def check_times(log: LogReader, options: Options) -> None:
 
 
 def writes_times(log: LogReader, options: Options) -> bool:
-    """Whether the output holds the times of the log. If it is open which column they are, reading it will say so."""
+    """Whether the output holds the times of the log. If it is open which column they are, reading it reports that."""
     return options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
 
 

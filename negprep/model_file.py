@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 from negprep.jsons import json_value
 from negprep.read.convert import MAX_ID_BYTES
-from negprep.write.destination import open_whole
+from negprep.write.destination import write_whole
 
 OWN = "own"
 """The kind of factors that somebody else made."""
@@ -208,10 +208,14 @@ def write_model(target: str, model: Model) -> None:
     for name, vocabulary in (("users", model.users), ("items", model.items)):
         buffers = as_buffers(vocabulary.ids)
         arrays |= dict(zip([name] if len(buffers) == 1 else [f"{name}_text", f"{name}_ends"], buffers, strict=True))
-    with open_whole(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, values in (arrays | model.arrays).items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", _EPOCH), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(values), version=(1, 0), allow_pickle=False)
+
+    def fill(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, values in (arrays | model.arrays).items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy", _EPOCH), "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.ascontiguousarray(values), version=(1, 0), allow_pickle=False)
+
+    write_whole(target, fill)
 
 
 def read_archive(path: str) -> Model:

@@ -1,22 +1,195 @@
-"""What a run did: as metadata of its output, as JSON, and for people."""
+"""What a run counts and did: as metadata of its output, as JSON, and for people."""
 
 from __future__ import annotations
 
 import json
 import resource
 import sys
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import InitVar, asdict, dataclass, field, fields
 from typing import Any, Literal
 
+import numpy as np
+
 from negprep._version import __version__
-from negprep.assemble.plan import model_rule, popularity_shape
-from negprep.encode.side_files import catalog_misfits
+from negprep.arrays import Counts, Mask
+from negprep.assemble.plan import Knowledge, model_rule, popularity_shape
+from negprep.assemble.section import Section
+from negprep.encode.load import Core, Loaded
+from negprep.encode.side_files import WeightsFit, catalog_misfits
 from negprep.holdout import nothing_held_out
 from negprep.options.options import Options
 from negprep.options.specs import HoldoutRule
-from negprep.pipeline import Run
+from negprep.read.log import LogReader
 from negprep.sample.hard import Hardness
 from negprep.sample.rng import ALGORITHM
+
+_MARKED = 1 << 15
+"""Items marked at a time: an index of all would be made 64 bits wide first."""
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What a run counts: its metadata, its summary as JSON and its closing text all show these numbers.
+
+    Attributes
+    ----------
+    users, items, catalog_items : int
+        Distinct users and items of the log, and items that may be drawn; without those removed.
+    removed_users, removed_items, removed_positives : int
+        What ``min_positives`` and ``core`` left out.
+    excluded_pairs : int
+        Pairs of ``--exclude`` taken.
+    positives, weak : int
+        Distinct positive pairs, and the other observed pairs.
+    holdouts, holdout_users, tied_holdouts : int
+        Test holdouts, users with one, and users one of whose holdouts a hash chose between equal times.
+    cold_users, unheld_users : int
+        Users with a test holdout and no train positive, and users with positives but without a test holdout.
+    short_users, full_users, dropped_users : int
+        Users with too few eligible items, those of them with none, and those left out for it.
+    positives_outside, holdouts_outside : int
+        Positives and test holdouts of an item that is not in the catalog.
+    eligible_min, eligible_max : int or None
+        Items that can be drawn for a group.
+    sources : dict of str to int
+        Negatives from each sampler, and uniform ones that fell back from it; empty where there is one source.
+    strangers : int
+        Users with train positives whom the model that draws does not know.
+    """
+
+    users: int = 0
+    items: int = 0
+    catalog_items: int = 0
+    removed_users: int = 0
+    removed_items: int = 0
+    removed_positives: int = 0
+    excluded_pairs: int = 0
+    positives: int = 0
+    weak: int = 0
+    holdouts: int = 0
+    holdout_users: int = 0
+    tied_holdouts: int = 0
+    cold_users: int = 0
+    unheld_users: int = 0
+    short_users: int = 0
+    full_users: int = 0
+    dropped_users: int = 0
+    positives_outside: int = 0
+    holdouts_outside: int = 0
+    groups: int = 0
+    negatives: int = 0
+    rows: int = 0
+    eligible_min: int | None = None
+    eligible_max: int | None = None
+    sources: dict[str, int] = field(default_factory=dict)
+    strangers: int = 0
+    holds_out: bool = True
+    n_items: InitVar[int]
+
+    def __post_init__(self, n_items: int) -> None:
+        self._warm, self._held = np.zeros(n_items, bool), np.zeros(n_items, np.int32)
+
+    @classmethod
+    def of(cls, loaded: Loaded, core: Core, rule: HoldoutRule, sources: Sequence[str] = ()) -> Tally:
+        """The counts of a run before its first section."""
+        return cls(
+            users=len(core.users),
+            items=loaded.n_items - core.removed_items,
+            catalog_items=core.items.n_catalog,
+            removed_users=core.removed_users,
+            removed_items=core.removed_items,
+            removed_positives=core.removed_positives,
+            excluded_pairs=len(loaded.excluded),
+            sources=dict.fromkeys(sources, 0),
+            holds_out=rule.kind != "none",
+            n_items=len(core.items),
+        )
+
+    def add(self, section: Section, known: Mask | None = None) -> None:
+        """Count one more section: its interactions, which all epochs share, and its rows.
+
+        ``known`` marks the users whom a model knows.
+        """
+        self.add_rows(section)
+        positives, heads, items = section.interactions.positives, section.heads, section.interactions.items
+        held = positives.where(section.split.test)
+        has_test = held.counts > 0
+        self.positives += len(positives)
+        self.weak += len(section.interactions.weak)
+        self.holdouts += len(held)
+        self.holdout_users += _number(has_test)
+        self.tied_holdouts += _number(section.split.tied)
+        self.cold_users += _number(has_test & (section.train.counts == 0))
+        self.unheld_users += _number((positives.counts > 0) & ~has_test) if self.holds_out else 0
+        self.short_users += _number(section.short)
+        self.full_users += _users_with_none(section)
+        self.dropped_users += _number(section.short) if section.drops_short else 0
+        self.groups += len(heads)
+        if known is not None:
+            self.strangers += _number((section.train.counts > 0) & ~known)
+        if len(items.others):
+            self.positives_outside += _number(positives.items >= items.n_catalog)
+            self.holdouts_outside += _number(held.items >= items.n_catalog)
+        if self.holds_out:
+            for begin in range(0, len(section.train), _MARKED):
+                self._warm[section.train.items[begin : begin + _MARKED]] = True
+            np.add.at(self._held, held.items, 1)
+        eligible = section.supply if section.sampling.by_group else section.supply[heads.counts > 0]
+        if eligible.size:
+            least, most = int(eligible.min()), int(eligible.max())
+            self.eligible_min = least if self.eligible_min is None else min(least, self.eligible_min)
+            self.eligible_max = most if self.eligible_max is None else max(most, self.eligible_max)
+
+    def add_rows(self, section: Section) -> None:
+        """Count the rows of a section whose interactions were counted in an earlier epoch."""
+        sizes = section.counts if section.sampling.by_group else section.heads.counts * section.counts
+        self.negatives += int(sizes.sum())
+        self.rows += section.n_rows
+
+    def add_sources(self, counts: Counts) -> None:
+        """Count the negatives of some rows, by source."""
+        for name, count in zip(self.sources, counts.tolist(), strict=True):
+            self.sources[name] += count
+
+    @property
+    def cold_holdouts(self) -> int:
+        """Test holdouts whose item has no train positive."""
+        return int(self._held[~self._warm].sum())
+
+    def named(self, names: Iterable[str]) -> dict[str, Any]:
+        """Some of the counts."""
+        return {name: getattr(self, name) for name in names}
+
+
+def _number(mask: Mask) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def _users_with_none(section: Section) -> int:
+    """Users who have a group for which nothing can be drawn."""
+    nothing = section.supply == 0
+    if section.sampling.by_group:
+        return len(np.unique(section.heads.users()[nothing]))
+    return _number(nothing & section.short)
+
+
+@dataclass(eq=False)
+class Record:
+    """What a run was asked for, what it found in the log, and what it counted so far: all that its summary needs.
+
+    ``warnings`` are those from before the log was read; ``knowledge`` is what the model that draws, if any, knows.
+    """
+
+    log: LogReader
+    options: Options
+    rule: HoldoutRule
+    warnings: list[str]
+    loaded: Loaded
+    core: Core
+    weights_fit: WeightsFit
+    knowledge: Knowledge | None
+    tally: Tally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,61 +198,38 @@ class Summary:
 
     Attributes
     ----------
-    command : str
     output : str
         Where the rows went, as it was given: a file, a folder with a slash at its end, or ``-``.
     rows_read : int
         Rows of the log: those used and those dropped.
     rows_dropped : dict of str to int
         Reason and count.
-    users, items, catalog_items : int
-        Distinct users and items of the log, and items that may be drawn; without those removed.
-    removed_users, removed_items, removed_positives : int
-        What ``min_positives`` and ``core`` left out.
-    positives, weak : int
-        Distinct positive pairs, and observed pairs that are none.
-    holdout : str
-        The rule that chose the holdouts.
-    holdout_asked : str
-        The rule as it was given: ``auto`` where the log decided which.
-    holdouts, holdout_users, tied_holdouts, cold_holdouts : int
-        Test holdouts, users with one, users one of whose holdouts a hash chose between equal times, and test holdouts
-        whose item has no train positive.
-    cold_users, unheld_users : int
-        Users with a test holdout and no train positive, and users with positives but without a test holdout.
+    holdout, holdout_asked : str
+        The rule that chose the holdouts, and the rule as it was given: ``auto`` where the log decided which.
     num_neg : int or "all"
         Negatives asked for each positive.
-    negatives, rows_written : int
-    sampler : str
-    sources : dict of str to int
-        Negatives from each sampler, and uniform ones that fell back from it; empty where there is one source.
-    short_users, full_users, dropped_users : int
-        Users with too few eligible items, those of them with none, and those left out for it.
     seen : str
         What a user's negatives avoid.
-    excluded_pairs, excluded_unknown, weak_unknown : int
-        Pairs of ``--exclude`` taken, and rows of it and of ``--weak`` whose user or item occurs nowhere else.
+    excluded_unknown, weak_unknown : int
+        Rows of ``--exclude`` and of ``--weak`` whose user or item occurs nowhere else.
     excluded_rows, excluded_left_out, weak_rows : int
         Rows of ``--exclude`` and ``--weak``; those of ``--exclude`` besides that ``--positive`` leaves out.
-    items_outside, positives_outside, holdouts_outside : int
-        Items of the log that the catalog lacks, and positives and test holdouts of these.
+    items_outside : int
+        Items of the log that the catalog lacks.
     weights_rows, weights_unknown, unweighted_items : int
         Rows of ``--weights``, those whose item is not in the catalog, and items of the catalog that it lacks.
-    seed, split_seed, algorithm : int
-    epoch : int
-    epochs : int or None
     columns : dict of str to str
         Role and header of the columns taken.
     unused_keys : list of str
         Keys in the paths of the log's parts (``day=1/``) that are not among them.
     warnings, notes : list of str
-        What is suspicious but no error; what follows from the options, or is usual.
-    seconds : float
+        What is suspicious but not an error; what follows from the options, or is usual.
     peak_memory_bytes : int
         Of the whole process so far.
-    version : str
     metadata : dict
-        What Parquet carries as metadata, whole, by which ``verify --made-by`` knows what a text promises.
+        The metadata of a Parquet output, whole: ``verify --made-by`` reads here what a text promises.
+
+    The other numbers are those of `Tally`; ``rows_written`` are its ``rows``.
     """
 
     command: str
@@ -169,9 +319,16 @@ MOST_UNKNOWN = 1 / 20
 """Of the items, those that a model may not know without a warning: some have no train positive."""
 
 
-def facts_of(run: Run) -> dict[str, Any]:
+_IN_METADATA = (
+    *("users", "catalog_items", "removed_users", "removed_items", "removed_positives", "positives", "weak"),
+    *("excluded_pairs", "holdouts", "holdout_users", "tied_holdouts", "cold_holdouts", "cold_users", "short_users"),
+    *("full_users", "dropped_users", "groups", "negatives", "rows", "sources", "eligible_min", "eligible_max"),
+)
+
+
+def facts_of(run: Record) -> dict[str, Any]:
     """What the output depends on and what it holds, the same wherever and however it was made."""
-    options, tally, loaded, core = run.options, run.tally, run.loaded, run.core
+    options = run.options
     return {
         "algorithm": ALGORITHM,
         "command": options.command,
@@ -200,83 +357,39 @@ def facts_of(run: Run) -> dict[str, Any]:
         "epochs": options.epochs,
         "shuffle": options.shuffle,
         "split_seed": options.split_seed,
-        "counts": {
-            "users": len(core.users),
-            "catalog_items": core.items.n_catalog,
-            "removed_users": core.removed_users,
-            "removed_items": core.removed_items,
-            "removed_positives": core.removed_positives,
-            "positives": tally.positives,
-            "weak": tally.weak,
-            "excluded_pairs": len(loaded.excluded),
-            "holdouts": tally.holdouts,
-            "holdout_users": tally.holdout_users,
-            "tied_holdouts": tally.tied_holdouts,
-            "cold_holdouts": tally.cold_holdouts,
-            "cold_users": tally.cold_users,
-            "short_users": tally.short_users,
-            "full_users": tally.full_users,
-            "dropped_users": tally.dropped_users,
-            "groups": tally.groups,
-            "negatives": tally.negatives,
-            "rows": tally.rows,
-            "sources": run.sources,
-            "eligible_min": tally.eligible_min,
-            "eligible_max": tally.eligible_max,
-        },
+        "counts": run.tally.named(_IN_METADATA),
     }
 
 
-def summary_of(run: Run, output: str, seconds: float) -> Summary:
-    """The facts of a run whose batches were all made."""
-    tally, loaded, core = run.tally, run.loaded, run.core
+def summary_of(run: Record, output: str, seconds: float) -> Summary:
+    """The facts of a run whose rows were all made."""
+    options, tally, loaded = run.options, run.tally, run.loaded
     return Summary(
-        command=run.options.command,
+        **tally.named({member.name for member in fields(Summary)} & set(dir(tally))),
+        command=options.command,
         output=output,
         rows_read=run.log.rows_read,
         rows_dropped=dict(run.log.rows_dropped),
-        users=len(core.users),
-        items=loaded.n_items - core.removed_items,
-        catalog_items=core.items.n_catalog,
-        removed_users=core.removed_users,
-        removed_items=core.removed_items,
-        removed_positives=core.removed_positives,
-        positives=tally.positives,
-        weak=tally.weak,
         holdout=str(run.rule),
-        holdout_asked=str(run.options.rule),
-        holdouts=tally.holdouts,
-        holdout_users=tally.holdout_users,
-        tied_holdouts=tally.tied_holdouts,
-        cold_holdouts=tally.cold_holdouts,
-        cold_users=tally.cold_users,
-        unheld_users=tally.unheld_users if run.rule.kind != "none" else 0,
-        num_neg=run.options.num_neg or run.options.negatives_each,
-        sampler=str(run.options.recipe),
-        sources=run.sources,
-        negatives=tally.negatives,
+        holdout_asked=str(options.rule),
+        num_neg=options.num_neg or options.negatives_each,
+        sampler=str(options.recipe),
         rows_written=tally.rows,
-        short_users=tally.short_users,
-        full_users=tally.full_users,
-        dropped_users=tally.dropped_users,
         seen=_seen_policy(run),
-        excluded_pairs=len(loaded.excluded),
         excluded_unknown=loaded.exclude.unknown,
         weak_unknown=loaded.weak.unknown,
         excluded_rows=loaded.exclude.rows,
         excluded_left_out=loaded.exclude.left_out,
         weak_rows=loaded.weak.rows,
-        items_outside=len(core.items.others),
-        positives_outside=tally.outside_positives,
-        holdouts_outside=tally.outside_holdouts,
+        items_outside=len(run.core.items.others),
         weights_rows=run.weights_fit.rows,
         weights_unknown=run.weights_fit.unknown,
         unweighted_items=run.weights_fit.unweighted,
-        seed=run.options.seed,
-        epoch=run.options.epoch,
-        epochs=run.options.epochs,
-        split_seed=run.options.split_seed,
-        columns=run.loaded.columns,
+        seed=options.seed,
+        epoch=options.epoch,
+        epochs=options.epochs,
+        split_seed=options.split_seed,
+        columns=loaded.columns,
         unused_keys=list(run.log.unused_keys),
         warnings=warnings_of(run),
         notes=notes_of(run),
@@ -286,42 +399,44 @@ def summary_of(run: Run, output: str, seconds: float) -> Summary:
     )
 
 
-def warnings_of(run: Run) -> list[str]:
-    """All warnings of a run whose batches were all made, one line each."""
+def warnings_of(run: Record) -> list[str]:
+    """All warnings of a run whose rows were all made, one line each."""
     return [*run.log.warnings, *run.warnings, *run.loaded.warnings, *_warnings_of_rows(run)]
 
 
-def _warnings_of_rows(run: Run) -> list[str]:
+def _warnings_of_rows(run: Record) -> list[str]:
     """Of files beside the log that name strangers, and of values that are of no use."""
     tally = run.tally
-    warnings = catalog_misfits(
-        run.core.items,
-        positives=(tally.outside_positives, tally.positives),
-        holdouts=(tally.outside_holdouts, tally.holdouts),
-    )
+    warnings = []
+    if len(run.core.items.others):
+        warnings = catalog_misfits(
+            run.core.items,
+            positives=(tally.positives_outside, tally.positives),
+            holdouts=(tally.holdouts_outside, tally.holdouts),
+        )
     alone = run.options.recipe.names if run.options.with_log_q else ()
     if alone == ("popularity",) and len(run.core.items) > run.core.items.n_catalog:
         warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")
-    if any(run.sources.values()) and run.sources.get("weak") == 0:
+    if any(run.tally.sources.values()) and run.tally.sources.get("weak") == 0:
         warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
-    if run.rule.kind != "none" and not run.tally.holdouts:
+    if run.rule.kind != "none" and not tally.holdouts:
         warnings.append(nothing_held_out(run.rule))
     model = run.knowledge
-    if run.strangers:
-        warnings.append(f"{run.strangers} users with rows are not in the model: their draws are uniform")
+    if tally.strangers:
+        warnings.append(f"{tally.strangers} users with rows are not in the model: their draws are uniform")
     warnings += [text for text, share in _unknown_items(run) if share > MOST_UNKNOWN]
     if model is not None and isinstance(model.split, dict):
         mine = split_facts(run.options, run.rule)
         warnings += [
-            f"the model was made with {name} {_said(model.split[name])}, and this run has {_said(mine[name])}: it may "
-            "have learnt from what is held out"
+            f"the model was made with {name} {_shown(model.split[name])}, and this run has {_shown(mine[name])}: it "
+            "may have learnt from what is held out"
             for name in mine
             if name in model.split and model.split[name] != mine[name]
         ]
-    return warnings + run.weights_fit.warnings(run.core.items.n_catalog)
+    return warnings + ([] if run.options.weights is None else run.weights_fit.warnings(run.core.items.n_catalog))
 
 
-def notes_of(run: Run) -> list[str]:
+def notes_of(run: Record) -> list[str]:
     """What follows from the options, or is usual, and is worth a line all the same."""
     notes = [text for text, share in _unknown_items(run) if share <= MOST_UNKNOWN]
     if run.options.with_log_q and run.options.recipe.names == ("weak",):
@@ -331,7 +446,7 @@ def notes_of(run: Run) -> list[str]:
     return notes
 
 
-def _unknown_items(run: Run) -> list[tuple[str, float]]:
+def _unknown_items(run: Record) -> list[tuple[str, float]]:
     """That the model does not know some items, and their share; nothing if it knows all."""
     model = run.knowledge
     if model is None or not model.unknown_items:
@@ -340,17 +455,17 @@ def _unknown_items(run: Run) -> list[tuple[str, float]]:
     return [(f"{model.unknown_items} of {model.items} {words}", model.unknown_items / model.items)]
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _catalog(run: Run) -> str:
+def _catalog(run: Record) -> str:
     if run.options.core is not None:
         return "the items of the core"
     return "the items of the log" if run.options.items is None else "a file"
 
 
-def _seen_policy(run: Run) -> str:
+def _seen_policy(run: Record) -> str:
     parts = ["train positives" if run.options.command == "train" else "positives, held-out ones included"]
     if run.options.leaves_weak or run.options.weak is not None:
         parts.append("weak interactions")
@@ -360,7 +475,7 @@ def _seen_policy(run: Run) -> str:
     return f"the user's {', '.join(most)} and {last}" if most else f"the user's {last}"
 
 
-def _sampler_facts(run: Run) -> dict[str, Any]:
+def _sampler_facts(run: Record) -> dict[str, Any]:
     options, popular = run.options, "popularity" in run.options.recipe.names
     alpha, smooth = popularity_shape(options) if popular and options.weights is None else (None, None)
     return {
@@ -375,7 +490,7 @@ def _sampler_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _model_facts(run: Run) -> dict[str, Any]:
+def _model_facts(run: Record) -> dict[str, Any]:
     """Which model draws, and how; null where none does."""
     rule, model = model_rule(run.options), run.knowledge
     facts: dict[str, Any] = dict.fromkeys(("model", "pool", "top", "skip_top", "pool_weak", "temperature"))

@@ -1,4 +1,4 @@
-"""Work on threads: results in order, shards of a run among them, and no thread left waiting after a signal."""
+"""Work on threads: results in order, and no thread left waiting after a signal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from functools import partial
 from itertools import islice, repeat
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import TypeVar
 
 from negprep.errors import OutputError
 
@@ -46,29 +45,18 @@ _Outcome = SimpleQueue[tuple[Result, None] | tuple[None, BaseException]]
 
 
 def on_threads(
-    function: Callable[[Task], Result], tasks: Iterable[Task], *, threads: int, ahead: int, name: str = "negprep"
+    function: Callable[[Task], Result], tasks: Iterable[Task], *, threads: int, ahead: int = 0, name: str = "negprep"
 ) -> Generator[tuple[Task, Result], None, None]:
     """Yield each task and ``function(task)``, in the order of the tasks.
 
-    Tasks are taken from their iterator as needed. The threads work ahead of the consumer, at most ``ahead`` results
-    wait, and no thread outlives the iterator: a long task should call `go_on` now and then. An exception of a task is
-    raised where its result would have come.
+    Tasks are taken from their iterator as needed. The threads work ahead of the consumer, and none of them outlives the
+    iterator: a long task should call `go_on` now and then. An exception of a task is raised where its result would have
+    come.
 
-    Parameters
-    ----------
-    function : callable
-        Runs in any of the threads.
-    tasks : iterable
-        Gone through by the consumer's thread.
-    threads, ahead : int
-        At least 1.
-    name : str
-        What the threads are called.
-
-    Raises
-    ------
-    OutputError
-        The machine refuses a thread.
+    ``function``: Runs in any of the threads.
+    ``tasks``: Gone through by the consumer's thread.
+    ``ahead``: Results that may wait; by default one more than there are threads.
+    Raises OutputError: The machine refuses a thread.
     """
     remaining = iter(tasks)
     todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None] = SimpleQueue()
@@ -85,7 +73,7 @@ def on_threads(
                 start(threading.Thread(target=_work, args=(function, todo, pool), name=name), workers)
 
     try:
-        submit(islice(remaining, ahead))
+        submit(islice(remaining, ahead or threads + 1))
         while waiting:
             task, outcome = waiting.popleft()
             result = _made(outcome.get())
@@ -103,7 +91,7 @@ def on_threads(
 
 
 def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Generator[Result, None, None]:
-    """The items, each of which is made, in a thread, while the one before is in use. None of them may be None."""
+    """The items; a thread makes each while the one before is in use. None of them may be None."""
     with closing(on_threads(lambda _: next(items, None), repeat(None), threads=1, ahead=1, name=name)) as made:
         for _, item in made:
             if item is None:
@@ -128,7 +116,7 @@ def _made(outcome: tuple[Result, None] | tuple[None, BaseException]) -> Result:
     result, error = outcome
     if error is not None:
         raise error
-    return result  # type: ignore[return-value]  # there is one wherever there is no error
+    return result  # type: ignore[return-value]  # set wherever error is not
 
 
 def start(worker: threading.Thread, workers: list[threading.Thread] | None = None) -> None:
@@ -136,10 +124,7 @@ def start(worker: threading.Thread, workers: list[threading.Thread] | None = Non
 
     The thread keeps them blocked. They are for the main thread.
 
-    Raises
-    ------
-    OutputError
-        The machine refuses.
+    Raises OutputError: The machine refuses.
     """
     can_block = hasattr(signal, "pthread_sigmask")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, []) if can_block else ()
@@ -158,68 +143,3 @@ def start(worker: threading.Thread, workers: list[threading.Thread] | None = Non
     finally:
         if can_block:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-Shard = TypeVar("Shard")
-Rows = TypeVar("Rows")
-RowsOf = TypeVar("RowsOf", covariant=True)
-
-
-class RowShard(Protocol[RowsOf]):
-    """A shard that becomes rows in two steps."""
-
-    def prepare(self) -> Callable[[], RowsOf]:
-        """Do most of the work; what is returned gives the rows, once. Both may run in any thread."""
-
-
-def run_shards(
-    function: Callable[[Shard], Result], shards: Iterable[Shard], *, jobs: int, ahead: int = 0
-) -> Generator[tuple[Shard, Result], None, None]:
-    """Yield each shard and ``function(shard)``, in the order of the shards.
-
-    ``jobs`` threads work ahead of the consumer, and at most ``jobs + 1`` results wait, or ``ahead`` if that is more.
-    """
-    return on_threads(function, shards, threads=jobs, ahead=max(jobs + 1, ahead))
-
-
-def rows_in_order(shards: Iterable[RowShard[Rows]], *, jobs: int, waiting: int = 1) -> Generator[Rows, None, None]:
-    """Yield the rows of each shard, in the order of the shards.
-
-    The consumer's thread is one of ``jobs``: it makes the rows of some shards, for which the others do the first step.
-    ``waiting`` shards may wait beyond those that the others work on.
-    """
-    share, others = _Share[Rows](), max(1, jobs - 1)
-    for _, finish in run_shards(share.prepare, shards, jobs=others, ahead=others + waiting):
-        yield share.take(finish)
-
-
-class _Share(Generic[Rows]):
-    """Who makes the rows of a shard: whoever would else wait.
-
-    While a shard waits, the consumer is busy, so that the thread that prepares the next one makes its rows, too. Else
-    it leaves that to the consumer, who has nothing else to do. As rows take thrice the memory of what they are made of,
-    hardly more than one shard waits as rows.
-    """
-
-    def __init__(self) -> None:
-        # Tokens, one a shard. How many there are may be out of date a moment later: a hint, on which no row depends.
-        self._waiting: SimpleQueue[None] = SimpleQueue()
-        self._waiting_as_rows: SimpleQueue[None] = SimpleQueue()
-
-    def prepare(self, shard: RowShard[Rows]) -> Callable[[], Rows]:
-        """What gives the rows of a shard, to be handed to ``take``. In any thread."""
-        finish = shard.prepare()
-        if self._waiting.qsize() and not self._waiting_as_rows.qsize():
-            self._waiting_as_rows.put(None)
-            finish = partial(self._give, finish())
-        self._waiting.put(None)  # before anybody can take it
-        return finish
-
-    def take(self, finish: Callable[[], Rows]) -> Rows:
-        """The rows of a shard, which waits no longer."""
-        self._waiting.get()
-        return finish()
-
-    def _give(self, rows: Rows) -> Rows:
-        self._waiting_as_rows.get()
-        return rows

@@ -12,7 +12,7 @@ import pytest
 
 import negprep
 from negprep import pipeline
-from negprep.assemble import shards as cutting
+from negprep.assemble import section as cutting
 from negprep.encode import load
 from negprep.encode.pairs import Pairs
 from negprep.options.options import Options
@@ -77,10 +77,10 @@ def test_a_shard_takes_a_few_times_what_it_returns(log):
     """And no temporary of the size of the whole output, or of users by items (10 million here)."""
     with open_log(log) as reader, Run(reader, Options(command="train", num_neg=4, holdout="none")) as job:
         (whole,) = job.sections(0)
-        whole.prepare(0, 1_000)()  # what is made once stays: row starts, keys, the mask of this thread
+        whole.make(0, 1_000)  # what is made once stays: row starts, keys, the mask of this thread
         tracemalloc.start()
         try:
-            rows = whole.prepare(0, 200_000)()
+            rows = whole.make(0, 200_000)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -107,7 +107,7 @@ def test_shards_are_not_made_far_ahead_of_the_writer(log, calls, monkeypatch, jo
     monkeypatch.setattr(cutting, "ROW_GROUP_ROWS", 30_000)
     options = Options(command="train", num_neg=4, holdout="none", jobs=jobs, shard_rows=10_000)
     with open_log(log) as reader, Run(reader, options) as job:
-        batches = job.batches()
+        batches = job.rows()
         next(batches)
         most = 1 + makers + 1  # the one given, one that each thread makes, one that waits
         end = time.monotonic() + 20

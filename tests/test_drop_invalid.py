@@ -74,7 +74,7 @@ def ran(log, command, **options):
     """The rows dropped, the vocabularies, and the labelled pairs of a run."""
     read = ReadOptions(drop_invalid=True)
     with open_log(log, read) as reader, Run(reader, Options(command=command, num_neg=1, read=read, **options)) as run:
-        rows = pa.Table.from_batches(run.batches(), run.schema).to_pylist()
+        rows = pa.Table.from_batches(run.rows(), run.schema).to_pylist()
         ids = run.loaded.users.ids.to_pylist(), run.loaded.items.ids.to_pylist()
         return dict(reader.rows_dropped), ids, {(row["user"], row["item"]) for row in rows if row["label"]}
 

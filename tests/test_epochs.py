@@ -14,8 +14,8 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep.encode import memory
-from negprep.job import prepare
 from negprep.options.options import Options
+from negprep.pipeline import prepare
 from negprep.sample import rng
 
 LOG = as_table(random_rows(5, users=40, items=60, most=20))

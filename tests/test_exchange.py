@@ -327,7 +327,7 @@ def test_force_replaces_what_negprep_wrote_and_nothing_else(tmp_path, form):
     negprep.test(log, target, to=form, num_neg=1, with_valid=True, holdout="last", encode=True, force=True)
     assert whole(tmp_path / "o") == before
     (tmp_path / "o" / "_negprep.json").unlink()
-    with pytest.raises(UsageError, match="which is no output of negprep"):
+    with pytest.raises(UsageError, match="which negprep did not write"):
         negprep.test(log, target, to=form, num_neg=1, force=True)
 
 

@@ -22,9 +22,8 @@ encode
 holdout model_file
 assemble
 exchange
-pipeline
 summary
-job
+pipeline
 models metrics checks
 keywords
 reports
@@ -63,7 +62,7 @@ KEPT_APART = {
     "cli.verify": "a command a file, though `report` takes its options, too",
     "models.factorise": "the only module that needs the library implicit",
     "models.gmf": "a model and its gradients, without the game that `rns` plays with it",
-    "sample.mixture": "a sampler a file",
+    "sample.levels": "a sampler a file",
 }
 """Modules with one importer that stay apart, each with its reason; at most ten."""
 

@@ -13,8 +13,8 @@ from pyarrow import csv
 
 import negprep
 from negprep.errors import BadDataError
-from negprep.job import prepare
 from negprep.options.options import Options, ReadOptions
+from negprep.pipeline import prepare
 
 PAIRS = [(1, 10), (1, 11), (2, 11), (2, 12)]
 ZEROS_AND_ONES = [1, 0, 0, 1]

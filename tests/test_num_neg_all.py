@@ -146,7 +146,7 @@ def test_whatever_is_written_is_verified(tmp_path, options):
 
 def test_row_groups_fit_the_catalog(tmp_path, monkeypatch):
     """In lists: about as many items as usual, whatever the catalog is, and not a list in each row group."""
-    monkeypatch.setattr("negprep.assemble.shards.ROW_GROUP_ROWS", 450)
+    monkeypatch.setattr("negprep.assemble.section.ROW_GROUP_ROWS", 450)
     path = negprep.test(LOG, tmp_path / "all.parquet", num_neg="all", layout="listwise")
     footer = pq.read_metadata(path)
     assert footer.row_group(0).num_rows == 450 // len(CATALOG)

@@ -35,7 +35,7 @@ def facts(log, command, **options):
     }
     with open_log(log) as reader:
         run = Run(reader, Options(command=command, **options))
-        for _ in run.batches():
+        for _ in run.rows():
             pass
         return facts_of(run)["counts"]
 

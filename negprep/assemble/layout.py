@@ -21,10 +21,8 @@ _BLOCK_CODES = 1 << 15
 class Ids:
     """What is written for each code of a column.
 
-    Attributes
-    ----------
-    values : int64, shape (n,), or pyarrow string array, or range
-        Strings are written through a dictionary. A range: the codes themselves, counted from its start on, as int32.
+    ``values``: int64, shape (n,), or pyarrow string array, or range. Strings are written through a dictionary. A range:
+      the codes themselves, counted from its start on, as int32.
     """
 
     values: npt.NDArray[np.int64] | Codes | pa.StringArray | range
@@ -71,24 +69,16 @@ def _by_blocks(values: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
 class Groups:
     """Positives and the negatives drawn for each.
 
-    Attributes
-    ----------
-    users, positives : int32, shape (n_groups,)
-        Codes.
-    negatives : int32, shape (n_groups, num_neg)
-        Codes; row ``g`` holds ``counts[g]`` of them, then -1.
-    counts : int64, shape (n_groups,), or None
-        None: every row is full.
-    slots : int64, shape (n_groups,), or None
-        Where the positive stands among its negatives, 0 to ``counts[g]``. None: first.
-    sources : int8, shape (n_groups, num_neg), or None
-        Which sampler drew each negative.
-    log_q : float64, shape (n_groups, num_neg), or None
-        The log-probability of each draw.
-    pos_log_q : float64, shape (n_groups,), or None
-        That of the positive.
-    leaders : int32, shape (n_groups, num_neg), or None
-        What is written in the place of the positive beside each negative, in pairs.
+    ``users``, ``positives``: int32, shape (n_groups,). Codes.
+    ``negatives``: int32, shape (n_groups, num_neg). Codes; row ``g`` holds ``counts[g]`` of them, then -1.
+    ``counts``: int64, shape (n_groups,), or None. None: every row is full.
+    ``slots``: int64, shape (n_groups,), or None. Where the positive stands among its negatives, 0 to ``counts[g]``.
+      None: first.
+    ``sources``: int8, shape (n_groups, num_neg), or None. Which sampler drew each negative.
+    ``log_q``: float64, shape (n_groups, num_neg), or None. The log-probability of each draw.
+    ``pos_log_q``: float64, shape (n_groups,), or None. That of the positive.
+    ``upper``: int32, shape (n_groups, num_neg), or None. What is written in the place of the positive beside each
+      negative, in pairs.
     """
 
     users: Codes
@@ -99,7 +89,7 @@ class Groups:
     sources: npt.NDArray[np.int8] | None = None
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
-    leaders: Codes | None = None
+    upper: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -115,14 +105,7 @@ _SOURCE = pa.dictionary(pa.int32(), pa.string())
 class RowLayout:
     """How groups become rows.
 
-    Attributes
-    ----------
-    layout : {"pointwise", "pairwise", "listwise"}
-    users, items : Ids
-    label_type : pyarrow type
-    sources : tuple of str or None
-        The names of ``Groups.sources``. None: there is no such column.
-    with_log_q : bool
+    ``sources``: The names of ``Groups.sources``. None: no such column.
     """
 
     layout: Layout
@@ -222,11 +205,11 @@ class RowLayout:
     def _pairwise(self, groups: Groups) -> list[pa.Array]:
         negatives, *extra = self._of_negatives(groups)
         counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
-        if groups.leaders is None:
-            leaders = self.items.repeat(groups.positives, counts)
+        if groups.upper is None:
+            upper = self.items.repeat(groups.positives, counts)
         else:
-            leaders = self.items.take(_flat(groups, groups.leaders))
-        columns = [self.users.repeat(groups.users, counts), leaders]
+            upper = self.items.take(_flat(groups, groups.upper))
+        columns = [self.users.repeat(groups.users, counts), upper]
         if groups.pos_log_q is not None:
             extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
         return [*columns, negatives, *extra]

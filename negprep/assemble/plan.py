@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Times
 from negprep.assemble.section import split_train
-from negprep.encode.kcore import Core
-from negprep.encode.load import Loaded
+from negprep.encode.load import Core, Loaded
 from negprep.encode.pairs import Items
 from negprep.encode.side_files import WeightsFit, read_weights
 from negprep.encode.vocabulary import Vocabulary
@@ -32,19 +31,11 @@ from negprep.sample.scores import Scores
 class Knowledge:
     """What a model knows of a run.
 
-    Attributes
-    ----------
-    kind : str
-    digest : str
-        SHA-256 of the model.
-    users, items : int
-        Of the log, and of the catalog.
-    unknown_users, unknown_items : int
-        Those of them that the model does not know.
-    split : dict of str, or None
-        What decided which positives the model learnt from; None where it does not say.
-    known : bool, shape (users,)
-        Whether the model knows a user.
+    ``digest``: SHA-256 of the model.
+    ``users``, ``items``: Of the log, and of the catalog.
+    ``unknown_users``, ``unknown_items``: Those of them that the model does not know.
+    ``split``: What decided which positives the model learnt from; None where the model lacks it.
+    ``known``: bool, shape (users,). Whether the model knows a user.
     """
 
     kind: str
@@ -57,46 +48,14 @@ class Knowledge:
     known: npt.NDArray[np.bool_]
 
 
-def check_kind(model: Model, sampler: str, place: str) -> None:
-    """Refuse a model that is not for the sampler, ``hard`` or ``reinforced``.
-
-    Raises
-    ------
-    UsageError
-    """
-    if sampler == "reinforced" and model.kind in ("als", "bpr"):
-        raise UsageError(
-            f"the model is of the kind {model.kind}, whose scores are no policy",
-            place=place,
-            remedy="make one with negprep fit --kind rns, or draw with --sampler hard",
-        )
-    if sampler == "hard" and model.kind == "rns":
-        raise UsageError(
-            "the model is of the kind rns, a policy, and ranks no items",
-            place=place,
-            remedy="make one with negprep fit --kind bpr, or draw with --sampler reinforced",
-        )
-
-
 def make_scores(
     model: Model, users: Vocabulary, items: Items, place: str, *, precise: bool
 ) -> tuple[Scores, Knowledge]:
     """The scores of a model for a run, and what it knows.
 
-    Parameters
-    ----------
-    model : Model
-    users : Vocabulary
-    items : Items
-    place : str
-        What messages call the model.
-    precise : bool
-        Whether the values of scores matter, and not only their order.
-
-    Raises
-    ------
-    BadDataError
-        The model knows no user or no item of the run.
+    ``place``: What messages call the model.
+    ``precise``: Whether the values of scores matter, and not only their order.
+    Raises BadDataError: The model knows no user or no item of the run.
     """
     rows = model.users.find(users.ids)
     columns = model.items.find(items.catalog.ids)
@@ -178,25 +137,28 @@ def model_rule(options: Options) -> Hardness | Policy | None:
 
 
 def read_model_of(options: Options) -> Model | None:
-    """The model that the options name, of the right kind.
+    """The model that the options name.
 
-    Raises
-    ------
-    BadDataError
-        The file is no model.
-    UsageError
-        It is of a kind that the sampler cannot draw with.
+    Raises BadDataError: The file is not a model.
+    Raises UsageError: Its kind does not fit the sampler, ``hard`` or ``reinforced``.
     """
-    if options.model is None or options.recipe.scored is None:
+    sampler = options.recipe.scored
+    if options.model is None or sampler is None:
         return None
     model = read_model(options.model)
-    check_kind(model, options.recipe.scored, str(options.model))
+    if sampler == "reinforced" and model.kind in ("als", "bpr"):
+        raise UsageError(
+            f"the model is of the kind {model.kind}, whose scores are no policy",
+            place=str(options.model),
+            remedy="make one with negprep fit --kind rns, or draw with --sampler hard",
+        )
+    if sampler == "hard" and model.kind == "rns":
+        raise UsageError(
+            "the model is of the kind rns, a policy, and ranks no items",
+            place=str(options.model),
+            remedy="make one with negprep fit --kind bpr, or draw with --sampler reinforced",
+        )
     return model
-
-
-def settled(options: Options, core: Core) -> Options:
-    """The options of a run whose catalog is known: of a user's eligible items there are at most as many."""
-    return replace(options, most_eligible=core.items.n_catalog) if options.takes_all else options
 
 
 def make_plan(
@@ -209,29 +171,12 @@ def make_plan(
 ) -> tuple[Plan, WeightsFit, Knowledge | None]:
     """Make the plan of a run.
 
-    Parameters
-    ----------
-    loaded : Loaded
-    core : Core
-        Its portions are gone through where ``needs_survey``.
-    options : Options
-    rule : HoldoutRule
-    first_times : int64, shape (n_catalog,), or None
-        From when on each item of the loaded catalog is there, where the options restrict by that.
-    model : Model, optional
-
-    Returns
-    -------
-    plan : Plan
-    fit : WeightsFit
-        How ``--weights`` fits the catalog.
-    knowledge : Knowledge or None
-        What the model knows of the run.
-
-    Raises
-    ------
-    BadDataError
-        No item has a weight, or the model knows nobody.
+    ``core``: Its sections are gone through where ``needs_survey``.
+    ``first_times``: int64, shape (n_catalog,), or None. From when on each item of the loaded catalog is there, where
+      the options restrict by that.
+    Returns ``fit``, WeightsFit: How ``--weights`` fits the catalog.
+    Returns ``knowledge``, Knowledge or None: What the model knows of the run.
+    Raises BadDataError: No item has a weight, or the model knows nobody.
     """
     recipe = options.recipe
     counts = _train_counts(core, options, rule) if needs_survey(options) else np.empty(0, np.int64)
@@ -271,8 +216,8 @@ def make_plan(
 def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> npt.NDArray[np.int64]:
     """Train positives of each item, in the catalog or not."""
     counts = np.zeros(len(core.items), np.int64)
-    for portion in core.portions:
-        _, train = split_train(portion.interactions, options, rule)
+    for section in core.sections:
+        _, train = split_train(section.interactions, options, rule)
         counts += np.bincount(train.items, minlength=len(counts))
     return counts
 

@@ -1,15 +1,18 @@
-"""A section: a contiguous range of users with all that is needed to make their rows."""
+"""Sections, ranges of users with all that their rows need; and shards, the ranges of their rows that threads make."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Codes, Positions, Words
+from negprep.arrays import Codes, Mask, Positions, Words
 from negprep.assemble.layout import Groups, Ids, RowLayout
 from negprep.encode.pairs import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.encode.vocabulary import Vocabulary
@@ -19,6 +22,9 @@ from negprep.options.options import Options
 from negprep.options.specs import MAX_NUM_NEG, HoldoutRule
 from negprep.sample.rng import Bootstrap, Purpose, bounded, combine, purpose_key, word
 from negprep.sample.sampler import Heads, Plan, Sampling
+from negprep.threads import go_on
+from negprep.write.output import Part
+from negprep.write.parquet import ROW_GROUP_ROWS
 
 _BLOCK_WORDS = 1 << 15
 
@@ -30,29 +36,19 @@ _MOST_CELLS = 1 << 22
 class Section:
     """The part of an output that belongs to a range of users.
 
-    Attributes
-    ----------
-    options : Options
-    interactions : Interactions
-        Of these users.
-    split : Split
-    train : Pairs
-        The positives that stay in train.
-    heads : Pairs
-        The positives that lead a group of rows: those of train, or the holdouts.
-    sampling : Sampling
-    supply : int64, shape (n_users,) or (n_groups,)
-        Different items that can be drawn, for each user or each group.
-    counts : int64, of the same shape
-        Negatives of each group.
-    short : bool, shape (n_users,)
-        Users who lead a group for which too few items can be drawn.
-    form : Form
-    occurrences : int32, shape (n_groups,), or None
-        Which of the groups of its positive each one is, where positives are drawn with replacement.
+    ``train``: The positives that stay in train.
+    ``heads``: The positives that lead a group of rows: those of train, or the holdouts.
+    ``supply``: int64, shape (n_users,) or (n_groups,). Different items that can be drawn, for each user or each group.
+    ``counts``: int64, of the same shape. Negatives of each group, at most ``num_neg``.
+    ``short``: bool, shape (n_users,). Users who lead a group for which too few items can be drawn; ``drops_short``:
+      they get no rows.
+    ``purpose``: {"negatives", "candidates"}. Apart, so that the negatives a model was trained on are not candidates by
+      construction.
+    ``has_slots``: Whether the positive stands at a random place among its negatives; else first.
+    ``occurrences``: int32, shape (n_groups,), or None. Which of the groups of its positive each one is, where positives
+      are drawn with replacement.
     """
 
-    options: Options
     interactions: Interactions
     split: Split
     train: Pairs
@@ -60,8 +56,14 @@ class Section:
     sampling: Sampling
     supply: Positions
     counts: Positions
-    short: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    short: Mask
     form: RowLayout
+    num_neg: int
+    seed: int
+    epoch: int
+    purpose: Purpose
+    has_slots: bool
+    drops_short: bool
     occurrences: Codes | None = None
 
     @cached_property
@@ -93,82 +95,74 @@ class Section:
         group, within = divmod(row - int(self.row_starts[user]), rows_of_group)
         return int(self.heads.starts[user]) + group, within
 
-    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
-        """What gives the rows from ``first_row`` up to ``last_row``: all is drawn. Both may run in any thread."""
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``, in any thread."""
         pieces, skip = self.groups(first_row, last_row)
-        drawn, others = next(pieces), [self.form.batch(groups) for groups in pieces]
-
-        def rows() -> pa.RecordBatch:
-            made = self.form.batch(drawn)
-            return (pa.concat_batches([made, *others]) if others else made).slice(skip, last_row - first_row)
-
-        return rows
+        made = [self.form.batch(groups) for groups in pieces]
+        return (pa.concat_batches(made) if len(made) > 1 else made[0]).slice(skip, last_row - first_row)
 
     def groups(self, first_row: int, last_row: int) -> tuple[Iterator[Groups], int]:
         """The groups that have the rows of a range, and how many rows come before in the first. In any thread.
 
         They come in one piece, or, where their sizes are very uneven, in several, each to be let go before the next.
         """
-        leads, begin, skip = self._leads_of(first_row, last_row)
-        counts = self._counts_of(leads, begin)
+        heads, begin, skip = self._heads_of(first_row, last_row)
+        counts = self._counts_of(heads, begin)
 
         def pieces() -> Iterator[Groups]:
             for first, last in _level_pieces(counts):
-                some = leads_of(self.heads, begin + first, begin + last)
+                some = as_heads(self.heads, begin + first, begin + last)
                 yield self._groups_of(some, counts[first:last], begin + first)
 
         return pieces(), skip
 
-    def _groups_of(self, leads: Heads, counts: Positions, begin: int) -> Groups:
-        """The groups from ``begin`` on that are led by ``leads``, with so many negatives each."""
-        options = self.options
-        # Apart, so that the negatives a model was trained on are no candidates by construction.
-        keys = self._keys("negatives" if options.command == "train" else "candidates", leads, begin)
+    def _groups_of(self, heads: Heads, counts: Positions, begin: int) -> Groups:
+        """The groups from ``begin`` on, with these heads and so many negatives each."""
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
-        drawn = self.sampling.draw(leads, keys, counts, max(1, int(counts.max(initial=0))))
+        keys = self._keys(self.purpose, heads, begin)
+        drawn = self.sampling.draw(heads, keys, counts, max(1, int(counts.max(initial=0))))
         slots = None
-        if options.command == "test" and options.layout == "pointwise":
-            slots = bounded(self._keys("slot", leads, begin), counts + 1, np.zeros_like(counts), attempt=0)
-        all_full = bool((counts == options.negatives_each).all())
+        if self.has_slots:
+            slots = bounded(self._keys("slot", heads, begin), counts + 1, np.zeros_like(counts), attempt=0)
+        all_full = bool((counts == self.num_neg).all())
         return Groups(
-            leads.users,
-            leads.items,
+            heads.users,
+            heads.items,
             drawn.items,
             None if all_full else counts,
             slots,
             sources=drawn.sources,
             log_q=drawn.log_q,
             pos_log_q=drawn.pos_log_q,
-            leaders=drawn.leaders,
+            upper=drawn.upper,
         )
 
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
-        leads, first_group, skip = self._leads_of(first_row, last_row)
-        sizes = self.form.rows_of(self._counts_of(leads, first_group))
-        keys = self._keys("order", leads, first_group)
+        heads, first_group, skip = self._heads_of(first_row, last_row)
+        sizes = self.form.rows_of(self._counts_of(heads, first_group))
+        keys = self._keys("order", heads, first_group)
         words = _words_of_groups(keys, sizes)
         return words[skip : skip + last_row - first_row]
 
-    def _leads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
-        """What leads the groups of a range of rows, the first of these groups, and how many rows come before in it."""
+    def _heads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
+        """The heads of a range of rows, the first of their groups, and how many rows come before in it."""
         (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
-        return leads_of(self.heads, begin, end + (rest > 0)), begin, skip
+        return as_heads(self.heads, begin, end + (rest > 0)), begin, skip
 
-    def _counts_of(self, leads: Heads, begin: int) -> Positions:
-        """Negatives of each group, of those from ``begin`` on that are led by ``leads``."""
-        return self.counts[begin : begin + len(leads)] if self.sampling.by_group else self.counts.take(leads.users)
+    def _counts_of(self, heads: Heads, begin: int) -> Positions:
+        """Negatives of each group from ``begin`` on, with these heads."""
+        return self.counts[begin : begin + len(heads)] if self.sampling.by_group else self.counts.take(heads.users)
 
-    def _keys(self, purpose: Purpose, leads: Heads, begin: int) -> Words:
-        """The random key of each group, of those from ``begin`` on that are led by ``leads``."""
-        first, last = leads.users[0], leads.users[-1]
-        of_users = combine(
-            purpose_key(self.options.seed, purpose, self.options.epoch), self.interactions.users.keys[first : last + 1]
-        )
-        keys = combine(of_users.take(leads.users - first), self.interactions.items.keys.take(leads.items))
+    def _keys(self, purpose: Purpose, heads: Heads, begin: int) -> Words:
+        """The random key of each group from ``begin`` on, with these heads."""
+        first, last = heads.users[0], heads.users[-1]
+        purpose_word = purpose_key(self.seed, purpose, self.epoch)
+        of_users = combine(purpose_word, self.interactions.users.keys[first : last + 1])
+        keys = combine(of_users.take(heads.users - first), self.interactions.items.keys.take(heads.items))
         if self.occurrences is None:
             return keys
-        return combine(keys, self.occurrences[begin : begin + len(leads)].astype(np.uint64))
+        return combine(keys, self.occurrences[begin : begin + len(heads)].astype(np.uint64))
 
 
 def _level_pieces(counts: Positions) -> list[tuple[int, int]]:
@@ -202,8 +196,8 @@ def _words_of_groups(keys: Words, sizes: Positions) -> Words:
     return words
 
 
-def leads_of(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
-    """The pairs from ``begin`` up to ``end``, as what leads groups of rows."""
+def as_heads(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
+    """The pairs from ``begin`` up to ``end``, as heads of groups."""
     end = len(heads) if end is None else end
     times = None if heads.times is None else heads.times[begin:end]
     return Heads(heads.users(begin, end), heads.items[begin:end], times)
@@ -228,26 +222,12 @@ def make_section(
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
-    Parameters
-    ----------
-    interactions : Interactions
-    excluded : Pairs
-        More seen pairs, of the same users.
-    options : Options
-    rule : HoldoutRule
-        Of the holdouts.
-    plan : Plan
-    first_user : int
-        The code of the first user.
-    bootstrap : Bootstrap, optional
-        Draws the positives, of which those of these users come next.
-
-    Raises
-    ------
-    BadDataError
-        With ``on_short="error"``: a user has too few eligible items.
-    UsageError
-        Where all are taken: a user has more than a list can have.
+    ``excluded``: More seen pairs, of the same users.
+    ``rule``: Of the holdouts.
+    ``first_user``: The code of the first user.
+    ``bootstrap``: Draws the positives; those of these users come next.
+    Raises BadDataError: With ``on_short="error"``: a user has too few eligible items.
+    Raises UsageError: Where all are taken: a user has more than a list can have.
     """
     positives, items = interactions.positives, interactions.items
     split, train = split_train(interactions, options, rule)
@@ -264,7 +244,7 @@ def make_section(
         occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
     sampling = Sampling(plan, seen, weak, first_user)
-    supply = sampling.supply(leads_of(heads))
+    supply = sampling.supply(as_heads(heads))
     needed = options.needed
     if sampling.by_group:
         short_groups = supply < needed
@@ -296,7 +276,6 @@ def make_section(
         else np.where(supply > 0, options.negatives_each, 0)
     )
     return Section(
-        options=options,
         interactions=interactions,
         split=split,
         train=train,
@@ -306,6 +285,12 @@ def make_section(
         counts=counts,
         short=short,
         form=make_form(interactions.users, items, options, first_user),
+        num_neg=options.negatives_each,
+        seed=options.seed,
+        epoch=options.epoch,
+        purpose="negatives" if options.command == "train" else "candidates",
+        has_slots=options.command == "test" and options.layout == "pointwise",
+        drops_short=options.on_short == "drop",
         occurrences=occurrences,
     )
 
@@ -319,3 +304,115 @@ def make_form(users: Vocabulary, items: Items, options: Options, first_user: int
         written = (Ids.of(users.ids), Ids.of(items.ids))
     label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
     return RowLayout(options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q)
+
+
+class RowSource(Protocol):
+    """What makes ranges of its rows: a section, or rows in random order."""
+
+    @property
+    def form(self) -> RowLayout:
+        """The layout and the columns."""
+
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``, in any thread."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """A range of rows.
+
+    ``begin``, ``end``: Rows of the source.
+    ``starts_part``: Whether a new part file begins here, if there are any.
+    """
+
+    source: RowSource
+    begin: int
+    end: int
+    starts_part: bool
+
+    def make(self) -> pa.RecordBatch:
+        """The rows, in any thread."""
+        return self.source.make(self.begin, self.end)
+
+
+def row_group_rows(options: Options) -> int:
+    """Rows of a row group, and of a shard at most: fewer where each holds a list, for about as many items."""
+    return max(1, ROW_GROUP_ROWS // options.negatives_each) if options.layout == "listwise" else ROW_GROUP_ROWS
+
+
+class Cutter:
+    """Cuts one section after the other.
+
+    ``shard_rows``: Shards end at multiples of this many rows, counted from the start of the output or of the part.
+    ``part_rows``: A part begins with the first user whose rows start at or after each multiple of this, so that a
+      user's rows are in one part. None: there are no parts.
+    """
+
+    def __init__(self, shard_rows: int, part_rows: int | None = None) -> None:
+        self._shard_rows, self._part_rows = shard_rows, part_rows
+        self._rows_before = 0
+        self._rows_in_part = 0
+        self._part = -1
+
+    def cut(self, section: Section) -> Iterator[Shard]:
+        """The shards of the next section."""
+        part_starts = self._part_starts(section)
+        for begin_part, end_part in pairwise(sorted({0, *part_starts, section.n_rows})):
+            starts_part = begin_part in part_starts
+            if starts_part:
+                self._rows_in_part = 0
+            begin = begin_part
+            while begin < end_part:
+                end = min(end_part, begin + self._shard_rows - self._rows_in_part % self._shard_rows)
+                yield Shard(section, begin, end, starts_part and begin == begin_part)
+                self._rows_in_part += end - begin
+                begin = end
+        self._rows_before += section.n_rows
+
+    def _part_starts(self, section: Section) -> list[int]:
+        """The rows of the section with which a part begins; without parts, the first row of all."""
+        if not section.n_rows:
+            return []
+        if self._part_rows is None:
+            is_first, self._part = self._part < 0, 0
+            return [0] if is_first else []
+        firsts, ends = section.row_starts[:-1], section.row_starts[1:]
+        rows = firsts[firsts < ends]  # of users with rows: strictly ascending
+        parts = (rows + self._rows_before) // self._part_rows
+        starts: list[int] = rows[np.diff(parts, prepend=self._part) > 0].tolist()
+        self._part = int(parts[-1])
+        return starts
+
+
+_ROWS_AT_ONCE = 1 << 18
+"""Of a shard, written between two looks at whether to go on: a quarter of a second as text."""
+
+
+def by_part(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
+    """The shards of each part."""
+    part: list[Shard] = []
+    for shard in shards:
+        if shard.starts_part and part:
+            yield part
+            part = []
+        part.append(shard)
+    if part:
+        yield part
+
+
+def fill(task: tuple[Part, list[Shard]]) -> npt.NDArray[np.int64]:
+    """Write a part; how many negatives come from each source: int64, shape (n_sources,).
+
+    Between shards, and between blocks of their rows, it looks whether anybody waits for the part.
+    """
+    part, shards = task
+    sources = np.zeros(len(shards[0].source.form.sources or ()), np.int64)
+    for shard in shards:
+        go_on()
+        rows = shard.make()
+        sources += shard.source.form.source_counts(rows)
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            go_on()
+            part.write(rows.slice(begin, _ROWS_AT_ONCE))
+    part.end()
+    return sources

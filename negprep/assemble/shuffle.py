@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,7 @@ import pyarrow as pa
 from negprep.arrays import Words
 from negprep.arrow import Column, as_numpy, joined, taken, unwrapped, wrapped
 from negprep.assemble.layout import Groups, RowLayout
-from negprep.assemble.section import Section
-from negprep.assemble.shards import Shard
+from negprep.assemble.section import Section, Shard
 from negprep.encode.spill import Extent, SpillFile
 
 Packed = tuple[list[Column], int]
@@ -26,17 +25,7 @@ _SHORT_BITS = 32
 _BLOCK_GROUPS = 1 << 14
 
 
-class Packing(Protocol):
-    """A way to keep rows."""
-
-    def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """The rows of some groups, which ascend by user, in a coded form; all in columns of shape (n_rows,)."""
-
-    def unpack(self, pieces: list[Packed]) -> list[Column]:
-        """The columns of all pieces, or of slices of these, end to end: codes in place of ids, as int32."""
-
-
-def packing_of(form: RowLayout, n_items: int) -> Packing:
+def packing_of(form: RowLayout, n_items: int) -> AsTheyAre | AsNumbers:
     """How the rows of a form are kept, with items from a catalog of ``n_items``."""
     if form.layout != "pointwise" or form.sources is not None or form.with_log_q:
         return AsTheyAre()
@@ -48,13 +37,13 @@ class AsTheyAre:
     """Any columns."""
 
     def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """Make them."""
+        """The rows of some groups, which ascend by user, in a coded form; all in columns of shape (n_rows,)."""
         made = [coded.batch(groups) for groups in pieces]
         rows = made[0] if len(made) == 1 else pa.concat_batches(made)
         return [unwrapped(column) for column in rows.columns], 0
 
     def unpack(self, pieces: list[Packed]) -> list[Column]:
-        """Join them."""
+        """The columns of all pieces, or of slices of these, end to end: codes in place of ids, as int32."""
         return [joined(list(column)) for column in zip(*(columns for columns, _ in pieces), strict=True)]
 
 
@@ -62,19 +51,15 @@ class AsTheyAre:
 class AsNumbers:
     """User, item and label in one number, which has from its top bits on: user less first user, item, label.
 
-    Attributes
-    ----------
-    item_bits : int
-        Of the largest code of an item.
-    label_dtype : numpy dtype
-        Of the labels that come out.
+    ``item_bits``: Of the largest code of an item.
+    ``label_dtype``: Of the labels that come out.
     """
 
     item_bits: int
     label_dtype: np.dtype[Any]
 
     def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """In uint32 where they fit, else in uint64."""
+        """As `AsTheyAre.pack`: in uint32 where they fit, else in uint64."""
         packed = [self._packed(groups) for groups in pieces]
         numbers, first = packed[0]
         if len(packed) > 1:  # counted from the same user
@@ -119,13 +104,8 @@ _MOST_BITS = 14
 class Scattered:
     """Rows ascending by bucket.
 
-    Attributes
-    ----------
-    rows : Packed
-    words : uint64, shape (n_rows,)
-        By which they are put in order.
-    bounds : int64, shape (n_buckets + 1,)
-        Where each bucket begins, and where the last one ends.
+    ``words``: uint64, shape (n_rows,). By which they are put in order.
+    ``bounds``: int64, shape (n_buckets + 1,). Where each bucket begins, and where the last one ends.
     """
 
     rows: Packed
@@ -152,10 +132,7 @@ class Scattered:
 def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
     """Positions of the words in ascending order, equal ones as they came: int64, the shape of ``words``.
 
-    Parameters
-    ----------
-    words : uint64, shape (n,)
-        Equal in their top ``skipped_bits`` bits.
+    ``words``: uint64, shape (n,). Equal in their top ``skipped_bits`` bits.
     """
     # Of a word, the top bits beside the position are enough to sort by, but for ties. Another sort than one of whole
     # numbers alone, of positions by words, would take several times as long.
@@ -173,20 +150,12 @@ def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
 class Shuffle:
     """The rows of one epoch, in memory while they fit, else in a spill file. To be closed.
 
-    Parameters
-    ----------
-    form : Form
-        Of the rows that come out; those that go in are of codes.
-    n_items : int
-        Of the catalog.
-    most_rows : int
-        An upper bound of the rows.
-    bucket_rows : int
-        About the most rows of a bucket.
-    kept_bytes : int
-        Of rows in memory.
-    folder : str or None
-        Where the others are.
+    ``form``: Of the rows that come out; those that go in are of codes.
+    ``n_items``: Of the catalog.
+    ``most_rows``: An upper bound of the rows.
+    ``bucket_rows``: About the most rows of a bucket.
+    ``kept_bytes``: Of rows in memory.
+    ``folder``: Where the others are.
     """
 
     def __init__(
@@ -236,16 +205,15 @@ class Shuffle:
         for begin, end in pairwise(sorted({0, n_rows, *ends.tolist(), *parts})):
             yield Shard(self, begin, end, begin in parts)
 
-    def prepare(self, first_row: int, last_row: int) -> Callable[[], pa.RecordBatch]:
-        """What gives the rows from ``first_row`` up to ``last_row``, of one bucket. Both may run in any thread."""
+    def make(self, first_row: int, last_row: int) -> pa.RecordBatch:
+        """The rows from ``first_row`` up to ``last_row``, of one bucket; in any thread."""
         ends = np.cumsum(self._sizes)
         bucket = int(np.searchsorted(ends, first_row, side="right"))
         before = int(ends[bucket] - self._sizes[bucket])
         pieces = [*self._spilled(bucket), *filter(None, [self._in_memory(bucket)])]
         words, *columns = [joined(list(column)) for column in zip(*pieces, strict=True)]
         order = ascending(words.view(np.uint64), self._bits)[first_row - before : last_row - before]
-        rows = self.form.decode([wrapped(taken(column, order)) for column in columns])
-        return lambda: rows
+        return self.form.decode([wrapped(taken(column, order)) for column in columns])
 
     def close(self) -> None:
         """Forget the rows."""

@@ -13,10 +13,8 @@ import pyarrow as pa
 from negprep.arrays import Codes
 from negprep.arrow import as_numpy, from_numpy
 from negprep.checks.pair_set import Rows
-from negprep.encode.memory import LEAST_MEMORY, default_budget
+from negprep.encode.memory import LEAST_MEMORY, default_budget, range_starts
 from negprep.encode.spill import Extent, SpillFile
-
-_MOST_RANGES = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +44,7 @@ class Ranges:
             Rows of each user.
         range_rows : int
         """
-        before = np.cumsum(counts) - counts
-        range_of = before // max(1, range_rows, int(counts.sum()) // _MOST_RANGES + 1)
-        firsts = np.flatnonzero(np.append(True, range_of[1:] != range_of[:-1])).tolist()
-        return cls((*firsts, len(counts)))
+        return cls((*range_starts(counts, range_rows).tolist(), len(counts)))
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

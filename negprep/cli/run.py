@@ -30,7 +30,7 @@ def execute(request: Request) -> None:
     sort_without_avx512()
     load_libraries(request)
     from negprep.cli.closing import closing_text
-    from negprep.job import prepare
+    from negprep.pipeline import prepare
 
     with progress_bars(shown=request.progress) as progress:
         signals.expect_traces()

@@ -9,57 +9,26 @@ import numpy as np
 
 from negprep.arrays import Codes, Mask
 from negprep.arrow import from_numpy
-from negprep.encode.load import Loaded, LoadedSection, Progress
+from negprep.encode.load import Core, Loaded, LoadedSection, Progress
 from negprep.encode.pairs import Interactions, Items, Pairs
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 from negprep.options.options import Options
 
 
-@dataclass(frozen=True, eq=False)
-class Core:
-    """The part of a log that a run is about.
-
-    Attributes
-    ----------
-    users : Vocabulary
-    items : Items
-    portions : iterable of Portion
-        Of these users and items alone, in their codes.
-    removed_users, removed_items, removed_positives : int
-        What else the log has.
-    """
-
-    users: Vocabulary
-    items: Items
-    portions: Iterable[LoadedSection]
-    removed_users: int = 0
-    removed_items: int = 0
-    removed_positives: int = 0
-
-
-def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progress, *, again: bool) -> Core:
-    """Leave out whom ``min_positives`` and ``core`` leave out; where neither is given, nobody.
-
-    What remains can be gone through more than once with ``again``.
+def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progress) -> Core:
+    """Leave out whom ``min_positives`` and ``core`` leave out; what remains can be gone through more than once.
 
     With ``core``, users and items with fewer positives are removed again and again until nothing changes. What remains
     is the largest set in which every user and item has enough, so that the order of removal decides nothing.
 
-    Raises
-    ------
-    BadDataError
-        Nothing remains.
+    Raises BadDataError: Nothing remains.
 
-    Notes
-    -----
     Every round goes through all positives, and of a spilled log groups them anew.
     """
     least_of_user, least_of_item = max(options.min_positives or 0, options.core or 0), options.core or 0
-    if not least_of_user:
-        return Core(loaded.users, loaded.items, loaded.portions(range_rows, again=again))
-    portions = loaded.portions(range_rows, again=True)
-    users, items, before, after = _alive(loaded, portions, least_of_user, least_of_item, progress)
+    sections = loaded.sections(range_rows, again=True)
+    users, items, before, after = _alive(loaded, sections, least_of_user, least_of_item, progress)
     if not after:
         asked = (("--core", options.core), ("--min-positives", options.min_positives))
         what = " and ".join(f"{name} {least}" for name, least in asked if least)
@@ -68,7 +37,7 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
     return Core(
         _kept(loaded.users, users),
         kept,
-        _Restricted(portions, users, items, kept),
+        _Restricted(sections, users, items, kept),
         removed_users=int((~users).sum()),
         removed_items=int((~items).sum()),
         removed_positives=before - after,
@@ -76,7 +45,7 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
 
 
 def _alive(
-    loaded: Loaded, portions: Iterable[LoadedSection], least_of_user: int, least_of_item: int, progress: Progress
+    loaded: Loaded, sections: Iterable[LoadedSection], least_of_user: int, least_of_item: int, progress: Progress
 ) -> tuple[Mask, Mask, int, int]:
     """The users and the items that remain, and how many positives there were and are."""
     users, items = np.ones(len(loaded.users), bool), np.ones(len(loaded.items), bool)
@@ -84,9 +53,9 @@ def _alive(
     while True:  # ends: a round that is not the last removes an item
         counts = np.zeros(len(items), np.int64)
         n_seen = 0
-        for portion in portions:
-            positives = portion.interactions.positives
-            here = slice(portion.first_user, portion.first_user + positives.n_users)
+        for section in sections:
+            positives = section.interactions.positives
+            here = slice(section.first_user, section.first_user + positives.n_users)
             remaining = items[positives.items]
             users[here] &= positives.where(remaining).counts >= least_of_user
             remaining &= np.repeat(users[here], positives.counts)
@@ -106,9 +75,9 @@ def _kept(vocabulary: Vocabulary, mask: Mask) -> Vocabulary:
 
 @dataclass(frozen=True, eq=False)
 class _Restricted:
-    """Portions without the users and the items that were removed."""
+    """Sections without the users and the items that were removed."""
 
-    portions: Iterable[LoadedSection]
+    sections: Iterable[LoadedSection]
     users: Mask
     items: Mask
     kept_items: Items
@@ -116,13 +85,13 @@ class _Restricted:
     def __iter__(self) -> Iterator[LoadedSection]:
         new_codes = np.cumsum(self.items, dtype=np.int32) - np.int32(1)
         first_user = 0
-        for portion in self.portions:
-            whole = portion.interactions
-            mine = self.users[portion.first_user : portion.first_user + len(whole.users)]
+        for section in self.sections:
+            whole = section.interactions
+            mine = self.users[section.first_user : section.first_user + len(whole.users)]
             if not mine.any():
                 continue
             positives, weak, excluded = (
-                self._of(pairs, mine, new_codes) for pairs in (whole.positives, whole.weak, portion.excluded)
+                self._of(pairs, mine, new_codes) for pairs in (whole.positives, whole.weak, section.excluded)
             )
             of_these = Interactions(_kept(whole.users, mine), self.kept_items, positives, weak)
             yield LoadedSection(first_user, of_these, excluded)

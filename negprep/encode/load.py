@@ -14,7 +14,17 @@ import pyarrow as pa
 
 from negprep.arrays import Codes, Positions
 from negprep.arrow import as_numpy, from_numpy
-from negprep.encode.pairs import Interactions, Pairs, group_pairs, join_catalog, merge_pairs, subtract_pairs
+from negprep.encode.memory import range_starts
+from negprep.encode.pairs import (
+    Interactions,
+    Items,
+    Pairs,
+    group_pairs,
+    join_catalog,
+    merge_pairs,
+    no_pairs,
+    subtract_pairs,
+)
 from negprep.encode.positives import Positives
 from negprep.encode.side_files import CatalogFile, Listed, is_many, read_catalog, read_pairs
 from negprep.encode.spill import Extent, SpillFile
@@ -31,30 +41,46 @@ from negprep.threads import on_threads
 class Rows:
     """Some rows of a log.
 
-    Attributes
-    ----------
-    users, items : RawIds
-    times : int64, shape (n,), or None
-    positive : bool, shape (n,), or None
-        None: all are.
+    ``users``, ``items``: `RawIds`; of coded rows int32, shape (n,).
+    ``times``: int64, shape (n,), or None.
+    ``positive``: bool, shape (n,), or None. None: all are.
     """
 
-    users: RawIds
-    items: RawIds
+    users: Any
+    items: Any
     times: npt.NDArray[np.int64] | None
     positive: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def room_for(cls, n_rows: int, *, times: bool, positive: bool) -> Rows:
+        """Room for so many coded rows."""
+        return cls(
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows, np.int64) if times else None,
+            np.empty(n_rows, bool) if positive else None,
+        )
 
     def __len__(self) -> int:
         return len(self.users[1] if isinstance(self.users, tuple) else self.users)
 
     def take(self, which: slice | npt.NDArray[np.int64]) -> Rows:
-        """Those of the rows, in that order; of a slice, views. Of rows of codes."""
+        """Some of the rows, which are coded, in that order; of a slice, views."""
+        times = None if self.times is None else self.times[which]
         return Rows(
-            self.users[which],
-            self.items[which],
-            None if self.times is None else self.times[which],
-            None if self.positive is None else self.positive[which],
+            self.users[which], self.items[which], times, None if self.positive is None else self.positive[which]
         )
+
+    def put(self, begin: int, rows: Rows) -> int:
+        """Copy coded rows to where they begin; where they end."""
+        here = slice(begin, end := begin + len(rows))
+        self.users[here] = rows.users
+        self.items[here] = rows.items
+        if self.times is not None and rows.times is not None:
+            self.times[here] = rows.times
+        if self.positive is not None and rows.positive is not None:
+            self.positive[here] = rows.positive
+        return end
 
     def to_arrow(self) -> pa.RecordBatch:
         """As a batch."""
@@ -77,69 +103,13 @@ class Rows:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Gathered:
-    """Rows of codes of a range of users, who are counted from its first.
-
-    Attributes
-    ----------
-    users, items : int32, shape (n,)
-    times : int64, shape (n,), or None
-    positive : bool, shape (n,), or None
-    """
-
-    users: Codes
-    items: Codes
-    times: npt.NDArray[np.int64] | None
-    positive: npt.NDArray[np.bool_] | None
-
-    @classmethod
-    def room_for(cls, n_rows: int, *, times: bool, positive: bool) -> Gathered:
-        """Room for so many rows."""
-        return cls(
-            np.empty(n_rows, np.int32),
-            np.empty(n_rows, np.int32),
-            np.empty(n_rows, np.int64) if times else None,
-            np.empty(n_rows, bool) if positive else None,
-        )
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def put(self, begin: int, rows: Gathered | Rows) -> int:
-        """Copy rows to where they begin; where they end."""
-        here = slice(begin, end := begin + len(rows))
-        self.users[here] = rows.users
-        self.items[here] = rows.items
-        if self.times is not None and rows.times is not None:
-            self.times[here] = rows.times
-        if self.positive is not None and rows.positive is not None:
-            self.positive[here] = rows.positive
-        return end
-
-    def first(self, n_rows: int) -> Gathered:
-        """The first of the rows: views."""
-        times = None if self.times is None else self.times[:n_rows]
-        positive = None if self.positive is None else self.positive[:n_rows]
-        return Gathered(self.users[:n_rows], self.items[:n_rows], times, positive)
-
-
 class RowStore:
     """Keeps the rows of a log, in their order; spilled ones can be gone through again.
 
-    Parameters
-    ----------
-    limit : int
-        Bytes kept in memory; beyond, all rows are in a spill file.
-    folder : str or None
-        Where that file is.
-    has_times, has_positive : bool
-        Which columns the rows have.
-
-    Attributes
-    ----------
-    n_bytes : int
-        Of all rows, wherever they are.
+    ``limit``: Bytes kept in memory; beyond, all rows are in a spill file.
+    ``folder``: Where that file is.
+    ``has_times``, ``has_positive``: Which columns the rows have.
+    ``n_bytes``: Of all rows, wherever they are.
     """
 
     def __init__(self, limit: int, folder: str | None, *, has_times: bool, has_positive: bool) -> None:
@@ -215,8 +185,6 @@ def _ids_from_arrow(column: pa.Array) -> RawIds:
 
 Kept = TypeVar("Kept")
 
-_MOST_RANGES = 1 << 14
-
 
 @dataclass(frozen=True)
 class UserRange(Generic[Kept]):
@@ -240,34 +208,19 @@ def partition(
 ) -> list[UserRange[Kept]]:
     """Hand encoded rows on range by range.
 
-    Parameters
-    ----------
-    rows, again : iterable of Rows
-        The same, the first for counting and the second for handing on.
-    encode : callable
-        From rows of ids to rows of codes. Runs on threads.
-    keep : callable
-        Takes rows of one range, views of others; what it returns is put in ``pieces``.
-    n_users : int
-    range_rows : int
-        A range ends with the user that brings it to so many rows.
-    jobs : int
-        Threads.
-
-    Returns
-    -------
-    list of UserRange
-        In the order of user codes, covering all of them.
+    ``rows``, ``again``: The same, the first for counting and the second for handing on.
+    ``encode``: From rows of ids to rows of codes. Runs on threads.
+    ``keep``: Takes rows of one range, views of others; what it returns is put in ``pieces``.
+    ``range_rows``: A range ends with the user that brings it to so many rows.
+    Returns list of UserRange: In the order of user codes, covering all of them.
     """
     counts = np.zeros(n_users, np.int64)
-    for _, (users, times) in on_threads(lambda some: _tallied(encode(some)), rows, threads=jobs, ahead=jobs + 1):
+    for _, (users, times) in on_threads(lambda some: _tallied(encode(some)), rows, threads=jobs):
         np.add.at(counts, users, times)  # np.bincount would go through all users for every batch
-    before = np.cumsum(counts) - counts
-    range_of = before // max(range_rows, int(counts.sum()) // _MOST_RANGES + 1)
-    firsts = np.append(0, np.flatnonzero(range_of[1:] != range_of[:-1]) + 1)
+    firsts = range_starts(counts, range_rows)
     range_of = np.repeat(np.arange(len(firsts), dtype=np.int16), np.diff(firsts, append=n_users))
     pieces: list[list[Kept]] = [[] for _ in firsts]
-    for _, split in on_threads(lambda some: _split(encode(some), range_of), again, threads=jobs, ahead=jobs + 1):
+    for _, split in on_threads(lambda some: _split(encode(some), range_of), again, threads=jobs):
         for place, piece in split:
             pieces[place].append(keep(piece))
     lasts = [*firsts[1:].tolist(), n_users]
@@ -303,13 +256,8 @@ Progress = Callable[[str, int, int | None], None]
 class LoadedSection:
     """A range of users: all of them, or as many as fit in memory.
 
-    Attributes
-    ----------
-    first_user : int
-        The code of the first one.
-    interactions : Interactions
-    excluded : Pairs
-        Their pairs of ``--exclude``.
+    ``first_user``: The code of the first one.
+    ``excluded``: Their pairs of ``--exclude``.
     """
 
     first_user: int
@@ -317,24 +265,29 @@ class LoadedSection:
     excluded: Pairs
 
 
+@dataclass(frozen=True, eq=False)
+class Core:
+    """The part of a log that a run is about: its users and items, and the sections of these alone, in their codes.
+
+    ``removed_users``, ``removed_items`` and ``removed_positives`` are what else the log has.
+    """
+
+    users: Vocabulary
+    items: Items
+    sections: Iterable[LoadedSection]
+    removed_users: int = 0
+    removed_items: int = 0
+    removed_positives: int = 0
+
+
 class Loaded:
     """A log that was read, and what else the run was given about it. To be closed.
 
-    Attributes
-    ----------
-    columns : dict of str to str
-        The columns that were read, by role.
-    users : Vocabulary
-    items : Items
-    n_items : int
-        Distinct items of the log, in the catalog or not.
-    excluded : Pairs
-        The pairs of ``--exclude`` whose user and item are known.
-    catalog : CatalogFile or None
-    exclude, weak : Listed
-        What became of the rows of ``--exclude`` and ``--weak``.
-    warnings : list of str
-        What is suspicious about the labels of the log, and the files beside it.
+    ``columns``: The columns that were read, by role.
+    ``n_items``: Distinct items of the log, in the catalog or not.
+    ``excluded``: The pairs of ``--exclude`` whose user and item are known.
+    ``exclude``, ``weak``: What became of the rows of ``--exclude`` and ``--weak``.
+    ``warnings``: What is suspicious about the labels of the log, and the files beside it.
     """
 
     def __init__(
@@ -353,15 +306,17 @@ class Loaded:
         self.users, self.n_items = users, len(found_items)
         takes_all = options.positive is not None and positives is None
         self.exclude, self.weak = (
-            read_pairs(source, options.read, users, self.items, option=option, positives=positives, takes_all=takes_all)
+            Listed(no_pairs(len(users)))
+            if source is None
+            else read_pairs(
+                source, options.read, users, self.items, option=option, positives=positives, takes_all=takes_all
+            )
             for option, source in (("--exclude", options.exclude), ("--weak", options.weak))
         )
         self.excluded, self._weak = self.exclude.pairs, self.weak.pairs
-        self.warnings = [
-            *warnings,
-            *_misfits("--exclude", self.exclude),
-            *_misfits("--weak", self.weak),
-        ]
+        self.warnings = warnings
+        for option, listed in (("--exclude", self.exclude), ("--weak", self.weak)):
+            self.warnings += _misfits(option, listed) if listed.rows or listed.left_out else []
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._most_gathered = 0
@@ -379,11 +334,11 @@ class Loaded:
         return self._rows.n_bytes
 
     def rows(self) -> Iterator[Rows]:
-        """The rows of the log, coded, batch by batch. To be asked for before ``portions``."""
+        """The rows of the log, coded, batch by batch. To be asked for before ``sections``."""
         return map(self._encode, self._rows)
 
     def doubtful_ids(self) -> list[str]:
-        """Warnings of ids that are spelled as ids seldom are. To be asked for before ``portions``."""
+        """Warnings of ids that are spelled as ids seldom are. To be asked for before ``sections``."""
         vocabularies = {"user": self.users.ids, "item": self._item_ids}
         found = [warning for noun, ids in vocabularies.items() for warning in doubts(ids, noun)]
         for noun, ids in vocabularies.items():
@@ -399,8 +354,8 @@ class Loaded:
     def first_times(self) -> npt.NDArray[np.int64]:
         """When each item of the catalog was first there: int64, shape (n_catalog,), nanoseconds since 1970.
 
-        The earliest interaction of anybody, or what the catalog's file says, if that is earlier; the end of time for
-        an item that has neither. To be asked before ``portions``.
+        The earliest interaction of anybody, or the time in the catalog's file, if that is earlier; the end of time for
+        an item that has neither. To be asked before ``sections``.
         """
         firsts = np.full(len(self.items), np.iinfo(np.int64).max)
         for rows in self.rows():
@@ -411,7 +366,7 @@ class Loaded:
             firsts = np.minimum(firsts, self.catalog.available)
         return firsts
 
-    def portions(self, range_rows: int, *, again: bool = False) -> Iterable[LoadedSection]:
+    def sections(self, range_rows: int, *, again: bool = False) -> Iterable[LoadedSection]:
         """The users in the order of their codes, about ``range_rows`` rows a time. Uses the rows up; asked for once.
 
         With ``again``, what is returned may be gone through more than once: grouped rows stay in memory, or, where the
@@ -421,14 +376,12 @@ class Loaded:
         self._most_gathered = 2 * range_rows
         if not self.is_spilled:
             encode = partial(self._encode, in_place=True)
-            coded = [
-                rows for _, rows in on_threads(encode, self._rows.drain(), threads=self._jobs, ahead=self._jobs + 1)
-            ]
+            coded = [rows for _, rows in on_threads(encode, self._rows.drain(), threads=self._jobs)]
             ranges = partition(
                 coded, drained(coded), _as_it_is, _as_it_is, n_users, range_rows=range_rows, jobs=self._jobs
             )
-            portions = (self._portion(users, drained(users.pieces)) for users in ranges)
-            return list(portions) if again else portions
+            sections = (self._section(users, drained(users.pieces)) for users in ranges)
+            return list(sections) if again else sections
         spill = self._spill = SpillFile(self._rows.folder)
         spilled = partition(
             self._rows,
@@ -441,8 +394,12 @@ class Loaded:
         )
         self._rows.close()
         return _Grouped(
-            lambda users: self._portion(users, map(Rows.from_arrow, map(spill.read, users.pieces))), spilled
+            lambda users: self._section(users, map(Rows.from_arrow, map(spill.read, users.pieces))), spilled
         )
+
+    def whole(self, range_rows: int, *, again: bool = False) -> Core:
+        """All users and items; ``range_rows`` and ``again`` as for `sections`."""
+        return Core(self.users, self.items, self.sections(range_rows, again=again))
 
     def close(self) -> None:
         """Give back what the rows took."""
@@ -457,7 +414,7 @@ class Loaded:
         )
         return replace(rows, users=users, items=items if self._recode is None else self._recode[items])
 
-    def _portion(self, of: UserRange[Any], coded: Iterable[Rows]) -> LoadedSection:
+    def _section(self, of: UserRange[Any], coded: Iterable[Rows]) -> LoadedSection:
         """Group the rows of a range."""
         positives, weak = self._grouped(self._gathered(of, coded), of)
         listed = self._weak.of_users(of.first, of.last)
@@ -469,39 +426,39 @@ class Loaded:
             self.excluded.of_users(of.first, of.last),
         )
 
-    def _grouped(self, rows: Gathered, of: UserRange[Any]) -> tuple[Pairs, Pairs]:
+    def _grouped(self, rows: Rows, of: UserRange[Any]) -> tuple[Pairs, Pairs]:
         """The distinct positives, and the other pairs, without times."""
         sizes, times, positive = (of.last - of.first, len(self.items)), rows.times, rows.positive
         if positive is None:
-            none = Pairs(np.zeros(sizes[0] + 1, np.int64), np.empty(0, np.int32))
-            return group_pairs(rows.users, rows.items, *sizes, times=times, latest=self._latest), none
+            positives = group_pairs(rows.users, rows.items, *sizes, times=times, latest=self._latest)
+            return positives, no_pairs(sizes[0])
         others, timed = ~positive, None if times is None else times[positive]
         positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=self._latest)
         return positives, group_pairs(rows.users[others], rows.items[others], *sizes)
 
-    def _gathered(self, of: UserRange[Any], coded: Iterable[Rows]) -> Gathered:
+    def _gathered(self, of: UserRange[Any], coded: Iterable[Rows]) -> Rows:
         """The rows of a range in one piece.
 
         A user with many more rows than a range should have makes it as large. Whenever the rows fill what room there
         is, those that repeat a pair are left out, so that memory grows with the pairs and not with the rows.
         """
         columns = {"times": self._rows.has_times, "positive": self._rows.has_positive}
-        room, end = Gathered.room_for(min(of.n_rows, self._most_gathered), **columns), 0
+        room, end = Rows.room_for(min(of.n_rows, self._most_gathered), **columns), 0
         for rows in coded:
             if end + len(rows) > len(room):
-                kept = self._distinct(room.first(end), of)
+                kept = self._distinct(room.take(slice(end)), of)
                 if 2 * (len(kept) + len(rows)) > len(room):
-                    room = Gathered.room_for(2 * (len(kept) + len(rows)), **columns)
+                    room = Rows.room_for(2 * (len(kept) + len(rows)), **columns)
                 end = room.put(0, kept)
             begin, end = end, room.put(end, rows)
             room.users[begin:end] -= np.int32(of.first)
-        return room.first(end)
+        return room.take(slice(end))
 
-    def _distinct(self, rows: Gathered, of: UserRange[Any]) -> Gathered:
+    def _distinct(self, rows: Rows, of: UserRange[Any]) -> Rows:
         """The rows, those of a pair made one."""
         positives, others = self._grouped(rows, of)
         times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
-        return Gathered(
+        return Rows(
             np.append(positives.users(), others.users()),
             np.append(positives.items, others.items),
             times,
@@ -511,7 +468,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class _Grouped:
-    """Portions that are made each time they are gone through."""
+    """Sections that are made each time they are gone through."""
 
     group: Callable[[UserRange[Any]], LoadedSection]
     ranges: list[UserRange[Any]]
@@ -545,24 +502,11 @@ def load(
 ) -> Loaded:
     """Read a log.
 
-    Parameters
-    ----------
-    log : LogReader
-    options : Options
-    with_times : bool
-        Whether the times are needed.
-    kept_bytes : int
-        Of rows in memory; more are spilled.
-    spill_folder : str or None
-        Where to. None: where the system keeps temporary files.
-    progress : callable
-
-    Raises
-    ------
-    BadDataError
-        What is wrong with the log, where, and what to do.
-    UsageError
-        Options that do not fit the log.
+    ``with_times``: Whether the times are needed.
+    ``kept_bytes``: Of rows in memory; more are spilled.
+    ``spill_folder``: Where to. None: where the system keeps temporary files.
+    Raises BadDataError: What is wrong with the log, where, and what to do.
+    Raises UsageError: Options that do not fit the log.
     """
     rule = options.positive_rule
     positives = None if rule is None else Positives.of(rule, log)
@@ -583,7 +527,7 @@ def load(
 
 
 def _watched(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:
-    """The columns that may hold labels of which no rule says what they mean."""
+    """The columns that may hold labels that no rule explains."""
     if options.positive is not None and positives is None:
         return ()
     return tuple(name for name in log.label_columns if positives is None or name != positives.column)
@@ -592,10 +536,7 @@ def _watched(log: LogReader, options: Options, positives: Positives | None) -> t
 def _check_labels(log: LogReader, options: Options) -> list[str]:
     """Warnings of labels that the rule does not use; or, without a rule, the refusal of a log that has some.
 
-    Raises
-    ------
-    BadDataError
-        Rows that are no positives, by their label, would become positives.
+    Raises BadDataError: Rows that are no positives, by their label, would become positives.
     """
     warnings = []
     for name, labels in log.labels.items():

@@ -7,8 +7,12 @@ import os
 import resource
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from negprep.errors import OutputError
+
+if TYPE_CHECKING:
+    from negprep.arrays import Counts
 
 ALGEBRA_BYTES = 40 << 20
 """What OpenBLAS reserves for each thread that multiplies matrices, and a little more."""
@@ -44,16 +48,10 @@ _FEWEST_ROWS, _MOST_ROWS = 1 << 16, 1 << 21
 class MemoryPlan:
     """What fits.
 
-    Attributes
-    ----------
-    kept_bytes : int
-        Of rows between reading and grouping; more are spilled.
-    range_rows : int
-        Rows of the users that are grouped together.
-    shuffled_bytes : int
-        Of output rows to be shuffled; more are spilled.
-    bucket_rows : int
-        Rows that are shuffled at a time.
+    ``kept_bytes``: Of rows between reading and grouping; more are spilled.
+    ``range_rows``: Rows of the users that are grouped together.
+    ``shuffled_bytes``: Of output rows to be shuffled; more are spilled.
+    ``bucket_rows``: Rows that are shuffled at a time.
     """
 
     kept_bytes: int
@@ -75,6 +73,18 @@ class MemoryPlan:
         )
 
 
+_MOST_RANGES = 1 << 14
+
+
+def range_starts(counts: Counts, range_rows: int) -> Counts:
+    """The first user of each range: one ends with the user who brings it to so many rows. ``counts`` are of users."""
+    import numpy as np  # not at the top: the command line asks for memory before it sets up numpy
+
+    before = np.cumsum(counts) - counts
+    range_of = before // max(1, range_rows, int(counts.sum()) // _MOST_RANGES + 1)
+    return np.flatnonzero(np.append(True, range_of[1:] != range_of[:-1]))
+
+
 def default_budget() -> int:
     """Half of the memory of the machine, or of the control group that this process is confined to; in bytes."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
@@ -91,17 +101,9 @@ def default_budget() -> int:
 def check_room(*, algebra: int = 0, threads: int = 0) -> None:
     """Refuse where a library would be refused memory: it would print a page, and end the process with code 1, or never.
 
-    Parameters
-    ----------
-    algebra : int
-        Threads that multiply matrices at a time.
-    threads : int
-        Threads that the library starts.
-
-    Raises
-    ------
-    OutputError
-        So much memory cannot be reserved.
+    ``algebra``: Threads that multiply matrices at a time.
+    ``threads``: Threads that the library starts.
+    Raises OutputError: So much memory cannot be reserved.
     """
     stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
     n_bytes = algebra * ALGEBRA_BYTES + threads * (stack if 0 < stack < 1 << 30 else _USUAL_STACK_BYTES)
@@ -126,15 +128,9 @@ _BYTES_PER_CODED_ROW = 15
 def expected_peak(*, row_bytes: int, output_bytes: int, shard_bytes: int, shuffled_rows: int, jobs: int) -> int:
     """About the largest resident size of a run that is given enough memory; found within a third of the truth.
 
-    Parameters
-    ----------
-    row_bytes : int
-        Of the rows of the log.
-    output_bytes, shard_bytes : int
-        Of the rows of the output as Arrow has them: of all, and of a shard.
-    shuffled_rows : int
-    jobs : int
-        Threads, each of which makes a shard while others wait.
+    ``row_bytes``: Of the rows of the log.
+    ``output_bytes``, ``shard_bytes``: Of the rows of the output as Arrow has them: of all, and of a shard.
+    ``jobs``: Threads; each makes a shard while others wait.
     """
     made = min(6 * output_bytes, 2 * (jobs + 2) * shard_bytes)
     return _LEAST + int(_PEAK_PER_BYTE * row_bytes) + made + _BYTES_PER_CODED_ROW * shuffled_rows

@@ -27,14 +27,9 @@ _FEW = 8
 class Pairs:
     """Distinct (user, item) pairs in compressed sparse rows.
 
-    Attributes
-    ----------
-    starts : int64, shape (n_users + 1,)
-        User ``u`` has ``items[starts[u]:starts[u + 1]]``.
-    items : int32, shape (n_pairs,)
-        Ascending within a user.
-    times : int64, shape (n_pairs,), or None
-        Nanoseconds since 1970.
+    ``starts``: int64, shape (n_users + 1,). User ``u`` has ``items[starts[u]:starts[u + 1]]``.
+    ``items``: int32, shape (n_pairs,). Ascending within a user.
+    ``times``: int64, shape (n_pairs,), or None. Nanoseconds since 1970.
     """
 
     starts: Positions
@@ -73,7 +68,7 @@ class Pairs:
         return Pairs(self.starts - lost_before, self.items[mask], times)
 
     def repeated(self, counts: npt.NDArray[np.int32]) -> Pairs:
-        """Each pair as often as ``counts``, shape (n_pairs,), says: no longer distinct."""
+        """Each pair ``counts`` times, shape (n_pairs,): no longer distinct."""
         ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         times = None if self.times is None else np.repeat(self.times, counts)
         return Pairs(ends[self.starts], np.repeat(self.items, counts), times)
@@ -87,6 +82,11 @@ class Pairs:
     def without_times(self) -> Pairs:
         """The same pairs, their times forgotten."""
         return replace(self, times=None)
+
+
+def no_pairs(n_users: int) -> Pairs:
+    """Nothing, for so many users."""
+    return Pairs(np.zeros(n_users + 1, np.int64), np.empty(0, np.int32))
 
 
 def pair_keys(purpose: Words, users: Words, items: Words) -> Words:
@@ -182,10 +182,7 @@ class Items:
 
     The code of an item in all arrays is its position here.
 
-    Attributes
-    ----------
-    catalog, others : Vocabulary
-        Disjoint. Both integer or both string, unless one is empty.
+    ``catalog``, ``others``: Disjoint. Both integer or both string, unless one is empty.
     """
 
     catalog: Vocabulary
@@ -225,14 +222,8 @@ class Items:
 class Interactions:
     """A whole log.
 
-    Attributes
-    ----------
-    users : Vocabulary
-        All users, those without a positive among them.
-    items : Items
-    positives : Pairs
-    weak : Pairs
-        Observed pairs that are not positives; disjoint from them.
+    ``users``: All users, those without a positive among them.
+    ``weak``: Observed pairs that are not positives; disjoint from them.
     """
 
     users: Vocabulary
@@ -242,7 +233,7 @@ class Interactions:
 
 
 def as_seen(pairs: Pairs, items: Items) -> Seen:
-    """What the pairs say is seen of the catalog."""
+    """The items of the catalog that the pairs make seen."""
     if len(items.others):
         pairs = pairs.where(pairs.items < items.n_catalog)
     return Seen(pairs.starts, pairs.items, items.n_catalog)
@@ -251,16 +242,9 @@ def as_seen(pairs: Pairs, items: Items) -> Seen:
 def join_catalog(found: Vocabulary, catalog: Vocabulary | None) -> tuple[Items, Codes | None]:
     """The items of a run from those found in the log and those of the catalog file, if there is one.
 
-    Returns
-    -------
-    items : Items
-    recode : int32, shape (len(found),), or None
-        The code in ``items`` of each code in ``found``. None where they are the same.
-
-    Raises
-    ------
-    BadDataError
-        No item of the log is in the catalog: it has other ids, or is another column.
+    Returns ``recode``, int32, shape (len(found),), or None: The code in ``items`` of each code in ``found``. None where
+      they are the same.
+    Raises BadDataError: No item of the log is in the catalog: it has other ids, or is another column.
     """
     empty = found.ids.slice(0, 0)
     if catalog is None:

@@ -29,16 +29,10 @@ _NAMES_SHOWN = 20
 class Positives:
     """Says of each interaction whether it is a positive; remembers what it saw, for the error where none is.
 
-    Parameters
-    ----------
-    rule : PositiveRule
-        Of any kind but ``all``.
-    role, column : str
-        What decides: as ``LogReader.compared`` gives them.
-    value : str or None
-        The value column of the log, for messages.
-    is_flag : bool
-        Whether a name of the rule is a column of the log, for messages.
+    ``rule``: Of any kind but ``all``.
+    ``role``, ``column``: What decides: as ``LogReader.compared`` gives them.
+    ``value``: The value column of the log, for messages.
+    ``is_flag``: Whether a name of the rule is a column of the log, for messages.
     """
 
     rule: PositiveRule
@@ -54,12 +48,8 @@ class Positives:
     def of(cls, rule: PositiveRule, log: LogReader) -> Positives | None:
         """A rule for a log that is open; None where all interactions are positives.
 
-        Raises
-        ------
-        UsageError
-            The log has no such column.
-        BadDataError
-            More than one column could be the one.
+        Raises UsageError: The log has no such column.
+        Raises BadDataError: More than one column could be the one.
         """
         compared = log.compared(rule)
         if not compared:
@@ -110,12 +100,7 @@ class Positives:
         return found if self.rule.operator == "=" else ~found
 
     def check(self, n_positives: int) -> None:
-        """Refuse a rule that names something which the log lacks, or that no interaction satisfies.
-
-        Raises
-        ------
-        BadDataError
-        """
+        """Refuse a rule that names something which the log lacks, or that no interaction satisfies."""
         missing = sorted(set(self.rule.names) - self._seen) if not self._is_numeric else []
         if missing:
             shown = ", ".join(sorted(self._seen)[:_NAMES_SHOWN])

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from negprep.arrays import Codes
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, strings, take_rows
-from negprep.encode.pairs import Items, Pairs, group_pairs
+from negprep.encode.pairs import Items, Pairs, group_pairs, no_pairs
 from negprep.encode.positives import Positives
 from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError, UsageError
@@ -36,15 +36,12 @@ _GATHERED = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class CatalogFile:
-    """What a catalog file says.
+    """The content of a catalog file.
 
-    Attributes
-    ----------
-    items : Vocabulary
-    categories : int32, shape (n_items,), or None
-        The category of each item, numbered from 0; -1 for an item without one.
-    available : int64, shape (n_items,), or None
-        From when on: nanoseconds since 1970; the end of time for an item of which nothing is said.
+    ``categories``: int32, shape (n_items,), or None. The category of each item, numbered from 0; -1 for an item without
+      one.
+    ``available``: int64, shape (n_items,), or None. Its first time, in nanoseconds since 1970; the end of time for an
+      item without one.
     """
 
     items: Vocabulary
@@ -53,22 +50,12 @@ class CatalogFile:
 
 
 def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with_available: bool) -> CatalogFile:
-    """The distinct items of a catalog file, and what it says of them.
+    """The distinct items of a catalog file, with their categories and times.
 
-    Parameters
-    ----------
-    source : str, path, pyarrow.Table or pandas.DataFrame
-    read : ReadOptions
-        Of the log.
-    same : str or None
-        The column of categories.
-    with_available : bool
-        Whether to read ``available_from``, if there is such a column.
-
-    Raises
-    ------
-    BadDataError
-        No such column; or an item that occurs with two categories or times.
+    ``read``: Of the log.
+    ``same``: The column of categories.
+    ``with_available``: Whether to read ``available_from``, if there is such a column.
+    Raises BadDataError: No such column; or an item that occurs with two categories or times.
     """
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
@@ -104,14 +91,9 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
 class WeightsFit:
     """How a file of weights fits the catalog.
 
-    Attributes
-    ----------
-    rows, unknown : int
-        Rows of the file, and those whose item is not in the catalog.
-    unweighted : int
-        Items of the catalog that the file lacks.
-    forms : str
-        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``rows``, ``unknown``: Rows of the file, and those whose item is not in the catalog.
+    ``unweighted``: Items of the catalog that the file lacks.
+    ``forms``: How the ids that are not known differ from those that are, if that can be seen; else empty.
     """
 
     rows: int = 0
@@ -136,11 +118,8 @@ class WeightsFit:
 def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, WeightsFit]:
     """The weights of the catalog's items, 0 for those that the file lacks; and how the file fits.
 
-    Raises
-    ------
-    BadDataError
-        No column ``weight``, a negative weight, an item with two weights, or no item of the catalog with a positive
-        one.
+    Raises BadDataError: No column ``weight``, a negative weight, an item with two weights, or no item of the catalog
+      with a positive one.
     """
     catalog = items.catalog
     with _open(source, read, ("item",), {"value_col": WEIGHT}) as file:
@@ -176,18 +155,11 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
 class Listed:
     """A file of pairs, held against the log.
 
-    Attributes
-    ----------
-    pairs : Pairs
-        Those whose user and item are known.
-    rows : int
-        Rows of the file that count.
-    unknown : int
-        Those of them that name a user or an item which occurs nowhere else.
-    left_out : int
-        Further rows, whose label says that they are not positives.
-    forms : str
-        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``pairs``: Those whose user and item are known.
+    ``rows``: Rows of the file that count.
+    ``unknown``: Those of them that name a user or an item which occurs nowhere else.
+    ``left_out``: Further rows, whose label is that of other pairs than positives.
+    ``forms``: How the ids that are not known differ from those that are, if that can be seen; else empty.
     """
 
     pairs: Pairs
@@ -198,7 +170,7 @@ class Listed:
 
 
 def read_pairs(
-    source: LogSource | None,
+    source: LogSource,
     read: ReadOptions,
     users: Vocabulary,
     items: Items,
@@ -209,29 +181,16 @@ def read_pairs(
 ) -> Listed:
     """The pairs of a file beside the log.
 
-    Parameters
-    ----------
-    source : str, path, pyarrow.Table, pandas.DataFrame or None
-    read : ReadOptions
-        Of the log.
-    users : Vocabulary
-    items : Items
-    option : str
-        ``--exclude`` or ``--weak``, for messages.
-    positives : Positives, optional
-        The rule of the log. Where it compares a column of labels that the file has as well, the rows of ``--exclude``
-        that it does not take are left out.
-    takes_all : bool
-        The rule is ``all``: labels do not matter.
-
-    Raises
-    ------
-    BadDataError
-        The file has labels, and nobody says which of its rows count.
+    ``read``: Of the log.
+    ``option``: ``--exclude`` or ``--weak``, for messages.
+    ``positives``: The rule of the log. Where it compares a column of labels that the file has as well, the rows of
+      ``--exclude`` that it does not take are left out.
+    ``takes_all``: The rule is ``all``: labels do not matter.
+    Raises BadDataError: The file has labels, and no option selects among its rows.
     """
     known_items = Vocabulary(items.ids)
     gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
-    pairs = group_pairs(np.empty(0, np.int32), np.empty(0, np.int32), len(users), len(items))
+    pairs = no_pairs(len(users))
     strangers = Strangers(users), Strangers(known_items)
 
     def joined() -> Pairs:
@@ -240,29 +199,28 @@ def read_pairs(
         found_users, found_items = (np.concatenate([part[which] for part in parts]) for which in range(2))
         return group_pairs(found_users, found_items, len(users), len(items))
 
-    if source is not None:
-        with _open(source, read, ("user", "item"), {}) as file:
-            watched = () if takes_all else file.label_columns
-            compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
-            also = {positives.role: compared} if positives is not None and compared is not None else {}
-            for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
-                if positives is not None and also:
-                    mask = positives.mask(batch.column(positives.role))
-                    left_out += int(len(mask) - np.count_nonzero(mask))
-                    batch = take_rows(batch, np.flatnonzero(mask))
-                user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
-                for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
-                    each.look_at(batch.column(role), codes)
-                known = (user_codes >= 0) & (item_codes >= 0)
-                n_rows += len(known)
-                unknown += int((~known).sum())
-                gathered.append((user_codes[known], item_codes[known]))
-                n_gathered += len(gathered[-1][0])
-                if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
-                    pairs, n_gathered = joined(), 0
-            for name, labels in file.labels.items():
-                if labels.negatives:
-                    raise _labelled(file.place, name, labels, option)
+    with _open(source, read, ("user", "item"), {}) as file:
+        watched = () if takes_all else file.label_columns
+        compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
+        also = {positives.role: compared} if positives is not None and compared is not None else {}
+        for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
+            if positives is not None and also:
+                mask = positives.mask(batch.column(positives.role))
+                left_out += int(len(mask) - np.count_nonzero(mask))
+                batch = take_rows(batch, np.flatnonzero(mask))
+            user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
+            for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
+                each.look_at(batch.column(role), codes)
+            known = (user_codes >= 0) & (item_codes >= 0)
+            n_rows += len(known)
+            unknown += int((~known).sum())
+            gathered.append((user_codes[known], item_codes[known]))
+            n_gathered += len(gathered[-1][0])
+            if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
+                pairs, n_gathered = joined(), 0
+        for name, labels in file.labels.items():
+            if labels.negatives:
+                raise _labelled(file.place, name, labels, option)
     forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, n_rows) else ""
     return Listed(joined(), n_rows, unknown, left_out, forms)
 
@@ -289,11 +247,7 @@ def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataErro
 def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple[int, int] = (0, 0)) -> list[str]:
     """What is suspicious about a catalog file that lacks items of the log.
 
-    Parameters
-    ----------
-    items : Items
-    positives, holdouts : (int, int)
-        Those of an item that is not in the catalog, and all.
+    ``positives``, ``holdouts``: Those of an item that is not in the catalog, and all.
     """
     if not (is_many(*positives) or is_many(*holdouts)):
         return []
@@ -327,12 +281,9 @@ class Strangers:
             self._ids.update(dict.fromkeys(map(str, ids.take(from_numpy(missing)).to_pylist())))
 
     def forms(self, of_these: str, of_those: str) -> str:
-        """An example of an id that differs in form alone from one of the vocabulary, in words; empty if there is none.
+        """An example of an id that differs in form alone from one of the vocabulary, in words; or empty.
 
-        Parameters
-        ----------
-        of_these, of_those : str
-            What has the ids that were taken, and what has the vocabulary.
+        ``of_these``, ``of_those``: What has the ids that were taken, and what has the vocabulary.
         """
         if not self._ids or not len(self._vocabulary):
             return ""

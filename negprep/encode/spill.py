@@ -17,14 +17,9 @@ Extent = tuple[int, int]
 
 
 def check_spill_folder(folder: str | None) -> None:
-    """Refuse what is given as ``--spill-dir`` and is no folder, or none to write to. None is none given.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Refuse a ``--spill-dir`` that is not a folder, or cannot be written to."""
     if folder is not None and not Path(folder).is_dir():
-        raise OutputError("is no folder", place=folder, remedy="name one that is there with --spill-dir")
+        raise OutputError("is not a folder", place=folder, remedy="name one that is there with --spill-dir")
     if folder is not None:
         SpillFile(folder).close()
 
@@ -32,10 +27,7 @@ def check_spill_folder(folder: str | None) -> None:
 class SpillFile:
     """Arrow batches of any schemas, each an Arrow IPC stream, found again by their extents.
 
-    Parameters
-    ----------
-    folder : str or None
-        Where the file is. None: where the system keeps temporary files.
+    ``folder``: Where the file is. None: where the system keeps temporary files.
     """
 
     def __init__(self, folder: str | None) -> None:
@@ -47,10 +39,7 @@ class SpillFile:
     def write(self, batch: pa.RecordBatch) -> Extent:
         """Append a batch.
 
-        Raises
-        ------
-        OutputError
-            The folder is full, or cannot be written to.
+        Raises OutputError: The folder is full, or cannot be written to.
         """
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as stream:

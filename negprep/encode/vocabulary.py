@@ -19,10 +19,8 @@ from negprep.sample.rng import integer_keys, text_keys
 class Vocabulary:
     """Distinct ids in ascending order; the code of an id is its position.
 
-    Attributes
-    ----------
-    ids : pyarrow int64 or string array, shape (n,)
-        Integers ascend by value, strings by their UTF-8 bytes. No nulls.
+    ``ids``: pyarrow int64 or string array, shape (n,). Integers ascend by value, strings by their UTF-8 bytes. No
+      nulls.
     """
 
     ids: pa.Array

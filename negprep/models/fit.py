@@ -16,8 +16,8 @@ import numpy as np
 from negprep._version import __version__
 from negprep.arrow import from_numpy
 from negprep.assemble.section import split_train
-from negprep.encode.kcore import Core, find_core
-from negprep.encode.load import Progress, load
+from negprep.encode.kcore import find_core
+from negprep.encode.load import Core, Progress, load
 from negprep.encode.memory import ARROW_THREADS, MemoryPlan, check_room
 from negprep.encode.pairs import Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.encode.side_files import catalog_misfits
@@ -354,7 +354,10 @@ def fit(
         )
         try:
             rule = settled_cut(log, rule)
-            core = find_core(loaded, options, memory.range_rows, progress, again=False)
+            if options.min_positives or options.core:
+                core = find_core(loaded, options, memory.range_rows, progress)
+            else:
+                core = loaded.whole(memory.range_rows)
             training, n_positives = _training(core, options, rule, place)
         finally:
             loaded.close()
@@ -400,10 +403,10 @@ def _training(core: Core, options: Options, rule: HoldoutRule, place: str) -> tu
     """What may be learnt from, and how many positives there are with those held out."""
     parts: list[tuple[Pairs, Pairs, Pairs]] = []
     n_positives = 0
-    for portion in core.portions:
-        _, train = split_train(portion.interactions, options, rule)
-        parts.append((train.without_times(), portion.interactions.weak, portion.excluded))
-        n_positives += len(portion.interactions.positives)
+    for section in core.sections:
+        _, train = split_train(section.interactions, options, rule)
+        parts.append((train.without_times(), section.interactions.weak, section.excluded))
+        n_positives += len(section.interactions.positives)
     positives, weak, excluded = (_joined([part[which] for part in parts]) for which in range(3))
     return Training(core.users, core.items, positives, weak, excluded, place), n_positives
 

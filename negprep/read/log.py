@@ -438,7 +438,8 @@ def _refuse_lists(sources: tuple[Source, ...], inputs: list[Input], role: str, r
         if nested or column is None:
             remedy = nested_remedy(source.name, source.codec, first_objects(source), roles.found)
     elif isinstance(first, ParquetInput):
-        nested = column is not None and column in first.names and holds_lists(first.schema.field(column).type)
+        kind = first.schema.field(column).type if column in first.names else None
+        nested = kind is not None and bool(kind.num_fields) and holds_lists(kind)
         if nested or column is None:
             remedy = list_remedy(source.name, first.schema, roles.found)
     if remedy is not None:

@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from negprep.arrow import take_rows
 from negprep.assemble.layout import vocabulary_tables
-from negprep.assemble.section import Section
-from negprep.assemble.shards import Cutter, row_group_rows
+from negprep.assemble.section import Cutter, Section, row_group_rows
 from negprep.encode.load import Progress
 from negprep.encode.memory import LEAST_MEMORY, default_budget, expected_peak
 from negprep.exchange import open_exchange, unit_of
@@ -282,7 +281,7 @@ def _shuffled(run: Run, n_epochs: int, per_epoch: int, group_rows: int) -> Gener
             thin = section if stride == 1 else _thinned(section, -groups_before % stride, stride)
             groups_before += len(section.heads)
             if thin.n_rows:
-                batches.append(thin.prepare(0, thin.n_rows)())
+                batches.append(thin.make(0, thin.n_rows))
                 words.append(thin.order_words(0, thin.n_rows))
         if batches:
             order = np.argsort(np.concatenate(words), kind="stable")

@@ -378,9 +378,9 @@ def _pair_facts(log: LogReader, options: Options, has_times: bool, progress: Pro
         n_users, n_items = len(loaded.users), len(loaded.items)
         of_users, of_items = np.zeros(n_users, np.int64), np.zeros(n_items, np.int64)
         tied = 0
-        for portion in loaded.portions(plan.range_rows):
-            pairs = portion.interactions.positives
-            of_users[portion.first_user : portion.first_user + pairs.n_users] = pairs.counts
+        for section in loaded.sections(plan.range_rows):
+            pairs = section.interactions.positives
+            of_users[section.first_user : section.first_user + pairs.n_users] = pairs.counts
             of_items += np.bincount(pairs.items, minlength=n_items)
             tied += _tied_users(pairs)
             progress("group", int(of_users.sum()), None)

@@ -28,7 +28,7 @@ from negprep.reports import charts as placing
 from negprep.reports.charts import Table, capital, count, listed, number, popularity, share, shown_id
 from negprep.reports.gather import Gathered, LogTimes, Pairs, gather
 from negprep.reports.svg import Picture, swatch
-from negprep.write.destination import check_output, write_document
+from negprep.write.destination import check_output, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -553,7 +553,8 @@ def report(
         files=[section(f"file-{place}", file) for place, file in enumerate(described, 1)],
         across=[] if found is None else [shown_check(check, shown) for check in found.across],
     )
-    write_document(target, rendered(page).encode("utf-8", "replace"))
+    content = rendered(page).encode("utf-8", "replace")
+    write_whole(target, lambda file: file.write(content))
     return found, warnings
 
 

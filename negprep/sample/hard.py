@@ -23,14 +23,9 @@ _RANKS_AT_A_TIME = 1 << 18
 class Hardness:
     """Which of a pool is taken.
 
-    Attributes
-    ----------
-    pool : int
-        N.
-    top : int
-        M.
-    skip : int
-        S.
+    ``pool``: N.
+    ``top``: M.
+    ``skip``: S.
     """
 
     pool: int
@@ -40,9 +35,7 @@ class Hardness:
     def choices(self, counts: Positions) -> tuple[Positions, Positions, Positions]:
         """N, S and M where there are ``counts`` items, at least 1: of a small pool less is skipped, one is always left.
 
-        Returns
-        -------
-        pool, skip, top : int64, the shape of ``counts``
+        Returns ``pool, skip, top``, int64, the shape of ``counts``.
         """
         pool = np.minimum(counts, self.pool)
         skip = np.minimum(pool - 1, self.skip)
@@ -52,20 +45,11 @@ class Hardness:
 def chances(hardness: Hardness, counts: Positions, harder: Positions, alike: Positions) -> Floats:
     """The probability that a draw is a given item.
 
-    Parameters
-    ----------
-    hardness : Hardness
-    counts : int64, shape (n,)
-        Items that there are, m.
-    harder : int64, shape (n,)
-        Those with a higher score than the item.
-    alike : int64, shape (n,)
-        Those with the same, the item among them: they share the ranks from harder + 1 on, each with the same
-        probability.
-
-    Returns
-    -------
-    float64, shape (n,)
+    ``counts``: int64, shape (n,). Items that there are, m.
+    ``harder``: int64, shape (n,). Those with a higher score than the item.
+    ``alike``: int64, shape (n,). Those with the same, the item among them: they share the ranks from harder + 1 on,
+      each with the same probability.
+    Returns float64, shape (n,).
     """
     of_ranks = np.empty(len(counts))
     ends = np.cumsum(alike)
@@ -85,16 +69,9 @@ def chances(hardness: Hardness, counts: Positions, harder: Positions, alike: Pos
 def chances_of_ranks(hardness: Hardness, counts: Positions, ranks: Positions) -> Floats:
     """The probability that the item of a hardness rank is drawn: float64, shape (n,).
 
-    Parameters
-    ----------
-    hardness : Hardness
-    counts : int64, shape (n,)
-        Items that there are, m.
-    ranks : int64, shape (n,)
-        1, the hardest, to m.
+    ``counts``: int64, shape (n,). Items that there are, m.
+    ``ranks``: int64, shape (n,). 1, the hardest, to m.
 
-    Notes
-    -----
     That the item is in the pool, and t harder ones with it, has the probability C(r-1, t) C(m-r, N-1-t) / C(m, N). It
     is made as a product of N ratios for the smallest t that counts and can be, and goes from each t to the next by a
     ratio. All numbers are positive, so that nothing is lost by taking away.
@@ -122,7 +99,7 @@ def chances_of_ranks(hardness: Hardness, counts: Positions, ranks: Positions) ->
 
 
 _TOP_WORDS = 1 << 62
-"""Of the key of a pool, the first of the words that say which of the highest is taken."""
+"""The first word of a pool's key that chooses among the highest."""
 
 _SCORED = 1 << 20
 """Scores of whole users at a time."""
@@ -164,10 +141,10 @@ class HardItems(ScoredItems):
         q[of, slots] = part[of] * self._chances(groups.at(of), drawn, mass[of], more=0)
         return q
 
-    def leader_densities(self, groups: Asks, leaders: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: D102
+    def head_densities(self, groups: Asks, heads: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: D102
         q = np.zeros(len(groups))
         of = np.flatnonzero(part > 0)
-        q[of] = part[of] * self._chances(groups.at(of), leaders[of], mass[of], more=1)
+        q[of] = part[of] * self._chances(groups.at(of), heads[of], mass[of], more=1)
         return q
 
     def _chances(self, asks: Asks, items: Positions, mass: Positions, *, more: int) -> Floats:

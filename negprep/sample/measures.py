@@ -22,16 +22,10 @@ from negprep.sample.seen import Seen, SeenBlock
 class Asks:
     """Draws to be made.
 
-    Attributes
-    ----------
-    rows : int64, shape (n,)
-        The user of each, counted from the first of a block.
-    keys : uint64, shape (n,)
-        The random key of its group.
-    draws : int64, shape (n,)
-        Its number within the group.
-    lows, highs : int64, shape (n,), or None
-        The window of the catalog, the end exclusive. None: all of it.
+    ``rows``: int64, shape (n,). The user of each, counted from the first of a block.
+    ``keys``: uint64, shape (n,). The random key of its group.
+    ``draws``: int64, shape (n,). Its number within the group.
+    ``lows``, ``highs``: int64, shape (n,), or None. The window of the catalog, the end exclusive. None: all of it.
     """
 
     rows: Positions
@@ -64,10 +58,7 @@ class Asks:
 class Measure(ABC):
     """Points of the items of a block of users.
 
-    Attributes
-    ----------
-    is_listed : bool
-        Whether the items are a list of the user's own; else they are the eligible ones.
+    ``is_listed``: Whether the items are a list of the user's own; else they are the eligible ones.
     """
 
     is_listed = False
@@ -102,21 +93,16 @@ class Measure(ABC):
     def densities(self, groups: Asks, items: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
         """The probability of items times a share: float64, shape (n_groups, num_neg), the shape of ``items``.
 
-        Parameters
-        ----------
-        groups : Asks
-        items : int64, shape (n_groups, num_neg)
-        part : float64, shape (n_groups,)
-            The share of this measure.
-        mass : int64, shape (n_groups,)
-            All points.
+        ``items``: int64, shape (n_groups, num_neg).
+        ``part``: float64, shape (n_groups,). The share of this measure.
+        ``mass``: int64, shape (n_groups,). All points.
         """
         each = part / np.maximum(mass, 1)
         return each[:, None] * self.sizes(items)
 
-    def leader_densities(self, groups: Asks, leaders: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
+    def head_densities(self, groups: Asks, heads: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
         """The same of the positives, shape (n_groups,), each as if it were one more item that the user may get."""
-        size = self.sizes(leaders)
+        size = self.sizes(heads)
         densities: Floats = part * size / np.maximum(mass + size, 1)
         return densities
 
@@ -134,7 +120,7 @@ class Measure(ABC):
         return PointsLeft(self, asks, taken)
 
     def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:
-        """Whether there is no point in each window: bool."""
+        """Whether each window has no points: bool."""
         empty: npt.NDArray[np.bool_] = self.span(asks)[1] == 0
         return empty
 
@@ -144,7 +130,7 @@ class Measure(ABC):
         return self.items_at(asks.rows, base + bounded(asks.keys, mass, asks.draws, attempt))
 
     def draw_groups(self, groups: Asks, num_neg: int) -> Positions:
-        """The draws 0 to num_neg - 1 of each group, all of which have points: int64, shape (num_neg, n_groups)."""
+        """The draws 0 to num_neg - 1 of each group; all groups have points: int64, shape (num_neg, n_groups)."""
         return self.draw(groups.times(num_neg), 0).reshape(num_neg, len(groups))
 
 
@@ -170,18 +156,6 @@ class EligibleItems(Measure):
 
     def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
         return self._block.select(rows, points)
-
-
-class EligibleBelowListed(EligibleItems):
-    """The eligible items of users with a list of their own, and no points for the others."""
-
-    def __init__(self, block: SeenBlock, listed: ListedItems) -> None:
-        super().__init__(block)
-        self._listed = listed
-
-    def span(self, asks: Asks) -> tuple[Positions, Positions]:  # noqa: D102
-        base, mass = super().span(asks)
-        return base, np.where(self._listed.span(asks)[1] > 0, mass, 0)
 
 
 class ListedItems(Measure):
@@ -214,10 +188,7 @@ class ListedItems(Measure):
 class Rest(ABC):
     """What a measure has left for each of some asks, once other items are taken.
 
-    Attributes
-    ----------
-    mass, points : int64, shape (n_asks,)
-        Points of the window, all and those left.
+    ``mass``, ``points``: int64, shape (n_asks,). Points of the window, all and those left.
     """
 
     mass: Positions
@@ -225,18 +196,14 @@ class Rest(ABC):
 
     @abstractmethod
     def draw(self, which: Positions, attempt: int) -> Positions:
-        """One item for each of ``which``, all of which have points left."""
+        """One item for each of ``which``; all have points left."""
 
 
 class PointsLeft(Rest):
-    """The points that are left, of which one is drawn at random.
+    """The points that are left; one is drawn at random.
 
-    Parameters
-    ----------
-    measure : Measure
-    asks : Asks
-    taken : int64, shape (n_taken, n_asks)
-        Different items, of which the user may perhaps not get some by this measure. All lie in the window.
+    ``taken``: int64, shape (n_taken, n_asks). Different items in the window; this measure may not give the user
+      all of them.
     """
 
     def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:

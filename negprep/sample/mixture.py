@@ -34,15 +34,10 @@ _CHOICE_WORDS = 1 << 62
 class Mixture:
     """The measures of a block of users, and how often each is drawn from.
 
-    Attributes
-    ----------
-    measures : list of Measure
-    shares : int64, shape (n_measures,)
-    fixed : bool
-        As in ``Recipe``.
-    fallback : EligibleItems or None
-        Drawn from where a measure has no points for a user; a listed measure, where this has none either. None: nothing
-        is drawn.
+    ``shares``: int64, shape (n_measures,).
+    ``fixed``: As in ``Recipe``.
+    ``fallback``: Drawn from where a measure has no points for a user; a listed measure, where this has none either.
+      None: nothing is drawn.
     """
 
     measures: list[Measure]
@@ -53,21 +48,11 @@ class Mixture:
     def draw(self, groups: Asks, counts: Positions, num_neg: int, *, distinct: bool) -> tuple[Positions, Sources]:
         """Draw the negatives of some groups.
 
-        Parameters
-        ----------
-        groups : Asks
-            One a group; its draw numbers are not looked at.
-        counts : int64, shape (n_groups,)
-            Draws of each group, at most num_neg; for distinct ones, at most the items that can be drawn.
-        num_neg : int
-        distinct : bool
-
-        Returns
-        -------
-        items : int64, shape (num_neg, n_groups)
-            -1 beyond ``counts``.
-        sources : int8, of the same shape
-            Which measure was drawn from; n_measures for the fall-back.
+        ``groups``: One a group; its draw numbers are not looked at.
+        ``counts``: int64, shape (n_groups,). Draws of each group, at most num_neg; for distinct ones, at most the items
+          that can be drawn.
+        Returns ``items``, int64, shape (num_neg, n_groups): -1 beyond ``counts``.
+        Returns ``sources``, int8, of the same shape: Which measure was drawn from; n_measures for the fall-back.
         """
         makes_strips = len(self.measures) == 1 and isinstance(self.measures[0], WeightedItems) and groups.lows is None
         width = max(1, len(groups) if makes_strips else STRIP_DRAWS // num_neg)
@@ -81,27 +66,18 @@ class Mixture:
         return items, sources
 
     def log_q(
-        self, groups: Asks, items: Positions, sources: Sources, leaders: Positions
+        self, groups: Asks, items: Positions, sources: Sources, heads: Positions
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The natural logarithm of the probability of one draw.
 
-        Parameters
-        ----------
-        groups : Asks
-        items : int64, shape (n_groups, num_neg)
-            What was drawn; anything beyond a group's draws.
-        sources : int8, of the same shape
-            As ``draw`` returned them.
-        leaders : int64, shape (n_groups,)
-            The positives of the groups; n_items for one outside the catalog.
-
-        Returns
-        -------
-        log_q : float64, shape (n_groups, num_neg)
-            ln of the sum, over the components that can produce the item, of share times probability; the shares are
-            those after fall-back, and with fixed counts those of the counts.
-        leader_log_q : float64, shape (n_groups,)
-            The same of the positive, as if it were one more eligible item; -inf for one without weight.
+        ``items``: int64, shape (n_groups, num_neg). What was drawn; anything beyond a group's draws.
+        ``sources``: int8, of the same shape. As ``draw`` returned them.
+        ``heads``: int64, shape (n_groups,). The positives of the groups; n_items for one outside the catalog.
+        Returns ``log_q``, float64, shape (n_groups, num_neg): ln of the sum, over the components that can produce the
+          item, of share times probability; the shares are those after fall-back, and with fixed counts those of the
+          counts.
+        Returns ``head_log_q``, float64, shape (n_groups,): The same of the positive, as if it were one more eligible
+          item; -inf for one without weight.
         """
         masses = [measure.span(groups)[1] for measure in self._all_measures]
         given = list(self.shares / self.shares.sum())
@@ -114,15 +90,15 @@ class Mixture:
                 parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
             parts.append(left_over)
         # Were the positive eligible, there would be points.
-        of_leader = parts if self.fallback is not None else [np.full(len(groups), share) for share in given]
+        of_head = parts if self.fallback is not None else [np.full(len(groups), share) for share in given]
         is_listed = np.isin(sources, self._listed)
-        q, leader_q = np.zeros(items.shape), np.zeros(len(groups))
-        for measure, mass, part, leader_part in zip(self._all_measures, masses, parts, of_leader, strict=True):
+        q, head_q = np.zeros(items.shape), np.zeros(len(groups))
+        for measure, mass, part, head_part in zip(self._all_measures, masses, parts, of_head, strict=True):
             produced = is_listed if measure.is_listed else ~is_listed
             q += np.where(produced, measure.densities(groups, items, part, mass), 0.0)
             if not measure.is_listed:
-                leader_q += measure.leader_densities(groups, leaders, leader_part, mass)
-        return natural_log(q), natural_log(leader_q)
+                head_q += measure.head_densities(groups, heads, head_part, mass)
+        return natural_log(q), natural_log(head_q)
 
     @cached_property
     def _all_measures(self) -> list[Measure]:
@@ -167,7 +143,7 @@ class Mixture:
         items: Positions,
         sources: Sources,
     ) -> None:
-        """Fill ``items[which]``; where the measure has no points for the user, ``sources`` says fall-back."""
+        """Fill ``items[which]``; where the measure has no points for the user, ``sources`` is the fall-back."""
         mine = asks.at(which)
         empty = measure.is_empty(mine)
         if empty.any():
@@ -180,7 +156,7 @@ class Mixture:
             self._mark_strange(measure, which, items, sources)
 
     def _mark_strange(self, measure: Measure, which: Positions | slice, items: Positions, sources: Sources) -> None:
-        """Say fall-back of what the measure drew, but not by its own rule."""
+        """Count as fall-back what the measure drew, but not by its own rule."""
         if measure.has_strange:
             strange = measure.strange(items[which])
             sources[np.arange(len(items))[which][strange]] = len(self.measures)

@@ -28,24 +28,13 @@ def draw_pools(
 ) -> Positions:
     """Draw a pool for each key.
 
-    Parameters
-    ----------
-    block : SeenBlock
-    mask : uint8
-        That of the block.
-    rows : int64, shape (n_pools,)
-    keys : uint64, shape (n_pools,)
-        One of its own for each pool.
-    size : int
-    window : two int64 arrays of shape (n_pools,), or None
-        The first rank, and how many ranks, a pool is drawn from. None: all of the user's.
-    workspace : Workspace
-        Of at least size * n_pools.
-
-    Returns
-    -------
-    int64, shape (size, n_pools)
-        Items in random order, -1 beyond those that exist.
+    ``mask``: That of the block.
+    ``rows``: int64, shape (n_pools,).
+    ``keys``: uint64, shape (n_pools,). One of its own for each pool.
+    ``window``: two int64 arrays of shape (n_pools,), or None. The first rank, and how many ranks, a pool is drawn from.
+      None: all of the user's.
+    ``workspace``: Of at least size * n_pools.
+    Returns int64, shape (size, n_pools): Items in random order, -1 beyond those that exist.
     """
     if window is None:
         return distinct_draws(block, mask, rows, keys, size, workspace)
@@ -94,10 +83,7 @@ def _distinct_ranks(keys: Words, counts: Positions, size: int) -> Positions:
 class LeftRanks:
     """The ranks of eligible items that are left in some windows.
 
-    Attributes
-    ----------
-    counts : int64, shape (n,)
-        How many are left.
+    ``counts``: int64, shape (n,). How many are left.
     """
 
     def __init__(self, block: SeenBlock, span: tuple[Positions, Positions], rows: Positions, taken: Positions) -> None:
@@ -223,31 +209,20 @@ class ScoredItems(EligibleItems):
     ) -> Positions:
         """One known item of each pool.
 
-        Parameters
-        ----------
-        asks : Asks
-            Their users ascend.
-        keys : uint64, shape (n_pools,)
-            Those of the pools.
-        pools : int64, shape (size, n_pools)
-            Known items, -1 beyond those that exist.
-        counts : int64, shape (n_pools,)
-            Eligible known items in the window.
-        taken : int64, shape (n_taken, n_pools), or None
-            Known items that must not be chosen and are in no pool; -1 for none.
+        ``asks``: Their users ascend.
+        ``keys``: uint64, shape (n_pools,). Those of the pools.
+        ``pools``: int64, shape (size, n_pools). Known items, -1 beyond those that exist.
+        ``counts``: int64, shape (n_pools,). Eligible known items in the window.
+        ``taken``: int64, shape (n_taken, n_pools), or None. Known items that must not be chosen and are in no pool; -1
+          for none.
         """
 
 
 class PoolsLeft(Rest):
     """Pools of what is left for each of some asks, once other items are taken.
 
-    Parameters
-    ----------
-    measure : ScoredItems
-    scored : ScoredBlock
-    asks : Asks
-    taken : int64, shape (n_taken, n_asks)
-        Different items, of which the user may perhaps not get some by this measure. All lie in the window.
+    ``taken``: int64, shape (n_taken, n_asks). Different items in the window; the measure may not give the user
+      all of them.
     """
 
     def __init__(self, measure: ScoredItems, scored: ScoredBlock, asks: Asks, taken: Positions) -> None:

@@ -21,12 +21,9 @@ _STEPS = 4
 class Guide:
     """Of intervals laid end to end from 0, which one a point lies in.
 
-    Parameters
-    ----------
-    ends : int64, shape (n,)
-        Where each interval ends, ascending; one that is empty ends where the one before it does.
-    bits : int
-        The points of 2**bits start from the same guess: about as many as an interval has on average.
+    ``ends``: int64, shape (n,). Where each interval ends, ascending; one that is empty ends where the one before it
+      does.
+    ``bits``: The points of 2**bits start from the same guess: about as many as an interval has on average.
     """
 
     def __init__(self, ends: Positions, bits: int) -> None:
@@ -66,11 +63,7 @@ _WHOLE = 10**30
 class Weights:
     """The weight of every item of a catalog.
 
-    Attributes
-    ----------
-    units : int64, shape (n_items,)
-        Not negative; their sum is ``n_items << column_bits``.
-    column_bits : int
+    ``units``: int64, shape (n_items,). Not negative; their sum is ``n_items << column_bits``.
     """
 
     units: Units
@@ -107,13 +100,10 @@ class Weights:
     def _table(self) -> tuple[Words, npt.NDArray[np.int32], Words]:
         """For each column the item itself below a threshold, and from there on its alias.
 
-        Returns
-        -------
-        packed : uint64, shape (n_items,)
-            The upper 32 bits of the threshold, and the bits in which the alias differs from the item.
-        aliases : int32
-        lower : uint64
-            The rest of the threshold's bits.
+        Returns ``packed``, uint64, shape (n_items,): The upper 32 bits of the threshold, and the bits in which the
+          alias differs from the item.
+        Returns ``aliases``, int32.
+        Returns ``lower``, uint64: The rest of the threshold's bits.
         """
         column, n_items = 1 << self.column_bits, len(self)
         excess = self.units - column
@@ -142,23 +132,13 @@ class Weights:
     ) -> tuple[Units, Units]:
         """Items of random columns and coins, of any one shape.
 
-        Parameters
-        ----------
-        columns : int64
-            0 to n_items - 1, all equally likely.
-        coins : uint64
-            Random upper 32 bits, and zeros. Overwritten.
-        out : uint64
-            Memory for the items.
-        others : bool
-            Memory to work in.
-
-        Returns
-        -------
-        items : int64
-            ``out``.
-        undecided : int64
-            The flat places at which the coin equals the upper bits of the threshold, so that ``settle`` must decide.
+        ``columns``: 0 to n_items - 1, all equally likely.
+        ``coins``: Random upper 32 bits, and zeros. Overwritten.
+        ``out``: Memory for the items.
+        ``others``: Memory to work in.
+        Returns ``items``, int64: ``out``.
+        Returns ``undecided``, int64: The flat places at which the coin equals the upper bits of the threshold, so that
+          ``settle`` must decide.
         """
         self._table[0].take(columns, out=out, mode="clip")
         np.greater_equal(coins, out, out=others)
@@ -182,17 +162,10 @@ class Weights:
 def quantised(values: list[Decimal], which: npt.NDArray[np.integer]) -> Weights:
     """Weights of a catalog whose item ``j`` has the real weight ``values[which[j]]``.
 
-    Parameters
-    ----------
-    values : list of Decimal
-        Not negative, at least one of those that occur positive.
-    which : integers, shape (n_items,)
-
-    Returns
-    -------
-    Weights
-        An item of positive weight has at least one unit. What rounding leaves over goes, a unit each, to the first
-        items of positive weight.
+    ``values``: Not negative, at least one of those that occur positive.
+    ``which``: integers, shape (n_items,).
+    Returns Weights: An item of positive weight has at least one unit. What rounding leaves over goes, a unit each, to
+      the first items of positive weight.
     """
     n_items = len(which)
     if n_items > _MOST_ITEMS:
@@ -236,22 +209,11 @@ def sum_of(units: Units) -> int:
 def popularity_weights(counts: npt.NDArray[np.int64], *, alpha: Decimal, smooth: Decimal) -> Weights:
     """(count + smooth) ** alpha for every item; 0 where count + smooth is 0.
 
-    Parameters
-    ----------
-    counts : int64, shape (n_items,)
-        Train positives of each item.
-    alpha : Decimal
-        0 makes all items alike, 1 is proportional; a negative one favours the rare.
-    smooth : Decimal
-        Not negative. Above 0, items without a train positive can be drawn.
+    ``counts``: int64, shape (n_items,). Train positives of each item.
+    ``alpha``: 0 makes all items alike, 1 is proportional; a negative one favours the rare.
+    ``smooth``: Not negative. Above 0, items without a train positive can be drawn.
+    Raises ValueError: No item has a positive weight.
 
-    Raises
-    ------
-    ValueError
-        No item has a positive weight.
-
-    Notes
-    -----
     Powers are taken in decimal arithmetic, which rounds alike on every machine, once for each distinct count.
     Source: Mikolov et al., Distributed representations of words and phrases, NIPS 2013 (alpha 0.75).
     """
@@ -268,14 +230,9 @@ _POINT_BITS = 40
 class SeenCut:
     """What is left of a catalog's weights for each of a few users.
 
-    Parameters
-    ----------
-    weights : Weights
-        Of the items by position.
-    starts : int64, shape (n_rows + 1,)
-        The user of row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
-    items : int32, shape (n_seen,)
-        Positions, ascending within a user.
+    ``weights``: Of the items by position.
+    ``starts``: int64, shape (n_rows + 1,). The user of row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
+    ``items``: int32, shape (n_seen,). Positions, ascending within a user.
     """
 
     def __init__(self, weights: Weights, starts: Positions, items: Codes) -> None:
@@ -288,7 +245,7 @@ class SeenCut:
         return totals
 
     def before(self, rows: Positions, items: Positions, n_below: Positions) -> Positions:
-        """The points before some items, of which the user has seen ``n_below`` lower ones: int64."""
+        """The points before some items, where the user has seen ``n_below`` lower ones: int64."""
         first = self._starts[rows]
         seen = self._seen_before[first + n_below] - self._seen_before[first]
         points: Positions = self._weights.before[items] - seen
@@ -371,18 +328,10 @@ class Proposing:
 class WeightedItems(Measure):
     """For each eligible item as many points as its weight has units.
 
-    Parameters
-    ----------
-    block : SeenBlock
-    weights : Weights
-        Of the items by position.
-    mask : uint8, optional
-        The mask of ``block``, marked. Without it nothing can be proposed, and every draw takes the way of those whose
-        proposals all failed.
-    room : Proposing, optional
+    ``weights``: Of the items by position.
+    ``mask``: The mask of ``block``, marked. Without it nothing can be proposed, and every draw takes the way of those
+      whose proposals all failed.
 
-    Notes
-    -----
     A draw first *proposes* an item of the whole catalog, which costs little; one that is seen is proposed anew, a
     bounded number of times. Then the seen items are cut out of the cumulative weights of the catalog, which the users
     share, and what is left cannot fail.
@@ -440,16 +389,10 @@ class WeightedItems(Measure):
     def _draw(self, groups: Asks, bases: Words, steps: Words, mask: npt.NDArray[np.uint8], attempt: int) -> Positions:
         """Several draws of each group: int64, shape (n_steps, n_groups).
 
-        Parameters
-        ----------
-        groups : Asks
-            The first draw of each.
-        bases : uint64, shape (n_groups,)
-        steps : uint64, shape (n_steps,)
-            What is added to the base of a group to have the key and counter of the word of ``attempt`` at each draw,
-            before they are mixed.
-        mask : uint8
-        attempt : int
+        ``groups``: The first draw of each.
+        ``bases``: uint64, shape (n_groups,).
+        ``steps``: uint64, shape (n_steps,). What is added to the base of a group to have the key and counter of the
+          word of ``attempt`` at each draw, before they are mixed.
         """
         n_steps, n_groups = len(steps), len(groups)
         items, offsets = np.empty((n_steps, n_groups), np.int64), groups.rows * self._block.width
@@ -487,18 +430,10 @@ class WeightedItems(Measure):
     def _propose(self, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
         """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
 
-        Parameters
-        ----------
-        bases : uint64, shape (n,) or (num_neg, n)
-        offsets : int64, shape (n,)
-            Where the mask of the user begins.
-        mask : uint8
-
-        Returns
-        -------
-        items : int64, the shape of ``bases``
-            In memory that the next call reuses.
-        failed : int64
+        ``bases``: uint64, shape (n,) or (num_neg, n).
+        ``offsets``: int64, shape (n,). Where the mask of the user begins.
+        Returns ``items``, int64, the shape of ``bases``: In memory that the next call reuses.
+        Returns ``failed``, int64.
         """
         n_items, flat = len(self._weights), bases.reshape(-1)
         if not flat.size:

@@ -33,14 +33,9 @@ _LEAST_EXPONENT = -700.0
 class Policy:
     """How a pool is made, and drawn from.
 
-    Attributes
-    ----------
-    pool : int
-        Items of a pool.
-    exposed : int
-        Those of them that are the user's weak interactions, where there are any.
-    temperature : float
-        What scores are divided by.
+    ``pool``: Items of a pool.
+    ``exposed``: Those of them that are the user's weak interactions, where there are any.
+    ``temperature``: What scores are divided by.
     """
 
     pool: int
@@ -51,13 +46,7 @@ class Policy:
 class ReinforcedItems(ScoredItems):
     """The eligible and the exposed items of a block of users, to be drawn by a policy.
 
-    Parameters
-    ----------
-    block : SeenBlock
-    scored : ScoredBlock
-    exposed : SeenBlock
-        The users' weak interactions, as known items.
-    policy : Policy
+    ``exposed``: The users' weak interactions, as known items.
     """
 
     def __init__(self, block: SeenBlock, scored: ScoredBlock, exposed: SeenBlock, policy: Policy) -> None:

@@ -16,18 +16,14 @@ from negprep.sample.seen import Seen
 class CatalogOrder:
     """Items by category, and within one by the time from which they are available.
 
-    Attributes
-    ----------
-    items : int32, shape (n_items,)
-        The item at each position. Those that are never drawn come last.
-    positions : int32, shape (n_items,)
-        The position of each item.
-    segments : int32, shape (n_items,), or None
-        The category of each item, -1 for an item that is in none. None: categories do not matter.
-    bounds : int64, shape (n_segments + 1,)
-        The positions at which the categories begin, and at which the last one ends.
-    times : int64, shape (n_items,), or None
-        Of each position, from when on the item is available. None: times do not matter.
+    ``items``: int32, shape (n_items,). The item at each position. Those that are never drawn come last.
+    ``positions``: int32, shape (n_items,). The position of each item.
+    ``segments``: int32, shape (n_items,), or None. The category of each item, -1 for an item that is in none. None:
+      categories do not matter.
+    ``bounds``: int64, shape (n_segments + 1,). The positions at which the categories begin, and at which the last one
+      ends.
+    ``times``: int64, shape (n_items,), or None. The time at which the item of each position becomes available. None:
+      times do not matter.
     """
 
     items: Codes
@@ -47,14 +43,10 @@ class CatalogOrder:
     ) -> CatalogOrder:
         """The order of a catalog.
 
-        Parameters
-        ----------
-        n_items : int
-        segments : int32, shape (n_items,), optional
-            The category of each item, from 0; -1 for none. None: categories do not matter.
-        available : int64, shape (n_items,), optional
-        drawable : bool, shape (n_items,), optional
-            Which items may be drawn at all.
+        ``segments``: int32, shape (n_items,). The category of each item, from 0; -1 for none. None: categories do not
+          matter.
+        ``available``: int64, shape (n_items,).
+        ``drawable``: bool, shape (n_items,). Which items may be drawn at all.
         """
         n_segments = 1 if segments is None else int(segments.max(initial=-1)) + 1
         places = np.zeros(n_items, np.int32) if segments is None else np.where(segments >= 0, segments, n_segments)
@@ -70,17 +62,11 @@ class CatalogOrder:
     def windows(self, items: Codes, times: Times | None) -> tuple[Positions, Positions]:
         """Which positions the negatives of some positives may have.
 
-        Parameters
-        ----------
-        items : int32, shape (n,)
-            The positives; a code of n_items or more is of an item outside the catalog, which has no category.
-        times : int64, shape (n,), or None
-            Of the positives.
-
-        Returns
-        -------
-        lows, highs : int64, shape (n,)
-            The first position, and the end. Both 0 for a positive without a category.
+        ``items``: int32, shape (n,). The positives; a code of n_items or more is of an item outside the catalog, which
+          has no category.
+        ``times``: int64, shape (n,), or None. Of the positives.
+        Returns ``lows, highs``, int64, shape (n,): The first position, and the end. Both 0 for a positive without a
+          category.
         """
         n_segments = len(self.bounds) - 1
         if self.segments is None:

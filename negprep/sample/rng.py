@@ -33,17 +33,9 @@ _PURPOSES: dict[Purpose, int] = {
 def mix(words: Words, scratch: Words | None = None, out: Words | None = None) -> Words:
     """Mix words: a fixed bijection of the 64-bit integers in which every input bit reaches every output bit.
 
-    Parameters
-    ----------
-    words : uint64 array, any shape
-        Overwritten, unless ``out`` is given.
-    scratch, out : uint64 arrays of the same shape, optional
-        Overwritten; the first saves an allocation.
-
-    Returns
-    -------
-    uint64 array
-        ``out``, or else ``words``.
+    ``words``: uint64 array, any shape. Overwritten, unless ``out`` is given.
+    ``scratch``, ``out``: uint64 arrays of the same shape. Overwritten; the first saves an allocation.
+    Returns uint64 array: ``out``, or else ``words``.
     """
     scratch = np.empty_like(words) if scratch is None else scratch
     out = words if out is None else out
@@ -74,12 +66,8 @@ def combine(left: Words, right: Words) -> Words:
 def purpose_key(seed: int, purpose: Purpose, epoch: int = 0) -> Words:
     """Key of everything that is drawn with one seed for one purpose in one epoch: uint64, shape (1,).
 
-    Parameters
-    ----------
-    seed : int
-        0 to 2**64 - 1.
-    epoch : int
-        0 to 2**31 - 1.
+    ``seed``: 0 to 2**64 - 1.
+    ``epoch``: 0 to 2**31 - 1.
     """
     return word(word(np.array([seed], np.uint64), 0), _PURPOSES[purpose] + (epoch << 32))
 
@@ -92,18 +80,10 @@ def integer_keys(ids: npt.NDArray[np.int64]) -> Words:
 def text_keys(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Words:
     """Keys of byte strings.
 
-    Parameters
-    ----------
-    data : uint8, shape (n_bytes,)
-        The strings, end to end.
-    offsets : int64, shape (n + 1,)
-        String ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
-
-    Returns
-    -------
-    uint64, shape (n,)
-        For a string of L bytes, taken as little-endian words b_0, b_1, ... with zeros after its end:
-        h = mix(~L), then h = mix((h + GAMMA) ^ b_i) for each word in turn.
+    ``data``: uint8, shape (n_bytes,). The strings, end to end.
+    ``offsets``: int64, shape (n + 1,). String ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
+    Returns uint64, shape (n,): For a string of L bytes, taken as little-endian words b_0, b_1, ... with zeros after its
+      end: h = mix(~L), then h = mix((h + GAMMA) ^ b_i) for each word in turn.
     """
     lengths = np.diff(offsets)
     keys = mix(~lengths.astype(np.uint64))
@@ -127,16 +107,8 @@ def scale(words: Words, limits: npt.ArrayLike) -> tuple[Words, npt.NDArray[np.bo
     The integer is the upper 64 bits of word * limit; a word whose lower 64 bits are below 2**64 mod limit must be
     thrown away. Source: Lemire, Fast random integer generation in an interval, ACM TOMACS 2019.
 
-    Parameters
-    ----------
-    words : uint64
-    limits : positive integers, broadcast against ``words``
-
-    Returns
-    -------
-    values : uint64
-        Below ``limits`` where kept.
-    kept : bool
+    Returns ``values``, uint64: Below ``limits`` where kept.
+    Returns ``kept``, bool.
     """
     limit = np.asarray(limits).astype(np.uint64)
     high_word, low_word = words >> _HALF, words & _LOW_HALF
@@ -159,19 +131,10 @@ def bounded(
 ) -> npt.NDArray[np.int64]:
     """One integer below its limit for each key and draw, unbiased. Keys, limits and draws broadcast to one shape.
 
-    Parameters
-    ----------
-    keys : uint64
-    limits : int64
-        1 to 2**63 - 1.
-    draws : int64
-        Draw numbers, 0 to 2**32 - 1. Attempt ``a`` of draw ``d`` is word number ``d + a * 2**32`` of its key.
-    attempt : int
-        The first attempt to take; where ``scale`` says that its word must be thrown away, the next one follows.
-
-    Returns
-    -------
-    int64
+    ``limits``: 1 to 2**63 - 1.
+    ``draws``: Draw numbers, 0 to 2**32 - 1. Attempt ``a`` of draw ``d`` is word number ``d + a * 2**32`` of its key.
+    ``attempt``: The first attempt to take; where ``scale`` throws its word away, the next one
+      follows.
     """
     drawn, kept = scale(word(keys, draws + (attempt << 32)), limits)
     values = drawn.view(np.int64)
@@ -190,7 +153,7 @@ def bounded(
 
 
 _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
-"""ln 2 in two parts, of which the first has few enough bits to be multiplied by an exponent exactly."""
+"""ln 2 in two parts; the first has few enough bits to be multiplied by an exponent exactly."""
 
 _TERMS = 11
 _POWERS = 14
@@ -236,13 +199,9 @@ _CHUNK_DRAWS = 1 << 18
 class Bootstrap:
     """How often each positive of a log is drawn, asked for in their order.
 
-    Parameters
-    ----------
-    seed, epoch : int
-    n_draws : int
-        At most 2**32.
-    n_positives : int
-        Of all users: draw ``d`` takes the one at a random place among them, in the order of users and items.
+    ``n_draws``: At most 2**32.
+    ``n_positives``: Of all users: draw ``d`` takes the one at a random place among them, in the order of users and
+      items.
     """
 
     def __init__(self, seed: int, epoch: int, n_draws: int, n_positives: int) -> None:

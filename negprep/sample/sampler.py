@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from negprep.arrays import Codes, Positions, Times, Words
 from negprep.options.specs import LEVELS, SCORED, Recipe
 from negprep.sample.hard import HardItems, Hardness
-from negprep.sample.measures import Asks, EligibleBelowListed, EligibleItems, ListedItems, Measure
+from negprep.sample.levels import EligibleBelowListed, upper_items
+from negprep.sample.measures import Asks, EligibleItems, ListedItems, Measure
 from negprep.sample.mixture import Mixture, Sources
 from negprep.sample.pools import ScoredItems
 from negprep.sample.popularity import Proposing, WeightedItems, Weights
@@ -31,23 +32,12 @@ from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, shuffled_ranks, unif
 class Plan:
     """What the draws of all users have in common.
 
-    Attributes
-    ----------
-    recipe : Recipe
-    distinct : bool
-    with_log_q : bool
-    weights : Weights or None
-        Of the catalog's items, where popularity is a component.
-    order : CatalogOrder or None
-        Where negatives are restricted to a window.
-    n_train : int
-        Train positives of all users, where they were counted.
-    scores : Scores or None
-        Of the run's users and catalog, where a model draws.
-    rule : Hardness or Policy or None
-        How it draws.
-    takes_all : bool
-        Whether every eligible item is taken, in random order, in place of draws.
+    ``weights``: Of the catalog's items, where popularity is a component.
+    ``order``: Where negatives are restricted to a window.
+    ``n_train``: Train positives of all users, where they were counted.
+    ``scores``: Of the run's users and catalog, where a model draws.
+    ``rule``: How it draws.
+    ``takes_all``: Whether every eligible item is taken, in random order, in place of draws.
     """
 
     recipe: Recipe
@@ -79,13 +69,9 @@ class Plan:
 class Heads:
     """The positives that lead some groups.
 
-    Attributes
-    ----------
-    users : int32, shape (n,)
-        Ascending.
-    items : int32, shape (n,)
-    times : int64, shape (n,), or None
-        Only where the plan restricts by time.
+    ``users``: int32, shape (n,). Ascending.
+    ``items``: int32, shape (n,).
+    ``times``: int64, shape (n,), or None. Only where the plan restricts by time.
     """
 
     users: Codes
@@ -100,41 +86,27 @@ class Heads:
 class Drawn:
     """The negatives of some groups.
 
-    Attributes
-    ----------
-    items : int32, shape (n_groups, num_neg)
-        Codes, -1 beyond the group's count.
-    sources : int8, of the same shape, or None
-        Positions in ``Recipe.sources``.
-    log_q : float64, of the same shape, or None
-    pos_log_q : float64, shape (n_groups,), or None
-    leaders : int32, of the shape of ``items``, or None
-        What stands in the place of the positive beside each negative, where that is not always the positive.
+    ``items``: int32, shape (n_groups, num_neg). Codes, -1 beyond the group's count.
+    ``sources``: int8, of the same shape, or None. Positions in ``Recipe.sources``.
+    ``log_q``: float64, of the same shape, or None.
+    ``pos_log_q``: float64, shape (n_groups,), or None.
+    ``upper``: int32, of the shape of ``items``, or None. What stands in the place of the positive beside each negative,
+      where that is not always the positive.
     """
 
     items: Codes
     sources: Sources | None = None
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
-    leaders: Codes | None = None
-
-
-LEADER_WORDS = 5 << 60
-"""First of the words that draw an item in the place of the positive."""
+    upper: Codes | None = None
 
 
 class Sampling:
     """A plan for a range of users.
 
-    Parameters
-    ----------
-    plan : Plan
-    seen : Seen
-        What the users' negatives must avoid.
-    weak : Seen
-        The weak interactions that may be drawn.
-    first_user : int
-        The code of the first user.
+    ``seen``: What the users' negatives must avoid.
+    ``weak``: The weak interactions that may be drawn.
+    ``first_user``: The code of the first user.
     """
 
     def __init__(self, plan: Plan, seen: Seen, weak: Seen, first_user: int = 0) -> None:
@@ -153,7 +125,7 @@ class Sampling:
         """Whether the positive of a group, and not only its user, decides what can be drawn."""
         return self.plan.order is not None
 
-    def supply(self, leads: Heads) -> Positions:
+    def supply(self, heads: Heads) -> Positions:
         """How many different items can be drawn: int64, for each user, or, ``by_group``, for each group."""
         recipe, seen = self.plan.recipe, self._seen
         if not self.by_group:
@@ -163,50 +135,49 @@ class Sampling:
                 seen_before = np.concatenate([[0], np.cumsum(heavy[seen.items])])
                 supply = int(heavy.sum()) - np.diff(seen_before[seen.starts])
             return supply + np.diff(self._weak.starts) if "weak" in recipe.names else supply
-        asks = self._asks(leads, slice(None), 0, np.zeros(len(leads), np.uint64))
+        asks = self._asks(heads, slice(None), 0, np.zeros(len(heads), np.uint64))
         supply = EligibleItems(SeenBlock(seen, 0, seen.n_users)).span(asks)[1]
         if "weak" in recipe.names:
             supply = supply + ListedItems(self._weak, 0, seen.n_users).span(asks)[1]
         return supply
 
-    def draw(self, leads: Heads, keys: Words, counts: Positions, num_neg: int) -> Drawn:
+    def draw(self, heads: Heads, keys: Words, counts: Positions, num_neg: int) -> Drawn:
         """Draw the negatives of some groups.
 
-        Parameters
-        ----------
-        leads : Leads
-        keys : uint64, shape (n,)
-            The random key of each group.
-        counts : int64, shape (n,)
-            Draws of each group.
-        num_neg : int
-            At least the largest count.
+        ``keys``: uint64, shape (n,). The random key of each group.
+        ``counts``: int64, shape (n,). Draws of each group.
+        ``num_neg``: At least the largest count.
         """
         recipe, sources = self.plan.recipe, None
         if self.plan.takes_all:
-            items = self._take_all(leads, keys, num_neg)
+            items = self._take_all(heads, keys, num_neg)
         elif recipe.names == ("uniform",) and self.plan.order is None:
             buffer = _mask_buffer()
-            items = uniform(self._seen, leads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
+            items = uniform(self._seen, heads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
         else:
-            items, sources = self._draw_mixture(leads, keys, counts, num_neg)
+            items, sources = self._draw_mixture(heads, keys, counts, num_neg)
         log_q, pos_log_q = None, None
         if self.plan.with_log_q and isinstance(self.plan.rule, Policy):
-            log_q, pos_log_q = self._log_q_of_pools(leads, keys, items)
+            log_q, pos_log_q = self._log_q_of_pools(heads, keys, items)
         elif self.plan.with_log_q:
-            log_q, pos_log_q = self._log_q(leads, items, sources)
-        leaders = self._leaders(leads, keys, sources) if recipe.names == LEVELS and sources is not None else None
-        return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, leaders)
+            log_q, pos_log_q = self._log_q(heads, items, sources)
+        upper = None
+        if recipe.names == LEVELS and sources is not None:
+            first, last = int(heads.users[0]), int(heads.users[-1]) + 1
+            groups, listed = self._asks(heads, slice(None), first, keys), ListedItems(self._weak, first, last)
+            item_order = None if self.plan.order is None else self.plan.order.items
+            upper = upper_items(heads.items, sources, groups, listed, item_order)
+        return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, upper)
 
-    def _take_all(self, leads: Heads, keys: Words, num_neg: int) -> Codes:
+    def _take_all(self, heads: Heads, keys: Words, num_neg: int) -> Codes:
         """Every item that each group can have, in random order: int32, shape (n_groups, num_neg), padded by -1."""
-        items = np.full((num_neg, len(leads)), -1, np.int32)
+        items = np.full((num_neg, len(heads)), -1, np.int32)
         step = max(1, BLOCK_DRAWS // num_neg)
-        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+        for first, last, begin, end in self._seen.blocks(heads.users, BLOCK_SEEN):
             eligible = EligibleItems(SeenBlock(self._seen, first, last))
             for start in range(begin, end, step):
                 here = slice(start, min(start + step, end))
-                asks = self._asks(leads, here, first, keys[here])
+                asks = self._asks(heads, here, first, keys[here])
                 base, counts = eligible.span(asks)
                 ranks = shuffled_ranks(asks.keys, counts, num_neg)
                 draws, groups = np.nonzero(ranks >= 0)
@@ -215,29 +186,18 @@ class Sampling:
             items = np.where(items >= 0, self.plan.order.items.take(items, mode="clip"), np.int32(-1))
         return items.T
 
-    def _leaders(self, leads: Heads, keys: Words, sources: Sources) -> Codes:
-        """The positive of each group, and where its third level was drawn from, one of the user's weak items."""
-        leaders = np.repeat(leads.items[:, None], sources.shape[1], axis=1)
-        groups, draws = np.nonzero(sources == LEVELS.index("level"))
-        if groups.size:
-            asks = replace(self._asks(leads, slice(None), int(leads.users[0]), keys).at(groups), draws=draws)
-            listed = ListedItems(self._weak, int(leads.users[0]), int(leads.users[-1]) + 1)
-            drawn = listed.draw(replace(asks, draws=draws + LEADER_WORDS), 0)
-            leaders[groups, draws] = drawn if self.plan.order is None else self.plan.order.items[drawn]
-        return leaders
-
-    def _draw_mixture(self, leads: Heads, keys: Words, counts: Positions, num_neg: int) -> tuple[Codes, Sources]:
-        shape = (num_neg, len(leads))
+    def _draw_mixture(self, heads: Heads, keys: Words, counts: Positions, num_neg: int) -> tuple[Codes, Sources]:
+        shape = (num_neg, len(heads))
         items, sources = np.empty(shape, np.int32), np.empty(shape, np.int8)
         step = max(1, BLOCK_DRAWS // num_neg)
         buffer, order = _mask_buffer(), self.plan.order
-        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+        for first, last, begin, end in self._seen.blocks(heads.users, BLOCK_SEEN):
             block = SeenBlock(self._seen, first, last)
             with block.marked(buffer) as mask, self._scored_block(first, last, draws=True) as scored:
                 mixture = self._mixture(block, first, last, mask, scored)
                 for start in range(begin, end, step):
                     here = slice(start, min(start + step, end))
-                    groups = self._asks(leads, here, first, keys[here])
+                    groups = self._asks(heads, here, first, keys[here])
                     items[:, here], sources[:, here] = mixture.draw(
                         groups, counts[here], num_neg, distinct=self.plan.distinct
                     )
@@ -246,33 +206,33 @@ class Sampling:
         return items.T, sources.T
 
     def _log_q(
-        self, leads: Heads, items: Codes, sources: Sources | None
+        self, heads: Heads, items: Codes, sources: Sources | None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        log_q, pos_log_q = np.empty(items.shape), np.empty(len(leads))
+        log_q, pos_log_q = np.empty(items.shape), np.empty(len(heads))
         order = self.plan.order
-        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+        for first, last, begin, end in self._seen.blocks(heads.users, BLOCK_SEEN):
             here = slice(begin, end)
-            groups = self._asks(leads, here, first, np.zeros(end - begin, np.uint64))
+            groups = self._asks(heads, here, first, np.zeros(end - begin, np.uint64))
             block = SeenBlock(self._seen, first, last)
-            drawn, leaders = items[here].astype(np.int64), leads.items[here].astype(np.int64)
+            drawn, positives = items[here].astype(np.int64), heads.items[here].astype(np.int64)
             if order is not None:
                 drawn = order.positions.take(drawn, mode="clip").astype(np.int64)
-                inside = leaders < len(order.positions)
-                leaders = np.where(inside, order.positions.take(leaders, mode="clip"), len(order.positions))
+                inside = positives < len(order.positions)
+                positives = np.where(inside, order.positions.take(positives, mode="clip"), len(order.positions))
             of = np.zeros(drawn.shape, np.int8) if sources is None else sources[here]
             with self._scored_block(first, last, draws=False) as scored:
                 mixture = self._mixture(block, first, last, None, scored)
-                log_q[here], pos_log_q[here] = mixture.log_q(groups, drawn, of, leaders)
+                log_q[here], pos_log_q[here] = mixture.log_q(groups, drawn, of, positives)
         return log_q, pos_log_q
 
     def _log_q_of_pools(
-        self, leads: Heads, keys: Words, items: Codes
+        self, heads: Heads, keys: Words, items: Codes
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Ln of the probability of each draw given its pool, which is drawn once more; of no pool for the positives."""
         log_q = np.empty(items.shape)
-        for first, last, begin, end in self._seen.blocks(leads.users, BLOCK_SEEN):
+        for first, last, begin, end in self._seen.blocks(heads.users, BLOCK_SEEN):
             block = SeenBlock(self._seen, first, last)
-            groups = self._asks(leads, slice(begin, end), first, keys[begin:end])
+            groups = self._asks(heads, slice(begin, end), first, keys[begin:end])
             with self._scored_block(first, last, draws=True) as scored:
                 asks = groups.times(items.shape[1])
                 measure, eligible = self._scored_items(block, first, last, scored), EligibleItems(block)
@@ -281,7 +241,7 @@ class Sampling:
                     mine = np.flatnonzero(measure.span(asks)[1] > 0)
                     values[mine] = measure.log_q(asks.at(mine))
             log_q[begin:end] = values.reshape(items.shape[1], -1).T
-        return log_q, np.full(len(leads), -np.inf)
+        return log_q, np.full(len(heads), -np.inf)
 
     def _scored_block(self, first: int, last: int, *, draws: bool) -> AbstractContextManager[ScoredBlock | None]:
         """The scores of a block of users, where a model draws."""
@@ -321,12 +281,12 @@ class Sampling:
         shares = np.array(recipe.shares)
         return Mixture(measures, shares, recipe.fixed, eligible if recipe.falls_back else None)
 
-    def _asks(self, leads: Heads, here: slice, first_user: int, keys: Words) -> Asks:
-        rows = leads.users[here].astype(np.int64) - first_user
+    def _asks(self, heads: Heads, here: slice, first_user: int, keys: Words) -> Asks:
+        rows = heads.users[here].astype(np.int64) - first_user
         if self.plan.order is None:
             return Asks(rows, keys, rows)
-        times = None if leads.times is None else leads.times[here]
-        return Asks(rows, keys, rows, *self.plan.order.windows(leads.items[here], times))
+        times = None if heads.times is None else heads.times[here]
+        return Asks(rows, keys, rows, *self.plan.order.windows(heads.items[here], times))
 
 
 _threads = threading.local()

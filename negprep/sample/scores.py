@@ -28,24 +28,18 @@ _DENSE_COST = 8
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a model says of the users and the catalog of a run.
+    """The scores of a model for the users and the catalog of a run.
 
     The items that the model knows are numbered apart, in the order of the catalog: as *known* items.
 
-    Attributes
-    ----------
-    users : int32, shape (n_users,)
-        The row of each user in ``user_factors``, -1 for one that the model does not know.
-    user_factors : float32, shape (n, n_factors)
-    items : int64, shape (n_known,)
-        The position in the catalog of each known item, ascending.
-    item_factors : float32, shape (n_known, n_factors)
-        Times h, where the model has one.
-    item_bias : float32, shape (n_known,), or None
-    n_items : int
-        Size of the catalog.
-    dtype : numpy.float32 or numpy.float64
-        In which scores are made: 12 or 26 bits for the length of a vector.
+    ``users``: int32, shape (n_users,). The row of each user in ``user_factors``, -1 for one that the model does not
+      know.
+    ``user_factors``: float32, shape (n, n_factors).
+    ``items``: int64, shape (n_known,). The position in the catalog of each known item, ascending.
+    ``item_factors``: float32, shape (n_known, n_factors). Times h, where the model has one.
+    ``item_bias``: float32, shape (n_known,), or None.
+    ``n_items``: Size of the catalog.
+    ``dtype``: In which scores are made: 12 or 26 bits for the length of a vector.
     """
 
     users: Codes
@@ -99,10 +93,8 @@ class Scores:
     def of_users(self, users: Positions) -> tuple[Exact, npt.NDArray[np.float64]]:
         """Exact factors of known users, and what to multiply their scores with to have the model's own.
 
-        Returns
-        -------
-        factors : shape (n, width)
-        units : float64, shape (n,)
+        Returns ``factors``, shape (n, width).
+        Returns ``units``, float64, shape (n,).
         """
         factors = self._widened(self.user_factors[self.users[users]], np.ones(len(users), np.float32), self._balance)
         lengths = _lengths(factors)
@@ -112,18 +104,10 @@ class Scores:
     def of_pools(self, factors: Exact, rows: Positions, pools: Positions) -> Exact:
         """Scores, in exact units, of known items.
 
-        Parameters
-        ----------
-        factors : shape (n_rows, width)
-            Exact ones of users.
-        rows : int64, shape (n_pools,)
-            The user of each pool.
-        pools : int64, shape (size, n_pools)
-            Known items.
-
-        Returns
-        -------
-        ``dtype``, the shape of ``pools``
+        ``factors``: shape (n_rows, width). Exact ones of users.
+        ``rows``: int64, shape (n_pools,). The user of each pool.
+        ``pools``: int64, shape (size, n_pools). Known items.
+        Returns ``dtype``, the shape of ``pools``.
         """
         if len(factors) * self.n_known <= _DENSE_COST * pools.size:
             return self.of_all(factors).reshape(-1).take(rows * self.n_known + pools)
@@ -164,7 +148,7 @@ class Scores:
 
     @cached_property
     def _balance(self) -> float:
-        """A power of two by which the factor 1 of users is stretched, so that the bias costs neither side precision."""
+        """A power of two that stretches the factor 1 of users, so that the bias costs neither side precision."""
         if self.item_bias is None:
             return 1.0
         longest = [
@@ -189,15 +173,9 @@ def _lengths(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 class ScoredUsers:
     """Scores for a range of users, and their seen sets in the numbers of known items.
 
-    Attributes
-    ----------
-    scores : Scores
-    first_user : int
-        The code of the first one.
-    known : Seen
-        Their seen items that the model knows.
-    strange : Seen or None
-        Their seen items that it does not know; None where it knows all.
+    ``first_user``: The code of the first one.
+    ``known``: Their seen items that the model knows.
+    ``strange``: Their seen items that it does not know; None where it knows all.
     """
 
     scores: Scores
@@ -229,18 +207,11 @@ class ScoredUsers:
 class ScoredBlock:
     """Scores for the users of a block.
 
-    Attributes
-    ----------
-    scores : Scores
-    is_known : bool, shape (n_rows,)
-        Whether the model knows the user.
-    factors : shape (n_rows, width)
-        Exact ones; 0 for other users.
-    units : float64, shape (n_rows,)
-    known, strange : SeenBlock
-        As in ``ScoredUsers``.
-    mask : uint8
-        That of ``known``.
+    ``is_known``: bool, shape (n_rows,). Whether the model knows the user.
+    ``factors``: shape (n_rows, width). Exact ones; 0 for other users.
+    ``units``: float64, shape (n_rows,).
+    ``known``, ``strange``: As in ``ScoredUsers``.
+    ``mask``: That of ``known``.
     """
 
     scores: Scores

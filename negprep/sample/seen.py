@@ -29,14 +29,9 @@ _LISTED_BYTES_PER_SEARCH = 100
 class Seen:
     """The seen items of a range of users, in compressed sparse rows.
 
-    Attributes
-    ----------
-    starts : int64, shape (n_users + 1,)
-        User ``u`` has seen ``items[starts[u]:starts[u + 1]]``.
-    items : int32, shape (n_seen,)
-        Codes of catalog items, 0 to n_items - 1, ascending and distinct within a user.
-    n_items : int
-        Size of the catalog, below 2**31.
+    ``starts``: int64, shape (n_users + 1,). User ``u`` has seen ``items[starts[u]:starts[u + 1]]``.
+    ``items``: int32, shape (n_seen,). Codes of catalog items, 0 to n_items - 1, ascending and distinct within a user.
+    ``n_items``: Size of the catalog, below 2**31.
     """
 
     starts: Positions
@@ -56,12 +51,9 @@ class Seen:
     def blocks(self, users: npt.NDArray[np.integer], n_entries: int) -> Iterator[tuple[int, int, int, int]]:
         """Cut ascending ``users`` into blocks whose seen items fit a cache.
 
-        Yields
-        ------
-        first_user, last_user : int
-            A range of users (the end exclusive) with at most ``n_entries`` seen items, or one user.
-        begin, end : int
-            The positions of theirs in ``users``.
+        Yields ``first_user, last_user``, int: A range of users (the end exclusive) with at most ``n_entries`` seen
+          items, or one user.
+        Yields ``begin, end``, int: The positions of theirs in ``users``.
         """
         begin = 0
         while begin < len(users):
@@ -89,18 +81,12 @@ class MaskBuffer:
 class SeenBlock:
     """The seen sets of a few users, ready to be asked. Rows are users, counted from the first of the block.
 
-    Attributes
-    ----------
-    n_items : int
-    eligible : int64, shape (n_rows,)
-    starts : int64, shape (n_rows + 1,)
-        Row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
-    items : int32, shape (n_seen,)
-    width : int
-        Bytes of mask for each row.
-    is_exact : bool
-        Whether the mask has a byte for each item; else codes fold into it modulo ``width``, a power of two, and what
-        it says is seen must be asked of ``contains``.
+    ``eligible``: int64, shape (n_rows,).
+    ``starts``: int64, shape (n_rows + 1,). Row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
+    ``items``: int32, shape (n_seen,).
+    ``width``: Bytes of mask for each row.
+    ``is_exact``: Whether the mask has a byte for each item; else codes fold into it modulo ``width``, a power of two,
+      and ``contains`` must confirm its hits.
     """
 
     def __init__(self, seen: Seen, first_user: int, last_user: int) -> None:
@@ -157,16 +143,9 @@ class SeenBlock:
     def select(self, rows: Positions, ranks: Positions) -> Positions:
         """The eligible item of each rank.
 
-        Parameters
-        ----------
-        rows : int64, shape (n,)
-        ranks : int64, shape (n,) or (k, n)
-            0 to ``eligible[row] - 1``.
-
-        Returns
-        -------
-        int64, the shape of ``ranks``
-            The item with exactly ``rank`` eligible items below it.
+        ``rows``: int64, shape (n,).
+        ``ranks``: int64, shape (n,) or (k, n). 0 to ``eligible[row] - 1``.
+        Returns int64, the shape of ``ranks``: The item with exactly ``rank`` eligible items below it.
         """
         wanted = np.bincount(rows, minlength=self._n_rows) * (ranks.shape[0] if ranks.ndim > 1 else 1)
         is_listed = wanted * _LISTED_BYTES_PER_SEARCH > self.n_items

@@ -66,24 +66,13 @@ def uniform(
 ) -> Codes:
     """Draw negatives.
 
-    Parameters
-    ----------
-    seen : Seen
-    users : integers, shape (n_positives,)
-        The user of each positive, a row of ``seen``, ascending.
-    keys : uint64, shape (n_positives,)
-        The random key of each positive.
-    num_neg : int
-    distinct : bool
-        The negatives of one positive differ: every ordered choice of num_neg eligible items is equally likely.
-    buffer : MaskBuffer
-        Memory to work in; no two threads may share one.
-
-    Returns
-    -------
-    int32, shape (n_positives, num_neg)
-        Item codes. -1 at the end of a row whose user has too few eligible items: none at all, or, for distinct draws,
-        fewer than num_neg.
+    ``users``: integers, shape (n_positives,). The user of each positive, a row of ``seen``, ascending.
+    ``keys``: uint64, shape (n_positives,). The random key of each positive.
+    ``distinct``: The negatives of one positive differ: every ordered choice of num_neg eligible items is equally
+      likely.
+    ``buffer``: Memory to work in; no two threads may share one.
+    Returns int32, shape (n_positives, num_neg): Item codes. -1 at the end of a row whose user has too few eligible
+      items: none at all, or, for distinct draws, fewer than num_neg.
     """
     items = np.empty((num_neg, len(users)), np.int32)
     step = max(1, STRIP_DRAWS // num_neg)
@@ -124,21 +113,11 @@ def distinct_draws(
 ) -> Positions:
     """Every ordered choice of num_neg eligible items equally likely, for each key.
 
-    Parameters
-    ----------
-    block : SeenBlock
-    mask : uint8
-        That of the block.
-    rows : int64, shape (n_groups,)
-    keys : uint64, shape (n_groups,)
-    num_neg : int
-    workspace : Workspace
-        Of at least num_neg * n_groups.
-
-    Returns
-    -------
-    int64, shape (num_neg, n_groups)
-        -1 beyond the eligible items that exist.
+    ``mask``: That of the block.
+    ``rows``: int64, shape (n_groups,).
+    ``keys``: uint64, shape (n_groups,).
+    ``workspace``: Of at least num_neg * n_groups.
+    Returns int64, shape (num_neg, n_groups): -1 beyond the eligible items that exist.
     """
 
     def shuffled(rows: Positions, keys: Words) -> Positions:
@@ -186,7 +165,7 @@ _Draw = Callable[[Positions, Words], Positions]
 
 
 def _either(is_first: npt.NDArray[np.bool_], first: _Draw, second: _Draw, rows: Positions, keys: Words) -> Positions:
-    """Draw in one way for the positives of which ``is_first`` holds, and in another for the others."""
+    """Draw in one way for the positives where ``is_first`` holds, and in another for the others."""
     if is_first.all():
         return first(rows, keys)
     if not is_first.any():

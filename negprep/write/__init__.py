@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from negprep.write.destination import Document, check_output, check_whole, open_whole
+from negprep.write.destination import Document, check_output, check_whole, write_whole
 from negprep.write.output import PART_ROWS, FolderOutput, NamedText, Output, Part, kind_of, open_output
 from negprep.write.parquet import ROW_GROUP_ROWS
 from negprep.write.text import TEXT_ROWS, Fields, word
@@ -21,6 +21,6 @@ __all__ = [
     "check_whole",
     "kind_of",
     "open_output",
-    "open_whole",
     "word",
+    "write_whole",
 ]

@@ -38,12 +38,8 @@ _REMEDIES = {
 def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
     """Turn what the machine refuses into an `OutputError` that names `place`, and how to write `elsewhere`.
 
-    Raises
-    ------
-    OutputError
-        For every OSError but one.
-    BrokenPipeError
-        As it is: a reader that went away is no fault of the machine.
+    Raises OutputError: For every OSError but one.
+    Raises BrokenPipeError: As it is: the machine is not to blame for a reader that went away.
     """
     try:
         yield
@@ -58,8 +54,6 @@ def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
 class Sink:
     """The write half of a file, for `pyarrow.PythonFile`, on an open descriptor that stays the caller's.
 
-    Notes
-    -----
     A ParquetWriter writes a footer when it is dropped, whatever went wrong before, and so makes a readable file of
     half the rows. After `discard` what it writes goes nowhere.
     """
@@ -154,10 +148,7 @@ class Staging:
     others have a role between the digits and the ending, which is ``.old`` for what had to make way. Readers of
     folders skip names that begin with a dot.
 
-    Parameters
-    ----------
-    target : Path
-        A file or folder, without symbolic links.
+    ``target``: A file or folder, without symbolic links.
     """
 
     def __init__(self, target: Path) -> None:
@@ -265,7 +256,7 @@ def final_mode(path: Path, full: int) -> int:
     """The mode of what is replaced; of a new file, `full` (0o666 or 0o777) without the bits of the umask."""
     with suppress(FileNotFoundError):
         return path.stat().st_mode & 0o7777
-    # There is no way to ask for the umask but to set it. For that moment, too strict is better than too loose.
+    # The umask can only be read by setting it. For that moment, too strict is better than too loose.
     mask = os.umask(0o077)
     os.umask(mask)
     return full & ~mask

@@ -7,6 +7,7 @@ import stat
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from re import fullmatch
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from negprep.errors import OutputError, UsageError
 from negprep.write.atomic import (
     PARTS,
-    PathSink,
     Sink,
     Staging,
     complete,
@@ -43,15 +43,11 @@ _EXCHANGED = r".+\.(train|test)\.rating|.+\.test\.negative|.+\.inter|(train|vali
 class Destination:
     """Where an output goes.
 
-    Attributes
-    ----------
-    place : str
-        What messages call it.
-    kind : {"file", "folder", "stream"}
-        A stream is standard output, a named pipe or a device such as ``/dev/null``: written as it is, without a
-        temporary.
-    path : pathlib.Path
-        Without symbolic links, but for a stream: a link to a file stays, and the file that it leads to is replaced.
+    ``place``: What messages call it.
+    ``kind``: {"file", "folder", "stream"}. A stream is standard output, a named pipe or a device such as ``/dev/null``:
+      written as it is, without a temporary.
+    ``path``: Without symbolic links, but for a stream: a link to a file stays, and the file that it leads to is
+      replaced.
     """
 
     place: str
@@ -88,25 +84,14 @@ def locate(target: str) -> Destination:
 def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is_text: bool = False) -> None:
     """Refuse an OUTPUT that cannot or must not be written, before anything is read.
 
-    Parameters
-    ----------
-    target : str
-        A file, a folder (ends in ``/``) or ``-``.
-    inputs : sequence of pathlib.Path
-        All files and folders that the run reads.
-    force : bool
-        Whether a folder with an earlier output may be replaced.
-    is_text : bool
-        Whether a terminal can show it.
-
-    Raises
-    ------
-    UsageError
-        If it is one of the inputs (by name, symbolic link or hard link) or lies in one, or one lies in it; if it is a
-        terminal; if it is a folder that is not empty and either `force` is not given or it holds what is no output; if
-        it is a folder and has no slash at the end, or a file and has one.
-    OutputError
-        If its folder is missing or cannot be written to.
+    ``target``: A file, a folder (ends in ``/``) or ``-``.
+    ``inputs``: All files and folders that the run reads.
+    ``force``: Whether a folder with an earlier output may be replaced.
+    ``is_text``: Whether a terminal can show it.
+    Raises UsageError: If it is one of the inputs (by name, symbolic link or hard link) or lies in one, or one lies in
+      it; if it is a terminal; if it is a folder that is not empty and either `force` is not given or it holds
+      anything else; if it is a folder and has no slash at the end, or a file and has one.
+    Raises OutputError: If its folder is missing or cannot be written to.
     """
     with machine_errors(target):
         destination = locate(target)
@@ -122,14 +107,26 @@ def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is
                 _refuse_input(destination, source)
 
 
+@contextmanager
+def open_stream(destination: Destination) -> Iterator[int]:
+    """The descriptor of a stream, open to be written to."""
+    if destination.is_standard_output:
+        yield STANDARD_OUTPUT
+        return
+    descriptor = os.open(destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def refuse_terminal(destination: Destination) -> None:
     """Raise UsageError if the bytes would land on a screen."""
     if destination.is_standard_output:
         shown = os.isatty(STANDARD_OUTPUT)
     elif destination.path.is_char_device():
-        descriptor = os.open(destination.path, os.O_WRONLY | os.O_NOCTTY)
-        shown = os.isatty(descriptor)
-        os.close(descriptor)
+        with open_stream(destination) as descriptor:
+            shown = os.isatty(descriptor)
     else:
         shown = False
     if shown:
@@ -156,7 +153,7 @@ def refuse_contents(destination: Destination, *, force: bool) -> None:
     if strange:
         name = str(strange[0].relative_to(destination.path))
         raise UsageError(
-            f"holds {name!r}, which is no output of negprep, and --force removes outputs only",
+            f"holds {name!r}, which negprep did not write, and --force removes outputs only",
             place=destination.place,
             remedy="name another folder, or empty it yourself",
         )
@@ -175,7 +172,7 @@ def _is_part(path: Path) -> bool:
 
 
 def _is_exchanged(path: Path) -> bool:
-    """Whether it has the name of a file for another program, in a folder that says that negprep wrote it."""
+    """Whether it has the name of a file for another program, in a folder whose metadata negprep wrote."""
     return fullmatch(_EXCHANGED, path.name) is not None and (path.parent / METADATA).is_file()
 
 
@@ -222,22 +219,15 @@ def _refuse_input(destination: Destination, source: Path) -> None:
 
 
 class Document:
-    """A document on its way: staged, then given its name.
+    """A file on its way: staged beside its target, then given its name. A pipe or a device is sent what is staged.
 
-    A pipe or a device has no temporary: what is staged is sent.
-
-    Parameters
-    ----------
-    target : str
-        A file, or ``-`` for standard output.
-    content : callable
-        Makes the document, once, when it is staged.
-    elsewhere : str, optional
-        How to give it another place, for messages; None: it is the output itself.
+    ``target``: A file, or ``-`` for standard output.
+    ``fill``: Writes the content, once, when it is staged.
+    ``elsewhere``: How to give it another place, for messages; None: it is the output itself.
     """
 
-    def __init__(self, target: str, content: Callable[[], bytes], elsewhere: str | None = None) -> None:
-        self._target, self._content = target, content
+    def __init__(self, target: str, fill: Callable[[BinaryIO], object], elsewhere: str | None = None) -> None:
+        self._target, self._fill = target, fill
         place = "standard output" if target == "-" else target
         self._errors = (place,) if elsewhere is None else (place, elsewhere)
         self._path: Path | None = None
@@ -246,32 +236,24 @@ class Document:
     def stage(self) -> None:
         """Write it under a temporary name, and have the disk confirm it.
 
-        Raises
-        ------
-        OutputError
-            If the machine refuses. What was there before is still there.
+        Raises OutputError: The machine refuses. What was there before is still there.
         """
         with machine_errors(*self._errors):
             destination = locate(self._target)
-            content = self._content()
-            if destination.is_standard_output:
-                Sink(STANDARD_OUTPUT).write(content)
-            elif destination.kind == "stream":
-                descriptor = os.open(destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
-                try:
-                    Sink(descriptor).write(content)
-                finally:
-                    os.close(descriptor)
-            else:
-                self._stage_file(destination.path, content)
-
-    def _stage_file(self, path: Path, content: bytes) -> None:
-        sweep(path)
-        self._path, self._staging = path, Staging(path)
-        self._staging.open()
-        make_file(self._staging.path(PARTS))
-        PathSink(self._staging.path(PARTS)).write(content)
-        settle(self._staging.path(PARTS), final_mode(path, 0o666))
+            if destination.kind == "stream":
+                content = BytesIO()
+                self._fill(content)
+                with open_stream(destination) as descriptor:
+                    Sink(descriptor).write(content.getvalue())
+                return
+            path = self._path = destination.path
+            sweep(path)
+            self._staging = Staging(path)
+            self._staging.open()
+            make_file(self._staging.path(PARTS))
+            with self._staging.path(PARTS).open("wb") as file:
+                self._fill(file)
+            settle(self._staging.path(PARTS), final_mode(path, 0o666))
 
     def exchange(self, undo: ExitStack, *, decider: Path) -> None:
         """Give what is staged its name, until `undo` ends while `decider`, a temporary, still has its own."""
@@ -294,15 +276,12 @@ class Document:
             self._staging.close()
 
 
-def write_document(target: str, content: bytes) -> None:
-    """Write a file, or into a pipe or device as it is.
+def write_whole(target: str, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file, which appears whole or not at all; a pipe or a device as it is. ``fill`` writes the content.
 
-    Raises
-    ------
-    OutputError
-        If the machine refuses. What was there before is still there.
+    Raises OutputError: The machine refuses. What was there before is still there.
     """
-    document = Document(target, lambda: content)
+    document = Document(target, fill)
     try:
         document.stage()
         document.publish()
@@ -313,38 +292,6 @@ def write_document(target: str, content: bytes) -> None:
 def check_whole(target: str, inputs: Sequence[Path]) -> None:
     """Refuse a target that cannot or must not be written as one file, before anything is read: as ``check_output``."""
     check_output(target, inputs)
-    _file_of(target)
-
-
-@contextmanager
-def open_whole(target: str) -> Iterator[BinaryIO]:
-    """Open a new file under a temporary name beside ``target``, which gets that name when the block ends well.
-
-    Raises
-    ------
-    UsageError
-        The target is no file: a folder, a pipe, a device or standard output.
-    OutputError
-        The machine refuses.
-    """
-    with machine_errors(target):
-        destination = _file_of(target)
-        sweep(destination.path)
-        staging = Staging(destination.path)
-        try:
-            descriptor = staging.open()
-            with os.fdopen(os.dup(descriptor), "wb") as file:
-                yield file
-            settle(staging.path(), final_mode(destination.path, 0o666))
-            complete()
-            staging.path().replace(destination.path)
-            sync_folder(destination.path.parent)
-        finally:
-            staging.close()
-
-
-def _file_of(target: str) -> Destination:
     destination = locate(target)
     if destination.kind != "file":
-        raise UsageError("is no place for one file", place=destination.place, remedy="name a file")
-    return destination
+        raise UsageError("is not a place for one file", place=destination.place, remedy="name a file")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from negprep.errors import UsageError
 from negprep.options.formats import ending_of
@@ -23,7 +22,7 @@ from negprep.write.atomic import (
     sweep,
     sync_folder,
 )
-from negprep.write.destination import METADATA, STANDARD_OUTPUT, locate, refuse_contents, refuse_terminal
+from negprep.write.destination import METADATA, locate, open_stream, refuse_contents, refuse_terminal
 from negprep.write.parquet import ROW_GROUP_ROWS, ParquetStream
 from negprep.write.text import TextStream
 
@@ -37,36 +36,18 @@ if TYPE_CHECKING:
     from negprep.write.destination import Destination, Document
 
 
-class RowStream(Protocol):
-    """A file that takes rows in order."""
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows; their memory must not change afterwards."""
-
-    def end_rows(self) -> None:
-        """Write the rows that are left."""
-
-    def close(self, metadata: dict[str, str]) -> None:
-        """Complete the file, with `metadata` where it has a place for it."""
-
-    def discard(self) -> None:
-        """Write nothing more."""
+RowStream: TypeAlias = ParquetStream | TextStream
+"""A file that takes rows in order."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of file.
 
-    Attributes
-    ----------
-    ending : str
-        Of part files.
-    separator : str or None
-        Of the fields of a text; None: it is Parquet.
-    compressed : bool
-        Whether the text is compressed by gzip.
-    row_group_rows : int
-        Rows of a row group of Parquet.
+    ``ending``: Of part files.
+    ``separator``: Of the fields of a text; None: it is Parquet.
+    ``compressed``: Whether the text is compressed by gzip.
+    ``row_group_rows``: Rows of a row group of Parquet.
     """
 
     ending: str = ".parquet"
@@ -105,10 +86,7 @@ def kind_beside(name: str) -> Kind:
 class Output(ABC):
     """Where rows go, in order.
 
-    Attributes
-    ----------
-    rows_written : int
-        Rows taken so far.
+    ``rows_written``: Rows taken so far.
     """
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
@@ -117,6 +95,7 @@ class Output(ABC):
         self._schema = schema
         self._kind = kind
         self._streams: list[RowStream] = []
+        self._held = ExitStack()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows: a batch of any size, whose memory must not change afterwards."""
@@ -125,9 +104,8 @@ class Output(ABC):
                 self._current().write(batch)
             self.rows_written += batch.num_rows
 
-    @abstractmethod
-    def next_part(self) -> None:
-        """Let the next rows begin a new part file, if this one has any. Nothing happens where there are no parts."""
+    def next_part(self) -> None:  # noqa: B027
+        """Let the next rows begin a new part file, if this one has any; nothing happens where there are no parts."""
 
     @abstractmethod
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
@@ -136,10 +114,7 @@ class Output(ABC):
         Beside ``out.parquet``, "users" is ``out.users.parquet``; in a folder, ``_users.parquet``, which readers of
         folders skip.
 
-        Raises
-        ------
-        UsageError
-            If the output is a stream.
+        Raises UsageError: If the output is a stream.
         """
 
     @abstractmethod
@@ -159,10 +134,11 @@ class Output(ABC):
         """Remove whatever is unfinished. For `open_output`."""
         for stream in self._streams:
             stream.discard()
+        self._held.close()
 
-    @abstractmethod
     def _current(self) -> RowStream:
         """What takes the next rows."""
+        return self._streams[0]
 
     def _add(self, sink: Sink, schema: pa.Schema, kind: Kind | None = None) -> RowStream:
         stream = (kind or self._kind).stream(sink, schema)
@@ -183,16 +159,13 @@ class FileOutput(Output):
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
         super().__init__(destination, schema, kind=kind)
-        self._staging = Staging(destination.path)
+        self._staging = self._held.enter_context(closing(Staging(destination.path)))
         self._beside: list[str] = []
 
     def open(self) -> None:
         """Make the temporary."""
         sweep(self._destination.path)
         self._add(Sink(self._staging.open()), self._schema)
-
-    def next_part(self) -> None:
-        """Do nothing: there is one part."""
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
         """Add a file beside the target, under a temporary name for now."""
@@ -218,17 +191,9 @@ class FileOutput(Output):
                 temporary.replace(path)
             sync_folder(path.parent)
 
-    def close(self) -> None:
-        """Remove what is unfinished."""
-        super().close()
-        self._staging.close()
-
-    def _current(self) -> RowStream:
-        return self._streams[0]
-
 
 PART_ROWS = 8 * ROW_GROUP_ROWS
-"""About how many rows a part file should have. It ends where `Output.next_part` says, between two users."""
+"""About how many rows a part file should have. It ends at `Output.next_part`, between two users."""
 
 
 class Part:
@@ -277,7 +242,7 @@ class FolderOutput(Output):
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind, force: bool) -> None:
         super().__init__(destination, schema, kind=kind)
         self._force = force
-        self._staging = Staging(destination.path)
+        self._staging = self._held.enter_context(closing(Staging(destination.path)))
         self._folder = self._staging.path(PARTS)
         self._parts: list[RowStream] = []
         self._part: RowStream | None = None
@@ -348,11 +313,6 @@ class FolderOutput(Output):
                 self._staging.exchange(PARTS, undo, decider=self._folder)
             sync_folder(path.parent)
 
-    def close(self) -> None:
-        """Remove what is unfinished."""
-        super().close()
-        self._staging.close()
-
     def _current(self) -> RowStream:
         if self._part is None:
             path: Path = self._folder / self._inner / f"part-{len(self._parts) - self._first:05}{self._kind.ending}"
@@ -366,23 +326,17 @@ class StreamOutput(Output):
     """Bytes sent as they come, row group by row group.
 
     What was sent before an error cannot be taken back. Parquet lacks its footer then, and every reader refuses it; a
-    text is cut short, which only the exit code tells.
+    text is cut short, which only the exit code shows.
     """
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
         super().__init__(destination, schema, kind=kind)
-        self._descriptor = STANDARD_OUTPUT
 
     def open(self) -> None:
         """Open the device or pipe."""
         if not self._kind.is_text:
             refuse_terminal(self._destination)
-        if not self._destination.is_standard_output:
-            self._descriptor = os.open(self._destination.path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
-        self._add(Sink(self._descriptor), self._schema)
-
-    def next_part(self) -> None:
-        """Do nothing: there is one part."""
+        self._add(Sink(self._held.enter_context(open_stream(self._destination))), self._schema)
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:  # noqa: ARG002
         """Refuse: a stream has no place for a second file."""
@@ -401,15 +355,6 @@ class StreamOutput(Output):
             self._current().close(metadata)
             if companion is not None:
                 companion.publish()
-
-    def close(self) -> None:
-        """Send nothing more."""
-        super().close()
-        if self._descriptor != STANDARD_OUTPUT:
-            os.close(self._descriptor)
-
-    def _current(self) -> RowStream:
-        return self._streams[0]
 
 
 @contextmanager

@@ -32,17 +32,10 @@ _SMALLER = 1.25
 
 
 def encodings_of(first: pa.Table) -> dict[str, Any]:
-    """What the tables at the head of this module say about such rows.
+    """Encodings and codecs for such rows.
 
-    Parameters
-    ----------
-    first : pyarrow.Table
-        The first row group.
-
-    Returns
-    -------
-    dict
-        Arguments of `pyarrow.parquet.ParquetWriter`.
+    ``first``: The first row group.
+    Returns dict: Arguments of `pyarrow.parquet.ParquetWriter`.
     """
     encodings, codecs = {}, {}
     for path, column in _leaves(first):
@@ -71,7 +64,7 @@ def _leaves(rows: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
 
 
 def _encoding(values: pa.Array, n_all: int, tried: _Tried) -> str:
-    """What the first table says of the first values of a row group that has ``n_all``.
+    """The encoding of a column, from the first values of a row group that has ``n_all``.
 
     Numbers have no nulls, and are of the types that outputs have: int8, int32, int64, float32, float64.
     """
@@ -140,16 +133,10 @@ _ENCODED_VALUES = 1 << 10
 class ParquetStream:
     """One Parquet file, written to a `Sink` as its rows arrive.
 
-    Parameters
-    ----------
-    sink : Sink
-    schema : pyarrow.Schema
-        Of every batch. Strings may come as ``dictionary<int32, string>``, which is cheaper to write, also within
-        lists; the file holds strings and is read back as such. The dictionary's values must be distinct and sorted, or
-        the bytes depend on their order.
+    ``schema``: Of every batch. Strings may come as ``dictionary<int32, string>``, which is cheaper to write, also
+      within lists; the file holds strings and is read back as such. The dictionary's values must be distinct and
+      sorted, or the bytes depend on their order.
 
-    Notes
-    -----
     Row groups have ``row_group_rows`` rows, the last one fewer. Batches are kept, not copied, until their row group is
     full: their memory must not be written to again.
     """
@@ -204,7 +191,7 @@ class ParquetStream:
     def _write_row_group(self) -> None:
         rows = pa.Table.from_batches(self._pieces)
         if any(len(piece) % _ENCODED_VALUES for piece in self._pieces[:-1]):
-            # The writer may end a page where a piece ends, and then the bytes would tell how the rows arrived.
+            # The writer may end a page where a piece ends, and then the bytes would depend on how the rows arrived.
             rows = rows.combine_chunks()
         self._pieces.clear()
         self._pending_rows = 0

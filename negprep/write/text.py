@@ -27,14 +27,8 @@ _LEVEL = 6
 class TextStream:
     """One file of delimited text with a header, written to a `Sink` as its rows arrive.
 
-    Parameters
-    ----------
-    sink : Sink
-    names : sequence of str
-        The header. Empty: there is none.
-    separator : str
-    compressed : bool
-        By gzip, without a name or a time in it.
+    ``names``: The header. Empty: none is written.
+    ``compressed``: By gzip, without a name or a time in it.
     """
 
     def __init__(self, sink: Sink, names: Sequence[str], separator: str, *, compressed: bool = False) -> None:
@@ -91,24 +85,16 @@ def joined(fields: Sequence[pa.Array], separator: str) -> memoryview:
 
 
 class Fields:
-    """Columns as fields, whose dictionaries are looked at once.
-
-    Parameters
-    ----------
-    separator : str
-    """
+    """Columns as fields, whose dictionaries are looked at once."""
 
     def __init__(self, separator: str) -> None:
         self._separator = separator
         self._known: dict[int, tuple[pa.Array, pa.Array]] = {}
 
     def of(self, place: int, column: pa.Array) -> pa.Array:
-        """A column as ``large_string``, quoted where it must be; ``place`` tells it from the others.
+        """A column as ``large_string``, quoted where it must be; ``place`` distinguishes it from the others.
 
-        Raises
-        ------
-        BadDataError
-            An id in a list holds a space, which separates the elements.
+        Raises BadDataError: An id in a list holds a space, which separates the elements.
         """
         if pa.types.is_list(column.type):
             return quoted(self.listed(place, column, " "), self._separator)

@@ -93,7 +93,7 @@ def test_verify_finds_the_same_in_little_memory(folder):
     assert negprep.verify(["train.parquet", "test.parquet"], LOG, memory=1, spill_dir=str(folder)) == found
     with pytest.raises(negprep.UsageError, match="memory is 0"):
         negprep.verify("train.parquet", LOG, memory=0)
-    with pytest.raises(negprep.OutputError, match="is no folder"):
+    with pytest.raises(negprep.OutputError, match="is not a folder"):
         negprep.verify("train.parquet", LOG, spill_dir=str(folder / "absent"))
 
 

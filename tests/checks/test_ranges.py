@@ -258,7 +258,7 @@ def test_sums_over_parts_are_those_over_all_to_the_last_bit():
 
 
 def test_a_folder_for_what_is_spilled_that_is_not_there(tmp_path):
-    with pytest.raises(negprep.OutputError, match=r"no: is no folder; name one that is there with --spill-dir"):
+    with pytest.raises(negprep.OutputError, match=r"no: is not a folder; name one that is there with --spill-dir"):
         verify([(SAMPLE_LOG, None)], SAMPLE_LOG, spill_dir=str(tmp_path / "no"))
 
 
@@ -297,8 +297,8 @@ def test_the_command_tells_the_same_with_little_memory_and_refuses_what_it_canno
     assert told[1] == told[0]
     assert [code for _, _, code in told[2:]] == [2, 4, 4]
     assert "'1K' is not a size of at least 1M" in told[2][1]
-    assert told[3][1] == "negprep: nowhere: is no folder; name one that is there with --spill-dir\n"
-    assert told[4][1] == "negprep: o.parquet: is no folder; name one that is there with --spill-dir\n"
+    assert told[3][1] == "negprep: nowhere: is not a folder; name one that is there with --spill-dir\n"
+    assert told[4][1] == "negprep: o.parquet: is not a folder; name one that is there with --spill-dir\n"
 
 
 def test_a_signal_leaves_nothing_of_what_was_spilled(tmp_path):

@@ -76,7 +76,10 @@ class Line:
         if self.raised is not None:
             raise self.raised
         if summary is not None:
-            with closing(Document(summary, self.summary.as_json().encode, "give --summary another place")) as document:
+            content = self.summary.as_json().encode()
+            with closing(
+                Document(summary, lambda file: file.write(content), "give --summary another place")
+            ) as document:
                 document.stage()
                 document.publish()
         return self.summary
@@ -94,7 +97,7 @@ class Line:
 @pytest.fixture
 def line(monkeypatch):
     line = Line()
-    pipeline = ModuleType("negprep.job")
+    pipeline = ModuleType("negprep.pipeline")
     pipeline.prepare = line.prepare
-    monkeypatch.setitem(sys.modules, "negprep.job", pipeline)
+    monkeypatch.setitem(sys.modules, "negprep.pipeline", pipeline)
     return line

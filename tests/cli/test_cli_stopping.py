@@ -22,7 +22,7 @@ def prepare(*arguments, **options):
     finally:
         time.sleep(0.5)
         print("cleaned up", flush=True)
-sys.modules["negprep.job"] = types.SimpleNamespace(prepare=prepare)
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
 from negprep.cli.main import run
 run()
 """
@@ -97,7 +97,7 @@ def prepare(*arguments, progress, **options):
         {then}
     finally:
         print("cleaned up", file=sys.stderr, flush=True)
-sys.modules["negprep.job"] = types.SimpleNamespace(prepare=prepare)
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
 from negprep.cli.main import run
 run()
 """
@@ -153,7 +153,7 @@ def prepare(source, target, *arguments, **options):
         hashlib.pbkdf2_hmac("sha256", b"a", b"b", 1 << 28)  # minutes, and no handler runs meanwhile
     finally:
         staging.close()
-sys.modules["negprep.job"] = types.SimpleNamespace(prepare=prepare)
+sys.modules["negprep.pipeline"] = types.SimpleNamespace(prepare=prepare)
 from negprep.cli.main import run
 run()
 """

@@ -195,9 +195,9 @@ def test_what_is_refused(capsys, small, tmp_path, words, code, message):
 @pytest.mark.parametrize(
     ("target", "code", "message"),
     [
-        ("-", 2, "is no place for one file"),
+        ("-", 2, "is not a place for one file"),
         ("", 2, "MODEL is empty"),
-        ("folder/", 2, "is no place for one file"),
+        ("folder/", 2, "is not a place for one file"),
         ("none/m.npz", 4, "there is no folder"),
         ("log.parquet", 2, "end it with .npz"),
     ],

@@ -147,7 +147,7 @@ def seed_every_shard_alike(patch):
     """One stream a shard: the words depend on the position in it."""
 
     def keys(self, purpose, leads, begin):
-        return rng.word(rng.purpose_key(self.options.seed, purpose), np.arange(len(leads)))
+        return rng.word(rng.purpose_key(self.seed, purpose), np.arange(len(leads)))
 
     patch.setattr(section.Section, "_keys", keys)
 

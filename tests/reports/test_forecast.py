@@ -228,7 +228,7 @@ LARGER = [
 @pytest.mark.parametrize(("command", "options"), LARGER, ids=named)
 def test_bytes_of_a_part_tell_those_of_all(tmp_path, monkeypatch, command, options, source):
     """With row groups so small that a few of many are made."""
-    monkeypatch.setattr("negprep.assemble.shards.ROW_GROUP_ROWS", 10_000)
+    monkeypatch.setattr("negprep.assemble.section.ROW_GROUP_ROWS", 10_000)
     monkeypatch.setattr(forecast, "MOST_VALUES", 40_000)
     log = SAMPLE / "log.parquet" if source == "sample" else GENERATED
     told = getattr(negprep.inspect(log, **options), command)
@@ -241,7 +241,7 @@ def test_bytes_of_a_part_tell_those_of_all(tmp_path, monkeypatch, command, optio
 
 def test_bytes_of_lists_that_are_nearly_as_long_as_a_row_group(tmp_path, monkeypatch):
     """A row group then has a few rows, and many of them are made."""
-    monkeypatch.setattr("negprep.assemble.shards.ROW_GROUP_ROWS", 60_000)
+    monkeypatch.setattr("negprep.assemble.section.ROW_GROUP_ROWS", 60_000)
     monkeypatch.setattr(forecast, "MOST_VALUES", 30_000)
     options = {"layout": "listwise", "distinct": True, "num_neg": 6_000}
     told = negprep.inspect(GENERATED.head(3_000), **options).train

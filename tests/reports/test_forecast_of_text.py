@@ -58,7 +58,7 @@ def test_bytes(tmp_path, monkeypatch, command, options, log):
     rows, size = written(command, log, tmp_path, options)
     assert (told.refused, told.to, told.rows) == (None, options["to"], rows)
     assert told.bytes == pytest.approx(size, abs=rows / 100 if options.get("epochs") else 300)  # digits of the metadata
-    monkeypatch.setattr("negprep.assemble.shards.ROW_GROUP_ROWS", 2_000)
+    monkeypatch.setattr("negprep.assemble.section.ROW_GROUP_ROWS", 2_000)
     monkeypatch.setattr(forecast, "MOST_VALUES", 10_000)
     told = getattr(negprep.inspect(log, **options), command)
     assert told.sampled_rows < told.rows or told.rows < 10_000

@@ -9,8 +9,8 @@ import pytest
 
 import negprep
 from negprep.cli.closing import closing_text
-from negprep.job import prepare
 from negprep.options.options import Options
+from negprep.pipeline import prepare
 
 LOG = pa.table(
     {

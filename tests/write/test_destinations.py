@@ -127,7 +127,7 @@ def test_a_folder_that_is_not_empty(tmp_path):
     check_output(target, [], force=True)
     (tmp_path / "out" / "thesis.tex").touch()
     before = contents(tmp_path)
-    expected = "holds 'thesis.tex', which is no output of negprep, and --force removes outputs only"
+    expected = "holds 'thesis.tex', which negprep did not write, and --force removes outputs only"
     assert refusal(UsageError, target, force=True) == f"{target}: {expected}; name another folder, or empty it yourself"
     with pytest.raises(UsageError, match="thesis"), open_output(target, SCHEMA, force=True):
         pass

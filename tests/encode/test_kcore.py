@@ -61,7 +61,7 @@ def remaining(log, users, items):
 
 def facts(log, command="train", **options):
     with open_log(log) as reader, Run(reader, Options(command=command, num_neg=1, **options)) as job:
-        for _ in job.batches():
+        for _ in job.rows():
             pass
         return facts_of(job)["counts"]
 

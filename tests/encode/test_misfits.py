@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 import negprep
-from negprep.job import prepare
 from negprep.options.options import Options
+from negprep.pipeline import prepare
 
 LOG = pa.table({"user": [1, 1, 2, 2, 3, 3, 4, 4], "item": [10, 11, 11, 12, 12, 13, 13, 10]})
 

@@ -15,7 +15,7 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep.encode import memory, spill
-from negprep.encode.load import Gathered, Rows, RowStore, partition
+from negprep.encode.load import Rows, RowStore, partition
 from negprep.encode.vocabulary import Encoder, Vocabulary, raw_ids
 from negprep.options.options import Options
 
@@ -121,10 +121,8 @@ def heavy():
 def test_a_user_with_the_same_pairs_over_and_over(tmp_path, tiny_ranges, monkeypatch, heavy, chosen, keep_time):
     """The same bytes, and hardly more rows at a time than there are pairs."""
     rooms = []
-    room_for = Gathered.room_for
-    monkeypatch.setattr(
-        Gathered, "room_for", lambda rows, **columns: (rooms.append(rows), room_for(rows, **columns))[1]
-    )
+    room_for = Rows.room_for
+    monkeypatch.setattr(Rows, "room_for", lambda rows, **columns: (rooms.append(rows), room_for(rows, **columns))[1])
     for command in ("train", "test"):
         given = {name: value for name, value in chosen.items() if command == "train" or name != "shuffle"}
         if command == "test" and (given["holdout"] == "none" or "sampler" in given or "available_at_time" in given):

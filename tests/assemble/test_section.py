@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 from logs import as_table, random_rows
 
-from negprep.assemble.section import make_section
-from negprep.assemble.shards import Cutter, row_group_rows
+from negprep.assemble.section import Cutter, make_section, row_group_rows
 from negprep.encode.load import load
 from negprep.encode.pairs import Interactions, Pairs
 from negprep.encode.vocabulary import Vocabulary
@@ -45,7 +44,7 @@ def loaded_of(options, log=None):
             spill_folder=None,
             progress=lambda *_: None,
         )
-        return next(iter(loaded.portions(1 << 30)))
+        return next(iter(loaded.sections(1 << 30)))
 
 
 def slice_pairs(pairs, first, last):
@@ -83,11 +82,11 @@ COMMANDS = pytest.mark.parametrize("command", ["train", "test"])
 @COMMANDS
 def test_any_range_of_rows(command, layout):
     (section,) = sections_of(options_of(command, layout=layout), [])
-    whole = section.prepare(0, section.n_rows)()
+    whole = section.make(0, section.n_rows)
     chance = np.random.default_rng(3)
     for _ in range(60):
         first, last = sorted(chance.choice(section.n_rows + 1, 2, replace=False).tolist())
-        assert section.prepare(first, last)().to_pydict() == whole.slice(first, last - first).to_pydict()
+        assert section.make(first, last).to_pydict() == whole.slice(first, last - first).to_pydict()
 
 
 @LAYOUTS
@@ -107,7 +106,7 @@ def test_a_tally_of_parts_is_that_of_the_whole(command, on_short):
     options = options_of(command, on_short=on_short)
     tallies = []
     for cuts in ([], [3], [1, 10, 11, 28]):
-        tally = Tally(len(loaded_of(options).interactions.items))
+        tally = Tally(n_items=len(loaded_of(options).interactions.items))
         for section in sections_of(options, cuts):
             tally.add(section)
         facts = {name: value for name, value in vars(tally).items() if not name.startswith("_")}

@@ -11,9 +11,9 @@ import pytest
 import negprep
 from negprep.encode.positives import Positives
 from negprep.errors import BadDataError, UsageError
-from negprep.job import prepare
 from negprep.options.options import Options, ReadOptions
 from negprep.options.specs import PositiveRule
+from negprep.pipeline import prepare
 from negprep.read.columns import VALUE
 
 

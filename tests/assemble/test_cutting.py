@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from negprep.assemble.shards import Cutter
+from negprep.assemble.section import Cutter
 
 
 class Rows:

@@ -86,7 +86,7 @@ def test_epochs_are_shuffled_each():
 
 @pytest.mark.parametrize("epochs", [None, 2])
 def test_parts_are_stretches_of_the_order(tmp_path, small, epochs, monkeypatch):
-    monkeypatch.setattr("negprep.job.row_group_rows", lambda options: 50)
+    monkeypatch.setattr("negprep.pipeline.row_group_rows", lambda options: 50)
     negprep.train(LOG, f"{tmp_path}/out/", shuffle=True, epochs=epochs, jobs=2)
     parts = sorted((tmp_path / "out").rglob("part-*"))
     assert len(parts) > 2
