@@ -30,19 +30,7 @@ class Fact(NamedTuple):
 
 
 def closing_text(summary: Summary, source: str, target: str) -> str:
-    """Say in aligned lines what a run did; what did not happen (no row dropped, no user short) is left out.
-
-    Parameters
-    ----------
-    summary : Summary
-    source, target : str
-        INPUT and OUTPUT as given.
-
-    Returns
-    -------
-    str
-        Without a newline at the end. Control characters from names in the data are escaped.
-    """
+    """Say in aligned lines what a run did; what did not happen (no row dropped, no user short) is left out."""
     facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
     return titled(f"negprep {summary.command}: {source} -> {target}", facts, summary.warnings)
 

@@ -25,14 +25,7 @@ if TYPE_CHECKING:
 
 
 def fit_text(summary: FitSummary, source: str, target: str) -> str:
-    """Say in aligned lines what a fit did; what did not happen is left out.
-
-    Parameters
-    ----------
-    summary : FitSummary
-    source, target : str
-        INPUT and MODEL as given.
-    """
+    """Say in aligned lines what a fit did; what did not happen is left out."""
     return titled(f"negprep fit: {source} -> {target}", list(_facts(summary)), summary.warnings)
 
 
@@ -82,7 +75,7 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREAD
 @arguments("INPUT", "MODEL")
 @declared("fit")
 def command(**given: Any) -> None:  # noqa: ANN401
-    """Make a model of INPUT, by which `negprep train` draws (--sampler hard or reinforced, --model MODEL).
+    """Make a model of INPUT for `negprep train` to draw with (--sampler hard or reinforced, --model MODEL).
 
     INPUT is what train reads. MODEL is a file of numpy arrays (.npz): ids and factors of users and items, and how they
     came to be.
@@ -92,8 +85,8 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep train log.csv train.parquet --sampler hard --model model.npz
 
     It learns from the train positives, and rns from the weak interactions too; from nothing that is held out. MODEL
-    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries; not so bpr
-    with more than one thread.
+    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries;
+    bpr with several threads gives another each time.
 
     Memory: the train positives and the factors. Time: epochs times positives times factors.
     """  # noqa: D301

@@ -33,17 +33,7 @@ _FEWEST_CELLS = 8
 
 
 def bar_chart(bars: Sequence[tuple[str, int]], *, width: int, blocks: bool) -> list[str]:
-    """A line for each bar: its label, its number, and the bar, the longest of which ends at the width.
-
-    Parameters
-    ----------
-    bars : sequence of (str, int)
-        Labels and numbers of at least 0.
-    width : int
-        Columns of a line.
-    blocks : bool
-        Draw with eighths of a block, which need Unicode; else with ``#``.
-    """
+    """A line for each bar: its label, its number, and the bar; the longest ends at the width."""
     labels = max((len(label) for label, _ in bars), default=0)
     numbers = max((len(f"{number:,}") for _, number in bars), default=0)
     cells = max(_FEWEST_CELLS, width - labels - numbers - 6)
@@ -73,21 +63,7 @@ class Style(NamedTuple):
 
 
 def inspection_text(found: Inspection, source: str, style: Style) -> str:
-    """All of an inspection in lines.
-
-    Parameters
-    ----------
-    found : Inspection
-    source : str
-        INPUT as given.
-    style : Style
-
-    Returns
-    -------
-    str
-        Without a newline at the end. Control characters from names in the data are escaped; with ``colours`` there are
-        those of the terminal's colours, and no others.
-    """
+    """All of an inspection in lines."""
     log = found.log
     lines = [printable(line) for line in [f"negprep inspect: {source}", *aligned(list(_facts(log)))]]
     for title, bars in _charts(log):

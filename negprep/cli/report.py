@@ -74,14 +74,14 @@ def command(**given: Any) -> None:  # noqa: ANN401
     """Write a page of HTML that shows what is in prepared FILEs: charts, checks, options and counts.
 
     A FILE is what `negprep verify` takes. OUTPUT.html is one page that needs nothing else, no network and no script:
-    popularity of positives against negatives, negatives by user and by source, places and times of the holdouts. Under
-    each chart stands what is to be seen there. Needs the extra: pip install 'negprep[report]'.
+    popularity of positives against negatives, negatives by user and by source, places and times of the holdouts. A
+    sentence under each chart explains it. Needs the extra: pip install 'negprep[report]'.
 
     \b
       negprep report train.parquet test.parquet report.html --log log.csv
 
-    All options but --train, --test and --made-by say something of the log, and need --log. Exit code 0 also where a
-    check failed: the page says so, and the closing line.
+    All options but --train, --test and --made-by describe the log, and need --log. The exit code is 0 even if a check
+    failed: the page and the closing line show it.
 
     Memory: the distinct ids of a file; with --log the interactions of the log, as numbers. Time: that of reading, once
     for the charts and once for the checks.

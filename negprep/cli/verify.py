@@ -70,11 +70,6 @@ def report_lines(report: Report, *, brief: bool) -> Iterator[str]:
     """The report as lines of a table: a check, what became of it, how often it failed; then examples.
 
     An overlap of train and test comes first: whatever else is right, no figure that is measured on these files is.
-
-    Parameters
-    ----------
-    brief : bool
-        Leave out what passed or was not checked.
     """
     width = max(len(check.name) for check in report.checks)
     for overlap in report.overlaps:
