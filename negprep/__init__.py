@@ -1,7 +1,7 @@
 """negprep: implicit-feedback logs to labelled train instances and leave-one-out test sets.
 
 ``train`` and ``test`` prepare data, ``fit`` makes a model that ``train`` can draw with, ``verify`` checks prepared
-files against their log, ``inspect`` says what a log holds and what would be written, ``evaluate`` makes metrics of
+files against their log, ``inspect`` summarises a log and previews a run, ``evaluate`` computes ranking metrics from
 scores, ``report`` makes a page of files. ``prepare`` runs a whole job from file to file and returns its summary.
 """
 
@@ -14,56 +14,37 @@ from negprep._version import __version__
 from negprep.errors import BadDataError, NegprepError, NegprepWarning, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from negprep.api import fit, inspect, report, test, train, verify
-    from negprep.checks.verify import Report
-    from negprep.metrics.evaluate import Evaluation, evaluate
-    from negprep.models.fit import FitSummary
-    from negprep.options.options import Options, ReadOptions
-    from negprep.pipeline import prepare
-    from negprep.reports.inspection import Inspection
-    from negprep.summary import Summary
-
-__all__ = [
-    "BadDataError",
-    "Evaluation",
-    "FitSummary",
-    "Inspection",
-    "NegprepError",
-    "NegprepWarning",
-    "Options",
-    "OutputError",
-    "ReadOptions",
-    "Report",
-    "Summary",
-    "UsageError",
-    "__version__",
-    "evaluate",
-    "fit",
-    "inspect",
-    "prepare",
-    "report",
-    "test",
-    "train",
-    "verify",
-]
+    from negprep.api import fit as fit
+    from negprep.api import inspect as inspect
+    from negprep.api import report as report
+    from negprep.api import test as test
+    from negprep.api import train as train
+    from negprep.api import verify as verify
+    from negprep.checks.verify import Report as Report
+    from negprep.metrics.evaluate import Evaluation as Evaluation
+    from negprep.metrics.evaluate import evaluate as evaluate
+    from negprep.models.fit import FitSummary as FitSummary
+    from negprep.options.options import Options as Options
+    from negprep.options.options import ReadOptions as ReadOptions
+    from negprep.pipeline import prepare as prepare
+    from negprep.reports.inspection import Inspection as Inspection
+    from negprep.summary import Summary as Summary
 
 _HOMES = {
-    "train": "api",
-    "test": "api",
-    "fit": "api",
-    "FitSummary": "models.fit",
-    "verify": "api",
-    "Report": "checks.verify",
-    "inspect": "api",
-    "Inspection": "reports.inspection",
-    "evaluate": "metrics.evaluate",
-    "Evaluation": "metrics.evaluate",
-    "report": "api",
-    "Options": "options.options",
-    "ReadOptions": "options.options",
-    "prepare": "pipeline",
-    "Summary": "summary",
+    name: home
+    for home, names in {
+        "api": "train test fit verify inspect report",
+        "checks.verify": "Report",
+        "pipeline": "prepare",
+        "metrics.evaluate": "Evaluation evaluate",
+        "models.fit": "FitSummary",
+        "options.options": "Options ReadOptions",
+        "reports.inspection": "Inspection",
+        "summary": "Summary",
+    }.items()
+    for name in names.split()
 }
+__all__ = ["BadDataError", "NegprepError", "NegprepWarning", "OutputError", "UsageError", "__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+import sys
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, Unpack, overload
 
 import pyarrow as pa
 
+from negprep.checks.promises import Claims
 from negprep.checks.verify import Report
 from negprep.checks.verify import verify as run_verify
-from negprep.errors import UsageError, refuse_warnings
-from negprep.keywords import (
-    CheckKeywords,
-    Files,
-    FitKeywords,
-    Keywords,
-    TrainKeywords,
-    claims_of,
-    named_files,
-    refuse_streams,
-    refuse_unknown,
-    summaries,
-    warn_of,
-)
+from negprep.errors import NegprepWarning, UsageError, printable, refuse_warnings
 from negprep.models.fit import FitSummary, learning_of
 from negprep.models.fit import fit as run_fit
-from negprep.options.options import Command, LogSource, Options, ReadOptions
-from negprep.options.specs import RNS_OPTIONS, check_bool, whole
+from negprep.options.commands import LEARNING, keywords_of, parted, takes
+from negprep.options.conflicts import Files, named_files, refuse_streams, refuse_unread, summaries
+from negprep.options.declared import checked
+from negprep.options.formats import FormName, SourceForm
+from negprep.options.options import Command, Layout, LogSource, OnShort, Options, ReadOptions
+from negprep.options.specs import whole
 from negprep.pipeline import Run, prepare, silent
 from negprep.read.log import open_log
 from negprep.reports.inspection import Inspection, inspect_log
@@ -40,44 +35,14 @@ if TYPE_CHECKING:
 
 
 @overload
-def train(
-    log: pd.DataFrame,
-    output: None = None,
-    *,
-    num_neg: int | None = ...,
-    holdout: str = ...,
-    distinct: bool = ...,
-    **keywords: Unpack[TrainKeywords],
-) -> pd.DataFrame: ...
+def train(log: pd.DataFrame, output: None = None, **keywords: Unpack[TrainKeywords]) -> pd.DataFrame: ...
 @overload
 def train(
-    log: pa.Table | str | os.PathLike[str],
-    output: None = None,
-    *,
-    num_neg: int | None = ...,
-    holdout: str = ...,
-    distinct: bool = ...,
-    **keywords: Unpack[TrainKeywords],
+    log: pa.Table | str | os.PathLike[str], output: None = None, **keywords: Unpack[TrainKeywords]
 ) -> pa.Table: ...
 @overload
-def train(
-    log: LogSource,
-    output: str | os.PathLike[str],
-    *,
-    num_neg: int | None = ...,
-    holdout: str = ...,
-    distinct: bool = ...,
-    **keywords: Unpack[TrainKeywords],
-) -> Path: ...
-def train(
-    log: LogSource,
-    output: str | os.PathLike[str] | None = None,
-    *,
-    num_neg: int | None = None,
-    holdout: str = "auto",
-    distinct: bool = False,
-    **keywords: Unpack[TrainKeywords],
-) -> Any:
+def train(log: LogSource, output: str | os.PathLike[str], **keywords: Unpack[TrainKeywords]) -> Path: ...
+def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywords: Unpack[TrainKeywords]) -> Any:
     """Labelled train instances: each positive of the log and ``num_neg`` items that its user has not touched.
 
     Parameters
@@ -87,16 +52,8 @@ def train(
         It is not changed.
     output : str or path, optional
         Write there, as ``negprep train`` does. None: return the rows.
-    num_neg : int, optional
-        Negatives for each positive; 4 by default (99 for ``test``), or the sum of a sampler's fixed counts.
-    holdout : str
-        The positives that are kept out, as ``test`` with the same holdout takes them: ``auto`` (``last`` where the log
-        has times, else ``random``), ``last``, ``last:N``, ``random``, ``random:N``, ``fraction:F``, ``after:TIME``; or
-        ``none``, for a log that is split already.
-    distinct : bool
-        The negatives of one positive differ.
     **keywords
-        The attributes of ``Options`` and ``ReadOptions``; and ``force``, to replace a folder that is not empty.
+        The options of ``negprep train``, with ``_`` for ``-``: docs/cli.md explains each. ``jobs`` is 1 by default.
 
     Returns
     -------
@@ -127,62 +84,22 @@ def train(
     >>> negprep.train(log, num_neg=1)["item"].to_pylist()[::2]
     [10, 12]
     """
-    return _run("train", log, output, num_neg, holdout, distinct, "test", keywords)
+    return _run("train", log, output, keywords)
 
 
 @overload
-def test(
-    log: pd.DataFrame,
-    output: None = None,
-    *,
-    num_neg: int | Literal["all"] | None = ...,
-    holdout: str = ...,
-    distinct: bool = ...,
-    fold: Literal["valid", "test"] = ...,
-    **keywords: Unpack[Keywords],
-) -> pd.DataFrame: ...
+def test(log: pd.DataFrame, output: None = None, **keywords: Unpack[TestKeywords]) -> pd.DataFrame: ...
 @overload
-def test(
-    log: pa.Table | str | os.PathLike[str],
-    output: None = None,
-    *,
-    num_neg: int | Literal["all"] | None = ...,
-    holdout: str = ...,
-    distinct: bool = ...,
-    fold: Literal["valid", "test"] = ...,
-    **keywords: Unpack[Keywords],
-) -> pa.Table: ...
+def test(log: pa.Table | str | os.PathLike[str], output: None = None, **keywords: Unpack[TestKeywords]) -> pa.Table: ...
 @overload
-def test(
-    log: LogSource,
-    output: str | os.PathLike[str],
-    *,
-    num_neg: int | Literal["all"] | None = ...,
-    holdout: str = ...,
-    distinct: bool = ...,
-    fold: Literal["valid", "test"] = ...,
-    **keywords: Unpack[Keywords],
-) -> Path: ...
-def test(
-    log: LogSource,
-    output: str | os.PathLike[str] | None = None,
-    *,
-    num_neg: int | Literal["all"] | None = None,
-    holdout: str = "auto",
-    distinct: bool = True,
-    fold: Literal["valid", "test"] = "test",
-    **keywords: Unpack[Keywords],
-) -> Any:
+def test(log: LogSource, output: str | os.PathLike[str], **keywords: Unpack[TestKeywords]) -> Path: ...
+def test(log: LogSource, output: str | os.PathLike[str] | None = None, **keywords: Unpack[TestKeywords]) -> Any:
     """Candidates: each held-out item among ``num_neg`` that its user has never touched.
 
     Parameters
     ----------
-    log, output, holdout, distinct, **keywords
-        As for ``train``.
-    num_neg : int or "all", optional
-        Negatives for each holdout; ``all``: every item that the user has not touched. 99 by default.
-    fold : {"test", "valid"}
-        The holdout to write; ``valid`` asks for ``with_valid``.
+    log, output, **keywords
+        As for ``train``; the options are those of ``negprep test``.
 
     Returns
     -------
@@ -206,9 +123,7 @@ def test(
     >>> candidates.filter(candidates["label"].cast("bool"))["item"].to_pylist()
     [11, 13]
     """
-    if fold == "valid":
-        keywords["with_valid"] = True
-    return _run("test", log, output, num_neg, holdout, distinct, fold, keywords)
+    return _run("test", log, output, keywords)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # the name is the command's; pytest must not take it for a test
@@ -218,24 +133,16 @@ def _run(
     command: Command,
     log: LogSource,
     output: str | os.PathLike[str] | None,
-    num_neg: int | Literal["all"] | None,
-    holdout: str,
-    distinct: bool,
-    fold: Literal["valid", "test"],
-    keywords: TrainKeywords | Keywords,
+    keywords: TrainKeywords | TestKeywords,
 ) -> pa.Table | pd.DataFrame | Path:
-    names = {field.name for field in fields(ReadOptions)}
     given: dict[str, Any] = dict(keywords)
+    _refuse_unknown(command, given)
     force = bool(given.pop("force", False))
-    known = (TrainKeywords if command == "train" else Keywords).__optional_keys__ | {"shard_rows"}
-    refuse_unknown(command, given, known, ("num_neg", "holdout", "distinct", *(["fold"] if command == "test" else [])))
-    read = ReadOptions(**{name: value for name, value in given.items() if name in names})
-    rest = {name: value for name, value in given.items() if name not in names}
-    options = Options(
-        command=command, num_neg=num_neg, holdout=holdout, distinct=distinct, fold=fold, read=read, **rest
-    )
+    given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
+    reading, rows = parted(given, ReadOptions, Options)
+    options = Options(command=command, read=ReadOptions(**reading), given=frozenset(keywords), **rows)
     if output is not None:
-        warn_of(prepare(log, os.fspath(output), options, force=force).warnings)
+        _warn_of(prepare(log, os.fspath(output), options, force=force).warnings)
         return Path(output)
     if options.encode:
         raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
@@ -246,7 +153,7 @@ def _run(
         warnings = warnings_of(run)
     if options.strict:
         refuse_warnings(warnings)
-    warn_of(warnings)
+    _warn_of(warnings)
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
 
 
@@ -264,25 +171,17 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def inspect(
-    log: LogSource,
-    *,
-    num_neg: int | Literal["all"] | None = None,
-    holdout: str = "auto",
-    distinct: bool | None = None,
-    fold: Literal["valid", "test"] = "test",
-    **keywords: Unpack[TrainKeywords],
-) -> Inspection:
-    """What a log holds, what ``train`` and ``test`` would write, and what is suspicious. Nothing is written.
+def inspect(log: LogSource, **keywords: Unpack[InspectKeywords]) -> Inspection:
+    """Summarise a log, and preview what ``train`` and ``test`` would write. Nothing is written.
 
     Parameters
     ----------
     log : str, path, pyarrow.Table or pandas.DataFrame
         As for ``train``. It is read several times, and not changed.
-    num_neg, holdout, distinct, fold, **keywords
-        As for ``train`` and ``test``; where ``num_neg`` or ``distinct`` is None, each has its own default. What
-        ``test`` does not take (``epochs``, ``bootstrap``) is for ``train`` alone. With ``strict=True``, what is
-        suspicious is raised as a ``BadDataError``.
+    **keywords
+        As for ``train`` and ``test``; where ``num_neg`` or ``distinct`` is None, each has its own default. Options that
+        ``test`` does not take (``epochs``, ``bootstrap``) are for ``train`` alone. With ``strict=True``, a suspicion is
+        raised as a ``BadDataError``.
 
     Returns
     -------
@@ -303,31 +202,14 @@ def inspect(
     >>> found.log.users, found.log.density, found.train.rows, found.test.rows
     (2, 0.5, 10, 6)
     """
-    known = TrainKeywords.__optional_keys__ - {"force"} | {"shard_rows"}
-    refuse_unknown("inspect", keywords, known, ("num_neg", "holdout", "distinct", "fold"))
-    found = inspect_log(log, {"num_neg": num_neg, "holdout": holdout, "distinct": distinct, "fold": fold, **keywords})
+    _refuse_unknown("inspect", keywords)
+    found = inspect_log(log, {**keywords, "given": frozenset(keywords)})
     if keywords.get("strict"):
         refuse_warnings(found.warnings)
     return found
 
 
-_NAMED = ("kind", "holdout", "factors", "epochs", "regularization", "learning_rate", "seed", "jobs")
-
-
-def fit(
-    log: LogSource,
-    model: str | os.PathLike[str],
-    *,
-    kind: Literal["als", "bpr", "rns"],
-    holdout: str = "auto",
-    factors: int | None = None,
-    epochs: int | None = None,
-    regularization: float | None = None,
-    learning_rate: float | None = None,
-    seed: int = 0,
-    jobs: int = 1,
-    **keywords: Unpack[FitKeywords],
-) -> FitSummary:
+def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKeywords]) -> FitSummary:
     """Make a model from the train part of a log, and write it to a file, whole or not at all.
 
     Parameters
@@ -336,26 +218,10 @@ def fit(
         As for ``train``. It is not changed.
     model : str or path
         The file to write: numpy arrays, to be named by ``train(..., model=...)``.
-    kind : {"als", "bpr", "rns"}
-        ``als`` and ``bpr`` (which need the extra ``negprep[fit]``) are for ``sampler="hard"``, ``rns`` is for
-        ``sampler="reinforced"``.
-    holdout : str
-        The positives that nothing is learnt from, by default those of ``train``; give both the same.
-    factors : int, optional
-        Numbers for each user and item, 1 to 1024: 64, or 32 for ``rns``.
-    epochs : int, optional
-        Passes over the train positives: 15 for ``als``, 100 for ``bpr``, 20 for ``rns``.
-    regularization : float, optional
-        How strongly factors are drawn to 0: 0.01, or 1e-5 for ``rns``.
-    learning_rate : float, optional
-        The size of a step: 0.05 for ``bpr``, 0.001 for ``rns``.
-    seed : int
-        Decides the first factors and whatever is drawn while learning.
-    jobs : int
-        Threads that learn. With more than one, ``bpr`` gives another model each time.
     **keywords
-        The other options of ``negprep fit``: those of the positives and the holdout, and ``ReadOptions``, as for
-        ``train``; and those of ``rns``, which the page docs/learned-samplers.md explains.
+        The options of ``negprep fit``: docs/cli.md explains each. ``kind`` is required: ``als`` and ``bpr`` (which
+        need the extra ``negprep[fit]``) are for ``sampler="hard"``, ``rns`` is for ``sampler="reinforced"``. With more
+        than one of ``jobs``, ``bpr`` gives another model each time.
 
     Returns
     -------
@@ -384,25 +250,15 @@ def fit(
     (2, 2, 0)
     """
     given: dict[str, Any] = dict(keywords)
-    refuse_unknown("fit", given, FitKeywords.__optional_keys__, _NAMED)
+    _refuse_unknown("fit", given)
     target = os.fspath(model)
     if not target:
         raise UsageError("model is empty", remedy="give a path")
-    learning = learning_of(
-        kind,
-        factors=factors,
-        epochs=epochs,
-        regularization=regularization,
-        learning_rate=learning_rate,
-        seed=seed,
-        threads=jobs,
-        **{name: given.pop(name, None) for name in RNS_OPTIONS},
-    )
-    reading = {field.name for field in fields(ReadOptions)}
-    read = ReadOptions(**{name: value for name, value in given.items() if name in reading})
-    rest = {name: value for name, value in given.items() if name not in reading}
-    options = Options(command="train", holdout=holdout, jobs=jobs, read=read, **rest)
-    return run_fit(log, target, options, kind, learning, silent)
+    kind, learning = given.pop("kind", None), {name: given.pop(name) for name in LEARNING if name in given}
+    learnt = learning_of(kind, threads=given.get("jobs", 1), **learning)
+    reading, rest = parted(given, ReadOptions, Options)
+    options = Options(command="train", read=ReadOptions(**reading), given=frozenset(rest), **rest)
+    return run_fit(log, target, options, kind, learnt, silent)
 
 
 MOST_EXAMPLES = 1_000
@@ -416,10 +272,7 @@ def verify(
     test: Files = (),
     made_by: Files = (),
     examples: int = 5,
-    memory: int | None = None,
-    spill_dir: str | None = None,
-    strict: bool = False,
-    **keywords: Unpack[CheckKeywords],
+    **keywords: Unpack[VerifyKeywords],
 ) -> Report:
     """Check prepared files against the log that they were made of, and train files against test files.
 
@@ -436,16 +289,8 @@ def verify(
         Summaries of the runs that wrote those of the files that have no metadata, such as CSV.
     examples : int
         Rows told of each kind of fault, 0 to 1000.
-    memory : int, optional
-        Bytes to take; what does not fit is spilled, and found is the same. None: half of what the machine has.
-    spill_dir : str, optional
-        A folder for what is spilled. None: where the system keeps temporary files.
-    strict : bool
-        Where no check failed, raise a warning, or a check that is unlikely, as a ``BadDataError``.
     **keywords
-        The other options of ``negprep verify``: what is beside the files (``items``, ``exclude``, ``weak``,
-        ``weights``), what files do not say themselves (``holdout``, ``num_neg``, ``sampler`` and so on), and how the
-        log is read: the attributes of ``ReadOptions``.
+        The other options of ``negprep verify``: docs/cli.md explains each.
 
     Returns
     -------
@@ -469,26 +314,21 @@ def verify(
     >>> found.failed, found.files[0].rows
     (False, 10)
     """
-    check_bool("strict", strict)
-    claims, read = claims_of(
-        "verify", keywords, ("train", "test", "made_by", "examples", "memory", "spill_dir", "strict")
-    )
+    claims, read = _claims_of("verify", keywords, ("train", "test", "made_by", "examples"))
     named = named_files(files, train, test)
-    refuse_streams(named, log, claims.items, claims.exclude, claims.weak, claims.weights)
-    most = whole("examples", examples, 0, MOST_EXAMPLES)
-    if memory is not None:
-        memory = whole("memory", memory, 1, 2**63 - 1)
+    beside = {f"--{name}": getattr(claims, name) for name in ("items", "exclude", "weak", "weights")}
+    refuse_streams([("log", log), *(("FILE", name) for name, _ in named), *beside.items()])
     found = run_verify(
         named,
         log,
         claims=claims,
         made_by=summaries(made_by),
         read=read,
-        n_examples=most,
-        memory=memory,
-        spill_dir=spill_dir,
+        n_examples=whole("examples", examples, 0, MOST_EXAMPLES),
+        memory=keywords.get("memory"),
+        spill_dir=keywords.get("spill_dir"),
     )
-    if strict and not found.failed:
+    if keywords.get("strict") and not found.failed:
         refuse_warnings(found.doubts)
     return found
 
@@ -501,21 +341,19 @@ def report(
     train: Files = (),
     test: Files = (),
     made_by: Files = (),
-    strict: bool = False,
-    **keywords: Unpack[CheckKeywords],
+    **keywords: Unpack[ReportKeywords],
 ) -> Report | None:
     """Write a page of HTML that shows what is in prepared files, whole or not at all.
 
     Parameters
     ----------
     files, train, test, made_by, **keywords
-        As for ``verify``; the keywords need a log.
+        As for ``verify``; the keywords need a log, except ``strict``: raise a warning, a check that is unlikely or one
+        that failed as a ``BadDataError``, and write nothing.
     output : str or path
         A name that ends in ``.html``.
     log : str, path, pyarrow.Table or pandas.DataFrame, optional
         What the files were made of; adds the checks of ``verify`` and the times of the holdouts.
-    strict : bool
-        Raise a warning, a check that is unlikely or one that failed as a ``BadDataError``, and write nothing.
 
     Returns
     -------
@@ -537,14 +375,236 @@ def report(
     >>> found.failed
     False
     """
-    check_bool("strict", strict)
-    claims, reading = claims_of("report", keywords, ("log", "train", "test", "made_by", "strict"))
-    if log is None and keywords:
-        raise UsageError(f"{min(keywords)} without a log, of which it says something", remedy="add log=...")
+    claims, reading = _claims_of("report", keywords, ("log", "train", "test", "made_by"))
+    refuse_unread(log, set(keywords) - {"strict"})
+    strict = bool(keywords.get("strict"))
     named, told = named_files(files, train, test), summaries(made_by)
     found, warnings = run_report(
         named, os.fspath(output), log=log, claims=claims, made_by=told, reading=reading, strict=strict
     )
     if found is None:
-        warn_of(warnings)
+        _warn_of(warnings)
     return found
+
+
+def _warn_of(found: Iterable[str]) -> None:
+    """Issue a ``NegprepWarning`` for each, at the line outside negprep from which a function was called."""
+    for text in found:
+        depth, frame = 1, sys._getframe()
+        while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("negprep."):
+            depth, frame = depth + 1, frame.f_back
+        warnings.warn(printable(text), NegprepWarning, stacklevel=depth)
+
+
+def _refuse_unknown(function: str, given: Mapping[str, Any], named: Collection[str] = ()) -> None:
+    """Refuse, as Python does, a keyword that is not known, and name the nearest.
+
+    Parameters
+    ----------
+    function : str
+        Who was called.
+    given : mapping
+        Keywords besides those that its signature names.
+    named : collection of str
+        Those of its signature, which may have been meant.
+
+    Raises
+    ------
+    TypeError
+    """
+    known = keywords_of(function)
+    unknown = sorted(set(given) - known - {"shard_rows"})
+    if unknown:
+        near = get_close_matches(unknown[0], sorted({*known, *named}), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}{hint}")
+
+
+def _claims_of(function: str, given: Mapping[str, Any], named: Collection[str]) -> tuple[Claims, ReadOptions]:
+    """What the keywords of a function say of files, and how the log is read.
+
+    Parameters
+    ----------
+    function : {"verify", "report"}
+    given : mapping
+        Its keywords besides those that its signature names.
+    named : collection of str
+        Those of its signature.
+
+    Raises
+    ------
+    TypeError
+        An unknown keyword.
+    UsageError
+        A value of the wrong kind, or out of its limits.
+    """
+    _refuse_unknown(function, given, named)
+    known = takes(function)
+    chosen = {name: checked(known[name], value, function) for name, value in given.items()}
+    sampler = chosen.get("sampler")
+    if isinstance(sampler, str) or sampler is None:
+        chosen["sampler"] = () if sampler is None else (sampler,)
+    elif not isinstance(sampler, tuple | list) or not all(isinstance(term, str) for term in sampler):
+        raise UsageError(f"sampler is {sampler!r}", remedy="give a string, or several in a tuple")
+    claims, reading = parted(chosen, Claims, ReadOptions)
+    return Claims(**claims), ReadOptions(**reading)
+
+
+# Generated by docs/make_cli_reference.py from the declarations in options/options.py.
+
+
+class ReadKeywords(TypedDict, total=False):
+    """How a log is read."""
+
+    user_col: str | None
+    item_col: str | None
+    time_col: str | None
+    value_col: str | None
+    event_col: str | None
+    columns: tuple[str, ...] | None
+    delimiter: str | None
+    quote: str | None
+    escape: str | None
+    from_: SourceForm | None
+    time_format: str | tuple[str, ...]
+    drop_invalid: bool
+    expect_rows: int | None
+
+
+class RowKeywords(ReadKeywords, total=False):
+    """What ``train``, ``test`` and ``inspect`` take."""
+
+    positive: str | None
+    keep_time: Literal["last", "first"]
+    min_positives: int | None
+    core: int | None
+    holdout: str
+    with_valid: bool
+    split_seed: int
+    num_neg: int | Literal["all"] | None
+    sampler: str | tuple[str, ...] | None
+    seed: int
+    items: LogSource | None
+    exclude: LogSource | None
+    weak: LogSource | None
+    on_short: OnShort
+    with_log_q: bool
+    available_at_time: bool
+    same: str | None
+    alpha: float | None
+    smooth: float | None
+    weights: LogSource | None
+    layout: Layout
+    label_dtype: Literal["int8", "float32"]
+    encode: bool
+    to: FormName | None
+    jobs: int
+    memory: int | None
+    spill_dir: str | None
+    strict: bool
+
+
+class TrainKeywords(RowKeywords, total=False):
+    """What ``train`` takes."""
+
+    distinct: bool
+    model: str | os.PathLike[str] | None
+    pool: int | None
+    top: int | None
+    skip_top: int | None
+    pool_weak: int | None
+    temperature: float | None
+    epoch: int
+    epochs: int | None
+    shuffle: bool
+    bootstrap: int | None
+    levels: str | None
+    force: bool
+
+
+class TestKeywords(RowKeywords, total=False):
+    """What ``test`` takes."""
+
+    fold: Literal["valid", "test"]
+    distinct: bool
+    force: bool
+
+
+class InspectKeywords(RowKeywords, total=False):
+    """What ``inspect`` takes."""
+
+    fold: Literal["valid", "test"]
+    distinct: bool | None
+    model: str | os.PathLike[str] | None
+    pool: int | None
+    top: int | None
+    skip_top: int | None
+    pool_weak: int | None
+    temperature: float | None
+    epoch: int
+    epochs: int | None
+    shuffle: bool
+    bootstrap: int | None
+    levels: str | None
+
+
+class FitKeywords(ReadKeywords, total=False):
+    """What ``fit`` takes."""
+
+    kind: Required[Literal["als", "bpr", "rns"]]
+    factors: int | None
+    epochs: int | None
+    regularization: float | None
+    learning_rate: float | None
+    reward_weight: float | None
+    feature_share: float | None
+    start_epochs: int | None
+    batch_size: int | None
+    patience: int | None
+    positive: str | None
+    keep_time: Literal["last", "first"]
+    min_positives: int | None
+    core: int | None
+    holdout: str
+    with_valid: bool
+    split_seed: int
+    seed: int
+    items: LogSource | None
+    exclude: LogSource | None
+    weak: LogSource | None
+    pool: int | None
+    pool_weak: int | None
+    temperature: float | None
+    jobs: int
+    memory: int | None
+    spill_dir: str | None
+    strict: bool
+
+
+class ReportKeywords(ReadKeywords, total=False):
+    """What ``report`` takes."""
+
+    positive: str | None
+    keep_time: Literal["last", "first"]
+    holdout: str | None
+    with_valid: bool
+    num_neg: int | Literal["all"] | None
+    sampler: str | tuple[str, ...] | None
+    distinct: bool | None
+    items: LogSource | None
+    exclude: LogSource | None
+    weak: LogSource | None
+    alpha: float | None
+    smooth: float | None
+    weights: LogSource | None
+    strict: bool
+
+
+class VerifyKeywords(ReportKeywords, total=False):
+    """What ``verify`` takes."""
+
+    memory: int | None
+    spill_dir: str | None
+
+
+# End of what is generated.

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from negprep.arrays import Mask, Positions, Times, Words
 from negprep.encode.pairs import Interactions, pair_keys
 from negprep.errors import BadDataError, UsageError
-from negprep.options.formats import TIMED, FormName, refuse_unfit
+from negprep.options.conflicts import refuse_unfit
+from negprep.options.formats import TIMED, FormName
 from negprep.options.options import Options
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import LogReader

@@ -89,7 +89,7 @@ def test_interactions_count_once_and_rows_for_every_epoch(tmp_path):
         ({"epoch": 2**31}, "epoch is 2147483648"),
         ({"epochs": 0}, "epochs is 0"),
         ({"epochs": 1.5}, "epochs is 1.5"),
-        ({"epoch": 1, "epochs": 2}, "epoch and epochs, which begin with epoch 0"),
+        ({"epoch": 1, "epochs": 2}, "--epoch with --epochs, which begins with epoch 0"),
     ],
     ids=str,
 )
@@ -101,7 +101,7 @@ def test_refusals(options, complaint):
 def test_a_test_set_has_no_epochs():
     with pytest.raises(TypeError, match="unexpected keyword argument 'epochs'"):
         negprep.test(LOG, epochs=2)
-    with pytest.raises(negprep.UsageError, match="its candidates are drawn once"):
+    with pytest.raises(negprep.UsageError, match="whose candidates are drawn once"):
         Options(command="test", holdout="last", epoch=1)
 
 

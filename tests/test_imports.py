@@ -25,7 +25,6 @@ exchange
 summary
 pipeline
 models metrics checks
-keywords
 reports
 api
 .
@@ -57,7 +56,6 @@ NAMED_TWICE = {"parquet", "verify", "fit", "evaluate"}
 KEPT_APART = {
     "assemble.shuffle": "an order of rows, which the pipeline need not know",
     "cli.exit_codes": "the one place where an error becomes a line and a code",
-    "cli.group": "it imports click, and signals are taken care of before",
     "cli.main": "`python -m negprep` is a file of its own",
     "cli.verify": "a command a file, though `report` takes its options, too",
     "models.factorise": "the only module that needs the library implicit",

@@ -315,7 +315,7 @@ def test_last_without_times():
         ({"layout": "wide"}, "layout is 'wide'; choose one of pointwise, pairwise, listwise"),
         ({"holdout": "first"}, "holdout is 'first'"),
         ({"on_short": "stop"}, "on_short is 'stop'"),
-        ({"holdout": "none", "with_valid": True}, "a validation holdout without a test holdout"),
+        ({"holdout": "none", "with_valid": True}, "--with-valid with --holdout none, which holds nothing out"),
         ({"encode": True}, "encode without an output"),
     ],
     ids=str,

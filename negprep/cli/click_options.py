@@ -1,470 +1,227 @@
-"""The options that commands share, as groups; each group is one decorator."""
+"""The options of a command for click, as they are declared; and the two forms of its help."""
 
 from __future__ import annotations
 
-from typing import get_args
+import os
+import re
+from collections.abc import Callable
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from negprep.cli import click_types
-from negprep.cli.click_types import Decorator, Function, in_section, together
-from negprep.options.formats import FormName, SourceForm
-from negprep.options.specs import MAX_BOOTSTRAP, MAX_JOBS, MAX_POOL
+from negprep.options.commands import takes
+from negprep.options.declared import Option
 
-
-def negatives(*, num_neg: int | str, distinct: bool | None) -> Decorator:
-    """How many negatives, and from where; the defaults are the command's, or, in words, those of several."""
-    option = in_section("Negatives")
-    every = "" if distinct is False else "In test, all: every item that the user has not touched.  "
-    return together(
-        option(
-            "--num-neg",
-            metavar="K",
-            type=click_types.NumNeg(),
-            help="Negatives for each positive. Time and the size of the output grow in proportion.  "
-            f"{every}[default: {num_neg}, or the sum of fixed counts]",
-        ),
-        option(
-            "--sampler",
-            metavar="NAME",
-            multiple=True,
-            callback=lambda _context, _parameter, names: names or None,
-            help="The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user "
-            "without any), and in train hard or reinforced (by the scores of --model). Several make a mixture, with "
-            "shares (--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 "
-            "--sampler weak=1).  [default: uniform]",
-        ),
-        option(
-            "--alpha",
-            metavar="A",
-            type=float,
-            help="Of popularity: an item with c train positives has the weight (c + S) ** A.  [default: 0.75]",
-        ),
-        option(
-            "--smooth",
-            metavar="S",
-            type=float,
-            help="Above 0, popularity draws items without a train positive, too.  [default: 0]",
-        ),
-        option(
-            "--weights",
-            metavar="FILE",
-            help="Item weights in place of popularity: a file with the columns item and weight.",
-        ),
-        option(
-            "--weak",
-            metavar="FILE",
-            help="More weak (user, item) pairs, such as a log of what was shown: drawn by the samplers weak and "
-            "reinforced, and by no other.",
-        ),
-        option(
-            "--available-at-time",
-            is_flag=True,
-            help="Draw only items that were there at the positive's time: with an interaction of anybody by then, or "
-            "available_from in --items.",
-        ),
-        option(
-            "--same",
-            metavar="COLUMN",
-            help="Draw only items that have the positive's value in this column of --items, such as its category.",
-        ),
-        option(
-            "--with-log-q",
-            is_flag=True,
-            help="Write the natural logarithm of the probability of each draw, and of the positive's, as the logQ "
-            "correction needs them.",
-        ),
-        option(
-            "--distinct/--repeats",
-            default=distinct,
-            help="Whether the negatives of one positive all differ, or may repeat."
-            + ("  [default: repeats for train, distinct for test]" if distinct is None else ""),
-        ),
-        option(
-            "--items",
-            metavar="FILE",
-            help="The catalog: a file with an item column, as CSV or Parquet. Negatives "
-            "come from it alone; it may hold items that the log lacks.  [default: the items of the log]",
-        ),
-        option(
-            "--exclude",
-            metavar="FILE",
-            help="More (user, item) pairs that are never negatives, as CSV or Parquet.",
-        ),
-        option(
-            "--on-short",
-            type=click.Choice(["fewer", "drop", "error"]),
-            default="fewer",
-            help="A user with too few eligible items gets what exists, is dropped, or stops the run. "
-            "Counted in any case.",
-        ),
-        option(
-            "--seed",
-            metavar="N",
-            callback=click_types.seed,
-            default="0",
-            help="Decides every negative and the order of candidates. The same seed gives the same bytes.",
-        ),
-    )
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 
 
-def by_model(command: Function) -> Function:
-    """How a model draws."""
-    option = in_section("Negatives")
-    return together(
-        option(
-            "--model",
-            metavar="FILE",
-            help="The model that hard and reinforced draw with, as `negprep fit` makes it, or factors of your own. "
-            "Users and items that it does not know get uniform draws.",
-        ),
-        option(
-            "--pool",
-            metavar="N",
-            type=click.IntRange(1, MAX_POOL),
-            help="Of so many eligible items, drawn anew for each negative, hard and reinforced choose one. Their time "
-            "grows in proportion.  [default: 32 for hard, 30 for reinforced]",
-        ),
-        option(
-            "--top",
-            metavar="M",
-            type=click.IntRange(1, MAX_POOL),
-            help="Of hard: one of the M items of the pool with the highest scores, each alike.  [default: 1]",
-        ),
-        option(
-            "--skip-top",
-            metavar="S",
-            type=click.IntRange(0, MAX_POOL),
-            help="Of hard: leave out the S highest first, which may be items that the user would like.  [default: 0]",
-        ),
-        option(
-            "--pool-weak",
-            metavar="X",
-            type=click.IntRange(0, MAX_POOL),
-            help="Of reinforced: so many items of each pool are weak interactions of the user, if there are any.  "
-            "[default: 1]",
-        ),
-        option(
-            "--temperature",
-            metavar="T",
-            type=float,
-            help="Of reinforced: scores are divided by T before the softmax.  [default: 1]",
-        ),
-    )(command)
+class SectionOption(click.Option):
+    """An option with its section of the help; the short help shows the common ones."""
+
+    def __init__(self, *args: Any, section: str, common: bool = False, **attributes: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **attributes)
+        self.section = section
+        self.common = common
 
 
-def epochs(command: Function) -> Function:
-    """Draws that are independent of each other."""
-    option = in_section("Negatives")
-    return together(
-        option(
-            "--epoch",
-            metavar="E",
-            type=click.IntRange(0, 2**31 - 1),
-            default=0,
-            help="Which of the independent draws of a seed to write.",
-        ),
-        option(
-            "--shuffle",
-            is_flag=True,
-            help="Write the rows, of each epoch by itself, in random order instead of user by user; --seed decides it.",
-        ),
-        option(
-            "--epochs",
-            metavar="E",
-            type=click.IntRange(1, 2**31),
-            help="Write the draws of epochs 0 to E - 1, one after the other: in a column 'epoch', or in a folder one "
-            "subfolder each, epoch=0/. Time and the size of the output grow in proportion.  [default: one, --epoch]",
-        ),
-    )(command)
+_ALL = "negprep.help-all"
 
 
-def pairs_to_rank(command: Function) -> Function:
-    """What is in pairs besides a positive and a negative of its own."""
-    option = in_section("Pairs (with --layout pairwise)")
-    return together(
-        option(
-            "--bootstrap",
-            metavar="N",
-            type=click.IntRange(1, MAX_BOOTSTRAP),
-            help="N rows, whose positives are drawn with replacement from those of train, as BPR learns from them. A "
-            "positive for which nothing can be drawn takes its draws away: then there are fewer rows.",
-        ),
-        option(
-            "--levels",
-            metavar="W1,W2",
-            help="In place of --sampler: a pair is positive > weak with probability W1, positive > unobserved with W2, "
-            "else weak > unobserved. For a user without weak interactions all are positive > unobserved.",
-        ),
-    )(command)
+def _show_all(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(full_help(context))
+        context.exit()
 
 
-def arguments(command: Function) -> Function:
-    """Take INPUT and OUTPUT."""
-    return together(click.argument("source", metavar="INPUT"), click.argument("target", metavar="OUTPUT"))(command)
+def full_help(context: click.Context) -> str:
+    """The help of a command with every option, in sections."""
+    context.meta[_ALL] = True
+    return context.command.get_help(context)
 
 
-def positives(command: Function) -> Function:
-    """Which interactions are positives."""
-    option = in_section("Positives")
-    return together(
-        option(
-            "--positive",
-            metavar="RULE",
-            help="Which interactions are positives: a comparison with the value column ('>=4', 3..5), names in the "
-            "event column (purchase,cart), or a comparison with any column: 'rating>=4', 'label=1', 'type!=view', "
-            "is_click. The other pairs are weak: never a positive, never a negative.  [default: all; a log with a "
-            "column of labels such as 0 and 1 is refused until this says which count, or all]",
-        ),
-        option(
-            "--keep-time",
-            type=click.Choice(["last", "first"]),
-            default="last",
-            help="A pair that occurs more than once is one positive; this is the time it has.",
-        ),
-        option(
-            "--min-positives",
-            metavar="N",
-            type=click.IntRange(2),
-            help="Leave users with fewer than N positives out whole, before the split: they are neither trained on nor "
-            "tested. The catalog stays.  [default: none is left out]",
-        ),
-        option(
-            "--core",
-            metavar="N",
-            type=click.IntRange(2),
-            help="Keep the N-core: users and items with fewer than N positives are left out, again and again until "
-            "all have N, before the split. The catalog is what remains. Takes a pass over the log for each round.  "
-            "[default: none is left out]",
-        ),
-    )(command)
+class SectionCommand(click.Command):
+    """A command with a short help of the common options, and a full one (``--help-all``) of all by section."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **attributes)
+        if any(isinstance(each, SectionOption) and each.common for each in self.params):
+            text = "Show all options, in sections, and exit."
+            everything = click.Option(
+                ["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=_show_all, help=text
+            )
+            self.params.append(everything)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words; every error names this command, even where click leaves that out."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one definition list a section, or one of the common options."""
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        is_short = not ctx.meta.get(_ALL) and any(getattr(each, "common", False) for each in options)
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for each in options:
+            section, record = getattr(each, "section", "Help"), each.get_help_record(ctx)
+            if is_short and section != "Help":
+                section = "Options" if getattr(each, "common", False) else ""
+            if record is not None and section:
+                sections.setdefault(section, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=28)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """End the short help with where the rest is."""
+        if not ctx.meta.get(_ALL) and any(getattr(each, "common", False) for each in self.params):
+            formatter.write(f"\nAll options: {ctx.command_path} --help-all\n")
 
 
-def holdouts(help_text: str) -> Decorator:
-    """Which positives are kept out of training: by default the same in every command."""
-    option = in_section("Holdout")
-    return together(
-        option(
-            "--holdout",
-            metavar="SPEC",
-            default="auto",
-            help=help_text,
-        ),
-        option(
-            "--with-valid",
-            is_flag=True,
-            help="Hold out as many positives of each user again, those before, to tune on.",
-        ),
-        option(
-            "--split-seed",
-            metavar="N",
-            callback=click_types.seed,
-            default="0",
-            help="Decides random holdouts and ties in time. Apart from --seed, so that training sets with other seeds "
-            "agree with one test set. Give train and test the same.",
-        ),
-    )
+def own(*names: str, section: str, **attributes: Any) -> Decorator:  # noqa: ANN401
+    """An option that one command alone has."""
+    return click.option(*names, cls=SectionOption, section=section, **attributes)
 
 
-def folds(command: Function) -> Function:
-    """Which holdouts are tested."""
-    return in_section("Holdout")(
-        "--fold",
-        type=click.Choice(["valid", "test"]),
-        default="test",
-        help="Whose candidates are written: those of the test items, or of the ones before, to tune on "
-        "(implies --with-valid).",
-    )(command)
+def declared(command: str, *names: str) -> Decorator:
+    """The declared options of a command: all that it takes, or those that are named."""
+
+    def decorate(function: Function) -> Function:
+        for name, option in reversed(takes(command).items()):
+            if not names or name in names:
+                function = _as_click(option, command)(function)
+        return function
+
+    return decorate
 
 
-def layouts(command: Function) -> Function:
-    """What the rows of the output look like."""
-    option = in_section("Output")
-    return together(
-        option(
-            "--layout",
-            type=click.Choice(["pointwise", "pairwise", "listwise"]),
-            default="pointwise",
-            help="Rows of (user, item, label), of (user, pos_item, neg_item), or of (user, pos_item, neg_items).",
-        ),
-        option(
-            "--label-dtype",
-            type=click.Choice(["int8", "float32"]),
-            default="int8",
-            help="The type of the label, 1 or 0. PyTorch's BCE loss wants float32.",
-        ),
-        option(
-            "--encode",
-            is_flag=True,
-            help="Write codes from 0 instead of ids, and the vocabularies beside the output. One log gives the same "
-            "codes in train and test.",
-        ),
-    )(command)
+def arguments(*metavars: str) -> Decorator:
+    """Take a source and a target."""
+
+    def decorate(function: Function) -> Function:
+        for name, metavar in reversed(list(zip(("source", "target"), metavars, strict=False))):
+            function = click.argument(name, metavar=metavar, type=click.Path())(function)
+        return function
+
+    return decorate
 
 
-def forms(command: Function) -> Function:
-    """The form of the output."""
-    return in_section("Output")(
-        "--to",
-        type=click.Choice(get_args(FormName)),
-        help="The form of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for NCF, RecBole or "
-        "LightGCN.  [default: as the name of OUTPUT says, else parquet]",
-    )(command)
+def explicit() -> frozenset[str]:
+    """The parameters of the command that were given, even if with their default."""
+    context = click.get_current_context()
+    names = (each.name or "" for each in context.command.params)
+    return frozenset(name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT)
 
 
-def replacing(command: Function) -> Function:
-    """What may be lost."""
-    return in_section("Output")(
-        "--force",
-        is_flag=True,
-        help="Replace what is in a folder that is not empty. A file is replaced without it.",
-    )(command)
+def _as_click(option: Option, command: str) -> Decorator:
+    default, shown, reads = (option.of(command, what) for what in ("default", "shown", "reads"))
+    text = option.of(command, "help") + ("" if shown is None else f"  [default: {shown}]")
+    attributes: dict[str, Any] = {"help": text, "metavar": option.declared.metavar}
+    if shown is not None:
+        attributes["show_default"] = False
+    if option.of(command, "required"):
+        attributes["required"] = True
+    if reads is not None:
+        attributes["callback"] = _READERS[reads]
+    elif option.several:
+        attributes |= {"multiple": True, "callback": lambda _context, _option, values: values or default}
+    if option.kind is bool and "/" not in (option.declared.spelling or ""):
+        attributes["is_flag"] = True
+    elif reads in (None, "cpus") and option.kind is not bool:
+        attributes["type"] = _type(option)
+    if reads == "seed":
+        attributes["default"] = str(default)
+    elif reads is None and not option.several and default is not None:
+        attributes["default"] = default
+    elif option.kind is bool:
+        attributes["default"] = None
+    spelled = option.declared.spelling or f"--{option.name.replace('_', '-')}"
+    section, is_common = option.of(command, "section"), command in option.declared.common
+    return own(spelled, option.name, section=section, common=is_common, **attributes)
 
 
-def quotes(command: Function) -> Function:
-    """How fields of a text file are quoted."""
-    option = in_section("Reading")
-    return together(
-        option(
-            "--quote",
-            metavar="CHAR",
-            help="What stands around fields of a text file: a character, doubled within them; or none: quotes are "
-            "text. Holds for every text file that is read.  [default: '\"'; refused where lines within a field look "
-            "like rows]",
-        ),
-        option(
-            "--escape",
-            metavar="CHAR",
-            help=r"The character that makes the next one text, such as '\' in CSV of Spark and Hive.  [default: none]",
-        ),
-    )(command)
+def _type(option: Option) -> click.ParamType[Any]:
+    limits = option.declared.limits
+    if isinstance(option.kind, tuple):
+        return click.Choice(option.kind)
+    if option.kind is int and limits is not None:
+        least, most = int(limits[0]), int(limits[1])
+        return _WholeOr(option.words, least, most if most < 2**31 - 1 else None)
+    if option.kind is float:
+        return click.FLOAT
+    return click.Path() if option.declared.metavar in ("FILE", "DIR") else click.STRING
 
 
-def columns(command: Function) -> Function:
-    """Where things stand in the log."""
-    option = in_section("Reading")
-    roles = (
-        ("user", "user, user_id, userId, uid and the like"),
-        ("item", "item, item_id, movieId, asin and the like"),
-        ("time", "timestamp, ts, time, date and the like"),
-        ("value", "rating, value, score, count"),
-        ("event", "event, behavior, type"),
-    )
-    return together(
-        *(
-            option(f"--{role}-col", metavar="NAME", help=f"The {role} column.  [default: recognised: {known}]")
-            for role, known in roles
-        ),
-        option(
-            "--columns",
-            metavar="A,B,...",
-            callback=click_types.column_names,
-            help="The names of all columns, in order, of a text file without a header: user,item,value,time.",
-        ),
-        option(
-            "--delimiter",
-            metavar="TEXT",
-            callback=click_types.delimiter,
-            help=r"What separates the fields of a text file: one character, '::', or a tab as '\t' or tab.  "
-            "[default: found from the first line]",
-        ),
-        quotes,
-        option(
-            "--from",
-            "from_",
-            type=click.Choice(get_args(SourceForm)),
-            help="Whose form INPUT has, where the file does not show it: lists of items (lightgcn), or pairs whose "
-            "order is their time (sasrec).  [default: found from the first line]",
-        ),
-        option(
-            "--time-format",
-            metavar="FORMAT",
-            multiple=True,
-            help="How times are written, in strptime's words, such as '%m/%d/%Y %I:%M:%S %p'; repeated, a time takes "
-            "the first that fits. Or the unit of numbers: seconds, milliseconds, microseconds, nanoseconds.  "
-            "[default: recognised]",
-        ),
-        option(
-            "--drop-invalid",
-            is_flag=True,
-            help="Count and drop rows without a usable id, time, value or event, instead of refusing the log. The "
-            "columns that are not needed count, too: every command drops the same rows.",
-        ),
-        option(
-            "--expect-rows",
-            metavar="N",
-            type=click.IntRange(0),
-            help="Refuse a log that has not exactly N rows, such as one that was cut short.",
-        ),
-    )(command)
+class _WholeOr(click.IntRange):
+    """A whole number within limits, or a word."""
+
+    def __init__(self, words: tuple[str, ...], least: int, most: int | None) -> None:
+        super().__init__(least, most)
+        self.words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The number, or the word."""
+        return value if value in self.words else super().convert(value, param, ctx)
 
 
-def machine(*, spill_dir: str) -> Decorator:
-    """What of the machine is used; where rows are spilled by default."""
-    jobs = in_section("Run")(
-        "--jobs",
-        metavar="N",
-        type=click.IntRange(1, MAX_JOBS),
-        help="Threads that make and write the rows. The output does not depend on it.  "
-        "[default: the CPUs this process may use]",
-    )
-    return together(jobs, memory(spill_dir=spill_dir))
+_SPELLED = {r"\t": "\t", "tab": "\t"}
 
 
-def memory(*, spill_dir: str, output: str = "the output") -> Decorator:
-    """How much memory is taken; where rows are spilled by default; and what does not depend on it."""
-    option = in_section("Run")
-    return together(
-        option(
-            "--memory",
-            metavar="SIZE",
-            callback=click_types.memory,
-            help="Memory to take, such as 512M or 4G. Rows that do not fit are spilled to disk, which takes half the "
-            f"time again; {output} does not depend on it. About 250 MB are needed in any case, besides the distinct "
-            "ids.  [default: half of what the machine has]",
-        ),
-        option(
-            "--spill-dir",
-            metavar="DIR",
-            help=f"Where rows are spilled, in a file without a name.  [default: {spill_dir}]",
-        ),
-    )
+def _delimiter(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    r"""Take one character, ``::``, or a tab as ``\t`` or ``tab``; return the characters that the file holds."""
+    if value is None or value == "::":
+        return value
+    characters = _SPELLED.get(value, value)
+    if len(characters) != 1 or not characters.isascii() or characters in '"\n\r\0':
+        raise click.BadParameter(rf"{value!r} is neither one ASCII character, nor '::', '\t' or 'tab'")
+    return characters
 
 
-def telling(command: Function) -> Function:
-    """What the run tells."""
-    summary = in_section("Run")(
-        "--summary",
-        metavar="FILE",
-        help="Write the facts of the run as JSON: rows, users, negatives, seconds, memory. '-' is standard output.",
-    )
-    return together(summary, silencing)(command)
+def _column_names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Take names with commas between them, all different, at least two; return them in the order of the file."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if "" in names:
+        raise click.BadParameter(f"name {names.index('') + 1} of {len(names)} is empty")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise click.BadParameter(f"{twice!r} is there twice")
+    if len(names) < 2:
+        raise click.BadParameter("at least a user and an item column are needed, such as user,item")
+    return names
 
 
-def silencing(command: Function) -> Function:
-    """Whether the run tells anything, and what a warning is."""
-    quiet = in_section("Run")(
-        "--quiet", is_flag=True, help="Say nothing on standard error but errors and warnings, a line each."
-    )
-    return together(quiet, strictness())(command)
+def _seed(_context: click.Context, _option: click.Parameter, value: str) -> int:
+    """Take a whole number from 0 to 2**64 - 1."""
+    # `int` alone takes 1_000, spaces, signs and the digits of every script as well.
+    number = int(value) if value.isascii() and value.isdecimal() and len(value) <= 20 else -1
+    if not 0 <= number < 1 << 64:
+        raise click.BadParameter(f"{value!r} is not a whole number from 0 to 2**64 - 1")
+    return number
 
 
-def strictness(section: str = "Run", outcome: str = "nothing is written") -> Decorator:
-    """Whether warnings are errors."""
-    return in_section(section)(
-        "--strict", is_flag=True, help=f"Make every warning an error: {outcome}, and the exit code is 3."
-    )
+def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    """Take a number of bytes, with K, M, G or T for the powers of 1024; at least 1 MiB."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)(i?B)?", value.strip(), re.IGNORECASE | re.ASCII)
+    size = int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[found[2].upper()] if found else 0
+    if size < 1 << 20:
+        raise click.BadParameter(f"{value!r} is not a size of at least 1M, such as 512M or 4G")
+    return size
 
 
-def watching(command: Function) -> Function:
-    """How the run is watched."""
-    return in_section("Run")(
-        "--progress/--no-progress",
-        default=None,
-        help="Bars on standard error.  [default: on a terminal only]",
-    )(command)
+def _cpus(_context: click.Context, _option: click.Parameter, value: int | None) -> int:
+    """Take a number of threads; by default as many as the CPUs that this process may use."""
+    if value is not None:
+        return value
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def running(command: Function) -> Function:
-    """How the run goes, and what it tells."""
-    return together(machine(spill_dir="beside the output"), telling, watching)(command)
+_READERS = {"seed": _seed, "size": _size, "names": _column_names, "delimiter": _delimiter, "cpus": _cpus}

@@ -16,8 +16,8 @@ from negprep.options.formats import beside
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from negprep.cli.request import Request
     from negprep.models.fit import FitSummary
+    from negprep.options.options import Options
     from negprep.summary import Summary
 
 
@@ -30,19 +30,7 @@ class Fact(NamedTuple):
 
 
 def closing_text(summary: Summary, source: str, target: str) -> str:
-    """Say in aligned lines what a run did; what did not happen (no row dropped, no user short) is left out.
-
-    Parameters
-    ----------
-    summary : Summary
-    source, target : str
-        INPUT and OUTPUT as given.
-
-    Returns
-    -------
-    str
-        Without a newline at the end. Control characters from names in the data are escaped.
-    """
+    """Say in aligned lines what a run did; what did not happen (no row dropped, no user short) is left out."""
     facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
     return titled(f"negprep {summary.command}: {source} -> {target}", facts, summary.warnings)
 
@@ -163,7 +151,7 @@ def _written(summary: Summary) -> Iterator[Fact]:
     )
 
 
-def check_summary(request: Request) -> None:
+def check_summary(summary: str | None, source: str, target: str, options: Options) -> None:
     """Refuse, before any work, a place for the summary that cannot be written or holds something else.
 
     Raises
@@ -173,29 +161,25 @@ def check_summary(request: Request) -> None:
     OutputError
         It is a folder, its folder is missing or read-only, or standard output is closed.
     """
-    if request.summary == "-" and sys.stdout is None:
+    if summary == "-" and sys.stdout is None:
         raise OutputError("standard output is closed", remedy="give --summary a file")
-    if request.summary is None or request.summary == "-":
+    if summary is None or summary == "-":
         return
-    path = Path(os.path.realpath(request.summary))
-    options = request.options
-    for name, read in (
-        ("INPUT", request.source),
-        ("--items", options.items),
-        ("--exclude", options.exclude),
-        ("--weights", options.weights),
-        ("--weak", options.weak),
-        ("--model", options.model),
-    ):
-        if isinstance(read, str):
-            _refuse_read(request.summary, path, name, read)
-    _refuse_written(request.summary, path, request.target, encode=options.encode)
+    path = Path(os.path.realpath(summary))
+    read = {"INPUT": source} | {f"--{name}": getattr(options, name) for name in _BESIDE}
+    for name, value in read.items():
+        if isinstance(value, str):
+            _refuse_read(summary, path, name, value)
+    _refuse_written(summary, path, target, encode=options.encode)
     if path.is_dir():
-        raise OutputError("a folder, where --summary needs a file", place=request.summary, remedy="name a file in it")
+        raise OutputError("a folder, where --summary needs a file", place=summary, remedy="name a file in it")
     if not path.parent.is_dir():
         raise OutputError("no such folder", place=str(path.parent), remedy="make it, or give --summary another place")
     if _replaceable(path) and not os.access(path.parent, os.W_OK):
         raise OutputError("the folder is read-only", place=str(path.parent), remedy="give --summary another place")
+
+
+_BESIDE = ("items", "exclude", "weights", "weak", "model")
 
 
 def _refuse_read(given: str, path: Path, name: str, read: str) -> None:

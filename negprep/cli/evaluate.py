@@ -7,126 +7,94 @@ import sys
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from negprep.cli import click_options, click_types, signals
-from negprep.cli.click_options import quotes
-from negprep.cli.click_types import Decorator, Function, SectionCommand, in_section, together
-from negprep.cli.signals import tell_warnings
+from negprep.cli import signals
+from negprep.cli.click_options import SectionCommand, declared, explicit, own
+from negprep.cli.signals import is_terminal, tell_warnings
 from negprep.cli.startup import load_libraries
 from negprep.errors import OutputError, UsageError, printable
-
-_ROLES = (
-    ("user", "user, user_id, userId, uid and the like"),
-    ("item", "item, item_id, movieId, asin and the like"),
-    ("label", "label"),
-    ("score", "score, prediction, pred"),
-)
+from negprep.options.conflicts import refuse_streams
 
 
 def _cutoffs(_context: click.Context, _option: click.Parameter, value: str) -> tuple[int, ...]:
     """Take whole numbers with commas between them."""
     words = [word.strip() for word in value.split(",")]
     if not all(word.isascii() and word.isdecimal() and len(word) <= 7 for word in words):
-        raise click.BadParameter(f"{value!r} is no list of cutoffs, such as 5,10,20")
+        raise click.BadParameter(f"{value!r} is not a list of cutoffs, such as 5,10,20")
     return tuple(map(int, words))
 
 
-def _what(command: Function) -> Function:
-    option = in_section("Metrics")
-    return together(
-        option(
-            "--test",
-            metavar="FILE",
-            help="The test file, where SCORES is not a copy of it with a column more: SCORES then gives each of its "
-            "candidates one score, by user and item, in any order.",
-        ),
-        option("--at", metavar="K,...", callback=_cutoffs, default="5,10,20", help="The cutoffs of HR@K and NDCG@K."),
-        option("--by-user", metavar="FILE", help="Write the metrics of each user as Parquet."),
-        option("--json", "as_json", is_flag=True, help="Print JSON, with all digits, instead of a table."),
-    )(command)
-
-
-def _intervals(command: Function) -> Function:
-    option = in_section("Intervals")
-    return together(
-        option(
-            "--resamples",
-            metavar="N",
-            type=click.IntRange(0, 100_000),
-            default=1000,
-            help="Bootstrap resamples of the users, for the 95 % intervals; 0 for none.",
-        ),
-        option("--seed", metavar="N", callback=click_types.seed, default="0", help="Decides which users they draw."),
-    )(command)
-
-
-def _estimates(command: Function) -> Function:
-    option = in_section("Estimates over all items")
-    return together(
-        option(
-            "--catalog-size",
-            metavar="N",
-            type=click.IntRange(2),
-            help="How many items a held-out item is ranked among in a full ranking, itself one of them.  "
-            "[default: as the metadata of the test file says: what is eligible for a user, on average]",
-        ),
-        option(
-            "--distinct/--repeats",
-            "distinct",
-            default=None,
-            help="Whether the candidates of a list were drawn without replacement.  "
-            "[default: as the metadata says, else distinct]",
-        ),
-        option(
-            "--gamma",
-            metavar="G",
-            type=click.FloatRange(0, 1),
-            help="The weight of variance against squared bias in the bias-variance estimator.  [default: 0.01]",
-        ),
-    )(command)
-
-
-def _columns(command: Function) -> Function:
-    option = in_section("Reading")
-    roles: list[Decorator] = [
-        option(f"--{role}-col", metavar="NAME", help=f"The {role} column.  [default: recognised: {known}]")
-        for role, known in _ROLES
-    ]
-    return together(
-        *roles,
-        option(
-            "--group-col",
-            metavar="NAME",
-            help="A column that tells the lists of a user with several held-out items apart.  [default: recognised: "
-            "group; else the order of the user's rows, as negprep test writes them]",
-        ),
-        option(
-            "--columns",
-            metavar="A,B,...",
-            callback=click_types.column_names,
-            help="The names of all columns, in order, of SCORES without a header: user,item,score.",
-        ),
-        option(
-            "--delimiter",
-            metavar="TEXT",
-            callback=click_types.delimiter,
-            help=r"What separates the fields of SCORES: one character, '::', or a tab as '\t' or tab.  "
-            "[default: found from the first line]",
-        ),
-        quotes,
-    )(command)
-
-
-@click.command(name="evaluate", cls=SectionCommand, short_help="Make metrics of scored candidates.")
-@click.argument("scores", metavar="SCORES")
-@_what
-@_intervals
-@_estimates
-@_columns
-@click_options.strictness()
+@click.command(name="evaluate", cls=SectionCommand, short_help="Compute ranking metrics from a model's scores.")
+@click.argument("scores", metavar="SCORES", type=click.Path())
+@own(
+    "--test",
+    section="Metrics",
+    common=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="The test file, where SCORES is not a copy of it with a column more: SCORES then gives each of its candidates "
+    "one score, by user and item, in any order.",
+)
+@own(
+    "--at",
+    section="Metrics",
+    common=True,
+    metavar="K,...",
+    callback=_cutoffs,
+    default="5,10,20",
+    help="The cutoffs of HR@K and NDCG@K.",
+)
+@own(
+    "--by-user",
+    section="Metrics",
+    common=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the metrics of each user as Parquet.",
+)
+@own(
+    "--resamples",
+    section="Intervals",
+    common=True,
+    metavar="N",
+    type=click.IntRange(0, 100_000),
+    default=1000,
+    help="Bootstrap resamples of the users, for the 95 % intervals; 0 for none.",
+)
+@own(
+    "--catalog-size",
+    section="Estimates over all items",
+    common=True,
+    metavar="N",
+    type=click.IntRange(2),
+    help="How many items a held-out item is ranked among in a full ranking, itself one of them.  "
+    "[default: from the metadata of the test file: what is eligible for a user, on average]",
+)
+@own(
+    "--gamma",
+    section="Estimates over all items",
+    metavar="G",
+    type=click.FloatRange(0, 1),
+    help="The weight of variance against squared bias in the bias-variance estimator.  [default: 0.01]",
+)
+@own("--label-col", section="Reading", metavar="NAME", help="The label column.  [default: recognised: label]")
+@own(
+    "--score-col",
+    section="Reading",
+    common=True,
+    metavar="NAME",
+    help="The score column.  [default: recognised: score, prediction, pred]",
+)
+@own(
+    "--group-col",
+    section="Reading",
+    metavar="NAME",
+    help="A column that distinguishes the lists of a user with several held-out items.  [default: recognised: group; "
+    "else the order of the user's rows, as negprep test writes them]",
+)
+@declared("evaluate")
 def command(**given: Any) -> None:  # noqa: ANN401
-    """Print HR@K, NDCG@K, MRR and AUC of a model's scores for the candidates of a test file.
+    """Compute HR@K, NDCG@K, MRR and AUC from a model's scores for the candidates of a test file.
 
     SCORES is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input:
     the rows of a test file (user, item, label) with a column score, where more is better.
@@ -145,7 +113,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     _refuse(given)
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
-    load_libraries(algebra=True)
+    load_libraries(algebra=1)
     from negprep.metrics.estimators import EvaluateOptions
     from negprep.metrics.evaluate import run_evaluation
     from negprep.read.columns import ScoredColumns
@@ -165,13 +133,10 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
 def _refuse(given: dict[str, Any]) -> None:
     """Refuse words that contradict each other."""
-    for name, argument in (("scores", "SCORES"), ("test", "--test"), ("by_user", "--by-user")):
-        if given[name] == "":
-            raise UsageError(f"{argument} is empty", remedy="give a path")
-    if given["scores"] == given["test"] == "-":
-        raise UsageError("standard input ('-') is named twice", remedy="give files for SCORES or --test")
-    if "-" in (given["scores"], given["test"]) and sys.stdin is not None and sys.stdin.isatty():
+    if given["by_user"] == "":
+        raise UsageError("--by-user is empty", remedy="give a path")
+    refuse_streams([("SCORES", given["scores"]), ("--test", given["test"])])
+    if "-" in (given["scores"], given["test"]) and is_terminal(sys.stdin):
         raise UsageError("'-' is standard input, which is a terminal", remedy="pipe scores in, or name a file")
-    seed = click.get_current_context().get_parameter_source("seed")
-    if not given["resamples"] and seed is not ParameterSource.DEFAULT:
+    if not given["resamples"] and "seed" in explicit():
         raise UsageError("--seed with --resamples 0, which draws nothing", remedy="leave one out")

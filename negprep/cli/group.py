@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = ("train", "test", "fit", "verify", "inspect", "evaluate", "report")
+"""Those that are functions of Python, too."""
+
+COMPLETES = "_NEGPREP_COMPLETE"
+"""The environment variable with which a shell asks what may follow."""
 
 
 class LazyGroup(click.Group):
@@ -21,11 +26,13 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Name the commands in the order of use."""
-        return list(COMMANDS)
+        return [*COMMANDS, "completion"]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        """Import one command, or say which name may have been meant."""
-        if cmd_name not in COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command, or suggest the name that may have been meant."""
+        if cmd_name not in self.list_commands(ctx):
+            if ctx.resilient_parsing:
+                return None
             near = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
             known = f"{', '.join(COMMANDS[:-1])} or {COMMANDS[-1]}"
             ctx.fail(f"no command '{cmd_name}' ({f'did you mean {near[0]}?' if near else known})")
@@ -61,6 +68,10 @@ def negprep() -> None:
 
 def invoke(arguments: Sequence[str]) -> None:
     """Run the command that `arguments` name. Raises whatever goes wrong, click's exceptions included."""
+    if COMPLETES in os.environ:
+        from click.shell_completion import shell_complete
+
+        raise click.exceptions.Exit(shell_complete(negprep, {}, "negprep", COMPLETES, os.environ[COMPLETES]))
     # Not `negprep.main()`: it would turn a broken pipe into exit code 1 and an end of file into "Aborted!".
     with negprep.make_context("negprep", list(arguments)) as context:
         negprep.invoke(context)

@@ -7,19 +7,18 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from negprep.cli import click_options, signals
-from negprep.cli.click_types import SectionCommand, in_section
+from negprep.cli import signals
+from negprep.cli.click_options import SectionCommand, arguments, declared, explicit
 from negprep.cli.closing import Fact, aligned
-from negprep.cli.request import available_cpus, check_reading, shows_bars
+from negprep.cli.run import refuse_inputs, shows_bars
 from negprep.cli.signals import is_terminal
 from negprep.cli.startup import load_libraries
 from negprep.cli.terminal import progress_bars
 from negprep.errors import OutputError, printable, refuse_warnings
-from negprep.options.formats import FormName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,17 +33,7 @@ _FEWEST_CELLS = 8
 
 
 def bar_chart(bars: Sequence[tuple[str, int]], *, width: int, blocks: bool) -> list[str]:
-    """A line for each bar: its label, its number, and the bar, the longest of which ends at the width.
-
-    Parameters
-    ----------
-    bars : sequence of (str, int)
-        Labels and numbers of at least 0.
-    width : int
-        Columns of a line.
-    blocks : bool
-        Draw with eighths of a block, which need Unicode; else with ``#``.
-    """
+    """A line for each bar: its label, its number, and the bar; the longest ends at the width."""
     labels = max((len(label) for label, _ in bars), default=0)
     numbers = max((len(f"{number:,}") for _, number in bars), default=0)
     cells = max(_FEWEST_CELLS, width - labels - numbers - 6)
@@ -74,21 +63,7 @@ class Style(NamedTuple):
 
 
 def inspection_text(found: Inspection, source: str, style: Style) -> str:
-    """All of an inspection in lines.
-
-    Parameters
-    ----------
-    found : Inspection
-    source : str
-        INPUT as given.
-    style : Style
-
-    Returns
-    -------
-    str
-        Without a newline at the end. Control characters from names in the data are escaped; with ``colours`` there are
-        those of the terminal's colours, and no others.
-    """
+    """All of an inspection in lines."""
     log = found.log
     lines = [printable(line) for line in [f"negprep inspect: {source}", *aligned(list(_facts(log)))]]
     for title, bars in _charts(log):
@@ -180,32 +155,11 @@ def _size(n_bytes: int) -> str:
 _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 
 
-@click.command(name="inspect", cls=SectionCommand, short_help="Say what a log holds, and what a run would write.")
-@click.argument("source", metavar="INPUT")
-@in_section("Report")("--json", "as_json", is_flag=True, help="Print all facts as JSON.")
-@click_options.negatives(num_neg="4 for train, 99 for test", distinct=None)
-@click_options.by_model
-@click_options.epochs
-@click_options.positives
-@click_options.holdouts(
-    "Which positives are kept out of training, and tested: none, last, last:N, random, random:N, fraction:0.2, "
-    "after:2024-05-01 or auto, as for the commands.",
-)
-@click_options.folds
-@click_options.layouts
-@in_section("Output")(
-    "--to",
-    type=click.Choice(get_args(FormName)),
-    help="The form whose size is forecast: text is weighed plain, and a folder for NCF, RecBole or LightGCN whole.  "
-    "[default: parquet]",
-)
-@click_options.pairs_to_rank
-@click_options.columns
-@click_options.machine(spill_dir="where the system keeps temporary files")
-@click_options.strictness(outcome="they are printed all the same")
-@click_options.watching
+@click.command(name="inspect", cls=SectionCommand, short_help="Summarise a log and preview a run.")
+@arguments("INPUT")
+@declared("inspect")
 def command(**given: Any) -> None:  # noqa: ANN401
-    """Say what a log holds, what `train` and `test` would make of it, and what in it is suspicious.
+    """Summarise a log, preview what `train` and `test` would make of it, and warn of what is suspicious.
 
     INPUT is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input.
     Nothing is written but the report, to standard output.
@@ -220,7 +174,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     Memory: as a run. Time: that of reading the log three times, and once more for a value and an event column.
     """  # noqa: D301
-    check_reading(given)
+    refuse_inputs(given)
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> report.txt)")
     load_libraries()
@@ -229,7 +183,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     source, strict = given.pop("source"), given.pop("strict")
     with progress_bars(shown=shows_bars(given)) as progress:
         signals.expect_traces()
-        found = inspect_log(source, {**given, "jobs": given["jobs"] or available_cpus()}, progress)
+        found = inspect_log(source, {**given, "given": explicit()}, progress)
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
     else:

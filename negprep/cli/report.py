@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from negprep.cli import click_options, signals
-from negprep.cli.click_types import SectionCommand, SectionOption, in_section
-from negprep.cli.request import refuse_quiet_bars, shows_bars, taken
+from negprep.cli import signals
+from negprep.cli.click_options import SectionCommand, declared, explicit
+from negprep.cli.run import refuse_quiet_bars, shows_bars
 from negprep.cli.signals import tell, tell_warnings
 from negprep.cli.startup import load_libraries
 from negprep.cli.terminal import progress_bars
-from negprep.cli.verify import command as verify_command
-from negprep.errors import UsageError, printable
+from negprep.cli.verify import files_of
+from negprep.errors import printable
+from negprep.options.commands import parted
+from negprep.options.conflicts import named_files, refuse_unread, summaries
 from negprep.options.options import ReadOptions
 
 _WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "strict", "progress"}
@@ -28,17 +29,15 @@ def run_report(given: dict[str, Any]) -> None:
     UsageError
         Two options contradict each other, or one would be ignored.
     """
-    files: list[tuple[str, str | None]] = [(name, None) for name in given["files"]]
-    files += [(name, part) for part in ("train", "test") for name in given[part]]
-    if not files:
-        raise UsageError("no FILE to report on", remedy="name what train or test wrote, and OUTPUT.html after it")
+    files = named_files(given["files"], given["train"], given["test"])
+    made_by = summaries(given["made_by"])
     refuse_quiet_bars(given)
-    if given["log"] is None:
-        _refuse_without_log()
-    load_libraries(algebra=True)
+    refuse_unread(given["log"], explicit() - _WITHOUT_LOG)
+    load_libraries(algebra=1)
     from negprep.checks.promises import Claims
     from negprep.reports.page import report
 
+    said, reading = parted(given, Claims, ReadOptions)
     overlaps: list[str] = []
     with progress_bars(shown=shows_bars(given)) as show:
         signals.expect_traces()
@@ -46,9 +45,9 @@ def run_report(given: dict[str, Any]) -> None:
             files,
             given["target"],
             log=given["log"],
-            claims=Claims(**taken(Claims, given)),
-            made_by=given["made_by"],
-            reading=ReadOptions(**taken(ReadOptions, given)),
+            claims=Claims(**said),
+            made_by=made_by,
+            reading=ReadOptions(**reading),
             progress=show,
             strict=given["strict"],
             warn=overlaps.append,
@@ -62,56 +61,29 @@ def run_report(given: dict[str, Any]) -> None:
         tell(printable(f"negprep report: {', '.join(name for name, _ in files)} -> {given['target']}{ending}"))
 
 
-def _refuse_without_log() -> None:
-    """An option that says how to read a log is a mistake where there is none."""
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name in _WITHOUT_LOG or context.get_parameter_source(name) is ParameterSource.DEFAULT:
-            continue
-        if isinstance(parameter, click.Option) and name != "help":
-            raise UsageError(f"{parameter.opts[0]} without --log, of which it says something", remedy="add --log INPUT")
-
-
-_files = in_section("Files")
-
-
 @click.command(name="report", cls=SectionCommand, short_help="Write a page to look at.")
-@click.argument("files", metavar="FILE...", nargs=-1)
-@click.argument("target", metavar="OUTPUT.html")
-@_files(
-    "--log",
-    metavar="INPUT",
-    help="The log that the files were made of. Adds the checks of `negprep verify`, collisions among them, and the "
-    "times of the holdouts.",
+@click.argument("files", metavar="FILE...", nargs=-1, type=click.Path())
+@click.argument("target", metavar="OUTPUT.html", type=click.Path())
+@files_of(
+    "The log that the files were made of. Adds the checks of `negprep verify`, collisions among them, and the times of "
+    "the holdouts.",
+    required=False,
 )
-@click_options.columns
-@click_options.silencing
-@click_options.watching
+@declared("report")
 def command(**given: Any) -> None:  # noqa: ANN401
     """Write a page of HTML that shows what is in prepared FILEs: charts, checks, options and counts.
 
     A FILE is what `negprep verify` takes. OUTPUT.html is one page that needs nothing else, no network and no script:
-    popularity of positives against negatives, negatives by user and by source, places and times of the holdouts. Under
-    each chart stands what is to be seen there. Needs the extra: pip install 'negprep[report]'.
+    popularity of positives against negatives, negatives by user and by source, places and times of the holdouts. A
+    sentence under each chart explains it. Needs the extra: pip install 'negprep[report]'.
 
     \b
       negprep report train.parquet test.parquet report.html --log log.csv
 
-    All options but --train, --test and --made-by say something of the log, and need --log. Exit code 0 also where a
-    check failed: the page says so, and the closing line.
+    All options but --train, --test and --made-by describe the log, and need --log. The exit code is 0 even if a check
+    failed: the page and the closing line show it.
 
     Memory: the distinct ids of a file; with --log the interactions of the log, as numbers. Time: that of reading, once
     for the charts and once for the checks.
     """  # noqa: D301
     run_report(given)
-
-
-def _options_of_verify() -> list[click.Parameter]:
-    """Those that say what is beside the files, and what others' files do not say themselves."""
-    options = [parameter for parameter in verify_command.params if isinstance(parameter, SectionOption)]
-    return [option for option in options if option.section.startswith("Files") and option.name != "log"]
-
-
-_after_log = 1 + next(place for place, parameter in enumerate(command.params) if parameter.name == "log")
-command.params[_after_log:_after_log] = _options_of_verify()

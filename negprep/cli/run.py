@@ -1,48 +1,92 @@
-"""Carry out a request: the one way from a command to the pipeline, for every command."""
+"""From the words of a command line to a run of the pipeline: the one way of `train` and `test`."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
 from negprep.cli import signals
-from negprep.cli.closing import check_summary
-from negprep.cli.signals import tell, tell_warnings
-from negprep.cli.startup import load_libraries, sort_without_avx512
+from negprep.cli.click_options import explicit
+from negprep.cli.closing import check_summary, closing_text
+from negprep.cli.signals import is_terminal, tell, tell_warnings
+from negprep.cli.startup import load_libraries
 from negprep.cli.terminal import progress_bars
-from negprep.errors import OutputError
+from negprep.errors import OutputError, UsageError
+from negprep.options.commands import parted
+from negprep.options.conflicts import refuse_streams, refuse_unfit
+from negprep.options.formats import TEXT, form_of
+from negprep.options.options import Command, Options, ReadOptions
 
-if TYPE_CHECKING:
-    from negprep.cli.request import Request
+
+def refuse_inputs(given: dict[str, Any]) -> None:
+    """Refuse inputs that cannot be read: two from standard input, or one from a terminal; and bars in silence."""
+    refuse_quiet_bars(given)
+    readers = {"source": "INPUT"} | {name: f"--{name}" for name in ("items", "exclude", "weak", "weights")}
+    refuse_streams((argument, given[name]) for name, argument in readers.items() if name in given)
+    if given["source"] == "-" and is_terminal(sys.stdin):
+        raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
 
 
-def execute(request: Request) -> None:
-    """Prepare the output, and the summary with it; then tell about it, or with --quiet of its warnings alone.
+def _refuse_outputs(given: dict[str, Any]) -> None:
+    """Refuse two things on standard output, or what a terminal cannot show."""
+    for name, argument in (("target", "OUTPUT"), ("summary", "--summary")):
+        if given[name] == "":
+            raise UsageError(f"{argument} is empty", remedy="give a path, or - for a pipe")
+    if given["target"] != "-":
+        return
+    if given["to"] not in TEXT and is_terminal(sys.stdout):
+        raise UsageError(
+            "OUTPUT is '-', but standard output is a terminal, and Parquet is binary",
+            remedy="pipe it on, or name a file",
+        )
+    if given["summary"] == "-":
+        raise UsageError("OUTPUT and --summary are both '-'", remedy="give a file for one of them")
+    if given["encode"]:
+        raise UsageError(
+            "--encode with OUTPUT '-': the vocabularies need a place beside the output",
+            remedy="name a file or a folder",
+        )
+
+
+def refuse_quiet_bars(given: dict[str, Any]) -> None:
+    """Refuse --quiet with --progress."""
+    if given.get("quiet") and given["progress"]:
+        raise UsageError("--quiet and --progress contradict each other", remedy="leave one out")
+
+
+def shows_bars(given: dict[str, Any]) -> bool:
+    """Whether bars are shown: as --progress asks, else where a person reads standard error."""
+    if given["progress"] is not None:
+        return bool(given["progress"])
+    return not given.get("quiet") and is_terminal(sys.stderr)
+
+
+def execute(command: Command, given: dict[str, Any]) -> None:
+    """Prepare the output, and the summary with it; then report on it, or with --quiet on its warnings alone.
 
     Raises
     ------
+    UsageError
+        Two options contradict each other, or one would be ignored.
     NegprepError, OSError, MemoryError
         From reading, sampling or writing; the output is as it was.
     """
-    if request.target == "-" and sys.stdout is None:
+    source, target, quiet = given["source"], given["target"], given["quiet"]
+    refuse_inputs(given)
+    _refuse_outputs(given)
+    reading, rows = parted(given, ReadOptions, Options)
+    options = Options(command=command, read=ReadOptions(**reading), given=explicit(), **rows)
+    refuse_unfit(form_of(target, options.to), vars(options))
+    if target == "-" and sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> out.parquet), or name a file")
-    check_summary(request)
-    sort_without_avx512()
-    load_libraries(request)
-    from negprep.cli.closing import closing_text
+    check_summary(given["summary"], source, target, options)
+    load_libraries(algebra=0 if options.model is None else options.jobs)
     from negprep.pipeline import prepare
 
-    with progress_bars(shown=request.progress) as progress:
+    with progress_bars(shown=shows_bars(given)) as progress:
         signals.expect_traces()
-        summary = prepare(
-            request.source,
-            request.target,
-            request.options,
-            force=request.force,
-            summary=request.summary,
-            progress=progress,
-        )
-    if request.closing:
-        tell(closing_text(summary, request.source, request.target))
-    else:
+        summary = prepare(source, target, options, force=given["force"], summary=given["summary"], progress=progress)
+    if quiet:
         tell_warnings(summary.command, summary.warnings)
+    else:
+        tell(closing_text(summary, source, target))

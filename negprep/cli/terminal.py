@@ -18,20 +18,9 @@ _UNITS = {"fit": " epochs", "check": " steps"}
 def progress_bars(*, shown: bool) -> Iterator[Progress]:
     """Give a function that draws the progress of a run, and ends it where a signal was swallowed.
 
-    Parameters
-    ----------
-    shown : bool
-        Whether bars are wanted. tqdm is imported only then; nothing is drawn otherwise.
-
-    Yields
-    ------
-    callable
-        Takes the step, the rows (or epochs) done so far, and their total or None. A new step replaces the bar of the
-        one before. What follows the first word of a step, such as a loss or a file, is shown behind the bar.
-
-    Notes
-    -----
-    The bar is wiped on the way out, so that what comes next, an error too, starts on a line of its own.
+    It takes the step, the rows (or epochs) done so far, and their total or None; the words after the first of a step,
+    such as a loss, are shown behind the bar. The bar is wiped on the way out: what comes next starts on a line of its
+    own, an error too.
     """
     if not shown:
         yield _check

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from negprep.cli import click_options, click_types, signals
-from negprep.cli.click_types import SectionCommand, SectionOption, in_section
-from negprep.cli.request import taken
+from negprep.cli import signals
+from negprep.cli.click_options import Decorator, Function, SectionCommand, declared, own
 from negprep.cli.signals import tell_warnings
-from negprep.cli.startup import load_libraries, sort_without_avx512
+from negprep.cli.startup import load_libraries
 from negprep.errors import OutputError, UsageError, printable, refuse_warnings
+from negprep.options.commands import parted
+from negprep.options.conflicts import named_files, refuse_streams, summaries
 from negprep.options.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -29,34 +30,26 @@ _MARKS = {"passed": "ok", "failed": "FAILED", "warning": "unlikely", "not checke
 
 def run_verify(given: dict[str, Any]) -> None:
     """Check the files that the options name, print the report, and end with code 1 where a check failed."""
-    files: list[tuple[str, str | None]] = [(name, None) for name in given["files"]]
-    files += [(name, part) for part in ("train", "test") for name in given[part]]
-    if not files:
-        raise UsageError("no FILE to check", remedy="name what train or test wrote")
-    names = [given["log"], *(name for name, _ in files), *given["made_by"]]
-    names += [given[name] for name in ("items", "exclude", "weak", "weights") if given[name] is not None]
+    files = named_files(given["files"], given["train"], given["test"])
     if given["as_json"] and given["quiet"]:
         raise UsageError("--json prints every check, and --quiet only some", remedy="leave one out")
-    if "" in names:
-        raise UsageError("a file name is empty", remedy="give a path")
-    if "-" in given["made_by"]:
-        raise UsageError("--made-by is '-'", remedy="give the file that --summary has written")
-    if names.count("-") > 1:
-        raise UsageError("standard input ('-') is named twice", remedy="give files")
+    made_by = summaries(given["made_by"])
+    named = [("--log", given["log"]), *(("FILE", name) for name, _ in files)]
+    refuse_streams([*named, *((f"--{name}", given[name]) for name in ("items", "exclude", "weak", "weights"))])
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
-    sort_without_avx512()
-    load_libraries(algebra=True)
+    load_libraries(algebra=1)
     from negprep.checks.promises import Claims
     from negprep.checks.verify import verify
 
     signals.expect_traces()
+    said, reading = parted(given, Claims, ReadOptions)
     report = verify(
         files,
         given["log"],
-        claims=Claims(**taken(Claims, given)),
-        made_by=given["made_by"],
-        read=ReadOptions(**taken(ReadOptions, given)),
+        claims=Claims(**said),
+        made_by=made_by,
+        read=ReadOptions(**reading),
         n_examples=given["examples"],
         memory=given["memory"],
         spill_dir=given["spill_dir"],
@@ -77,11 +70,6 @@ def report_lines(report: Report, *, brief: bool) -> Iterator[str]:
     """The report as lines of a table: a check, what became of it, how often it failed; then examples.
 
     An overlap of train and test comes first: whatever else is right, no figure that is measured on these files is.
-
-    Parameters
-    ----------
-    brief : bool
-        Leave out what passed or was not checked.
     """
     width = max(len(check.name) for check in report.checks)
     for overlap in report.overlaps:
@@ -118,87 +106,52 @@ def _lines(checks: Sequence[Check], width: int, *, brief: bool) -> Iterator[str]
             yield f"      and {hidden:,} more"
 
 
-_files = in_section("Files")
-_foreign = in_section("Files that do not say it themselves")
+def files_of(log_help: str, *, required: bool) -> Decorator:
+    """The options that name prepared files, their log and their summaries, for `verify` and `report`."""
+
+    def decorate(function: Function) -> Function:
+        for name, metavar, text, more in (
+            (
+                "--made-by",
+                "SUMMARY",
+                "What `negprep train` or `test` wrote with --summary: it replaces the metadata of a FILE without, such "
+                "as a CSV. Known by the name of its output, or if one FILE and one SUMMARY are given.",
+                {"multiple": True},
+            ),
+            (
+                "--test",
+                "FILE",
+                "A file of candidates whose metadata and name do not show that.",
+                {"multiple": True},
+            ),
+            (
+                "--train",
+                "FILE",
+                "A file of train rows whose metadata and name (like x.train.rating) do not show that.",
+                {"multiple": True},
+            ),
+            ("--log", "INPUT", log_help, {"required": required}),
+        ):
+            function = own(name, metavar=metavar, section="Files", common=True, help=text, type=click.Path(), **more)(
+                function
+            )
+        return function
+
+    return decorate
 
 
 @click.command(name="verify", cls=SectionCommand, short_help="Check prepared files against their log.")
-@click.argument("files", metavar="FILE...", nargs=-1)
-@_files("--log", "log", metavar="INPUT", required=True, help="The log that the files were made of.")
-@_files(
-    "--train",
-    metavar="FILE",
-    multiple=True,
-    help="A file of train rows that does not say so itself, by its metadata or a name like x.train.rating.",
-)
-@_files("--test", metavar="FILE", multiple=True, help="A file of candidates that does not say so itself.")
-@_files(
-    "--made-by",
-    metavar="SUMMARY",
-    multiple=True,
-    help="What `negprep train` or `test` wrote with --summary: it says of a FILE without metadata, such as a CSV, what "
-    "metadata say. Known by the name of its output, or if one FILE and one SUMMARY are given.",
-)
-@_files("--items", metavar="FILE", help="The catalog, as it was given to train or test.")
-@_files("--exclude", metavar="FILE", help="The excluded pairs, as they were given.")
-@_files("--weak", metavar="FILE", help="The additional weak pairs, as they were given.")
-@_files("--weights", metavar="FILE", help="The item weights, as they were given.")
-@_foreign(
-    "--positive",
-    metavar="RULE",
-    help="Which interactions are positives, as for train: '>=4', 'label=1', names of events, or all. The others are "
-    "weak.  [default: all]",
-)
-@_foreign(
-    "--keep-time",
-    type=click.Choice(["last", "first"]),
-    default="last",
-    help="The time of a pair that occurs more than once.",
-)
-@_foreign(
-    "--holdout",
-    metavar="SPEC",
-    help="How positives were held out: none, last, last:N, random, random:N, fraction:F, after:TIME or auto.  "
-    "[default: not known, and not checked]",
-)
-@_foreign("--with-valid", is_flag=True, help="As many again were held out for validation.")
-@_foreign(
-    "--num-neg",
-    metavar="K",
-    type=click_types.NumNeg(),
-    help="Negatives of each positive, or all: as many as there are.  [default: what explains most]",
-)
-@_foreign(
-    "--distinct/--repeats", default=None, help="Whether the negatives of one positive differ.  [default: in test only]"
-)
-@_foreign(
-    "--sampler",
-    metavar="NAME",
-    multiple=True,
-    help="What drew the negatives.  [default: by the column source, else uniform]",
-)
-@_foreign("--alpha", metavar="A", type=float, help="Of popularity.  [default: 0.75]")
-@_foreign("--smooth", metavar="S", type=float, help="Of popularity.  [default: 0]")
-@click_options.columns
-@click_options.memory(spill_dir="where the system keeps temporary files", output="the report")
-@click.option(
+@click.argument("files", metavar="FILE...", nargs=-1, type=click.Path())
+@files_of("The log that the files were made of.", required=True)
+@own(
     "--examples",
-    cls=SectionOption,
     section="Report",
     metavar="N",
     type=click.IntRange(0, 1_000),
     default=5,
     help="Rows shown of each kind of fault.",
 )
-@click.option("--json", "as_json", cls=SectionOption, section="Report", is_flag=True, help="Print JSON.")
-@click.option(
-    "--quiet",
-    cls=SectionOption,
-    section="Report",
-    is_flag=True,
-    help="Print only the checks that failed or warn, and warnings on standard error.",
-)
-@click_options.strictness("Report", "the report is printed all the same")
+@declared("verify")
 def command(**given: Any) -> None:  # noqa: ANN401
     """Check prepared FILEs against their log, and print what was found.
 
@@ -208,7 +161,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     \b
       negprep verify train.parquet test.parquet --log log.csv
-      negprep verify train.csv test.csv --log log.csv --made-by train.json --made-by test.json
+      negprep verify a.csv b.csv --log log.csv --made-by a.json --made-by b.json
       negprep verify x.train.rating x.test.negative --log log.csv --holdout last
 
     Everything is worked out anew from the log, by other means than those that drew: negatives that are positives,

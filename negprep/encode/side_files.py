@@ -18,7 +18,8 @@ from negprep.encode.pairs import Items, Pairs, group_pairs, no_pairs
 from negprep.encode.positives import Positives
 from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import AVAILABLE_FROM, LogSource, ReadOptions
+from negprep.options.conflicts import AVAILABLE_FROM
+from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import quoted_for_shell
 from negprep.read.columns import Labels, find_roles, plain_name, role_of
 from negprep.read.header import Unnamed

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
-from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -27,9 +26,11 @@ from negprep.holdout import check_times, nothing_held_out, nothing_to_write, res
 from negprep.model_file import Model, sorted_model, write_model
 from negprep.models.factorise import Learning, Told, Training, learn_als, learn_bpr, need_library
 from negprep.models.rns import Epoch, Settings, learn_policy
+from negprep.options.commands import takes
+from negprep.options.declared import checked
 from negprep.options.formats import refuse_foreign_ending
 from negprep.options.options import LogSource, Options
-from negprep.options.specs import MAX_JOBS, MAX_POOL, MAX_TEMPERATURE, HoldoutRule, check_real, whole
+from negprep.options.specs import HoldoutRule
 from negprep.read.log import open_log
 from negprep.summary import peak_memory_bytes, split_facts
 from negprep.write.destination import check_whole
@@ -197,26 +198,6 @@ LEARNERS: dict[str, Learner] = {
     "rns": Learner(learn_rns, need_nothing, DEFAULTS),
 }
 
-_WHOLE = {
-    "factors": (1, 1024),
-    "epochs": (1, 1_000_000),
-    "seed": (0, 2**64 - 1),
-    "threads": (1, MAX_JOBS),
-    "pool": (1, MAX_POOL),
-    "pool_weak": (0, MAX_POOL),
-    "start_epochs": (0, 1_000_000),
-    "batch_size": (1, 8192),
-    "patience": (1, 1_000_000),
-}
-_REAL = {
-    "regularization": (0.0, float_info.max),
-    "learning_rate": (float_info.min, float_info.max),
-    "reward_weight": (0.0, float_info.max),
-    "feature_share": (0.0, 1.0),
-    "temperature": (1e-6, MAX_TEMPERATURE),
-}
-"""The least and the most of each, as in the command."""
-
 
 def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
     """The options of learning, with the defaults of the kind for those that are None.
@@ -238,10 +219,7 @@ def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
     for name, value in chosen.items():
         if isinstance(value, float) and not isfinite(value):
             raise UsageError(f"--{name.replace('_', '-')} {value} is no number", remedy="give a number")
-        if name in _WHOLE:
-            chosen[name] = whole("jobs" if name == "threads" else name, value, *_WHOLE[name])
-        else:
-            check_real(name, value, *_REAL[name])
+        chosen[name] = checked(takes("fit")["jobs" if name == "threads" else name], value)
     return replace(defaults, **chosen)
 
 

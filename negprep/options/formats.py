@@ -120,31 +120,3 @@ def beside(path: Path, name: str) -> Path:
     ending = ending_of(path.name)
     stem = path.name[: -len(ending)] if ending else path.stem
     return path.with_name(f"{stem}.{name}{ending or '.parquet'}")
-
-
-def refuse_unfit(form: FormName, given: dict[str, object]) -> None:
-    """Refuse options that mean nothing in a form.
-
-    Parameters
-    ----------
-    form : {"parquet", "csv", "tsv", "ncf", "recbole", "lightgcn"}
-    given : dict
-        ``command``, ``layout``, ``label_dtype`` and ``with_log_q`` as in ``Options``.
-
-    Raises
-    ------
-    UsageError
-        One of them would have no effect.
-    """
-    lists = form in ("ncf", "lightgcn")
-    if lists and given["command"] == "train":
-        raise UsageError(
-            f"train with --to {form}, whose train file holds positives only",
-            remedy=f"negprep test --to {form} writes it beside the test files",
-        )
-    if form in FOLDERS and given["layout"] != "pointwise":
-        raise UsageError(f"--layout with --to {form}, which has a layout of its own", remedy="leave --layout out")
-    if lists and given["with_log_q"]:
-        raise UsageError(f"--with-log-q with --to {form}, which has no place for it", remedy="leave one out")
-    if form in TEXT and given["label_dtype"] != "int8":
-        raise UsageError(f"--label-dtype with --to {form}: numbers in text have no type", remedy="leave one out")

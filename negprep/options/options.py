@@ -1,4 +1,7 @@
-"""What a user may ask for: two frozen records, which check themselves, from the command line to the pipeline."""
+"""What a user may ask for: frozen records that check themselves, from the command line to the pipeline.
+
+Each option is declared here once, as the field of a record (see ``declared``).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
+from negprep.options.conflicts import refuse_columns, refuse_conflicts
+from negprep.options.declared import check_options, option, options_of
 from negprep.options.formats import FormName, SourceForm
 from negprep.options.specs import (
     MAX_ALPHA,
@@ -19,186 +24,13 @@ from negprep.options.specs import (
     PositiveRule,
     Recipe,
     TimeForms,
-    check_kinds,
     check_marks,
-    check_real,
     whole,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-
-AVAILABLE_FROM = "available_from"
-"""The column of a catalog file that says from when on an item can be had."""
-
-
-def refuse_sampler(options: Options) -> None:
-    """What the samplers of a run, and what shapes them, need and exclude.
-
-    Raises
-    ------
-    UsageError
-        Two options contradict each other, or one has no effect with another.
-    """
-    recipe = options.recipe
-    if recipe.num_neg is not None and options.bootstrap is not None:
-        raise UsageError("--bootstrap draws one negative a pair, fixed counts several", remedy="give shares")
-    if options.takes_all:
-        _refuse_all(options)
-    if options.levels is not None:
-        _refuse_levels(options)
-    _refuse_popularity(options, "popularity" in recipe.names)
-    if "weak" in recipe.names:
-        if options.command == "test":
-            raise UsageError(
-                "candidates are items that the user never touched; weak ones were",
-                remedy="choose --sampler uniform or popularity",
-            )
-        if not options.leaves_weak and options.weak is None:
-            raise UsageError(
-                f"--{'sampler weak' if options.levels is None else 'levels'} without weak interactions",
-                remedy="say with --positive which interactions of the log are none, or give --weak FILE",
-            )
-    _refuse_scored(options, recipe.scored)
-    if options.same is not None and options.items is None:
-        raise UsageError("--same names a column of --items, which is not given", remedy="add --items FILE")
-    if options.same == AVAILABLE_FROM and options.available_at_time:
-        raise UsageError(f"--same {options.same} with --available-at-time, which reads it", remedy="leave one out")
-    if options.bootstrap is not None and (options.command == "test" or options.layout != "pairwise"):
-        raise UsageError("--bootstrap writes pairs to train on", remedy="add --layout pairwise")
-
-
-def _refuse_all(options: Options) -> None:
-    if options.command == "train":
-        raise UsageError(
-            "--num-neg all in train, where each positive would have the whole catalog beside it",
-            remedy="give a number; test takes all",
-        )
-    if options.recipe.names != ("uniform",):
-        raise UsageError(
-            f"--num-neg all with --sampler {options.recipe}: every eligible item is taken, and none is drawn",
-            remedy="leave --sampler out, or give a number",
-        )
-    if not options.distinct:
-        raise UsageError("--num-neg all with --repeats, but no item is taken twice", remedy="leave one out")
-
-
-def _refuse_levels(options: Options) -> None:
-    if options.command == "test" or options.layout != "pairwise":
-        raise UsageError("--levels writes pairs to train on", remedy="add --layout pairwise")
-    if options.sampler is not None:
-        raise UsageError("--levels and --sampler each say what is drawn", remedy="leave one out")
-    if options.with_log_q:
-        raise UsageError(
-            "--with-log-q with --levels, whose pairs are not draws for one positive", remedy="leave one out"
-        )
-
-
-def _refuse_scored(options: Options, scored: str | None) -> None:
-    """What draws by a model has one, and nothing else does."""
-    if scored is not None and options.command == "test":
-        raise UsageError(
-            f"candidates drawn by --sampler {scored} favour or punish whatever resembles its model",
-            remedy="choose --sampler uniform or popularity",
-        )
-    if scored is not None and options.model is None:
-        raise UsageError(f"--sampler {scored} without --model FILE", remedy="make one with negprep fit")
-    users = {
-        "model": ("hard", "reinforced"),
-        "pool": ("hard", "reinforced"),
-        "top": ("hard",),
-        "skip_top": ("hard",),
-        "pool_weak": ("reinforced",),
-        "temperature": ("reinforced",),
-    }
-    for name, samplers in users.items():
-        if getattr(options, name) is not None and scored not in samplers:
-            raise UsageError(
-                f"--{name.replace('_', '-')} without --sampler {' or '.join(samplers)}",
-                remedy="add it, or leave this out",
-            )
-    if options.pool_weak and not options.leaves_weak and options.weak is None:
-        raise UsageError(
-            "--pool-weak without weak interactions",
-            remedy="say with --positive which interactions of the log are none, or give --weak FILE",
-        )
-    if options.model is not None and not isinstance(options.model, str | os.PathLike):
-        raise UsageError(f"model is {options.model!r}", remedy="give the path of a model file")
-    if options.temperature is not None:
-        check_real("temperature", options.temperature, 1e-6, MAX_TEMPERATURE)
-    if scored is not None and options.with_log_q and options.distinct:
-        raise UsageError(
-            f"--with-log-q with --distinct and --sampler {scored}, whose q is that of independent draws",
-            remedy="leave one of them out",
-        )
-    if scored == "reinforced" and options.with_log_q and options.recipe.is_mixed:
-        raise UsageError(
-            "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
-            remedy="leave out the other samplers, or the log q",
-        )
-
-
-def _refuse_popularity(options: Options, is_drawn: bool) -> None:
-    for name in ("alpha", "smooth", "weights"):
-        if getattr(options, name) is not None and not is_drawn:
-            raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
-    for name, least, most in (("alpha", -MAX_ALPHA, MAX_ALPHA), ("smooth", 0.0, 1e9)):
-        value = getattr(options, name)
-        if value is None:
-            continue
-        if options.weights is not None:
-            raise UsageError(f"--{name} with --weights, which replaces what it shapes", remedy="leave one out")
-        check_real(name, value, least, most)
-
-
-def refuse_core(options: Options) -> None:
-    """What a core of the log excludes.
-
-    Raises
-    ------
-    UsageError
-        Two options contradict each other, or one has no effect with another.
-    """
-    if options.core is not None and options.min_positives is not None and options.min_positives <= options.core:
-        raise UsageError(
-            f"min_positives is {options.min_positives}, which every user of a core of {options.core} has anyway",
-            remedy=f"leave it out, or choose {options.core + 1} or more",
-        )
-    if options.core is not None and options.items is not None:
-        raise UsageError(
-            "core with items: the catalog of a core is what remains of the log's items, not a file",
-            remedy="leave one out",
-        )
-
-
-def refuse_split(options: Options) -> None:
-    """What the epochs, the order and the holdouts of a command exclude, once ``rule`` is parsed.
-
-    Raises
-    ------
-    UsageError
-        Two options contradict each other, or one has no effect with another.
-    """
-    if options.command == "test" and (options.epoch or options.epochs is not None):
-        raise UsageError("epochs of a test set: its candidates are drawn once", remedy="leave epoch and epochs out")
-    if options.command == "test" and options.shuffle:
-        raise UsageError("a test set is not shuffled: the rows of a user stay together", remedy="leave shuffle out")
-    if options.epoch and options.epochs is not None:
-        raise UsageError("epoch and epochs, which begin with epoch 0", remedy="leave one out")
-    if options.command == "test" and options.rule.kind == "none":
-        raise UsageError("a test set without a holdout has nothing to test", remedy="choose holdout last or random")
-    if options.with_valid and options.rule.kind == "none":
-        raise UsageError("a validation holdout without a test holdout", remedy="choose holdout last or random")
-    if options.with_valid and options.rule.kind == "after":
-        raise UsageError(
-            f"holdout {options.rule} with a validation holdout: one cut has no second",
-            remedy="tune with a run of its own, with an earlier TIME",
-        )
-    if options.fold == "valid" and not options.with_valid:
-        raise UsageError("the fold is valid, but no validation holdout is made", remedy="ask for it: with_valid")
-
 
 LogSource: TypeAlias = "str | os.PathLike[str] | pa.Table | pd.DataFrame"
 """A path (file, folder, glob, or ``-``), or a table in memory."""
@@ -209,264 +41,634 @@ OnShort = Literal["fewer", "drop", "error"]
 
 DEFAULT_NUM_NEG: dict[Command, int] = {"train": 4, "test": 99}
 
+_ROWS = "train test inspect"
+_LOGS = f"{_ROWS} fit verify report"
+_CHECKS = ("verify", "report")
+_UNKNOWN = "Files that do not say it themselves"
+_SEEDS = (0, 2**64 - 1)
+_MOST = 2**31 - 1
+
+
+def _checks(help: str, shown: str | None = None, section: str = _UNKNOWN, **more: Any) -> dict[str, dict[str, Any]]:  # noqa: A002, ANN401
+    """What is different where files are checked: an option describes what is there already."""
+    return {command: {"help": help, "shown": shown, "section": section, **more} for command in _CHECKS}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How a log is read.
+    """How a log is read. ``negprep train --help-all`` and docs/cli.md explain each option, under Reading.
 
-    Attributes
-    ----------
-    user_col, item_col, time_col, value_col, event_col : str or None
-        The header of a column, where recognition does not suffice.
-    columns : tuple of str or None
-        The names of all columns, in order, of a text file without a header.
-    delimiter : str or None
-        What separates the fields of a text file: one character, or ``::``. None: found from the first line.
-    quote : str or None
-        What stands around fields of a text file: one ASCII character, or ``none``: quotes are text. None: ``"``, but a
-        quoted field whose lines look like rows is refused. Holds for the files beside the log, too.
-    escape : str or None
-        The ASCII character that makes the next one text, such as a backslash. None: there is none.
-    from_ : {"ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl"} or None
-        Whose form a text file has, where it does not show.
-    drop_invalid : bool
-        Count and drop rows with a null, NaN or empty id, or a missing or non-finite time, value or event, in any column
-        that has one of these roles, whether it is needed or not, instead of refusing.
-    expect_rows : int or None
-        The number of rows the log must have.
-    time_format : str or tuple of str
-        How times are written, in the words of strptime (``%m/%d/%Y %H:%M``); of several, a row takes the first that
-        fits. Or the unit of numbers: ``seconds``, ``milliseconds``, ``microseconds``, ``nanoseconds``. Kept as a tuple.
+    ``time_format`` is kept as a tuple.
     """
 
-    user_col: str | None = None
-    item_col: str | None = None
-    time_col: str | None = None
-    value_col: str | None = None
-    event_col: str | None = None
-    columns: tuple[str, ...] | None = None
-    delimiter: str | None = None
-    quote: str | None = None
-    escape: str | None = None
-    from_: SourceForm | None = None
-    drop_invalid: bool = False
-    expect_rows: int | None = None
-    time_format: str | tuple[str, ...] = ()
+    user_col: str | None = option(
+        None,
+        "The user column.",
+        ("Reading", f"{_LOGS} evaluate"),
+        metavar="NAME",
+        common=f"{_LOGS}",
+        shown="recognised: user, user_id, userId, uid and the like",
+    )
+    item_col: str | None = option(
+        None,
+        "The item column.",
+        ("Reading", f"{_LOGS} evaluate"),
+        metavar="NAME",
+        common=f"{_LOGS}",
+        shown="recognised: item, item_id, movieId, asin and the like",
+    )
+    time_col: str | None = option(
+        None,
+        "The time column.",
+        ("Reading", _LOGS),
+        metavar="NAME",
+        common=_LOGS,
+        shown="recognised: timestamp, ts, time, date and the like",
+    )
+    value_col: str | None = option(
+        None,
+        "The value column.",
+        ("Reading", _LOGS),
+        metavar="NAME",
+        shown="recognised: rating, value, score, count",
+    )
+    event_col: str | None = option(
+        None, "The event column.", ("Reading", _LOGS), metavar="NAME", shown="recognised: event, behavior, type"
+    )
+    columns: tuple[str, ...] | None = option(
+        None,
+        "The names of all columns, in order, of a text file without a header: user,item,value,time.",
+        ("Reading", f"{_LOGS} evaluate"),
+        metavar="A,B,...",
+        reads="names",
+        differs={"evaluate": {"help": "The names of all columns, in order, of SCORES without a header."}},
+    )
+    delimiter: str | None = option(
+        None,
+        r"What separates the fields of a text file: one character, '::', or a tab as '\t' or tab.",
+        ("Reading", f"{_LOGS} evaluate"),
+        metavar="TEXT",
+        reads="delimiter",
+        shown="found from the first line",
+    )
+    quote: str | None = option(
+        None,
+        "The character around fields of a text file, doubled within them; or none: quotes are text. Applies to every "
+        "text file that is read.",
+        ("Reading", f"{_LOGS} evaluate"),
+        metavar="CHAR",
+        shown="'\"'; refused where lines within a field look like rows",
+    )
+    escape: str | None = option(
+        None,
+        r"The character that makes the next one text, such as '\' in CSV of Spark and Hive.",
+        ("Reading", f"{_LOGS} evaluate"),
+        metavar="CHAR",
+        shown="none",
+    )
+    from_: SourceForm | None = option(
+        None,
+        "The format of INPUT, where the file does not show it: lists of items (lightgcn), or pairs in order of time "
+        "(sasrec).",
+        ("Reading", _LOGS),
+        spelling="--from",
+        shown="found from the first line",
+    )
+    time_format: str | tuple[str, ...] = option(
+        (),
+        "How times are written, in strptime's words, such as '%m/%d/%Y %I:%M:%S %p'; may repeat: a time takes the "
+        "first that fits. Or the unit of numbers: seconds, milliseconds, microseconds, nanoseconds.",
+        ("Reading", _LOGS),
+        metavar="FORMAT",
+        shown="recognised",
+    )
+    drop_invalid: bool = option(
+        False,
+        "Count and drop rows without a usable id, time, value or event, instead of refusing the log. Columns that are "
+        "not needed count, too: every command drops the same rows.",
+        ("Reading", _LOGS),
+    )
+    expect_rows: int | None = option(
+        None,
+        "Refuse a log with another number of rows, such as one that was cut short.",
+        ("Reading", _LOGS),
+        metavar="N",
+        limits=(0, 2**63 - 1),
+    )
     time_forms: TimeForms = field(init=False, repr=False, compare=False)
-    """What ``time_format`` says, parsed."""
+    """``time_format``, parsed."""
 
     def of_text_beside(self) -> ReadOptions:
-        """What holds for the files beside the log, too: its quotes, and how it writes times."""
+        """What applies to the files beside the log, too: its quotes, and how it writes times."""
         return ReadOptions(quote=self.quote, escape=self.escape, time_format=self.time_format)
 
     def __post_init__(self) -> None:
-        check_kinds(self, str | None, *(f"{role}_col" for role in ("user", "item", "time", "value", "event")))
-        check_kinds(self, str | None, "delimiter", "quote", "escape")
+        check_options(self)
         check_marks(self)
-        check_kinds(self, bool, "drop_invalid")
         given: Any = self.columns
         if given is not None:
             names = given.split(",") if isinstance(given, str) else given
             object.__setattr__(self, "columns", tuple(name.strip() for name in names))
-        if self.from_ is not None and self.from_ not in get_args(SourceForm):
-            raise UsageError(f"from_ is {self.from_!r}", remedy=f"choose one of {', '.join(get_args(SourceForm))}")
-        if self.expect_rows is not None:
-            object.__setattr__(self, "expect_rows", whole("expect_rows", self.expect_rows, 0, 2**63 - 1))
         object.__setattr__(self, "time_forms", TimeForms.parse(self.time_format))
         given = (self.time_format,) if isinstance(self.time_format, str) else tuple(self.time_format)
         object.__setattr__(self, "time_format", given)
+        refuse_columns(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Everything that decides the rows of an output, and how they are made.
+    """What decides the rows of an output, and how they are made.
 
-    Attributes
-    ----------
-    command : {"train", "test"}
-    num_neg : int, "all" or None
-        Negatives for each positive, at least 1; ``all`` (``test`` only): every eligible item. None becomes the sum of
-        fixed counts, 1 with ``bootstrap``, else 4 for ``train`` and 99 for ``test``.
-    sampler : str, tuple of str or None
-        The rule that draws: ``uniform`` (None), ``popularity``, ``weak``, ``hard``, ``reinforced``; several with shares
-        (``uniform:0.7``, ``weak:0.3``) or with fixed counts (``uniform=3``, ``weak=1``).
-    alpha, smooth : float or None
-        The weight of an item is (train positives + smooth) ** alpha. None: 0.75 and 0.
-    weights : str, path, pyarrow.Table, pandas.DataFrame or None
-        Item weights in place of these.
-    weak : str, path, pyarrow.Table, pandas.DataFrame or None
-        More weak pairs, such as a log of what was shown.
-    model : str, path or None
-        The model file that ``hard`` and ``reinforced`` draw with.
-    pool : int or None
-        Eligible items of which they choose one. None: 32 for ``hard``, 30 for ``reinforced``.
-    top, skip_top : int or None
-        ``hard`` takes one of the ``top`` highest scores of a pool, after leaving out the ``skip_top`` highest. None: 1
-        and 0.
-    pool_weak : int or None
-        Of the pools of ``reinforced``, how many items are the user's weak ones. None: 1.
-    temperature : float or None
-        What ``reinforced`` divides scores by. None: 1.
-    with_log_q : bool
-        Write the natural logarithm of the probability of each draw.
-    available_at_time : bool
-        Draw only items that were there at the positive's time.
-    same : str or None
-        A column of ``items``: draw only items whose value there is that of the positive.
-    bootstrap : int or None
-        Write this many pairs, of positives drawn with replacement (``train`` in the pairwise layout).
-    levels : str or None
-        ``W1,W2``: the shares of pairs positive > weak and of positive > unobserved; the rest is weak > unobserved
-        (``train`` in the pairwise layout, in place of ``sampler``).
-    holdout : str
-        Which positives are kept out of training: ``none``; ``last`` or ``random``, one of each user, or with ``:N`` N;
-        ``fraction:F``, the latest F of each user's; ``after:TIME``, all at or after a date, or a number in the log's
-        unit of time; ``auto``, ``last`` where the log has times, else ``random`` (with a warning). ``none`` is for a
-        log that is split already.
-    with_valid : bool
-        Hold out as many again for validation, those before.
-    fold : {"valid", "test"}
-        The holdouts whose candidates are written (``test`` only).
-    distinct : bool
-        The negatives of one positive differ.
-    layout : {"pointwise", "pairwise", "listwise"}
-    positive : str or None
-        ``>=4`` or ``3..5`` (the value), ``purchase,cart`` (event names), or any column by its name: ``rating>=4``,
-        ``label=1``, ``is_click=true``, ``type!=view``. ``all``: every interaction is one. None: the same, unless the
-        log has a column of labels, which is refused.
-    keep_time : {"last", "first"}
-        The time of a pair that occurs more than once.
-    min_positives : int or None
-        Users with fewer distinct positives are left out whole, before the split.
-    core : int or None
-        Users and items with fewer positives are left out, again and again until all have as many; the catalog is what
-        remains.
-    exclude, items : str, path, pyarrow.Table, pandas.DataFrame or None
-        More seen pairs, and the catalog.
-    on_short : {"fewer", "drop", "error"}
-        What happens to a user with too few eligible items.
-    encode : bool
-        Write codes instead of ids, and the vocabularies beside the output.
-    label_dtype : {"int8", "float32"}
-    to : {"parquet", "csv", "tsv", "ncf", "recbole", "lightgcn"} or None
-        The form of the output. None: as its name says (``out.csv``, ``out.tsv.gz``), else Parquet.
-    seed : int
-        Decides the negatives and the order of candidates, 0 to 2**64 - 1.
-    epoch : int
-        Which of the independent draws of a seed, 0 to 2**31 - 1 (``train`` only).
-    epochs : int or None
-        Write so many draws, those of the epochs from 0 on, and say which a row is of. None: that of ``epoch`` alone.
-    shuffle : bool
-        Put the rows of an epoch in random order (``train`` only).
-    split_seed : int
-        Decides the holdout where chance does (``random``, and ties in time), 0 to 2**64 - 1.
-    jobs : int
-        Threads that make and write the rows. Does not change the output.
-    memory : int or None
-        Bytes that the run may take; rows that do not fit are spilled. None: half of what the machine has. Does not
-        change the output.
-    spill_dir : str or None
-        Where they are spilled. None: beside the output.
-    shard_rows : int
-        Output rows made at a time by one thread. Does not change the output.
-    strict : bool
-        A warning is an error: nothing is written. Does not change the output.
-    most_eligible : int
-        Of a run that takes all eligible items: no user has more. The run fills it in.
+    ``negprep train --help-all`` and docs/cli.md explain each option. ``num_neg`` is settled: None becomes the sum of
+    fixed counts, 1 with ``bootstrap``, else 4 for ``train`` and 99 for ``test``. ``fold="valid"`` sets ``with_valid``.
     """
 
     command: Command
-    num_neg: int | Literal["all"] | None = None
-    holdout: str = "auto"
-    sampler: str | tuple[str, ...] | None = None
-    alpha: float | None = None
-    smooth: float | None = None
-    weights: LogSource | None = None
-    weak: LogSource | None = None
-    model: str | os.PathLike[str] | None = None
-    pool: int | None = None
-    top: int | None = None
-    skip_top: int | None = None
-    pool_weak: int | None = None
-    temperature: float | None = None
-    with_log_q: bool = False
-    available_at_time: bool = False
-    same: str | None = None
-    bootstrap: int | None = None
-    levels: str | None = None
-    with_valid: bool = False
-    fold: Literal["valid", "test"] = "test"
-    distinct: bool = False
-    layout: Layout = "pointwise"
-    positive: str | None = None
-    keep_time: Literal["last", "first"] = "last"
-    min_positives: int | None = None
-    core: int | None = None
-    exclude: LogSource | None = None
-    items: LogSource | None = None
-    on_short: OnShort = "fewer"
-    encode: bool = False
-    label_dtype: Literal["int8", "float32"] = "int8"
-    to: FormName | None = None
-    seed: int = 0
-    epoch: int = 0
-    epochs: int | None = None
-    shuffle: bool = False
-    split_seed: int = 0
-    jobs: int = 1
-    memory: int | None = None
-    spill_dir: str | None = None
+    positive: str | None = option(
+        None,
+        "Which interactions are positives: a comparison with the value column ('>=4', 3..5), names in the event column "
+        "(purchase,cart), or a comparison with any column: 'rating>=4', 'label=1', 'type!=view', is_click. The other "
+        "pairs are weak: never a positive, never a negative.",
+        ("Positives", _LOGS),
+        metavar="RULE",
+        common=_LOGS,
+        shown="all; a log with a column of labels such as 0 and 1 is refused without a rule",
+        fact=True,
+        differs=_checks("Which interactions are positives, as for train. The others are weak.", "all"),
+    )
+    keep_time: Literal["last", "first"] = option(
+        "last",
+        "A pair that occurs more than once is one positive; this is its time.",
+        ("Positives", _LOGS),
+        fact=True,
+        differs=_checks("The time of a pair that occurs more than once."),
+    )
+    min_positives: int | None = option(
+        None,
+        "Leave out users with fewer than N positives, before the split: they are neither trained on nor tested. The "
+        "catalog stays.",
+        ("Positives", f"{_ROWS} fit"),
+        metavar="N",
+        limits=(2, _MOST),  # with fewer than 2, everybody has enough who has a row at all
+        shown="everybody stays",
+        fact=True,
+    )
+    core: int | None = option(
+        None,
+        "Keep the N-core: leave out users and items with fewer than N positives, again and again until all have N, "
+        "before the split. The catalog is what remains. Each round takes a pass over the log.",
+        ("Positives", f"{_ROWS} fit"),
+        metavar="N",
+        limits=(2, _MOST),
+        shown="everybody stays",
+        fact=True,
+    )
+    holdout: str = option(
+        "auto",
+        "Which positives are kept out of training: the last of each user in time (last, last:N), random ones (random, "
+        "random:N), the latest part (fraction:0.2), or all from a time (after:2024-05-01, or after: and a number as in "
+        "the log); none is for a log that is split already. auto is last where the log has times, else random. With "
+        "the same SPEC, `negprep test` on the same log agrees on them.",
+        ("Holdout", _LOGS),
+        metavar="SPEC",
+        common=_LOGS,
+        differs={
+            "test": {
+                "help": "Which positives are test items: the last of each user in time (last, last:N), random ones "
+                "(random, random:N), the latest part (fraction:0.2), or all from a time (after:2024-05-01, or after: "
+                "and a number as in the log). auto is last where the log has times, else random."
+            },
+            "inspect": {
+                "help": "Which positives are kept out of training and tested: none, last, last:N, random, random:N, "
+                "fraction:0.2, after:2024-05-01 or auto, as for the commands."
+            },
+            "fit": {
+                "help": "Which positives are kept out of training, as in train: give both the same, so that the model "
+                "learns from nothing that is held out."
+            },
+            **_checks(
+                "How positives were held out: none, last, last:N, random, random:N, fraction:F, after:TIME or auto.",
+                "not known, and not checked",
+                default=None,
+            ),
+        },
+    )
+    with_valid: bool = option(
+        False,
+        "Hold out as many positives of each user again, the ones before, to tune on.",
+        ("Holdout", _LOGS),
+        fact=True,
+        differs=_checks("As many again were held out for validation."),
+    )
+    fold: Literal["valid", "test"] = option(
+        "test",
+        "Whose candidates are written: those of the test items, or of the ones before, to tune on (implies "
+        "--with-valid).",
+        ("Holdout", "test inspect"),
+    )
+    split_seed: int = option(
+        0,
+        "Decides random holdouts and ties in time. Apart from --seed, so that training sets with other seeds agree "
+        "with one test set. Give train and test the same.",
+        ("Holdout", f"{_ROWS} fit"),
+        metavar="N",
+        limits=_SEEDS,
+        reads="seed",
+        fact=True,
+    )
+    num_neg: int | Literal["all"] | None = option(
+        None,
+        "Negatives for each positive. Time and the size of the output grow in proportion.",
+        ("Negatives", f"{_ROWS} verify report"),
+        metavar="K",
+        limits=(1, MAX_NUM_NEG),
+        common=f"{_ROWS} verify",
+        shown="4, or the sum of fixed counts",
+        fact=True,
+        differs={
+            "test": {
+                "help": "Negatives for each positive, or all: every item that the user has not touched. Time and the "
+                "size of the output grow in proportion.",
+                "shown": "99, or the sum of fixed counts",
+            },
+            "inspect": {
+                "help": "Negatives for each positive; in test, all: every item that the user has not touched.",
+                "shown": "4 for train, 99 for test, or the sum of fixed counts",
+            },
+            **_checks("Negatives of each positive, or all: as many as there are.", "what explains most"),
+        },
+    )
+    sampler: str | tuple[str, ...] | None = option(
+        None,
+        "The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user without "
+        "any), and in train hard or reinforced (by the scores of --model). Several make a mixture, with shares "
+        "(--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 --sampler weak=1).",
+        ("Negatives", f"{_ROWS} verify report"),
+        metavar="NAME",
+        common=f"{_ROWS} verify",
+        shown="uniform",
+        differs=_checks("What drew the negatives.", "by the column source, else uniform", default=()),
+    )
+    seed: int = option(
+        0,
+        "Decides every negative and the order of candidates. The same seed gives the same bytes.",
+        ("Negatives", f"{_ROWS} fit evaluate"),
+        metavar="N",
+        limits=_SEEDS,
+        reads="seed",
+        common=_ROWS,
+        fact=True,
+        differs={
+            "fit": {"help": "Decides the first factors, the pairs of bpr and the draws of rns.", "section": "Model"},
+            "evaluate": {"help": "Decides which users the resamples draw.", "section": "Intervals"},
+        },
+    )
+    distinct: bool = option(
+        False,
+        "Whether the negatives of one positive all differ, or may repeat.",
+        ("Negatives", f"{_ROWS} verify report evaluate"),
+        spelling="--distinct/--repeats",
+        differs={
+            "test": {"default": True},
+            "inspect": {"default": None, "shown": "repeats for train, distinct for test"},
+            "evaluate": {
+                "help": "Whether the candidates of a list were drawn without replacement.",
+                "section": "Estimates over all items",
+                "shown": "from the metadata, else distinct",
+                "default": None,
+            },
+            **_checks("Whether the negatives of one positive differ.", "in test only", default=None),
+        },
+    )
+    items: LogSource | None = option(
+        None,
+        "The catalog: a file with an item column, as CSV or Parquet. Negatives come from it alone; it may hold items "
+        "that the log lacks.",
+        ("Negatives", _LOGS),
+        metavar="FILE",
+        shown="the items of the log",
+        differs={
+            "fit": {"help": "The catalog, as in train.", "section": "Reinforced (--kind rns)"},
+            **_checks("The catalog, as it was given to train or test.", section="Files"),
+        },
+    )
+    exclude: LogSource | None = option(
+        None,
+        "More (user, item) pairs that are never negatives, as CSV or Parquet.",
+        ("Negatives", _LOGS),
+        metavar="FILE",
+        differs={
+            "fit": {"section": "Reinforced (--kind rns)"},
+            **_checks("The excluded pairs, as they were given.", section="Files"),
+        },
+    )
+    weak: LogSource | None = option(
+        None,
+        "More weak (user, item) pairs, such as a log of what was shown, for the samplers weak and reinforced.",
+        ("Negatives", _LOGS),
+        metavar="FILE",
+        differs={
+            "fit": {
+                "help": "More weak (user, item) pairs, such as a log of what was shown, from which rns learns.",
+                "section": "Reinforced (--kind rns)",
+            },
+            **_checks("The additional weak pairs, as they were given.", section="Files"),
+        },
+    )
+    on_short: OnShort = option(
+        "fewer",
+        "What to do when a user has too few eligible items: write fewer negatives, drop the user, or stop. Such users "
+        "are always counted.",
+        ("Negatives", _ROWS),
+        fact=True,
+    )
+    with_log_q: bool = option(
+        False,
+        "Write the natural logarithm of the probability of each draw, and of the positive's, as the logQ correction "
+        "needs them.",
+        ("Negatives", _ROWS),
+    )
+    available_at_time: bool = option(
+        False,
+        "Draw only items that existed at the positive's time: with an interaction of anybody by then, or "
+        "available_from in --items.",
+        ("Negatives", _ROWS),
+    )
+    same: str | None = option(
+        None,
+        "Draw only items with the positive's value in this column of --items, such as its category.",
+        ("Negatives", _ROWS),
+        metavar="COLUMN",
+    )
+    alpha: float | None = option(
+        None,
+        "For popularity: an item with c train positives has the weight (c + S) ** A.",
+        ("Negatives", f"{_ROWS} verify report"),
+        metavar="A",
+        limits=(-MAX_ALPHA, MAX_ALPHA),
+        shown="0.75",
+        differs=_checks("For popularity.", "0.75"),
+    )
+    smooth: float | None = option(
+        None,
+        "Above 0, popularity draws items without a train positive, too.",
+        ("Negatives", f"{_ROWS} verify report"),
+        metavar="S",
+        limits=(0.0, 1e9),
+        shown="0",
+        differs=_checks("For popularity.", "0"),
+    )
+    weights: LogSource | None = option(
+        None,
+        "Item weights in place of popularity: a file with the columns item and weight.",
+        ("Negatives", f"{_ROWS} verify report"),
+        metavar="FILE",
+        differs=_checks("The item weights, as they were given.", section="Files"),
+    )
+    model: str | os.PathLike[str] | None = option(
+        None,
+        "The model that hard and reinforced draw with, from `negprep fit`, or factors of your own. Users and items "
+        "that it does not know get uniform draws.",
+        ("Negatives", "train inspect"),
+        metavar="FILE",
+    )
+    pool: int | None = option(
+        None,
+        "hard and reinforced choose one of N eligible items, drawn anew for each negative. Their time grows in "
+        "proportion.",
+        ("Negatives", "train inspect fit"),
+        metavar="N",
+        limits=(1, MAX_POOL),
+        shown="32 for hard, 30 for reinforced",
+        differs={
+            "fit": {
+                "help": "Candidates from which one is drawn. Give train the same.",
+                "section": "Reinforced (--kind rns)",
+                "shown": "30",
+            }
+        },
+    )
+    top: int | None = option(
+        None,
+        "For hard: take one of the M items of the pool with the highest scores, each alike.",
+        ("Negatives", "train inspect"),
+        metavar="M",
+        limits=(1, MAX_POOL),
+        shown="1",
+    )
+    skip_top: int | None = option(
+        None,
+        "For hard: leave out the S highest first, which may be items that the user would like.",
+        ("Negatives", "train inspect"),
+        metavar="S",
+        limits=(0, MAX_POOL),
+        shown="0",
+    )
+    pool_weak: int | None = option(
+        None,
+        "For reinforced: X items of each pool are weak interactions of the user, if there are any.",
+        ("Negatives", "train inspect fit"),
+        metavar="X",
+        limits=(0, MAX_POOL),
+        shown="1",
+        differs={
+            "fit": {
+                "help": "X of them are weak interactions of the user, if there are any. Give train the same.",
+                "section": "Reinforced (--kind rns)",
+            }
+        },
+    )
+    temperature: float | None = option(
+        None,
+        "For reinforced: divide scores by T before the softmax.",
+        ("Negatives", "train inspect fit"),
+        metavar="T",
+        limits=(1e-6, MAX_TEMPERATURE),
+        shown="1",
+        differs={
+            "fit": {
+                "help": "Divide scores by T before the softmax. Give train the same.",
+                "section": "Reinforced (--kind rns)",
+            }
+        },
+    )
+    epoch: int = option(
+        0,
+        "Which of the independent draws of a seed to write.",
+        ("Negatives", "train inspect"),
+        metavar="E",
+        limits=(0, _MOST),
+        fact=True,
+    )
+    epochs: int | None = option(
+        None,
+        "Write the draws of epochs 0 to E - 1, one after the other: in a column 'epoch', or in a folder one subfolder "
+        "each, epoch=0/. Time and the size of the output grow in proportion.",
+        ("Negatives", "train inspect"),
+        metavar="E",
+        limits=(1, 2**31),
+        shown="one, --epoch",
+        fact=True,
+    )
+    shuffle: bool = option(
+        False,
+        "Write the rows of each epoch in random order instead of user by user; --seed decides it.",
+        ("Negatives", "train inspect"),
+        fact=True,
+    )
+    layout: Layout = option(
+        "pointwise",
+        "Rows of (user, item, label), of (user, pos_item, neg_item), or of (user, pos_item, neg_items).",
+        ("Output", _ROWS),
+        common="train test",
+        fact=True,
+    )
+    label_dtype: Literal["int8", "float32"] = option(
+        "int8", "The type of the label, 1 or 0. PyTorch's BCE loss wants float32.", ("Output", _ROWS), fact=True
+    )
+    encode: bool = option(
+        False,
+        "Write codes from 0 instead of ids, and the vocabularies beside the output. One log gives the same codes in "
+        "train and test.",
+        ("Output", _ROWS),
+        common="train test",
+        fact=True,
+    )
+    to: FormName | None = option(
+        None,
+        "The format of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for NCF, RecBole or "
+        "LightGCN.",
+        ("Output", _ROWS),
+        shown="by the name of OUTPUT, else parquet",
+        differs={
+            "inspect": {
+                "help": "The format whose size is forecast: text uncompressed; or the folder of other programs.",
+                "shown": "parquet",
+            }
+        },
+    )
+    bootstrap: int | None = option(
+        None,
+        "Write N rows, whose positives are drawn with replacement from those of train, as BPR learns from them. A "
+        "positive without an eligible item takes its draws away: then there are fewer rows.",
+        ("Pairs (with --layout pairwise)", "train inspect"),
+        metavar="N",
+        limits=(1, MAX_BOOTSTRAP),
+        fact=True,
+    )
+    levels: str | None = option(
+        None,
+        "In place of --sampler: a pair is positive > weak with probability W1, positive > unobserved with W2, else "
+        "weak > unobserved. For a user without weak interactions all are positive > unobserved.",
+        ("Pairs (with --layout pairwise)", "train inspect"),
+        metavar="W1,W2",
+    )
+    jobs: int = option(
+        1,
+        "Threads that make and write the rows. The output does not depend on it.",
+        ("Run", f"{_ROWS} fit"),
+        metavar="N",
+        limits=(1, MAX_JOBS),
+        reads="cpus",
+        shown="the CPUs this process may use",
+        differs={
+            "fit": {
+                "help": "Threads that learn. With more than one, bpr gives another model each time.",
+                "reads": None,
+                "shown": None,
+            }
+        },
+    )
+    memory: int | None = option(
+        None,
+        "Memory to take, such as 512M or 4G. Rows that do not fit are spilled to disk, which takes half the time "
+        "again; the output does not depend on it. About 250 MB are always needed, besides the distinct ids.",
+        ("Run", f"{_ROWS} fit verify"),
+        metavar="SIZE",
+        limits=(1, 2**63 - 1),
+        reads="size",
+        shown="half of what the machine has",
+        differs={
+            "fit": {
+                "help": "Memory to take for reading, such as 512M or 4G; what does not fit is spilled to disk. The "
+                "train positives and the factors are held besides."
+            },
+            "verify": {
+                "help": "Memory to take, such as 512M or 4G. If the log and the file exceed it, verify processes one "
+                "range of users at a time; the report is the same."
+            },
+        },
+    )
+    spill_dir: str | None = option(
+        None,
+        "Where rows are spilled, in a file without a name.",
+        ("Run", f"{_ROWS} fit verify"),
+        metavar="DIR",
+        shown="beside the output",
+        differs={
+            "fit": {"shown": "beside MODEL"},
+            **{name: {"shown": "the system's folder for temporary files"} for name in ("inspect", "verify")},
+        },
+    )
+    strict: bool = option(
+        False,
+        "Make every warning an error: nothing is written, and the exit code is 3.",
+        ("Run", f"{_LOGS} evaluate"),
+        differs={
+            name: {
+                "help": "Make every warning an error: the output is printed all the same, and the exit code is 3.",
+                "section": "Report",
+            }
+            for name in ("verify", "inspect")
+        },
+    )
     shard_rows: int = 1 << 19
-    strict: bool = False
+    """Output rows that a thread makes at a time. The output does not depend on it."""
     most_eligible: int = field(default=MAX_NUM_NEG, repr=False, compare=False)
+    """Where ``num_neg`` is ``all``: no user has more eligible items. The run fills it in."""
     read: ReadOptions = field(default_factory=ReadOptions)
+    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """The options that somebody chose, even if they chose the default."""
     rule: HoldoutRule = field(init=False, repr=False, compare=False)
-    """What ``holdout`` says, parsed."""
+    """``holdout``, parsed."""
     positive_rule: PositiveRule | None = field(init=False, repr=False, compare=False)
-    """What ``positive`` says, parsed."""
+    """``positive``, parsed."""
     recipe: Recipe = field(init=False, repr=False, compare=False)
-    """What ``sampler`` or ``levels`` says, parsed."""
+    """``sampler`` or ``levels``, parsed."""
 
     def __post_init__(self) -> None:
-        allowed: dict[str, Any] = {
-            "command": get_args(Command),
-            "fold": ("valid", "test"),
-            "layout": get_args(Layout),
-            "keep_time": ("last", "first"),
-            "on_short": get_args(OnShort),
-            "label_dtype": ("int8", "float32"),
-            **({"to": get_args(FormName)} if self.to is not None else {}),
+        if self.command not in get_args(Command):
+            raise UsageError(f"command is {self.command!r}", remedy="choose one of train, test")
+        check_options(self)
+        self._settle("shard_rows", whole("shard_rows", self.shard_rows, 1, _MOST))
+        changed = {
+            name
+            for name, each in options_of(type(self)).items()
+            if each.kind is not object and getattr(self, name) != each.default
         }
-        for name, choices in allowed.items():
-            if getattr(self, name) not in choices:
-                raise UsageError(f"{name} is {getattr(self, name)!r}", remedy=f"choose one of {', '.join(choices)}")
-        object.__setattr__(self, "recipe", self._parse_recipe())
-        self._settle_sampler()
-        for name, least, most in (
-            *([("num_neg", 1, MAX_NUM_NEG)] if not self.takes_all else []),
-            ("seed", 0, 2**64 - 1),
-            ("split_seed", 0, 2**64 - 1),
-            ("epoch", 0, 2**31 - 1),
-            ("jobs", 1, MAX_JOBS),
-            ("shard_rows", 1, 2**31 - 1),
-            # With fewer than 2, everybody has enough who has a row at all.
-            *((name, 2, 2**31 - 1) for name in ("min_positives", "core") if getattr(self, name) is not None),
-            *([("epochs", 1, 2**31)] if self.epochs is not None else []),
-            *([("memory", 1, 2**63 - 1)] if self.memory is not None else []),
-            *([("bootstrap", 1, MAX_BOOTSTRAP)] if self.bootstrap is not None else []),
-            *((name, 1, MAX_POOL) for name in ("pool", "top") if getattr(self, name) is not None),
-            *((name, 0, MAX_POOL) for name in ("skip_top", "pool_weak") if getattr(self, name) is not None),
-        ):
-            object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
-        check_kinds(
-            self, bool, "with_valid", "distinct", "encode", "shuffle", "with_log_q", "available_at_time", "strict"
-        )
-        check_kinds(self, str | None, "positive", "spill_dir", "same")
-        rule = None if self.positive is None else PositiveRule.parse(self.positive)
-        object.__setattr__(self, "positive_rule", rule)
-        refuse_core(self)
-        object.__setattr__(self, "rule", HoldoutRule.parse(self.holdout))
-        refuse_split(self)
+        self._settle("given", self.given | changed)
+        self._settle("with_valid", self.with_valid or self.fold == "valid")
+        self._settle("recipe", self._parse_recipe())
+        self._settle("positive_rule", None if self.positive is None else PositiveRule.parse(self.positive))
+        self._settle("rule", HoldoutRule.parse(self.holdout))
+        refuse_conflicts({**vars(self), "leaves_weak": self.leaves_weak})
+        if self.num_neg is None:
+            fixed = self.recipe.num_neg or (1 if self.bootstrap is not None else None)
+            self._settle("num_neg", fixed or DEFAULT_NUM_NEG[self.command])
+
+    def _settle(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _parse_recipe(self) -> Recipe:
+        given: Any = "uniform" if self.sampler is None else self.sampler
+        terms = (given,) if isinstance(given, str) else given
+        if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
+            raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
+        return Recipe.parse(tuple(terms)) if self.levels is None else Recipe.parse_levels(self.levels)
+
+    def facts(self) -> dict[str, Any]:
+        """What the metadata of a run hold of its options, by name."""
+        return {name: getattr(self, name) for name, each in options_of(type(self)).items() if each.declared.fact}
 
     @property
     def negatives_each(self) -> int:
@@ -489,24 +691,3 @@ class Options:
     def needed(self) -> int:
         """Eligible items below which a user is short."""
         return self.negatives_each if self.distinct and not self.takes_all else 1
-
-    def _parse_recipe(self) -> Recipe:
-        given: Any = "uniform" if self.sampler is None else self.sampler
-        terms = (given,) if isinstance(given, str) else given
-        if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
-            raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
-        return Recipe.parse(tuple(terms)) if self.levels is None else Recipe.parse_levels(self.levels)
-
-    def _settle_sampler(self) -> None:
-        """Say how many negatives a positive gets, and refuse what does not go together with its sampler."""
-        recipe = self.recipe
-        fixed = recipe.num_neg or (1 if self.bootstrap is not None else None)
-        if self.num_neg is None:
-            object.__setattr__(self, "num_neg", fixed or DEFAULT_NUM_NEG[self.command])
-        elif fixed is not None and self.num_neg != fixed:
-            what = f"the counts of the samplers sum to {fixed}" if recipe.fixed else "--bootstrap writes pairs"
-            raise UsageError(f"{what}, and --num-neg says {self.num_neg}", remedy="leave --num-neg out")
-        refuse_sampler(self)
-        for name in ("alpha", "smooth", "temperature"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, float(getattr(self, name)))

@@ -429,21 +429,9 @@ MAX_BOOTSTRAP = 1 << 32
 MAX_POOL = 1_000
 MAX_TEMPERATURE = 1e6
 
-RNS_OPTIONS = (
-    "reward_weight",
-    "feature_share",
-    "pool",
-    "pool_weak",
-    "temperature",
-    "start_epochs",
-    "batch_size",
-    "patience",
-)
-"""Options of ``fit`` that the kind ``rns`` alone has."""
-
 
 def check_real(name: str, value: Any, least: float, most: float) -> None:  # noqa: ANN401
-    """Refuse what is no number from ``least`` to ``most``; truth values are none."""
+    """Refuse anything but a number from ``least`` to ``most``; a truth value is refused, too."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
 
@@ -468,18 +456,9 @@ def check_marks(options: object) -> None:
 
 
 def check_bool(name: str, value: Any) -> None:  # noqa: ANN401
-    """Refuse what is neither True nor False."""
+    """Refuse anything but True and False."""
     if not isinstance(value, bool):
         raise UsageError(f"{name} is {value!r}", remedy="give True or False")
-
-
-def check_kinds(options: object, kind: Any, *names: str) -> None:  # noqa: ANN401
-    """Refuse the named options whose values are not of the kind."""
-    for name in names:
-        value = getattr(options, name)
-        if not isinstance(value, kind):
-            wanted = "True or False" if kind is bool else "a string"
-            raise UsageError(f"{name} is {value!r}", remedy=f"give {wanted}")
 
 
 SAMPLERS = ("uniform", "popularity", "weak", "hard", "reinforced")

@@ -134,5 +134,5 @@ def test_refusals():
         negprep.train(LOG, shuffle="yes")
     with pytest.raises(TypeError, match="unexpected keyword argument 'shuffle'"):
         negprep.test(LOG, shuffle=True)
-    with pytest.raises(negprep.UsageError, match="a test set is not shuffled"):
+    with pytest.raises(negprep.UsageError, match="--shuffle in test, where the rows of a user stay together"):
         Options(command="test", holdout="last", shuffle=True)

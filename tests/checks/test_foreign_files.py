@@ -296,7 +296,7 @@ def test_the_command_prints_a_table_and_ends_with_one_where_a_check_failed(tmp_p
 def test_the_command_refuses_in_one_line(tmp_path, log_file, capsys):
     path = plain(tmp_path, candidates())
     cases = [
-        (("--log", log_file), 2, "no FILE to check"),
+        (("--log", log_file), 2, "no file to check"),
         ((path, "--log", log_file), 2, "--train or --test"),
         ((log_file, "--log", log_file), 3, "not a prepared file"),
         ((tmp_path / "none", "--log", log_file), 4, "no such file"),

@@ -245,7 +245,7 @@ def test_one_score_for_a_pair_that_occurs_twice(line, tmp_path):
 REFUSED = {
     "--at 0": "no list of cutoffs",
     "--at 5,5": "--at '5,5' is no list of cutoffs; give different whole numbers from 1, such as 5,10,20",
-    "--at five": "'five' is no list of cutoffs, such as 5,10,20",
+    "--at five": "'five' is not a list of cutoffs, such as 5,10,20",
     "--gamma 2": "2.0 is not in the range",
     "--gamma nan": "--gamma nan is not between 0 and 1",
     "--resamples -1": "-1 is not in the range",

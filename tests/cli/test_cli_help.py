@@ -57,12 +57,33 @@ def test_reference_is_what_the_commands_say():
 def test_every_option_has_a_section_and_a_sentence(name):
     command = group.get_command(click.Context(group), name)
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    assert all(option.section and option.help for option in options if option.name != "help")
+    assert all(option.section and option.help for option in options if option.name not in ("help", "help_all"))
     assert len({option.name for option in options}) == len(options)
 
 
-def test_help_of_a_command_lists_sections_in_order(line, capsys):
-    assert line.run("test", "--help") == 0
+def test_the_full_help_lists_sections_in_order(line, capsys):
+    assert line.run("test", "--help-all") == 0
     lines = capsys.readouterr().out.splitlines()
     titles = [text for text in lines if text.endswith(":") and not text.startswith(" ")]
-    assert titles == ["Negatives:", "Positives:", "Holdout:", "Output:", "Reading:", "Run:", "Help:"]
+    assert titles == ["Reading:", "Positives:", "Holdout:", "Negatives:", "Output:", "Run:", "Help:"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_short_help_fits_a_screen(line, capsys, monkeypatch, name, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert line.run(name, "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 80
+    assert all(len(text) <= width for text in lines)
+    assert lines[-1] in (f"All options: negprep {name} --help-all", "  -h, --help  Show this message and exit.")
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_the_short_help_has_the_ten_options_that_most_people_need(line, capsys, name):
+    assert line.run(name, "-h") == 0
+    shown = [text.split()[0] for text in capsys.readouterr().out.splitlines() if text.startswith("  --")]
+    assert shown == [
+        *("--user-col", "--item-col", "--time-col", "--positive", "--holdout"),
+        *("--num-neg", "--sampler", "--seed", "--layout", "--encode", "--help-all"),
+    ]

@@ -161,7 +161,6 @@ def test_letters_that_the_output_cannot_write(tmp_path):
         ("empty.csv", 3, "empty"),
         ("log.csv --num-neg 0", 2, "num-neg"),
         ("log.csv --layout pairwise --label-dtype float32", 2, "--label-dtype with --layout pairwise"),
-        ("log.csv --epoch 1 --epochs 2", 2, "--epoch with --epochs"),
         ("log.csv --holdout none --with-valid", 2, "--with-valid with --holdout none"),
         ("log.csv --holdout sometimes", 2, "sometimes"),
         ("log.csv --user-col user --item-col user", 2, "both name 'user'"),
@@ -208,9 +207,10 @@ def test_every_option_has_an_effect():
     """Each is an attribute of the options that the inspection is made with, or says how it is shown."""
     known = {field.name for record in (Options, ReadOptions) for field in fields(record)}
     given = {parameter.name for parameter in command.params}
-    assert given - known == {"source", "as_json", "progress"}
+    assert given - known == {"source", "as_json", "progress", "help_all"}
     assert known - given == {
         "command",
+        "given",
         "read",
         "rule",
         "recipe",
@@ -222,10 +222,10 @@ def test_every_option_has_an_effect():
 
 
 def test_help_names_the_sections(capsys):
-    _, out, _ = inspect(capsys, "--help")
+    _, out, _ = inspect(capsys, "--help-all")
     titles = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
     pairs = "Pairs (with --layout pairwise):"
-    assert titles == ["Report:", "Negatives:", "Positives:", "Holdout:", "Output:", pairs, "Reading:", "Run:", "Help:"]
+    assert titles == ["Reading:", "Positives:", "Holdout:", "Negatives:", "Output:", pairs, "Run:", "Report:", "Help:"]
     assert isinstance(command, click.Command)
 
 

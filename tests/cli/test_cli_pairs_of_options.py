@@ -230,7 +230,7 @@ def test_no_option_is_forgotten(command):
         name
         for option in options_of(command)
         for name in [*option.opts, *option.secondary_opts]
-        if name not in said | {"--help", "-h"}
+        if name not in said | {"--help", "-h", "--help-all"}
     ]
     assert missing == [], "give them values in CHOICES"
 

@@ -60,7 +60,7 @@ def test_failed_checks_are_said(run):
 
 REFUSED = {
     "": (2, "OUTPUT.html"),
-    "page.html": (2, "no FILE to report on"),
+    "page.html": (2, "no file to check"),
     "test.parquet train.parquet": (2, "train.parquet: a report is a page of HTML"),
     "test.parquet page": (2, "page: a report is a page of HTML"),
     "test.parquet page.html/": (2, "page.html/: a report is a page of HTML"),

@@ -232,11 +232,11 @@ def test_nothing_is_left(limit):
         ({"min_positives": "5"}, "min_positives is '5'; choose a whole number"),
         (
             {"core": 5, "min_positives": 5},
-            "min_positives is 5, which every user of a core of 5 has anyway; leave it out",
+            "--min-positives 5 with --core 5, in which every user has as many; leave it out",
         ),
         (
             {"core": 5, "items": "items.csv"},
-            "core with items: the catalog of a core is what remains of the log's items",
+            "--core with --items: the catalog of a core is what remains of the log's items",
         ),
     ],
     ids=str,

@@ -1,0 +1,178 @@
+"""The options of each command: those of learning and of reports, and what a command takes of all that are declared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sys import float_info
+from typing import Any, Literal
+
+from negprep.options.declared import Option, option, options_of
+from negprep.options.options import Options, ReadOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """How a model is learnt; None is the default of its kind."""
+
+    kind: Literal["als", "bpr", "rns"] = option(
+        None,
+        "als: least squares, for every user and item in turn. bpr: pairs of a positive and another item, ranked right "
+        "step by step. Both by the library implicit (pip install 'negprep[fit]'), for --sampler hard. rns: a policy "
+        "that learns from weak interactions which negatives to draw, for --sampler reinforced.",
+        ("Model", "fit"),
+        common="fit",
+        differs={"fit": {"required": True}},
+    )
+    factors: int | None = option(
+        None,
+        "Numbers for each user and item.",
+        ("Model", "fit"),
+        metavar="D",
+        limits=(1, 1024),
+        common="fit",
+        shown="64; 32 for rns",
+    )
+    epochs: int | None = option(
+        None,
+        "Passes over the train positives; time grows in proportion.",
+        ("Model", "fit"),
+        metavar="E",
+        limits=(1, 1_000_000),
+        common="fit",
+        shown="15 for als, 100 for bpr, 20 for rns",
+    )
+    regularization: float | None = option(
+        None,
+        "How strongly factors are drawn to 0.",
+        ("Model", "fit"),
+        metavar="R",
+        limits=(0.0, float_info.max),
+        shown="0.01; 1e-5 for rns",
+    )
+    learning_rate: float | None = option(
+        None,
+        "For bpr and rns: the size of a step.",
+        ("Model", "fit"),
+        metavar="L",
+        limits=(float_info.min, float_info.max),
+        shown="0.05; 0.001 for rns",
+    )
+    reward_weight: float | None = option(
+        None,
+        "How much weak interactions count in the reward of a draw, against its hardness; 0 is for hardness alone.",
+        ("Reinforced (--kind rns)", "fit"),
+        metavar="ALPHA",
+        limits=(0.0, float_info.max),
+        shown="2.5",
+    )
+    feature_share: float | None = option(
+        None,
+        "The share of that weight for likeness to weak interactions; the rest is for drawing them.",
+        ("Reinforced (--kind rns)", "fit"),
+        metavar="BETA",
+        limits=(0.0, 1.0),
+        shown="0.75",
+    )
+    start_epochs: int | None = option(
+        None,
+        "Epochs of BPR before the game starts.",
+        ("Reinforced (--kind rns)", "fit"),
+        metavar="E",
+        limits=(0, 1_000_000),
+        shown="20",
+    )
+    batch_size: int | None = option(
+        None,
+        "Positives a step.",
+        ("Reinforced (--kind rns)", "fit"),
+        metavar="N",
+        limits=(1, 8192),
+        shown="1024",
+    )
+    patience: int | None = option(
+        None,
+        "Hold one positive aside of up to 2,000 users, and end the game when these have been ranked no better for E "
+        "epochs.",
+        ("Reinforced (--kind rns)", "fit"),
+        metavar="E",
+        limits=(1, 1_000_000),
+        shown="play all epochs, on all positives",
+    )
+
+
+LEARNING = (*(name for name in options_of(FitOptions) if name != "kind"), "seed", "pool", "pool_weak", "temperature")
+"""The options of ``fit`` that decide how it learns, and not what from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandOptions:
+    """How a command reports, and what it may replace."""
+
+    force: bool = option(
+        False,
+        "Replace the contents of a folder that is not empty. A file is replaced without it.",
+        ("Output", "train test"),
+    )
+    summary: str | None = option(
+        None,
+        "Write the facts of the run as JSON: rows, users, negatives, seconds, memory. '-' is standard output.",
+        ("Run", "train test"),
+        metavar="FILE",
+        python=False,
+    )
+    quiet: bool = option(
+        False,
+        "Write nothing on standard error but errors and warnings, a line each.",
+        ("Run", "train test fit report verify"),
+        python=False,
+        differs={
+            "verify": {
+                "help": "Print only the checks that failed or warn, and warnings on standard error.",
+                "section": "Report",
+            }
+        },
+    )
+    progress: bool | None = option(
+        None,
+        "Bars on standard error.",
+        ("Run", "train test inspect fit report"),
+        spelling="--progress/--no-progress",
+        shown="on a terminal only",
+        python=False,
+    )
+    as_json: bool = option(
+        False,
+        "Print JSON, with all digits, instead of a table.",
+        ("Report", "inspect verify evaluate"),
+        spelling="--json",
+        common="inspect verify evaluate",
+        python=False,
+        differs={"evaluate": {"section": "Metrics"}},
+    )
+
+
+RECORDS: tuple[type[Any], ...] = (FitOptions, ReadOptions, Options, CommandOptions)
+"""Where options are declared."""
+
+
+def takes(command: str) -> dict[str, Option]:
+    """The declared options of a command by name, in the order of the help."""
+    return {
+        name: each
+        for record in RECORDS
+        for name, each in options_of(record).items()
+        if command in each.declared.commands
+    }
+
+
+def keywords_of(function: str) -> frozenset[str]:
+    """The declared options that a function takes."""
+    return frozenset(name for name, each in takes(function).items() if each.declared.python)
+
+
+def parted(chosen: dict[str, Any], *records: type[Any]) -> list[dict[str, Any]]:
+    """For each record, those of the values that it keeps."""
+    return [
+        {each.name: chosen[each.name] for each in record.__dataclass_fields__.values() if each.name in chosen}
+        for record in records
+    ]
