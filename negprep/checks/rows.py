@@ -17,7 +17,7 @@ from negprep.checks.observed import LogIds
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
 from negprep.errors import BadDataError
-from negprep.read.prepared import Batch, Prepared
+from negprep.read.prepared import Batch, Prepared, candidate_lists
 from negprep.threads import one_ahead
 
 NO_ROWS: Rows = np.empty(0, np.int64)
@@ -251,48 +251,31 @@ def of_candidates(columns: Columns, full: int | None = None) -> Block:
         Groups of a user may be of several sizes, up to this one: where they are several and not all full, no group is
         known.
     """
-    labels, size = columns.others, len(columns)
+    labels = columns.others
     heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    starts = np.flatnonzero(np.append(True, columns.users[1:] != columns.users[:-1]))
-    lengths = np.diff(starts, append=size)
-    runs = np.repeat(np.arange(len(starts)), lengths)
-    n_heads = np.bincount(runs[heads], minlength=len(starts))
-    even = (n_heads > 0) & (lengths % np.maximum(n_heads, 1) == 0)
-    if full is not None:
-        even &= (n_heads == 1) | (lengths == n_heads * full)
-    group_size = np.where(even, lengths // np.maximum(n_heads, 1), lengths)
-    first_group = np.cumsum(np.where(even, n_heads, 1)) - np.where(even, n_heads, 1)
-    of_rows = first_group[runs] + (np.arange(size) - starts[runs]) // group_size[runs]
-    n_groups = int(np.where(even, n_heads, 1).sum())
-    of_heads = of_rows[heads]
-    per_group = np.bincount(of_heads, minlength=n_groups)
-    run_of_group = np.repeat(np.arange(len(starts)), np.where(even, n_heads, 1))
-    odd = np.zeros(len(starts), bool)
-    odd[run_of_group[per_group != 1]] = True
-    odd |= ~even
-    # Positives are numbered in the order of rows, which is that of groups where each has one.
-    position = np.full(n_groups, -1)
-    position[of_heads[::-1]] = np.arange(len(heads))[::-1]
-    groups = np.where(odd[runs[negatives]], -1, position[of_rows[negatives]])
+    lists = candidate_lists(columns.users, labels == 1, full=full)
+    of_rows, clear = lists.of_rows, lists.clear[lists.owners]
+    # Positives are numbered in the order of rows, which is that of lists where each has one.
+    head_of = np.where(clear, np.cumsum(lists.positives) - 1, -1)
+    groups, of_heads = head_of[of_rows[negatives]], of_rows[heads]
     counts = np.bincount(groups[groups >= 0], minlength=len(heads))
-    slots = np.where(odd[runs[heads]], -1, (heads - starts[runs[heads]]) % group_size[runs[heads]])
-    counts = np.where(odd[runs[heads]], -1, counts)
+    empty = np.bincount(lists.owners, lists.positives) == 0
     return Block(
         columns.epoch,
-        size,
+        len(columns),
         columns.users[heads],
         columns.items[heads],
         columns.first + heads,
-        counts,
-        slots,
+        np.where(clear[of_heads], counts, -1),
+        np.where(clear[of_heads], heads - lists.starts[of_heads], -1),
         columns.users[negatives],
         columns.items[negatives],
         columns.first + negatives,
         groups,
         None if columns.sources is None else columns.sources[negatives],
         odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
-        odd_groups=columns.first + starts[odd & (n_heads > 0)],
-        strays=columns.first + starts[n_heads == 0],
+        odd_groups=columns.first + lists.first_rows[~lists.clear & ~empty],
+        strays=columns.first + lists.first_rows[empty],
     )
 
 
