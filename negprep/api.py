@@ -442,7 +442,7 @@ def verify(
     spill_dir : str, optional
         A folder for what is spilled. None: where the system keeps temporary files.
     strict : bool
-        Where no check failed, raise a warning, or a check that is unlikely, as a ``BadDataError``.
+        Where no check failed, raise a warning as a ``BadDataError``.
     **keywords
         The other options of ``negprep verify``: what is beside the files (``items``, ``exclude``, ``weak``,
         ``weights``), what files do not say themselves (``holdout``, ``num_neg``, ``sampler`` and so on), and how the
@@ -482,7 +482,7 @@ def verify(
     found = run_verify(
         named,
         log,
-        claims=claims,
+        promised=claims,
         made_by=summaries(made_by),
         read=read,
         n_examples=most,
@@ -490,7 +490,7 @@ def verify(
         spill_dir=spill_dir,
     )
     if strict and not found.failed:
-        refuse_warnings(found.doubts)
+        refuse_warnings(found.warnings)
     return found
 
 
@@ -516,7 +516,7 @@ def report(
     log : str, path, pyarrow.Table or pandas.DataFrame, optional
         What the files were made of; adds the checks of ``verify`` and the times of the holdouts.
     strict : bool
-        Raise a warning, a check that is unlikely or one that failed as a ``BadDataError``, and write nothing.
+        Raise a warning, or a check that failed, as a ``BadDataError``, and write nothing.
 
     Returns
     -------

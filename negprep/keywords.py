@@ -10,7 +10,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias, TypedDict
 
-from negprep.checks.promises import Claims
+from negprep.checks.promises import Promised
 from negprep.errors import NegprepWarning, UsageError, printable
 from negprep.options.formats import FormName, SourceForm
 from negprep.options.options import Layout, LogSource, OnShort, ReadOptions
@@ -111,7 +111,7 @@ class FitKeywords(ReadKeywords, total=False):
 class CheckKeywords(ReadKeywords, total=False):
     """What ``verify`` and ``report`` take besides, of the files that do not say it themselves and what is beside them.
 
-    The meanings are those of ``negprep.checks.promises.Claims``; a ``sampler`` may be a string.
+    The meanings are those of ``negprep.checks.promises.Promised``; a ``sampler`` may be a string.
     """
 
     positive: str | None
@@ -221,7 +221,7 @@ def refuse_streams(files: Sequence[tuple[str, str | None]], *others: object) -> 
         raise UsageError("standard input ('-') is named twice", remedy="give files")
 
 
-def claims_of(function: str, given: Mapping[str, Any], named: Sequence[str]) -> tuple[Claims, ReadOptions]:
+def claims_of(function: str, given: Mapping[str, Any], named: Sequence[str]) -> tuple[Promised, ReadOptions]:
     """What the keywords of a function say of files, and of how the log is read.
 
     Parameters
@@ -255,7 +255,7 @@ def claims_of(function: str, given: Mapping[str, Any], named: Sequence[str]) -> 
             check_real(name, chosen[name], -1e9, 1e9)
     of_reading = {field.name for field in fields(ReadOptions)}
     read = ReadOptions(**{name: value for name, value in chosen.items() if name in of_reading})
-    claims = Claims(**{name: value for name, value in chosen.items() if name not in of_reading})
+    claims = Promised(**{name: value for name, value in chosen.items() if name not in of_reading})
     check_kinds(claims, bool, "with_valid")
     check_kinds(claims, str | None, "positive", "holdout")
     if claims.distinct is not None:

@@ -47,16 +47,9 @@ def _in_order(keys: Keys) -> tuple[Rows, Keys]:
 
 @dataclass(frozen=True, eq=False)
 class PairSet:
-    """Distinct pairs.
+    """Distinct pairs."""
 
-    Attributes
-    ----------
-    keys : int64, shape (n,)
-        user * n_items + item, ascending.
-    n_users, n_items : int
-    """
-
-    keys: Keys
+    keys: Keys  # int64 (n,): user * n_items + item, ascending
     n_users: int
     n_items: int
 

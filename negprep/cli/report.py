@@ -36,7 +36,7 @@ def run_report(given: dict[str, Any]) -> None:
     if given["log"] is None:
         _refuse_without_log()
     load_libraries(algebra=True)
-    from negprep.checks.promises import Claims
+    from negprep.checks.promises import Promised
     from negprep.reports.page import report
 
     overlaps: list[str] = []
@@ -46,7 +46,7 @@ def run_report(given: dict[str, Any]) -> None:
             files,
             given["target"],
             log=given["log"],
-            claims=Claims(**taken(Claims, given)),
+            claims=Promised(**taken(Promised, given)),
             made_by=given["made_by"],
             reading=ReadOptions(**taken(ReadOptions, given)),
             progress=show,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 FAULT = 1
-_MARKS = {"passed": "ok", "failed": "FAILED", "warning": "unlikely", "not checked": "not checked"}
+_MARKS = {"passed": "ok", "failed": "FAILED", "not checked": "not checked"}
 
 
 def run_verify(given: dict[str, Any]) -> None:
@@ -47,14 +47,14 @@ def run_verify(given: dict[str, Any]) -> None:
         raise OutputError("standard output is closed", remedy="redirect it")
     sort_without_avx512()
     load_libraries(algebra=True)
-    from negprep.checks.promises import Claims
+    from negprep.checks.promises import Promised
     from negprep.checks.verify import verify
 
     signals.expect_traces()
     report = verify(
         files,
         given["log"],
-        claims=Claims(**taken(Claims, given)),
+        promised=Promised(**taken(Promised, given)),
         made_by=given["made_by"],
         read=ReadOptions(**taken(ReadOptions, given)),
         n_examples=given["examples"],
@@ -70,7 +70,7 @@ def run_verify(given: dict[str, Any]) -> None:
     if report.failed:
         raise click.exceptions.Exit(FAULT)
     if given["strict"]:
-        refuse_warnings(report.doubts)
+        refuse_warnings(report.warnings)
 
 
 def report_lines(report: Report, *, brief: bool) -> Iterator[str]:
@@ -99,14 +99,13 @@ def report_lines(report: Report, *, brief: bool) -> Iterator[str]:
     counts = {status: sum(check.status == status for check in report.checks) for status in _MARKS}
     if not brief or counts["failed"]:
         told = [f"{counts['passed']} checks passed", f"{counts['failed']} failed"]
-        told += [f"{counts['warning']} unlikely"] if counts["warning"] else []
         told += [f"{counts['not checked']} not checked"] if counts["not checked"] else []
         yield ", ".join(told)
 
 
 def _lines(checks: Sequence[Check], width: int, *, brief: bool) -> Iterator[str]:
     for check in checks:
-        if brief and check.status not in ("failed", "warning"):
+        if brief and check.status != "failed":
             continue
         count = f"{check.count:,} times" if check.count > 1 else "once" if check.count else ""
         told = "; ".join(part for part in (count, check.note) if part)
@@ -159,23 +158,23 @@ _foreign = in_section("Files that do not say it themselves")
     "--holdout",
     metavar="SPEC",
     help="How positives were held out: none, last, last:N, random, random:N, fraction:F, after:TIME or auto.  "
-    "[default: not known, and not checked]",
+    "[default: not checked]",
 )
 @_foreign("--with-valid", is_flag=True, help="As many again were held out for validation.")
 @_foreign(
     "--num-neg",
     metavar="K",
     type=click_types.NumNeg(),
-    help="Negatives of each positive, or all: as many as there are.  [default: what explains most]",
+    help="Negatives of each positive, or all: as many as there are.  [default: not checked]",
 )
 @_foreign(
-    "--distinct/--repeats", default=None, help="Whether the negatives of one positive differ.  [default: in test only]"
+    "--distinct/--repeats", default=None, help="Whether the negatives of one positive differ.  [default: not checked]"
 )
 @_foreign(
     "--sampler",
     metavar="NAME",
     multiple=True,
-    help="What drew the negatives.  [default: by the column source, else uniform]",
+    help="What drew the negatives.  [default: not checked]",
 )
 @_foreign("--alpha", metavar="A", type=float, help="Of popularity.  [default: 0.75]")
 @_foreign("--smooth", metavar="S", type=float, help="Of popularity.  [default: 0]")
@@ -196,7 +195,7 @@ _foreign = in_section("Files that do not say it themselves")
     cls=SectionOption,
     section="Report",
     is_flag=True,
-    help="Print only the checks that failed or warn, and warnings on standard error.",
+    help="Print only the checks that failed, and warnings on standard error.",
 )
 @click_options.strictness("Report", "the report is printed all the same")
 def command(**given: Any) -> None:  # noqa: ANN401
@@ -216,11 +215,11 @@ def command(**given: Any) -> None:  # noqa: ANN401
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
     place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
     item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be like, or in the
-    summary of its run (--made-by); of other files the options say it; what nobody says and is not as usual is called
-    unlikely, and is no fault.
+    summary of its run (--made-by); of other files the options say it. What is not specified is not checked, and the
+    line names the option that would specify it.
 
-    Exit code 1 where a check failed; with --strict, 3 where none failed and one is unlikely, or there is a warning. A
-    check that could not be made says why, and does not count as passed.
+    Exit code 1 where a check failed; with --strict, 3 where none failed and there is a warning. A check that could not
+    be made gives the reason, and does not count as passed.
 
     Memory: that of --memory, besides the distinct ids and about 300 bytes for each user. Time: two or three times that
     of copying the files.

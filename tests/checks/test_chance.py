@@ -7,7 +7,7 @@ import pytest
 from scipy import special, stats
 
 from negprep.checks.chance import all_items, binned, chi_square_tail, even_slots, worst_item
-from negprep.checks.expectations import Draws, UserSets
+from negprep.checks.draws import Draws, UserSets
 from negprep.checks.pair_set import PairSet, distinct
 
 

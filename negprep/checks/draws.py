@@ -12,72 +12,42 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Codes, Floats
-from negprep.checks.eligible import Placed, PlaceRanges, Windows
-from negprep.checks.judge import Known, RangeCheck
+from negprep.checks.completeness import Known, RangeCheck
+from negprep.checks.expected import Placed, PlaceRanges, Windows
 from negprep.checks.observed import Codebook, LogByRange
 from negprep.checks.pair_set import PairSet, Rows
 from negprep.checks.promises import Promise
-from negprep.checks.ranges import ArrayStore
+from negprep.checks.ranges import ArrayStore, PairParts, Part
 from negprep.checks.results import Findings
-from negprep.checks.spilled import PairParts, Part
-from negprep.checks.tallies import Drawn, Totals
+from negprep.checks.sweep import Drawn, Totals
 
 
-class Evidence:
-    """Takes the verdict of each range of users, in order.
-
-    Parameters
-    ----------
-    truths : Truths
-    terms : Terms
-    totals : Totals
-    settled : Settled
-    findings : Findings
-    shelf : Shelf
-
-    Attributes
-    ----------
-    items : Codebook
-    catalog : bool, shape (n_items,)
-    known : bool
-        Whether it is known which positives are held out, and so what can be drawn.
-    avoided, weak : PairParts
-        As in ``Supply``.
-    avoided_and_held : PairParts or None
-        The first, and all held-out positives of the catalog; where the file may avoid these, too.
-    any_weak : bool
-        Whether anyone has a weak item that could be drawn.
-    eligible, sizes, held : int64, shape (n_users,)
-        Items that can be drawn for each user, and by the samplers; held-out positives of each.
-    units : int64, shape (n_items,), or None
-        Of popularity; 0 outside the catalog.
-    popularity : int64, shape (n_items,)
-        Positives with each item.
-    """
+class Drawable:
+    """Takes the checked of each range of users, in order."""
 
     def __init__(
-        self, truths: LogByRange, terms: Promise, totals: Totals, settled: Known, findings: Findings, shelf: ArrayStore
+        self, log: LogByRange, terms: Promise, totals: Totals, settled: Known, findings: Findings, store: ArrayStore
     ) -> None:
         self.terms, self.totals, self.settled, self.findings = terms, totals, settled, findings
-        self.ranges = truths.ranges
-        self.items: Codebook = truths.frame.items
-        self.catalog = truths.catalog
-        self.known = True
-        self.avoided, self.weak = PairParts(shelf), PairParts(shelf)
-        unsaid = terms.is_train and not terms.says_itself and not totals.hit
-        self.avoided_and_held = PairParts(shelf) if unsaid else None
-        n_users = len(truths.frame.users)
+        self.ranges = log.ranges
+        self.items: Codebook = log.log_ids.items
+        self.catalog = log.catalog  # bool (n_items,)
+        self.known = True  # Whether it is known which positives are held out, and so what can be drawn
+        self.avoided, self.weak = PairParts(store), PairParts(store)
+        unsaid = terms.is_train and not terms.has_metadata and not totals.hit
+        self.avoided_and_held = PairParts(store) if unsaid else None
+        n_users = len(log.log_ids.users)
         self.eligible, self.sizes, self.held = (np.zeros(n_users, np.int64) for _ in range(3))
-        self.any_weak = False
-        self.popularity = np.zeros(len(self.items), np.int64)
+        self.any_weak = False  # Whether anyone has a weak item that could be drawn
+        self.popularity = np.zeros(len(self.items), np.int64)  # int64 (n_items,): Positives with each item
 
     @property
     def units(self) -> Rows | None:  # noqa: D102
         return self.settled.units
 
-    def add(self, verdict: RangeCheck) -> None:
+    def add(self, checked: RangeCheck) -> None:
         """Take the next range."""
-        positives, supply, first = verdict.truth.positives, verdict.supply, verdict.truth.users.first
+        positives, supply, first = checked.in_log.positives, checked.supply, checked.in_log.users.first
         self.popularity += np.bincount(positives.items, minlength=len(self.items))
         self.known &= supply is not None
         if supply is None:
@@ -89,8 +59,8 @@ class Evidence:
             return  # there is a law for each positive, which is found range by range
         self.avoided.add(first, supply.avoided)
         self.weak.add(first, supply.weak)
-        if self.avoided_and_held is not None and verdict.held is not None:
-            held = positives.where(verdict.held)
+        if self.avoided_and_held is not None and checked.held is not None:
+            held = positives.where(checked.held)
             self.held[mine] = held.counts
             self.avoided_and_held.add(first, supply.avoided.union(held.where(self.catalog[held.items])))
 
@@ -112,35 +82,16 @@ class Sets(Protocol):
         """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
 
     def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
-        """For some owners after the others, the sum of the weights over their items in each bin.
-
-        Parameters
-        ----------
-        bins : int64, shape (n_items,)
-            The bin of each item; -1 outside.
-
-        Yields
-        ------
-        slice, float64 of shape (n_some, n_bins)
-            Which owners; their sums.
-        """
+        """For some owners after the others, the sum of the weights over their items in each bin."""
 
 
 @dataclass(frozen=True, eq=False)
 class UserSets:
-    """Sets of users.
+    """Sets of users."""
 
-    Attributes
-    ----------
-    pairs : PairParts or PairSet
-        What is in the sets, or, with ``left_out``, what of the catalog is not.
-    left_out : bool
-    catalog : bool, shape (n_items,)
-    """
-
-    pairs: PairParts | PairSet
+    pairs: PairParts | PairSet  # What is in the sets, or, with ``left_out``, what of the catalog is not
     left_out: bool
-    catalog: npt.NDArray[np.bool_]
+    catalog: npt.NDArray[np.bool_]  # bool (n_items,)
 
     @property
     def _parts(self) -> Iterable[Part]:
@@ -197,22 +148,11 @@ class WindowSets:
 
     Sums over ranges are differences of running sums, and sums over the ranges that hold a place are running sums of
     what begins less what has ended: neither takes longer where ranges are long.
-
-    Attributes
-    ----------
-    items : int64, shape (n_places,)
-        The item at each place.
-    listed : int32, shape (n_pairs,)
-        The place of each pair of a user and an item, by user, and of a user ascending.
-    ranges : Reaches
-        Of each owner; owners by user.
-    left_out : bool
-    n_items : int
     """
 
-    items: Rows
-    listed: Codes
-    ranges: PlaceRanges
+    items: Rows  # int64 (n_places,): The item at each place
+    listed: Codes  # int32 (n_pairs,): The place of each pair of a user and an item, by user, and of a user ascending
+    ranges: PlaceRanges  # Of each owner; owners by user
     left_out: bool
     n_items: int
 
@@ -284,27 +224,14 @@ _FAR = 2.0**13
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What was drawn, and from what.
-
-    Attributes
-    ----------
-    sets : Sets
-    weights : float64 or int64, shape (n_items,)
-        Whole numbers, below 2**62 in all, are summed exactly, however far apart they are.
-    items : int64, shape (n_items,)
-        How often each item was drawn.
-    draws : float64, shape (n_owners,)
-    squares, groups : float64, shape (n_owners,), or None
-        Where the draws of a group differ: the sum over the groups of the squared numbers of draws, and the number of
-        groups. Weights are then all one. None: draws are independent.
-    """
+    """What was drawn, and from what."""
 
     sets: Sets
-    weights: Numbers
-    items: Rows
-    draws: Floats
-    squares: Floats | None = None
-    groups: Floats | None = None
+    weights: Numbers  # float64 or int64 (n_items,)
+    items: Rows  # int64 (n_items,): How often each item was drawn
+    draws: Floats  # float64 (n_owners,)
+    squares: Floats | None = None  # float64 (n_owners,), or None
+    groups: Floats | None = None  # float64 (n_owners,), or None
 
     @cached_property
     def mass(self) -> Floats:
@@ -398,19 +325,11 @@ class Draws:
 
 @dataclass(frozen=True, eq=False)
 class DrawsByRange:
-    """What owners of several ranges have drawn, who are too many to be held at a time: all is added up.
+    """What owners of several ranges have drawn, who are too many to be held at a time: all is added up."""
 
-    Attributes
-    ----------
-    parts : callable
-        Gives the draws of each range, one after the other; ``items`` of each are those of all.
-    weights, items
-        As of ``Draws``.
-    """
-
-    parts: Callable[[], Iterator[Draws]]
-    weights: Numbers
-    items: Rows
+    parts: Callable[[], Iterator[Draws]]  # Gives the draws of each range, one after the other
+    weights: Numbers  # As of ``Draws``
+    items: Rows  # As of ``Draws``
 
     @cached_property
     def _moments(self) -> Floats:
@@ -461,38 +380,31 @@ _TELLING = 25.0
 
 
 class Laws:
-    """The laws of a file.
+    """The laws of a file."""
 
-    Parameters
-    ----------
-    evidence : Evidence
-    verdicts : callable
-        Gives the verdict of each range of users, one after the other.
-    """
-
-    def __init__(self, evidence: Evidence, verdicts: Callable[[], Iterator[RangeCheck]]) -> None:
-        self._evidence, self._verdicts, self._terms = evidence, verdicts, evidence.terms
+    def __init__(self, drawable: Drawable, each_range: Callable[[], Iterator[RangeCheck]]) -> None:
+        self._drawable, self._range_checks, self._terms = drawable, each_range, drawable.terms
 
     def __call__(self, name: str, drawn: Drawn) -> Law | None:
         """What a sampler has drawn, and from what; None where it is not known which draws differ from each other."""
-        evidence, terms = self._evidence, self._terms
-        if not evidence.known or (terms.levels and terms.restricted):
+        drawable, terms = self._drawable, self._terms
+        if not drawable.known or (terms.levels and terms.restricted):
             return None
-        weights = evidence.catalog.astype(np.int64)
-        if name == "popularity" and evidence.units is not None:
-            weights = evidence.units
+        weights = drawable.catalog.astype(np.int64)
+        if name == "popularity" and drawable.units is not None:
+            weights = drawable.units
         if terms.restricted:
             return self._of_positives(name, drawn, weights)
         left_out = name != "weak"
-        sets = UserSets(self._avoided(drawn) if left_out else evidence.weak, left_out, evidence.catalog)
+        sets = UserSets(self._avoided(drawn) if left_out else drawable.weak, left_out, drawable.catalog)
         if drawn.first_items is not None and drawn.first_draws is not None:
             return Draws(sets, weights, drawn.first_items, drawn.first_draws.astype(np.float64))
         draws = drawn.draws.astype(np.float64)
         if terms.distinct and _is_apart(terms):
-            num_neg = evidence.totals.num_neg
-            if _has_no_number(terms, num_neg) or num_neg is None:
+            num_neg = terms.num_neg
+            if _has_no_number(terms) or num_neg is None:
                 return None
-            most = np.minimum(evidence.eligible, num_neg).clip(1)
+            most = np.minimum(drawable.eligible, num_neg).clip(1)
             return Draws(sets, weights, drawn.items, draws, draws * most, draws / most)
         if not terms.distinct:
             return Draws(sets, weights, drawn.items, draws)
@@ -503,42 +415,42 @@ class Laws:
     def _of_positives(self, name: str, drawn: Drawn, weights: Rows) -> Law | None:
         """Where the positive decides what can be drawn."""
         terms = self._terms
-        by_number = _is_ungrouped(terms) or (terms.distinct and _is_apart(terms) and drawn.first_items is None)
-        if by_number and _has_no_number(terms, self._evidence.totals.num_neg):
+        by_number = _is_ungrouped(terms) or (_is_apart(terms) and bool(terms.distinct) and drawn.first_items is None)
+        if by_number and _has_no_number(terms):
             return None
         if not by_number and terms.distinct and terms.heads_repeat and drawn.first_items is None:
             return None
 
         def parts() -> Iterator[Draws]:
-            for verdict in self._verdicts():
-                windows = Windows(verdict.truth, available=terms.available)
-                yield _of_range(verdict, windows, name, weights, by_number=by_number)
+            for checked in self._range_checks():
+                windows = Windows(checked.in_log, available=terms.available)
+                yield _of_range(checked, windows, name, weights, by_number=by_number)
 
         items = drawn.items if drawn.first_items is None else drawn.first_items
-        if len(self._evidence.ranges) == 1:
+        if len(self._drawable.ranges) == 1:
             return next(parts())
         return DrawsByRange(parts, weights, items)
 
     def _avoided(self, drawn: Drawn) -> PairParts:
         """What the draws avoid: in a foreign train file perhaps the held-out positives, too, which is not said."""
-        evidence = self._evidence
-        if evidence.avoided_and_held is None:
-            return evidence.avoided
-        rates = drawn.draws / np.maximum(evidence.eligible, 1)
-        return evidence.avoided if float((rates * evidence.held).sum()) < _TELLING else evidence.avoided_and_held
+        drawable = self._drawable
+        if drawable.avoided_and_held is None:
+            return drawable.avoided
+        rates = drawn.draws / np.maximum(drawable.eligible, 1)
+        return drawable.avoided if float((rates * drawable.held).sum()) < _TELLING else drawable.avoided_and_held
 
 
-def _of_range(verdict: RangeCheck, windows: Windows, name: str, weights: Rows, *, by_number: bool) -> Draws:
+def _of_range(checked: RangeCheck, windows: Windows, name: str, weights: Rows, *, by_number: bool) -> Draws:
     """What the positives of a range have drawn."""
-    supply, truth, terms, drawn = verdict.supply, verdict.truth, verdict.terms, verdict.tallies.drawn[name]
+    supply, in_log, terms, drawn = checked.supply, checked.in_log, checked.terms, checked.tallies.drawn[name]
     if supply is None:
         raise ValueError("it is not known which positives are held out")
     left_out = name != "weak"
     placed = Placed(supply.avoided if left_out else supply.weak, windows)
 
     def sets(owners: Rows) -> WindowSets:
-        ranges = PlaceRanges.of(windows, placed, truth, owners)
-        return WindowSets(windows.items, placed.places, ranges, left_out, len(truth.items))
+        ranges = PlaceRanges.of(windows, placed, in_log, owners)
+        return WindowSets(windows.items, placed.places, ranges, left_out, len(in_log.items))
 
     if drawn.first_items is not None and drawn.first_draws is not None:
         owners = np.flatnonzero(drawn.first_draws)
@@ -550,8 +462,8 @@ def _of_range(verdict: RangeCheck, windows: Windows, name: str, weights: Rows, *
             return Draws(sets(owners), weights, drawn.items, draws)
         squares, groups = (each[owners].astype(np.float64) for each in (drawn.squares, drawn.groups))
         return Draws(sets(owners), weights, drawn.items, draws, squares, groups)
-    owners, num_neg = np.flatnonzero(verdict.tallies.present), verdict.totals.num_neg or 0
-    rows, of_owners = verdict.tallies.present[owners], sets(owners)
+    owners, num_neg = np.flatnonzero(checked.tallies.present), terms.num_neg or 0
+    rows, of_owners = checked.tallies.present[owners], sets(owners)
     mass = of_owners.over_items(weights)
     if not terms.distinct:
         return Draws(of_owners, weights, drawn.items, np.where(mass > 0, rows * float(num_neg), 0.0))
@@ -570,6 +482,6 @@ def _is_apart(terms: Promise) -> bool:
     return terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
 
 
-def _has_no_number(terms: Promise, num_neg: int | None) -> bool:
+def _has_no_number(terms: Promise) -> bool:
     """Whether it is not known how many draws of a sampler a group has."""
-    return len(terms.samplers) > 1 or terms.samplers == ("weak",) or num_neg is None or terms.heads_repeat
+    return len(terms.samplers) > 1 or terms.samplers == ("weak",) or terms.num_neg is None or terms.heads_repeat
