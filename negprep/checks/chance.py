@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Floats
 from negprep.checks.completeness import RangeCheck
-from negprep.checks.draws import Drawable, Law, Laws
+from negprep.checks.draws import Drawable, Law, law_of
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
 from negprep.checks.results import DRAWS, OR_SUMMARY, SHARES, SLOT, Findings
@@ -213,14 +213,13 @@ def check_draws(drawable: Drawable, each_range: Callable[[], Iterator[RangeCheck
     if "sampler" in terms.unspecified:
         findings.skip(DRAWS, f"what drew them is not specified: add --sampler {OR_SUMMARY}")
         return
-    law = Laws(drawable, each_range)
     for name, drawn in totals.drawn.items():
         if not drawn.items.any() and name not in terms.samplers:
             continue
         total = int((drawn.items if drawn.first_items is None else drawn.first_items).sum())
         titles = [f"{name} draws by {by}" for by in ("item", "all items", "tenths of ids", "tenths of popularity")]
         reason = _reason(drawable, name, total)
-        draws = None if reason else law(name, drawn)
+        draws = None if reason else law_of(drawable, each_range, name, drawn)
         if draws is None:
             for title in titles:
                 findings.skip(title, reason or "which draws belong together is not known")
@@ -229,7 +228,7 @@ def check_draws(drawable: Drawable, each_range: Callable[[], Iterator[RangeCheck
 
 
 def _reason(drawable: Drawable, name: str, total: int) -> str | None:
-    """Why the draws of a sampler cannot be asked, if so."""
+    """Why the draws of a sampler cannot be checked, if so."""
     terms, totals, open_users = drawable.terms, drawable.totals, drawable.settled.open_users
     if terms.takes_all:
         return "all items that can be drawn are there"

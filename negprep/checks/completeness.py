@@ -246,10 +246,9 @@ class GroupSizes:
 
     def _exceptions(self, supply: Supply) -> None:
         """Groups with another number than was asked for."""
-        kept, n_items = self._tallies.exceptions.joined(), np.int64(len(self._in_log.items))
-        users, heads = kept["users"], kept["heads"]
-        places = self._in_log.positives.find(np.where((users >= 0) & (heads >= 0), users * n_items + heads, -1))
-        self._check(places, users, kept["counts"], supply, kept["rows"], 1)
+        odd = self._tallies.odd_groups
+        places = self._in_log.positives.find(self._in_log.keys(odd.users, odd.items))
+        self._check(places, odd.users, odd.counts if odd.counts is not None else odd.rows, supply, odd.rows, 1)
 
     def _least(self, places: Rows) -> Rows:
         """How many negatives some positives of the log have in any case."""
@@ -263,7 +262,7 @@ class GroupSizes:
         return _due(sizes, self._num_neg, distinct=terms.distinct is not False)
 
     def _excused(self, places: Rows, counts: Rows, wanted: Rows, epochs: int) -> Mask:
-        """Which of some positives have a number that cannot be text from a right one."""
+        """Which of some positives have a number that may be right."""
         excused = places >= 0
         excused[excused] = self._unsure[self._in_log.positives.users[places[excused]]]
         unsure = np.flatnonzero(excused)
@@ -407,7 +406,7 @@ class Belonging:
         return leaked
 
     def _undecided(self, nowhere: Mask, *wrong: Rows) -> Mask:
-        """Users of whom only the number of positives is still to be asked."""
+        """Users of whom only the number of positives is still to be checked."""
         users = self._in_log.positives.users
         open_users = ~nowhere
         for places in wrong:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from negprep.checks.sweep import Drawn, Totals
 
 
 class Drawable:
-    """Takes the checked of each range of users, in order."""
+    """What can be drawn, as the ranges of users that were checked show it one after the other."""
 
     def __init__(
         self, log: LogByRange, terms: Promise, totals: Totals, settled: Known, findings: Findings, store: ArrayStore
@@ -34,16 +34,12 @@ class Drawable:
         self.catalog = log.catalog  # bool (n_items,)
         self.known = True  # Whether it is known which positives are held out, and so what can be drawn
         self.avoided, self.weak = PairParts(store), PairParts(store)
-        unsaid = terms.is_train and not terms.has_metadata and not totals.hit
-        self.avoided_and_held = PairParts(store) if unsaid else None
+        perhaps = terms.is_train and not terms.has_metadata and not totals.hit
+        self.avoided_and_held = PairParts(store) if perhaps else None  # a foreign file may avoid held-out items, too
         n_users = len(log.log_ids.users)
-        self.eligible, self.sizes, self.held = (np.zeros(n_users, np.int64) for _ in range(3))
+        self.eligible, self.held = np.zeros(n_users, np.int64), np.zeros(n_users, np.int64)  # items, positives
         self.any_weak = False  # Whether anyone has a weak item that could be drawn
         self.popularity = np.zeros(len(self.items), np.int64)  # int64 (n_items,): Positives with each item
-
-    @property
-    def units(self) -> Rows | None:  # noqa: D102
-        return self.settled.units
 
     def add(self, checked: RangeCheck) -> None:
         """Take the next range."""
@@ -53,7 +49,7 @@ class Drawable:
         if supply is None:
             return
         mine = slice(first, first + positives.n_users)
-        self.eligible[mine], self.sizes[mine] = supply.eligible, supply.sizes
+        self.eligible[mine] = supply.eligible
         self.any_weak |= bool(len(supply.weak))
         if self.terms.restricted:
             return  # there is a law for each positive, which is found range by range
@@ -72,22 +68,9 @@ _ROUNDING = 1e-12
 Numbers = npt.NDArray[np.float64] | Rows
 
 
-class Sets(Protocol):
-    """Of each owner, the items that can be drawn. Sums of whole numbers over items are exact."""
-
-    def over_owners(self, of_owners: Floats) -> Floats:
-        """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
-
-    def over_items(self, of_items: Numbers) -> Floats:
-        """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
-
-    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
-        """For some owners after the others, the sum of the weights over their items in each bin."""
-
-
 @dataclass(frozen=True, eq=False)
 class UserSets:
-    """Sets of users."""
+    """Of each user, the items that can be drawn. Sums of whole numbers over items are exact."""
 
     pairs: PairParts | PairSet  # What is in the sets, or, with ``left_out``, what of the catalog is not
     left_out: bool
@@ -98,14 +81,16 @@ class UserSets:
         """The pairs, a range of users after the other."""
         return [Part.of(0, self.pairs)] if isinstance(self.pairs, PairSet) else self.pairs
 
-    def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
+    def over_owners(self, of_owners: Floats) -> Floats:
+        """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
         listed: Any = np.zeros(len(self.catalog))
         for part in self._parts:
             listed = _added(listed, part.items, of_owners[part.first : part.first + part.n_users][part.users])
         found: Floats = np.where(self.catalog, of_owners.sum() - listed, 0.0) if self.left_out else listed
         return found
 
-    def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
+    def over_items(self, of_items: Numbers) -> Floats:
+        """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
         listed: Any = np.zeros(self.pairs.n_users, of_items.dtype)
         for part in self._parts:
             mine = listed[part.first : part.first + part.n_users]
@@ -118,7 +103,8 @@ class UserSets:
         found: Any = of_items[self.catalog].sum() - listed if self.left_out else listed
         return _real(found)
 
-    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
+        """For some owners after the others, the sum of the weights over their items in each bin."""
         found: Any = np.zeros((self.pairs.n_users, n_bins), weights.dtype)
         for part in self._parts:
             listed = bins[part.items] >= 0
@@ -144,7 +130,7 @@ def _added(sums: Floats, places: Codes, values: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class WindowSets:
-    """Sets of positives: of a range of places, what of it the user has, or, with ``left_out``, has not.
+    """As ``UserSets``, of positives: of a range of places, what of it the user has, or, with ``left_out``, has not.
 
     Sums over ranges are differences of running sums, and sums over the ranges that hold a place are running sums of
     what begins less what has ended: neither takes longer where ranges are long.
@@ -156,7 +142,8 @@ class WindowSets:
     left_out: bool
     n_items: int
 
-    def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
+    def over_owners(self, of_owners: Floats) -> Floats:
+        """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
         ranges, n_places = self.ranges, len(self.items)
         found = np.zeros(n_places)
         if self.left_out:
@@ -171,13 +158,15 @@ class WindowSets:
         by_item[self.items] = found
         return by_item
 
-    def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
+    def over_items(self, of_items: Numbers) -> Floats:
+        """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
         found = np.empty(len(self.ranges.lows))
         for part, sums in self._sums(of_items[self.items]):
             found[part] = sums
         return found
 
-    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
+        """For some owners after the others, the sum of the weights over their items in each bin."""
         apart = np.zeros((len(self.items), n_bins), weights.dtype)
         inside = np.flatnonzero(bins[self.items] >= 0)
         apart[inside, bins[self.items[inside]]] = weights[self.items[inside]]
@@ -226,7 +215,7 @@ _FAR = 2.0**13
 class Draws:
     """What was drawn, and from what."""
 
-    sets: Sets
+    sets: UserSets | WindowSets
     weights: Numbers  # float64 or int64 (n_items,)
     items: Rows  # int64 (n_items,): How often each item was drawn
     draws: Floats  # float64 (n_owners,)
@@ -313,17 +302,16 @@ class Draws:
         return found
 
     def products(self, vectors: list[Floats]) -> list[Floats]:
-        """The covariance matrix of the items' numbers times each of some vectors."""
-        return [self.covary(values) for values in vectors]
+        """The covariance matrix of the items' numbers times each of some vectors, without writing the matrix down."""
+        return [self._product(values) for values in vectors]
 
-    def covary(self, values: Floats) -> Floats:
-        """The covariance matrix of the items' numbers times a vector, without writing the matrix down."""
+    def _product(self, values: Floats) -> Floats:
         weighted = self._real * values
         means = np.divide(self.sets.over_items(weighted), self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
         return weighted * self._sums_of_once - self._real * self._over_owners(self._once * means)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class DrawsByRange:
     """What owners of several ranges have drawn, who are too many to be held at a time: all is added up."""
 
@@ -331,33 +319,15 @@ class DrawsByRange:
     weights: Numbers  # As of ``Draws``
     items: Rows  # As of ``Draws``
 
-    @cached_property
-    def _moments(self) -> Floats:
-        found = np.zeros((3, len(self.items)))
+    def __post_init__(self) -> None:
+        self.expected, self.variances, self.trials = (np.zeros(len(self.items)) for _ in range(3))
         for part in self.parts():
-            found += [part.expected, part.variances, part.trials]
-        return found
-
-    @property
-    def expected(self) -> Floats:
-        """What each item can expect."""
-        found: Floats = self._moments[0]
-        return found
-
-    @property
-    def variances(self) -> Floats:
-        """The variance of each item's number."""
-        found: Floats = self._moments[1]
-        return found
-
-    @property
-    def trials(self) -> Floats:
-        """How many draws, or groups, may give each item."""
-        found: Floats = self._moments[2]
-        return found
+            self.expected += part.expected
+            self.variances += part.variances
+            self.trials += part.trials
 
     def products(self, vectors: list[Floats]) -> list[Floats]:
-        """The covariance matrix of the items' numbers times each of some vectors."""
+        """As of ``Draws``."""
         found = [np.zeros(len(self.items)) for _ in vectors]
         for part in self.parts():
             for sums, more in zip(found, part.products(vectors), strict=True):
@@ -379,65 +349,57 @@ Law = Draws | DrawsByRange
 _TELLING = 25.0
 
 
-class Laws:
-    """The laws of a file."""
-
-    def __init__(self, drawable: Drawable, each_range: Callable[[], Iterator[RangeCheck]]) -> None:
-        self._drawable, self._range_checks, self._terms = drawable, each_range, drawable.terms
-
-    def __call__(self, name: str, drawn: Drawn) -> Law | None:
-        """What a sampler has drawn, and from what; None where it is not known which draws differ from each other."""
-        drawable, terms = self._drawable, self._terms
-        if not drawable.known or (terms.levels and terms.restricted):
+def law_of(drawable: Drawable, ranges: Callable[[], Iterator[RangeCheck]], name: str, drawn: Drawn) -> Law | None:
+    """What a sampler has drawn, and from what; None where it is not known which draws differ from each other."""
+    terms, units = drawable.terms, drawable.settled.units
+    if not drawable.known or (terms.levels and terms.restricted):
+        return None
+    weights = units if name == "popularity" and units is not None else drawable.catalog.astype(np.int64)
+    if terms.restricted:
+        return _law_of_positives(drawable, ranges, name, drawn, weights)
+    left_out = name != "weak"
+    sets = UserSets(_avoided(drawable, drawn) if left_out else drawable.weak, left_out, drawable.catalog)
+    if drawn.first_items is not None and drawn.first_draws is not None:
+        return Draws(sets, weights, drawn.first_items, drawn.first_draws.astype(np.float64))
+    draws = drawn.draws.astype(np.float64)
+    if terms.distinct and _is_apart(terms):
+        if _has_no_number(terms) or terms.num_neg is None:
             return None
-        weights = drawable.catalog.astype(np.int64)
-        if name == "popularity" and drawable.units is not None:
-            weights = drawable.units
-        if terms.restricted:
-            return self._of_positives(name, drawn, weights)
-        left_out = name != "weak"
-        sets = UserSets(self._avoided(drawn) if left_out else drawable.weak, left_out, drawable.catalog)
-        if drawn.first_items is not None and drawn.first_draws is not None:
-            return Draws(sets, weights, drawn.first_items, drawn.first_draws.astype(np.float64))
-        draws = drawn.draws.astype(np.float64)
-        if terms.distinct and _is_apart(terms):
-            num_neg = terms.num_neg
-            if _has_no_number(terms) or num_neg is None:
-                return None
-            most = np.minimum(drawable.eligible, num_neg).clip(1)
-            return Draws(sets, weights, drawn.items, draws, draws * most, draws / most)
-        if not terms.distinct:
-            return Draws(sets, weights, drawn.items, draws)
-        if terms.heads_repeat:
-            return None
-        return Draws(sets, weights, drawn.items, draws, drawn.squares.astype(float), drawn.groups.astype(float))
+        most = np.minimum(drawable.eligible, terms.num_neg).clip(1)
+        return Draws(sets, weights, drawn.items, draws, draws * most, draws / most)
+    if not terms.distinct:
+        return Draws(sets, weights, drawn.items, draws)
+    if terms.heads_repeat:
+        return None
+    return Draws(sets, weights, drawn.items, draws, drawn.squares.astype(float), drawn.groups.astype(float))
 
-    def _of_positives(self, name: str, drawn: Drawn, weights: Rows) -> Law | None:
-        """Where the positive decides what can be drawn."""
-        terms = self._terms
-        by_number = _is_ungrouped(terms) or (_is_apart(terms) and bool(terms.distinct) and drawn.first_items is None)
-        if by_number and _has_no_number(terms):
-            return None
-        if not by_number and terms.distinct and terms.heads_repeat and drawn.first_items is None:
-            return None
 
-        def parts() -> Iterator[Draws]:
-            for checked in self._range_checks():
-                windows = Windows(checked.in_log, available=terms.available)
-                yield _of_range(checked, windows, name, weights, by_number=by_number)
+def _law_of_positives(
+    drawable: Drawable, ranges: Callable[[], Iterator[RangeCheck]], name: str, drawn: Drawn, weights: Rows
+) -> Law | None:
+    """Where the positive decides what can be drawn."""
+    terms = drawable.terms
+    by_number = _is_ungrouped(terms) or (_is_apart(terms) and bool(terms.distinct) and drawn.first_items is None)
+    if by_number and _has_no_number(terms):
+        return None
+    if not by_number and terms.distinct and terms.heads_repeat and drawn.first_items is None:
+        return None
 
-        items = drawn.items if drawn.first_items is None else drawn.first_items
-        if len(self._drawable.ranges) == 1:
-            return next(parts())
-        return DrawsByRange(parts, weights, items)
+    def parts() -> Iterator[Draws]:
+        for checked in ranges():
+            windows = Windows(checked.in_log, available=terms.available)
+            yield _of_range(checked, windows, name, weights, by_number=by_number)
 
-    def _avoided(self, drawn: Drawn) -> PairParts:
-        """What the draws avoid: in a foreign train file perhaps the held-out positives, too, which is not said."""
-        drawable = self._drawable
-        if drawable.avoided_and_held is None:
-            return drawable.avoided
-        rates = drawn.draws / np.maximum(drawable.eligible, 1)
-        return drawable.avoided if float((rates * drawable.held).sum()) < _TELLING else drawable.avoided_and_held
+    items = drawn.items if drawn.first_items is None else drawn.first_items
+    return next(parts()) if len(drawable.ranges) == 1 else DrawsByRange(parts, weights, items)
+
+
+def _avoided(drawable: Drawable, drawn: Drawn) -> PairParts:
+    """What the draws avoid: in a foreign train file perhaps the held-out positives, too."""
+    if drawable.avoided_and_held is None:
+        return drawable.avoided
+    rates = drawn.draws / np.maximum(drawable.eligible, 1)
+    return drawable.avoided if float((rates * drawable.held).sum()) < _TELLING else drawable.avoided_and_held
 
 
 def _of_range(checked: RangeCheck, windows: Windows, name: str, weights: Rows, *, by_number: bool) -> Draws:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -77,13 +76,6 @@ class Points:
     eligible: Rows  # int64 (n,): Items
     units: Rows  # int64 (n,): Their units of popularity
     weak: Rows  # int64 (n,): Weak items
-
-
-class Owners(Protocol):
-    """Whoever decides what can be drawn."""
-
-    def points(self, owners: Rows) -> Points:
-        """What some of them have."""
 
 
 class ByUser:
@@ -193,17 +185,12 @@ class Odds:
             return np.log(odds)
 
 
-def owners_of(in_log: UsersOfLog, terms: Promise, supply: Supply, units: Units | None) -> Owners:
-    """Users, or where the positive decides, the positives."""
-    return ByPositive(in_log, terms, supply, units) if terms.restricted else ByUser(in_log, supply, units)
-
-
 _APART = 1e-9
 """Of the probability itself, in proportion."""
 
 
 def why_not(terms: Promise, totals: Totals, settled: Known, *, known: bool) -> str | None:
-    """Why it cannot be asked, if so; ``known`` says whether it is known which positives are held out."""
+    """Why it cannot be checked, if so; ``known`` says whether it is known which positives are held out."""
     if "sampler" in terms.unspecified:
         return f"what drew the negatives is not specified: add --sampler {OR_SUMMARY}"
     if any(choice_of(name) == CHOICES.index("other") for name in terms.samplers):
@@ -235,7 +222,9 @@ class LogQ:
         self._units, self.compared = checked.settled.units, 0
         if checked.supply is None:
             raise ValueError("it is not known which positives are held out")
-        self._owners = owners_of(self._in_log, self._terms, checked.supply, self._units)
+        self._owners: ByUser | ByPositive = ByUser(self._in_log, checked.supply, self._units)
+        if self._terms.restricted:
+            self._owners = ByPositive(self._in_log, self._terms, checked.supply, self._units)
         everybody = np.arange(0 if self._terms.restricted else len(self._in_log.users))
         self._of_users = self._odds(everybody)
 
@@ -250,9 +239,7 @@ class LogQ:
         if self._terms.draws_weak and block.sources is not None:
             weak = np.array([*(source == "weak" for source in sources), False])[block.sources]
         if self._terms.restricted:
-            keys = block.heads * np.int64(len(self._in_log.items)) + block.head_items
-            keys[(block.heads < 0) | (block.head_items < 0)] = -1
-            places = self._in_log.positives.find(keys)
+            places = self._in_log.positives.find(self._in_log.keys(block.heads, block.head_items))
             odds, of_heads = self._odds(places.clip(0)), np.where(places >= 0, np.arange(len(places)), -1)
             groups = block.groups if block.groups is not None else np.full(len(block.items), -1)
             of_negatives = np.where(groups >= 0, of_heads.take(groups, mode="clip"), -1) if len(places) else groups

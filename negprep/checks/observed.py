@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Mask
-from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings, take_rows
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings
 from negprep.checks.pair_set import PairSet, Rows, distinct
 from negprep.checks.promises import LogPromise, Promised
-from negprep.checks.ranges import ArrayStore, Laid, Ranges
+from negprep.checks.ranges import ArrayStore, Laid, Ranges, taken
 from negprep.encode.vocabulary import DistinctIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.options.options import LogSource, ReadOptions
@@ -187,33 +187,6 @@ def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterat
                 yield codes[codes >= 0], as_numpy(batch.column("time"))[codes >= 0]
 
 
-@dataclass(frozen=True)
-class Taken:
-    """Which rows of a file count."""
-
-    columns: dict[str, str]  # The role and the name of the column that decides
-    test: Callable[[pa.Array], npt.NDArray[np.bool_]]  # From that column to bool, one a row
-
-
-def known_pairs(
-    source: LogSource,
-    read: ReadOptions,
-    users: Codebook,
-    items: Codebook,
-    taken: Callable[[LogReader], Taken | None] | None = None,
-) -> Iterator[tuple[Codes, Codes]]:
-    """The users and items of a file's rows where both are known; of those rows alone that ``taken`` takes."""
-    with opened(source, read, ("user", "item"), {}) as file:
-        rows = taken(file) if taken is not None else None
-        for batch in file.batches(["user", "item"], also=rows.columns if rows else None):
-            if rows is not None:
-                (role,) = rows.columns
-                batch = take_rows(batch, np.flatnonzero(rows.test(batch.column(role))))
-            of_users, of_items = users(batch.column("user")), items(batch.column("item"))
-            known = (of_users >= 0) & (of_items >= 0)
-            yield of_users[known], of_items[known]
-
-
 def item_weights(source: LogSource, read: ReadOptions, items: Codebook) -> npt.NDArray[np.float64]:
     """The weight of each item, 0 for one that the file lacks: shape (n_items,)."""
     weights = np.zeros(len(items))
@@ -236,11 +209,6 @@ class Records:
     items: Codes  # int32 (n,)
     kinds: npt.NDArray[np.int8]  # int8 (n,): ``POSITIVE``, ``WEAK`` (or listed as such) or ``EXCLUDED``
     times: Rows | None  # int64 (n,), or None
-
-    def take(self, places: Rows | slice | npt.NDArray[np.bool_]) -> Records:
-        """Some of them."""
-        times = None if self.times is None else self.times[places]
-        return Records(self.users[places], self.items[places], self.kinds[places], times)
 
 
 class LogIds:
@@ -314,18 +282,24 @@ class LogIds:
         promised, terms = self._promised, self.terms
         for listed, source, kind in ((terms.weak, promised.weak, WEAK), (terms.exclude, promised.exclude, EXCLUDED)):
             if listed and source is not None:
-                taken = self._taken if kind == EXCLUDED else None
-                for users, items in known_pairs(source, self._read, self.users, self.items, taken):
-                    times = np.zeros(len(users), np.int64) if terms.with_times else None
-                    yield Records(users, items, np.full(len(users), kind, np.int8), times)
+                with opened(source, self._read, ("user", "item"), {}) as file:
+                    labels = self._compared_in(file) if kind == EXCLUDED else {}
+                    for batch in file.batches(["user", "item"], also=labels):
+                        users, items = self.users(batch.column("user")), self.items(batch.column("item"))
+                        known = (users >= 0) & (items >= 0)
+                        for role in labels if self._rule is not None else ():
+                            known &= is_positive(self._rule, batch.column(role))  # type: ignore[arg-type]
+                        users, items = users[known], items[known]
+                        times = np.zeros(len(users), np.int64) if terms.with_times else None
+                        yield Records(users, items, np.full(len(users), kind, np.int8), times)
 
-    def _taken(self, file: LogReader) -> Taken | None:
-        """Which rows of a file of pairs count, where it has the labels that the rule compares; else all."""
+    def _compared_in(self, file: LogReader) -> dict[str, str]:
+        """The column of a file of pairs with the labels that the rule compares, if it has it, by its role."""
         for role, column in self._compared.items():
             for name in file.label_columns:
-                if self._rule is not None and plain_name(name) == plain_name(column):
-                    return Taken({role: name}, partial(is_positive, self._rule))
-        return None
+                if plain_name(name) == plain_name(column):
+                    return {role: name}
+        return {}
 
     def _refuse_labels(self) -> None:
         """A log with labels that no rule uses: whoever made a file of it took its negatives for positives."""
@@ -366,35 +340,13 @@ def is_positive(rule: PositiveRule, column: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
-class UsersOfLog:
-    """What is so, of a range of users: their codes are counted from the first of the range."""
-
-    users: CodesFrom  # Those of the range
-    items: Codebook  # All
-    catalog: Mask  # bool (n_items,)
-    positives: PairSet
-    times: npt.NDArray[np.int64] | None  # int64 (n_positives,), or None
-    weak: PairSet  # Observed pairs that are no positives, and those of ``--weak``
-    excluded: PairSet
-    known_users: Mask  # bool (n_users,): Users who were not left out
-    firsts: npt.NDArray[np.int64] | None  # int64 (n_items,), or None: From when on each item is available
-    categories: npt.NDArray[np.int64] | None  # int64 (n_items,), or None
-    clock: Clock | None  # How the log writes its times, where they were read
-
-    @cached_property
-    def seen(self) -> PairSet:
-        """Positives, weak and excluded."""
-        return self.positives.union(self.weak, self.excluded)
-
-
-@dataclass(frozen=True, eq=False)
 class UserPairs:
     """The distinct pairs of a range of users."""
 
-    positives: PairSet  # Weak ones are no positives
+    positives: PairSet
     times: npt.NDArray[np.int64] | None  # int64 (n_positives,), or None
-    weak: PairSet  # Weak ones are no positives
-    excluded: PairSet  # Weak ones are no positives
+    weak: PairSet  # Observed pairs that are not positives, and those of ``--weak``
+    excluded: PairSet
 
     @classmethod
     def of(cls, records: Iterable[Records], n_users: int, log_ids: LogIds, *, gathered: int | None = None) -> UserPairs:
@@ -419,6 +371,30 @@ class UserPairs:
         kept = users[self.positives.users] & items[self.positives.items]
         weak, excluded = (each.where(users[each.users] & items[each.items]) for each in (self.weak, self.excluded))
         return UserPairs(self.positives.where(kept), None if self.times is None else self.times[kept], weak, excluded)
+
+
+@dataclass(frozen=True, eq=False)
+class UsersOfLog(UserPairs):
+    """What the log says of a range of users, whose codes are counted from the first of the range."""
+
+    users: CodesFrom  # Those of the range
+    items: Codebook  # All
+    catalog: Mask  # bool (n_items,)
+    known_users: Mask  # bool (n_users,): Users who were not left out
+    firsts: npt.NDArray[np.int64] | None  # int64 (n_items,), or None: From when on each item is available
+    categories: npt.NDArray[np.int64] | None  # int64 (n_items,), or None
+    clock: Clock | None  # How the log writes its times, where they were read
+
+    def keys(self, users: Codes, items: Codes) -> Rows:
+        """The keys of pairs, as those of the sets; -1 where the log lacks the user or the item."""
+        keys = users * np.int64(len(self.items)) + items
+        keys[(users < 0) | (items < 0)] = -1
+        return keys
+
+    @cached_property
+    def seen(self) -> PairSet:
+        """Positives, weak and excluded."""
+        return self.positives.union(self.weak, self.excluded)
 
 
 class _Found:
@@ -518,19 +494,10 @@ class LogByRange:
     def _users(self, at: int) -> UsersOfLog:
         log_ids, (first, last) = self.log_ids, self.ranges.bounds[at : at + 2]
         kept = self._remaining(at)
-        return UsersOfLog(
-            CodesFrom(log_ids.users, first, last - first),
-            log_ids.items,
-            self.catalog,
-            kept.positives,
-            kept.times,
-            kept.weak,
-            kept.excluded,
-            self.known_users[first:last],
-            log_ids.firsts,
-            log_ids.categories,
-            log_ids.clock,
-        )
+        pairs = kept.positives, kept.times, kept.weak, kept.excluded
+        users, known = CodesFrom(log_ids.users, first, last - first), self.known_users[first:last]
+        of_items = log_ids.firsts, log_ids.categories
+        return UsersOfLog(*pairs, users, log_ids.items, self.catalog, known, *of_items, log_ids.clock)
 
     def _remaining(self, at: int) -> UserPairs:
         first, last = self.ranges.bounds[at : at + 2]
@@ -544,13 +511,9 @@ class LogByRange:
     def _first_pairs(self, at: int) -> UserPairs:
         arrays = self._store.get(self._laid[at])
         n_users = self.ranges.bounds[at + 1] - self.ranges.bounds[at]
-        none = np.empty(0, np.int64)
-
-        def pairs(name: str) -> PairSet:
-            found = arrays[name]
-            return PairSet(none if found is None else found, n_users, len(self.log_ids.items))
-
-        return UserPairs(pairs("positives"), arrays["times"], pairs("weak"), pairs("excluded"))
+        names = ("positives", "weak", "excluded")
+        positives, weak, excluded = (PairSet(arrays[name], n_users, len(self.log_ids.items)) for name in names)  # type: ignore[arg-type]
+        return UserPairs(positives, arrays["times"], weak, excluded)
 
     def _by_range(self) -> Iterator[Iterable[Records]]:
         """The records of each range, their users counted from its first one."""
@@ -561,18 +524,14 @@ class LogByRange:
         for records in self.log_ids.records():
             ranges = self.ranges.range_of(records.users)
             order = np.argsort(ranges, kind="stable")  # of 16-bit integers: a radix sort
-            ordered = records.take(order)
+            ordered = taken(records, order)
             bounds = np.searchsorted(ranges[order], np.arange(len(self.ranges) + 1))
             for at in np.flatnonzero(np.diff(bounds)).tolist():
-                some = ordered.take(slice(bounds[at], bounds[at + 1]))
+                some = taken(ordered, slice(bounds[at], bounds[at + 1]))
                 users = some.users - np.int32(self.ranges.bounds[at])
-                arrays = {"users": users, "items": some.items, "kinds": some.kinds, "times": some.times}
-                laid[at].append(self._store.put(arrays))
+                laid[at].append(self._store.put(vars(some) | {"users": users}))
         for pieces in laid:
-            yield map(self._records, pieces)
-
-    def _records(self, laid: Laid) -> Records:
-        return Records(**self._store.get(laid))  # type: ignore[arg-type]
+            yield (Records(**self._store.get(piece)) for piece in pieces)  # type: ignore[arg-type]
 
 
 def _core(log: LogByRange, terms: LogPromise) -> tuple[Mask, Mask]:

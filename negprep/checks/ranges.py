@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Codes
+from negprep.arrays import Codes, Mask
 from negprep.arrow import as_numpy, from_numpy
 from negprep.checks.pair_set import PairSet, Rows
 from negprep.encode.memory import LEAST_MEMORY, default_budget
 from negprep.encode.spill import Extent, SpillFile
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 _MOST_RANGES = 1 << 14
 
@@ -46,6 +51,19 @@ class Ranges:
         table = np.repeat(np.arange(len(self), dtype=np.uint16), np.diff(self.bounds))
         found: npt.NDArray[np.uint16] = np.append(table, np.uint16(0))[np.maximum(users, -1)]
         return found
+
+
+def taken(rows: T, places: Rows | slice | Mask) -> T:
+    """Some of the rows that the arrays of a dataclass hold, all of one length."""
+    arrays = {each.name: getattr(rows, each.name) for each in fields(rows)}
+    return replace(rows, **{name: each[places] for name, each in arrays.items() if isinstance(each, np.ndarray)})
+
+
+def end_to_end(parts: Sequence[T]) -> T:
+    """The rows of some such dataclasses, one after the other."""
+    names = [each.name for each in fields(parts[0]) if isinstance(getattr(parts[0], each.name), np.ndarray)]
+    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return parts[0] if len(parts) == 1 else replace(parts[0], **whole)
 
 
 Arrays = Mapping[str, npt.NDArray[Any] | None]
@@ -93,7 +111,7 @@ class ArrayStore:
 
 
 _BYTES_PER_ROW = 80
-"""What a row of the log takes as a pair with all that is known of it, at the peak, in each in_log."""
+"""What a row of the log takes as a pair with all that is known of it, at the peak, for each reading of the log."""
 
 _BYTES_PER_ROW_AND_FILE = 30
 """What is counted of it in a file."""

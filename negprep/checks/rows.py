@@ -16,7 +16,7 @@ from negprep.arrow import as_numpy, pc
 from negprep.checks.observed import LogIds
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
-from negprep.checks.ranges import ArrayStore, Laid, Ranges
+from negprep.checks.ranges import ArrayStore, Laid, Ranges, end_to_end
 from negprep.errors import BadDataError
 from negprep.read.prepared import Batch, Prepared, candidate_lists
 from negprep.threads import one_ahead
@@ -50,15 +50,6 @@ class Columns:
             cut["ends"] = cut["ends"] - first
         return replace(self, first=self.first + begin, **cut)
 
-    def joined(self, other: Columns) -> Columns:
-        """These rows, which are no lists, and those after them."""
-        more = other._of_rows()
-        whole: dict[str, Any] = {
-            name: np.concatenate([values, more[name]]) if name in more else None
-            for name, values in self._of_rows().items()
-        }
-        return replace(self, **whole)
-
     def _of_rows(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays with one value a row."""
         elements = self._of_elements()
@@ -84,8 +75,8 @@ class Block:
     heads: Codes  # int32 (n_groups,): The users of the positives
     head_items: Codes
     head_rows: Rows
-    counts: Rows | None  # int64 (n_groups,), or None: Negatives of each group
-    slots: Rows | None  # int64 (n_groups,), or None
+    counts: Rows | None  # int64 (n_groups,): Negatives of each group; None where no order shows which one is whose
+    slots: Rows | None  # int64 (n_groups,): The place of each positive in its list of candidates; -1 if unclear
     users: Codes  # int32 (n_negatives,)
     items: Codes  # int32 (n_negatives,)
     negative_rows: Rows  # int64 (n_negatives,)
@@ -99,101 +90,77 @@ class Block:
     strays: Rows = field(default_factory=lambda: NO_ROWS)  # Negatives that follow no positive of their user
 
 
-def of_lists(columns: Columns) -> Block:
-    """Each row is a group."""
-    ends = columns.ends if columns.ends is not None else NO_ROWS
-    counts = np.diff(ends, prepend=0)
-    groups = np.repeat(np.arange(len(columns)), counts)
-    rows = columns.first + np.arange(len(columns))
+def _block(
+    columns: Columns,
+    heads: Rows,
+    negatives: Rows,
+    groups: Rows | None,
+    counts: Rows | None,
+    slots: Rows | None = None,
+    **more: Any,  # noqa: ANN401
+) -> Block:
+    """Of labelled rows, some of them positives, others negatives."""
     return Block(
         columns.epoch,
         len(columns),
-        columns.users,
-        columns.items,
-        rows,
+        columns.users[heads],
+        columns.items[heads],
+        columns.first + heads,
         counts,
-        None,
-        columns.users[groups],
-        columns.others.astype(np.int32, copy=False),
-        rows[groups],
+        slots,
+        columns.users[negatives],
+        columns.items[negatives],
+        columns.first + negatives,
         groups,
-        columns.sources,
+        None if columns.sources is None else columns.sources[negatives],
+        odd_labels=columns.first + np.flatnonzero((columns.others != 0) & (columns.others != 1)),
+        **more,
     )
+
+
+def of_lists(columns: Columns) -> Block:
+    """Each row is a group."""
+    counts = np.diff(columns.ends if columns.ends is not None else NO_ROWS, prepend=0)
+    groups = np.repeat(np.arange(len(columns)), counts)
+    rows = columns.first + np.arange(len(columns))
+    others = columns.others.astype(np.int32, copy=False)
+    of_rows = columns.epoch, len(columns), columns.users, columns.items, rows, counts
+    return Block(*of_rows, None, columns.users[groups], others, rows[groups], groups, columns.sources)
 
 
 def of_pairs(columns: Columns, *, apart: bool) -> Block:
     """Groups are runs of one user and positive; with ``apart``, every row is one."""
-    size = len(columns)
+    size, users, items, sources = len(columns), columns.users, columns.items, columns.sources
     starts = np.ones(size, bool)
     if not apart:
-        starts[1:] = (columns.users[1:] != columns.users[:-1]) | (columns.items[1:] != columns.items[:-1])
-    firsts = np.flatnonzero(starts)
-    rows = columns.first + np.arange(size)
-    return Block(
-        columns.epoch,
-        size,
-        columns.users[firsts],
-        columns.items[firsts],
-        rows[firsts],
-        np.diff(firsts, append=size),
-        None,
-        columns.users,
-        columns.others.astype(np.int32, copy=False),
-        rows,
-        np.cumsum(starts) - 1,
-        columns.sources,
-        None if columns.sources is None else columns.sources[firsts],
-    )
+        starts[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+    firsts, rows = np.flatnonzero(starts), columns.first + np.arange(size)
+    counts, groups = np.diff(firsts, append=size), np.cumsum(starts) - 1
+    others = columns.others.astype(np.int32, copy=False)
+    of_heads = columns.epoch, size, users[firsts], items[firsts], rows[firsts], counts, None
+    head_sources = None if sources is None else sources[firsts]
+    return Block(*of_heads, users, others, rows, groups, sources, head_sources)
 
 
 def of_positives(columns: Columns) -> Block:
     """Each row is a positive."""
     none, size = np.empty(0, np.int32), len(columns)
     rows = columns.first + np.arange(size)
-    return Block(
-        columns.epoch,
-        size,
-        columns.users,
-        columns.items,
-        rows,
-        None,
-        None,
-        none,
-        none,
-        NO_ROWS,
-        None,
-    )
+    return Block(columns.epoch, size, columns.users, columns.items, rows, None, None, none, none, NO_ROWS, None)
 
 
 def of_labels(columns: Columns, *, grouped: bool) -> Block:
     """A positive leads the rows of its group."""
-    labels, size = columns.others, len(columns)
+    labels = columns.others
     heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    counts = groups = None
-    strays = NO_ROWS
-    if grouped:
-        groups = (np.cumsum(labels == 1) - 1)[negatives]
-        known = groups >= 0
-        known[known] = columns.users[heads[groups[known]]] == columns.users[negatives[known]]
-        strays = columns.first + negatives[~known]
-        groups = np.where(known, groups, -1)
-        counts = np.bincount(groups[known], minlength=len(heads))
-    return Block(
-        columns.epoch,
-        size,
-        columns.users[heads],
-        columns.items[heads],
-        columns.first + heads,
-        counts,
-        None,
-        columns.users[negatives],
-        columns.items[negatives],
-        columns.first + negatives,
-        groups,
-        None if columns.sources is None else columns.sources[negatives],
-        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
-        strays=strays,
-    )
+    if not grouped:
+        return _block(columns, heads, negatives, None, None)
+    groups = (np.cumsum(labels == 1) - 1)[negatives]
+    known = groups >= 0
+    known[known] = columns.users[heads[groups[known]]] == columns.users[negatives[known]]
+    counts = np.bincount(groups[known], minlength=len(heads))
+    strays = columns.first + negatives[~known]
+    return _block(columns, heads, negatives, np.where(known, groups, -1), counts, strays=strays)
 
 
 def of_candidates(columns: Columns, full: int | None = None) -> Block:
@@ -207,20 +174,13 @@ def of_candidates(columns: Columns, full: int | None = None) -> Block:
     groups, of_heads = head_of[of_rows[negatives]], of_rows[heads]
     counts = np.bincount(groups[groups >= 0], minlength=len(heads))
     empty = np.bincount(lists.owners, lists.positives) == 0
-    return Block(
-        columns.epoch,
-        len(columns),
-        columns.users[heads],
-        columns.items[heads],
-        columns.first + heads,
+    return _block(
+        columns,
+        heads,
+        negatives,
+        groups,
         np.where(clear[of_heads], counts, -1),
         np.where(clear[of_heads], heads - lists.starts[of_heads], -1),
-        columns.users[negatives],
-        columns.items[negatives],
-        columns.first + negatives,
-        groups,
-        None if columns.sources is None else columns.sources[negatives],
-        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
         odd_groups=columns.first + lists.first_rows[~lists.clear & ~empty],
         strays=columns.first + lists.first_rows[empty],
     )
@@ -332,7 +292,7 @@ class Blocks:
             if carried is not None and carried.epoch != columns.epoch:
                 yield self._block(carried)
                 carried = None
-            joined = columns if carried is None else carried.joined(columns)
+            joined = columns if carried is None else end_to_end([carried, columns])
             whole = self._whole(joined)
             if whole:
                 yield self._block(joined.slice(0, whole))
@@ -356,17 +316,17 @@ class Blocks:
         return int(other[-1]) + 1 if other.size else 0
 
     def _block(self, columns: Columns) -> Block:
-        return with_log_q(self._grouped(columns), columns)
-
-    def _grouped(self, columns: Columns) -> Block:
-        if self._terms.layout == "pairwise":
-            return of_pairs(columns, apart=self._terms.levels)
-        if self._terms.layout == "positives":
-            return of_positives(columns)
-        if not self._terms.is_train:
-            full = None if not self._terms.restricted or self._terms.num_neg is None else self._terms.num_neg + 1
-            return of_candidates(columns, full)
-        return of_labels(columns, grouped=not self._terms.shuffled)
+        terms = self._terms
+        if terms.layout == "pairwise":
+            block = of_pairs(columns, apart=terms.levels)
+        elif terms.layout == "positives":
+            block = of_positives(columns)
+        elif terms.is_train:
+            block = of_labels(columns, grouped=not terms.shuffled)
+        else:
+            full = None if not terms.restricted or terms.num_neg is None else terms.num_neg + 1
+            block = of_candidates(columns, full)
+        return with_log_q(block, columns)
 
     def _columns(self) -> Iterator[Columns]:
         for batch in self._prepared.batches(self._log_q.names):

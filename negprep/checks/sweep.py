@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from negprep.arrays import Codes
 from negprep.checks.observed import LogByRange, UsersOfLog
 from negprep.checks.pair_set import PairSet, Rows, distinct
 from negprep.checks.promises import Promise
-from negprep.checks.ranges import Arrays
+from negprep.checks.ranges import Arrays, end_to_end, taken
 from negprep.checks.results import (
     CATALOG,
     COUNTS,
@@ -87,6 +87,7 @@ class Drawn:
         return replace(drawn, items=self.items, first_items=self.first_items)
 
 
+_OF_ODD = ("users", "items", "rows", "counts")
 OWNED = ("draws", "squares", "groups", "first_draws")
 """The arrays of owners."""
 
@@ -98,27 +99,16 @@ def nothing_drawn(n_items: int, n_owners: int, terms: Promise) -> Drawn:
     return Drawn(*(np.zeros(size, np.int64) for size in (n_items, n_owners, of_groups, of_groups, *firsts)))
 
 
-@dataclass(eq=False)
-class Exceptions:
-    """Groups with another number of negatives than was asked for, to be asked once the seen sets are known."""
+@dataclass(frozen=True, eq=False)
+class HeadRows:
+    """Positives that lead rows."""
 
-    users: list[Rows] = field(default_factory=list)
-    heads: list[Rows] = field(default_factory=list)
-    counts: list[Rows] = field(default_factory=list)
-    rows: list[Rows] = field(default_factory=list)
-    size: int = 0
-
-    def joined(self) -> dict[str, Rows]:
-        """Each list as one array."""
-        none = np.empty(0, np.int64)
-        return {name: np.concatenate([none, *getattr(self, name)]) for name in ("users", "heads", "counts", "rows")}
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> Exceptions:
-        """From such arrays."""
-        parts = {name: arrays[name] for name in ("users", "heads", "counts", "rows")}
-        size = 0 if parts["rows"] is None else len(parts["rows"])
-        return cls(**{name: [part] for name, part in parts.items() if part is not None}, size=size)
+    epoch: int
+    users: Codes  # int32 (n,): Below 0 for one that the log does not have
+    items: Codes  # int32 (n,): Below 0 for one that the log does not have
+    rows: Rows  # int64 (n,)
+    counts: Rows | None = None  # int64 (n,), or None: Of what each leads, if that is counted
+    sources: npt.NDArray[np.int8] | None = None  # int8 (n,), or None
 
 
 class Epochs:
@@ -190,7 +180,13 @@ class Tallies:
         self.epochs = Epochs(n_positives) if terms.epochs > 1 else None  # In which epochs it did so
         self.hits: npt.NDArray[np.int32] | None = None  # int32 (n_positives,), or None
         self.first_hits = np.zeros(0, np.int64)  # int64 (n_positives,): In which row first
-        self.exceptions = Exceptions()
+        self.exceptions: list[HeadRows] = []  # Groups with another number of negatives than was asked for
+
+    @property
+    def odd_groups(self) -> HeadRows:
+        """All exceptions."""
+        none, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+        return end_to_end([HeadRows(0, none, none, numbers, numbers), *self.exceptions])
 
     def forget_draws(self) -> None:
         """Count the draws of positives, where they have their own, from nothing."""
@@ -207,7 +203,7 @@ class Tallies:
             "first_rows": self.first_rows,
             "hits": self.hits,
             "first_hits": self.first_hits,
-            **self.exceptions.joined(),
+            **{name: getattr(self.odd_groups, name) for name in _OF_ODD},
             **{f"{name} {each}": array for name, each, array in self._owned()},
         }
 
@@ -215,7 +211,7 @@ class Tallies:
         """What was laid aside."""
         members = {name: laid[name] for name in ("present", "first_rows", "hits", "first_hits")}
         vars(self).update(members)
-        self.exceptions = Exceptions.of(laid)
+        self.exceptions = [HeadRows(0, **{name: laid[name] for name in _OF_ODD})]  # type: ignore[arg-type]
         for name, each, _ in self._owned():
             setattr(self.drawn[name], each, laid[f"{name} {each}"])
 
@@ -261,43 +257,6 @@ _WINDOW_BITS = 16
 """A window has about so many pairs: their keys fit in a core's second-level cache."""
 
 
-@dataclass(frozen=True, eq=False)
-class HeadRows:
-    """Positives that lead rows."""
-
-    epoch: int
-    users: Codes  # int32 (n,): Below 0 for one that the log does not have
-    items: Codes  # int32 (n,): Below 0 for one that the log does not have
-    rows: Rows  # int64 (n,)
-    counts: Rows | None  # int64 (n,), or None: Of what each leads, if that is counted
-    sources: npt.NDArray[np.int8] | None  # int8 (n,), or None
-
-    def take(self, places: Rows | slice) -> HeadRows:
-        """Some of them."""
-        return HeadRows(
-            self.epoch,
-            self.users[places],
-            self.items[places],
-            self.rows[places],
-            None if self.counts is None else self.counts[places],
-            None if self.sources is None else self.sources[places],
-        )
-
-    @staticmethod
-    def joined(parts: list[HeadRows]) -> HeadRows:
-        """All of some, of one epoch."""
-        counts = [part.counts for part in parts if part.counts is not None]
-        sources = [part.sources for part in parts if part.sources is not None]
-        return HeadRows(
-            parts[0].epoch,
-            np.concatenate([part.users for part in parts]),
-            np.concatenate([part.items for part in parts]),
-            np.concatenate([part.rows for part in parts]),
-            np.concatenate(counts) if counts else None,
-            np.concatenate(sources) if sources else None,
-        )
-
-
 class PositivesByWindow:
     """Collects positives, and gives them back in windows of users."""
 
@@ -319,14 +278,14 @@ class PositivesByWindow:
         """All that were kept, by epoch and window; within a window in the order in which they came."""
         kept, self._kept, self._size = self._kept, {}, 0
         for parts in kept.values():
-            leads = HeadRows.joined(parts)
+            leads = end_to_end(parts)
             parts.clear()
             windows = self._window_of[np.maximum(leads.users, -1)]
             order = np.argsort(windows, kind="stable")  # of 16-bit integers: a radix sort
-            windows, leads = windows[order], leads.take(order)
+            windows, leads = windows[order], taken(leads, order)
             bounds = np.flatnonzero(np.diff(windows.astype(np.int32), prepend=-1, append=-1)).tolist()
             for begin, end in pairwise(bounds):
-                yield leads.take(slice(begin, end))
+                yield taken(leads, slice(begin, end))
 
 
 class Heads:
@@ -340,25 +299,12 @@ class Heads:
         self._waiting = None if in_order or sweep.terms.restricted else PositivesByWindow(sweep.in_log.positives)
 
     def take(self, block: Block) -> Rows | None:
-        """Check the positives of a block: int64, shape (n_groups,), or None; where they are among those of the log;
-        below 0 for one that is none. None: they wait to be looked up.
-        """
+        """Check the positives of a block. Their places in the log, below 0 for none; None if they wait for later."""
         found, users = self._findings.found, block.heads
         self._totals.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
         strangers = np.flatnonzero(users < 0)
-        found(
-            USERS,
-            strangers,
-            lambda at: self._sweep.user(int(block.head_rows[at]), users[at]),
-            rows=block.head_rows[strangers],
-        )
-        unknown = np.flatnonzero(block.head_items < 0)
-        found(
-            ITEMS,
-            unknown,
-            lambda at: self._sweep.name(int(block.head_rows[at]), users[at], block.head_items[at]),
-            rows=block.head_rows[unknown],
-        )
+        self._sweep.found(USERS, strangers, block.head_rows, users)
+        self._sweep.found(ITEMS, np.flatnonzero(block.head_items < 0), block.head_rows, users, block.head_items)
         if block.odd_labels.size:
             found(LABELS, block.odd_labels, self._prepared.place, rows=block.odd_labels)
         if block.odd_groups.size and not self._terms.restricted and self._terms.num_neg is not None:
@@ -385,19 +331,13 @@ class Heads:
 
     def _look_up(self, leads: HeadRows) -> Rows:
         """Where positives are among those of the log, and count them."""
-        in_log, users, items = self._in_log, leads.users, leads.items
-        keys = users * np.int64(len(in_log.items)) + items
-        keys[(users < 0) | (items < 0)] = -1
-        places = in_log.positives.find(keys)
+        users, items = leads.users, leads.items
+        keys = self._in_log.keys(users, items)
+        places = self._in_log.positives.find(keys)
         if self._terms.levels and leads.sources is not None:
             places[self._sweep.weak.find(keys) >= 0] = -2
         wrong = np.flatnonzero((places == -1) & (users >= 0))
-        self._findings.found(
-            POSITIVES,
-            wrong,
-            lambda at: self._sweep.name(int(leads.rows[at]), users[at], items[at]),
-            rows=leads.rows[wrong],
-        )
+        self._sweep.found(POSITIVES, wrong, leads.rows, users, items)
         known = np.flatnonzero(places >= 0)
         if not (places[known[1:]] > places[known[:-1]]).all():
             known = known[np.argsort(places[known], kind="stable")]  # neighbours in memory, one after the other
@@ -416,25 +356,17 @@ class Heads:
         if again.any() and not self._terms.heads_repeat:
             twice = np.flatnonzero(again)
             users, items = self._in_log.positives.users[places], self._in_log.positives.items[places]
-            self._findings.found(
-                ONCE,
-                twice,
-                lambda at: self._sweep.name(int(rows[at]), users[at], items[at]),
-                rows=rows[twice],
-            )
+            self._sweep.found(ONCE, twice, rows, users, items)
 
     def _counts(self, block: Block) -> None:
         """Groups with another number of negatives than was asked for; and the places of positives."""
         if block.counts is None or self._terms.layout in ("pairwise", "positives") or not len(block.counts):
             return
-        totals, kept = self._totals, self._tallies.exceptions
+        totals = self._totals
         odd = np.flatnonzero((block.counts != self._terms.num_neg) & (block.counts >= 0))
         if odd.size and self._terms.num_neg is not None:
-            kept.users.append(block.heads[odd].astype(np.int64))
-            kept.heads.append(block.head_items[odd].astype(np.int64))
-            kept.counts.append(block.counts[odd])
-            kept.rows.append(block.head_rows[odd])
-            kept.size += len(odd)
+            heads = HeadRows(block.epoch, block.heads, block.head_items, block.head_rows, block.counts)
+            self._tallies.exceptions.append(taken(heads, odd))
         if block.slots is not None and not self._terms.takes_all:  # lists of one size, which whole ones are not
             slots = block.slots[(block.counts == totals.list_size) & (block.slots >= 0)]
             if not totals.slots.size:
@@ -447,7 +379,7 @@ Found = Callable[[str, Rows], None]
 
 
 class Negatives:
-    """Checks the negatives of blocks, and counts what was drawn. A negative that is wrong is no drawable of chance."""
+    """Checks the negatives of blocks, and counts what was drawn. A wrong negative does not count as drawn."""
 
     def __init__(self, sweep: Sweep, wrong_hits: npt.NDArray[np.bool_] | None = None) -> None:
         self._wrong_hits = wrong_hits
@@ -463,10 +395,7 @@ class Negatives:
         def found(check: str, where: Rows) -> None:
             wrong[where] = True
             if self._wrong_hits is None:
-                self._findings.found(check, where, name, rows=block.negative_rows[where])
-
-        def name(at: int) -> str:
-            return self._sweep.name(int(block.negative_rows[at]), block.users[at], block.items[at])
+                self._sweep.found(check, where, block.negative_rows, block.users, block.items)
 
         if self._wrong_hits is None:
             self._count(block)
@@ -476,8 +405,7 @@ class Negatives:
             found(CATALOG, np.flatnonzero(~unknown & ~in_log.catalog[block.items.clip(0)]))
         own = self._own(block)
         found(OWN, np.flatnonzero(own))
-        keys = block.users * np.int64(len(in_log.items)) + block.items
-        keys[(block.users < 0) | (block.items < 0)] = -1
+        keys = in_log.keys(block.users, block.items)
         choices = self._choices(block, sources)
         listed = None if choices is None else choices == CHOICES.index("weak")
         if listed is not None and listed.any():
@@ -500,11 +428,7 @@ class Negatives:
         known = block.users >= 0
         count_into(self._tallies.negatives_of, block.users if known.all() else block.users[known])
         if self._terms.layout == "pointwise":
-            rows, users = block.negative_rows, block.users
-            strangers = np.flatnonzero(~known)
-            self._findings.found(
-                USERS, strangers, lambda at: self._sweep.user(int(rows[at]), users[at]), rows=rows[strangers]
-            )
+            self._sweep.found(USERS, np.flatnonzero(~known), block.negative_rows, block.users)
 
     def _own(self, block: Block) -> npt.NDArray[np.bool_]:
         """Which negatives are the positive of their own group."""
@@ -652,13 +576,8 @@ class Sweep:
         """Count the draws of all rows anew, now that it is known which positives must not be drawn."""
         negatives = Negatives(self, wrong_hits)
         for block in blocks:
-            negatives.take(block, self._places(block), sources)
-
-    def _places(self, block: Block) -> Rows:
-        """Where the positives of a block are among those of the log; below 0 for one that is none."""
-        keys = block.heads * np.int64(len(self.in_log.items)) + block.head_items
-        keys[(block.heads < 0) | (block.head_items < 0)] = -1
-        return self.in_log.positives.find(keys)
+            keys = self.in_log.keys(block.heads, block.head_items)
+            negatives.take(block, self.in_log.positives.find(keys), sources)
 
     def run(self, blocks: Iterable[Block], sources: list[str]) -> None:
         """Go over all rows."""
@@ -674,9 +593,15 @@ class Sweep:
         """What the sampler weak may draw."""
         return self.in_log.weak.without(self.in_log.excluded)
 
-    def user(self, row: int, user: int) -> str:
-        """A row and its user, for a person."""
-        return f"{self.prepared.place(row)}: user {self.in_log.users.name(user)}"
+    def found(self, check: str, places: Rows, rows: Rows, users: Codes, items: Codes | None = None) -> None:
+        """Report what a check finds at some places of the arrays, which name a row, its user and perhaps an item."""
+
+        def describe(at: int) -> str:
+            if items is not None:
+                return self.name(int(rows[at]), users[at], items[at])
+            return f"{self.prepared.place(int(rows[at]))}: user {self.in_log.users.name(users[at])}"
+
+        self.findings.found(check, places, describe, rows=rows[places])
 
     def name(self, row: int, user: int, item: int, note: str = "") -> str:
         """A row, for a person."""

@@ -66,16 +66,10 @@ class FileCheck:
     """A file, and what was found in it."""
 
     def __init__(
-        self,
-        prepared: Prepared,
-        log: LogByRange,
-        terms: Promise,
-        findings: Findings,
-        store: ArrayStore,
-        kept_bytes: int,
+        self, prepared: Prepared, log: LogByRange, terms: Promise, findings: Findings, store: ArrayStore, kept: int
     ) -> None:
         self.prepared, self.log, self.terms, self.findings = prepared, log, terms, findings
-        self._store, self._kept_bytes = store, kept_bytes
+        self._store, self._kept_bytes = store, kept
         self.totals = Totals(len(log.log_ids.users), len(log.log_ids.items), terms)
         self._tallies: list[Tallies | Laid] = []
         self._range_checks: dict[int, RangeCheck] = {}
@@ -279,12 +273,8 @@ class Overlap:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "parts": [self.part, self.held_part],
-            "files": [self.file, self.held_file],
-            "count": self.count,
-            "held_out": self.held_out,
-        }
+        parts, files = [self.part, self.held_part], [self.file, self.held_file]
+        return {"parts": parts, "files": files, "count": self.count, "held_out": self.held_out}
 
 
 PARTS = ("train", "valid", "test")
@@ -515,7 +505,7 @@ def verify(
 
 
 def _shared(wanted: LogPromise, terms: Sequence[Promise]) -> LogPromise:
-    """One in_log for the files whose terms differ in no more than what they need of the times."""
+    """One reading of the log for the files whose terms differ in no more than what they need of the times."""
 
     def bare(of: LogPromise) -> LogPromise:
         return replace(of, with_times=False, with_firsts=False)
