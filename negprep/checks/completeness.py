@@ -20,20 +20,20 @@ from negprep.read.prepared import Prepared
 
 @dataclass(eq=False)
 class Known:
-    """What only all ranges of users together tell."""
+    """What shows only once all ranges of users were looked at."""
 
-    closed: bool = True  # There is no user of whom it is open which positives are held out
+    closed: bool = True  # Whether it is settled for every user which positives are held out
     weights: npt.NDArray[np.float64] | None = None  # float64 (n_items,), or None: Of popularity, as far as known
-    units: Rows | None = None  # int64 (n_items,), or None: The weights as the whole numbers by which popularity draws
+    units: Rows | None = None  # int64 (n_items,): The weights as whole numbers, with which popularity draws
     some_weights: npt.NDArray[np.float64] | None = None  # float64 (n_items,), or None
     open_users: Mask = field(default_factory=lambda: np.zeros(0, bool))  # bool (n_users,)
-    windows: int = 0
+    windows: int = 0  # Positives that may still be looked into one by one: short ones, missing ones, unsure ones
     windows_of_lost: int = 0
     windows_of_unsure: int = 0
-    short: int = 0  # How many short ones there are, and were looked into
-    looked_into: int = 0  # How many short ones there are, and were looked into
+    short: int = 0  # Positives with fewer negatives than asked for
+    looked_into: int = 0  # Those of them whose window was counted
     hits: int = 0  # How often held-out positives were drawn in train
-    someone_full: bool = False  # For someone nothing can be drawn
+    someone_full: bool = False  # Whether nothing can be drawn for someone
 
 
 class RangeCheck:
@@ -68,7 +68,7 @@ class RangeCheck:
         if not terms.is_train and terms.with_valid:
             of_both = expected(self.in_log, terms.rule, "train", with_valid=True)
             return of_both.may, of_both.settled(positives)
-        # A user without a row, or a positive for which nothing could be drawn, tells nothing: there the rule decides.
+        # A user without a row, or a positive for which nothing could be drawn, shows nothing: there the rule decides.
         nowhere = (per_user(positives, self.present) == 0)[positives.users]
         held = ~self.present if terms.is_train else self.present | nowhere
         held &= self.expected.may if terms.is_train else self.expected.may | ~nowhere

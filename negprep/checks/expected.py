@@ -21,14 +21,14 @@ _NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """The positives of a fold, as far as the rule says."""
+    """The positives of a fold, as far as the rule decides."""
 
     sizes: Rows  # int64 (n_users,): How many each user has
     may: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
     must: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
 
     def settled(self, positives: PairSet) -> bool:
-        """Whether there is no choice."""
+        """Whether the rule leaves no choice."""
         return bool((per_user(positives, self.may) == self.sizes).all())
 
 
@@ -63,7 +63,7 @@ def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bo
 
 
 def cut_of(rule: HoldoutRule, clock: Clock | None = None) -> int:
-    """The time of ``after:TIME`` in nanoseconds since 1970, in a log whose times are written as ``clock`` says."""
+    """The time of ``after:TIME`` in nanoseconds since 1970, in a log with such a clock."""
     try:
         return parse_instant(rule.time, clock)[0]
     except RowError as error:
@@ -77,7 +77,7 @@ def _nothing(positives: PairSet) -> Expected:
 
 def _times(in_log: UsersOfLog) -> npt.NDArray[np.int64]:
     if in_log.times is None:
-        raise ValueError("the in_log was found without times")
+        raise ValueError("the log was read without times")
     return in_log.times
 
 

@@ -1,4 +1,4 @@
-"""Whether the log q that a file states is that of its samplers, in a second pass over the rows."""
+"""Whether the log q of a file is that of its samplers, in a second pass over the rows."""
 
 from __future__ import annotations
 

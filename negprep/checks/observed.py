@@ -132,7 +132,7 @@ def opened(
     extra: dict[str, str],
     may_lack: tuple[str, ...] | None = None,
 ) -> LogReader:
-    """A file whose columns are named like the log's, or recognised, or as ``extra`` says; some may lack values."""
+    """A file whose columns are named like the log's, or recognised, or given by ``extra``; some may lack values."""
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
 
     def fitting(names: tuple[str, ...]) -> ReadOptions:
@@ -168,7 +168,7 @@ def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook)
     numbers: dict[str, int] = {}
     with opened(source, read, ("item",), {"event_col": same}, ("event",)) as file:
         if file.columns.get("event") != same:
-            raise UsageError(f"no column {same!r} among those of --items, by which the negatives were chosen")
+            raise UsageError(f"no column {same!r} among those of --items, which the negatives were chosen by")
         for batch in file.batches(["item", "event"]):
             words = batch.column("event").cast(pa.string()).dictionary_encode()
             mine = [numbers.setdefault(word, len(numbers)) for word in words.dictionary.to_pylist()]
@@ -178,7 +178,7 @@ def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook)
 
 
 def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterator[tuple[Codes, npt.NDArray[np.int64]]]:
-    """Codes of items and the times from when on they are available; nothing where no column says it."""
+    """Codes of items and the times at which they become available; nothing without such a column."""
     with opened(source, read, ("item",), {"time_col": _FIRST}, ("time",)) as file:
         if file.columns.get("time") == _FIRST:
             for batch in file.batches(["item", "time"]):
@@ -448,7 +448,7 @@ _GATHERED = 1 << 19
 
 
 class LogByRange:
-    """What a log says, range by range."""
+    """The pairs of a log, range by range."""
 
     def __init__(self, log_ids: LogIds, ranges: Ranges, store: ArrayStore) -> None:
         self.log_ids, self.ranges, self._store = log_ids, ranges, store

@@ -111,7 +111,7 @@ class PairSet:
 
     @cached_property
     def _marks(self) -> npt.NDArray[np.bool_]:
-        """Where the two hashes of a key may be (Bloom): most keys that are not here are told by one look, or two."""
+        """Where the two hashes of a key may be (Bloom): one look, or two, tell most keys that are not here."""
         marks = np.zeros(1 << min(28, (8 * len(self.keys)).bit_length()), bool)
         for begin in range(0, len(self.keys), _CACHED):
             for factor in _FACTORS:

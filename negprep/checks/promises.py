@@ -16,7 +16,7 @@ from negprep.read.prepared import Prepared
 
 @dataclass(frozen=True, kw_only=True)
 class Promised:
-    """What is said of files that do not say it themselves, and what stands beside them.
+    """What options promise of files without metadata, and the files beside them.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ _WHOLE = ("negprep", "text")
 
 _NO_SAMPLER = {"positive", FALLBACK}
 _KNOWN = {*SAMPLERS, *LEVEL_SOURCES}
-"""What the column ``source`` says."""
+"""Values of the column ``source``."""
 
 
 def terms_of(prepared: Prepared, part: str | None, promised: Promised, *, log_has_times: bool) -> Promise:

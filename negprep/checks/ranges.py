@@ -117,7 +117,7 @@ _BYTES_PER_ROW_AND_FILE = 30
 """What is counted of it in a file."""
 
 _BYTES_PER_RANGED_ROW = 200
-"""The same, and what judging takes for a while."""
+"""The same, and what the checks take for a while."""
 
 _FEWEST_ROWS, _MOST_ROWS = 1 << 15, 1 << 20
 _LEAST_GATHERED, _MOST_GATHERED = 8 << 20, 128 << 20

@@ -83,7 +83,7 @@ class Block:
     groups: Rows | None  # int64 (n_negatives,), or None: Which group each is in; -1 for none
     sources: npt.NDArray[np.int8] | None = None  # int8 (n_negatives,), or None
     head_sources: npt.NDArray[np.int8] | None = None  # int8 (n_groups,), or None
-    log_q: Floats | None = None  # float64 (n_negatives,), or None: What the file states, if it was asked for
+    log_q: Floats | None = None  # float64 (n_negatives,), or None: As the file has it, if it was asked for
     head_log_q: Floats | None = None  # float64 (n_groups,), or None: That of the positives
     odd_labels: Rows = field(default_factory=lambda: NO_ROWS)  # Rows whose label is neither 0 nor 1
     odd_groups: Rows = field(default_factory=lambda: NO_ROWS)
@@ -207,7 +207,7 @@ class LogQColumns:
         return tuple(name for name in (self.negatives, self.positives) if name is not None)
 
     def values(self, batch: Batch) -> tuple[Floats | None, Floats | None]:
-        """What they say, lists end to end; NaN where there is nothing: float64."""
+        """Their values, lists end to end; NaN where there is none: float64."""
         negatives, positives = (
             None if name is None else _numbers(batch.rows.column(name), name, batch)
             for name in (self.negatives, self.positives)
@@ -255,14 +255,14 @@ def _not_a_number(batch: Batch, name: str) -> BadDataError:
             try:
                 pa.array([word], pa.string()).cast(pa.float64())
             except pa.ArrowInvalid:
-                what = f"the column {name!r} has {word!r}, that is no number"
+                what = f"the column {name!r} has {word!r}, which is not a number"
                 return BadDataError(what, place=batch.place(row), remedy="make the file again")
     what = f"the column {name!r} has the type {column.type}"
     return BadDataError(what, place=batch.place(0), remedy="make the file again")
 
 
 def with_log_q(block: Block, columns: Columns) -> Block:
-    """A block that was made of columns, with what these say of log q."""
+    """A block that was made of columns, with the log q that these have."""
     if columns.log_q is None:
         return block
     if columns.others.dtype != np.int8:  # no labels: both are as the block has them
@@ -279,7 +279,7 @@ class Blocks:
         self.sources: list[str] = []  # The names in the column ``source`` that were met so far
 
     def __iter__(self) -> Iterator[Block]:
-        """The blocks, of which the next is read, in a thread, while one is checked."""
+        """The blocks; a thread reads the next one while one is checked."""
         return one_ahead(self._blocks(), name="negprep-verify")
 
     def _blocks(self) -> Iterator[Block]:

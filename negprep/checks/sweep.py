@@ -143,7 +143,7 @@ class Totals:
         self.slots = np.zeros(0, np.int64)  # How often the positive stood at each place
         self.list_size = terms.num_neg
         self.negatives_of = np.zeros(n_users, np.int64)  # int64 (n_users,): Negatives of each user
-        self.source_counts: dict[str, int] = {}  # Negatives by what the column ``source`` says
+        self.source_counts: dict[str, int] = {}  # Negatives by the column ``source``
         self.heads = self.left_out = 0  # Positives that lead rows
         self.strays = self.rows = self.negatives = self.known_users = 0  # Negatives, or users, without a positive
         self.hit = False  # Whether a positive of the log was drawn as a negative in train
@@ -308,7 +308,7 @@ class Heads:
         if block.odd_labels.size:
             found(LABELS, block.odd_labels, self._prepared.place, rows=block.odd_labels)
         if block.odd_groups.size and not self._terms.restricted and self._terms.num_neg is not None:
-            note = ": the candidates of this user are no groups of one size with one positive in each"
+            note = ": the candidates of this user are not groups of one size with one positive in each"
             found(COUNTS, block.odd_groups, lambda row: f"{self._prepared.place(row)}{note}", rows=block.odd_groups)
         if block.strays.size:
             note = ": a negative without a positive of its user"
@@ -610,7 +610,7 @@ class Sweep:
 
 
 def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
-    """Ask what a sweep answers, in the order in which the checks are told."""
+    """Ask what a sweep answers, in the order of the report."""
     for name in (USERS, ITEMS, POSITIVES):
         findings.ask(name)
     if terms.layout == "pointwise":

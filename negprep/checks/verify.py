@@ -196,7 +196,7 @@ class FileCheck:
             )
 
     def _settle(self, given_weights: npt.NDArray[np.float64] | None) -> None:
-        """Find out what all ranges together tell."""
+        """Find out what shows only in all ranges together."""
         terms, settled = self.terms, self._settled
         popular, n_items = "popularity" in terms.samplers, len(self.log.log_ids.items)
         counts, sure = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
@@ -430,11 +430,11 @@ def verify(
     Parameters
     ----------
     files : sequence of (path, part)
-        ``part`` is ``train``, ``test`` or, where the file says it itself, None.
+        ``part`` is ``train``, ``test`` or, where the file or its metadata name it, None.
     log : str, path, pyarrow.Table or pandas.DataFrame
         What they were made of.
     promised : Promised, optional
-        Of files that do not say what they promise.
+        By options, of files without metadata.
     made_by : sequence of path
         The summaries of the runs that wrote those of the files that have no metadata.
     read : ReadOptions, optional
@@ -456,11 +456,11 @@ def verify(
     Raises
     ------
     BadDataError
-        A file is no prepared file, is damaged, or has other users than the log.
+        A file is not a prepared file, is damaged, or has other users than the log.
     UsageError
         Something that is needed was not given, or something was given in vain.
     OutputError
-        There is no such folder for what is spilled, or no room.
+        The folder for what is spilled is missing or full.
     """
     promised, read = promised or Promised(), read or ReadOptions()
     check_spill_folder(spill_dir)
@@ -545,7 +545,7 @@ def _refuse_vain(promised: Promised, terms: Sequence[Promise]) -> None:
         given += ["with_valid"] if promised.with_valid else []
         if given:
             option = given[0].replace("_", "-")
-            raise UsageError(f"--{option}, which the files say themselves", remedy="leave it out")
+            raise UsageError(f"--{option}, which the metadata of the files specify", remedy="leave it out")
     for name in ("items", "exclude", "weak"):
         if getattr(promised, name) is not None and not any(getattr(each.of_log, name) for each in terms):
             raise UsageError(f"--{name}, with which no file was made", remedy="leave it out")

@@ -214,9 +214,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
     weak or excluded; a holdout among its own negatives; negatives that repeat, are too few or too many, or lie outside
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
     place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
-    item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be like, or in the
-    summary of its run (--made-by); of other files the options say it. What is not specified is not checked, and the
-    line names the option that would specify it.
+    item was drawn as often as the sampler promises. Metadata, or the summary of a run (--made-by), specify what a file
+    of negprep promises; options specify it for other files. What is not specified is not checked, and the line names
+    the option that would specify it.
 
     Exit code 1 where a check failed; with --strict, 3 where none failed and there is a warning. A check that could not
     be made gives the reason, and does not count as passed.

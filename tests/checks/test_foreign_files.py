@@ -257,7 +257,7 @@ REFUSED = {
             verify([(str(folder / "o.parquet"), None)], LOG, promised=Promised(num_neg=4)),
         ),
         UsageError,
-        "--num-neg, which the files say themselves",
+        "--num-neg, which the metadata of the files specify",
     ),
     "made with a catalog": (
         lambda folder: (

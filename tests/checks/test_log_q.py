@@ -187,7 +187,7 @@ def test_texts_say_it_too(tmp_path, layout):
     assert "o.csv:8: " in check().examples[0]
     lines[7] = lines[7].replace("-0.5", "x")
     (tmp_path / "o.csv").write_text("\n".join(lines))
-    with pytest.raises(BadDataError, match=r"o\.csv:8: the column '(neg_)?log_q' has .* that is no number"):
+    with pytest.raises(BadDataError, match=r"o\.csv:8: the column '(neg_)?log_q' has .* which is not a number"):
         check()
 
 
