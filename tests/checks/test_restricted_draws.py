@@ -59,8 +59,8 @@ def probability(check):
 @pytest.mark.parametrize(("same", "available"), [("kind", False), (None, True), ("kind", True)])
 def test_sums_over_windows_are_those_of_lists(monkeypatch, same, available, left_out, step):
     """Against sets that are written out, positive by positive, in plain Python; also some positives at a time."""
-    monkeypatch.setattr("negprep.checks.eligible._STEP", step)
-    monkeypatch.setattr("negprep.checks.expectations._STEP", step)
+    monkeypatch.setattr("negprep.checks.expected._STEP", step)
+    monkeypatch.setattr("negprep.checks.draws._STEP", step)
     terms = LogPromise(same=same, items=True, with_times=True, with_firsts=available)
     with open_log(TINY, ReadOptions()) as log:
         frame = LogIds(log, terms, Promised(items=KINDS), ReadOptions())
