@@ -9,26 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Floats
-from negprep.checks.expectations import Evidence, Law, Laws
-from negprep.checks.judge import TOLD, RangeCheck
+from negprep.checks.completeness import RangeCheck
+from negprep.checks.draws import Drawable, Law, law_of
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
-from negprep.checks.results import (
-    ABSENT,
-    COUNTS,
-    DISTINCT,
-    DRAWN_WEAK,
-    HOLDOUTS,
-    ITEMS,
-    LOG_Q,
-    MISSING,
-    POSITIVES,
-    SHARES,
-    SLOT,
-    WEAK,
-    Findings,
-)
-from negprep.checks.tallies import CHOICES, Totals, choice_of, first_draws_alone
+from negprep.checks.results import DRAWS, OR_SUMMARY, SHARES, SLOT, Findings
+from negprep.checks.sweep import CHOICES, Totals, choice_of, first_draws_alone
 
 _STEPS = 100_000
 _TINY = 1e-300
@@ -38,15 +24,6 @@ _CLOSE = 1e-15
 def chi_square_tail(statistic: float, freedom: float) -> float:
     """The probability that chi-square exceeds a value.
 
-    Parameters
-    ----------
-    statistic : float
-        At least 0.
-    freedom : float
-        Degrees of freedom, above 0; not only whole ones.
-
-    Notes
-    -----
     Q(freedom / 2, statistic / 2): below the mean by the series of P = 1 - Q, above it by the continued fraction, which
     keeps small tails exact in proportion. Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 6.5.29 and
     6.5.31, evaluated as Lentz does.
@@ -187,11 +164,6 @@ def binned(drawn: Law, bins: npt.NDArray[np.int64], n_bins: int) -> tuple[float,
     """The chi-square of bins of items: statistic, degrees of freedom, probability, and drawn over expected of each bin.
 
     d' pinv(C) d, where C is the exact covariance of the bins, summed over the users. None: too few draws.
-
-    Parameters
-    ----------
-    bins : int64, shape (n_items,)
-        The bin of each item; -1 outside.
     """
     inside = bins >= 0
     found = np.bincount(bins[inside], weights=drawn.items[inside], minlength=n_bins)
@@ -227,16 +199,9 @@ _TENTHS = 10
 _OPEN = 0.01
 
 
-def judge_draws(evidence: Evidence, verdicts: Callable[[], Iterator[RangeCheck]]) -> None:
-    """Make the checks of chance.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    verdicts : callable
-        Gives the verdict of each range of users, one after the other.
-    """
-    totals, findings, terms = evidence.totals, evidence.findings, evidence.terms
+def check_draws(drawable: Drawable, each_range: Callable[[], Iterator[RangeCheck]]) -> None:
+    """Make the checks of chance."""
+    totals, findings, terms = drawable.totals, drawable.findings, drawable.terms
     if terms.layout == "positives":
         return
     if terms.layout == "pointwise" and not terms.is_train:
@@ -245,40 +210,44 @@ def judge_draws(evidence: Evidence, verdicts: Callable[[], Iterator[RangeCheck]]
             findings.skip(SLOT, "the lists differ in length" if terms.takes_all else "too few groups")
         else:
             findings.chance(SLOT, result[2], f"chi-square {result[0]:.1f}, {result[1]} degrees of freedom")
-    law = Laws(evidence, verdicts)
+    if "sampler" in terms.unspecified:
+        findings.skip(DRAWS, f"what drew them is not specified: add --sampler {OR_SUMMARY}")
+        return
     for name, drawn in totals.drawn.items():
         if not drawn.items.any() and name not in terms.samplers:
             continue
         total = int((drawn.items if drawn.first_items is None else drawn.first_items).sum())
         titles = [f"{name} draws by {by}" for by in ("item", "all items", "tenths of ids", "tenths of popularity")]
-        reason = _reason(evidence, name, total)
-        draws = None if reason else law(name, drawn)
+        reason = _reason(drawable, name, total)
+        draws = None if reason else law_of(drawable, each_range, name, drawn)
         if draws is None:
             for title in titles:
                 findings.skip(title, reason or "which draws belong together is not known")
             continue
-        _judge(evidence, draws, titles, "of first draws, " if drawn.first_items is not None else "")
+        _check(drawable, draws, titles, "of first draws, " if drawn.first_items is not None else "")
 
 
-def _reason(evidence: Evidence, name: str, total: int) -> str | None:
-    """Why the draws of a sampler cannot be judged, if so."""
-    terms, totals, open_users = evidence.terms, evidence.totals, evidence.settled.open_users
+def _reason(drawable: Drawable, name: str, total: int) -> str | None:
+    """Why the draws of a sampler cannot be checked, if so."""
+    terms, totals, open_users = drawable.terms, drawable.totals, drawable.settled.open_users
     if terms.takes_all:
         return "all items that can be drawn are there"
-    if len(terms.samplers) > 1 and not evidence.totals.source_counts:
+    if len(terms.samplers) > 1 and not drawable.totals.source_counts:
         return "no column says which sampler drew"
     if name == "other":
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
-    if not evidence.known:
+    if not drawable.known:
         return "which positives are held out is not known, and so not what can be drawn"
-    if name == "weak" and not evidence.any_weak:
+    if name == "weak" and not drawable.any_weak:
         return "what is weak is not known: the log has none that could be drawn"
-    open_draws = evidence.totals.negatives_of[open_users].sum() if terms.is_train else 0
-    if open_draws > _OPEN * evidence.totals.negatives:
+    open_draws = drawable.totals.negatives_of[open_users].sum() if terms.is_train else 0
+    if open_draws > _OPEN * drawable.totals.negatives:
         return f"of {int(open_users.sum())} users it is not known which positives are held out"
+    if terms.distinct is None and "popularity" in terms.samplers:
+        return f"whether negatives of a positive differ is not specified: add --distinct, --repeats {OR_SUMMARY}"
     if terms.distinct and "popularity" in terms.samplers and not first_draws_alone(terms):
         return "distinct draws by weight have no closed form but for the first, and which is the first is not known"
-    if name == "popularity" and evidence.settled.weights is None:
+    if name == "popularity" and drawable.settled.weights is None:
         return "add --weights FILE" if terms.weights else "the train positives are not known"
     if totals.left_out and terms.restricted and terms.is_train and terms.shuffled and terms.layout != "listwise":
         return f"{totals.left_out:,} negatives are wrong, and for which positives they were drawn is not known"
@@ -287,22 +256,22 @@ def _reason(evidence: Evidence, name: str, total: int) -> str | None:
     return None
 
 
-def _judge(evidence: Evidence, draws: Law, titles: list[str], which: str) -> None:
+def _check(drawable: Drawable, draws: Law, titles: list[str], which: str) -> None:
     """Make the four checks of a sampler; ``which`` draws they are of, if not of all."""
-    findings, popularity = evidence.findings, evidence.popularity
+    findings, popularity = drawable.findings, drawable.popularity
     by_item, of_all, by_id, by_popularity = titles
     probability, item = worst_item(draws)
-    impossible = np.flatnonzero((draws.items > 0) & (draws.weights == 0) & evidence.catalog)
+    impossible = np.flatnonzero((draws.items > 0) & (draws.weights == 0) & drawable.catalog)
     if impossible.size:
         probability, item = 0.0, int(impossible[draws.items[impossible].argmax()])
-    told = f"item {evidence.items.name(item)}: {draws.items[item]:,} draws, {draws.expected[item]:,.1f} expected"
-    findings.chance(by_item, probability, f"{which}the farthest is {told}", [told])
+    text = f"item {drawable.items.name(item)}: {draws.items[item]:,} draws, {draws.expected[item]:,.1f} expected"
+    findings.chance(by_item, probability, f"{which}the farthest is {text}", [text])
     whole = all_items(draws)
     if whole is None:
         findings.skip(of_all, "too few draws")
     else:
         findings.chance(of_all, whole[2], f"{which}chi-square {whole[0]:.1f}, {whole[1]:.1f} degrees of freedom")
-    catalog = np.flatnonzero(evidence.catalog)
+    catalog = np.flatnonzero(drawable.catalog)
     orders = {by_id: catalog, by_popularity: catalog[np.argsort(popularity[catalog], kind="stable")]}
     for title, order in orders.items():
         bins = _tenths(order, draws)
@@ -333,14 +302,7 @@ _FEWEST_ROWS = 5
 
 
 class Shares:
-    """Adds up, range by range, what the samplers drew for users for whom each has something: nothing falls back there.
-
-    Parameters
-    ----------
-    terms : Terms
-    totals : Totals
-    findings : Findings
-    """
+    """Adds up what the samplers drew for users for whom each has something: nothing falls back there."""
 
     def __init__(self, terms: Promise, totals: Totals, findings: Findings) -> None:
         self._terms, self._totals, self._findings = terms, totals, findings
@@ -351,19 +313,19 @@ class Shares:
         self._shares = np.array([wanted[name] for name in self._used])
         self._found = np.zeros(len(self._used), np.int64)
 
-    def add(self, verdict: RangeCheck) -> None:
+    def add(self, checked: RangeCheck) -> None:
         """Take the next users."""
-        terms, supply, findings = self._terms, verdict.supply, self._findings
+        terms, supply, findings = self._terms, checked.supply, self._findings
         if len(terms.samplers) < 2:
             return
-        if "sampler" in terms.unsaid:
-            findings.skip(SHARES, f"the shares are not known, unless --sampler {TOLD} says it")
+        if "sampler" in terms.unspecified:
+            findings.skip(SHARES, f"the shares are not specified: add --sampler {OR_SUMMARY}")
             return
         if not self._totals.source_counts:
             findings.skip(SHARES, "no column says which sampler drew")
             return
         popular = "popularity" in terms.samplers
-        if terms.distinct or terms.restricted or supply is None or (popular and supply.weights is None):
+        if terms.distinct is not False or terms.restricted or supply is None or (popular and supply.weights is None):
             findings.skip(SHARES, "what falls back is not known")
             return
         whole = supply.eligible > 0
@@ -373,7 +335,7 @@ class Shares:
             heavy = supply.weights > 0
             taken = np.bincount(supply.avoided.users[heavy[supply.avoided.items]], minlength=len(whole))
             whole &= int(heavy.sum()) > taken
-        draws = np.array([verdict.tallies.drawn[name].draws[whole] for name in self._used])
+        draws = np.array([checked.tallies.drawn[name].draws[whole] for name in self._used])
         self._found += draws.sum(axis=1)
         if not terms.fixed:
             return
@@ -382,11 +344,11 @@ class Shares:
 
         def describe(at: int) -> str:
             numbers = ", ".join(f"{number} {name}" for name, number in zip(self._used, draws[:, at], strict=True))
-            return verdict.user(int(users[at]), f" has {numbers}")
+            return checked.user(int(users[at]), f" has {numbers}")
 
         findings.found(SHARES, wrong, describe)
 
-    def judge(self) -> None:
+    def check(self) -> None:
         """Make the check."""
         findings = self._findings
         if len(self._terms.samplers) < 2 or self._terms.fixed or findings.ask(SHARES).status == "not checked":
@@ -396,55 +358,6 @@ class Shares:
             findings.skip(SHARES, "too few draws")
             return
         statistic = float(((found - expected) ** 2 / expected).sum())
-        told = ", ".join(f"{name} {number / found.sum():.3f}" for name, number in zip(self._used, found, strict=True))
-        note = f"{told}; chi-square {statistic:.1f}, {len(self._used) - 1} degrees of freedom"
+        text = ", ".join(f"{name} {number / found.sum():.3f}" for name, number in zip(self._used, found, strict=True))
+        note = f"{text}; chi-square {statistic:.1f}, {len(self._used) - 1} degrees of freedom"
         findings.chance(SHARES, chi_square_tail(statistic, len(self._used) - 1), note)
-
-
-def doubt_unsaid(evidence: Evidence) -> None:
-    """Make doubts of the faults against what was taken for granted, and say how to tell what is so.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of a file, all checks made. Its ``terms.unsaid`` names what was taken for granted.
-    """
-    terms, findings = evidence.terms, evidence.findings
-    if terms.says_itself:
-        return
-    reasons: dict[str, dict[str, str]] = {
-        "weak": {DRAWN_WEAK: "what is weak is not known, unless --positive, --weak"},
-        "sampler": {LOG_Q: "uniform draws are taken for granted, unless --sampler"},
-        "distinct": {},
-    }
-    if terms.is_train:
-        reasons["sampler"][WEAK] = "uniform draws are taken for granted, unless --sampler"
-    if terms.levels and not terms.truth.weak:
-        reasons["weak"][POSITIVES] = "the first of a pair may be weak, unless --weak"
-    if terms.layout != "positives" and "distinct" in terms.unsaid and _may_repeat(evidence):
-        reasons["distinct"][DISTINCT] = "they repeat as often as independent draws do, unless --distinct"
-    taken = " and ".join(terms.samplers)
-    for name in [check.name for check in findings if " draws by " in check.name]:
-        reasons["sampler"][name] = f"{taken} is taken for granted, unless --sampler"
-    reasons["sampler"][LOG_Q] = f"{taken} is taken for granted, without a restriction, unless --sampler"
-    for what, of_checks in reasons.items():
-        for name, reason in of_checks.items() if what in terms.unsaid else ():
-            findings.doubt(name, f"{reason} {TOLD} says it")
-    if "items" in terms.unsaid:
-        findings.remark(ITEMS, f"if the catalog has more items than the log, --items {TOLD} says it")
-    for name in (ABSENT, MISSING, HOLDOUTS):
-        findings.remark(name, "if a run left some out (--min-positives, --core, --on-short), --made-by says it")
-
-
-def _may_repeat(evidence: Evidence) -> bool:
-    """Whether negatives repeat about as often as where nothing hinders it: then it is by intent.
-
-    Of k independent uniform draws from m items, k - m (1 - (1 - 1/m)^k) are expected to repeat an earlier one.
-    """
-    num_neg = evidence.totals.num_neg
-    if not evidence.known or not num_neg or evidence.findings.ask(COUNTS).status != "passed":
-        return True
-    sizes = np.maximum(evidence.sizes, 1)
-    groups = evidence.totals.negatives_of / num_neg
-    expected = float((groups * (num_neg - sizes * (1 - (1 - 1 / sizes) ** num_neg))).sum())
-    return evidence.findings.ask(DISTINCT).count > expected / 2

@@ -1,23 +1,22 @@
-"""Whether the log q that a file states is that of its samplers, in a second pass over the rows."""
+"""Whether the log q of a file is that of its samplers, in a second pass over the rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Codes, Floats, Units
-from negprep.checks.eligible import Placed, PlaceRanges, Supply, Windows
-from negprep.checks.judge import Known, RangeCheck
+from negprep.checks.completeness import Known, RangeCheck
+from negprep.checks.expected import Placed, PlaceRanges, Supply, Windows
 from negprep.checks.observed import UsersOfLog
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
-from negprep.checks.results import LOG_Q, Findings
+from negprep.checks.results import LOG_Q, OR_SUMMARY, Findings
 from negprep.checks.rows import Block
-from negprep.checks.tallies import CHOICES, Totals, choice_of
+from negprep.checks.sweep import CHOICES, Totals, choice_of
 
 _ROUNDED = Context(prec=40)
 _WHOLE = Decimal(10) ** 30
@@ -25,21 +24,7 @@ _DIGITS = 62
 
 
 def units_of_counts(counts: Rows, inside: Rows, alpha: float, smooth: float) -> Rows:
-    """The units of (count + smooth) ** alpha.
-
-    Parameters
-    ----------
-    counts : int64, shape (n_items,)
-        Train positives of each item.
-    inside : int64, shape (n_catalog,)
-        The items of the catalog, ascending.
-    alpha, smooth : float
-
-    Returns
-    -------
-    int64, shape (n_items,)
-        0 outside the catalog. The sum is below 2**62.
-    """
+    """The units of (count + smooth) ** alpha: int64, shape (n_items,); 0 outside the catalog. Sum below 2**62."""
     values, which = np.unique(counts[inside], return_inverse=True)
     bases = [Decimal(int(value)) + Decimal(repr(smooth)) for value in values]
     powers = [_ROUNDED.power(base, Decimal(repr(alpha))) if base > 0 else Decimal(0) for base in bases]
@@ -86,36 +71,19 @@ def _spread(units: Rows, inside: Rows, n_items: int) -> Rows:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """How much each of some owners, users or positives, has to draw from.
+    """How much each of some owners, users or positives, has to draw from."""
 
-    Attributes
-    ----------
-    eligible : int64, shape (n,)
-        Items.
-    units : int64, shape (n,)
-        Their units of popularity.
-    weak : int64, shape (n,)
-        Weak items.
-    """
-
-    eligible: Rows
-    units: Rows
-    weak: Rows
-
-
-class Owners(Protocol):
-    """Whoever decides what can be drawn."""
-
-    def points(self, owners: Rows) -> Points:
-        """What some of them have."""
+    eligible: Rows  # int64 (n,): Items
+    units: Rows  # int64 (n,): Their units of popularity
+    weak: Rows  # int64 (n,): Weak items
 
 
 class ByUser:
     """Users: what can be drawn does not depend on the positive."""
 
-    def __init__(self, truth: UsersOfLog, supply: Supply, units: Units | None) -> None:
+    def __init__(self, in_log: UsersOfLog, supply: Supply, units: Units | None) -> None:
         self._eligible, self._weak = supply.eligible, supply.weak.counts
-        self._units = np.zeros(len(truth.users), np.int64)
+        self._units = np.zeros(len(in_log.users), np.int64)
         if units is not None:
             starts = supply.avoided.starts
             before = _before(units[supply.avoided.items])
@@ -129,8 +97,8 @@ class ByUser:
 class ByPositive:
     """Positives of the log: what can be drawn is cut to a window of each."""
 
-    def __init__(self, truth: UsersOfLog, terms: Promise, supply: Supply, units: Units | None) -> None:
-        self._truth, self._windows = truth, Windows(truth, available=terms.available)
+    def __init__(self, in_log: UsersOfLog, terms: Promise, supply: Supply, units: Units | None) -> None:
+        self._in_log, self._windows = in_log, Windows(in_log, available=terms.available)
         self._avoided = Placed(supply.avoided, self._windows)
         self._weak = Placed(supply.weak, self._windows) if terms.draws_weak else None
         self._before = self._avoided_before = None
@@ -140,13 +108,13 @@ class ByPositive:
 
     def points(self, owners: Rows) -> Points:
         """What some positives have."""
-        found = PlaceRanges.of(self._windows, self._avoided, self._truth, owners)
+        found = PlaceRanges.of(self._windows, self._avoided, self._in_log, owners)
         units = weak = np.zeros(len(owners), np.int64)
         if self._before is not None and self._avoided_before is not None:
             units = self._before[found.highs] - self._before[found.lows]
             units = units - (self._avoided_before[found.ends] - self._avoided_before[found.begins])
         if self._weak is not None:
-            begins, ends = self._weak.within(self._truth.positives.users[owners], found.lows, found.highs)
+            begins, ends = self._weak.within(self._in_log.positives.users[owners], found.lows, found.highs)
             weak = ends - begins
         return Points((found.highs - found.lows) - (found.ends - found.begins), units, weak)
 
@@ -162,18 +130,13 @@ class Odds:
 
     An eligible item j has ``flat + steep * units(j)``, a weak one ``listed``; the positive, as if it were eligible,
     ``own_part / (eligible + 1) + heavy_part * units / (all units + units)``.
-
-    Attributes
-    ----------
-    flat, steep, listed, own_part, heavy_part : float64, shape (n,)
-    points : Points
     """
 
-    flat: Floats
-    steep: Floats
-    listed: Floats
-    own_part: Floats
-    heavy_part: Floats
+    flat: Floats  # float64 (n,)
+    steep: Floats  # float64 (n,)
+    listed: Floats  # float64 (n,)
+    own_part: Floats  # float64 (n,)
+    heavy_part: Floats  # float64 (n,)
     points: Points
 
     @classmethod
@@ -207,17 +170,7 @@ class Odds:
         return Odds(flat, steep, listed, self.own_part[which], self.heavy_part[which], points)
 
     def of_negatives(self, at: Rows, units: Units | None, weak: npt.NDArray[np.bool_] | None) -> Floats:
-        """Ln q of negatives, each of an owner: float64, shape (n_negatives,).
-
-        Parameters
-        ----------
-        at : int64, shape (n_negatives,)
-            The place of each one's owner here.
-        units : int64, shape (n_negatives,), or None
-            Those of the items.
-        weak : bool, shape (n_negatives,), or None
-            Whether they were drawn as weak.
-        """
+        """Ln q of negatives, each of an owner: float64, shape (n_negatives,)."""
         with np.errstate(divide="ignore"):
             # Without popularity, one logarithm for each owner is enough.
             found = np.log(self.flat)[at] if units is None else np.log(self.flat[at] + self.steep[at] * units)
@@ -232,17 +185,14 @@ class Odds:
             return np.log(odds)
 
 
-def owners_of(truth: UsersOfLog, terms: Promise, supply: Supply, units: Units | None) -> Owners:
-    """Users, or where the positive decides, the positives."""
-    return ByPositive(truth, terms, supply, units) if terms.restricted else ByUser(truth, supply, units)
-
-
 _APART = 1e-9
 """Of the probability itself, in proportion."""
 
 
 def why_not(terms: Promise, totals: Totals, settled: Known, *, known: bool) -> str | None:
-    """Why it cannot be judged, if so; ``known`` says whether it is known which positives are held out."""
+    """Why it cannot be checked, if so; ``known`` says whether it is known which positives are held out."""
+    if "sampler" in terms.unspecified:
+        return f"what drew the negatives is not specified: add --sampler {OR_SUMMARY}"
     if any(choice_of(name) == CHOICES.index("other") for name in terms.samplers):
         return f"what {' and '.join(terms.samplers)} draws depends on a model"
     if "popularity" in terms.samplers and settled.weights is None:
@@ -254,7 +204,7 @@ def why_not(terms: Promise, totals: Totals, settled: Known, *, known: bool) -> s
     return None if known else "which positives are held out is not known, and so not what can be drawn"
 
 
-def judge_open(terms: Promise, totals: Totals, settled: Known, findings: Findings, compared: int) -> None:
+def note_open(terms: Promise, totals: Totals, settled: Known, findings: Findings, compared: int) -> None:
     """Say of how many users nothing could be compared; ``compared`` is of how many rows it was."""
     n_open = int((settled.open_users & (totals.negatives_of > 0)).sum()) if terms.is_train else 0
     if n_open:
@@ -265,26 +215,17 @@ def judge_open(terms: Promise, totals: Totals, settled: Known, findings: Finding
 
 
 class LogQ:
-    """Compares what is stated with what is right, block by block, of a range of users.
+    """Compares what is found with what is right, block by block, of a range of users."""
 
-    Parameters
-    ----------
-    verdict : Verdict
-        Of the range.
-
-    Attributes
-    ----------
-    compared : int
-        How many values.
-    """
-
-    def __init__(self, verdict: RangeCheck) -> None:
-        self._verdict, self._truth, self._terms = verdict, verdict.truth, verdict.terms
-        self._units, self.compared = verdict.settled.units, 0
-        if verdict.supply is None:
+    def __init__(self, checked: RangeCheck) -> None:
+        self._checked, self._in_log, self._terms = checked, checked.in_log, checked.terms
+        self._units, self.compared = checked.settled.units, 0
+        if checked.supply is None:
             raise ValueError("it is not known which positives are held out")
-        self._owners = owners_of(self._truth, self._terms, verdict.supply, self._units)
-        everybody = np.arange(0 if self._terms.restricted else len(self._truth.users))
+        self._owners: ByUser | ByPositive = ByUser(self._in_log, checked.supply, self._units)
+        if self._terms.restricted:
+            self._owners = ByPositive(self._in_log, self._terms, checked.supply, self._units)
+        everybody = np.arange(0 if self._terms.restricted else len(self._in_log.users))
         self._of_users = self._odds(everybody)
 
     def _odds(self, owners: Rows) -> Odds:
@@ -298,18 +239,16 @@ class LogQ:
         if self._terms.draws_weak and block.sources is not None:
             weak = np.array([*(source == "weak" for source in sources), False])[block.sources]
         if self._terms.restricted:
-            keys = block.heads * np.int64(len(self._truth.items)) + block.head_items
-            keys[(block.heads < 0) | (block.head_items < 0)] = -1
-            places = self._truth.positives.find(keys)
+            places = self._in_log.positives.find(self._in_log.keys(block.heads, block.head_items))
             odds, of_heads = self._odds(places.clip(0)), np.where(places >= 0, np.arange(len(places)), -1)
             groups = block.groups if block.groups is not None else np.full(len(block.items), -1)
             of_negatives = np.where(groups >= 0, of_heads.take(groups, mode="clip"), -1) if len(places) else groups
         else:
             odds = self._of_users
             of_heads, of_negatives = block.heads.astype(np.int64), block.users.astype(np.int64)
-        if self._terms.is_train and self._verdict.open_users.any():
-            of_heads = np.where(self._verdict.open_users[block.heads.clip(0)], -1, of_heads)
-            of_negatives = np.where(self._verdict.open_users[block.users.clip(0)], -1, of_negatives)
+        if self._terms.is_train and self._checked.open_users.any():
+            of_heads = np.where(self._checked.open_users[block.heads.clip(0)], -1, of_heads)
+            of_negatives = np.where(self._checked.open_users[block.users.clip(0)], -1, of_negatives)
         known = np.flatnonzero((of_negatives >= 0) & (block.items >= 0))
         part = slice(None) if len(known) == len(block.items) else known
         units = None if self._units is None else self._units[block.items[part]]
@@ -319,8 +258,8 @@ class LogQ:
             self._positives(block, odds, of_heads)
 
     def _positives(self, block: Block, odds: Odds, of_heads: Rows) -> None:
-        stated, users, items, rows = block.head_log_q, block.heads, block.head_items, block.head_rows
-        if stated is None:
+        found, users, items, rows = block.head_log_q, block.heads, block.head_items, block.head_rows
+        if found is None:
             return
         if self._terms.layout == "pairwise" and block.groups is not None:
             of_heads, rows = of_heads[block.groups], block.negative_rows
@@ -328,18 +267,18 @@ class LogQ:
         known = np.flatnonzero((of_heads >= 0) & (items >= 0))
         at, users, items = of_heads[known], users[known], items[known]
         right = odds.at(at).of_positives(None if self._units is None else self._units[items])
-        self._compare(stated[known], right, rows[known], users, items)
+        self._compare(found[known], right, rows[known], users, items)
 
-    def _compare(self, stated: Floats, right: Floats, rows: Rows, users: Codes, items: Codes) -> None:
+    def _compare(self, found: Floats, right: Floats, rows: Rows, users: Codes, items: Codes) -> None:
         with np.errstate(invalid="ignore"):  # infinity less infinity
-            good = (np.abs(stated - right) <= _APART) | (stated == right)
-        self.compared += len(stated)
+            good = (np.abs(found - right) <= _APART) | (found == right)
+        self.compared += len(found)
         wrong = np.flatnonzero(~good)
-        self._verdict.findings.found(
+        self._checked.findings.found(
             LOG_Q,
             wrong,
-            lambda at: self._verdict.sweep.name(
-                int(rows[at]), users[at], items[at], f": {stated[at]:.12g}, not {right[at]:.12g}"
+            lambda at: self._checked.sweep.name(
+                int(rows[at]), users[at], items[at], f": {found[at]:.12g}, not {right[at]:.12g}"
             ),
             rows=rows[wrong],
         )

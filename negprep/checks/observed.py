@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Mask
-from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings, take_rows
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings
 from negprep.checks.pair_set import PairSet, Rows, distinct
-from negprep.checks.promises import Claims, LogPromise
-from negprep.checks.ranges import ArrayStore, Laid, Ranges
+from negprep.checks.promises import LogPromise, Promised
+from negprep.checks.ranges import ArrayStore, Laid, Ranges, taken
 from negprep.encode.vocabulary import DistinctIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.options.options import LogSource, ReadOptions
@@ -29,14 +29,7 @@ _MOST_STRANGERS = 1 << 20
 
 
 class Codebook:
-    """The codes of some distinct ids: their places in ascending order. Strangers, which it lacks, have codes below -1.
-
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-    noun : str
-        What the ids are of, for messages.
-    """
+    """The codes of some distinct ids: their places in ascending order. Strangers have codes below -1."""
 
     def __init__(self, vocabulary: Vocabulary, noun: str = "id") -> None:
         self.vocabulary = vocabulary
@@ -72,13 +65,7 @@ class Codebook:
         return self.vocabulary.find(ids)
 
     def with_strangers(self, ids: pa.Array) -> Codes:
-        """The same, but that an id which is not here has a code of its own, below -1: equal ids have equal codes.
-
-        Raises
-        ------
-        BadDataError
-            More than a million different ids are not here.
-        """
+        """The same, but that an id which is not here has a code of its own, below -1: equal ids have equal codes."""
         codes = self(ids)
         strange = np.flatnonzero(codes < 0)
         if strange.size:
@@ -121,13 +108,7 @@ class Codebook:
 
 @dataclass(frozen=True, eq=False)
 class CodesFrom:
-    """Consecutive codes of a codebook, counted from 0.
-
-    Attributes
-    ----------
-    codebook : Codebook
-    first, size : int
-    """
+    """Consecutive codes of a codebook, counted from 0."""
 
     codebook: Codebook
     first: int
@@ -151,7 +132,7 @@ def opened(
     extra: dict[str, str],
     may_lack: tuple[str, ...] | None = None,
 ) -> LogReader:
-    """A file whose columns are named like the log's, or recognised, or as ``extra`` says; some may lack values."""
+    """A file whose columns are named like the log's, or recognised, or given by ``extra``; some may lack values."""
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
 
     def fitting(names: tuple[str, ...]) -> ReadOptions:
@@ -182,18 +163,12 @@ def read_catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:
 
 
 def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook) -> npt.NDArray[np.int64]:
-    """The category of each item, numbered from 0; -1 for one without: shape (n_items,).
-
-    Raises
-    ------
-    UsageError
-        There is no such column.
-    """
+    """The category of each item, numbered from 0; -1 for one without: shape (n_items,)."""
     found = np.full(len(items), -1)
     numbers: dict[str, int] = {}
     with opened(source, read, ("item",), {"event_col": same}, ("event",)) as file:
         if file.columns.get("event") != same:
-            raise UsageError(f"no column {same!r} among those of --items, by which the negatives were chosen")
+            raise UsageError(f"no column {same!r} among those of --items, which the negatives were chosen by")
         for batch in file.batches(["item", "event"]):
             words = batch.column("event").cast(pa.string()).dictionary_encode()
             mine = [numbers.setdefault(word, len(numbers)) for word in words.dictionary.to_pylist()]
@@ -203,48 +178,13 @@ def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook)
 
 
 def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterator[tuple[Codes, npt.NDArray[np.int64]]]:
-    """Codes of items and the times from when on they are available; nothing where no column says it."""
+    """Codes of items and the times at which they become available; nothing without such a column."""
     with opened(source, read, ("item",), {"time_col": _FIRST}, ("time",)) as file:
         if file.columns.get("time") == _FIRST:
             for batch in file.batches(["item", "time"]):
                 batch = batch.filter(batch.column("time").is_valid())
                 codes = items(batch.column("item"))
                 yield codes[codes >= 0], as_numpy(batch.column("time"))[codes >= 0]
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Which rows of a file count.
-
-    Attributes
-    ----------
-    columns : dict of str to str
-        The role and the name of the column that decides.
-    test : callable
-        From that column to bool, one a row.
-    """
-
-    columns: dict[str, str]
-    test: Callable[[pa.Array], npt.NDArray[np.bool_]]
-
-
-def known_pairs(
-    source: LogSource,
-    read: ReadOptions,
-    users: Codebook,
-    items: Codebook,
-    taken: Callable[[LogReader], Taken | None] | None = None,
-) -> Iterator[tuple[Codes, Codes]]:
-    """The users and items of a file's rows where both are known; of those rows alone that ``taken`` takes."""
-    with opened(source, read, ("user", "item"), {}) as file:
-        rows = taken(file) if taken is not None else None
-        for batch in file.batches(["user", "item"], also=rows.columns if rows else None):
-            if rows is not None:
-                (role,) = rows.columns
-                batch = take_rows(batch, np.flatnonzero(rows.test(batch.column(role))))
-            of_users, of_items = users(batch.column("user")), items(batch.column("item"))
-            known = (of_users >= 0) & (of_items >= 0)
-            yield of_users[known], of_items[known]
 
 
 def item_weights(source: LogSource, read: ReadOptions, items: Codebook) -> npt.NDArray[np.float64]:
@@ -263,53 +203,22 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Pairs as they are read.
+    """Pairs as they are read."""
 
-    Attributes
-    ----------
-    users, items : int32, shape (n,)
-    kinds : int8, shape (n,)
-        ``POSITIVE``, ``WEAK`` (or listed as such) or ``EXCLUDED``.
-    times : int64, shape (n,), or None
-    """
-
-    users: Codes
-    items: Codes
-    kinds: npt.NDArray[np.int8]
-    times: Rows | None
-
-    def take(self, places: Rows | slice | npt.NDArray[np.bool_]) -> Records:
-        """Some of them."""
-        times = None if self.times is None else self.times[places]
-        return Records(self.users[places], self.items[places], self.kinds[places], times)
+    users: Codes  # int32 (n,)
+    items: Codes  # int32 (n,)
+    kinds: npt.NDArray[np.int8]  # int8 (n,): ``POSITIVE``, ``WEAK`` (or listed as such) or ``EXCLUDED``
+    times: Rows | None  # int64 (n,), or None
 
 
 class LogIds:
-    """A log that was read once, for its ids.
+    """A log that was read once, for its ids."""
 
-    Attributes
-    ----------
-    users, items : Codebook
-        Those of the log, and items of a catalog file besides.
-    catalog : bool, shape (n_items,)
-        Before ``--core``.
-    firsts : int64, shape (n_items,), or None
-        From when on each item is available, once ``records`` were gone through.
-    categories : int64, shape (n_items,), or None
-    rows : int
-        Of the log.
-
-    Raises
-    ------
-    UsageError, BadDataError
-        What does not fit the log.
-    """
-
-    def __init__(self, log: LogReader, terms: LogPromise, claims: Claims, read: ReadOptions) -> None:
+    def __init__(self, log: LogReader, terms: LogPromise, promised: Promised, read: ReadOptions) -> None:
         self.terms = terms
         self._rule = None if terms.positive is None else PositiveRule.parse(terms.positive)
         self._compared = {} if self._rule is None else log.compared(self._rule)
-        self._log, self._claims, self._read = log, claims, read
+        self._log, self._promised, self._read = log, promised, read
         user_ids, item_ids = DistinctIds(), DistinctIds()
         for batch in log.batches(["user", "item"], watched=() if self._rule else log.label_columns):
             user_ids.add(raw_ids(batch.column("user")))
@@ -317,22 +226,22 @@ class LogIds:
         self._refuse_labels()
         in_log = item_ids.finish()
         vocabulary, catalog_ids = in_log, None
-        if terms.items and claims.items is not None:
-            catalog_ids = read_catalog_ids(claims.items, read)
+        if terms.items and promised.items is not None:
+            catalog_ids = read_catalog_ids(promised.items, read)
             vocabulary = in_log.union(catalog_ids)
         self.users, self.items = Codebook(user_ids.finish(), "user"), Codebook(vocabulary, "item")
-        self.catalog = np.ones(len(self.items), bool)
+        self.catalog = np.ones(len(self.items), bool)  # bool (n_items,): Before ``--core``
         if catalog_ids is not None:
             self.catalog[:] = False
             self.catalog[self.items(catalog_ids.ids)] = True
             if not self.catalog[self.items(in_log.ids)].any():
                 raise BadDataError("no item of the log is in --items", remedy="is it the catalog of this log?")
-        self.firsts = self._listed_firsts() if terms.with_firsts else None
-        self.categories = None
+        self.firsts = self._listed_firsts() if terms.with_firsts else None  # int64 (n_items,), or None
+        self.categories = None  # int64 (n_items,), or None
         if terms.same is not None:
-            if claims.items is None:
+            if promised.items is None:
                 raise UsageError(f"made with --same {terms.same}", remedy="add --items FILE, the same file")
-            self.categories = categories(claims.items, read, terms.same, self.items)
+            self.categories = categories(promised.items, read, terms.same, self.items)
 
     @property
     def rows(self) -> int:
@@ -370,21 +279,27 @@ class LogIds:
         yield from self._listed()
 
     def _listed(self) -> Iterator[Records]:
-        claims, terms = self._claims, self.terms
-        for listed, source, kind in ((terms.weak, claims.weak, WEAK), (terms.exclude, claims.exclude, EXCLUDED)):
+        promised, terms = self._promised, self.terms
+        for listed, source, kind in ((terms.weak, promised.weak, WEAK), (terms.exclude, promised.exclude, EXCLUDED)):
             if listed and source is not None:
-                taken = self._taken if kind == EXCLUDED else None
-                for users, items in known_pairs(source, self._read, self.users, self.items, taken):
-                    times = np.zeros(len(users), np.int64) if terms.with_times else None
-                    yield Records(users, items, np.full(len(users), kind, np.int8), times)
+                with opened(source, self._read, ("user", "item"), {}) as file:
+                    labels = self._compared_in(file) if kind == EXCLUDED else {}
+                    for batch in file.batches(["user", "item"], also=labels):
+                        users, items = self.users(batch.column("user")), self.items(batch.column("item"))
+                        known = (users >= 0) & (items >= 0)
+                        for role in labels if self._rule is not None else ():
+                            known &= is_positive(self._rule, batch.column(role))  # type: ignore[arg-type]
+                        users, items = users[known], items[known]
+                        times = np.zeros(len(users), np.int64) if terms.with_times else None
+                        yield Records(users, items, np.full(len(users), kind, np.int8), times)
 
-    def _taken(self, file: LogReader) -> Taken | None:
-        """Which rows of a file of pairs count, where it has the labels that the rule compares; else all."""
+    def _compared_in(self, file: LogReader) -> dict[str, str]:
+        """The column of a file of pairs with the labels that the rule compares, if it has it, by its role."""
         for role, column in self._compared.items():
             for name in file.label_columns:
-                if self._rule is not None and plain_name(name) == plain_name(column):
-                    return Taken({role: name}, partial(is_positive, self._rule))
-        return None
+                if plain_name(name) == plain_name(column):
+                    return {role: name}
+        return {}
 
     def _refuse_labels(self) -> None:
         """A log with labels that no rule uses: whoever made a file of it took its negatives for positives."""
@@ -401,8 +316,8 @@ class LogIds:
 
     def _listed_firsts(self) -> Rows:
         firsts = np.full(len(self.items), _NEVER)
-        if self.terms.items and self._claims.items is not None:
-            for codes, given in first_times(self._claims.items, self._read, self.items):
+        if self.terms.items and self._promised.items is not None:
+            for codes, given in first_times(self._promised.items, self._read, self.items):
                 np.minimum.at(firsts, codes, given)
         return firsts
 
@@ -425,73 +340,23 @@ def is_positive(rule: PositiveRule, column: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
-class UsersOfLog:
-    """What is so, of a range of users: their codes are counted from the first of the range.
-
-    Attributes
-    ----------
-    users : CodesFrom
-        Those of the range.
-    items : Codebook
-        All.
-    catalog : bool, shape (n_items,)
-    positives : PairSet
-    times : int64, shape (n_positives,), or None
-    weak : PairSet
-        Observed pairs that are no positives, and those of ``--weak``.
-    excluded : PairSet
-    known_users : bool, shape (n_users,)
-        Users who were not left out.
-    firsts : int64, shape (n_items,), or None
-        From when on each item is available.
-    categories : int64, shape (n_items,), or None
-    clock : Clock or None
-        How the log writes its times, where they were read.
-    """
-
-    users: CodesFrom
-    items: Codebook
-    catalog: Mask
-    positives: PairSet
-    times: npt.NDArray[np.int64] | None
-    weak: PairSet
-    excluded: PairSet
-    known_users: Mask
-    firsts: npt.NDArray[np.int64] | None
-    categories: npt.NDArray[np.int64] | None
-    clock: Clock | None
-
-    @cached_property
-    def seen(self) -> PairSet:
-        """Positives, weak and excluded."""
-        return self.positives.union(self.weak, self.excluded)
-
-
-@dataclass(frozen=True, eq=False)
 class UserPairs:
-    """The distinct pairs of a range of users.
-
-    Attributes
-    ----------
-    positives, weak, excluded : PairSet
-        Weak ones are no positives.
-    times : int64, shape (n_positives,), or None
-    """
+    """The distinct pairs of a range of users."""
 
     positives: PairSet
-    times: npt.NDArray[np.int64] | None
-    weak: PairSet
+    times: npt.NDArray[np.int64] | None  # int64 (n_positives,), or None
+    weak: PairSet  # Observed pairs that are not positives, and those of ``--weak``
     excluded: PairSet
 
     @classmethod
-    def of(cls, records: Iterable[Records], n_users: int, frame: LogIds, *, gathered: int | None = None) -> UserPairs:
+    def of(cls, records: Iterable[Records], n_users: int, log_ids: LogIds, *, gathered: int | None = None) -> UserPairs:
         """From the records of the range, whose users are counted from its first one.
 
         So many are ``gathered`` before those that repeat a pair are left out: memory grows with the pairs of a heavy
         user, and not with the rows. None: all at once, which takes half the time.
         """
-        n_items, latest = len(frame.items), frame.terms.keep_time == "last"
-        found = [_Found(latest, gathered, timed=kind == POSITIVE and frame.terms.with_times) for kind in range(3)]
+        n_items, latest = len(log_ids.items), log_ids.terms.keep_time == "last"
+        found = [_Found(latest, gathered, timed=kind == POSITIVE and log_ids.terms.with_times) for kind in range(3)]
         for some in records:
             mine = some.users * np.int64(n_items) + some.items
             for kind in np.flatnonzero(np.bincount(some.kinds, minlength=3)).tolist():
@@ -506,6 +371,30 @@ class UserPairs:
         kept = users[self.positives.users] & items[self.positives.items]
         weak, excluded = (each.where(users[each.users] & items[each.items]) for each in (self.weak, self.excluded))
         return UserPairs(self.positives.where(kept), None if self.times is None else self.times[kept], weak, excluded)
+
+
+@dataclass(frozen=True, eq=False)
+class UsersOfLog(UserPairs):
+    """What the log says of a range of users, whose codes are counted from the first of the range."""
+
+    users: CodesFrom  # Those of the range
+    items: Codebook  # All
+    catalog: Mask  # bool (n_items,)
+    known_users: Mask  # bool (n_users,): Users who were not left out
+    firsts: npt.NDArray[np.int64] | None  # int64 (n_items,), or None: From when on each item is available
+    categories: npt.NDArray[np.int64] | None  # int64 (n_items,), or None
+    clock: Clock | None  # How the log writes its times, where they were read
+
+    def keys(self, users: Codes, items: Codes) -> Rows:
+        """The keys of pairs, as those of the sets; -1 where the log lacks the user or the item."""
+        keys = users * np.int64(len(self.items)) + items
+        keys[(users < 0) | (items < 0)] = -1
+        return keys
+
+    @cached_property
+    def seen(self) -> PairSet:
+        """Positives, weak and excluded."""
+        return self.positives.union(self.weak, self.excluded)
 
 
 class _Found:
@@ -559,51 +448,32 @@ _GATHERED = 1 << 19
 
 
 class LogByRange:
-    """What a log says, range by range.
+    """The pairs of a log, range by range."""
 
-    Attributes
-    ----------
-    frame : Frame
-    ranges : Ranges
-    catalog : bool, shape (n_items,)
-        After ``--core``.
-    known_users : bool, shape (n_users,)
-        Users who were not left out.
-    n_positives, n_weak, n_excluded : int
-    n_excluded_at_first : int
-        Those of users and items that were left out among them.
-
-    Raises
-    ------
-    BadDataError
-        No interaction is a positive.
-    """
-
-    def __init__(self, frame: LogIds, ranges: Ranges, shelf: ArrayStore) -> None:
-        self.frame, self.ranges, self._shelf = frame, ranges, shelf
-        self.catalog, self.known_users = frame.catalog, np.ones(len(frame.users), bool)
+    def __init__(self, log_ids: LogIds, ranges: Ranges, store: ArrayStore) -> None:
+        self.log_ids, self.ranges, self._store = log_ids, ranges, store
+        self.catalog, self.known_users = log_ids.catalog, np.ones(len(log_ids.users), bool)
         self._left: Mask | None = None
         self._latest: tuple[int, UsersOfLog] | None = None
         self._laid: list[Laid] = []
-        self._truths: list[UsersOfLog] = []
         for at, records in enumerate(self._by_range()):
             n_users = ranges.bounds[at + 1] - ranges.bounds[at]
-            gathered = _GATHERED if shelf.spilled else None
-            self._laid.append(self._lay(UserPairs.of(records, n_users, frame, gathered=gathered)))
-        self.n_excluded_at_first = sum(len(self._said(at).excluded) for at in range(len(ranges)))
-        if not any(len(self._said(at).positives) for at in range(len(ranges))):
-            rule = frame.terms.positive
+            gathered = _GATHERED if store.spilled else None
+            self._laid.append(self._lay(UserPairs.of(records, n_users, log_ids, gathered=gathered)))
+        self.n_excluded_at_first = sum(len(self._first_pairs(at).excluded) for at in range(len(ranges)))
+        if not any(len(self._first_pairs(at).positives) for at in range(len(ranges))):
+            rule = log_ids.terms.positive
             raise BadDataError(f"no interaction of the log is a positive by {rule!r}", remedy="is it the right log?")
-        if frame.terms.core is not None or frame.terms.min_positives is not None:
-            self.known_users, self._left = _core(self, frame.terms)
-            self.catalog = frame.catalog & self._left
-            if not shelf.spilled:  # once, instead of each time that a range is looked at
+        if log_ids.terms.core is not None or log_ids.terms.min_positives is not None:
+            self.known_users, self._left = _core(self, log_ids.terms)
+            self.catalog = log_ids.catalog & self._left  # bool (n_items,): After ``--core``
+            if not store.spilled:  # once, instead of each time that a range is looked at
                 self._laid, self._left = [self._lay(self._remaining(at)) for at in range(len(ranges))], None
         self.n_positives = self.n_weak = self.n_excluded = 0
-        for truth in self:
-            self.n_positives += len(truth.positives)
-            self.n_weak += len(truth.weak)
-            self.n_excluded += len(truth.excluded)
+        for in_log in self:
+            self.n_positives += len(in_log.positives)
+            self.n_weak += len(in_log.weak)
+            self.n_excluded += len(in_log.excluded)
 
     def __iter__(self) -> Iterator[UsersOfLog]:
         """Those of all ranges, in order."""
@@ -613,83 +483,66 @@ class LogByRange:
         """That of a range, by its number."""
         if self._latest is None or self._latest[0] != at:
             self._latest = None  # two at a time would take twice the memory
-            self._latest = at, self._truth(at)
+            self._latest = at, self._users(at)
         return self._latest[1]
 
-    def said(self) -> Iterator[tuple[int, PairSet]]:
+    def all_positives(self) -> Iterator[tuple[int, PairSet]]:
         """The first user and the positives of each range, before anyone is left out."""
         for at in range(len(self.ranges)):
-            yield self.ranges.bounds[at], self._said(at).positives
+            yield self.ranges.bounds[at], self._first_pairs(at).positives
 
-    def _truth(self, at: int) -> UsersOfLog:
-        frame, (first, last) = self.frame, self.ranges.bounds[at : at + 2]
-        said = self._remaining(at)
-        return UsersOfLog(
-            CodesFrom(frame.users, first, last - first),
-            frame.items,
-            self.catalog,
-            said.positives,
-            said.times,
-            said.weak,
-            said.excluded,
-            self.known_users[first:last],
-            frame.firsts,
-            frame.categories,
-            frame.clock,
-        )
+    def _users(self, at: int) -> UsersOfLog:
+        log_ids, (first, last) = self.log_ids, self.ranges.bounds[at : at + 2]
+        kept = self._remaining(at)
+        pairs = kept.positives, kept.times, kept.weak, kept.excluded
+        users, known = CodesFrom(log_ids.users, first, last - first), self.known_users[first:last]
+        of_items = log_ids.firsts, log_ids.categories
+        return UsersOfLog(*pairs, users, log_ids.items, self.catalog, known, *of_items, log_ids.clock)
 
     def _remaining(self, at: int) -> UserPairs:
         first, last = self.ranges.bounds[at : at + 2]
-        said = self._said(at)
-        return said if self._left is None else said.left(self.known_users[first:last], self._left)
+        kept = self._first_pairs(at)
+        return kept if self._left is None else kept.left(self.known_users[first:last], self._left)
 
-    def _lay(self, said: UserPairs) -> Laid:
-        arrays = {"positives": said.positives.keys, "times": said.times}
-        return self._shelf.put({**arrays, "weak": said.weak.keys, "excluded": said.excluded.keys})
+    def _lay(self, kept: UserPairs) -> Laid:
+        arrays = {"positives": kept.positives.keys, "times": kept.times}
+        return self._store.put({**arrays, "weak": kept.weak.keys, "excluded": kept.excluded.keys})
 
-    def _said(self, at: int) -> UserPairs:
-        arrays = self._shelf.get(self._laid[at])
+    def _first_pairs(self, at: int) -> UserPairs:
+        arrays = self._store.get(self._laid[at])
         n_users = self.ranges.bounds[at + 1] - self.ranges.bounds[at]
-        none = np.empty(0, np.int64)
-
-        def pairs(name: str) -> PairSet:
-            found = arrays[name]
-            return PairSet(none if found is None else found, n_users, len(self.frame.items))
-
-        return UserPairs(pairs("positives"), arrays["times"], pairs("weak"), pairs("excluded"))
+        names = ("positives", "weak", "excluded")
+        positives, weak, excluded = (PairSet(arrays[name], n_users, len(self.log_ids.items)) for name in names)  # type: ignore[arg-type]
+        return UserPairs(positives, arrays["times"], weak, excluded)
 
     def _by_range(self) -> Iterator[Iterable[Records]]:
         """The records of each range, their users counted from its first one."""
         if len(self.ranges) == 1:
-            yield self.frame.records()
+            yield self.log_ids.records()
             return
         laid: list[list[Laid]] = [[] for _ in range(len(self.ranges))]
-        for records in self.frame.records():
+        for records in self.log_ids.records():
             ranges = self.ranges.range_of(records.users)
             order = np.argsort(ranges, kind="stable")  # of 16-bit integers: a radix sort
-            ordered = records.take(order)
+            ordered = taken(records, order)
             bounds = np.searchsorted(ranges[order], np.arange(len(self.ranges) + 1))
             for at in np.flatnonzero(np.diff(bounds)).tolist():
-                some = ordered.take(slice(bounds[at], bounds[at + 1]))
+                some = taken(ordered, slice(bounds[at], bounds[at + 1]))
                 users = some.users - np.int32(self.ranges.bounds[at])
-                arrays = {"users": users, "items": some.items, "kinds": some.kinds, "times": some.times}
-                laid[at].append(self._shelf.put(arrays))
+                laid[at].append(self._store.put(vars(some) | {"users": users}))
         for pieces in laid:
-            yield map(self._records, pieces)
-
-    def _records(self, laid: Laid) -> Records:
-        return Records(**self._shelf.get(laid))  # type: ignore[arg-type]
+            yield (Records(**self._store.get(piece)) for piece in pieces)  # type: ignore[arg-type]
 
 
-def _core(truths: LogByRange, terms: LogPromise) -> tuple[Mask, Mask]:
+def _core(log: LogByRange, terms: LogPromise) -> tuple[Mask, Mask]:
     """Which users and items are left once those with too few positives are gone, again and again."""
     of_user, of_item = max(terms.core or 0, terms.min_positives or 0), terms.core or 0
-    n_items = len(truths.frame.items)
-    users, items = np.ones(len(truths.frame.users), bool), np.ones(n_items, bool)
+    n_items = len(log.log_ids.items)
+    users, items = np.ones(len(log.log_ids.users), bool), np.ones(n_items, bool)
     while True:
         per_user: Rows = np.zeros(len(users), np.int64)
         per_item: Rows = np.zeros(n_items, np.int64)
-        for first, pairs in truths.said():
+        for first, pairs in log.all_positives():
             kept = users[first : first + pairs.n_users][pairs.users] & items[pairs.items]
             per_user[first : first + pairs.n_users] = np.bincount(pairs.users[kept], minlength=pairs.n_users)
             per_item += np.bincount(pairs.items[kept], minlength=n_items)

@@ -47,16 +47,9 @@ def _in_order(keys: Keys) -> tuple[Rows, Keys]:
 
 @dataclass(frozen=True, eq=False)
 class PairSet:
-    """Distinct pairs.
+    """Distinct pairs."""
 
-    Attributes
-    ----------
-    keys : int64, shape (n,)
-        user * n_items + item, ascending.
-    n_users, n_items : int
-    """
-
-    keys: Keys
+    keys: Keys  # int64 (n,): user * n_items + item, ascending
     n_users: int
     n_items: int
 
@@ -118,7 +111,7 @@ class PairSet:
 
     @cached_property
     def _marks(self) -> npt.NDArray[np.bool_]:
-        """Where the two hashes of a key may be (Bloom): most keys that are not here are told by one look, or two."""
+        """Where the two hashes of a key may be (Bloom): one look, or two, tell most keys that are not here."""
         marks = np.zeros(1 << min(28, (8 * len(self.keys)).bit_length()), bool)
         for begin in range(0, len(self.keys), _CACHED):
             for factor in _FACTORS:

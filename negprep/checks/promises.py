@@ -1,4 +1,4 @@
-"""What a prepared file promises: as its metadata says, or as the person who checks it says."""
+"""What a prepared file promises: by its metadata, or by the options of the person who checks it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,13 @@ from negprep.read.prepared import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claims:
-    """What is said of files that do not say it themselves, and what stands beside them.
+class Promised:
+    """What options promise of files without metadata, and the files beside them.
 
     Attributes
     ----------
-    positive, keep_time, num_neg, alpha, smooth
-        As the options of ``train`` and ``test``. ``num_neg`` None: as many as most groups have; ``all``: as many as
-        there are.
-    holdout : str or None
-        None: not known.
-    with_valid : bool
-    distinct : bool or None
-        None: yes in test, no in train.
-    sampler : tuple of str
-        Empty: uniform.
+    positive, keep_time, num_neg, holdout, with_valid, distinct, sampler, alpha, smooth
+        As the options of ``train`` and ``test``. What is None, or empty, is not specified, and not checked.
     items, exclude, weak, weights : path or table, or None
     """
 
@@ -65,80 +57,36 @@ ALL = (1 << 31) - 1
 
 @dataclass(frozen=True, kw_only=True)
 class LogPromise:
-    """What decides which pairs of a log are positives, weak, excluded, and which items may be drawn.
+    """What decides which pairs of a log are positives, weak, excluded, and which items may be drawn."""
 
-    Attributes
-    ----------
-    positive, keep_time, min_positives, core, same
-        As the options.
-    items, exclude, weak : bool
-        Whether the files of these names count.
-    with_times, with_firsts : bool
-        Whether the times of positives, and of the first interaction with each item, are needed.
-    """
-
-    positive: str | None = None
-    keep_time: str = "last"
-    min_positives: int | None = None
-    core: int | None = None
-    same: str | None = None
-    items: bool = False
-    exclude: bool = False
-    weak: bool = False
-    with_times: bool = False
-    with_firsts: bool = False
+    positive: str | None = None  # As the options
+    keep_time: str = "last"  # As the options
+    min_positives: int | None = None  # As the options
+    core: int | None = None  # As the options
+    same: str | None = None  # As the options
+    items: bool = False  # Whether the files of these names count
+    exclude: bool = False  # Whether the files of these names count
+    weak: bool = False  # Whether the files of these names count
+    with_times: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
+    with_firsts: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Promise:
-    """What the rows of a file must be like.
-
-    Attributes
-    ----------
-    part : {"train", "valid", "test"}
-    layout : {"pointwise", "pairwise", "listwise", "positives"}
-    says_itself : bool
-        Whether the file has the metadata of negprep.
-    num_neg : int or None
-        ``ALL``: as many as there are.
-    distinct : bool
-    samplers : tuple of str
-        Names; of ``--levels`` the names of its sources.
-    shares : tuple of float
-        Of the samplers.
-    fixed : bool
-        The shares are fixed counts of each group.
-    exposed : bool
-        The pools of ``reinforced`` have weak items.
-    alpha, smooth : float
-    weights : bool
-        Popularity comes from a file.
-    rule : HoldoutRule or None
-    with_valid : bool
-    drops_short : bool
-    bootstrap : int or None
-    shuffled : bool
-    epochs : int
-    available : bool
-    truth : TruthTerms
-    counts : dict
-        The numbers of the metadata.
-    unsaid : set of str
-        What nobody says, and is taken for granted: ``num_neg``, ``distinct``, ``sampler``, ``items``, ``weak``.
-    """
+    """What the rows of a file must be like."""
 
     part: str
     layout: str
-    says_itself: bool
-    num_neg: int | None
-    distinct: bool
-    samplers: tuple[str, ...]
-    shares: tuple[float, ...]
-    fixed: bool
-    exposed: bool
+    has_metadata: bool  # Whether the file has the metadata of negprep
+    num_neg: int | None  # ``ALL``: as many as there are. None: not specified
+    distinct: bool | None  # None: not specified
+    samplers: tuple[str, ...]  # Names; of ``--levels`` the names of its sources
+    shares: tuple[float, ...]  # Of the samplers
+    fixed: bool  # The shares are fixed counts of each group
+    exposed: bool  # The pools of ``reinforced`` have weak items
     alpha: float
     smooth: float
-    weights: bool
+    weights: bool  # Popularity comes from a file
     rule: HoldoutRule | None
     with_valid: bool
     drops_short: bool
@@ -146,9 +94,9 @@ class Promise:
     shuffled: bool
     epochs: int
     available: bool
-    truth: LogPromise
-    counts: dict[str, Any]
-    unsaid: frozenset[str] = frozenset()
+    of_log: LogPromise
+    counts: dict[str, Any]  # The numbers of the metadata
+    unspecified: frozenset[str] = frozenset()
 
     @property
     def takes_all(self) -> bool:
@@ -168,7 +116,7 @@ class Promise:
     @property
     def restricted(self) -> bool:
         """Whether what can be drawn depends on the positive."""
-        return self.available or self.truth.same is not None
+        return self.available or self.of_log.same is not None
 
     @property
     def draws_weak(self) -> bool:
@@ -187,17 +135,11 @@ _WHOLE = ("negprep", "text")
 
 _NO_SAMPLER = {"positive", FALLBACK}
 _KNOWN = {*SAMPLERS, *LEVEL_SOURCES}
-"""What the column ``source`` says."""
+"""Values of the column ``source``."""
 
 
-def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_times: bool) -> Promise:
-    """The terms of a file.
-
-    Raises
-    ------
-    UsageError
-        It was made with a file that is not given, or nobody says what it is for.
-    """
+def terms_of(prepared: Prepared, part: str | None, promised: Promised, *, log_has_times: bool) -> Promise:
+    """The terms of a file."""
     if prepared.facts is not None and "train" in (part, prepared.part) and part not in (None, prepared.part):
         what = f"given as --{part}, but its metadata say {prepared.part}"
         raise UsageError(what, place=prepared.name, remedy="name it without an option")
@@ -207,9 +149,9 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
             "train rows or test rows? The file does not say", place=prepared.name, remedy="give it as --train or --test"
         )
     if prepared.facts is None:
-        return _claimed(prepared, part, claims, log_has_times)
+        return _by_options(prepared, part, promised, log_has_times)
     try:
-        terms = _said(prepared, part, prepared.facts)
+        terms = _by_metadata(prepared, part, prepared.facts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"the metadata 'negprep' is not what negprep writes ({error})"
         raise BadDataError(what, place=prepared.said_in, remedy="make the file again") from None
@@ -217,12 +159,12 @@ def terms_of(prepared: Prepared, part: str | None, claims: Claims, *, log_has_ti
         what = f"{prepared.layout} rows, and {prepared.said_in} says {prepared.facts['layout']}"
         raise BadDataError(what, place=prepared.name, remedy="are they of one run?")
     for option in ("items", "exclude", "weak"):
-        if getattr(terms.truth, option) and getattr(claims, option) is None:
+        if getattr(terms.of_log, option) and getattr(promised, option) is None:
             raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
     return terms
 
 
-def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promise:
+def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promise:
     rule = HoldoutRule.parse(facts["holdout"])
     words = [word for word in facts["sampler"].split() if word != "levels"]
     names = tuple(re.split("[:=]", word)[0] for word in words)
@@ -230,7 +172,7 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promise:
     return Promise(
         part=part,
         layout=prepared.layout,
-        says_itself=True,
+        has_metadata=True,
         num_neg=ALL if facts["num_neg"] == "all" else int(facts["num_neg"]),
         distinct=facts["draws"] == "distinct",
         samplers=names,
@@ -247,7 +189,7 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promise:
         shuffled=bool(facts["shuffle"]),
         epochs=facts["epochs"] or 1,
         available=bool(facts["available_at_time"]),
-        truth=LogPromise(
+        of_log=LogPromise(
             positive=facts["positive"],
             keep_time=facts["keep_time"],
             min_positives=facts["min_positives"],
@@ -263,46 +205,45 @@ def _said(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promise:
     )
 
 
-def _claimed(prepared: Prepared, part: str, claims: Claims, log_has_times: bool) -> Promise:
-    rule = None if claims.holdout is None else HoldoutRule.parse(claims.holdout)
+def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times: bool) -> Promise:
+    rule = None if promised.holdout is None else HoldoutRule.parse(promised.holdout)
     if rule is not None and rule.kind == "auto":
         rule = HoldoutRule("last" if log_has_times else "random")
-    recipe = Recipe.parse(claims.sampler or ("uniform",))
+    recipe = Recipe.parse(promised.sampler or ("uniform",))
     epochs, sources = _shown(prepared)
-    samplers = recipe.names if claims.sampler or not sources else sources
-    unsaid = {name for name in ("num_neg", "distinct", "items") if getattr(claims, name) is None}
-    unsaid |= {"sampler"} if not claims.sampler else set()
-    unsaid |= {"weak"} if claims.positive is None and claims.weak is None else set()
+    samplers = recipe.names if promised.sampler or not sources else sources
+    unspecified = {"sampler"} if not promised.sampler else set()
+    unspecified |= {"weak"} if promised.positive is None and promised.weak is None else set()
     return Promise(
         part=part,
         layout=prepared.layout,
-        says_itself=False,
-        num_neg=ALL if claims.num_neg == "all" else claims.num_neg,
-        distinct=part != "train" if claims.distinct is None else claims.distinct,
+        has_metadata=False,
+        num_neg=ALL if promised.num_neg == "all" else promised.num_neg,
+        distinct=promised.distinct,
         samplers=samplers,
         shares=tuple(map(float, recipe.shares)) if samplers is recipe.names else (1.0,) * len(samplers),
         fixed=recipe.fixed,
         exposed="reinforced" in samplers,
-        alpha=0.75 if claims.alpha is None else claims.alpha,
-        smooth=0.0 if claims.smooth is None else claims.smooth,
-        weights=claims.weights is not None,
+        alpha=0.75 if promised.alpha is None else promised.alpha,
+        smooth=0.0 if promised.smooth is None else promised.smooth,
+        weights=promised.weights is not None,
         rule=rule,
-        with_valid=claims.with_valid,
+        with_valid=promised.with_valid,
         drops_short=False,
         bootstrap=None,
         shuffled=True,
         epochs=epochs,
         available=False,
-        truth=LogPromise(
-            positive=claims.positive,
-            keep_time=claims.keep_time,
-            items=claims.items is not None,
-            exclude=claims.exclude is not None,
-            weak=claims.weak is not None,
+        of_log=LogPromise(
+            positive=promised.positive,
+            keep_time=promised.keep_time,
+            items=promised.items is not None,
+            exclude=promised.exclude is not None,
+            weak=promised.weak is not None,
             with_times=rule is not None and rule.needs_times,
         ),
         counts={},
-        unsaid=frozenset(unsaid),
+        unspecified=frozenset(unspecified),
     )
 
 

@@ -1,33 +1,32 @@
-"""Ranges of users that fit into memory, and the arrays of each, laid aside."""
+"""Ranges of users that fit into memory; arrays, and pairs, of each, laid aside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Codes
+from negprep.arrays import Codes, Mask
 from negprep.arrow import as_numpy, from_numpy
-from negprep.checks.pair_set import Rows
+from negprep.checks.pair_set import PairSet, Rows
 from negprep.encode.memory import LEAST_MEMORY, default_budget, range_starts
 from negprep.encode.spill import Extent, SpillFile
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, eq=False)
 class Ranges:
-    """Consecutive ranges that have every user once.
+    """Consecutive ranges that have every user once."""
 
-    Attributes
-    ----------
-    bounds : tuple of int
-        The first user of each range, and the number of users.
-    """
-
-    bounds: tuple[int, ...]
+    bounds: tuple[int, ...]  # The first user of each range, and the number of users
 
     @classmethod
     def whole(cls, n_users: int) -> Ranges:
@@ -56,21 +55,26 @@ class Ranges:
         return found
 
 
+def taken(rows: T, places: Rows | slice | Mask) -> T:
+    """Some of the rows that the arrays of a dataclass hold, all of one length."""
+    arrays = {each.name: getattr(rows, each.name) for each in fields(rows)}
+    return replace(rows, **{name: each[places] for name, each in arrays.items() if isinstance(each, np.ndarray)})
+
+
+def end_to_end(parts: Sequence[T]) -> T:
+    """The rows of some such dataclasses, one after the other."""
+    names = [each.name for each in fields(parts[0]) if isinstance(getattr(parts[0], each.name), np.ndarray)]
+    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return parts[0] if len(parts) == 1 else replace(parts[0], **whole)
+
+
 Arrays = Mapping[str, npt.NDArray[Any] | None]
 Laid = dict[str, npt.NDArray[Any] | Extent | None]
 """What is needed to find arrays again."""
 
 
 class ArrayStore:
-    """Takes arrays, and gives them back. To be closed.
-
-    Parameters
-    ----------
-    folder : str or None
-        Where the file is. None: where the system keeps temporary files.
-    spilled : bool
-        Whether there is one; it is made when the first array comes.
-    """
+    """Takes arrays, and gives them back. To be closed."""
 
     def __init__(self, folder: str | None, *, spilled: bool) -> None:
         self.spilled = spilled
@@ -78,13 +82,7 @@ class ArrayStore:
         self._file: SpillFile | None = None
 
     def put(self, arrays: Arrays) -> Laid:
-        """Lay arrays aside: int8, int32, int64, float64 or bool, one-dimensional.
-
-        Raises
-        ------
-        OutputError
-            The folder is full, or cannot be written to.
-        """
+        """Lay arrays aside: int8, int32, int64, float64 or bool, one-dimensional."""
         if not self.spilled:
             return dict(arrays)
         if self._file is None:
@@ -115,13 +113,13 @@ class ArrayStore:
 
 
 _BYTES_PER_ROW = 80
-"""What a row of the log takes as a pair with all that is known of it, at the peak, in each truth."""
+"""What a row of the log takes as a pair with all that is known of it, at the peak, for each reading of the log."""
 
 _BYTES_PER_ROW_AND_FILE = 30
 """What is counted of it in a file."""
 
 _BYTES_PER_RANGED_ROW = 200
-"""The same, and what judging takes for a while."""
+"""The same, and what the checks take for a while."""
 
 _FEWEST_ROWS, _MOST_ROWS = 1 << 15, 1 << 20
 _LEAST_GATHERED, _MOST_GATHERED = 8 << 20, 128 << 20
@@ -129,21 +127,11 @@ _LEAST_GATHERED, _MOST_GATHERED = 8 << 20, 128 << 20
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """How much fits.
+    """How much fits."""
 
-    Attributes
-    ----------
-    free : int
-        Bytes besides what is taken whatever the log's size.
-    range_rows : int
-        Rows of the log that are looked at together, where not all are.
-    gathered_bytes : int
-        Of rows of a file, before they are laid aside.
-    """
-
-    free: int
-    range_rows: int
-    gathered_bytes: int
+    free: int  # Bytes besides what is taken whatever the log's size
+    range_rows: int  # Rows of the log that are looked at together, where not all are
+    gathered_bytes: int  # Of rows of a file, before they are laid aside
 
     @classmethod
     def of(cls, budget: int | None) -> MemoryBudget:
@@ -158,3 +146,39 @@ class MemoryBudget:
     def holds(self, n_rows: int, n_truths: int, n_files: int) -> bool:
         """Whether a log of so many rows, and what is counted of it in some files, fits in memory."""
         return n_rows * (_BYTES_PER_ROW * n_truths + _BYTES_PER_ROW_AND_FILE * n_files) <= self.free
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The pairs of some users."""
+
+    first: int  # The first user, and how many they are
+    n_users: int  # The first user, and how many they are
+    users: Codes  # int32 (n,): Counted from the first one, ascending
+    items: Codes  # int32 (n,): Ascending within a user
+
+    @classmethod
+    def of(cls, first: int, pairs: PairSet) -> Part:
+        """Those of a set whose users are counted from ``first``."""
+        return cls(first, pairs.n_users, pairs.users, pairs.items)
+
+
+class PairParts:
+    """Parts that are laid aside, and may be gone through again and again."""
+
+    def __init__(self, store: ArrayStore) -> None:
+        self._store = store
+        self._laid: list[tuple[int, int, Laid]] = []
+        self.n_users = 0  # Of all parts
+
+    def add(self, first: int, pairs: PairSet) -> None:
+        """Lay the next part aside."""
+        self._laid.append((first, pairs.n_users, self._store.put({"users": pairs.users, "items": pairs.items})))
+        self.n_users = first + pairs.n_users
+
+    def __iter__(self) -> Iterator[Part]:
+        for first, n_users, laid in self._laid:
+            arrays = self._store.get(laid)
+            users, items = arrays["users"], arrays["items"]
+            none = np.empty(0, np.int32)
+            yield Part(first, n_users, none if users is None else users, none if items is None else items)

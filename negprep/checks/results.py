@@ -24,22 +24,25 @@ CATALOG = "negatives are in the catalog"
 DISTINCT = "the negatives of a positive differ"
 COUNTS = "each positive has as many negatives as it must"
 WITHIN = "negatives are within the restriction"
-DRAWN_WEAK = "what is said to be drawn as weak is weak"
+DRAWN_WEAK = "draws marked as weak are weak"
 METADATA = "the metadata fit rows and log"
 MISSING = "no positive is missing"
 HOLDOUTS = "holdouts are the right ones"
 ABSENT = "no user is missing"
 SLOT = "a holdout stands anywhere among its candidates"
 LEAK = "no positive is in two parts"
-SOMEWHERE = "every positive of the log is in one of the files"
 SHARES = "samplers have their shares"
+DRAWS = "items are drawn as the sampler promises"
 LOG_Q = "log q is right"
 
 
-Status = Literal["passed", "failed", "warning", "not checked"]
+Status = Literal["passed", "failed", "not checked"]
 
-FAILS_BELOW, WARNS_BELOW = 1e-9, 1e-4
-"""Of probabilities. A right file is called wrong once in 10^9 tests of chance."""
+FAILS_BELOW = 1e-9
+"""Of probabilities: a right file is called wrong once in 10^9 tests of chance."""
+
+OR_SUMMARY = "or --made-by SUMMARY"
+"""After an option that would specify what is not specified."""
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Check:
     ----------
     name : str
         In a few words, what must be so.
-    status : {"passed", "failed", "warning", "not checked"}
+    status : {"passed", "failed", "not checked"}
     count : int
         How often it is not so.
     note : str
@@ -77,13 +80,7 @@ class Check:
 
 
 class Findings:
-    """The checks of a file, in the order in which they were asked for.
-
-    Parameters
-    ----------
-    n_examples : int
-        How many examples of each are kept.
-    """
+    """The checks of a file, in the order in which they were asked for."""
 
     def __init__(self, n_examples: int) -> None:
         self._n_examples = n_examples
@@ -103,21 +100,11 @@ class Findings:
         if check.status == "passed":
             check.status, check.note = "not checked", reason
 
-    def doubt(self, name: str, reason: str) -> None:
-        """Take a fault for a doubt: nobody promised that it must be so."""
-        check = self._checks.get(name)
-        if check is not None and check.status == "failed":
-            check.status = "warning"
-            self._note(check, reason)
-
     def remark(self, name: str, text: str) -> None:
         """Add to a fault."""
         check = self._checks.get(name)
         if check is not None and check.status == "failed":
-            self._note(check, text)
-
-    def _note(self, check: Check, text: str) -> None:
-        check.note = f"{check.note}; {text}" if check.note else text
+            check.note = f"{check.note}; {text}" if check.note else text
 
     def found(
         self,
@@ -129,25 +116,10 @@ class Findings:
         rows: Rows | None = None,
         stage: int = 0,
     ) -> None:
-        """Add what was found.
-
-        Parameters
-        ----------
-        name : str
-        places : sequence of int
-            What ``describe`` takes, in order; it is asked for as many examples as are kept.
-        describe : callable
-        count : int, optional
-            How often the fault occurs, if not once for each of ``places``.
-        rows : int64, the shape of ``places``, optional
-            The row of each: the first rows of the file are kept, in whatever order they were found. None: what was
-            found first.
-        stage : int
-            Before the examples of later stages.
-        """
+        """Add what was found; nothing to a check that was skipped."""
         check = self.ask(name)
         count = len(places) if count is None else count
-        if not count:
+        if not count or check.status == "not checked":
             return
         check.status = "failed"
         check.count += count
@@ -178,7 +150,4 @@ class Findings:
         check.note = f"{note}, p = {probability:.2g}"
         if probability < FAILS_BELOW:
             check.status, check.count = "failed", 1
-        elif probability < WARNS_BELOW:
-            check.status = "warning"
-        if check.status != "passed":
             check.examples += list(examples)[: self._n_examples]

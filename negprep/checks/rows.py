@@ -1,8 +1,8 @@
-"""The rows of a prepared file as arrays of codes, block by block: groups of a positive and its negatives."""
+"""The rows of a prepared file as arrays of codes: groups of a positive and its negatives, by ranges of users."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -16,8 +16,9 @@ from negprep.arrow import as_numpy, pc
 from negprep.checks.observed import LogIds
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
+from negprep.checks.ranges import ArrayStore, Laid, Ranges, end_to_end
 from negprep.errors import BadDataError
-from negprep.read.prepared import Batch, Prepared
+from negprep.read.prepared import Batch, Prepared, candidate_lists
 from negprep.threads import one_ahead
 
 NO_ROWS: Rows = np.empty(0, np.int64)
@@ -25,34 +26,17 @@ NO_ROWS: Rows = np.empty(0, np.int64)
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Columns of consecutive rows of one epoch.
+    """Columns of consecutive rows of one epoch."""
 
-    Attributes
-    ----------
-    first : int
-        The number of the first row in the file.
-    epoch : int
-    users, items : int32, shape (n_rows,)
-        Below 0 for ids that the log does not have: -2, -3 and so on, the same for the same id.
-    others : int8 or int32, shape (n_rows,)
-        Labels, or the second item; of lists those of all, end to end.
-    sources : int8, shape of ``others``, or None
-    ends : int64, shape (n_rows,), or None
-        Of lists, where the negatives of each end.
-    log_q : float64, shape of ``others``, or None
-    head_log_q : float64, shape (n_rows,), or None
-        Beside labels there is none: ``log_q`` has it.
-    """
-
-    first: int
+    first: int  # The number of the first row in the file
     epoch: int
-    users: Codes
-    items: Codes
-    others: Codes | npt.NDArray[np.int8]
+    users: Codes  # int32 (n_rows,)
+    items: Codes  # int32 (n_rows,)
+    others: Codes | npt.NDArray[np.int8]  # int8 or int32 (n_rows,): Labels, or the second item
     sources: npt.NDArray[np.int8] | None
-    ends: Rows | None = None
+    ends: Rows | None = None  # int64 (n_rows,), or None: Of lists, where the negatives of each end
     log_q: Floats | None = None
-    head_log_q: Floats | None = None
+    head_log_q: Floats | None = None  # float64 (n_rows,), or None: Beside labels there is none: ``log_q`` has it
 
     def __len__(self) -> int:
         return len(self.users)
@@ -65,15 +49,6 @@ class Columns:
             cut |= {name: values[first:last] for name, values in self._of_elements().items()}
             cut["ends"] = cut["ends"] - first
         return replace(self, first=self.first + begin, **cut)
-
-    def joined(self, other: Columns) -> Columns:
-        """These rows, which are no lists, and those after them."""
-        more = other._of_rows()
-        whole: dict[str, Any] = {
-            name: np.concatenate([values, more[name]]) if name in more else None
-            for name, values in self._of_rows().items()
-        }
-        return replace(self, **whole)
 
     def _of_rows(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays with one value a row."""
@@ -93,193 +68,41 @@ class Columns:
 class Block:
     """Groups of rows: positives, and the negatives beside each. Codes are below 0 for ids that the log does not
     have, as those of ``Columns``.
-
-    Attributes
-    ----------
-    epoch : int
-    rows : int
-        How many rows of the file these are.
-    heads : int32, shape (n_groups,)
-        The users of the positives; ``head_items`` the items, ``head_rows`` the rows, counted from 0 in the file.
-    counts : int64, shape (n_groups,), or None
-        Negatives of each group. None: rows are in no order, and which negative is whose is not known.
-    slots : int64, shape (n_groups,), or None
-        The place of each positive in its group, where candidates are labelled rows; -1 where it is not known.
-    users, items : int32, shape (n_negatives,)
-    negative_rows : int64, shape (n_negatives,)
-    groups : int64, shape (n_negatives,), or None
-        Which group each is in; -1 for none.
-    sources : int8, shape (n_negatives,), or None
-        Its sampler, by its place among ``Blocks.sources``.
-    head_sources : int8, shape (n_groups,), or None
-        That of the negative beside the positive, in pairs.
-    log_q : float64, shape (n_negatives,), or None
-        What the file states, if it was asked for.
-    head_log_q : float64, shape (n_groups,), or None
-        That of the positives; in pairs one beside each negative.
-    odd_labels : int64
-        Rows whose label is neither 0 nor 1.
-    odd_groups : int64
-        First rows of users whose candidates are no groups of one size with one positive each.
-    strays : int64
-        Negatives that follow no positive of their user.
     """
 
     epoch: int
-    rows: int
-    heads: Codes
+    rows: int  # How many rows of the file these are
+    heads: Codes  # int32 (n_groups,): The users of the positives
     head_items: Codes
     head_rows: Rows
-    counts: Rows | None
-    slots: Rows | None
-    users: Codes
-    items: Codes
-    negative_rows: Rows
-    groups: Rows | None
-    sources: npt.NDArray[np.int8] | None = None
-    head_sources: npt.NDArray[np.int8] | None = None
-    log_q: Floats | None = None
-    head_log_q: Floats | None = None
-    odd_labels: Rows = field(default_factory=lambda: NO_ROWS)
+    counts: Rows | None  # int64 (n_groups,): Negatives of each group; None where no order shows which one is whose
+    slots: Rows | None  # int64 (n_groups,): The place of each positive in its list of candidates; -1 if unclear
+    users: Codes  # int32 (n_negatives,)
+    items: Codes  # int32 (n_negatives,)
+    negative_rows: Rows  # int64 (n_negatives,)
+    groups: Rows | None  # int64 (n_negatives,), or None: Which group each is in; -1 for none
+    sources: npt.NDArray[np.int8] | None = None  # int8 (n_negatives,), or None
+    head_sources: npt.NDArray[np.int8] | None = None  # int8 (n_groups,), or None
+    log_q: Floats | None = None  # float64 (n_negatives,), or None: As the file has it, if it was asked for
+    head_log_q: Floats | None = None  # float64 (n_groups,), or None: That of the positives
+    odd_labels: Rows = field(default_factory=lambda: NO_ROWS)  # Rows whose label is neither 0 nor 1
     odd_groups: Rows = field(default_factory=lambda: NO_ROWS)
-    strays: Rows = field(default_factory=lambda: NO_ROWS)
+    strays: Rows = field(default_factory=lambda: NO_ROWS)  # Negatives that follow no positive of their user
 
 
-def of_lists(columns: Columns) -> Block:
-    """Each row is a group."""
-    ends = columns.ends if columns.ends is not None else NO_ROWS
-    counts = np.diff(ends, prepend=0)
-    groups = np.repeat(np.arange(len(columns)), counts)
-    rows = columns.first + np.arange(len(columns))
+def _block(
+    columns: Columns,
+    heads: Rows,
+    negatives: Rows,
+    groups: Rows | None,
+    counts: Rows | None,
+    slots: Rows | None = None,
+    **more: Any,  # noqa: ANN401
+) -> Block:
+    """Of labelled rows, some of them positives, others negatives."""
     return Block(
         columns.epoch,
         len(columns),
-        columns.users,
-        columns.items,
-        rows,
-        counts,
-        None,
-        columns.users[groups],
-        columns.others.astype(np.int32, copy=False),
-        rows[groups],
-        groups,
-        columns.sources,
-    )
-
-
-def of_pairs(columns: Columns, *, apart: bool) -> Block:
-    """Groups are runs of one user and positive; with ``apart``, every row is one."""
-    size = len(columns)
-    starts = np.ones(size, bool)
-    if not apart:
-        starts[1:] = (columns.users[1:] != columns.users[:-1]) | (columns.items[1:] != columns.items[:-1])
-    firsts = np.flatnonzero(starts)
-    rows = columns.first + np.arange(size)
-    return Block(
-        columns.epoch,
-        size,
-        columns.users[firsts],
-        columns.items[firsts],
-        rows[firsts],
-        np.diff(firsts, append=size),
-        None,
-        columns.users,
-        columns.others.astype(np.int32, copy=False),
-        rows,
-        np.cumsum(starts) - 1,
-        columns.sources,
-        None if columns.sources is None else columns.sources[firsts],
-    )
-
-
-def of_positives(columns: Columns) -> Block:
-    """Each row is a positive."""
-    none, size = np.empty(0, np.int32), len(columns)
-    rows = columns.first + np.arange(size)
-    return Block(
-        columns.epoch,
-        size,
-        columns.users,
-        columns.items,
-        rows,
-        None,
-        None,
-        none,
-        none,
-        NO_ROWS,
-        None,
-    )
-
-
-def of_labels(columns: Columns, *, grouped: bool) -> Block:
-    """A positive leads the rows of its group."""
-    labels, size = columns.others, len(columns)
-    heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    counts = groups = None
-    strays = NO_ROWS
-    if grouped:
-        groups = (np.cumsum(labels == 1) - 1)[negatives]
-        known = groups >= 0
-        known[known] = columns.users[heads[groups[known]]] == columns.users[negatives[known]]
-        strays = columns.first + negatives[~known]
-        groups = np.where(known, groups, -1)
-        counts = np.bincount(groups[known], minlength=len(heads))
-    return Block(
-        columns.epoch,
-        size,
-        columns.users[heads],
-        columns.items[heads],
-        columns.first + heads,
-        counts,
-        None,
-        columns.users[negatives],
-        columns.items[negatives],
-        columns.first + negatives,
-        groups,
-        None if columns.sources is None else columns.sources[negatives],
-        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
-        strays=strays,
-    )
-
-
-def of_candidates(columns: Columns, full: int | None = None) -> Block:
-    """The rows of a user are groups of one size, each with a positive at some place.
-
-    Parameters
-    ----------
-    full : int, optional
-        Groups of a user may be of several sizes, up to this one: where they are several and not all full, no group is
-        known.
-    """
-    labels, size = columns.others, len(columns)
-    heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    starts = np.flatnonzero(np.append(True, columns.users[1:] != columns.users[:-1]))
-    lengths = np.diff(starts, append=size)
-    runs = np.repeat(np.arange(len(starts)), lengths)
-    n_heads = np.bincount(runs[heads], minlength=len(starts))
-    even = (n_heads > 0) & (lengths % np.maximum(n_heads, 1) == 0)
-    if full is not None:
-        even &= (n_heads == 1) | (lengths == n_heads * full)
-    group_size = np.where(even, lengths // np.maximum(n_heads, 1), lengths)
-    first_group = np.cumsum(np.where(even, n_heads, 1)) - np.where(even, n_heads, 1)
-    of_rows = first_group[runs] + (np.arange(size) - starts[runs]) // group_size[runs]
-    n_groups = int(np.where(even, n_heads, 1).sum())
-    of_heads = of_rows[heads]
-    per_group = np.bincount(of_heads, minlength=n_groups)
-    run_of_group = np.repeat(np.arange(len(starts)), np.where(even, n_heads, 1))
-    odd = np.zeros(len(starts), bool)
-    odd[run_of_group[per_group != 1]] = True
-    odd |= ~even
-    # Positives are numbered in the order of rows, which is that of groups where each has one.
-    position = np.full(n_groups, -1)
-    position[of_heads[::-1]] = np.arange(len(heads))[::-1]
-    groups = np.where(odd[runs[negatives]], -1, position[of_rows[negatives]])
-    counts = np.bincount(groups[groups >= 0], minlength=len(heads))
-    slots = np.where(odd[runs[heads]], -1, (heads - starts[runs[heads]]) % group_size[runs[heads]])
-    counts = np.where(odd[runs[heads]], -1, counts)
-    return Block(
-        columns.epoch,
-        size,
         columns.users[heads],
         columns.items[heads],
         columns.first + heads,
@@ -290,27 +113,88 @@ def of_candidates(columns: Columns, full: int | None = None) -> Block:
         columns.first + negatives,
         groups,
         None if columns.sources is None else columns.sources[negatives],
-        odd_labels=columns.first + np.flatnonzero((labels != 0) & (labels != 1)),
-        odd_groups=columns.first + starts[odd & (n_heads > 0)],
-        strays=columns.first + starts[n_heads == 0],
+        odd_labels=columns.first + np.flatnonzero((columns.others != 0) & (columns.others != 1)),
+        **more,
+    )
+
+
+def of_lists(columns: Columns) -> Block:
+    """Each row is a group."""
+    counts = np.diff(columns.ends if columns.ends is not None else NO_ROWS, prepend=0)
+    groups = np.repeat(np.arange(len(columns)), counts)
+    rows = columns.first + np.arange(len(columns))
+    others = columns.others.astype(np.int32, copy=False)
+    of_rows = columns.epoch, len(columns), columns.users, columns.items, rows, counts
+    return Block(*of_rows, None, columns.users[groups], others, rows[groups], groups, columns.sources)
+
+
+def of_pairs(columns: Columns, *, apart: bool) -> Block:
+    """Groups are runs of one user and positive; with ``apart``, every row is one."""
+    size, users, items, sources = len(columns), columns.users, columns.items, columns.sources
+    starts = np.ones(size, bool)
+    if not apart:
+        starts[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+    firsts, rows = np.flatnonzero(starts), columns.first + np.arange(size)
+    counts, groups = np.diff(firsts, append=size), np.cumsum(starts) - 1
+    others = columns.others.astype(np.int32, copy=False)
+    of_heads = columns.epoch, size, users[firsts], items[firsts], rows[firsts], counts, None
+    head_sources = None if sources is None else sources[firsts]
+    return Block(*of_heads, users, others, rows, groups, sources, head_sources)
+
+
+def of_positives(columns: Columns) -> Block:
+    """Each row is a positive."""
+    none, size = np.empty(0, np.int32), len(columns)
+    rows = columns.first + np.arange(size)
+    return Block(columns.epoch, size, columns.users, columns.items, rows, None, None, none, none, NO_ROWS, None)
+
+
+def of_labels(columns: Columns, *, grouped: bool) -> Block:
+    """A positive leads the rows of its group."""
+    labels = columns.others
+    heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    if not grouped:
+        return _block(columns, heads, negatives, None, None)
+    groups = (np.cumsum(labels == 1) - 1)[negatives]
+    known = groups >= 0
+    known[known] = columns.users[heads[groups[known]]] == columns.users[negatives[known]]
+    counts = np.bincount(groups[known], minlength=len(heads))
+    strays = columns.first + negatives[~known]
+    return _block(columns, heads, negatives, np.where(known, groups, -1), counts, strays=strays)
+
+
+def of_candidates(columns: Columns, full: int | None = None) -> Block:
+    """The rows of a user are groups of one size, each with a positive at some place."""
+    labels = columns.others
+    heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    lists = candidate_lists(columns.users, labels == 1, full=full)
+    of_rows, clear = lists.of_rows, lists.clear[lists.owners]
+    # Positives are numbered in the order of rows, which is that of lists where each has one.
+    head_of = np.where(clear, np.cumsum(lists.positives) - 1, -1)
+    groups, of_heads = head_of[of_rows[negatives]], of_rows[heads]
+    counts = np.bincount(groups[groups >= 0], minlength=len(heads))
+    empty = np.bincount(lists.owners, lists.positives) == 0
+    return _block(
+        columns,
+        heads,
+        negatives,
+        groups,
+        np.where(clear[of_heads], counts, -1),
+        np.where(clear[of_heads], heads - lists.starts[of_heads], -1),
+        odd_groups=columns.first + lists.first_rows[~lists.clear & ~empty],
+        strays=columns.first + lists.first_rows[empty],
     )
 
 
 @dataclass(frozen=True)
-class StatedColumns:
-    """How the columns are called.
+class LogQColumns:
+    """How the columns are called."""
 
-    Attributes
-    ----------
-    negatives, positives : str or None
-        Beside labels there is one for both.
-    """
-
-    negatives: str | None = None
-    positives: str | None = None
+    negatives: str | None = None  # Beside labels there is one for both
+    positives: str | None = None  # Beside labels there is one for both
 
     @classmethod
-    def of(cls, prepared: Prepared) -> StatedColumns:
+    def of(cls, prepared: Prepared) -> LogQColumns:
         """Those of a file."""
         plain = {name.partition(":")[0]: name for name in prepared.names}  # RecBole's have a type
         if prepared.layout == "pointwise":
@@ -323,13 +207,7 @@ class StatedColumns:
         return tuple(name for name in (self.negatives, self.positives) if name is not None)
 
     def values(self, batch: Batch) -> tuple[Floats | None, Floats | None]:
-        """What they say, lists end to end; NaN where there is nothing: float64.
-
-        Raises
-        ------
-        BadDataError
-            Something that is no number, in this column of the file.
-        """
+        """Their values, lists end to end; NaN where there is none: float64."""
         negatives, positives = (
             None if name is None else _numbers(batch.rows.column(name), name, batch)
             for name in (self.negatives, self.positives)
@@ -337,7 +215,7 @@ class StatedColumns:
         return negatives, positives
 
 
-NOTHING = StatedColumns()
+NOTHING = LogQColumns()
 
 
 def _numbers(column: pa.Array, name: str, batch: Batch) -> Floats:
@@ -377,14 +255,14 @@ def _not_a_number(batch: Batch, name: str) -> BadDataError:
             try:
                 pa.array([word], pa.string()).cast(pa.float64())
             except pa.ArrowInvalid:
-                what = f"the column {name!r} has {word!r}, that is no number"
+                what = f"the column {name!r} has {word!r}, which is not a number"
                 return BadDataError(what, place=batch.place(row), remedy="make the file again")
     what = f"the column {name!r} has the type {column.type}"
     return BadDataError(what, place=batch.place(0), remedy="make the file again")
 
 
 def with_log_q(block: Block, columns: Columns) -> Block:
-    """A block that was made of columns, with what these say of log q."""
+    """A block that was made of columns, with the log q that these have."""
     if columns.log_q is None:
         return block
     if columns.others.dtype != np.int8:  # no labels: both are as the block has them
@@ -394,28 +272,14 @@ def with_log_q(block: Block, columns: Columns) -> Block:
 
 
 class Blocks:
-    """The blocks of a file.
+    """The blocks of a file."""
 
-    Parameters
-    ----------
-    prepared : Prepared
-    frame : Frame
-    terms : Terms
-    stated : StatedColumns, optional
-        The columns of log q, to be read as well.
-
-    Attributes
-    ----------
-    sources : list of str
-        The names in the column ``source`` that were met so far.
-    """
-
-    def __init__(self, prepared: Prepared, frame: LogIds, terms: Promise, stated: StatedColumns = NOTHING) -> None:
-        self._prepared, self._frame, self._terms, self._stated = prepared, frame, terms, stated
-        self.sources: list[str] = []
+    def __init__(self, prepared: Prepared, log_ids: LogIds, terms: Promise, log_q: LogQColumns = NOTHING) -> None:
+        self._prepared, self._log_ids, self._terms, self._log_q = prepared, log_ids, terms, log_q
+        self.sources: list[str] = []  # The names in the column ``source`` that were met so far
 
     def __iter__(self) -> Iterator[Block]:
-        """The blocks, of which the next is read, in a thread, while one is checked."""
+        """The blocks; a thread reads the next one while one is checked."""
         return one_ahead(self._blocks(), name="negprep-verify")
 
     def _blocks(self) -> Iterator[Block]:
@@ -428,7 +292,7 @@ class Blocks:
             if carried is not None and carried.epoch != columns.epoch:
                 yield self._block(carried)
                 carried = None
-            joined = columns if carried is None else carried.joined(columns)
+            joined = columns if carried is None else end_to_end([carried, columns])
             whole = self._whole(joined)
             if whole:
                 yield self._block(joined.slice(0, whole))
@@ -452,41 +316,41 @@ class Blocks:
         return int(other[-1]) + 1 if other.size else 0
 
     def _block(self, columns: Columns) -> Block:
-        return with_log_q(self._grouped(columns), columns)
-
-    def _grouped(self, columns: Columns) -> Block:
-        if self._terms.layout == "pairwise":
-            return of_pairs(columns, apart=self._terms.levels)
-        if self._terms.layout == "positives":
-            return of_positives(columns)
-        if not self._terms.is_train:
-            full = None if not self._terms.restricted or self._terms.num_neg is None else self._terms.num_neg + 1
-            return of_candidates(columns, full)
-        return of_labels(columns, grouped=not self._terms.shuffled)
+        terms = self._terms
+        if terms.layout == "pairwise":
+            block = of_pairs(columns, apart=terms.levels)
+        elif terms.layout == "positives":
+            block = of_positives(columns)
+        elif terms.is_train:
+            block = of_labels(columns, grouped=not terms.shuffled)
+        else:
+            full = None if not terms.restricted or terms.num_neg is None else terms.num_neg + 1
+            block = of_candidates(columns, full)
+        return with_log_q(block, columns)
 
     def _columns(self) -> Iterator[Columns]:
-        for batch in self._prepared.batches(self._stated.names):
+        for batch in self._prepared.batches(self._log_q.names):
             yield from _by_epoch(self._coded(batch), batch)
 
     def _coded(self, batch: Batch) -> Columns:
-        rows, frame = batch.rows, self._frame
-        users = frame.users.with_strangers(rows.column("user"))
-        heads = frame.items.with_strangers(rows.column("item" if "item" in rows.schema.names else "pos_item"))
+        rows, log_ids = batch.rows, self._log_ids
+        users = log_ids.users.with_strangers(rows.column("user"))
+        heads = log_ids.items.with_strangers(rows.column("item" if "item" in rows.schema.names else "pos_item"))
         sources, ends = None, None
         others: Codes | npt.NDArray[np.int8] = heads[:0]
         if "label" in rows.schema.names:
             others = as_numpy(rows.column("label"))
         elif "neg_item" in rows.schema.names:
-            others = frame.items.with_strangers(rows.column("neg_item"))
+            others = log_ids.items.with_strangers(rows.column("neg_item"))
         elif "neg_items" in rows.schema.names:
             lists = rows.column("neg_items")
-            others, ends = frame.items.with_strangers(lists.values), as_numpy(lists.offsets)[1:]
+            others, ends = log_ids.items.with_strangers(lists.values), as_numpy(lists.offsets)[1:]
         else:
             others = np.ones(len(heads), np.int8)
         if "source" in rows.schema.names:
             column = rows.column("source")
             sources = self._source_codes(column if ends is None else column.flatten())
-        return Columns(batch.first, 0, users, heads, others, sources, ends, *self._stated.values(batch))
+        return Columns(batch.first, 0, users, heads, others, sources, ends, *self._log_q.values(batch))
 
     def _source_codes(self, column: pa.Array) -> npt.NDArray[np.int8]:
         coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column.cast(pa.string()))
@@ -508,3 +372,125 @@ def _by_epoch(columns: Columns, batch: Batch) -> Iterator[Columns]:
     bounds = [0, *(np.flatnonzero(epochs[1:] != epochs[:-1]) + 1).tolist(), len(epochs)]
     for begin, end in pairwise(bounds):
         yield replace(columns.slice(begin, end), epoch=int(epochs[begin]))
+
+
+_OF_HEADS = ("heads", "head_items", "head_rows", "counts", "slots", "head_sources")
+_OF_NEGATIVES = ("users", "items", "negative_rows", "groups", "sources", "log_q")
+_OF_ROWS = ("odd_labels", "odd_groups", "strays")
+MEMBERS = (*_OF_HEADS, *_OF_NEGATIVES, "head_log_q", *_OF_ROWS)
+"""The arrays of a block."""
+
+
+def parted(block: Block, ranges: Ranges) -> Iterator[tuple[int, Block]]:
+    """The rows of each range of users, which are counted from its first one.
+
+    A negative has the user of its group, so groups stay whole. What is known of rows alone goes with the first part.
+    """
+    of_heads, of_negatives = ranges.range_of(block.heads), ranges.range_of(block.users)
+    head_order, head_bounds = _order(of_heads, len(ranges))
+    negative_order, bounds = _order(of_negatives, len(ranges))
+    some = np.flatnonzero((np.diff(head_bounds) > 0) | (np.diff(bounds) > 0)).tolist() or [0]
+    groups = block.groups
+    if groups is not None and len(some) > 1:
+        place = np.empty(len(block.heads), np.int64)
+        place[head_order] = np.arange(len(place))
+        groups = np.where(groups >= 0, place.take(groups, mode="clip") if len(place) else -1, -1)
+    for at in some:
+        heads, negatives = (
+            head_order[head_bounds[at] : head_bounds[at + 1]],
+            negative_order[bounds[at] : bounds[at + 1]],
+        )
+        whole = len(some) == 1
+        part = block if whole else _taken(block, heads, negatives)
+        own = groups if whole or groups is None else groups[negatives]
+        if own is not None and not whole:
+            own = np.where(own >= 0, own - head_bounds[at], -1)
+        first = ranges.bounds[at]
+        part = replace(part, heads=_from(part.heads, first), users=_from(part.users, first), groups=own)
+        if at != some[0]:
+            part = replace(part, odd_labels=NO_ROWS, odd_groups=NO_ROWS, strays=NO_ROWS)
+        yield at, part
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """The rows of blocks of one epoch and range, one after the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    together: dict[str, Any] = {}
+    for name in MEMBERS:
+        parts = [getattr(block, name) for block in blocks]
+        if name == "groups" and parts[0] is not None:
+            before = np.cumsum([0, *(len(block.heads) for block in blocks[:-1])])
+            parts = [np.where(part >= 0, part + start, -1) for part, start in zip(parts, before, strict=True)]
+        together[name] = None if any(part is None for part in parts) else np.concatenate(parts)
+    return Block(blocks[0].epoch, sum(block.rows for block in blocks), **together)
+
+
+def _order(ranges: npt.NDArray[np.uint16], n_ranges: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The places of rows by range, as they came within one, and where each range begins, and the end."""
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(ranges, minlength=n_ranges))]).astype(np.int64)
+    if (ranges[1:] >= ranges[:-1]).all():
+        return np.arange(len(ranges)), bounds
+    return np.argsort(ranges, kind="stable"), bounds  # of 16-bit integers: a radix sort
+
+
+def _taken(block: Block, heads: npt.NDArray[np.int64], negatives: npt.NDArray[np.int64]) -> Block:
+    chosen: dict[str, Any] = {}
+    for names, places in ((_OF_HEADS, heads), (_OF_NEGATIVES, negatives)):
+        for name in names:
+            array = getattr(block, name)
+            chosen[name] = None if array is None else array[places]
+    if block.head_log_q is not None:  # in pairs one beside each negative
+        beside_negatives = len(block.head_log_q) != len(block.heads)
+        chosen["head_log_q"] = block.head_log_q[negatives if beside_negatives else heads]
+    return replace(block, **chosen)
+
+
+def _from(users: Codes, first: int) -> Codes:
+    """Codes counted from a first one; those below 0 stay."""
+    return users if not first else np.where(users >= 0, users - np.int32(first), users).astype(np.int32)
+
+
+def spans(epochs: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where runs of equal epochs begin and end."""
+    changes = [at for at in range(1, len(epochs)) if epochs[at] != epochs[at - 1]]
+    yield from pairwise([0, *changes, len(epochs)])
+
+
+class RowParts:
+    """Takes blocks in the order of the file, and gives those of a range in that order."""
+
+    def __init__(self, ranges: Ranges, store: ArrayStore, kept_bytes: int) -> None:
+        self._ranges, self._store, self._kept_bytes = ranges, store, kept_bytes
+        self._kept: list[list[Block]] = [[] for _ in range(len(ranges))]
+        self._laid: list[list[tuple[int, int, Laid]]] = [[] for _ in range(len(ranges))]
+        self._bytes = 0
+
+    def add(self, block: Block) -> None:
+        """Take the next rows."""
+        for at, part in parted(block, self._ranges):
+            self._kept[at].append(part)
+            self._bytes += sum(array.nbytes for name in MEMBERS if (array := getattr(part, name)) is not None)
+        if self._bytes > self._kept_bytes:
+            self.lay_aside()
+
+    def lay_aside(self) -> None:
+        """Keep nothing in memory."""
+        for kept, laid in zip(self._kept, self._laid, strict=True):
+            for begin, end in spans([block.epoch for block in kept]) if kept else ():
+                block = joined(kept[begin:end])
+                arrays = {name: getattr(block, name) for name in MEMBERS}
+                if block.groups is not None:
+                    arrays["groups"] = block.groups.astype(np.int32)
+                laid.append((block.epoch, block.rows, self._store.put(arrays)))
+            kept.clear()
+        self._bytes = 0
+
+    def of_range(self, at: int) -> Iterator[Block]:
+        """The rows of a range, which can be had once."""
+        laid, self._laid[at] = self._laid[at], []
+        for epoch, rows, arrays in laid:
+            members = self._store.get(arrays)
+            if members["groups"] is not None:
+                members["groups"] = members["groups"].astype(np.int64)
+            yield Block(epoch, rows, **members)  # type: ignore[arg-type]

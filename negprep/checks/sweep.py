@@ -1,9 +1,9 @@
-"""One pass over the rows of a file, or of a range of users: positives, negatives, and what waits for its positive."""
+"""One pass over the rows of a file: what a row or a group has wrong, and counts for all other checks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from negprep.arrays import Codes
 from negprep.checks.observed import LogByRange, UsersOfLog
 from negprep.checks.pair_set import PairSet, Rows, distinct
 from negprep.checks.promises import Promise
+from negprep.checks.ranges import Arrays, end_to_end, taken
 from negprep.checks.results import (
     CATALOG,
     COUNTS,
@@ -23,6 +24,7 @@ from negprep.checks.results import (
     ITEMS,
     LABELS,
     ONCE,
+    OR_SUMMARY,
     OWN,
     POSITIVES,
     SEEN,
@@ -32,70 +34,231 @@ from negprep.checks.results import (
     Findings,
 )
 from negprep.checks.rows import Block
-from negprep.checks.tallies import CHOICES, Tallies, choice_of, count_into
 from negprep.read.prepared import Prepared
+
+CHOICES = ("uniform", "popularity", "weak", "other")
+_CHOICE_OF = {
+    "uniform": 0,
+    "fallback": 0,
+    "positive>unobserved": 0,
+    "weak>unobserved": 0,
+    "popularity": 1,
+    "weak": 2,
+    "positive>weak": 2,
+}
+
+
+def choice_of(source: str) -> int:
+    """From what a sampler draws, as a place in ``CHOICES``."""
+    return _CHOICE_OF.get(source, CHOICES.index("other"))
+
+
+def first_draws_alone(terms: Promise) -> bool:
+    """Whether only the first draw of a group has a law in closed form; and it is known which one that is."""
+    apart = terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
+    return bool(terms.distinct) and "popularity" in terms.samplers and terms.has_metadata and not apart
+
+
+@dataclass(eq=False)
+class Drawn:
+    """What one sampler has drawn."""
+
+    items: Rows  # int64 (n_items,): How often each item
+    draws: Rows  # int64 (n_owners,)
+    squares: Rows  # int64 (n_owners,)
+    groups: Rows  # int64 (n_owners,)
+    first_items: Rows | None = None  # The first draws of groups alone, where later ones have another law
+    first_draws: Rows | None = None  # The first draws of groups alone, where later ones have another law
+
+    def forget(self) -> None:
+        """Nothing was drawn."""
+        for array in (self.items, self.draws, self.squares, self.groups, self.first_items, self.first_draws):
+            if array is not None:
+                array[:] = 0
+
+    def of_owners(self, mine: slice) -> Drawn:
+        """Of some owners: what is counted there is counted here."""
+        firsts = None if self.first_draws is None else self.first_draws[mine]
+        return Drawn(self.items, self.draws[mine], self.squares[mine], self.groups[mine], self.first_items, firsts)
+
+    def with_owners(self, n_owners: int, terms: Promise) -> Drawn:
+        """Of owners of its own."""
+        drawn = nothing_drawn(0, n_owners, terms)
+        return replace(drawn, items=self.items, first_items=self.first_items)
+
+
+_OF_ODD = ("users", "items", "rows", "counts")
+OWNED = ("draws", "squares", "groups", "first_draws")
+"""The arrays of owners."""
+
+
+def nothing_drawn(n_items: int, n_owners: int, terms: Promise) -> Drawn:
+    """Nothing as yet."""
+    of_groups = n_owners if terms.distinct else 0
+    firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
+    return Drawn(*(np.zeros(size, np.int64) for size in (n_items, n_owners, of_groups, of_groups, *firsts)))
+
+
+@dataclass(frozen=True, eq=False)
+class HeadRows:
+    """Positives that lead rows."""
+
+    epoch: int
+    users: Codes  # int32 (n,): Below 0 for one that the log does not have
+    items: Codes  # int32 (n,): Below 0 for one that the log does not have
+    rows: Rows  # int64 (n,)
+    counts: Rows | None = None  # int64 (n,), or None: Of what each leads, if that is counted
+    sources: npt.NDArray[np.int8] | None = None  # int8 (n,), or None
+
+
+class Epochs:
+    """In which epochs each positive led rows: a bit for each, in whatever order epochs come."""
+
+    def __init__(self, n_positives: int) -> None:
+        self._n_positives = n_positives
+        self._numbers: dict[int, int] = {}
+        self._bits: list[npt.NDArray[np.uint8]] = []
+
+    def add(self, places: Rows, epoch: int) -> npt.NDArray[np.bool_]:
+        """Positives led rows in an epoch. Which of them had done so in a call before: bool, the shape of ``places``."""
+        word, bit = divmod(self._numbers.setdefault(epoch, len(self._numbers)), 8)
+        if word == len(self._bits):
+            self._bits.append(np.zeros(self._n_positives, np.uint8))
+        before = self._bits[word][places]
+        self._bits[word][places] = before | np.uint8(1 << bit)
+        found: npt.NDArray[np.bool_] = (before & np.uint8(1 << bit)) > 0
+        return found
+
+
+class Totals:
+    """Counts of a file for each user, each item, and on the whole."""
+
+    def __init__(self, n_users: int, n_items: int, terms: Promise) -> None:
+        drawing = {CHOICES[choice_of(sampler)] for sampler in (*terms.samplers, "uniform")}
+        self.drawn = {
+            name: nothing_drawn(n_items, 0 if terms.restricted else n_users, terms)
+            for name in CHOICES
+            if name in drawing
+        }
+        self.slots = np.zeros(0, np.int64)  # How often the positive stood at each place
+        self.list_size = terms.num_neg
+        self.negatives_of = np.zeros(n_users, np.int64)  # int64 (n_users,): Negatives of each user
+        self.source_counts: dict[str, int] = {}  # Negatives by the column ``source``
+        self.heads = self.left_out = 0  # Positives that lead rows
+        self.strays = self.rows = self.negatives = self.known_users = 0  # Negatives, or users, without a positive
+        self.hit = False  # Whether a positive of the log was drawn as a negative in train
+
+    def see(self, block: Block, layout: str) -> None:
+        """Take notice of the next rows of the file, all ranges among them."""
+        self.rows += block.rows
+        self.heads += len(block.heads)
+        counts = block.counts
+        if self.list_size is None and counts is not None and len(counts) and layout == "pointwise":
+            full = counts[counts >= 0]
+            self.list_size = int(np.bincount(full).argmax()) if full.size else 0
+
+    def forget_draws(self) -> None:
+        """Count draws from nothing."""
+        self.left_out = 0  # Negatives that a check calls wrong, and that are not counted among what was drawn
+        for drawn in self.drawn.values():
+            drawn.forget()
+
+
+class Tallies:
+    """Counts of a file, as far as it was swept, for the positives of a range of users."""
+
+    def __init__(self, totals: Totals, first_user: int, in_log: UsersOfLog, terms: Promise) -> None:
+        n_positives, mine = len(in_log.positives), slice(first_user, first_user + len(in_log.users))
+        self.totals = totals  # Of all ranges
+        self.drawn = {name: drawn.of_owners(mine) for name, drawn in totals.drawn.items()}
+        if terms.restricted:
+            self.drawn = {name: drawn.with_owners(n_positives, terms) for name, drawn in totals.drawn.items()}
+        self._by_positive, self._terms = terms.restricted, terms
+        self.negatives_of = totals.negatives_of[mine]  # int64 (n_users,)
+        self.present = np.zeros(n_positives, np.int32)  # int32 (n_positives,)
+        self.first_rows = np.zeros(n_positives, np.int64)  # int64 (n_positives,): Where it did so first
+        self.epochs = Epochs(n_positives) if terms.epochs > 1 else None  # In which epochs it did so
+        self.hits: npt.NDArray[np.int32] | None = None  # int32 (n_positives,), or None
+        self.first_hits = np.zeros(0, np.int64)  # int64 (n_positives,): In which row first
+        self.exceptions: list[HeadRows] = []  # Groups with another number of negatives than was asked for
+
+    @property
+    def odd_groups(self) -> HeadRows:
+        """All exceptions."""
+        none, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
+        return end_to_end([HeadRows(0, none, none, numbers, numbers), *self.exceptions])
+
+    def forget_draws(self) -> None:
+        """Count the draws of positives, where they have their own, from nothing."""
+        if self._by_positive:
+            n_positives = len(self.present)
+            self.drawn = {
+                name: drawn.with_owners(n_positives, self._terms) for name, drawn in self.totals.drawn.items()
+            }
+
+    def laid(self) -> Arrays:
+        """What was counted, to be laid aside."""
+        return {
+            "present": self.present,
+            "first_rows": self.first_rows,
+            "hits": self.hits,
+            "first_hits": self.first_hits,
+            **{name: getattr(self.odd_groups, name) for name in _OF_ODD},
+            **{f"{name} {each}": array for name, each, array in self._owned()},
+        }
+
+    def take_back(self, laid: Arrays) -> None:
+        """What was laid aside."""
+        members = {name: laid[name] for name in ("present", "first_rows", "hits", "first_hits")}
+        vars(self).update(members)
+        self.exceptions = [HeadRows(0, **{name: laid[name] for name in _OF_ODD})]  # type: ignore[arg-type]
+        for name, each, _ in self._owned():
+            setattr(self.drawn[name], each, laid[f"{name} {each}"])
+
+    def _owned(self) -> Iterator[tuple[str, str, Rows | None]]:
+        """What was counted for positives of the range, by the name of the sampler and of the array."""
+        for name, drawn in self.drawn.items() if self._by_positive else ():
+            for each in OWNED:
+                yield name, each, getattr(drawn, each)
+
+    def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
+        """Positives lead rows."""
+        if (places[1:] > places[:-1]).all():  # each once, as usual: much faster than counting
+            before = self.present[places]
+            self.first_rows[places] = np.where(before == 0, rows, self.first_rows[places])
+            self.present[places] = before + times
+            return
+        fresh = np.flatnonzero(self.present[places] == 0)[::-1]  # the first of equal ones is written last, and stays
+        self.first_rows[places[fresh]] = rows[fresh]
+        np.add.at(self.present, places, times)
+
+    def hit(self, places: Rows, rows: Rows) -> None:
+        """Positives of the log were drawn as negatives."""
+        if self.hits is None:
+            self.totals.hit = True
+            self.hits = np.zeros(len(self.present), np.int32)
+            self.first_hits = np.zeros(len(self.present), np.int64)
+        fresh = np.flatnonzero(self.hits[places] == 0)[::-1]
+        self.first_hits[places[fresh]] = rows[fresh]
+        np.add.at(self.hits, places, 1)
+
+
+def count_into(total: Rows, codes: npt.NDArray[np.integer], weights: Rows | None = None) -> None:
+    """Add how often each code occurs, or the sums of the weights."""
+    if len(total) <= 8 * len(codes):
+        found = np.bincount(codes, weights=weights, minlength=len(total))
+        total += found if weights is None else found.astype(np.int64)
+    else:
+        np.add.at(total, codes, 1 if weights is None else weights)
+
 
 _MOST = 1 << 22
 _WINDOW_BITS = 16
 """A window has about so many pairs: their keys fit in a core's second-level cache."""
 
 
-@dataclass(frozen=True, eq=False)
-class HeadRows:
-    """Positives that lead rows.
-
-    Attributes
-    ----------
-    epoch : int
-    users, items : int32, shape (n,)
-        Below 0 for one that the log does not have.
-    rows : int64, shape (n,)
-    counts : int64, shape (n,), or None
-        Of what each leads, if that is counted.
-    sources : int8, shape (n,), or None
-    """
-
-    epoch: int
-    users: Codes
-    items: Codes
-    rows: Rows
-    counts: Rows | None
-    sources: npt.NDArray[np.int8] | None
-
-    def take(self, places: Rows | slice) -> HeadRows:
-        """Some of them."""
-        return HeadRows(
-            self.epoch,
-            self.users[places],
-            self.items[places],
-            self.rows[places],
-            None if self.counts is None else self.counts[places],
-            None if self.sources is None else self.sources[places],
-        )
-
-    @staticmethod
-    def joined(parts: list[HeadRows]) -> HeadRows:
-        """All of some, of one epoch."""
-        counts = [part.counts for part in parts if part.counts is not None]
-        sources = [part.sources for part in parts if part.sources is not None]
-        return HeadRows(
-            parts[0].epoch,
-            np.concatenate([part.users for part in parts]),
-            np.concatenate([part.items for part in parts]),
-            np.concatenate([part.rows for part in parts]),
-            np.concatenate(counts) if counts else None,
-            np.concatenate(sources) if sources else None,
-        )
-
-
 class PositivesByWindow:
-    """Collects positives, and gives them back in windows of users.
-
-    Parameters
-    ----------
-    positives : PairSet
-        Those of the log.
-    """
+    """Collects positives, and gives them back in windows of users."""
 
     def __init__(self, positives: PairSet) -> None:
         bits = max(_WINDOW_BITS, len(positives).bit_length() - 16)
@@ -115,17 +278,14 @@ class PositivesByWindow:
         """All that were kept, by epoch and window; within a window in the order in which they came."""
         kept, self._kept, self._size = self._kept, {}, 0
         for parts in kept.values():
-            leads = HeadRows.joined(parts)
+            leads = end_to_end(parts)
             parts.clear()
             windows = self._window_of[np.maximum(leads.users, -1)]
             order = np.argsort(windows, kind="stable")  # of 16-bit integers: a radix sort
-            windows, leads = windows[order], leads.take(order)
+            windows, leads = windows[order], taken(leads, order)
             bounds = np.flatnonzero(np.diff(windows.astype(np.int32), prepend=-1, append=-1)).tolist()
             for begin, end in pairwise(bounds):
-                yield leads.take(slice(begin, end))
-
-
-# gone
+                yield taken(leads, slice(begin, end))
 
 
 class Heads:
@@ -133,39 +293,22 @@ class Heads:
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
-        self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
+        self._prepared, self._in_log, self._terms = sweep.prepared, sweep.in_log, sweep.terms
         self._totals = sweep.tallies.totals
         in_order = not (sweep.terms.shuffled and sweep.terms.is_train)
-        self._waiting = None if in_order or sweep.terms.restricted else PositivesByWindow(sweep.truth.positives)
+        self._waiting = None if in_order or sweep.terms.restricted else PositivesByWindow(sweep.in_log.positives)
 
     def take(self, block: Block) -> Rows | None:
-        """Check the positives of a block.
-
-        Returns
-        -------
-        int64, shape (n_groups,), or None
-            Where they are among those of the log; below 0 for one that is none. None: they wait to be looked up.
-        """
+        """Check the positives of a block. Their places in the log, below 0 for none; None if they wait for later."""
         found, users = self._findings.found, block.heads
         self._totals.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
         strangers = np.flatnonzero(users < 0)
-        found(
-            USERS,
-            strangers,
-            lambda at: self._sweep.user(int(block.head_rows[at]), users[at]),
-            rows=block.head_rows[strangers],
-        )
-        unknown = np.flatnonzero(block.head_items < 0)
-        found(
-            ITEMS,
-            unknown,
-            lambda at: self._sweep.name(int(block.head_rows[at]), users[at], block.head_items[at]),
-            rows=block.head_rows[unknown],
-        )
+        self._sweep.found(USERS, strangers, block.head_rows, users)
+        self._sweep.found(ITEMS, np.flatnonzero(block.head_items < 0), block.head_rows, users, block.head_items)
         if block.odd_labels.size:
             found(LABELS, block.odd_labels, self._prepared.place, rows=block.odd_labels)
-        if block.odd_groups.size and not self._terms.restricted:
-            note = ": the candidates of this user are no groups of one size with one positive in each"
+        if block.odd_groups.size and not self._terms.restricted and self._terms.num_neg is not None:
+            note = ": the candidates of this user are not groups of one size with one positive in each"
             found(COUNTS, block.odd_groups, lambda row: f"{self._prepared.place(row)}{note}", rows=block.odd_groups)
         if block.strays.size:
             note = ": a negative without a positive of its user"
@@ -188,19 +331,13 @@ class Heads:
 
     def _look_up(self, leads: HeadRows) -> Rows:
         """Where positives are among those of the log, and count them."""
-        truth, users, items = self._truth, leads.users, leads.items
-        keys = users * np.int64(len(truth.items)) + items
-        keys[(users < 0) | (items < 0)] = -1
-        places = truth.positives.find(keys)
+        users, items = leads.users, leads.items
+        keys = self._in_log.keys(users, items)
+        places = self._in_log.positives.find(keys)
         if self._terms.levels and leads.sources is not None:
             places[self._sweep.weak.find(keys) >= 0] = -2
         wrong = np.flatnonzero((places == -1) & (users >= 0))
-        self._findings.found(
-            POSITIVES,
-            wrong,
-            lambda at: self._sweep.name(int(leads.rows[at]), users[at], items[at]),
-            rows=leads.rows[wrong],
-        )
+        self._sweep.found(POSITIVES, wrong, leads.rows, users, items)
         known = np.flatnonzero(places >= 0)
         if not (places[known[1:]] > places[known[:-1]]).all():
             known = known[np.argsort(places[known], kind="stable")]  # neighbours in memory, one after the other
@@ -218,30 +355,22 @@ class Heads:
         self._tallies.lead(places, rows, 1)
         if again.any() and not self._terms.heads_repeat:
             twice = np.flatnonzero(again)
-            users, items = self._truth.positives.users[places], self._truth.positives.items[places]
-            self._findings.found(
-                ONCE,
-                twice,
-                lambda at: self._sweep.name(int(rows[at]), users[at], items[at]),
-                rows=rows[twice],
-            )
+            users, items = self._in_log.positives.users[places], self._in_log.positives.items[places]
+            self._sweep.found(ONCE, twice, rows, users, items)
 
     def _counts(self, block: Block) -> None:
-        """Groups with another number of negatives than usual; and the places of positives."""
+        """Groups with another number of negatives than was asked for; and the places of positives."""
         if block.counts is None or self._terms.layout in ("pairwise", "positives") or not len(block.counts):
             return
-        totals, kept = self._totals, self._tallies.exceptions
-        odd = np.flatnonzero((block.counts != totals.num_neg) & (block.counts >= 0))
-        if odd.size:
-            kept.users.append(block.heads[odd].astype(np.int64))
-            kept.heads.append(block.head_items[odd].astype(np.int64))
-            kept.counts.append(block.counts[odd])
-            kept.rows.append(block.head_rows[odd])
-            kept.size += len(odd)
+        totals = self._totals
+        odd = np.flatnonzero((block.counts != self._terms.num_neg) & (block.counts >= 0))
+        if odd.size and self._terms.num_neg is not None:
+            heads = HeadRows(block.epoch, block.heads, block.head_items, block.head_rows, block.counts)
+            self._tallies.exceptions.append(taken(heads, odd))
         if block.slots is not None and not self._terms.takes_all:  # lists of one size, which whole ones are not
-            slots = block.slots[(block.counts == totals.num_neg) & (block.slots >= 0)]
+            slots = block.slots[(block.counts == totals.list_size) & (block.slots >= 0)]
             if not totals.slots.size:
-                totals.slots = np.zeros((totals.num_neg or 0) + 1, np.int64)
+                totals.slots = np.zeros((totals.list_size or 0) + 1, np.int64)
             totals.slots += np.bincount(slots, minlength=len(totals.slots))
 
 
@@ -250,45 +379,33 @@ Found = Callable[[str, Rows], None]
 
 
 class Negatives:
-    """Checks the negatives of blocks, and counts what was drawn. A negative that is wrong is no evidence of chance.
-
-    Parameters
-    ----------
-    sweep : Sweep
-    wrong_hits : bool, shape (n_positives,), optional
-        Which positives of train must not be drawn. They are known at the end alone: then draws are counted once more,
-        and nothing else.
-    """
+    """Checks the negatives of blocks, and counts what was drawn. A wrong negative does not count as drawn."""
 
     def __init__(self, sweep: Sweep, wrong_hits: npt.NDArray[np.bool_] | None = None) -> None:
         self._wrong_hits = wrong_hits
         self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
-        self._prepared, self._truth, self._terms = sweep.prepared, sweep.truth, sweep.terms
-        self._whole_catalog = bool(sweep.truth.catalog.all())
+        self._prepared, self._in_log, self._terms = sweep.prepared, sweep.in_log, sweep.terms
+        self._whole_catalog = bool(sweep.in_log.catalog.all())
 
     def take(self, block: Block, places: Rows | None, sources: list[str]) -> None:
         """Check the negatives of a block; where the log has its positives is known wherever that matters."""
-        truth, terms = self._truth, self._terms
+        in_log, terms = self._in_log, self._terms
         wrong = np.zeros(len(block.items), bool)
 
         def found(check: str, where: Rows) -> None:
             wrong[where] = True
             if self._wrong_hits is None:
-                self._findings.found(check, where, name, rows=block.negative_rows[where])
-
-        def name(at: int) -> str:
-            return self._sweep.name(int(block.negative_rows[at]), block.users[at], block.items[at])
+                self._sweep.found(check, where, block.negative_rows, block.users, block.items)
 
         if self._wrong_hits is None:
             self._count(block)
         unknown = block.items < 0
         found(ITEMS, np.flatnonzero(unknown))
         if not self._whole_catalog:
-            found(CATALOG, np.flatnonzero(~unknown & ~truth.catalog[block.items.clip(0)]))
+            found(CATALOG, np.flatnonzero(~unknown & ~in_log.catalog[block.items.clip(0)]))
         own = self._own(block)
         found(OWN, np.flatnonzero(own))
-        keys = block.users * np.int64(len(truth.items)) + block.items
-        keys[(block.users < 0) | (block.items < 0)] = -1
+        keys = in_log.keys(block.users, block.items)
         choices = self._choices(block, sources)
         listed = None if choices is None else choices == CHOICES.index("weak")
         if listed is not None and listed.any():
@@ -300,7 +417,7 @@ class Negatives:
         self._seen(keys, self._exposed(block, sources), block, found)
         if places is not None and terms.restricted and block.groups is not None and not terms.levels:
             self._within(block, places, found)
-        if terms.distinct and block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
+        if block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
             self._repeated(block, found)
         self._tallies.totals.left_out += int(wrong.sum())
         self._draws(block, places, choices, wrong)
@@ -311,11 +428,7 @@ class Negatives:
         known = block.users >= 0
         count_into(self._tallies.negatives_of, block.users if known.all() else block.users[known])
         if self._terms.layout == "pointwise":
-            rows, users = block.negative_rows, block.users
-            strangers = np.flatnonzero(~known)
-            self._findings.found(
-                USERS, strangers, lambda at: self._sweep.user(int(rows[at]), users[at]), rows=rows[strangers]
-            )
+            self._sweep.found(USERS, np.flatnonzero(~known), block.negative_rows, block.users)
 
     def _own(self, block: Block) -> npt.NDArray[np.bool_]:
         """Which negatives are the positive of their own group."""
@@ -332,14 +445,14 @@ class Negatives:
         return found
 
     def _seen(self, keys: Rows, exposed: npt.NDArray[np.bool_], block: Block, found: Found) -> None:
-        truth = self._truth
-        rows = truth.seen.rows_in(keys)
+        in_log = self._in_log
+        rows = in_log.seen.rows_in(keys)
         if not rows.size:
             return
-        for pairs, check, judged in ((truth.weak, WEAK, rows[~exposed[rows]]), (truth.excluded, EXCLUDED, rows)):
+        for pairs, check, asked in ((in_log.weak, WEAK, rows[~exposed[rows]]), (in_log.excluded, EXCLUDED, rows)):
             if len(pairs):
-                found(check, judged[pairs.find(keys[judged]) >= 0])
-        places = truth.positives.find(keys[rows])
+                found(check, asked[pairs.find(keys[asked]) >= 0])
+        places = in_log.positives.find(keys[rows])
         rows, places = rows[places >= 0], places[places >= 0]
         if not self._terms.is_train:
             found(SEEN, rows)
@@ -351,20 +464,20 @@ class Negatives:
         self._tallies.hit(places, block.negative_rows[rows])
 
     def _within(self, block: Block, places: Rows, found: Found) -> None:
-        truth, groups = self._truth, block.groups if block.groups is not None else block.negative_rows
+        in_log, groups = self._in_log, block.groups if block.groups is not None else block.negative_rows
         wrong = np.zeros(len(groups), bool)
-        if truth.categories is not None:
-            wrong |= truth.categories[block.items.clip(0)] != truth.categories[block.head_items.clip(0)][groups]
-        if truth.firsts is not None and truth.times is not None and self._terms.available:
-            times = np.where(places >= 0, truth.times.take(places, mode="clip"), np.iinfo(np.int64).max)
-            wrong |= truth.firsts[block.items.clip(0)] > times[groups]
+        if in_log.categories is not None:
+            wrong |= in_log.categories[block.items.clip(0)] != in_log.categories[block.head_items.clip(0)][groups]
+        if in_log.firsts is not None and in_log.times is not None and self._terms.available:
+            times = np.where(places >= 0, in_log.times.take(places, mode="clip"), np.iinfo(np.int64).max)
+            wrong |= in_log.firsts[block.items.clip(0)] > times[groups]
         where = np.flatnonzero(wrong & (groups >= 0) & (block.items >= 0))
         found(WITHIN, where)
 
     def _repeated(self, block: Block, found: Found) -> None:
         groups = block.groups if block.groups is not None else block.negative_rows
         lowest = min(0, int(block.items.min(initial=0)))  # unknown items have codes below 0
-        keys = groups * np.int64(len(self._truth.items) - lowest) + (block.items - np.int64(lowest))
+        keys = groups * np.int64(len(self._in_log.items) - lowest) + (block.items - np.int64(lowest))
         alone = groups < 0
         keys[alone] = -1 - np.arange(int(alone.sum()))
         if len(distinct(keys.copy())) == len(keys):
@@ -451,52 +564,23 @@ def _first_draws(block: Block, groups: Rows) -> Rows:
 
 
 class Sweep:
-    """Goes over the rows of a range of users once: finds what a row or a group can have wrong, counts for all else.
-
-    Attributes
-    ----------
-    prepared : Prepared
-    truth : Truth
-        Of the range.
-    terms : Terms
-    findings : Findings
-    tallies : Tallies
-    """
+    """Goes over the rows of a range of users once: finds what a row or a group can have wrong, counts for all else."""
 
     def __init__(
-        self, prepared: Prepared, truth: UsersOfLog, terms: Promise, findings: Findings, tallies: Tallies
+        self, prepared: Prepared, in_log: UsersOfLog, terms: Promise, findings: Findings, tallies: Tallies
     ) -> None:
-        self.prepared, self.truth, self.terms, self.findings = prepared, truth, terms, findings
+        self.prepared, self.in_log, self.terms, self.findings = prepared, in_log, terms, findings
         self.tallies = tallies
 
     def count_again(self, blocks: Iterable[Block], sources: list[str], wrong_hits: npt.NDArray[np.bool_]) -> None:
-        """Count the draws of all rows anew, now that it is known which positives must not be drawn.
-
-        Parameters
-        ----------
-        blocks, sources
-            As of ``run``.
-        wrong_hits : bool, shape (n_positives,)
-        """
+        """Count the draws of all rows anew, now that it is known which positives must not be drawn."""
         negatives = Negatives(self, wrong_hits)
         for block in blocks:
-            negatives.take(block, self._places(block), sources)
-
-    def _places(self, block: Block) -> Rows:
-        """Where the positives of a block are among those of the log; below 0 for one that is none."""
-        keys = block.heads * np.int64(len(self.truth.items)) + block.head_items
-        keys[(block.heads < 0) | (block.head_items < 0)] = -1
-        return self.truth.positives.find(keys)
+            keys = self.in_log.keys(block.heads, block.head_items)
+            negatives.take(block, self.in_log.positives.find(keys), sources)
 
     def run(self, blocks: Iterable[Block], sources: list[str]) -> None:
-        """Go over all rows.
-
-        Parameters
-        ----------
-        blocks : iterable of Block
-        sources : list of str
-            As ``Blocks.sources``.
-        """
+        """Go over all rows."""
         heads, negatives = Heads(self), Negatives(self)
         for block in blocks:
             places = heads.take(block)
@@ -507,34 +591,47 @@ class Sweep:
     @cached_property
     def weak(self) -> PairSet:
         """What the sampler weak may draw."""
-        return self.truth.weak.without(self.truth.excluded)
+        return self.in_log.weak.without(self.in_log.excluded)
 
-    def user(self, row: int, user: int) -> str:
-        """A row and its user, for a person."""
-        return f"{self.prepared.place(row)}: user {self.truth.users.name(user)}"
+    def found(self, check: str, places: Rows, rows: Rows, users: Codes, items: Codes | None = None) -> None:
+        """Report what a check finds at some places of the arrays, which name a row, its user and perhaps an item."""
+
+        def describe(at: int) -> str:
+            if items is not None:
+                return self.name(int(rows[at]), users[at], items[at])
+            return f"{self.prepared.place(int(rows[at]))}: user {self.in_log.users.name(users[at])}"
+
+        self.findings.found(check, places, describe, rows=rows[places])
 
     def name(self, row: int, user: int, item: int, note: str = "") -> str:
         """A row, for a person."""
-        truth = self.truth
-        return f"{self.prepared.place(row)}: user {truth.users.name(user)}, item {truth.items.name(item)}{note}"
+        in_log = self.in_log
+        return f"{self.prepared.place(row)}: user {in_log.users.name(user)}, item {in_log.items.name(item)}{note}"
 
 
-def ask(findings: Findings, terms: Promise, truths: LogByRange) -> None:
-    """Ask what a sweep answers, in the order in which the checks are told."""
+def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
+    """Ask what a sweep answers, in the order of the report."""
     for name in (USERS, ITEMS, POSITIVES):
         findings.ask(name)
     if terms.layout == "pointwise":
         findings.ask(LABELS)
     if terms.layout != "pairwise" and not terms.heads_repeat:
         findings.ask(ONCE)
+    no_weak = f"which pairs are weak is not specified: add --positive RULE, --weak FILE {OR_SUMMARY}"
+    if terms.levels and "weak" in terms.unspecified:
+        findings.skip(POSITIVES, no_weak)
     if terms.layout == "positives":
         return
     findings.ask(SEEN)
-    if truths.n_weak:
+    if log.n_weak:
         findings.ask(WEAK)
+        if terms.is_train and "sampler" in terms.unspecified:
+            findings.skip(WEAK, f"whether a sampler draws weak items is not specified: add --sampler {OR_SUMMARY}")
     if terms.draws_weak:
         findings.ask(DRAWN_WEAK)
-    if truths.n_excluded:
+        if "weak" in terms.unspecified:
+            findings.skip(DRAWN_WEAK, no_weak)
+    if log.n_excluded:
         findings.ask(EXCLUDED)
     for name in (CATALOG, OWN, DISTINCT, COUNTS):
         findings.ask(name)
@@ -543,7 +640,9 @@ def ask(findings: Findings, terms: Promise, truths: LogByRange) -> None:
         if terms.levels:
             findings.skip(WITHIN, "weak items stand in the place of positives, whose time and kind it is")
     ungrouped = terms.is_train and terms.shuffled and terms.layout == "pointwise"
-    if not terms.distinct:
+    if terms.distinct is None:
+        findings.skip(DISTINCT, f"whether they differ is not specified: add --distinct {OR_SUMMARY}")
+    elif not terms.distinct:
         findings.skip(DISTINCT, "they may repeat")
     if ungrouped:
         for name in (OWN, *([WITHIN] if terms.restricted else [])):

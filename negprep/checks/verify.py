@@ -11,22 +11,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from negprep.checks.chance import Shares, doubt_unsaid, judge_draws
-from negprep.checks.eligible import WINDOW_WORK, WINDOWS
-from negprep.checks.expectations import Evidence
-from negprep.checks.expected_holdouts import cut_of
-from negprep.checks.group_sizes import Belonging, GroupSizes, judge_sizes, settle_number
-from negprep.checks.judge import Known, RangeCheck, holdouts_certain, holdouts_known, judge_metadata
-from negprep.checks.log_q import LogQ, judge_open, units_of_counts, units_of_weights, why_not
+from negprep.checks.chance import Shares, check_draws
+from negprep.checks.completeness import (
+    Belonging,
+    GroupSizes,
+    Known,
+    RangeCheck,
+    check_metadata,
+    check_sizes,
+    holdouts_certain,
+    holdouts_known,
+)
+from negprep.checks.draws import Drawable
+from negprep.checks.expected import WINDOW_WORK, WINDOWS, cut_of
+from negprep.checks.log_q import LogQ, note_open, units_of_counts, units_of_weights, why_not
 from negprep.checks.observed import LogByRange, LogIds, UsersOfLog, item_weights
 from negprep.checks.pair_set import Rows
-from negprep.checks.promises import Claims, LogPromise, Promise, terms_of
+from negprep.checks.promises import LogPromise, Promise, Promised, terms_of
 from negprep.checks.ranges import ArrayStore, Laid, MemoryBudget, Ranges
-from negprep.checks.results import CATALOG, ITEMS, LEAK, LOG_Q, SEEN, SOMEWHERE, Check, Findings
-from negprep.checks.rows import NOTHING, Block, Blocks, StatedColumns
-from negprep.checks.spilled import RowParts
-from negprep.checks.sweep import Sweep, ask
-from negprep.checks.tallies import Tallies, Totals
+from negprep.checks.results import (
+    ABSENT,
+    CATALOG,
+    HOLDOUTS,
+    ITEMS,
+    LEAK,
+    LOG_Q,
+    MISSING,
+    OR_SUMMARY,
+    SEEN,
+    Check,
+    Findings,
+)
+from negprep.checks.rows import NOTHING, Block, Blocks, LogQColumns, RowParts
+from negprep.checks.sweep import Sweep, Tallies, Totals, ask
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import BadDataError, UsageError
 from negprep.options.options import LogSource, ReadOptions
@@ -38,113 +55,78 @@ from negprep.read.prepared_metadata import allotted
 
 @dataclass(frozen=True, eq=False)
 class HeadsPresent:
-    """Which positives of a range of users lead rows, and where first.
+    """Which positives of a range of users lead rows, and where first."""
 
-    Attributes
-    ----------
-    truth : Truth
-    present : bool, shape (n_positives,)
-    first_rows : int64, shape (n_positives,)
-    """
-
-    truth: UsersOfLog
-    present: npt.NDArray[np.bool_]
-    first_rows: Rows
+    in_log: UsersOfLog
+    present: npt.NDArray[np.bool_]  # bool (n_positives,)
+    first_rows: Rows  # int64 (n_positives,)
 
 
 class FileCheck:
-    """A file, and what was found in it.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    truths : Truths
-    terms : Terms
-    findings : Findings
-    shelf : Shelf
-        Where what was counted is laid aside.
-    kept_bytes : int
-        Of rows that are gathered before they are laid aside.
-
-    Attributes
-    ----------
-    totals : Totals
-    """
+    """A file, and what was found in it."""
 
     def __init__(
-        self,
-        prepared: Prepared,
-        truths: LogByRange,
-        terms: Promise,
-        findings: Findings,
-        shelf: ArrayStore,
-        kept_bytes: int,
+        self, prepared: Prepared, log: LogByRange, terms: Promise, findings: Findings, store: ArrayStore, kept: int
     ) -> None:
-        self.prepared, self.truths, self.terms, self.findings = prepared, truths, terms, findings
-        self._shelf, self._kept_bytes = shelf, kept_bytes
-        self.totals = Totals(len(truths.frame.users), len(truths.frame.items), terms)
+        self.prepared, self.log, self.terms, self.findings = prepared, log, terms, findings
+        self._store, self._kept_bytes = store, kept
+        self.totals = Totals(len(log.log_ids.users), len(log.log_ids.items), terms)
         self._tallies: list[Tallies | Laid] = []
-        self._verdicts: dict[int, RangeCheck] = {}
-        windows = min(WINDOWS, WINDOW_WORK // max(1, len(truths.frame.items)))
+        self._range_checks: dict[int, RangeCheck] = {}
+        windows = min(WINDOWS, WINDOW_WORK // max(1, len(log.log_ids.items)))
         self._settled = Known(windows=windows, windows_of_lost=windows, windows_of_unsure=windows)
-        self._settled.open_users = np.zeros(len(truths.frame.users), bool)
+        self._settled.open_users = np.zeros(len(log.log_ids.users), bool)
 
     def check(self, given_weights: npt.NDArray[np.float64] | None) -> None:
-        """Make all checks of the file.
-
-        Parameters
-        ----------
-        given_weights : float64, shape (n_items,), or None
-            Of popularity, where they come from a file.
-
-        Raises
-        ------
-        BadDataError
-            It has no rows, or other users than the log.
-        """
-        ask(self.findings, self.terms, self.truths)
+        """Make all checks of the file."""
+        ask(self.findings, self.terms, self.log)
         self._sweep()
         self._refuse_strange()
         self._settle(given_weights)
-        judge_metadata(self.prepared, self.truths, self.terms, self.totals, self.findings)
-        if "num_neg" in self.terms.unsaid and self.terms.layout != "positives":
-            for verdict in self._all_verdicts():
-                GroupSizes(verdict).count_usual()
-            settle_number(self.terms, self.totals, self._settled)
+        check_metadata(self.prepared, self.log, self.terms, self.totals, self.findings)
         shares = Shares(self.terms, self.totals, self.findings)
-        evidence = Evidence(self.truths, self.terms, self.totals, self._settled, self.findings, self._shelf)
-        for verdict in self._all_verdicts():
-            verdict.judge_hits()
+        drawable = Drawable(self.log, self.terms, self.totals, self._settled, self.findings, self._store)
+        for checked in self._all_checked():
+            checked.check_hits()
             if self.terms.layout != "positives":
-                GroupSizes(verdict).judge()
-            Belonging(verdict).judge()
+                GroupSizes(checked).check()
+            Belonging(checked).check()
             if self.terms.layout != "positives":
-                shares.add(verdict)
-                evidence.add(verdict)
+                shares.add(checked)
+                drawable.add(checked)
         if self._settled.hits and self.findings.ask(SEEN).status == "passed":
             self.findings.ask(SEEN).note = f"{self._settled.hits:,} are held out, which training must not know"
         if self.terms.layout != "positives":
             self._count_again()
-            judge_sizes(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
-            shares.judge()
-            self._judge_log_q(known=evidence.known)
-            judge_draws(evidence, self._all_verdicts)
-        doubt_unsaid(evidence)
+            check_sizes(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
+            shares.check()
+            self._check_log_q(known=drawable.known)
+            check_draws(drawable, self._all_checked)
+        self._remark()
         listed = self.terms.layout != "positives" and self.findings.ask(CATALOG).status == "passed"
         if listed and self.findings.ask(ITEMS).status == "failed":
             self.findings.ask(CATALOG).note = "those that are known"
 
+    def _remark(self) -> None:
+        """Name what may explain a fault of a file without metadata."""
+        if self.terms.has_metadata:
+            return
+        if not self.terms.of_log.items:
+            self.findings.remark(ITEMS, f"if the catalog has more items than the log, add --items FILE {OR_SUMMARY}")
+        for name in (ABSENT, MISSING, HOLDOUTS):
+            self.findings.remark(name, "if a run left some out (--min-positives, --core, --on-short), add --made-by")
+
     def led(self, at: int) -> HeadsPresent:
         """What leads rows, of a range by its number."""
         tallies = self._tallies_of(at)
-        return HeadsPresent(self.truths.of_range(at), tallies.present > 0, tallies.first_rows)
+        return HeadsPresent(self.log.of_range(at), tallies.present > 0, tallies.first_rows)
 
     def _sweep(self) -> None:
         for at, blocks, sources in self._by_range(NOTHING, self._seen):
-            truth = self.truths.of_range(at)
-            tallies = Tallies(self.totals, truth.users.first, truth, self.terms)
-            Sweep(self.prepared, truth, self.terms, self.findings, tallies).run(blocks, sources)
-            self._tallies.append(self._shelf.put(tallies.laid()) if self._shelf.spilled else tallies)
+            in_log = self.log.of_range(at)
+            tallies = Tallies(self.totals, in_log.users.first, in_log, self.terms)
+            Sweep(self.prepared, in_log, self.terms, self.findings, tallies).run(blocks, sources)
+            self._tallies.append(self._store.put(tallies.laid()) if self._store.spilled else tallies)
 
     def _count_again(self) -> None:
         """Leave out of what was drawn in train the positives that must not be, in another pass over the rows."""
@@ -152,31 +134,31 @@ class FileCheck:
             return
         self.totals.forget_draws()
         for at, blocks, sources in self._by_range(NOTHING, iter):
-            verdict = self._verdict(at)
-            verdict.tallies.forget_draws()
-            verdict.sweep.count_again(blocks, sources, verdict.wrong_hits())
-            if self._shelf.spilled:
-                self._tallies[at] = self._shelf.put(verdict.tallies.laid())
+            checked = self._range_check(at)
+            checked.tallies.forget_draws()
+            checked.sweep.count_again(blocks, sources, checked.wrong_hits())
+            if self._store.spilled:
+                self._tallies[at] = self._store.put(checked.tallies.laid())
 
     def _by_range(
-        self, stated: StatedColumns, see: Callable[[Blocks], Iterable[Block]]
+        self, log_q: LogQColumns, see: Callable[[Blocks], Iterable[Block]]
     ) -> Iterator[tuple[int, Iterable[Block], list[str]]]:
         """The rows of each range of users, and the names of the sources."""
-        blocks, ranges = Blocks(self.prepared, self.truths.frame, self.terms, stated), self.truths.ranges
+        blocks, ranges = Blocks(self.prepared, self.log.log_ids, self.terms, log_q), self.log.ranges
         if len(ranges) == 1:
             yield 0, see(blocks), blocks.sources
             return
-        parts = RowParts(ranges, self._shelf, self._kept_bytes)
+        parts = RowParts(ranges, self._store, self._kept_bytes)
         for block in see(blocks):
             parts.add(block)
         parts.lay_aside()
         for at in range(len(ranges)):
             yield at, parts.of_range(at), blocks.sources
 
-    def _judge_log_q(self, *, known: bool) -> None:
+    def _check_log_q(self, *, known: bool) -> None:
         """In a second pass over the rows, of a file that has a column for it."""
-        stated = StatedColumns.of(self.prepared)
-        if stated.negatives is None:
+        log_q = LogQColumns.of(self.prepared)
+        if log_q.negatives is None:
             return
         reason = why_not(self.terms, self.totals, self._settled, known=known)
         if reason is not None:
@@ -184,12 +166,12 @@ class FileCheck:
             return
         self.findings.ask(LOG_Q)
         compared = 0
-        for at, blocks, sources in self._by_range(stated, iter):
-            check = LogQ(self._verdict(at))
+        for at, blocks, sources in self._by_range(log_q, iter):
+            check = LogQ(self._range_check(at))
             for block in blocks:
                 check.take(block, sources)
             compared += check.compared
-        judge_open(self.terms, self.totals, self._settled, self.findings, compared)
+        note_open(self.terms, self.totals, self._settled, self.findings, compared)
 
     def _seen(self, blocks: Blocks) -> Iterator[Block]:
         for block in blocks:
@@ -197,16 +179,16 @@ class FileCheck:
             yield block
 
     def _refuse_strange(self) -> None:
-        if not self.totals.rows and not self.terms.says_itself:
+        if not self.totals.rows and not self.terms.has_metadata:
             raise BadDataError("no rows", place=self.prepared.name, remedy="is it the right file?")
-        if self.totals.rows and self.terms.layout != "positives" and not self.terms.says_itself:
+        if self.totals.rows and self.terms.layout != "positives" and not self.terms.has_metadata:
             for number, noun in ((self.totals.heads, "positive"), (self.totals.negatives, "negative")):
                 if not number:
                     what = f"no {noun} in {self.totals.rows:,} rows: there is nothing to check"
                     remedy = f"is it the right file, and are its {noun}s where they should be?"
                     raise BadDataError(what, place=self.prepared.name, remedy=remedy)
         if self.totals.rows and not self.totals.known_users:
-            shown = self.truths.frame.users.name(0)
+            shown = self.log.log_ids.users.name(0)
             raise BadDataError(
                 f"no user of the file is in the log, which has users like {shown}",
                 place=self.prepared.name,
@@ -214,20 +196,18 @@ class FileCheck:
             )
 
     def _settle(self, given_weights: npt.NDArray[np.float64] | None) -> None:
-        """Find out what all ranges together tell."""
+        """Find out what shows only in all ranges together."""
         terms, settled = self.terms, self._settled
-        settled.taken = self.totals.num_neg or 0
-        popular, n_items = "popularity" in terms.samplers, len(self.truths.frame.items)
+        popular, n_items = "popularity" in terms.samplers, len(self.log.log_ids.items)
         counts, sure = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
-        for verdict in self._all_verdicts():
-            settled.closed &= verdict.closed
-            settled.any_exceptions |= bool(verdict.tallies.exceptions.size)
-            first = verdict.truth.users.first
-            settled.open_users[first : first + len(verdict.open_users)] = verdict.open_users
+        for checked in self._all_checked():
+            settled.closed &= checked.closed
+            first = checked.in_log.users.first
+            settled.open_users[first : first + len(checked.open_users)] = checked.open_users
             if popular:
-                counts += np.bincount(verdict.truth.positives.items[~verdict.held_here], minlength=n_items)
-                sure += verdict.surely_train()
-        inside = np.flatnonzero(self.truths.catalog)
+                counts += np.bincount(checked.in_log.positives.items[~checked.held_here], minlength=n_items)
+                sure += checked.surely_train()
+        inside = np.flatnonzero(self.log.catalog)
         if terms.weights:
             settled.weights = given_weights
             if given_weights is not None:
@@ -240,26 +220,26 @@ class FileCheck:
         if popular:
             settled.some_weights = np.where(sure + terms.smooth > 0, 0.0 if terms.weights else 1.0, 0.0)
 
-    def _all_verdicts(self) -> Iterator[RangeCheck]:
-        return (self._verdict(at) for at in range(len(self.truths.ranges)))
+    def _all_checked(self) -> Iterator[RangeCheck]:
+        return (self._range_check(at) for at in range(len(self.log.ranges)))
 
-    def _verdict(self, at: int) -> RangeCheck:
-        if at in self._verdicts:
-            return self._verdicts[at]
-        truth = self.truths.of_range(at)
-        sweep = Sweep(self.prepared, truth, self.terms, self.findings, self._tallies_of(at))
-        verdict = RangeCheck(sweep, self._settled)
-        if not self._shelf.spilled:
-            self._verdicts[at] = verdict
-        return verdict
+    def _range_check(self, at: int) -> RangeCheck:
+        if at in self._range_checks:
+            return self._range_checks[at]
+        in_log = self.log.of_range(at)
+        sweep = Sweep(self.prepared, in_log, self.terms, self.findings, self._tallies_of(at))
+        checked = RangeCheck(sweep, self._settled)
+        if not self._store.spilled:
+            self._range_checks[at] = checked
+        return checked
 
     def _tallies_of(self, at: int) -> Tallies:
         kept = self._tallies[at]
         if isinstance(kept, Tallies):
             return kept
-        truth = self.truths.of_range(at)
-        tallies = Tallies(self.totals, truth.users.first, truth, self.terms)
-        tallies.take_back(self._shelf.get(kept))
+        in_log = self.log.of_range(at)
+        tallies = Tallies(self.totals, in_log.users.first, in_log, self.terms)
+        tallies.take_back(self._store.get(kept))
         return tallies
 
 
@@ -288,17 +268,13 @@ class Overlap:
         """For a person; ``names`` are what the files are called there."""
         file, held_file = ((names or {}).get(name, name) for name in (self.file, self.held_file))
         what = "positives" if self.part == "train" else "held-out items, too,"
-        told = f"{self.count:,} of {self.held_out:,} held-out items of {held_file} are {what} in {file}"
-        return f"{self.part}/{self.held_part} overlap: {told}"
+        text = f"{self.count:,} of {self.held_out:,} held-out items of {held_file} are {what} in {file}"
+        return f"{self.part}/{self.held_part} overlap: {text}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "parts": [self.part, self.held_part],
-            "files": [self.file, self.held_file],
-            "count": self.count,
-            "held_out": self.held_out,
-        }
+        parts, files = [self.part, self.held_part], [self.file, self.held_file]
+        return {"parts": parts, "files": files, "count": self.count, "held_out": self.held_out}
 
 
 PARTS = ("train", "valid", "test")
@@ -309,11 +285,6 @@ def compare(files: Sequence[FileCheck], findings: Findings) -> list[Overlap]:
     """Compare the files pair by pair.
 
     Two files of one part, such as NCF's ``.test.rating`` and ``.test.negative``, may have the same positives.
-
-    Returns
-    -------
-    list of Overlap
-        Of the pairs of files that have one.
     """
     overlaps = []
     for number, (one, other) in enumerate(combinations(files, 2)):
@@ -322,29 +293,13 @@ def compare(files: Sequence[FileCheck], findings: Findings) -> list[Overlap]:
         train, test = sorted((one, other), key=lambda file: PARTS.index(file.terms.part))
         findings.ask(LEAK)
         count = held_out = 0
-        for at in range(len(train.truths.ranges)):
+        for at in range(len(train.log.ranges)):
             in_test = test.led(at)
             count += _leaks(train, test, train.led(at), in_test, findings, number)
             held_out += int(in_test.present.sum())
         if count:
             names = train.prepared.name, test.prepared.name
             overlaps.append(Overlap(train.terms.part, test.terms.part, *names, count, held_out))
-    trains = [file for file in files if file.terms.is_train]
-    unsaid = any(file.terms.rule is None for file in trains)
-    if unsaid and len(trains) < len(files) and len({id(file.truths) for file in files}) == 1:
-        for at in range(len(files[0].truths.ranges)):
-            truth = files[0].led(at).truth
-            somewhere = np.zeros(len(truth.positives), bool)
-            for file in files:
-                somewhere |= file.led(at).present
-            pairs, users, items = truth.positives, truth.users, truth.items
-            findings.found(
-                SOMEWHERE,
-                np.flatnonzero(~somewhere),
-                lambda at, pairs=pairs, users=users, items=items: (  # type: ignore[misc]
-                    f"user {users.name(pairs.users[at])}, item {items.name(pairs.items[at])}"
-                ),
-            )
     return overlaps
 
 
@@ -353,13 +308,13 @@ def _leaks(
 ) -> int:
     """Report positives that both files have, and how many there are."""
     mine, here = _places(in_train, in_test)
-    pairs, truth = in_test.truth.positives, in_test.truth
+    pairs, in_log = in_test.in_log.positives, in_test.in_log
 
     def describe(at: int) -> str:
         place = here[at]
         row = test.prepared.place(int(in_test.first_rows[place]))
         where = train.prepared.place(int(in_train.first_rows[mine[at]]))
-        user, item = truth.users.name(pairs.users[place]), truth.items.name(pairs.items[place])
+        user, item = in_log.users.name(pairs.users[place]), in_log.items.name(pairs.items[place])
         return f"{row}: user {user}, item {item}: also in {where}"
 
     findings.found(LEAK, range(len(mine)), describe, stage=stage)
@@ -368,16 +323,16 @@ def _leaks(
 
 def _places(train: HeadsPresent, test: HeadsPresent) -> tuple[Rows, Rows]:
     """Where the positives that both have are among those of each."""
-    if train.truth is test.truth:
+    if train.in_log is test.in_log:
         both = np.flatnonzero(train.present & test.present)
         return both, both
     here = np.flatnonzero(test.present)
-    pairs = test.truth.positives
-    ids = test.truth.items.vocabulary.ids
-    items = train.truth.items(ids)[pairs.items[here]]
-    keys = pairs.users[here] * np.int64(len(train.truth.items)) + items  # users are those of one log
+    pairs = test.in_log.positives
+    ids = test.in_log.items.vocabulary.ids
+    items = train.in_log.items(ids)[pairs.items[here]]
+    keys = pairs.users[here] * np.int64(len(train.in_log.items)) + items  # users are those of one log
     keys[items < 0] = -1
-    mine = train.truth.positives.find(keys)
+    mine = train.in_log.positives.find(keys)
     good = mine >= 0
     good[good] = train.present[mine[good]]
     return mine[good], here[good]
@@ -436,20 +391,6 @@ class Report:
         """All of them."""
         return (*(check for file in self.files for check in file.checks), *self.across)
 
-    @property
-    def doubts(self) -> list[str]:
-        """The warnings, and the checks that warn, one line each."""
-        of_files = [(f"{file.name}: ", check) for file in self.files for check in file.checks]
-        checks = [*of_files, *(("", check) for check in self.across)]
-        return [
-            *self.warnings,
-            *(
-                f"{place}{check.name}: unlikely" + (f", {check.note}" if check.note else "")
-                for place, check in checks
-                if check.status == "warning"
-            ),
-        ]
-
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -476,7 +417,7 @@ def verify(
     files: Sequence[tuple[str, str | None]],
     log: LogSource,
     *,
-    claims: Claims | None = None,
+    promised: Promised | None = None,
     made_by: Sequence[str] = (),
     read: ReadOptions | None = None,
     n_examples: int = 5,
@@ -489,11 +430,11 @@ def verify(
     Parameters
     ----------
     files : sequence of (path, part)
-        ``part`` is ``train``, ``test`` or, where the file says it itself, None.
+        ``part`` is ``train``, ``test`` or, where the file or its metadata name it, None.
     log : str, path, pyarrow.Table or pandas.DataFrame
         What they were made of.
-    claims : Claims, optional
-        Of files that do not say what they promise.
+    promised : Promised, optional
+        By options, of files without metadata.
     made_by : sequence of path
         The summaries of the runs that wrote those of the files that have no metadata.
     read : ReadOptions, optional
@@ -506,7 +447,7 @@ def verify(
     spill_dir : str or None
         Where they are spilled. None: where the system keeps temporary files.
     tell : callable
-        Is told what is being done.
+        Is text what is being done.
 
     Returns
     -------
@@ -515,44 +456,46 @@ def verify(
     Raises
     ------
     BadDataError
-        A file is no prepared file, is damaged, or has other users than the log.
+        A file is not a prepared file, is damaged, or has other users than the log.
     UsageError
         Something that is needed was not given, or something was given in vain.
     OutputError
-        There is no such folder for what is spilled, or no room.
+        The folder for what is spilled is missing or full.
     """
-    claims, read = claims or Claims(), read or ReadOptions()
+    promised, read = promised or Promised(), read or ReadOptions()
     check_spill_folder(spill_dir)
-    told = allotted([name for name, _ in files], made_by)
+    summaries = allotted([name for name, _ in files], made_by)
     with ExitStack() as stack:
         opened = [
-            (stack.enter_context(open_prepared(path, told.get(given), read)), part)
-            for given, part in files
-            for path in members(given)
+            (stack.enter_context(open_prepared(path, summaries.get(path_given), read)), part)
+            for path_given, part in files
+            for path in members(path_given)
         ]
         reader = stack.enter_context(open_log(log, read))
-        terms = [terms_of(file, part, claims, log_has_times="time" in reader.columns) for file, part in opened]
-        _refuse_vain(claims, terms)
-        room, wanted = MemoryBudget.of(memory), [_shared(each.truth, terms) for each in terms]
-        shelf, ranges = ArrayStore(None, spilled=False), Ranges((0,))
-        truths: dict[LogPromise, LogByRange] = {}
+        terms = [terms_of(file, part, promised, log_has_times="time" in reader.columns) for file, part in opened]
+        _refuse_vain(promised, terms)
+        room, wanted = MemoryBudget.of(memory), [_shared(each.of_log, terms) for each in terms]
+        store, ranges = ArrayStore(None, spilled=False), Ranges((0,))
+        logs: dict[LogPromise, LogByRange] = {}
         done: list[FileCheck] = []
-        for (file, _), of_file, of_truth in zip(opened, terms, wanted, strict=True):
-            if of_truth not in truths:
+        for (file, _), of_file, of_log in zip(opened, terms, wanted, strict=True):
+            if of_log not in logs:
                 tell("reading the log")
-                frame = _frame(reader, of_truth, of_file, claims, read)
-                if not truths:
-                    spilled = not room.holds(frame.rows, len(set(wanted)), len(opened))
-                    shelf = stack.enter_context(closing(ArrayStore(spill_dir, spilled=spilled)))
-                    users = len(frame.users)
-                    ranges = Ranges.of_counts(frame.user_counts(), room.range_rows) if spilled else Ranges.whole(users)
-                truths[of_truth] = LogByRange(frame, ranges, shelf)
+                log_ids = _log_ids(reader, of_log, of_file, promised, read)
+                if not logs:
+                    spilled = not room.holds(log_ids.rows, len(set(wanted)), len(opened))
+                    store = stack.enter_context(closing(ArrayStore(spill_dir, spilled=spilled)))
+                    users = len(log_ids.users)
+                    ranges = (
+                        Ranges.of_counts(log_ids.user_counts(), room.range_rows) if spilled else Ranges.whole(users)
+                    )
+                logs[of_log] = LogByRange(log_ids, ranges, store)
             tell(f"checking {file.name}")
-            known = truths[of_truth]
-            checked = FileCheck(file, known, of_file, Findings(n_examples), shelf, room.gathered_bytes)
+            known = logs[of_log]
+            checked = FileCheck(file, known, of_file, Findings(n_examples), store, room.gathered_bytes)
             given = None
-            if claims.weights is not None and of_file.weights:
-                given = item_weights(claims.weights, read, known.frame.items)
+            if promised.weights is not None and of_file.weights:
+                given = item_weights(promised.weights, read, known.log_ids.items)
             checked.check(given)
             done.append(checked)
         across = Findings(n_examples)
@@ -562,12 +505,12 @@ def verify(
 
 
 def _shared(wanted: LogPromise, terms: Sequence[Promise]) -> LogPromise:
-    """One truth for the files whose terms differ in no more than what they need of the times."""
+    """One reading of the log for the files whose terms differ in no more than what they need of the times."""
 
     def bare(of: LogPromise) -> LogPromise:
         return replace(of, with_times=False, with_firsts=False)
 
-    alike = [each.truth for each in terms if bare(each.truth) == bare(wanted)]
+    alike = [each.of_log for each in terms if bare(each.of_log) == bare(wanted)]
     return replace(
         wanted,
         with_times=any(each.with_times for each in alike),
@@ -575,13 +518,13 @@ def _shared(wanted: LogPromise, terms: Sequence[Promise]) -> LogPromise:
     )
 
 
-def _frame(reader: LogReader, wanted: LogPromise, terms: Promise, claims: Claims, read: ReadOptions) -> LogIds:
+def _log_ids(reader: LogReader, wanted: LogPromise, terms: Promise, promised: Promised, read: ReadOptions) -> LogIds:
     if wanted.with_times and "time" not in reader.columns:
         problem = reader.problem("time")
         raise problem or UsageError("the log has no times, which the holdout needs", remedy="name them with --time-col")
     if terms.rule is not None and terms.rule.kind == "after":
         cut_of(terms.rule)
-    return LogIds(reader, wanted, claims, read)
+    return LogIds(reader, wanted, promised, read)
 
 
 def _report(file: FileCheck) -> FileReport:
@@ -593,18 +536,18 @@ def _report(file: FileCheck) -> FileReport:
 _OF_FOREIGN = ("positive", "holdout", "num_neg", "distinct", "alpha", "smooth")
 
 
-def _refuse_vain(claims: Claims, terms: Sequence[Promise]) -> None:
+def _refuse_vain(promised: Promised, terms: Sequence[Promise]) -> None:
     """An option without effect is a mistake."""
-    if all(each.says_itself for each in terms):
-        given = [name for name in _OF_FOREIGN if getattr(claims, name) is not None]
-        given += ["keep_time"] if claims.keep_time != "last" else []
-        given += ["sampler"] if claims.sampler else []
-        given += ["with_valid"] if claims.with_valid else []
+    if all(each.has_metadata for each in terms):
+        given = [name for name in _OF_FOREIGN if getattr(promised, name) is not None]
+        given += ["keep_time"] if promised.keep_time != "last" else []
+        given += ["sampler"] if promised.sampler else []
+        given += ["with_valid"] if promised.with_valid else []
         if given:
             option = given[0].replace("_", "-")
-            raise UsageError(f"--{option}, which the files say themselves", remedy="leave it out")
+            raise UsageError(f"--{option}, which the metadata of the files specify", remedy="leave it out")
     for name in ("items", "exclude", "weak"):
-        if getattr(claims, name) is not None and not any(getattr(each.truth, name) for each in terms):
+        if getattr(promised, name) is not None and not any(getattr(each.of_log, name) for each in terms):
             raise UsageError(f"--{name}, with which no file was made", remedy="leave it out")
-    if claims.weights is not None and not any(each.weights and "popularity" in each.samplers for each in terms):
+    if promised.weights is not None and not any(each.weights and "popularity" in each.samplers for each in terms):
         raise UsageError("--weights, with which no file was made", remedy="leave it out")

@@ -34,10 +34,10 @@ def run_report(given: dict[str, Any]) -> None:
     refuse_quiet_bars(given)
     refuse_unread(given["log"], explicit() - _WITHOUT_LOG)
     load_libraries(algebra=1)
-    from negprep.checks.promises import Claims
+    from negprep.checks.promises import Promised
     from negprep.reports.page import report
 
-    said, reading = parted(given, Claims, ReadOptions)
+    said, reading = parted(given, Promised, ReadOptions)
     overlaps: list[str] = []
     with progress_bars(shown=shows_bars(given)) as show:
         signals.expect_traces()
@@ -45,7 +45,7 @@ def run_report(given: dict[str, Any]) -> None:
             files,
             given["target"],
             log=given["log"],
-            claims=Claims(**said),
+            claims=Promised(**said),
             made_by=made_by,
             reading=ReadOptions(**reading),
             progress=show,

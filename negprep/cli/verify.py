@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 FAULT = 1
-_MARKS = {"passed": "ok", "failed": "FAILED", "warning": "unlikely", "not checked": "not checked"}
+_MARKS = {"passed": "ok", "failed": "FAILED", "not checked": "not checked"}
 
 
 def run_verify(given: dict[str, Any]) -> None:
@@ -39,15 +39,15 @@ def run_verify(given: dict[str, Any]) -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
     load_libraries(algebra=1)
-    from negprep.checks.promises import Claims
+    from negprep.checks.promises import Promised
     from negprep.checks.verify import verify
 
     signals.expect_traces()
-    said, reading = parted(given, Claims, ReadOptions)
+    said, reading = parted(given, Promised, ReadOptions)
     report = verify(
         files,
         given["log"],
-        claims=Claims(**said),
+        promised=Promised(**said),
         made_by=made_by,
         read=ReadOptions(**reading),
         n_examples=given["examples"],
@@ -63,7 +63,7 @@ def run_verify(given: dict[str, Any]) -> None:
     if report.failed:
         raise click.exceptions.Exit(FAULT)
     if given["strict"]:
-        refuse_warnings(report.doubts)
+        refuse_warnings(report.warnings)
 
 
 def report_lines(report: Report, *, brief: bool) -> Iterator[str]:
@@ -87,14 +87,13 @@ def report_lines(report: Report, *, brief: bool) -> Iterator[str]:
     counts = {status: sum(check.status == status for check in report.checks) for status in _MARKS}
     if not brief or counts["failed"]:
         told = [f"{counts['passed']} checks passed", f"{counts['failed']} failed"]
-        told += [f"{counts['warning']} unlikely"] if counts["warning"] else []
         told += [f"{counts['not checked']} not checked"] if counts["not checked"] else []
         yield ", ".join(told)
 
 
 def _lines(checks: Sequence[Check], width: int, *, brief: bool) -> Iterator[str]:
     for check in checks:
-        if brief and check.status not in ("failed", "warning"):
+        if brief and check.status != "failed":
             continue
         count = f"{check.count:,} times" if check.count > 1 else "once" if check.count else ""
         told = "; ".join(part for part in (count, check.note) if part)
@@ -168,12 +167,12 @@ def command(**given: Any) -> None:  # noqa: ANN401
     weak or excluded; a holdout among its own negatives; negatives that repeat, are too few or too many, or lie outside
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
     place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
-    item was drawn as often as the sampler says. What negprep wrote says in its metadata what it must be like, or in the
-    summary of its run (--made-by); of other files the options say it; what nobody says and is not as usual is called
-    unlikely, and is no fault.
+    item was drawn as often as the sampler promises. Metadata, or the summary of a run (--made-by), specify what a file
+    of negprep promises; options specify it for other files. What is not specified is not checked, and the line names
+    the option that would specify it.
 
-    Exit code 1 where a check failed; with --strict, 3 where none failed and one is unlikely, or there is a warning. A
-    check that could not be made says why, and does not count as passed.
+    Exit code 1 where a check failed; with --strict, 3 where none failed and there is a warning. A check that could not
+    be made gives the reason, and does not count as passed.
 
     Memory: that of --memory, besides the distinct ids and about 300 bytes for each user. Time: two or three times that
     of copying the files.

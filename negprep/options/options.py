@@ -248,7 +248,7 @@ class Options:
             },
             **_checks(
                 "How positives were held out: none, last, last:N, random, random:N, fraction:F, after:TIME or auto.",
-                "not known, and not checked",
+                "not checked",
                 default=None,
             ),
         },
@@ -295,7 +295,7 @@ class Options:
                 "help": "Negatives for each positive; in test, all: every item that the user has not touched.",
                 "shown": "4 for train, 99 for test, or the sum of fixed counts",
             },
-            **_checks("Negatives of each positive, or all: as many as there are.", "what explains most"),
+            **_checks("Negatives of each positive, or all: as many as there are.", "not checked"),
         },
     )
     sampler: str | tuple[str, ...] | None = option(
@@ -307,7 +307,7 @@ class Options:
         metavar="NAME",
         common=f"{_ROWS} verify",
         shown="uniform",
-        differs=_checks("What drew the negatives.", "by the column source, else uniform", default=()),
+        differs=_checks("What drew the negatives.", "not checked", default=()),
     )
     seed: int = option(
         0,
@@ -337,7 +337,7 @@ class Options:
                 "shown": "from the metadata, else distinct",
                 "default": None,
             },
-            **_checks("Whether the negatives of one positive differ.", "in test only", default=None),
+            **_checks("Whether the negatives of one positive differ.", "not checked", default=None),
         },
     )
     items: LogSource | None = option(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from negprep.arrays import Counts, Mask
 from negprep.arrow import as_numpy, from_numpy, pc
 from negprep.errors import BadDataError, UsageError
 from negprep.options.formats import ending_of
@@ -487,3 +488,65 @@ def _described(
 
 def _constant(value: int, size: int) -> pa.Array:
     return from_numpy(np.full(size, value))
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateLists:
+    """Labelled rows of candidates, cut into lists: a positive and the negatives that it was put among.
+
+    Attributes
+    ----------
+    starts : int64, shape (n_lists + 1,)
+        The first row of each list, and the number of rows.
+    positives : int64, shape (n_lists,)
+        How many positives each list has; a right one has one.
+    owners : int64, shape (n_lists,)
+        The user of each list, by place among the users of the rows.
+    first_rows : int64, shape (n_users,)
+        The first row of each user.
+    clear : bool, shape (n_users,)
+        Whether each list of the user has one positive. Otherwise the lists cannot be told apart.
+    """
+
+    starts: Counts
+    positives: Counts
+    owners: Counts
+    first_rows: Counts
+    clear: Mask
+
+    @property
+    def of_rows(self) -> Counts:
+        """The list of each row: int64, shape (n_rows,)."""
+        return np.repeat(np.arange(len(self.positives)), np.diff(self.starts))
+
+
+def candidate_lists(users: npt.NDArray[np.integer], positive: Mask, *, full: int | None = None) -> CandidateLists:
+    """Cut the rows of each user into lists: n rows with h positives are h lists of n / h consecutive rows.
+
+    The rows of a user whose n is not a multiple of h, or who has no positive, are one list.
+
+    Parameters
+    ----------
+    users : integers, shape (n_rows,)
+        Codes of the users, whose rows stand together.
+    positive : bool, shape (n_rows,)
+        Which rows are positives.
+    full : int, optional
+        The size of a full list, where lists may be shorter: several lists of a user are then cut only if all are full.
+
+    Notes
+    -----
+    Source: the order of rows that ``negprep test`` writes (docs/formats.md).
+    """
+    first_rows = np.flatnonzero(np.append(len(users) > 0, users[1:] != users[:-1]))
+    sizes = np.diff(first_rows, append=len(users))
+    ones = np.flatnonzero(positive)
+    n_lists = np.diff(np.searchsorted(ones, np.append(first_rows, len(users))))
+    n_lists[n_lists == 0] = 1
+    n_lists[(sizes % n_lists != 0) | ((n_lists > 1) & (full is not None) & (sizes != n_lists * (full or 0)))] = 1
+    owners = np.repeat(np.arange(len(sizes)), n_lists)
+    number = np.arange(len(owners)) - (np.cumsum(n_lists) - n_lists)[owners]
+    starts = np.append(first_rows[owners] + number * (sizes // n_lists)[owners], len(users))
+    positives = np.diff(np.searchsorted(ones, starts))
+    clear = np.bincount(owners[positives != 1], minlength=len(sizes)) == 0
+    return CandidateLists(starts, positives, owners, first_rows, clear)

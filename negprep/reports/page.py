@@ -14,7 +14,7 @@ import numpy as np
 
 from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
-from negprep.checks.promises import Claims
+from negprep.checks.promises import Promised
 from negprep.checks.verify import Overlap, Report, verify
 from negprep.errors import BadDataError, UsageError, printable, refuse_warnings
 from negprep.options.options import LogSource, ReadOptions
@@ -210,7 +210,6 @@ LAYOUTS = {
 _RESULTS = {
     "passed": ("ok", "passed"),
     "failed": ("failed", "failed"),
-    "warning": ("unknown", "unlikely"),
     "not checked": ("unknown", "not checked"),
 }
 """Of each status of verify: the class, and the word."""
@@ -446,7 +445,7 @@ def report(
     target: str,
     *,
     log: LogSource | None = None,
-    claims: Claims | None = None,
+    claims: Promised | None = None,
     made_by: Sequence[str] = (),
     reading: ReadOptions | None = None,
     progress: Progress | None = None,
@@ -464,7 +463,7 @@ def report(
         A file whose name ends in ``.html`` or ``.htm``.
     log : str, path, pyarrow.Table or pandas.DataFrame, optional
         The log that they were made of.
-    claims : Claims, optional
+    claims : Promised, optional
         Of files that do not say what they promise.
     made_by : sequence of str
         The summaries of the runs that wrote those of the files that have no metadata.
@@ -476,7 +475,7 @@ def report(
         Is told of each overlap of train and test, as the page is.
 
     strict : bool
-        Whether a warning, a check that is unlikely or one that failed is an error.
+        Whether a warning, or a check that failed, is an error.
 
     Returns
     -------
@@ -496,7 +495,7 @@ def report(
         A file cannot be read or written.
     """
     check_extra()
-    claims, reading = claims or Claims(), reading or ReadOptions()
+    claims, reading = claims or Promised(), reading or ReadOptions()
     names = [name for name, _ in files]
     if Path(target).suffix.lower() not in (".html", ".htm") or target.endswith("/"):
         raise UsageError(
@@ -518,7 +517,7 @@ def report(
     tell = _telling(progress)
     found = None
     if log is not None:
-        found = verify(files, log, claims=claims, made_by=made_by, read=reading, n_examples=EXAMPLES, tell=tell)
+        found = verify(files, log, promised=claims, made_by=made_by, read=reading, n_examples=EXAMPLES, tell=tell)
     told = allotted(names, made_by)
     described, shown = [], dict(zip(names, titles, strict=True))
     held: dict[str, tuple[str, Pairs]] = {}
@@ -544,7 +543,7 @@ def report(
         failed = (
             [] if found is None else [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
         )
-        refuse_warnings([*failed, *(warnings if found is None else found.doubts)])
+        refuse_warnings([*failed, *(warnings if found is None else found.warnings)])
     page = Page(
         title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_opening_words(described, log),

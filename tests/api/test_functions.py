@@ -124,7 +124,7 @@ def test_verify_takes_one_path_and_files_that_do_not_say_what_they_are(folder):
         ({"distinct": "no"}, "distinct is 'no'; give True or False"),
         ({"positive": 4}, "positive is 4; give a string"),
         ({"alpha": "x", "sampler": "popularity"}, "alpha is 'x'; choose a number from -10 to 10"),
-        ({"num_neg": 20}, "--num-neg, which the files say themselves; leave it out"),
+        ({"num_neg": 20}, "--num-neg, which the metadata of the files specify; leave it out"),
         ({"weak": LOG}, "--weak, with which no file was made; leave it out"),
         ({"user_col": 7}, "user_col is 7; give a string"),
     ],

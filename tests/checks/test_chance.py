@@ -7,7 +7,7 @@ import pytest
 from scipy import special, stats
 
 from negprep.checks.chance import all_items, binned, chi_square_tail, even_slots, worst_item
-from negprep.checks.expectations import Draws, UserSets
+from negprep.checks.draws import Draws, UserSets
 from negprep.checks.pair_set import PairSet, distinct
 
 
@@ -103,7 +103,7 @@ def test_moments_are_those_of_simulated_draws(case):
     assert np.allclose(numbers.mean(axis=0), one.expected, atol=6 * np.sqrt(one.variances.max() / 300))
     assert np.allclose(numbers.var(axis=0) / one.variances, 1, atol=0.4)
     probe = chance.choice([-1.0, 1.0], N_ITEMS)
-    assert (numbers @ probe).var() == pytest.approx(probe @ one.covary(probe), rel=0.3)
+    assert (numbers @ probe).var() == pytest.approx(probe @ one.products([probe])[0], rel=0.3)
 
 
 def test_an_item_that_is_left_out_and_one_that_is_preferred_are_found():

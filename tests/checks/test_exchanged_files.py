@@ -13,7 +13,7 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep.checks import results
-from negprep.checks.promises import Claims
+from negprep.checks.promises import Promised
 from negprep.checks.verify import verify
 from negprep.errors import BadDataError
 from negprep.options.options import Options
@@ -109,8 +109,8 @@ def test_text_with_vocabularies_beside_it(tmp_path):
     (tmp_path / "o.csv").write_text(lines(("user", "pos_item", "neg_items"), *text, between=","))
     for column in ("users", "items"):
         pacsv.write_csv(pq.read_table(tmp_path / f"o.{column}.parquet"), tmp_path / f"o.{column}.csv")
-    claims = Claims(holdout="none", num_neg=3)
-    assert failing(verify([(str(tmp_path / "o.csv"), "train")], LOG, claims=claims)) == {}
+    claims = Promised(holdout="none", num_neg=3)
+    assert failing(verify([(str(tmp_path / "o.csv"), "train")], LOG, promised=claims)) == {}
     with open_prepared(tmp_path / "o.csv") as prepared:
         first = next(prepared.batches()).rows.slice(0, 1).to_pylist()[0]
     ids = pq.read_table(tmp_path / "o.items.parquet")["item"].to_pylist()
@@ -125,8 +125,8 @@ def test_lists_of_sources_in_text(tmp_path):
         [row["user"], row["pos_item"], *(" ".join(map(str, row[n])) for n in ("neg_items", "source"))] for row in rows
     ]
     (tmp_path / "train.csv").write_text(lines(("user", "pos_item", "neg_items", "source"), *text, between=","))
-    claims = Claims(holdout="none", num_neg=3, sampler=("uniform:0.5", "popularity:0.5"))
-    report = verify([(str(tmp_path / "train.csv"), None)], LOG, claims=claims)
+    claims = Promised(holdout="none", num_neg=3, distinct=False, sampler=("uniform:0.5", "popularity:0.5"))
+    report = verify([(str(tmp_path / "train.csv"), None)], LOG, promised=claims)
     assert failing(report) == {}
     judged = {check.name for check in report.checks if check.status == "passed"}
     assert {"uniform draws by item", "popularity draws by item"} <= judged

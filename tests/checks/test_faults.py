@@ -15,8 +15,8 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep.checks import results
-from negprep.checks.promises import Claims
-from negprep.checks.tallies import Epochs
+from negprep.checks.promises import Promised
+from negprep.checks.sweep import Epochs
 from negprep.checks.verify import verify
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
@@ -396,7 +396,7 @@ def spoiled(folder, case):
     named = case.spoil(rows, Log(log, case.positive))
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
     beside = {name: options[name] for name in ("items", "exclude") if name in options}
-    return path, f"row {named + 1}" if isinstance(named, int) else named, Claims(**beside)
+    return path, f"row {named + 1}" if isinstance(named, int) else named, Promised(**beside)
 
 
 def failing(report):
@@ -407,7 +407,7 @@ def failing(report):
 def test_a_planted_fault_is_found_and_named(tmp_path, name):
     case = CASES[name]
     path, named, claims = spoiled(tmp_path, case)
-    found = failing(verify([(str(path), None)], log_of(case), claims=claims))
+    found = failing(verify([(str(path), None)], log_of(case), promised=claims))
     assert case.check in found
     told = [*found[case.check].examples, found[case.check].note]
     assert any(named in f"{line}:" for line in told), told

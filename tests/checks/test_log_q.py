@@ -15,7 +15,7 @@ from reference_samplers import popularity_units
 
 import negprep
 from negprep.checks.log_q import units_of_counts, units_of_weights
-from negprep.checks.promises import Claims
+from negprep.checks.promises import Promised
 from negprep.checks.results import LOG_Q
 from negprep.checks.verify import verify
 from negprep.errors import BadDataError
@@ -68,11 +68,11 @@ def made(path, command="train", **options):
     if command == "test":
         options = {"num_neg": 7, **options}
     getattr(negprep, command)(log, path, **{"holdout": "last", "with_log_q": True, **options})
-    return log, Claims(**{name: options[name] for name in BESIDE if name in options})
+    return log, Promised(**{name: options[name] for name in BESIDE if name in options})
 
 
 def judged(path, log, claims):
-    return next(check for check in verify([(str(path), None)], log, claims=claims).checks if check.name == LOG_Q)
+    return next(check for check in verify([(str(path), None)], log, promised=claims).checks if check.name == LOG_Q)
 
 
 @pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
@@ -169,10 +169,10 @@ def test_shares_before_the_fall_back_are_found(tmp_path):
 def test_texts_say_it_too(tmp_path, layout):
     """The file has no metadata, so that options say what it promises."""
     made(tmp_path / "o.csv", layout=layout, sampler="popularity")
-    claims = Claims(holdout="last", sampler=("popularity",))
+    claims = Promised(holdout="last", sampler=("popularity",))
 
     def check():
-        found = verify([(str(tmp_path / "o.csv"), "train")], TINY, claims=claims)
+        found = verify([(str(tmp_path / "o.csv"), "train")], TINY, promised=claims)
         return next(check for check in found.checks if check.name == LOG_Q)
 
     assert check().status == "passed"
@@ -187,7 +187,7 @@ def test_texts_say_it_too(tmp_path, layout):
     assert "o.csv:8: " in check().examples[0]
     lines[7] = lines[7].replace("-0.5", "x")
     (tmp_path / "o.csv").write_text("\n".join(lines))
-    with pytest.raises(BadDataError, match=r"o\.csv:8: the column '(neg_)?log_q' has .* that is no number"):
+    with pytest.raises(BadDataError, match=r"o\.csv:8: the column '(neg_)?log_q' has .* which is not a number"):
         check()
 
 
@@ -197,7 +197,7 @@ def test_lists_that_are_too_long_are_refused(tmp_path):
     lines[5] += " -3"
     (tmp_path / "o.csv").write_text("\n".join(lines))
     with pytest.raises(BadDataError, match=r"o\.csv:6: .*4 negatives and 5 values of 'neg_log_q'"):
-        verify([(str(tmp_path / "o.csv"), "train")], TINY)
+        verify([(str(tmp_path / "o.csv"), "train")], TINY, promised=Promised(sampler=("uniform",)))
 
 
 def test_recboles_column_is_read(tmp_path):

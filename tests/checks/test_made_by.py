@@ -196,7 +196,10 @@ REFUSED = {
     "standard input": ("o.csv --made-by -", "--made-by is '-'; give the file"),
     "an empty name": ("o.csv --made-by ''", "a file name is empty"),
     "another part": ("--test o.csv --made-by told.json", "given as --test, but its metadata say train"),
-    "an option in vain": ("o.csv --made-by told.json --num-neg 3", "--num-neg, which the files say themselves"),
+    "an option in vain": (
+        "o.csv --made-by told.json --num-neg 3",
+        "--num-neg, which the metadata of the files specify",
+    ),
     "another layout": ("pairs.csv --made-by told.json", "pairwise rows, and told.json says pointwise"),
 }
 

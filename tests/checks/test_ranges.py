@@ -21,14 +21,13 @@ from test_what_is_written import BESIDE, CASES, FULL, PAIR_CASES, SAMPLE_LOG, TI
 import negprep
 from negprep.checks import observed, results
 from negprep.checks import ranges as room
-from negprep.checks import ranges as shelf
-from negprep.checks import spilled as parting
-from negprep.checks.expectations import UserSets
+from negprep.checks import ranges as store
+from negprep.checks import rows as parting
+from negprep.checks.draws import UserSets
 from negprep.checks.pair_set import PairSet
-from negprep.checks.promises import Claims
-from negprep.checks.ranges import Ranges
-from negprep.checks.rows import Block
-from negprep.checks.spilled import PairParts, RowParts
+from negprep.checks.promises import Promised
+from negprep.checks.ranges import PairParts, Ranges
+from negprep.checks.rows import Block, RowParts
 from negprep.checks.verify import verify
 from negprep.encode import spill
 
@@ -49,7 +48,7 @@ def spills(monkeypatch, tmp_path_factory):
             assert list(folder.iterdir()) == []
             return super().write(batch)
 
-    monkeypatch.setattr(shelf, "SpillFile", Watched)
+    monkeypatch.setattr(store, "SpillFile", Watched)
     monkeypatch.setattr(room, "_FEWEST_ROWS", RANGE_ROWS)
     monkeypatch.setattr(room, "_LEAST_GATHERED", 3_000)
     return made
@@ -57,9 +56,9 @@ def spills(monkeypatch, tmp_path_factory):
 
 def same(files, log, claims, spills):
     files = [(str(file), None) for file in files]
-    kept = verify(files, log, claims=claims, n_examples=3).as_dict()
+    kept = verify(files, log, promised=claims, n_examples=3).as_dict()
     assert spills == []
-    spilled = verify(files, log, claims=claims, n_examples=3, memory=1).as_dict()
+    spilled = verify(files, log, promised=claims, n_examples=3, memory=1).as_dict()
     assert len(spills) == 1
     assert spills[0]._file.closed
     assert spilled == kept
@@ -85,7 +84,7 @@ RIGHT = [
 def test_right_files_are_told_alike(tmp_path, spills, case, layout):
     log, options = (CASES | TRAIN_CASES)[case]
     negprep.train(log, tmp_path / "train.parquet", layout=layout, **options)
-    claims = Claims(**{name: options[name] for name in BESIDE if name in options})
+    claims = Promised(**{name: options[name] for name in BESIDE if name in options})
     files = [tmp_path / "train.parquet"]
     if case in CASES and options.get("holdout"):
         negprep.test(log, tmp_path / "test.parquet", layout=layout, **{"num_neg": 4, **options})
@@ -102,7 +101,7 @@ def test_samplers_are_judged_alike(tmp_path, spills, monkeypatch, case, layout):
     monkeypatch.setattr(room, "_FEWEST_ROWS", 200 if case in PAIR_CASES and PAIR_CASES[case][0] is TINY else 9_000)
     log, options = (CASES | TRAIN_CASES | PAIR_CASES)[case]
     negprep.train(log, tmp_path / "o.parquet", layout=layout, **options)
-    claims = Claims(**{name: options[name] for name in BESIDE if name in options})
+    claims = Promised(**{name: options[name] for name in BESIDE if name in options})
     assert not same([tmp_path / "o.parquet"], log, claims, spills)["failed"]
 
 
@@ -119,15 +118,15 @@ def test_foreign_files_are_told_alike(tmp_path, spills, avoids_held):
     negprep.test(TINY, tmp_path / "test.parquet", holdout="last", num_neg=9)
     rows = pq.read_table(tmp_path / "test.parquet").replace_schema_metadata(None).slice(0, 1_000)
     pq.write_table(rows, tmp_path / "x.test.parquet")
-    same([tmp_path / "x.train.parquet", tmp_path / "x.test.parquet"], TINY, Claims(), spills)
+    same([tmp_path / "x.train.parquet", tmp_path / "x.test.parquet"], TINY, Promised(), spills)
     spills.clear()
-    same([tmp_path / "x.train.parquet", tmp_path / "x.test.parquet"], TINY, Claims(holdout="last"), spills)
+    same([tmp_path / "x.train.parquet", tmp_path / "x.test.parquet"], TINY, Promised(holdout="last"), spills)
 
 
 def test_leaks_are_told_alike(tmp_path, spills):
     negprep.train(TINY, tmp_path / "train.parquet", holdout="none")
     negprep.test(TINY, tmp_path / "test.parquet", holdout="last", num_neg=9)
-    told = same([tmp_path / "train.parquet", tmp_path / "test.parquet"], TINY, Claims(), spills)
+    told = same([tmp_path / "train.parquet", tmp_path / "test.parquet"], TINY, Promised(), spills)
     (leak,) = told["across"]
     assert leak["check"] == results.LEAK
     assert leak["count"] > 10 * len(leak["examples"]) > 0
@@ -246,7 +245,7 @@ def test_blocks_are_parted_and_joined_without_loss(grouped):
 def test_sums_over_parts_are_those_over_all_to_the_last_bit():
     chance = np.random.default_rng(5)
     pairs = PairSet(np.flatnonzero(chance.random(300 * 40) < 0.4), 300, 40)
-    parts = PairParts(shelf.ArrayStore(None, spilled=False))
+    parts = PairParts(store.ArrayStore(None, spilled=False))
     for first, last in ((0, 100), (100, 101), (101, 250), (250, 300)):
         mine = pairs.keys[pairs.starts[first] : pairs.starts[last]] - first * 40
         parts.add(first, PairSet(mine, last - first, 40))
@@ -306,7 +305,7 @@ def test_a_signal_leaves_nothing_of_what_was_spilled(tmp_path):
     (tmp_path / "spill").mkdir()
     script = """
 import time
-from negprep.checks.spilled import RowParts
+from negprep.checks.rows import RowParts
 lay_aside = RowParts.lay_aside
 def slow(self):
     lay_aside(self)

@@ -7,7 +7,7 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
-from negprep.checks.promises import Claims
+from negprep.checks.promises import Promised
 from negprep.checks.results import COUNTS, LOG_Q
 from negprep.checks.verify import verify
 
@@ -57,11 +57,11 @@ def test_they_pass(tmp_path, command, case, layout):
     options = {"holdout": "last", "with_log_q": True, **CASES[case]}
     if options.get("distinct"):
         del options["with_log_q"]
-    claims = Claims(**{name: options[name] for name in ("items", "exclude", "weights") if name in options})
+    claims = Promised(**{name: options[name] for name in ("items", "exclude", "weights") if name in options})
     for seed in range(3):
         path = tmp_path / f"{seed}.parquet"
         getattr(negprep, command)(LOG, path, layout=layout, seed=seed, split_seed=seed, **options)
-        report = verify([(str(path), None)], LOG, claims=claims)
+        report = verify([(str(path), None)], LOG, promised=claims)
         assert [(check.name, check.examples[:3]) for check in report.checks if check.status == "failed"] == []
 
 
@@ -73,7 +73,7 @@ def test_candidates_of_several_sizes_are_no_groups_of_one_size(tmp_path, distinc
         log = as_table(random_rows(seed, users=60, items=20, most=8, times=25))
         path = tmp_path / f"{seed}.parquet"
         negprep.test(log, path, seed=seed, distinct=distinct, with_log_q=True, **options)
-        report = verify([(str(path), None)], log, claims=Claims(items=KINDS))
+        report = verify([(str(path), None)], log, promised=Promised(items=KINDS))
         assert [(check.name, check.examples[:3]) for check in report.checks if check.status == "failed"] == []
 
 

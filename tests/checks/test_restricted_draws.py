@@ -14,10 +14,10 @@ from logs import as_table, random_rows
 from scipy import stats
 
 import negprep
-from negprep.checks.eligible import Placed, PlaceRanges, Windows
-from negprep.checks.expectations import WindowSets
+from negprep.checks.draws import WindowSets
+from negprep.checks.expected import Placed, PlaceRanges, Windows
 from negprep.checks.observed import LogByRange, LogIds
-from negprep.checks.promises import Claims, LogPromise
+from negprep.checks.promises import LogPromise, Promised
 from negprep.checks.ranges import ArrayStore, Ranges
 from negprep.checks.verify import verify
 from negprep.options.options import ReadOptions
@@ -39,10 +39,10 @@ BY = ("by item", "by all items", "by tenths of ids", "by tenths of popularity")
 
 def chances(path, log=TINY, **options):
     """The checks of draws, by name."""
-    claims = Claims(items=options.get("items"))
+    claims = Promised(items=options.get("items"))
     return {
         check.name: check
-        for check in verify([(str(path), None)], log, claims=claims).checks
+        for check in verify([(str(path), None)], log, promised=claims).checks
         if check.name.endswith(BY) and check.note != "only 0 draws"
     }
 
@@ -59,11 +59,11 @@ def probability(check):
 @pytest.mark.parametrize(("same", "available"), [("kind", False), (None, True), ("kind", True)])
 def test_sums_over_windows_are_those_of_lists(monkeypatch, same, available, left_out, step):
     """Against sets that are written out, positive by positive, in plain Python; also some positives at a time."""
-    monkeypatch.setattr("negprep.checks.eligible._STEP", step)
-    monkeypatch.setattr("negprep.checks.expectations._STEP", step)
+    monkeypatch.setattr("negprep.checks.expected._STEP", step)
+    monkeypatch.setattr("negprep.checks.draws._STEP", step)
     terms = LogPromise(same=same, items=True, with_times=True, with_firsts=available)
     with open_log(TINY, ReadOptions()) as log:
-        frame = LogIds(log, terms, Claims(items=KINDS), ReadOptions())
+        frame = LogIds(log, terms, Promised(items=KINDS), ReadOptions())
         truth = LogByRange(frame, Ranges.whole(len(frame.users)), ArrayStore(None, spilled=False)).of_range(0)
     rows, name = TINY.to_pylist(), [id_.as_py() for id_ in truth.items.vocabulary.ids]
     kinds = {row["item"]: row["kind"] for row in KINDS.to_pylist()}

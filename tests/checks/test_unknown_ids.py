@@ -11,7 +11,7 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep.checks import observed, results
-from negprep.checks.promises import Claims
+from negprep.checks.promises import Promised
 from negprep.checks.verify import verify
 from negprep.errors import BadDataError
 
@@ -20,7 +20,7 @@ BIG = as_table(random_rows(5, users=300, items=150, most=20, times=10**6, duplic
 
 
 def checks(path, log=LOG, part="test", **claims):
-    report = verify([(str(path), part)], log, claims=Claims(**claims), n_examples=1000)
+    report = verify([(str(path), part)], log, promised=Promised(**claims), n_examples=1000)
     return {check.name: check for check in report.checks}
 
 
@@ -62,7 +62,7 @@ def test_a_positive_among_its_own_negatives_may_be_written_as_text_and_as_a_numb
 
 def test_unknown_users_are_named_and_told_apart(tmp_path):
     text = "user,item,label\n1,10,1\n1,12,0\n8,10,1\n8,12,0\n9,10,1\n9,12,0\n"
-    found = checks(write(tmp_path / "o.csv", text))
+    found = checks(write(tmp_path / "o.csv", text), num_neg=1)
     assert failing(found) == {results.USERS: 4}
     assert [example.rpartition(": ")[2] for example in found[results.USERS].examples] == [
         "user 8",
@@ -86,7 +86,7 @@ def test_an_unknown_item_fails_in_every_layout_and_nothing_else_does(tmp_path, l
     rows[at] = ",".join(fields) + "\n"
     path = write(tmp_path / "o.csv", "".join([head, *rows]))
     memory = {"memory": 1} if spilled else {}
-    report = verify([(str(path), "test")], BIG, claims=Claims(holdout="last"), **memory)
+    report = verify([(str(path), "test")], BIG, promised=Promised(holdout="last"), **memory)
     found = {check.name: check for check in report.checks}
     assert failing(found) == {results.ITEMS: 1}
     assert found[results.ITEMS].examples == [f"{path}:{at + 2}: user {fields[0]}, item 'no-such-item'"]
@@ -127,8 +127,8 @@ def test_rows_that_failed_cause_no_doubt_of_the_others(tmp_path, part, spilled):
     """Fair draws stay fair, whatever wrong negatives stand beside them."""
     path = write(tmp_path / "o.csv", popular_faults(part))
     memory = {"memory": 1} if spilled else {}
-    claims = Claims(holdout="none" if part == "train" else None, num_neg=30, distinct=False, sampler=("uniform",))
-    report = verify([(str(path), part)], BIG, claims=claims, **memory)
+    claims = Promised(holdout="none" if part == "train" else None, num_neg=30, distinct=False, sampler=("uniform",))
+    report = verify([(str(path), part)], BIG, promised=claims, **memory)
     found = {check.name: check for check in report.checks}
     assert set(failing(found)) == {results.SEEN}
     assert failing(found)[results.SEEN] % 10 == 0

@@ -76,7 +76,7 @@ REFUSED = {
     "test.parquet absent/page.html": (4, "there is no folder"),
     "test.parquet page.html --user-col who": (2, "--user-col without --log"),
     "test.parquet page.html --positive >=4": (2, "--positive without --log"),
-    "test.parquet page.html --log log.csv --holdout last": (2, "--holdout, which the files say themselves"),
+    "test.parquet page.html --log log.csv --holdout last": (2, "--holdout, which the metadata of the files specify"),
     "test.parquet page.html --quiet --progress": (2, "contradict each other"),
     "test.parquet page.html --log absent.csv": (4, "absent.csv"),
 }

@@ -6,91 +6,57 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Codes, Floats
-from negprep.checks.eligible import Placed, PlaceRanges, Windows
-from negprep.checks.judge import Known, RangeCheck
+from negprep.checks.completeness import Known, RangeCheck
+from negprep.checks.expected import Placed, PlaceRanges, Windows
 from negprep.checks.observed import Codebook, LogByRange
 from negprep.checks.pair_set import PairSet, Rows
 from negprep.checks.promises import Promise
-from negprep.checks.ranges import ArrayStore
+from negprep.checks.ranges import ArrayStore, PairParts, Part
 from negprep.checks.results import Findings
-from negprep.checks.spilled import PairParts, Part
-from negprep.checks.tallies import Drawn, Totals
+from negprep.checks.sweep import Drawn, Totals
 
 
-class Evidence:
-    """Takes the verdict of each range of users, in order.
-
-    Parameters
-    ----------
-    truths : Truths
-    terms : Terms
-    totals : Totals
-    settled : Settled
-    findings : Findings
-    shelf : Shelf
-
-    Attributes
-    ----------
-    items : Codebook
-    catalog : bool, shape (n_items,)
-    known : bool
-        Whether it is known which positives are held out, and so what can be drawn.
-    avoided, weak : PairParts
-        As in ``Supply``.
-    avoided_and_held : PairParts or None
-        The first, and all held-out positives of the catalog; where the file may avoid these, too.
-    any_weak : bool
-        Whether anyone has a weak item that could be drawn.
-    eligible, sizes, held : int64, shape (n_users,)
-        Items that can be drawn for each user, and by the samplers; held-out positives of each.
-    units : int64, shape (n_items,), or None
-        Of popularity; 0 outside the catalog.
-    popularity : int64, shape (n_items,)
-        Positives with each item.
-    """
+class Drawable:
+    """What can be drawn, as the ranges of users that were checked show it one after the other."""
 
     def __init__(
-        self, truths: LogByRange, terms: Promise, totals: Totals, settled: Known, findings: Findings, shelf: ArrayStore
+        self, log: LogByRange, terms: Promise, totals: Totals, settled: Known, findings: Findings, store: ArrayStore
     ) -> None:
         self.terms, self.totals, self.settled, self.findings = terms, totals, settled, findings
-        self.ranges = truths.ranges
-        self.items: Codebook = truths.frame.items
-        self.catalog = truths.catalog
-        self.known = True
-        self.avoided, self.weak = PairParts(shelf), PairParts(shelf)
-        unsaid = terms.is_train and not terms.says_itself and not totals.hit
-        self.avoided_and_held = PairParts(shelf) if unsaid else None
-        n_users = len(truths.frame.users)
-        self.eligible, self.sizes, self.held = (np.zeros(n_users, np.int64) for _ in range(3))
-        self.any_weak = False
-        self.popularity = np.zeros(len(self.items), np.int64)
+        self.ranges = log.ranges
+        self.items: Codebook = log.log_ids.items
+        self.catalog = log.catalog  # bool (n_items,)
+        self.known = True  # Whether it is known which positives are held out, and so what can be drawn
+        self.avoided, self.weak = PairParts(store), PairParts(store)
+        perhaps = terms.is_train and not terms.has_metadata and not totals.hit
+        self.avoided_and_held = PairParts(store) if perhaps else None  # a foreign file may avoid held-out items, too
+        n_users = len(log.log_ids.users)
+        self.eligible, self.held = np.zeros(n_users, np.int64), np.zeros(n_users, np.int64)  # items, positives
+        self.any_weak = False  # Whether anyone has a weak item that could be drawn
+        self.popularity = np.zeros(len(self.items), np.int64)  # int64 (n_items,): Positives with each item
 
-    @property
-    def units(self) -> Rows | None:  # noqa: D102
-        return self.settled.units
-
-    def add(self, verdict: RangeCheck) -> None:
+    def add(self, checked: RangeCheck) -> None:
         """Take the next range."""
-        positives, supply, first = verdict.truth.positives, verdict.supply, verdict.truth.users.first
+        positives, supply, first = checked.in_log.positives, checked.supply, checked.in_log.users.first
         self.popularity += np.bincount(positives.items, minlength=len(self.items))
         self.known &= supply is not None
         if supply is None:
             return
         mine = slice(first, first + positives.n_users)
-        self.eligible[mine], self.sizes[mine] = supply.eligible, supply.sizes
+        self.eligible[mine] = supply.eligible
         self.any_weak |= bool(len(supply.weak))
         if self.terms.restricted:
             return  # there is a law for each positive, which is found range by range
         self.avoided.add(first, supply.avoided)
         self.weak.add(first, supply.weak)
-        if self.avoided_and_held is not None and verdict.held is not None:
-            held = positives.where(verdict.held)
+        if self.avoided_and_held is not None and checked.held is not None:
+            held = positives.where(checked.held)
             self.held[mine] = held.counts
             self.avoided_and_held.add(first, supply.avoided.union(held.where(self.catalog[held.items])))
 
@@ -102,59 +68,29 @@ _ROUNDING = 1e-12
 Numbers = npt.NDArray[np.float64] | Rows
 
 
-class Sets(Protocol):
-    """Of each owner, the items that can be drawn. Sums of whole numbers over items are exact."""
-
-    def over_owners(self, of_owners: Floats) -> Floats:
-        """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
-
-    def over_items(self, of_items: Numbers) -> Floats:
-        """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
-
-    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
-        """For some owners after the others, the sum of the weights over their items in each bin.
-
-        Parameters
-        ----------
-        bins : int64, shape (n_items,)
-            The bin of each item; -1 outside.
-
-        Yields
-        ------
-        slice, float64 of shape (n_some, n_bins)
-            Which owners; their sums.
-        """
-
-
 @dataclass(frozen=True, eq=False)
 class UserSets:
-    """Sets of users.
+    """Of each user, the items that can be drawn. Sums of whole numbers over items are exact."""
 
-    Attributes
-    ----------
-    pairs : PairParts or PairSet
-        What is in the sets, or, with ``left_out``, what of the catalog is not.
-    left_out : bool
-    catalog : bool, shape (n_items,)
-    """
-
-    pairs: PairParts | PairSet
+    pairs: PairParts | PairSet  # What is in the sets, or, with ``left_out``, what of the catalog is not
     left_out: bool
-    catalog: npt.NDArray[np.bool_]
+    catalog: npt.NDArray[np.bool_]  # bool (n_items,)
 
     @property
     def _parts(self) -> Iterable[Part]:
         """The pairs, a range of users after the other."""
         return [Part.of(0, self.pairs)] if isinstance(self.pairs, PairSet) else self.pairs
 
-    def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
+    def over_owners(self, of_owners: Floats) -> Floats:
+        """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
         listed: Any = np.zeros(len(self.catalog))
         for part in self._parts:
             listed = _added(listed, part.items, of_owners[part.first : part.first + part.n_users][part.users])
         found: Floats = np.where(self.catalog, of_owners.sum() - listed, 0.0) if self.left_out else listed
         return found
 
-    def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
+    def over_items(self, of_items: Numbers) -> Floats:
+        """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
         listed: Any = np.zeros(self.pairs.n_users, of_items.dtype)
         for part in self._parts:
             mine = listed[part.first : part.first + part.n_users]
@@ -167,7 +103,8 @@ class UserSets:
         found: Any = of_items[self.catalog].sum() - listed if self.left_out else listed
         return _real(found)
 
-    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
+        """For some owners after the others, the sum of the weights over their items in each bin."""
         found: Any = np.zeros((self.pairs.n_users, n_bins), weights.dtype)
         for part in self._parts:
             listed = bins[part.items] >= 0
@@ -193,30 +130,20 @@ def _added(sums: Floats, places: Codes, values: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class WindowSets:
-    """Sets of positives: of a range of places, what of it the user has, or, with ``left_out``, has not.
+    """As ``UserSets``, of positives: of a range of places, what of it the user has, or, with ``left_out``, has not.
 
     Sums over ranges are differences of running sums, and sums over the ranges that hold a place are running sums of
     what begins less what has ended: neither takes longer where ranges are long.
-
-    Attributes
-    ----------
-    items : int64, shape (n_places,)
-        The item at each place.
-    listed : int32, shape (n_pairs,)
-        The place of each pair of a user and an item, by user, and of a user ascending.
-    ranges : Reaches
-        Of each owner; owners by user.
-    left_out : bool
-    n_items : int
     """
 
-    items: Rows
-    listed: Codes
-    ranges: PlaceRanges
+    items: Rows  # int64 (n_places,): The item at each place
+    listed: Codes  # int32 (n_pairs,): The place of each pair of a user and an item, by user, and of a user ascending
+    ranges: PlaceRanges  # Of each owner; owners by user
     left_out: bool
     n_items: int
 
-    def over_owners(self, of_owners: Floats) -> Floats:  # noqa: D102
+    def over_owners(self, of_owners: Floats) -> Floats:
+        """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
         ranges, n_places = self.ranges, len(self.items)
         found = np.zeros(n_places)
         if self.left_out:
@@ -231,13 +158,15 @@ class WindowSets:
         by_item[self.items] = found
         return by_item
 
-    def over_items(self, of_items: Numbers) -> Floats:  # noqa: D102
+    def over_items(self, of_items: Numbers) -> Floats:
+        """For each owner the sum of a value over the owner's items: float64, shape (n_owners,)."""
         found = np.empty(len(self.ranges.lows))
         for part, sums in self._sums(of_items[self.items]):
             found[part] = sums
         return found
 
-    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:  # noqa: D102
+    def masses(self, weights: Numbers, bins: Rows, n_bins: int) -> Iterator[tuple[slice, Floats]]:
+        """For some owners after the others, the sum of the weights over their items in each bin."""
         apart = np.zeros((len(self.items), n_bins), weights.dtype)
         inside = np.flatnonzero(bins[self.items] >= 0)
         apart[inside, bins[self.items[inside]]] = weights[self.items[inside]]
@@ -284,27 +213,14 @@ _FAR = 2.0**13
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What was drawn, and from what.
+    """What was drawn, and from what."""
 
-    Attributes
-    ----------
-    sets : Sets
-    weights : float64 or int64, shape (n_items,)
-        Whole numbers, below 2**62 in all, are summed exactly, however far apart they are.
-    items : int64, shape (n_items,)
-        How often each item was drawn.
-    draws : float64, shape (n_owners,)
-    squares, groups : float64, shape (n_owners,), or None
-        Where the draws of a group differ: the sum over the groups of the squared numbers of draws, and the number of
-        groups. Weights are then all one. None: draws are independent.
-    """
-
-    sets: Sets
-    weights: Numbers
-    items: Rows
-    draws: Floats
-    squares: Floats | None = None
-    groups: Floats | None = None
+    sets: UserSets | WindowSets
+    weights: Numbers  # float64 or int64 (n_items,)
+    items: Rows  # int64 (n_items,): How often each item was drawn
+    draws: Floats  # float64 (n_owners,)
+    squares: Floats | None = None  # float64 (n_owners,), or None
+    groups: Floats | None = None  # float64 (n_owners,), or None
 
     @cached_property
     def mass(self) -> Floats:
@@ -386,59 +302,32 @@ class Draws:
         return found
 
     def products(self, vectors: list[Floats]) -> list[Floats]:
-        """The covariance matrix of the items' numbers times each of some vectors."""
-        return [self.covary(values) for values in vectors]
+        """The covariance matrix of the items' numbers times each of some vectors, without writing the matrix down."""
+        return [self._product(values) for values in vectors]
 
-    def covary(self, values: Floats) -> Floats:
-        """The covariance matrix of the items' numbers times a vector, without writing the matrix down."""
+    def _product(self, values: Floats) -> Floats:
         weighted = self._real * values
         means = np.divide(self.sets.over_items(weighted), self.mass, out=np.zeros_like(self.mass), where=self.mass > 0)
         return weighted * self._sums_of_once - self._real * self._over_owners(self._once * means)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class DrawsByRange:
-    """What owners of several ranges have drawn, who are too many to be held at a time: all is added up.
+    """What owners of several ranges have drawn, who are too many to be held at a time: all is added up."""
 
-    Attributes
-    ----------
-    parts : callable
-        Gives the draws of each range, one after the other; ``items`` of each are those of all.
-    weights, items
-        As of ``Draws``.
-    """
+    parts: Callable[[], Iterator[Draws]]  # Gives the draws of each range, one after the other
+    weights: Numbers  # As of ``Draws``
+    items: Rows  # As of ``Draws``
 
-    parts: Callable[[], Iterator[Draws]]
-    weights: Numbers
-    items: Rows
-
-    @cached_property
-    def _moments(self) -> Floats:
-        found = np.zeros((3, len(self.items)))
+    def __post_init__(self) -> None:
+        self.expected, self.variances, self.trials = (np.zeros(len(self.items)) for _ in range(3))
         for part in self.parts():
-            found += [part.expected, part.variances, part.trials]
-        return found
-
-    @property
-    def expected(self) -> Floats:
-        """What each item can expect."""
-        found: Floats = self._moments[0]
-        return found
-
-    @property
-    def variances(self) -> Floats:
-        """The variance of each item's number."""
-        found: Floats = self._moments[1]
-        return found
-
-    @property
-    def trials(self) -> Floats:
-        """How many draws, or groups, may give each item."""
-        found: Floats = self._moments[2]
-        return found
+            self.expected += part.expected
+            self.variances += part.variances
+            self.trials += part.trials
 
     def products(self, vectors: list[Floats]) -> list[Floats]:
-        """The covariance matrix of the items' numbers times each of some vectors."""
+        """As of ``Draws``."""
         found = [np.zeros(len(self.items)) for _ in vectors]
         for part in self.parts():
             for sums, more in zip(found, part.products(vectors), strict=True):
@@ -460,85 +349,70 @@ Law = Draws | DrawsByRange
 _TELLING = 25.0
 
 
-class Laws:
-    """The laws of a file.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    verdicts : callable
-        Gives the verdict of each range of users, one after the other.
-    """
-
-    def __init__(self, evidence: Evidence, verdicts: Callable[[], Iterator[RangeCheck]]) -> None:
-        self._evidence, self._verdicts, self._terms = evidence, verdicts, evidence.terms
-
-    def __call__(self, name: str, drawn: Drawn) -> Law | None:
-        """What a sampler has drawn, and from what; None where it is not known which draws differ from each other."""
-        evidence, terms = self._evidence, self._terms
-        if not evidence.known or (terms.levels and terms.restricted):
+def law_of(drawable: Drawable, ranges: Callable[[], Iterator[RangeCheck]], name: str, drawn: Drawn) -> Law | None:
+    """What a sampler has drawn, and from what; None where it is not known which draws differ from each other."""
+    terms, units = drawable.terms, drawable.settled.units
+    if not drawable.known or (terms.levels and terms.restricted):
+        return None
+    weights = units if name == "popularity" and units is not None else drawable.catalog.astype(np.int64)
+    if terms.restricted:
+        return _law_of_positives(drawable, ranges, name, drawn, weights)
+    left_out = name != "weak"
+    sets = UserSets(_avoided(drawable, drawn) if left_out else drawable.weak, left_out, drawable.catalog)
+    if drawn.first_items is not None and drawn.first_draws is not None:
+        return Draws(sets, weights, drawn.first_items, drawn.first_draws.astype(np.float64))
+    draws = drawn.draws.astype(np.float64)
+    if terms.distinct and _is_apart(terms):
+        if _has_no_number(terms) or terms.num_neg is None:
             return None
-        weights = evidence.catalog.astype(np.int64)
-        if name == "popularity" and evidence.units is not None:
-            weights = evidence.units
-        if terms.restricted:
-            return self._of_positives(name, drawn, weights)
-        left_out = name != "weak"
-        sets = UserSets(self._avoided(drawn) if left_out else evidence.weak, left_out, evidence.catalog)
-        if drawn.first_items is not None and drawn.first_draws is not None:
-            return Draws(sets, weights, drawn.first_items, drawn.first_draws.astype(np.float64))
-        draws = drawn.draws.astype(np.float64)
-        if terms.distinct and _is_apart(terms):
-            num_neg = evidence.totals.num_neg
-            if _has_no_number(terms, num_neg) or num_neg is None:
-                return None
-            most = np.minimum(evidence.eligible, num_neg).clip(1)
-            return Draws(sets, weights, drawn.items, draws, draws * most, draws / most)
-        if not terms.distinct:
-            return Draws(sets, weights, drawn.items, draws)
-        if terms.heads_repeat:
-            return None
-        return Draws(sets, weights, drawn.items, draws, drawn.squares.astype(float), drawn.groups.astype(float))
-
-    def _of_positives(self, name: str, drawn: Drawn, weights: Rows) -> Law | None:
-        """Where the positive decides what can be drawn."""
-        terms = self._terms
-        by_number = _is_ungrouped(terms) or (terms.distinct and _is_apart(terms) and drawn.first_items is None)
-        if by_number and _has_no_number(terms, self._evidence.totals.num_neg):
-            return None
-        if not by_number and terms.distinct and terms.heads_repeat and drawn.first_items is None:
-            return None
-
-        def parts() -> Iterator[Draws]:
-            for verdict in self._verdicts():
-                windows = Windows(verdict.truth, available=terms.available)
-                yield _of_range(verdict, windows, name, weights, by_number=by_number)
-
-        items = drawn.items if drawn.first_items is None else drawn.first_items
-        if len(self._evidence.ranges) == 1:
-            return next(parts())
-        return DrawsByRange(parts, weights, items)
-
-    def _avoided(self, drawn: Drawn) -> PairParts:
-        """What the draws avoid: in a foreign train file perhaps the held-out positives, too, which is not said."""
-        evidence = self._evidence
-        if evidence.avoided_and_held is None:
-            return evidence.avoided
-        rates = drawn.draws / np.maximum(evidence.eligible, 1)
-        return evidence.avoided if float((rates * evidence.held).sum()) < _TELLING else evidence.avoided_and_held
+        most = np.minimum(drawable.eligible, terms.num_neg).clip(1)
+        return Draws(sets, weights, drawn.items, draws, draws * most, draws / most)
+    if not terms.distinct:
+        return Draws(sets, weights, drawn.items, draws)
+    if terms.heads_repeat:
+        return None
+    return Draws(sets, weights, drawn.items, draws, drawn.squares.astype(float), drawn.groups.astype(float))
 
 
-def _of_range(verdict: RangeCheck, windows: Windows, name: str, weights: Rows, *, by_number: bool) -> Draws:
+def _law_of_positives(
+    drawable: Drawable, ranges: Callable[[], Iterator[RangeCheck]], name: str, drawn: Drawn, weights: Rows
+) -> Law | None:
+    """Where the positive decides what can be drawn."""
+    terms = drawable.terms
+    by_number = _is_ungrouped(terms) or (_is_apart(terms) and bool(terms.distinct) and drawn.first_items is None)
+    if by_number and _has_no_number(terms):
+        return None
+    if not by_number and terms.distinct and terms.heads_repeat and drawn.first_items is None:
+        return None
+
+    def parts() -> Iterator[Draws]:
+        for checked in ranges():
+            windows = Windows(checked.in_log, available=terms.available)
+            yield _of_range(checked, windows, name, weights, by_number=by_number)
+
+    items = drawn.items if drawn.first_items is None else drawn.first_items
+    return next(parts()) if len(drawable.ranges) == 1 else DrawsByRange(parts, weights, items)
+
+
+def _avoided(drawable: Drawable, drawn: Drawn) -> PairParts:
+    """What the draws avoid: in a foreign train file perhaps the held-out positives, too."""
+    if drawable.avoided_and_held is None:
+        return drawable.avoided
+    rates = drawn.draws / np.maximum(drawable.eligible, 1)
+    return drawable.avoided if float((rates * drawable.held).sum()) < _TELLING else drawable.avoided_and_held
+
+
+def _of_range(checked: RangeCheck, windows: Windows, name: str, weights: Rows, *, by_number: bool) -> Draws:
     """What the positives of a range have drawn."""
-    supply, truth, terms, drawn = verdict.supply, verdict.truth, verdict.terms, verdict.tallies.drawn[name]
+    supply, in_log, terms, drawn = checked.supply, checked.in_log, checked.terms, checked.tallies.drawn[name]
     if supply is None:
         raise ValueError("it is not known which positives are held out")
     left_out = name != "weak"
     placed = Placed(supply.avoided if left_out else supply.weak, windows)
 
     def sets(owners: Rows) -> WindowSets:
-        ranges = PlaceRanges.of(windows, placed, truth, owners)
-        return WindowSets(windows.items, placed.places, ranges, left_out, len(truth.items))
+        ranges = PlaceRanges.of(windows, placed, in_log, owners)
+        return WindowSets(windows.items, placed.places, ranges, left_out, len(in_log.items))
 
     if drawn.first_items is not None and drawn.first_draws is not None:
         owners = np.flatnonzero(drawn.first_draws)
@@ -550,8 +424,8 @@ def _of_range(verdict: RangeCheck, windows: Windows, name: str, weights: Rows, *
             return Draws(sets(owners), weights, drawn.items, draws)
         squares, groups = (each[owners].astype(np.float64) for each in (drawn.squares, drawn.groups))
         return Draws(sets(owners), weights, drawn.items, draws, squares, groups)
-    owners, num_neg = np.flatnonzero(verdict.tallies.present), verdict.totals.num_neg or 0
-    rows, of_owners = verdict.tallies.present[owners], sets(owners)
+    owners, num_neg = np.flatnonzero(checked.tallies.present), terms.num_neg or 0
+    rows, of_owners = checked.tallies.present[owners], sets(owners)
     mass = of_owners.over_items(weights)
     if not terms.distinct:
         return Draws(of_owners, weights, drawn.items, np.where(mass > 0, rows * float(num_neg), 0.0))
@@ -570,6 +444,6 @@ def _is_apart(terms: Promise) -> bool:
     return terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
 
 
-def _has_no_number(terms: Promise, num_neg: int | None) -> bool:
+def _has_no_number(terms: Promise) -> bool:
     """Whether it is not known how many draws of a sampler a group has."""
-    return len(terms.samplers) > 1 or terms.samplers == ("weak",) or num_neg is None or terms.heads_repeat
+    return len(terms.samplers) > 1 or terms.samplers == ("weak",) or terms.num_neg is None or terms.heads_repeat

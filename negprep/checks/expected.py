@@ -1,0 +1,268 @@
+"""What log and promises lead one to expect: which positives are held out, and which items can be drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from negprep.arrays import Codes, Mask
+from negprep.checks.observed import UsersOfLog
+from negprep.checks.pair_set import PairSet, Rows
+from negprep.checks.promises import Promise
+from negprep.errors import UsageError
+from negprep.options.specs import HoldoutRule
+from negprep.read.pieces import RowError
+from negprep.read.times import Clock, parse_instant
+
+_NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """The positives of a fold, as far as the rule decides."""
+
+    sizes: Rows  # int64 (n_users,): How many each user has
+    may: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
+    must: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
+
+    def settled(self, positives: PairSet) -> bool:
+        """Whether the rule leaves no choice."""
+        return bool((per_user(positives, self.may) == self.sizes).all())
+
+
+def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bool) -> Expected:
+    """What must be in a fold."""
+    positives = in_log.positives
+    counts = positives.counts
+    if rule.kind == "none":
+        return _nothing(positives)
+    if rule.kind == "after":
+        held = _times(in_log) >= cut_of(rule, in_log.clock)
+        return _nothing(positives) if part == "valid" else Expected(per_user(positives, held), held, held)
+    wanted = _wanted(counts, rule)
+    n_test = np.minimum(wanted, counts - 1).clip(0)
+    n_all = np.minimum(2 * wanted if with_valid else wanted, counts - 1).clip(0)
+    sizes = {"train": n_all, "test": n_test, "valid": n_all - n_test}[part]
+    if rule.kind == "random":
+        may = np.repeat(sizes > 0, counts)
+        return Expected(sizes, may, np.zeros(len(positives), bool))
+    times, users = _times(in_log), positives.users
+    may, must = np.repeat(sizes > 0, counts), np.repeat(sizes > 0, counts)
+    if part != "test":  # nothing before the last of those held out
+        bound = _nth_latest(times, positives, n_all)[users]
+        may &= times >= bound
+        must &= times > bound
+    if part != "train":
+        bound = _nth_latest(times, positives, n_test)[users]
+        may &= times >= bound if part == "test" else times <= bound
+        must &= times > bound if part == "test" else times < bound
+    must |= may & (per_user(positives, may) == sizes)[users]  # where there is no choice between equal times
+    return Expected(sizes, may, must)
+
+
+def cut_of(rule: HoldoutRule, clock: Clock | None = None) -> int:
+    """The time of ``after:TIME`` in nanoseconds since 1970, in a log with such a clock."""
+    try:
+        return parse_instant(rule.time, clock)[0]
+    except RowError as error:
+        raise UsageError(f"--holdout {rule}: {error.what}", remedy=error.remedy) from None
+
+
+def _nothing(positives: PairSet) -> Expected:
+    none = np.zeros(len(positives), bool)
+    return Expected(np.zeros(positives.n_users, np.int64), none, none)
+
+
+def _times(in_log: UsersOfLog) -> npt.NDArray[np.int64]:
+    if in_log.times is None:
+        raise ValueError("the log was read without times")
+    return in_log.times
+
+
+def _wanted(counts: Rows, rule: HoldoutRule) -> Rows:
+    if rule.kind != "fraction":
+        return np.full(len(counts), rule.number)
+    numerator, denominator = rule.share
+    whole, rest = np.divmod(counts * numerator, denominator)
+    return whole + (2 * rest >= denominator)
+
+
+def per_user(positives: PairSet, which: Mask) -> Rows:
+    """How many of each user's positives are among some of them: int64, shape (n_users,)."""
+    before = np.concatenate([[0], np.cumsum(which)])
+    found: Rows = before[positives.starts[1:]] - before[positives.starts[:-1]]
+    return found
+
+
+def _nth_latest(times: npt.NDArray[np.int64], positives: PairSet, ranks: Rows) -> npt.NDArray[np.int64]:
+    """The time of each user's positive of a rank, 1 for the latest; the end of time where the rank is 0."""
+    found = np.full(positives.n_users, _NEVER)
+    some = np.flatnonzero(ranks > 0)
+    if not some.size:
+        return found
+    if int(ranks.max()) == 1:
+        filled = np.flatnonzero(positives.counts > 0)
+        latest = np.full(positives.n_users, _ALWAYS)
+        latest[filled] = np.maximum.reduceat(times, positives.starts[filled])
+        found[some] = latest[some]
+        return found
+    distinct_times, places = np.unique(times, return_inverse=True)
+    ordered = positives.users * np.int64(len(distinct_times)) + places
+    ordered.sort()  # by user, and within a user by time
+    chosen = ordered[positives.starts[1:][some] - ranks[some]] - some * np.int64(len(distinct_times))
+    found[some] = distinct_times[chosen]
+    return found
+
+
+WINDOWS = 2_000
+"""How many positives ``window_sizes`` is asked of at most; and ``WINDOW_WORK`` is how many items it looks at."""
+WINDOW_WORK = 1 << 31
+
+
+@dataclass(frozen=True, eq=False)
+class Supply:
+    """The items that negatives may be."""
+
+    avoided: PairSet  # The pairs of a user and an item of the catalog that the user has seen
+    weak: PairSet  # Those of a user and a weak item of the catalog
+    eligible: Rows  # int64 (n_users,): Items of the catalog that the user has not seen
+    weights: npt.NDArray[np.float64] | None  # float64 (n_items,), or None: Of popularity
+    sizes: Rows  # int64 (n_users,): Different items that can be drawn for a user
+
+    def wanted(self, terms: Promise, num_neg: int) -> Rows:
+        """Negatives of each of a user's positives, where the positive does not matter: int64, shape (n_users,)."""
+        return np.minimum(self.sizes, num_neg) if terms.distinct else np.where(self.sizes > 0, num_neg, 0)
+
+
+def supply_of(
+    in_log: UsersOfLog, terms: Promise, seen_positives: PairSet, weights: npt.NDArray[np.float64] | None
+) -> Supply:
+    """Work it out."""
+    avoided, weak = seen_positives.union(in_log.weak, in_log.excluded), in_log.weak.without(in_log.excluded)
+    if not in_log.catalog.all():
+        avoided, weak = (pairs.where(in_log.catalog[pairs.items]) for pairs in (avoided, weak))
+    eligible = int(in_log.catalog.sum()) - avoided.counts
+    sizes = eligible
+    if weights is not None:
+        weights = np.where(in_log.catalog, weights, 0)
+        if terms.samplers == ("popularity",):
+            heavy = weights > 0
+            taken = np.bincount(avoided.users[heavy[avoided.items]], minlength=len(in_log.users))
+            sizes = int(heavy.sum()) - taken
+    if terms.draws_weak:
+        sizes = sizes + weak.counts
+    return Supply(avoided, weak, eligible, weights, sizes)
+
+
+def window_sizes(in_log: UsersOfLog, terms: Promise, supply: Supply, places: Rows) -> Rows:
+    """How many different items can be drawn for each of some positives, where that depends on the positive: int64,
+    shape (n,).
+    """
+    sizes = np.empty(len(places), np.int64)
+    users, items = in_log.positives.users[places], in_log.positives.items[places]
+    drawable = in_log.catalog
+    if supply.weights is not None and terms.samplers == ("popularity",):
+        drawable = drawable & (supply.weights > 0)
+    for at, (user, item) in enumerate(zip(users, items, strict=True)):
+        window = drawable.copy()
+        if in_log.categories is not None:
+            window &= (in_log.categories == in_log.categories[item]) & bool(in_log.categories[item] >= 0)
+        if in_log.firsts is not None and in_log.times is not None and terms.available:
+            window &= in_log.firsts <= in_log.times[places[at]]
+        mine = supply.avoided.items[supply.avoided.starts[user] : supply.avoided.starts[user + 1]]
+        sizes[at] = int(window.sum()) - int(window[mine].sum())
+        if terms.draws_weak:
+            sizes[at] += int(window[supply.weak.items[supply.weak.starts[user] : supply.weak.starts[user + 1]]].sum())
+    return sizes
+
+
+_STEP = 1 << 16
+_WIDEST = 1 << 24
+_LONG = np.iinfo(np.int32).max
+
+
+class Windows:
+    """The order, and the range of each positive."""
+
+    def __init__(self, in_log: UsersOfLog, *, available: bool) -> None:
+        self._in_log, inside = in_log, np.flatnonzero(in_log.catalog)
+        self._kinds = np.zeros(len(in_log.items), np.int64) if in_log.categories is None else in_log.categories
+        self._moments: Rows | None = None
+        stages = np.zeros(len(inside), np.int64)
+        if available and in_log.firsts is not None:
+            self._moments, stages = np.unique(in_log.firsts[inside], return_inverse=True)
+        self._width = 2 if self._moments is None else len(self._moments) + 1
+        keys = (self._kinds[inside] + 1) * self._width + stages
+        order = np.argsort(keys, kind="stable")
+        self.items, self._keys = inside[order], keys[order]
+        self.places = np.full(len(in_log.items), -1)  # int64 (n_items,): The place of each item, -1 outside the catalog
+        self.places[self.items] = np.arange(len(inside))
+        n_keys = (int(self._kinds.max(initial=-1)) + 2) * self._width
+        self._table = np.searchsorted(self._keys, np.arange(n_keys)) if n_keys <= _WIDEST else None
+
+    def of(self, positives: Rows) -> tuple[Rows, Rows]:
+        """The range of places of some positives of the log, the end exclusive: int64, shape (n,) each."""
+        kinds = self._kinds[self._in_log.positives.items[positives]] + 1
+        stages = np.ones(len(kinds), np.int64)
+        if self._moments is not None and self._in_log.times is not None:
+            stages = np.searchsorted(self._moments, self._in_log.times[positives], side="right")
+        firsts = kinds * self._width
+        if self._table is not None:
+            return self._table[firsts], np.where(kinds > 0, self._table[firsts + stages], self._table[firsts])
+        lows = np.searchsorted(self._keys, firsts)
+        return lows, np.where(kinds > 0, np.searchsorted(self._keys, firsts + stages), lows)
+
+
+class Placed:
+    """Pairs of users and items of the catalog, each user's in the order of places."""
+
+    def __init__(self, pairs: PairSet, windows: Windows) -> None:
+        self._n_places, self._starts = np.int64(len(windows.items)), pairs.starts
+        self._keys = pairs.users * self._n_places + windows.places[pairs.items]
+        self._keys.sort()
+
+    @property
+    def places(self) -> Codes:
+        """The place of each pair's item: int32, shape (n_pairs,)."""
+        found = np.empty(len(self._keys), np.int32)
+        for begin in range(0, len(found), _STEP):
+            found[begin : begin + _STEP] = self._keys[begin : begin + _STEP] % self._n_places
+        return found
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def within(self, users: Codes, lows: Rows | Codes, highs: Rows | Codes) -> tuple[Rows, Rows]:
+        """The pairs of users whose places are in a range each: from which on, and the end: int64, shape (n,) each."""
+        found = np.empty((2, len(users)), np.int64)
+        for begin in range(0, len(users), _STEP):  # so that what is searched stays in the cache
+            part = slice(begin, begin + _STEP)
+            base = users[part].astype(np.int64) * self._n_places
+            first, last = self._starts[int(users[part].min())], self._starts[int(users[part].max()) + 1]
+            for at, bounds in enumerate((lows, highs)):
+                found[at, part] = first + np.searchsorted(self._keys[first:last], base + bounds[part])
+        return found[0], found[1]
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceRanges:
+    """What each of some positives can be given: a range of places, and within it pairs of its user."""
+
+    lows: Codes  # int32 (n,)
+    highs: Codes  # int32 (n,)
+    begins: Codes | Rows  # int32 or int64 (n,): Of the pairs
+    ends: Codes | Rows  # int32 or int64 (n,): Of the pairs
+
+    @classmethod
+    def of(cls, windows: Windows, placed: Placed, in_log: UsersOfLog, positives: Rows) -> PlaceRanges:
+        """Those of some positives of the log."""
+        found = np.empty((2, len(positives)), np.int32)
+        pairs = np.empty((2, len(positives)), np.int64 if len(placed) > _LONG else np.int32)
+        for begin in range(0, len(positives), _STEP):
+            part = slice(begin, begin + _STEP)
+            lows, highs = windows.of(positives[part])
+            pairs[:, part] = placed.within(in_log.positives.users[positives[part]], lows, highs)
+            found[:, part] = lows, highs
+        return cls(*found, *pairs)
