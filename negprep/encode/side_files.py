@@ -17,12 +17,11 @@ from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, strin
 from negprep.encode.pairs import Items, Pairs, group_pairs
 from negprep.encode.positives import Positives
 from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError
 from negprep.options.options import AVAILABLE_FROM, LogSource, ReadOptions
 from negprep.options.specs import quoted_for_shell
-from negprep.read.columns import Labels, find_roles, plain_name, role_of
-from negprep.read.header import Unnamed
-from negprep.read.log import LogReader, open_log
+from negprep.read.columns import Labels, plain_name
+from negprep.read.log import open_beside
 from negprep.sample.popularity import Weights, quantised
 
 WEIGHT = "weight"
@@ -73,7 +72,7 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
     parts: list[tuple[RawIds, pa.Array | None, pa.Array | None]] = []
-    with _in_words_of(same), _open(source, read, ("item",), extra, may_lack=("event", "time")) as file:
+    with _in_words_of(same), open_beside(source, read, ("item",), extra, may_lack=("event", "time")) as file:
         place = str(file.paths[0]) if file.paths else "--items"
         has_times = with_available and file.columns.get("time") == AVAILABLE_FROM
         if same is not None and file.columns.get("event") != same:
@@ -143,7 +142,7 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
         one.
     """
     catalog = items.catalog
-    with _open(source, read, ("item",), {"value_col": WEIGHT}) as file:
+    with open_beside(source, read, ("item",), {"value_col": WEIGHT}) as file:
         place = str(file.paths[0]) if file.paths else "--weights"
         if file.columns.get("value") != WEIGHT:
             raise BadDataError(f"no column {WEIGHT!r}, which --weights needs", place=place, remedy="name it so")
@@ -241,7 +240,7 @@ def read_pairs(
         return group_pairs(found_users, found_items, len(users), len(items))
 
     if source is not None:
-        with _open(source, read, ("user", "item"), {}) as file:
+        with open_beside(source, read, ("user", "item")) as file:
             watched = () if takes_all else file.label_columns
             compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
             also = {positives.role: compared} if positives is not None and compared is not None else {}
@@ -349,40 +348,6 @@ def _folded(ids: pa.Array) -> pa.Array:
     """Ids without what programs add or take away: spaces, quotes, case, leading zeros, a fraction of zeros."""
     plain = pc.utf8_lower(pc.utf8_trim(ids, " \t\u00a0'\""))
     return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"^0+(\w)", r"\1"), r"\.0+$", "")
-
-
-def _open(
-    source: LogSource,
-    read: ReadOptions,
-    required: tuple[str, ...],
-    extra: dict[str, str],
-    *,
-    may_lack: tuple[str, ...] = (),
-) -> LogReader:
-    """Open what stands beside the log: its columns are named like the log's, or recognised."""
-    wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
-    by_position = (*required, *(header for option, header in extra.items() if option != "time_col"))
-
-    def fitting(names: tuple[str, ...]) -> ReadOptions:
-        there = {option: header for option, header in wanted.items() if header in names}
-        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
-            there = {"item_col": names[0]}  # whatever it is called
-        same = there.get("event_col")
-        item = find_roles(names, ReadOptions(item_col=there.get("item_col")), "").found.get("item")
-        if same is not None and same == item:
-            raise UsageError(f"--same {same}: that is the column of the items, all different", remedy="name another")
-        return ReadOptions(**there)
-
-    unnamed = Unnamed(by_position, by_option=False, columns=read.columns if "user" in required else None)
-    return open_log(
-        source,
-        read.of_text_beside(),
-        required=required,
-        fitting=fitting,
-        may_lack=may_lack,
-        beside=True,
-        unnamed=unnamed,
-    )
 
 
 @contextmanager

@@ -20,8 +20,7 @@ from negprep.jsons import json_value
 from negprep.options.options import ReadOptions
 from negprep.read.columns import find_roles, listed
 from negprep.read.lines import physical_lines
-from negprep.read.pieces import Piece
-from negprep.read.sources import Source, machine_errors
+from negprep.read.sources import Piece, Source, machine_errors
 
 Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"]
 Layout = Literal["pointwise", "pairwise", "listwise", "positives"]
@@ -52,7 +51,7 @@ class Shape:
     kind : {"negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"}
         ``negprep``: Parquet with its metadata.
     layout : {"pointwise", "pairwise", "listwise", "positives"}
-        ``positives``: rows of a user and an item, all of them positives.
+        ``positives``: each row is a positive of a user.
     columns : dict of str to str
         Canonical name to the file's own.
     """
@@ -63,10 +62,7 @@ class Shape:
 
 
 def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
-    """What a file is for: by its name where it is one of several of a run, else by what is said of it.
-
-    None where nothing says it.
-    """
+    """What a file is for: by its name if it is one of several of a run, else by its metadata; None if unknown."""
     found = _PART.search(name)
     said: Any = None
     if facts is not None:
@@ -80,9 +76,9 @@ def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
 
 
 def holds_positives_alone(name: str, facts: dict[str, Any] | None) -> bool:
-    """Whether labels can be left aside: RecBole's parts, as negprep writes them, have a label that is always 1.
+    """Whether labels do not matter: RecBole's parts, as negprep writes them, have a label that is always 1.
 
-    They come from ``test``: what ``train`` writes may be called like one, in a folder that is.
+    ``test`` writes them; an output of ``train`` may have such a name, in a folder that has one.
     """
     return (
         facts is not None
@@ -98,13 +94,7 @@ def is_rating_file(name: str) -> bool:
 
 
 def facts_in(text: bytes | None, place: str) -> dict[str, Any] | None:
-    """The metadata of negprep, from their text; None where there is none.
-
-    Raises
-    ------
-    BadDataError
-        It is not the JSON object that negprep writes.
-    """
+    """The metadata of negprep, from their text; None without text. ``BadDataError`` for what negprep never writes."""
     if text is None:
         return None
     try:
@@ -124,24 +114,9 @@ def is_facts(said: object) -> bool:
 
 
 def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, parquet: bool, rating: bool) -> Shape:
-    """Recognise the columns of a file.
+    """Recognise the columns of a file; ``rating`` for NCF's ``.rating``, which has no header.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Its columns.
-    facts : dict or None
-        Its metadata.
-    place : str
-        For messages.
-    parquet : bool
-    rating : bool
-        It is a ``.rating`` without a header, whose columns are ``RATING_COLUMNS``.
-
-    Raises
-    ------
-    BadDataError
-        They are those of no layout.
+    Raises ``BadDataError`` if they fit no layout.
     """
     if rating:
         return Shape("ncf", "positives", {"user": "user", "item": "item"})
@@ -205,25 +180,10 @@ _NAKED = r"[^\s,;|]\s+[^\s,;|]"
 
 
 def split_lists(texts: pa.StringArray, place: Callable[[int], str], *, by_spaces: bool) -> pa.LargeListArray:
-    """The ids in each text.
+    """The ids in each text, shape (n_rows,): lists of strings. ``place`` gives the place of a row, for messages.
 
-    Parameters
-    ----------
-    texts : pa.StringArray, shape (n_rows,)
-        Without nulls.
-    place : callable
-        Row to where it is, for messages.
-    by_spaces : bool
-        It is known that they were written with spaces between: then an id may hold anything else.
-
-    Returns
-    -------
-    pa.LargeListArray of string, shape (n_rows,)
-
-    Raises
-    ------
-    BadDataError
-        The first text that cannot be read, at its place.
+    With ``by_spaces`` spaces are known to stand between ids, which may hold anything else. Raises ``BadDataError`` at
+    the first text that cannot be read.
     """
     trimmed = pc.utf8_trim_whitespace(texts)
     if by_spaces:
@@ -288,7 +248,7 @@ def _in_brackets(texts: pa.StringArray, place: Callable[[int], str]) -> pa.Strin
 
 
 def _elements(text: str) -> list[str] | None:
-    """The elements of a list in brackets, with quotes or without; None for what is no such list."""
+    """The elements of a list in brackets, with quotes or without; None for another text."""
     if _ENDS[text[0]] != text[-1]:
         return None
     inner, at = text[1:-1].strip(), 0
@@ -320,7 +280,7 @@ def _unquoted(found: re.Match[str]) -> str | None:
 
 
 def _cut(texts: pa.StringArray, parts: pa.ListArray) -> pa.LargeListArray:
-    """Lists of the parts; none of an empty text, of which there is one empty part."""
+    """Lists of the parts; an empty text has one empty part, and becomes an empty list."""
     counts = np.where(as_numpy(pc.binary_length(texts)) > 0, as_numpy(pc.list_value_length(parts)), 0)
     words = parts.flatten()
     if int(counts.sum()) < len(words):
@@ -349,7 +309,7 @@ def _mask(which: npt.NDArray[np.bool_]) -> pa.BooleanArray:
 
 
 def _nth(which: npt.NDArray[np.bool_], number: int) -> int:
-    """The place of the true value of a number, from 0."""
+    """The place of the true value with a number, from 0."""
     return int(np.flatnonzero(which)[number])
 
 
@@ -388,14 +348,9 @@ _ROWS = 1 << 18
 
 @dataclass(frozen=True)
 class Lines:
-    """How the lines of a file are written.
+    """How the lines of a file are written: their form, and the character between ids (None: any space).
 
-    Attributes
-    ----------
-    form : Form
-    between : str or None
-        What stands between ids; None for any space. Behind ``(user,item)`` it is a tab, or lists are read as
-        ``split_lists`` reads texts.
+    After ``(user,item)`` it is a tab, or lists are read as ``split_lists`` reads texts.
     """
 
     form: Form
@@ -403,12 +358,12 @@ class Lines:
 
 
 def lines_of(source: Source, *, said: bool) -> Lines | None:
-    """How the lines of a text file are written; None for another one.
+    """How the lines of a text file are written; None for another file.
 
-    ``(user,item)`` tells NCF's. LightGCN's is known by its name and its first line, which has no other separator than
-    spaces. Plain ids, a user, a positive and negatives, are known by the name ``.negative``; or by whole numbers alone,
-    at least ten, or fewer where the name says ``neg``. With ``said``, a run is known to have written the file, which
-    may have had nothing to write: then the name tells.
+    ``(user,item)`` shows NCF's form. LightGCN's shows in its name and its first line, which has no separator but
+    spaces. Plain ids, a user, a positive and negatives, show in the name ``.negative``; or as whole numbers alone, at
+    least ten, or fewer if the name contains ``neg``. With ``said`` a run is known to have written the file, which may
+    be empty: then the name decides.
     """
     name = PurePath(source.name).name
     with source.open() as stream:
@@ -441,10 +396,7 @@ def is_gcn_list(name: str) -> bool:
 def pieces_of(source: Source, written: Lines) -> Iterator[Piece]:
     """The lines, as pieces: ``user``, ``pos_item`` and ``neg_items``, or ``user`` and ``item``.
 
-    Raises
-    ------
-    BadDataError
-        A line that is of another form, at its number.
+    Raises ``BadDataError`` at a line of another form.
     """
     users: list[str] = []
     positives: list[str] = []
@@ -518,9 +470,9 @@ def _piece(
     if form == "items":
         of_rows = np.repeat(np.arange(len(users)), np.diff(bounds))
         column = strings(users).take(from_numpy(of_rows))
-        return Piece({"user": column, "item": strings(items)}, lambda row: place(int(of_rows[row])), {})
+        return Piece({"user": column, "item": strings(items)}, lambda row: place(int(of_rows[row])))
     lists = pa.LargeListArray.from_arrays(from_numpy(bounds), strings(items))
-    return Piece({"user": strings(users), "pos_item": strings(positives), "neg_items": lists}, place, {})
+    return Piece({"user": strings(users), "pos_item": strings(positives), "neg_items": lists}, place)
 
 
 FACTS = "_negprep.json"
@@ -539,7 +491,7 @@ def members(where: str) -> list[str]:
 
 
 def folder_facts(path: Path) -> dict[str, Any] | None:
-    """What the run said that wrote a folder of text, of it or of a file in it."""
+    """The metadata that a run wrote for a folder of text, found from the folder or a file in it."""
     for folder in (path, path.parent):
         said = folder / FACTS
         if said.is_file():

@@ -1,4 +1,4 @@
-"""What a run wrote about its output: the metadata of a file, and summaries that stand for them."""
+"""The metadata of prepared files, and the summaries (``--summary``) that stand for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WRITERS = ("train", "test")
 
 @dataclass(frozen=True)
 class Told:
-    """What a summary says.
+    """What a summary records.
 
     Attributes
     ----------
@@ -42,13 +42,13 @@ class Told:
 
     @property
     def name(self) -> str:
-        """What a file must be called to be known by its name; ``""`` where any is as good."""
+        """The name that a file must have to match; ``""`` if any matches."""
         return "" if self.output == "-" else Path(os.path.realpath(self.output)).name
 
     def names(self, file: str) -> bool:
-        """Whether a file, or the folder that it is in, is called as the output was.
+        """Whether a file, or its folder, has the name of the output.
 
-        The files of a folder for other programs are called after it, or are known by it.
+        The files of a folder for other programs are called after it, or are recognised by it.
         """
         path = Path(os.path.realpath(file))
         if not self.output.endswith("/"):
@@ -62,27 +62,22 @@ class Told:
 
 
 def allotted(files: Sequence[str], made_by: Sequence[str | os.PathLike[str]]) -> dict[str, Told]:
-    """Which summary belongs to which file.
+    """Which summary belongs to which file: a dict by the name of the file, without files that have none.
 
     Parameters
     ----------
     files : sequence of str
         Prepared files or folders, as they were given.
     made_by : sequence of path
-        Summaries. One belongs to the file that is called as its output was; one alone to one file alone, whatever it
-        is called now.
-
-    Returns
-    -------
-    dict of str to Told
-        By the name of the file; files of which no summary speaks are not in it.
+        Summaries. Each belongs to the file with the name of its output; a single one to a single file, whatever its
+        name.
 
     Raises
     ------
     BadDataError
-        A file is no summary, or not one of ``train`` or ``test``.
+        A file is not a summary, or not one of ``train`` or ``test``.
     UsageError
-        A summary is given twice or belongs to no file, or it is not clear to which.
+        A summary is given twice, belongs to no file, or could belong to several.
     OutputError
         It does not exist or cannot be read.
     """
@@ -109,13 +104,7 @@ def allotted(files: Sequence[str], made_by: Sequence[str | os.PathLike[str]]) ->
 
 
 def said_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dict[str, Any] | None:
-    """The metadata of a file: its own, or those of a summary.
-
-    Raises
-    ------
-    UsageError
-        It has both.
-    """
+    """The metadata of a file: its own, or those of a summary; ``UsageError`` if it has both."""
     if own is None or told is None:
         return own if told is None else told.facts
     other = sorted(name for name in {*own, *told.facts} if own.get(name) != told.facts.get(name))
@@ -130,7 +119,7 @@ def said_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dict[st
 
 
 def _refuse_unclear(told: Told, files: Sequence[str], mine: list[str]) -> None:
-    """A summary without a file would have no effect; a file that is one of two of a name may be the wrong one."""
+    """A summary without a file would have no effect; if two files have its name, one may be the wrong one."""
     if not mine:
         looked = f"named {told.name}" if told.name else "that has gone to standard output"
         what = f"no FILE is {looked}, which this summary was written with (given: {', '.join(files)})"

@@ -9,7 +9,7 @@ import pytest
 
 from negprep.errors import UsageError
 from negprep.options.specs import TimeForms
-from negprep.read.pieces import RowError
+from negprep.errors import RowError
 from negprep.read.times import parse_times
 
 FORMS = {

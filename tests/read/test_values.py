@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from negprep.read.convert import parse_events, parse_values
-from negprep.read.pieces import RowError
+from negprep.errors import RowError
 
 
 @pytest.mark.parametrize(
