@@ -35,15 +35,10 @@ _GATHERED = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class CatalogFile:
-    """What a catalog file says.
+    """The content of a catalog file.
 
-    Attributes
-    ----------
-    items : Vocabulary
-    categories : int32, shape (n_items,), or None
-        The category of each item, numbered from 0; -1 for an item without one.
-    available : int64, shape (n_items,), or None
-        From when on: nanoseconds since 1970; the end of time for an item of which nothing is said.
+    ``categories`` (int32, shape (n_items,)) are numbered from 0, -1 for an item without one; ``available`` (int64, same
+    shape) has the nanoseconds since 1970 of the first availability, the end of time for an item without one.
     """
 
     items: Vocabulary
@@ -52,22 +47,11 @@ class CatalogFile:
 
 
 def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with_available: bool) -> CatalogFile:
-    """The distinct items of a catalog file, and what it says of them.
+    """The distinct items of a catalog file, with their categories and times.
 
-    Parameters
-    ----------
-    source : str, path, pyarrow.Table or pandas.DataFrame
-    read : ReadOptions
-        Of the log.
-    same : str or None
-        The column of categories.
-    with_available : bool
-        Whether to read ``available_from``, if there is such a column.
-
-    Raises
-    ------
-    BadDataError
-        No such column; or an item that occurs with two categories or times.
+    ``read`` has the options of the log, ``same`` names the column of categories, and with ``with_available`` the column
+    ``available_from`` is read, if there is one. Raises ``BadDataError`` without the column ``same``, or for an item
+    that occurs with two categories or times.
     """
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
@@ -103,14 +87,8 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
 class WeightsFit:
     """How a file of weights fits the catalog.
 
-    Attributes
-    ----------
-    rows, unknown : int
-        Rows of the file, and those whose item is not in the catalog.
-    unweighted : int
-        Items of the catalog that the file lacks.
-    forms : str
-        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``rows`` of the file, ``unknown`` ones whose item is not in the catalog, ``unweighted`` items of the catalog that
+    the file lacks, and ``forms``: how unknown ids differ from known ones, if that can be seen.
     """
 
     rows: int = 0
@@ -119,7 +97,7 @@ class WeightsFit:
     forms: str = ""
 
     def warnings(self, n_catalog: int) -> list[str]:
-        """What is suspicious, for a catalog of so many items."""
+        """The warnings for a catalog of so many items."""
         found = []
         if is_many(self.unknown, self.rows):
             what = f"{self.unknown} of {self.rows} rows of --weights name an item that is not in the catalog"
@@ -135,11 +113,8 @@ class WeightsFit:
 def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, WeightsFit]:
     """The weights of the catalog's items, 0 for those that the file lacks; and how the file fits.
 
-    Raises
-    ------
-    BadDataError
-        No column ``weight``, a negative weight, an item with two weights, or no item of the catalog with a positive
-        one.
+    Raises ``BadDataError`` without a column ``weight``, for a negative weight, an item with two weights, or if no item
+    of the catalog has a positive one.
     """
     catalog = items.catalog
     with open_beside(source, read, ("item",), {"value_col": WEIGHT}) as file:
@@ -173,20 +148,11 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
 
 @dataclass(frozen=True)
 class Listed:
-    """A file of pairs, held against the log.
+    """A file of pairs, compared with the log.
 
-    Attributes
-    ----------
-    pairs : Pairs
-        Those whose user and item are known.
-    rows : int
-        Rows of the file that count.
-    unknown : int
-        Those of them that name a user or an item which occurs nowhere else.
-    left_out : int
-        Further rows, whose label says that they are not positives.
-    forms : str
-        How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``pairs`` are those whose user and item are known; ``rows`` of the file count, ``unknown`` ones name a user or an
+    item that occurs nowhere else, ``left_out`` ones have the label of a negative; ``forms``: how unknown ids differ
+    from known ones, if that can be seen.
     """
 
     pairs: Pairs
@@ -212,21 +178,21 @@ def read_pairs(
     ----------
     source : str, path, pyarrow.Table, pandas.DataFrame or None
     read : ReadOptions
-        Of the log.
+        Those of the log.
     users : Vocabulary
     items : Items
     option : str
         ``--exclude`` or ``--weak``, for messages.
     positives : Positives, optional
-        The rule of the log. Where it compares a column of labels that the file has as well, the rows of ``--exclude``
-        that it does not take are left out.
+        The rule of the log. If it compares a column of labels that the file has as well, it also selects the rows of
+        ``--exclude``.
     takes_all : bool
         The rule is ``all``: labels do not matter.
 
     Raises
     ------
     BadDataError
-        The file has labels, and nobody says which of its rows count.
+        The file has labels, and no rule tells which of its rows count.
     """
     known_items = Vocabulary(items.ids)
     gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
@@ -267,7 +233,7 @@ def read_pairs(
 
 
 def _same_label(positives: Positives, watched: Sequence[str]) -> str | None:
-    """The column of labels of a file that has the name of the one which the rule compares."""
+    """The column of labels of a file that has the name of the one that the rule compares."""
     alike = [name for name in watched if plain_name(name) == plain_name(positives.column)]
     return alike[0] if len(alike) == 1 else None
 
@@ -286,13 +252,9 @@ def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataErro
 
 
 def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple[int, int] = (0, 0)) -> list[str]:
-    """What is suspicious about a catalog file that lacks items of the log.
+    """Warnings about a catalog file that lacks items of the log.
 
-    Parameters
-    ----------
-    items : Items
-    positives, holdouts : (int, int)
-        Those of an item that is not in the catalog, and all.
+    ``positives`` and ``holdouts`` count those of an item that is not in the catalog, and all.
     """
     if not (is_many(*positives) or is_many(*holdouts)):
         return []
@@ -308,7 +270,7 @@ def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple
 
 
 def is_many(unknown: int, rows: int) -> bool:
-    """Whether so many of the rows fit nothing that somebody should hear of it: one in twenty."""
+    """Whether so many of the rows fit nothing that the user should know: one in twenty."""
     return unknown > 0 and 20 * unknown >= rows
 
 
@@ -321,18 +283,12 @@ class Strangers:
         self._vocabulary, self._ids = vocabulary, dict[str, None]()
 
     def look_at(self, ids: pa.Array, codes: Codes) -> None:
-        """Take some ids and their codes, -1 for an id that is not there."""
+        """Take some ids and their codes, -1 for an unknown id."""
         if len(self._ids) < self._MOST and (missing := np.flatnonzero(codes < 0)[: self._MOST]).size:
             self._ids.update(dict.fromkeys(map(str, ids.take(from_numpy(missing)).to_pylist())))
 
     def forms(self, of_these: str, of_those: str) -> str:
-        """An example of an id that differs in form alone from one of the vocabulary, in words; empty if there is none.
-
-        Parameters
-        ----------
-        of_these, of_those : str
-            What has the ids that were taken, and what has the vocabulary.
-        """
+        """An example of an id of these that differs only in form from one of those, in words; empty without one."""
         if not self._ids or not len(self._vocabulary):
             return ""
         given, known = strings(list(self._ids)), self._vocabulary.ids.cast(pa.string())
@@ -345,14 +301,14 @@ class Strangers:
 
 
 def _folded(ids: pa.Array) -> pa.Array:
-    """Ids without what programs add or take away: spaces, quotes, case, leading zeros, a fraction of zeros."""
+    """Ids without what programs add or remove: spaces, quotes, case, leading zeros, a fraction of zeros."""
     plain = pc.utf8_lower(pc.utf8_trim(ids, " \t\u00a0'\""))
     return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"^0+(\w)", r"\1"), r"\.0+$", "")
 
 
 @contextmanager
 def _in_words_of(same: str | None) -> Iterator[None]:
-    """Say of the column of categories what it is: the reader takes it for events."""
+    """Call the column of categories by its name in errors: the reader takes it for events."""
     try:
         yield
     except BadDataError as error:

@@ -310,9 +310,7 @@ def canonical(
         if missing:
             keep = np.ones(rows, np.bool_)
             for role, mask in missing.items():
-                reason = _ROLES[
-                    role
-                ].missing  # two roles may share one: a column of `--positive`
+                reason = _ROLES[role].missing  # two roles may share one: a column of `--positive`
                 if count := int(np.count_nonzero(mask & keep)):
                     dropped[reason] = dropped.get(reason, 0) + count
                 keep &= ~mask

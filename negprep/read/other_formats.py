@@ -50,7 +50,7 @@ def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, st
     if options.from_ is not None:
         for option, value in (("--columns", options.columns), ("--delimiter", options.delimiter)):
             if value is not None:
-                raise UsageError(f"--from {options.from_} says what {option} says", remedy="leave one out")
+                raise UsageError(f"--from {options.from_} and {option} are both given", remedy="leave one out")
         return options.from_
     if options.columns is not None or options.delimiter is not None:
         return None
@@ -158,7 +158,7 @@ _SAMPLED = 64
 
 
 class _Object(list[tuple[str, Any]]):
-    """The pairs of a JSON object, of which two may have one key."""
+    """The pairs of a JSON object, which may have the same key twice."""
 
 
 _KINDS: dict[type, str] = {
@@ -306,7 +306,9 @@ class JsonInput:
         if kind is int and first is int:
             if -(2**63) <= value < 2**63:
                 return None
-            return BadDataError(f"the {role} {value} is no 64-bit integer", place=place, remedy="write all as strings")
+            return BadDataError(
+                f"the {role} {value} is not a 64-bit integer", place=place, remedy="write all as strings"
+            )
         what = f"the {role} {value!r} is {_KINDS[kind]}, but another is {_KINDS[first]}"
         return BadDataError(what, place=place, remedy="write all in one form")
 
@@ -350,7 +352,7 @@ def object_of(line: str, place: str) -> dict[str, Any]:
         found = json.loads(line, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
         where = f"at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        what = f"this is no JSON object ({where})"
+        what = f"this is not a JSON object ({where})"
         raise BadDataError(what, place=place, remedy=remedy) from None
     if not isinstance(found, _Object):
         raise BadDataError(f"this is {_KINDS[type(found)]}, not an object", place=place, remedy=remedy)

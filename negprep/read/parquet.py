@@ -208,7 +208,7 @@ def _converted(rows: pd.DataFrame, names: tuple[str, ...], columns: dict[str, st
         try:
             arrays[role] = pa.Array.from_pandas(series)
         except (pa.ArrowException, OverflowError) as error:
-            if role.startswith(WATCHED):  # of which nothing is refused
+            if role.startswith(WATCHED):  # nothing in it is refused
                 arrays[role] = pa.Array.from_pandas(series.astype(str))
                 continue
             what = f"the column {name!r} holds mixed types: {one_line(error)}"

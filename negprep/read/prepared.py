@@ -28,22 +28,18 @@ from negprep.read.log import delimited
 from negprep.read.other_formats import with_quotes
 from negprep.read.parquet import ParquetInput, parquet_input
 from negprep.read.prepared_kinds import (
-    METADATA_KEY,
     RATING_COLUMNS,
     Lines,
     Part,
     Shape,
-    facts_in,
-    folder_facts,
     is_gcn_list,
     is_rating_file,
     lines_of,
     part_of,
-    pieces_of,
     shape_of,
     split_lists,
 )
-from negprep.read.prepared_metadata import Told, said_of
+from negprep.read.prepared_metadata import Told, metadata_of, metadata_of_folder, metadata_of_parts
 from negprep.read.sources import Piece, Source, find_sources, machine_errors
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
@@ -129,7 +125,7 @@ def _small(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array
     most = 127 if name == "label" else 2**53
     bad = np.flatnonzero(~((values == np.floor(values)) & (np.abs(values) <= most)))
     if bad.size:
-        what = f"the {name} {values[bad[0]]:g} is no small whole number"
+        what = f"the {name} {values[bad[0]]:g} is not a small whole number"
         remedy = "labels are 1 and 0" if name == "label" else None
         raise BadDataError(what, place=place(int(bad[0])), remedy=remedy)
     return from_numpy(values.astype(np.int8 if name == "label" else np.int64))
@@ -216,7 +212,7 @@ def _read(path: Path, column: str) -> pa.Array:
         try:
             codes.append(as_numpy(piece.columns.pop("code").cast(pa.int64())))
         except pa.ArrowInvalid:
-            raise BadDataError("a code is no integer", place=str(path), remedy="make the file again") from None
+            raise BadDataError("a code is not an integer", place=str(path), remedy="make the file again") from None
         ids.append(canonical(piece, drop_invalid=False).batch.column(0))
     if not np.array_equal(np.concatenate([np.empty(0, np.int64), *codes]), np.arange(sum(map(len, codes)))):
         raise BadDataError("the codes do not run from 0 without gaps", place=str(path), remedy="make the file again")
@@ -281,7 +277,7 @@ class Prepared:
         self.name, self.shape, self.facts = name, shape, facts
         self.said_in = name if said_in is None else said_in
         self.part: Part | None = part_of(name, facts)
-        self.names = tuple(shape.columns) if isinstance(inputs[0], Lines) else inputs[0].names
+        self.names = inputs[0].names
         self._sources, self._inputs, self._resources = sources, inputs, resources
         self._places: list[tuple[int, Callable[[int], str]]] = []
 
@@ -313,8 +309,8 @@ class Prepared:
         first = 0
         for source, each in zip(self._sources, self._inputs, strict=True):
             epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
-            pieces = pieces_of(source, each) if isinstance(each, Lines) else (task() for task in each.pieces(columns))
-            for piece in pieces:
+            for task in each.pieces(columns):
+                piece = task()
                 rows = canonical_rows(piece, by_spaces=self.facts is not None)
                 if not rows.num_rows:
                     continue
@@ -335,7 +331,7 @@ class Prepared:
     @property
     def warnings(self) -> list[str]:
         """What is suspicious but not an error, once the rows were read."""
-        return [text for each in self._inputs if not isinstance(each, Lines) for text in each.warnings]
+        return [text for each in self._inputs for text in each.warnings]
 
     def close(self) -> None:
         """Remove temporary files."""
@@ -382,18 +378,24 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
             stack.callback(source.close)
             if not source.parquet:
                 refuse_foreign(source)
-        facts = said_of(name, folder_facts(Path(name)) if not sources[0].parquet else None, told)
+        facts = metadata_of(name, metadata_of_folder(Path(name)) if not sources[0].parquet else None, told)
         said_in = None if told is None else told.place
-        lines = None if sources[0].parquet else lines_of(sources[0], said=facts is not None)
+        lines = None if sources[0].parquet else lines_of(sources[0], is_ours=facts is not None)
         if lines is not None:
-            form = lines.form
-            columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
             shape = Shape(
                 "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives",
-                "positives" if form == "items" else "listwise",
-                dict(zip(columns, columns, strict=True)),
+                "positives" if lines.form == "items" else "listwise",
+                dict(zip(lines.names, lines.names, strict=True)),
             )
-            return Prepared(name, sources, [lines] * len(sources), shape, facts, stack.pop_all(), said_in)
+            return Prepared(
+                name,
+                sources,
+                [replace(lines, source=source) for source in sources],
+                shape,
+                facts,
+                stack.pop_all(),
+                said_in,
+            )
         quotes = ReadOptions() if read is None else read.of_text_beside()
         quotes = quotes if facts is None else ReadOptions(quote='"')
         inputs = [_input(source, quotes) for source in sources]
@@ -433,7 +435,7 @@ def _described(
     source: Source, each: ParquetInput | TextInput, facts: dict[str, Any] | None, told: Told | None
 ) -> tuple[Shape, dict[str, Any] | None]:
     if isinstance(each, ParquetInput):
-        facts = said_of(source.name, facts_in((each.schema.metadata or {}).get(METADATA_KEY), source.name), told)
+        facts = metadata_of(source.name, metadata_of_parts([each.footer], source.name), told)
         return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
     return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
 

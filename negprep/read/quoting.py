@@ -205,7 +205,7 @@ class QuoteWatch:
     def _ids_within(self, record: bytes, field: re.Match[bytes]) -> Iterator[dict[int, bytes]]:
         """The shapes of the ids within a quoted field, line by line, if its lines are rows."""
         before = _LINE_END.split(record[: field.start()])[-1]
-        # Quotes cut the first and the last: they are no ids.
+        # Quotes cut the first and the last: they are not ids.
         first, *others = _LINE_END.split(field["quoted"])
         inside = [(first, self._grammar.delimiters(before)), *((line, 0) for line in others)]
         for number, (line, begin) in enumerate(inside):

@@ -1,8 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from negprep.read.convert import parse_events, parse_values
 from negprep.errors import RowError
+from negprep.read.convert import parse_events, parse_values
 
 
 @pytest.mark.parametrize(
