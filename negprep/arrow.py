@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,12 +23,9 @@ pc = _Compute()
 
 
 _NUMPY: dict[pa.DataType, np.dtype[Any]] = {
-    pa.int8(): np.dtype(np.int8),
-    pa.int32(): np.dtype(np.int32),
-    pa.int64(): np.dtype(np.int64),
-    pa.uint8(): np.dtype(np.uint8),
-    pa.float32(): np.dtype(np.float32),
-    pa.float64(): np.dtype(np.float64),
+    **{pa.type_for_alias(name): np.dtype(name) for name in ("int8", "int16", "int32", "int64")},
+    **{pa.type_for_alias(name): np.dtype(name) for name in ("uint8", "uint16", "uint32", "uint64")},
+    **{pa.type_for_alias(name): np.dtype(name) for name in ("float16", "float32", "float64")},
 }
 Column: TypeAlias = Any
 """Numbers as a numpy array; strings, dictionaries and lists as an Arrow array."""
@@ -36,7 +34,7 @@ _ARROW: dict[np.dtype[Any], pa.DataType] = {dtype: arrow_type for arrow_type, dt
 
 
 def as_numpy(values: pa.Array) -> npt.NDArray[Any]:
-    """The values of an array of numbers without nulls: same length, read-only, not copied."""
+    """The values of an array of numbers: same length, read-only, not copied; a null holds anything."""
     dtype = _NUMPY[values.type]
     if len(values) == 0:
         return np.empty(0, dtype)
@@ -100,12 +98,36 @@ def mask_as_numpy(mask: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     return as_numpy(mask.cast(pa.uint8())).astype(bool)
 
 
+def text_bytes(values: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Offsets (one more than strings, from any number) and bytes of a string array, without a copy."""
+    _, starts, data = values.buffers()
+    if len(values) == 0:
+        return np.zeros(1, np.int32), np.empty(0, np.uint8)
+    offsets = np.frombuffer(starts, np.int32, len(values) + 1, values.offset * 4)
+    size = int(offsets[-1]) - int(offsets[0])
+    return offsets, np.frombuffer(data, np.uint8, size, int(offsets[0])) if size else np.empty(0, np.uint8)
+
+
 def text_buffers(values: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The bytes of a string array end to end, and where each string starts: uint8, and int64 of shape (n + 1,)."""
-    if len(values) == 0:
-        return np.empty(0, np.uint8), np.zeros(1, np.int64)
-    _, starts, data = values.buffers()
-    offsets = np.frombuffer(starts, np.int32, len(values) + 1, values.offset * 4).astype(np.int64)
-    if data is None:
-        return np.empty(0, np.uint8), offsets
-    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]], offsets - offsets[0]
+    offsets, data = text_bytes(values)
+    return data, offsets.astype(np.int64) - int(offsets[0])
+
+
+def first_failure(values: pa.Array, attempt: Callable[[pa.Array], object]) -> int | None:
+    """The first element at which ``attempt`` raises a ValueError (as Arrow does), by halving; None if it does not."""
+
+    def fails(start: int, stop: int) -> bool:
+        try:
+            attempt(values.slice(start, stop - start))
+        except ValueError:
+            return True
+        return False
+
+    start, stop = 0, len(values)
+    if not fails(start, stop):
+        return None
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        start, stop = (start, middle) if fails(start, middle) else (middle, stop)
+    return start

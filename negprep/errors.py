@@ -19,14 +19,13 @@ class NegprepError(Exception):
     what : str
         What is wrong, in one clause, with the value and the limit.
     place : str, optional
-        Where: ``log.csv:17`` for a line of a text file, ``log.parquet: row 17``, or a path.
+        ``log.csv:17`` for a line of a text file, ``log.parquet: row 17``, or a path.
     remedy : str, optional
         What to do about it.
 
     Notes
     -----
-    ``str()`` of it is ``place: what; remedy`` in one line. Control characters, which may come from the data,
-    are escaped.
+    ``str()`` gives ``place: what; remedy`` in one line, with control characters, which may come from the data, escaped.
     """
 
     exit_code = 3
@@ -54,6 +53,18 @@ class OutputError(NegprepError):
     """The machine refused: no space, no permission, no memory, a limit (exit code 4)."""
 
     exit_code = 4
+
+
+class RowError(Exception):
+    """A row, counted from 0 within the arrays at hand, that cannot be used; who knows its place raises another."""
+
+    def __init__(self, row: int, what: str, remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.row, self.what, self.remedy = row, what, remedy
+
+    def at(self, place: str) -> BadDataError:
+        """The error for the user, once the place is known."""
+        return BadDataError(self.what, place=place, remedy=self.remedy)
 
 
 class NegprepWarning(UserWarning):

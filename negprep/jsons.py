@@ -1,4 +1,4 @@
-"""JSON that others may have written, to values."""
+"""JSON of any origin to values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _DEEPEST = 64
 """Levels of lists and objects in each other. What negprep writes has four."""
 
 
-def json_value(text: bytes | str) -> Any:  # noqa: ANN401 - whatever JSON can say
+def json_value(text: bytes | str) -> Any:  # noqa: ANN401 - whatever JSON can hold
     """The value of a JSON text.
 
     Raises
     ------
     ValueError
-        It is no JSON in UTF-8; or is nested so deeply that whoever goes through it would run out of stack.
+        It is not JSON in UTF-8; or is nested so deeply that a walk through it would run out of stack.
     """
     try:
         value = json.loads(text)

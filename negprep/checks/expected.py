@@ -11,9 +11,8 @@ from negprep.arrays import Codes, Mask
 from negprep.checks.observed import UsersOfLog
 from negprep.checks.pair_set import PairSet, Rows
 from negprep.checks.promises import Promise
-from negprep.errors import UsageError
+from negprep.errors import RowError, UsageError
 from negprep.options.specs import HoldoutRule
-from negprep.read.pieces import RowError
 from negprep.read.times import Clock, parse_instant
 
 _NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min

@@ -19,9 +19,8 @@ from negprep.encode.vocabulary import DistinctIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError, UsageError
 from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import PositiveRule, quoted_for_shell
-from negprep.read.columns import plain_name, role_of
-from negprep.read.header import Unnamed
-from negprep.read.log import LogReader, open_log
+from negprep.read.columns import plain_name
+from negprep.read.log import LogReader, open_beside
 from negprep.read.times import Clock
 
 _WIDEST = 1 << 26
@@ -125,38 +124,10 @@ class CodesFrom:
 _FIRST = "available_from"
 
 
-def opened(
-    source: LogSource,
-    read: ReadOptions,
-    required: tuple[str, ...],
-    extra: dict[str, str],
-    may_lack: tuple[str, ...] | None = None,
-) -> LogReader:
-    """A file whose columns are named like the log's, or recognised, or given by ``extra``; some may lack values."""
-    wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
-
-    def fitting(names: tuple[str, ...]) -> ReadOptions:
-        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
-            return ReadOptions(item_col=names[0])  # whatever it is called
-        return ReadOptions(**{option: header for option, header in wanted.items() if header in names})
-
-    by_position = tuple(extra.get(f"{role}_col", role) for role in required)
-    unnamed = Unnamed(by_position, by_option=False, columns=read.columns if "user" in required else None)
-    return open_log(
-        source,
-        read.of_text_beside(),
-        required=required,
-        fitting=fitting,
-        may_lack=may_lack,
-        beside=True,
-        unnamed=unnamed,
-    )
-
-
 def read_catalog_ids(source: LogSource, read: ReadOptions) -> Vocabulary:
     """The distinct items of a catalog file."""
     ids = DistinctIds()
-    with opened(source, read, ("item",), {}) as file:
+    with open_beside(source, read, ("item",)) as file:
         for batch in file.batches(["item"]):
             ids.add(raw_ids(batch.column("item")))
     return ids.finish()
@@ -166,7 +137,7 @@ def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook)
     """The category of each item, numbered from 0; -1 for one without: shape (n_items,)."""
     found = np.full(len(items), -1)
     numbers: dict[str, int] = {}
-    with opened(source, read, ("item",), {"event_col": same}, ("event",)) as file:
+    with open_beside(source, read, ("item",), {"event_col": same}, may_lack=("event",)) as file:
         if file.columns.get("event") != same:
             raise UsageError(f"no column {same!r} among those of --items, which the negatives were chosen by")
         for batch in file.batches(["item", "event"]):
@@ -179,7 +150,7 @@ def categories(source: LogSource, read: ReadOptions, same: str, items: Codebook)
 
 def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterator[tuple[Codes, npt.NDArray[np.int64]]]:
     """Codes of items and the times at which they become available; nothing without such a column."""
-    with opened(source, read, ("item",), {"time_col": _FIRST}, ("time",)) as file:
+    with open_beside(source, read, ("item",), {"time_col": _FIRST}, may_lack=("time",)) as file:
         if file.columns.get("time") == _FIRST:
             for batch in file.batches(["item", "time"]):
                 batch = batch.filter(batch.column("time").is_valid())
@@ -190,7 +161,7 @@ def first_times(source: LogSource, read: ReadOptions, items: Codebook) -> Iterat
 def item_weights(source: LogSource, read: ReadOptions, items: Codebook) -> npt.NDArray[np.float64]:
     """The weight of each item, 0 for one that the file lacks: shape (n_items,)."""
     weights = np.zeros(len(items))
-    with opened(source, read, ("item", "value"), {"value_col": "weight"}) as file:
+    with open_beside(source, read, ("item", "value"), {"value_col": "weight"}) as file:
         for batch in file.batches(["item", "value"]):
             codes = items(batch.column("item"))
             weights[codes[codes >= 0]] = as_numpy(batch.column("value"))[codes >= 0]
@@ -282,7 +253,7 @@ class LogIds:
         promised, terms = self._promised, self.terms
         for listed, source, kind in ((terms.weak, promised.weak, WEAK), (terms.exclude, promised.exclude, EXCLUDED)):
             if listed and source is not None:
-                with opened(source, self._read, ("user", "item"), {}) as file:
+                with open_beside(source, self._read, ("user", "item")) as file:
                     labels = self._compared_in(file) if kind == EXCLUDED else {}
                     for batch in file.batches(["user", "item"], also=labels):
                         users, items = self.users(batch.column("user")), self.items(batch.column("item"))

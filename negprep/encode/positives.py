@@ -27,7 +27,7 @@ _NAMES_SHOWN = 20
 
 @dataclass
 class Positives:
-    """Says of each interaction whether it is a positive; remembers what it saw, for the error where none is.
+    """Selects the positives among interactions; remembers what it saw, for the error if there is none.
 
     ``rule``: Of any kind but ``all``.
     ``role``, ``column``: What decides: as ``LogReader.compared`` gives them.
@@ -46,7 +46,7 @@ class Positives:
 
     @classmethod
     def of(cls, rule: PositiveRule, log: LogReader) -> Positives | None:
-        """A rule for a log that is open; None where all interactions are positives.
+        """A rule for a log that is open; None if all interactions are positives.
 
         Raises UsageError: The log has no such column.
         Raises BadDataError: More than one column could be the one.
@@ -66,7 +66,7 @@ class Positives:
 
     @property
     def columns(self) -> dict[str, str]:
-        """What decides, for a person: ``value``, ``event`` or ``positive``, and the column."""
+        """The column that decides, for the summary: ``value``, ``event`` or ``positive``, and its name."""
         role = self.role.partition(" ")[0]
         return {role if role in ("value", "event") else "positive": self.column}
 
@@ -100,7 +100,7 @@ class Positives:
         return found if self.rule.operator == "=" else ~found
 
     def check(self, n_positives: int) -> None:
-        """Refuse a rule that names something which the log lacks, or that no interaction satisfies."""
+        """Refuse a rule that names something missing from the log, or that no interaction satisfies."""
         missing = sorted(set(self.rule.names) - self._seen) if not self._is_numeric else []
         if missing:
             shown = ", ".join(sorted(self._seen)[:_NAMES_SHOWN])
@@ -126,7 +126,7 @@ class Positives:
         raise BadDataError(f"{what} ({went})" if went else what, remedy="correct --positive")
 
     def _remedy(self, missing: str) -> str:
-        """What was perhaps meant by a name that does not occur."""
+        """What the user may have meant by a name that does not occur."""
         if self.rule.kind == "bare" and self.value is not None and all(map(is_number, self.rule.names)):
             rule = quoted_for_shell(f">={missing}" if len(self.rule.names) == 1 else f"={','.join(self.rule.names)}")
             return f"--positive {rule} compares the column {self.value!r}"

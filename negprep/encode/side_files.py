@@ -17,13 +17,12 @@ from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, strin
 from negprep.encode.pairs import Items, Pairs, group_pairs, no_pairs
 from negprep.encode.positives import Positives
 from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError
 from negprep.options.conflicts import AVAILABLE_FROM
 from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import quoted_for_shell
-from negprep.read.columns import Labels, find_roles, plain_name, role_of
-from negprep.read.header import Unnamed
-from negprep.read.log import LogReader, open_log
+from negprep.read.columns import Labels, plain_name
+from negprep.read.log import open_beside
 from negprep.sample.popularity import Weights, quantised
 
 WEIGHT = "weight"
@@ -39,10 +38,8 @@ _GATHERED = 1 << 20
 class CatalogFile:
     """The content of a catalog file.
 
-    ``categories``: int32, shape (n_items,), or None. The category of each item, numbered from 0; -1 for an item without
-      one.
-    ``available``: int64, shape (n_items,), or None. Its first time, in nanoseconds since 1970; the end of time for an
-      item without one.
+    ``categories`` (int32, shape (n_items,)) are numbered from 0, -1 for an item without one; ``available`` (int64, same
+    shape) has the nanoseconds since 1970 of the first availability, the end of time for an item without one.
     """
 
     items: Vocabulary
@@ -53,15 +50,14 @@ class CatalogFile:
 def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with_available: bool) -> CatalogFile:
     """The distinct items of a catalog file, with their categories and times.
 
-    ``read``: Of the log.
-    ``same``: The column of categories.
-    ``with_available``: Whether to read ``available_from``, if there is such a column.
-    Raises BadDataError: No such column; or an item that occurs with two categories or times.
+    ``read`` has the options of the log, ``same`` names the column of categories, and with ``with_available`` the column
+    ``available_from`` is read, if there is one. Raises ``BadDataError`` without the column ``same``, or for an item
+    that occurs with two categories or times.
     """
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
     parts: list[tuple[RawIds, pa.Array | None, pa.Array | None]] = []
-    with _in_words_of(same), _open(source, read, ("item",), extra, may_lack=("event", "time")) as file:
+    with _in_words_of(same), open_beside(source, read, ("item",), extra, may_lack=("event", "time")) as file:
         place = str(file.paths[0]) if file.paths else "--items"
         has_times = with_available and file.columns.get("time") == AVAILABLE_FROM
         if same is not None and file.columns.get("event") != same:
@@ -92,9 +88,8 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
 class WeightsFit:
     """How a file of weights fits the catalog.
 
-    ``rows``, ``unknown``: Rows of the file, and those whose item is not in the catalog.
-    ``unweighted``: Items of the catalog that the file lacks.
-    ``forms``: How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``rows`` of the file, ``unknown`` ones whose item is not in the catalog, ``unweighted`` items of the catalog that
+    the file lacks, and ``forms``: how unknown ids differ from known ones, if that can be seen.
     """
 
     rows: int = 0
@@ -103,7 +98,7 @@ class WeightsFit:
     forms: str = ""
 
     def warnings(self, n_catalog: int) -> list[str]:
-        """What is suspicious, for a catalog of so many items."""
+        """The warnings for a catalog of so many items."""
         found = []
         if is_many(self.unknown, self.rows):
             what = f"{self.unknown} of {self.rows} rows of --weights name an item that is not in the catalog"
@@ -119,11 +114,11 @@ class WeightsFit:
 def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[Weights, WeightsFit]:
     """The weights of the catalog's items, 0 for those that the file lacks; and how the file fits.
 
-    Raises BadDataError: No column ``weight``, a negative weight, an item with two weights, or no item of the catalog
-      with a positive one.
+    Raises ``BadDataError`` without a column ``weight``, for a negative weight, an item with two weights, or if no item
+    of the catalog has a positive one.
     """
     catalog = items.catalog
-    with _open(source, read, ("item",), {"value_col": WEIGHT}) as file:
+    with open_beside(source, read, ("item",), {"value_col": WEIGHT}) as file:
         place = str(file.paths[0]) if file.paths else "--weights"
         if file.columns.get("value") != WEIGHT:
             raise BadDataError(f"no column {WEIGHT!r}, which --weights needs", place=place, remedy="name it so")
@@ -154,13 +149,11 @@ def read_weights(source: LogSource, read: ReadOptions, items: Items) -> tuple[We
 
 @dataclass(frozen=True)
 class Listed:
-    """A file of pairs, held against the log.
+    """A file of pairs, compared with the log.
 
-    ``pairs``: Those whose user and item are known.
-    ``rows``: Rows of the file that count.
-    ``unknown``: Those of them that name a user or an item which occurs nowhere else.
-    ``left_out``: Further rows, whose label is that of other pairs than positives.
-    ``forms``: How the ids that are not known differ from those that are, if that can be seen; else empty.
+    ``pairs`` are those whose user and item are known; ``rows`` of the file count, ``unknown`` ones name a user or an
+    item that occurs nowhere else, ``left_out`` ones have the label of a negative; ``forms``: how unknown ids differ
+    from known ones, if that can be seen.
     """
 
     pairs: Pairs
@@ -182,12 +175,25 @@ def read_pairs(
 ) -> Listed:
     """The pairs of a file beside the log.
 
-    ``read``: Of the log.
-    ``option``: ``--exclude`` or ``--weak``, for messages.
-    ``positives``: The rule of the log. Where it compares a column of labels that the file has as well, the rows of
-      ``--exclude`` that it does not take are left out.
-    ``takes_all``: The rule is ``all``: labels do not matter.
-    Raises BadDataError: The file has labels, and no option selects among its rows.
+    Parameters
+    ----------
+    source : str, path, pyarrow.Table, pandas.DataFrame or None
+    read : ReadOptions
+        Those of the log.
+    users : Vocabulary
+    items : Items
+    option : str
+        ``--exclude`` or ``--weak``, for messages.
+    positives : Positives, optional
+        The rule of the log. If it compares a column of labels that the file has as well, it also selects the rows of
+        ``--exclude``.
+    takes_all : bool
+        The rule is ``all``: labels do not matter.
+
+    Raises
+    ------
+    BadDataError
+        The file has labels, and no rule tells which of its rows count.
     """
     known_items = Vocabulary(items.ids)
     gathered, n_gathered, n_rows, unknown, left_out = list[tuple[Codes, Codes]](), 0, 0, 0, 0
@@ -200,34 +206,35 @@ def read_pairs(
         found_users, found_items = (np.concatenate([part[which] for part in parts]) for which in range(2))
         return group_pairs(found_users, found_items, len(users), len(items))
 
-    with _open(source, read, ("user", "item"), {}) as file:
-        watched = () if takes_all else file.label_columns
-        compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
-        also = {positives.role: compared} if positives is not None and compared is not None else {}
-        for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
-            if positives is not None and also:
-                mask = positives.mask(batch.column(positives.role))
-                left_out += int(len(mask) - np.count_nonzero(mask))
-                batch = take_rows(batch, np.flatnonzero(mask))
-            user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
-            for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
-                each.look_at(batch.column(role), codes)
-            known = (user_codes >= 0) & (item_codes >= 0)
-            n_rows += len(known)
-            unknown += int((~known).sum())
-            gathered.append((user_codes[known], item_codes[known]))
-            n_gathered += len(gathered[-1][0])
-            if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
-                pairs, n_gathered = joined(), 0
-        for name, labels in file.labels.items():
-            if labels.negatives:
-                raise _labelled(file.place, name, labels, option)
+    if source is not None:
+        with open_beside(source, read, ("user", "item")) as file:
+            watched = () if takes_all else file.label_columns
+            compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
+            also = {positives.role: compared} if positives is not None and compared is not None else {}
+            for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
+                if positives is not None and also:
+                    mask = positives.mask(batch.column(positives.role))
+                    left_out += int(len(mask) - np.count_nonzero(mask))
+                    batch = take_rows(batch, np.flatnonzero(mask))
+                user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
+                for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
+                    each.look_at(batch.column(role), codes)
+                known = (user_codes >= 0) & (item_codes >= 0)
+                n_rows += len(known)
+                unknown += int((~known).sum())
+                gathered.append((user_codes[known], item_codes[known]))
+                n_gathered += len(gathered[-1][0])
+                if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
+                    pairs, n_gathered = joined(), 0
+            for name, labels in file.labels.items():
+                if labels.negatives:
+                    raise _labelled(file.place, name, labels, option)
     forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, n_rows) else ""
     return Listed(joined(), n_rows, unknown, left_out, forms)
 
 
 def _same_label(positives: Positives, watched: Sequence[str]) -> str | None:
-    """The column of labels of a file that has the name of the one which the rule compares."""
+    """The column of labels of a file that has the name of the one that the rule compares."""
     alike = [name for name in watched if plain_name(name) == plain_name(positives.column)]
     return alike[0] if len(alike) == 1 else None
 
@@ -246,9 +253,9 @@ def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataErro
 
 
 def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple[int, int] = (0, 0)) -> list[str]:
-    """What is suspicious about a catalog file that lacks items of the log.
+    """Warnings about a catalog file that lacks items of the log.
 
-    ``positives``, ``holdouts``: Those of an item that is not in the catalog, and all.
+    ``positives`` and ``holdouts`` count those of an item that is not in the catalog, and all.
     """
     if not (is_many(*positives) or is_many(*holdouts)):
         return []
@@ -264,7 +271,7 @@ def catalog_misfits(items: Items, *, positives: tuple[int, int], holdouts: tuple
 
 
 def is_many(unknown: int, rows: int) -> bool:
-    """Whether so many of the rows fit nothing that somebody should hear of it: one in twenty."""
+    """Whether so many of the rows fit nothing that the user should know: one in twenty."""
     return unknown > 0 and 20 * unknown >= rows
 
 
@@ -277,15 +284,12 @@ class Strangers:
         self._vocabulary, self._ids = vocabulary, dict[str, None]()
 
     def look_at(self, ids: pa.Array, codes: Codes) -> None:
-        """Take some ids and their codes, -1 for an id that is not there."""
+        """Take some ids and their codes, -1 for an unknown id."""
         if len(self._ids) < self._MOST and (missing := np.flatnonzero(codes < 0)[: self._MOST]).size:
             self._ids.update(dict.fromkeys(map(str, ids.take(from_numpy(missing)).to_pylist())))
 
     def forms(self, of_these: str, of_those: str) -> str:
-        """An example of an id that differs in form alone from one of the vocabulary, in words; or empty.
-
-        ``of_these``, ``of_those``: What has the ids that were taken, and what has the vocabulary.
-        """
+        """An example of an id of these that differs only in form from one of those, in words; empty without one."""
         if not self._ids or not len(self._vocabulary):
             return ""
         given, known = strings(list(self._ids)), self._vocabulary.ids.cast(pa.string())
@@ -298,48 +302,14 @@ class Strangers:
 
 
 def _folded(ids: pa.Array) -> pa.Array:
-    """Ids without what programs add or take away: spaces, quotes, case, leading zeros, a fraction of zeros."""
+    """Ids without what programs add or remove: spaces, quotes, case, leading zeros, a fraction of zeros."""
     plain = pc.utf8_lower(pc.utf8_trim(ids, " \t\u00a0'\""))
     return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"^0+(\w)", r"\1"), r"\.0+$", "")
 
 
-def _open(
-    source: LogSource,
-    read: ReadOptions,
-    required: tuple[str, ...],
-    extra: dict[str, str],
-    *,
-    may_lack: tuple[str, ...] = (),
-) -> LogReader:
-    """Open what stands beside the log: its columns are named like the log's, or recognised."""
-    wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | extra
-    by_position = (*required, *(header for option, header in extra.items() if option != "time_col"))
-
-    def fitting(names: tuple[str, ...]) -> ReadOptions:
-        there = {option: header for option, header in wanted.items() if header in names}
-        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
-            there = {"item_col": names[0]}  # whatever it is called
-        same = there.get("event_col")
-        item = find_roles(names, ReadOptions(item_col=there.get("item_col")), "").found.get("item")
-        if same is not None and same == item:
-            raise UsageError(f"--same {same}: that is the column of the items, all different", remedy="name another")
-        return ReadOptions(**there)
-
-    unnamed = Unnamed(by_position, by_option=False, columns=read.columns if "user" in required else None)
-    return open_log(
-        source,
-        read.of_text_beside(),
-        required=required,
-        fitting=fitting,
-        may_lack=may_lack,
-        beside=True,
-        unnamed=unnamed,
-    )
-
-
 @contextmanager
 def _in_words_of(same: str | None) -> Iterator[None]:
-    """Say of the column of categories what it is: the reader takes it for events."""
+    """Call the column of categories by its name in errors: the reader takes it for events."""
     try:
         yield
     except BadDataError as error:

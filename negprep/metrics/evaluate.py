@@ -35,7 +35,7 @@ from negprep.metrics.ranking import interval, list_metrics, metric_names, resamp
 from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import check_bool
 from negprep.read.columns import Roles, ScoredColumns
-from negprep.read.header import Unnamed
+from negprep.read.dialect import Unnamed
 from negprep.read.log import LogReader, open_log
 from negprep.write.destination import check_output
 from negprep.write.output import open_output

@@ -8,20 +8,17 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
+from negprep.arrow import as_numpy
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options.options import ReadOptions
 from negprep.options.specs import PositiveRule, quoted_for_shell, spelled_column
-from negprep.read.pieces import numbers
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    import pyarrow as pa
-
 
 ROLES = ("user", "item", "time", "value", "event")
 
@@ -70,19 +67,25 @@ or with text, or true and false by itself."""
 class Roles:
     """What was recognised.
 
-    Attributes
-    ----------
-    found : dict of str to str
-        Role to the log's own name of the column.
-    problems : dict of str to NegprepError
-        Why each other role has none, to be raised where it is needed.
-    ambiguous : set of str
-        Those of the other roles that more than one column could have.
+    ``found`` gives the column of each role; ``problems`` why each other role has none, to be raised if it is needed;
+    ``ambiguous`` those of the other roles that more than one column could have.
     """
 
     found: dict[str, str]
-    problems: dict[str, NegprepError]
-    ambiguous: set[str]
+    problems: dict[str, NegprepError] = field(default_factory=dict)
+    ambiguous: set[str] = field(default_factory=set)
+
+    def settle(self, role: str, choices: Sequence[str], names: Sequence[str], place: str, remedy: str) -> None:
+        """Give a role its only choice, or the problem that there are several, or none, for which there is a remedy."""
+        if len(choices) == 1:
+            self.found[role] = choices[0]
+        elif choices:
+            what = f"more than one column could be the {role}: {', '.join(choices)}"
+            self.problems[role] = BadDataError(what, place=place, remedy=f"choose with --{role}-col")
+            self.ambiguous.add(role)
+        else:
+            what = f"no column for the {role}s (found: {listed(names)})"
+            self.problems[role] = BadDataError(what, place=place, remedy=remedy)
 
 
 def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
@@ -102,33 +105,25 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
     UsageError
         A ``*_col`` option names no column, or two name the same one.
     """
-    found = _asked(names, options, place)
-    problems: dict[str, NegprepError] = {}
-    ambiguous: set[str] = set()
+    roles = Roles(_asked(ROLES, names, options, place))
     for role in ROLES:
-        if role in found:
+        if role in roles.found:
             continue
-        free = [name for name in names if name not in found.values()]
-        choices = [role] if options.columns is not None and role in free else []
-        choices = choices or _usual(free, role)
+        free = [name for name in names if name not in roles.found.values()]
+        choices = [role] if options.columns is not None and role in free else _usual(free, role)
         if role == "item" and not choices:
             choices = _lone_id(free)
-        if len(choices) == 1:
-            found[role] = choices[0]
-        elif choices:
-            what = f"more than one column could be the {role}: {', '.join(choices)}"
-            problems[role] = BadDataError(what, place=place, remedy=f"choose with --{role}-col")
-            ambiguous.add(role)
-        else:
-            what = f"no column for the {role}s (found: {listed(names)})"
-            remedy = _user_of_groups(names, place) if role == "user" else None
-            problems[role] = BadDataError(what, place=place, remedy=remedy or f"name it with --{role}-col")
-    return Roles(found, problems, ambiguous)
+        remedy = None if choices or role != "user" else _user_of_groups(names, place)
+        roles.settle(role, choices, names, place, remedy or f"name it with --{role}-col")
+    return roles
 
 
-def _asked(names: Sequence[str], options: ReadOptions, place: str) -> dict[str, str]:
+def _asked(
+    roles: Iterable[str], names: Sequence[str], options: ReadOptions | ScoredColumns, place: str
+) -> dict[str, str]:
+    """The columns that the ``*_col`` options name."""
     found: dict[str, str] = {}
-    for role in ROLES:
+    for role in roles:
         name = getattr(options, f"{role}_col")
         if name is None:
             continue
@@ -138,20 +133,20 @@ def _asked(names: Sequence[str], options: ReadOptions, place: str) -> dict[str, 
             raise UsageError(f"no column {name!r} (found: {listed(names)})", place=place, remedy=remedy)
         double = next((other for other, taken in found.items() if taken == name), None)
         if double is not None:
-            raise UsageError(f"--{double}-col and --{role}-col both name {name!r}")
+            raise UsageError(f"--{double}-col and --{role}-col both name {name!r}", remedy="give two columns")
         found[role] = name
     return found
 
 
 def role_of(name: str) -> str | None:
-    """The role that a column of this name would have by itself: ``user`` for ``User-ID``; None for ``price``."""
+    """The role that a column of this name has by itself: ``user`` for ``User-ID``; None for ``price``."""
     plain = plain_name(name)
     role = _ROLE_OF.get(plain) or _RARE_ROLE_OF.get(plain)
     return "time" if role is None and _STAMPED.fullmatch(plain) else role
 
 
 def is_id_name(name: str) -> bool:
-    """Whether it can hardly be anything but the name of a column of ids, such as ``userId`` or ``order_id``."""
+    """Whether only a column of ids would have this name, such as ``userId`` or ``order_id``."""
     plain = plain_name(name)
     known = role_of(name) in ("user", "item") and plain.endswith("id")
     return known or _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name.strip())) is not None
@@ -212,30 +207,11 @@ def without_type(name: str) -> str:
 
 
 def find_compared(rule: PositiveRule, roles: Roles, names: Sequence[str], place: str) -> tuple[str, str]:
-    """The column that decides which interactions are positives, and its role.
+    """The role and the name of the column that decides which interactions are positives.
 
-    Parameters
-    ----------
-    rule : PositiveRule
-        Of any kind but ``all``.
-    roles : Roles
-    names : sequence of str
-        The columns of the log.
-    place : str
-        The input, for messages.
-
-    Returns
-    -------
-    role : str
-        ``VALUE`` or ``event`` where the rule names no column; ``NUMBER``, ``NAME`` or ``FLAG`` where it does.
-    column : str
-
-    Raises
-    ------
-    UsageError
-        The log has no such column.
-    BadDataError
-        More than one column could be the value or the event.
+    The role is ``VALUE`` or ``event`` if the rule, of any kind but ``all``, names no column; else ``NUMBER``, ``NAME``
+    or ``FLAG``. Raises ``UsageError`` without such a column, ``BadDataError`` if several could be the value or the
+    event.
     """
     if rule.column is not None:
         return NUMBER if rule.kind == "number" else NAME, _named(rule.column, rule.is_quoted, roles, names, place)
@@ -324,7 +300,7 @@ def label_columns(names: Sequence[str], taken: Iterable[str | None]) -> tuple[st
 
 
 class Labels:
-    """The values of a column, as long as all of them may be labels. May be told from any thread."""
+    """The values of a column, as long as all of them may be labels. Any thread may add some."""
 
     def __init__(self) -> None:
         self._words: set[str] = set()
@@ -336,7 +312,7 @@ class Labels:
 
     @property
     def negatives(self) -> list[str]:
-        """Those of the labels that are not a positive's; empty where there is none, or something that is no label."""
+        """The labels that are not a positive's; empty if there is none, or another value."""
         if len({_kind(word) for word in self._words}) != 1 or _OTHER in self._words:
             return []
         return sorted(word for word in self._words if not _WORDS[word.casefold()][1])
@@ -349,7 +325,7 @@ class Labels:
         return f"{spelled_column(without_type(name))}={','.join(spelled)}"
 
     def held(self) -> str:
-        """The values, in words: ``0 and 1``."""
+        """The values for a message: ``0 and 1``."""
         *most, last = sorted(self._words, key=lambda word: (word in self.negatives, word), reverse=True)
         return f"{', '.join(most)} and {last}" if most else f"{last} alone"
 
@@ -360,14 +336,12 @@ def _kind(word: str) -> str:
 
 def _words_of(column: pa.Array) -> set[str]:
     """The distinct labels among the values, nulls left out; or that there is something else."""
-    import pyarrow as pa
-
     types, kind = pa.types, column.type
     if types.is_dictionary(kind):
         used = column.indices.unique().drop_null()
         return _words_of(column.dictionary.take(used)) if len(used) <= _MOST_WORDS else {_OTHER}
     if types.is_integer(kind) or types.is_floating(kind):
-        return _words_of_numbers(numbers(column.drop_null() if column.null_count else column))
+        return _words_of_numbers(as_numpy(column.drop_null() if column.null_count else column))
     is_listed = (types.is_boolean, types.is_decimal, types.is_string, types.is_large_string, types.is_string_view)
     if any(fits(kind) for fits in is_listed):
         distinct = column.unique().drop_null()
@@ -405,12 +379,7 @@ _USUAL = {
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredColumns:
-    """Names of columns where they are not recognised.
-
-    Attributes
-    ----------
-    user_col, item_col, label_col, score_col, group_col : str or None
-    """
+    """The columns of a file of scores: those that options name, the others recognised."""
 
     user_col: str | None = None
     item_col: str | None = None
@@ -419,51 +388,32 @@ class ScoredColumns:
     group_col: str | None = None
 
     def find(self, names: tuple[str, ...], options: ReadOptions, place: str) -> Roles:  # noqa: ARG002
-        """Give each role its column, for ``open_log``, whose options say nothing of these roles.
+        """Give each role its column, for ``open_log``, whose options do not name these roles.
 
         Raises
         ------
         UsageError
             An option names no column, or two name the same one.
         """
-        named = {option.removesuffix("_col"): name for option, name in vars(self).items() if name is not None}
-        for role, name in named.items():
-            if name not in names:
-                what = f"no column {name!r} (found: {listed(names)})"
-                raise UsageError(what, place=place, remedy=f"name one of them with --{role}-col")
-            double = next((other for other, taken in named.items() if taken == name and other != role), None)
-            if double is not None:
-                raise UsageError(f"--{double}-col and --{role}-col both name {name!r}", remedy="give two columns")
-        found = {role: named[role] for role in _USUAL if role in named}
-        problems: dict[str, NegprepError] = {}
-        ambiguous: set[str] = set()
+        named = _asked(("user", "item", *_USUAL), names, self, place)
+        roles = Roles({role: named[role] for role in _USUAL if role in named})
         for role, usual in _USUAL.items():
-            choices = [name for name in names if name.strip().casefold().partition(":")[0] in usual]
-            if role in found:
-                continue
-            if len(choices) == 1:
-                found[role] = choices[0]
-            elif choices:
-                what = f"more than one column could be the {role}: {', '.join(choices)}"
-                problems[role] = BadDataError(what, place=place, remedy=f"choose with --{role}-col")
-                ambiguous.add(role)
-            else:
-                what = f"no column for the {role}s (found: {listed(names)})"
+            if role not in named:
+                choices = [name for name in names if name.strip().casefold().partition(":")[0] in usual]
                 remedy = f"name it with --{role}-col" + (", or give the test file: --test" if role == "label" else "")
-                problems[role] = BadDataError(what, place=place, remedy=remedy)
-        others = tuple(name for name in names if name not in found.values())
+                roles.settle(role, choices, names, place, remedy)
+        others = tuple(name for name in names if name not in roles.found.values())
         pairs = find_roles(others, ReadOptions(user_col=self.user_col, item_col=self.item_col), place)
         for role in ("user", "item"):
             if role in pairs.found:
-                found[role] = pairs.found[role]
+                roles.found[role] = pairs.found[role]
+            elif role == "item" and "pos_item" in names:
+                what, remedy = (
+                    "pairs and lists have no row for each candidate",
+                    "write the test file with --layout pointwise",
+                )
+                roles.problems[role] = BadDataError(what, place=place, remedy=remedy)
             else:
-                problems[role] = _without_ids(names, pairs.problems[role], role)
-                ambiguous |= pairs.ambiguous & {role}
-        return Roles(found, problems, ambiguous)
-
-
-def _without_ids(names: tuple[str, ...], problem: NegprepError, role: str) -> NegprepError:
-    if role == "item" and "pos_item" in names:
-        what = "pairs and lists have no row for each candidate"
-        return BadDataError(what, place=problem.place, remedy="write the test file with --layout pointwise")
-    return problem
+                roles.problems[role] = pairs.problems[role]
+        roles.ambiguous.update(pairs.ambiguous & {"user", "item"})
+        return roles

@@ -1,26 +1,21 @@
-"""From the columns of a piece, as read, to canonical columns: ids, values, events; nothing missing, one type a role."""
+"""The columns of a piece, as read, to canonical columns: ids, values and events, one type a role, nothing missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from negprep.arrow import mask_as_numpy, pc, strings
-from negprep.errors import BadDataError
+from negprep.arrays import Mask
+from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, strings, text_bytes
+from negprep.errors import RowError
 from negprep.options.specs import TimeForms
 from negprep.read.columns import FLAG, NAME, NUMBER, VALUE
-from negprep.read.pieces import Piece, RowError, arrow, first_failure, numbers, text_bytes, widened
+from negprep.read.sources import Piece
 from negprep.read.times import ORDERED, Clock, parse_times
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Mask = npt.NDArray[np.bool_]
-
 
 MAX_ID_BYTES = 1 << 16
 _EXACT_IN_FLOAT = 1 << 53
@@ -32,20 +27,10 @@ _NO_ID = [
 
 
 def parse_ids(array: pa.Array, noun: str) -> pa.Array:
-    """Ids as int64 or string.
+    """Ids, without nulls and text as ``pa.string()``, as int64 or string.
 
-    Parameters
-    ----------
-    array : pa.Array
-        Without nulls; text as ``pa.string()``.
-    noun : str
-        ``user id`` or ``item id``, for messages.
-
-    Returns
-    -------
-    pa.Array
-        int64 if every id is an integer in its shortest decimal form and fits, else string: ``007``, ``+7``,
-        ``0x1F``, ``1e3`` and ``9223372036854775808`` are text.
+    int64 if every id is an integer in its shortest decimal form and fits, else string: ``007``, ``+7``, ``0x1F``,
+    ``1e3`` and ``9223372036854775808`` are text. ``noun`` is ``user id`` or ``item id``.
 
     Raises
     ------
@@ -65,7 +50,7 @@ def parse_ids(array: pa.Array, noun: str) -> pa.Array:
         except pa.ArrowInvalid:
             return array.cast(pa.string())
     if pa.types.is_integer(kind):
-        return widened(array)
+        return from_numpy(as_numpy(array).astype(np.int64, copy=False))
     if pa.types.is_floating(kind):
         return _integral(array, noun)
     remedy = "an id must be an integer or a string"
@@ -87,7 +72,7 @@ def canonical_integers(strings: pa.Array) -> pa.Array | None:
     except pa.ArrowInvalid:
         return None
     # Any other spelling is longer than the shortest, so equal totals mean that every one is the shortest.
-    return integers if _decimal_length(numbers(integers)) == len(data) else None
+    return integers if _decimal_length(as_numpy(integers)) == len(data) else None
 
 
 def _decimal_length(integers: np.ndarray) -> int:
@@ -106,7 +91,7 @@ def _decimal_length(integers: np.ndarray) -> int:
 
 def _integral(array: pa.Array, noun: str) -> pa.Array:
     # pandas turns integers beside a null into floats: whole and small enough, they are still the same ids.
-    floats = numbers(array.cast(pa.float64()))
+    floats = as_numpy(array.cast(pa.float64()))
     bent = np.flatnonzero((floats != np.floor(floats)) | (np.abs(floats) >= _EXACT_IN_FLOAT))
     if len(bent):
         what = f"the {noun} {floats[bent[0]]!s} is in a column of floats, which bend ids"
@@ -174,7 +159,7 @@ def doubts(ids: pa.Array, noun: str) -> list[str]:
 
 
 def standing_for_none(ids: pa.Array) -> list[int]:
-    """The places of ids that other programs write where there is none, such as ``NA``."""
+    """The places of ids that other programs write for a missing one, such as ``NA``."""
     if len(ids) == 0 or not pa.types.is_string(ids.type):
         return []
     places: list[int] = np.flatnonzero(mask_as_numpy(pc.is_in(ids, strings(_NO_ID)))).tolist()
@@ -182,15 +167,7 @@ def standing_for_none(ids: pa.Array) -> list[int]:
 
 
 def parse_values(array: pa.Array, noun: str = "value") -> pa.Array:
-    """Values as finite float64; ``RowError`` for the first that is not a number.
-
-    Parameters
-    ----------
-    array : pa.Array
-        Without nulls or NaN; text as ``pa.string()``.
-    noun : str
-        What messages call one.
-    """
+    """Values, without nulls or NaN, as finite float64; ``RowError`` for the first that is not a number."""
     kind = array.type
     types = pa.types
     if not any(fits(kind) for fits in (types.is_string, types.is_integer, types.is_floating, types.is_decimal)):
@@ -199,7 +176,7 @@ def parse_values(array: pa.Array, noun: str = "value") -> pa.Array:
     row = first_failure(array, lambda part: part.cast(pa.float64(), safe=False))
     if row is None:
         floats = array.cast(pa.float64(), safe=False)
-        finite = np.isfinite(numbers(floats))
+        finite = np.isfinite(as_numpy(floats))
         if finite.all():
             return floats
         row = int(finite.argmin())
@@ -207,31 +184,19 @@ def parse_values(array: pa.Array, noun: str = "value") -> pa.Array:
 
 
 def parse_ratings(array: pa.Array) -> pa.Array:
-    """What ``--positive`` compares, as float64: true and false are 1 and 0, and 4.1 is 4.1 in single precision, too.
-
-    Parameters
-    ----------
-    array : pa.Array
-        As for ``parse_values``, or of the type bool.
-    """
+    """What ``--positive`` compares, as float64: true and false are 1 and 0, and 4.1 is 4.1 in single precision, too."""
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
     values = parse_values(array)
     if array.type in (pa.float32(), pa.float16()):
-        scaled = numbers(values) * 1024.0  # few fractions of ratings are other than halves, and these are exact
+        scaled = as_numpy(values) * 1024.0  # few fractions of ratings are other than halves, and these are exact
         if not np.array_equal(scaled, np.floor(scaled)):
             return array.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
     return values
 
 
 def parse_numbers(array: pa.Array) -> pa.Array:
-    """What ``--positive`` compares with numbers, as float64; true and false are 1 and 0, as text, too.
-
-    Parameters
-    ----------
-    array : pa.Array
-        Without nulls or NaN; text as ``pa.string()``.
-    """
+    """What ``--positive`` compares with numbers, as float64; true and false are 1 and 0, as text, too."""
     if pa.types.is_string(array.type):
         lower = pc.ascii_lower(array)
         for word, digit in (("true", "1"), ("false", "0")):
@@ -252,7 +217,7 @@ def parse_flags(array: pa.Array) -> pa.Array:
     except RowError as error:
         what = f"the column of --positive holds {array[error.row].as_py()!r}, which is neither true nor false"
         raise RowError(error.row, what, remedy) from None
-    values = numbers(flags)
+    values = as_numpy(flags)
     other = np.flatnonzero(~np.isin(values, (-1, 0, 1)))
     if other.size:
         what = f"the column of --positive holds {values[other[0]]:g}, which is neither true nor false"
@@ -261,13 +226,7 @@ def parse_flags(array: pa.Array) -> pa.Array:
 
 
 def parse_names(array: pa.Array) -> pa.Array:
-    """What ``--positive`` compares with text, as text: integers in decimal, and true or false.
-
-    Parameters
-    ----------
-    array : pa.Array
-        Without nulls or empty strings; text as ``pa.string()``.
-    """
+    """What ``--positive`` compares with text, as text: integers in decimal, and true or false."""
     if pa.types.is_string(array.type):
         return array
     if pa.types.is_integer(array.type) or pa.types.is_boolean(array.type):
@@ -277,15 +236,9 @@ def parse_names(array: pa.Array) -> pa.Array:
 
 
 def parse_labels(array: pa.Array) -> pa.Array:
-    """Labels as float64, 1 for a positive and 0 for a negative; ``RowError`` for the first that is neither.
-
-    Parameters
-    ----------
-    array : pa.Array
-        Without nulls or NaN; text as ``pa.string()``.
-    """
+    """Labels as float64, 1 for a positive and 0 for a negative; ``RowError`` for the first that is neither."""
     labels = parse_values(array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array, "label")
-    values = numbers(labels)
+    values = as_numpy(labels)
     other = np.flatnonzero((values != 0) & (values != 1))
     if other.size:
         raise RowError(int(other[0]), f"the label is {values[other[0]]:g}", "1 is a positive and 0 a negative")
@@ -293,13 +246,7 @@ def parse_labels(array: pa.Array) -> pa.Array:
 
 
 def parse_events(array: pa.Array) -> pa.Array:
-    """Events as text, integers in decimal; ``RowError`` for another type or a string that holds NUL.
-
-    Parameters
-    ----------
-    array : pa.Array
-        Without nulls or empty strings; text as ``pa.string()``.
-    """
+    """Events as text, integers in decimal; ``RowError`` for another type or a string that holds NUL."""
     if pa.types.is_string(array.type):
         check_text(array, "event")
         return array
@@ -308,39 +255,13 @@ def parse_events(array: pa.Array) -> pa.Array:
     raise RowError(0, f"the event has the type {array.type}", "an event must be a string or an integer")
 
 
-REASONS = {
-    "user": "null user id",
-    "item": "null item id",
-    "time": "missing or infinite time",
-    "value": "missing or infinite value",
-    "event": "missing event",
-    "label": "missing label",
-    "score": "missing or infinite score",
-    "group": "missing group",
-    VALUE: "missing or infinite value",
-    **dict.fromkeys((NUMBER, NAME, FLAG), "missing value in the column of --positive"),
-}
-_IDS = ("user", "item", "group")
-_NUMBERS = ("time", "value", "label", "score", VALUE, NUMBER, FLAG)
 _INFINITE = [sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")]
 _NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
 
 
 @dataclass(frozen=True)
 class Canonical:
-    """The rows of a piece that can be used, and what became of the others.
-
-    Attributes
-    ----------
-    batch : pa.RecordBatch
-        One column for each role, without nulls.
-    rows : int
-        Rows read, dropped ones included.
-    dropped : dict of str to int
-        Reason to rows.
-    clock : Clock or None
-        How the times are written, where there are any.
-    """
+    """The usable rows of a piece, a column a role without nulls; the rows read; those dropped, by reason; the clock."""
 
     batch: pa.RecordBatch
     rows: int
@@ -362,18 +283,18 @@ def canonical(
     ----------
     piece : Piece
     drop_invalid : bool
-    roles : sequence of str or None
-        Those to convert; of the others it matters only whether a value is missing. None: all.
-    forms : TimeForms
-        How times are written, where the user says it.
+        Drop and count rows with a missing id, time, value or event, instead of refusing the first.
     may_lack : tuple of str or None
-        Of a file beside the log: roles that may be missing in a row, which become null. None: this is the log.
+        For a file beside the log: roles that may be missing in a row, which become null. None: this is the log.
+    roles : sequence of str or None
+        Those to convert; of the others only missing values matter. None: all.
+    forms : TimeForms
+        How times are written, if the user specifies it.
 
     Raises
     ------
     BadDataError
-        At the place of the first row that cannot be used; missing ids, times, values and events are dropped instead
-        and counted with ``drop_invalid``.
+        At the place of the first row that cannot be used.
     """
     columns = {role: _simplified(column) for role, column in piece.columns.items()}
     rows = len(next(iter(columns.values())))
@@ -384,30 +305,30 @@ def canonical(
         if missing and not drop_invalid:
             row, role = min((int(mask.argmax()), role) for role, mask in missing.items())
             remedy = "--drop-invalid drops and counts such rows" if may_lack is None else "repair or remove the row"
-            raise RowError(row, REASONS[role], remedy)
+            raise RowError(row, _ROLES[role].missing, remedy)
         dropped: dict[str, int] = {}
         if missing:
             keep = np.ones(rows, np.bool_)
             for role, mask in missing.items():
-                reason = REASONS[role]  # two roles may share one: a column that `--positive` names has its own, too
+                reason = _ROLES[role].missing  # two roles may share one: a column of `--positive`
                 if count := int(np.count_nonzero(mask & keep)):
                     dropped[reason] = dropped.get(reason, 0) + count
                 keep &= ~mask
             row_numbers = np.flatnonzero(keep)
-            columns = {role: columns[role].take(arrow(row_numbers)) for role in roles or columns}
+            columns = {role: columns[role].take(from_numpy(row_numbers)) for role in roles or columns}
             lacking = {role: mask[row_numbers] for role, mask in lacking.items()}
         wanted = {role: columns[role] for role in roles or columns}
         parsed, clock = _parsed(wanted, piece.header, lacking, forms, is_log=may_lack is None)
     except RowError as error:
         row = error.row if row_numbers is None else int(row_numbers[error.row])
-        raise BadDataError(error.what, place=piece.place(row), remedy=error.remedy) from None
+        raise error.at(piece.place(row)) from None
     return Canonical(pa.record_batch(parsed), rows, dropped, clock)
 
 
 def in_order(rows: Canonical, before: int, roles: list[str]) -> Canonical:
     """The rows, with their positions after so many before as times, in seconds; with the columns of the roles."""
     positions = np.arange(before + 1, before + 1 + rows.batch.num_rows, dtype=np.int64) * 10**9
-    return replace(rows, batch=rows.batch.append_column("time", arrow(positions)).select(roles), clock=ORDERED)
+    return replace(rows, batch=rows.batch.append_column("time", from_numpy(positions)).select(roles), clock=ORDERED)
 
 
 def _parsed(
@@ -417,14 +338,14 @@ def _parsed(
     parsed = {}
     for role, column in columns.items():
         present = np.flatnonzero(~lacking[role]) if role in lacking else None
-        given = column if present is None else column.take(arrow(present))
+        given = column if present is None else column.take(from_numpy(present))
         try:
             if len(given) == 0:
-                parsed[role] = pa.nulls(0, _EMPTY[role])
+                parsed[role] = pa.nulls(0, _ROLES[role].empty)
             elif role == "time":
                 parsed[role], clock = _times(given, forms, is_log=is_log)
             else:
-                parsed[role] = _by_distinct(_PARSERS[role], given)
+                parsed[role] = _by_distinct(_ROLES[role].parse, given)
         except RowError as error:
             raise error if present is None else RowError(int(present[error.row]), error.what, error.remedy) from None
         if present is not None:
@@ -440,23 +361,28 @@ def _spread(values: pa.Array, is_present: Mask) -> pa.Array:
     return values.take(pa.Array.from_buffers(pa.int64(), len(is_present), buffers))
 
 
-_PARSERS: dict[str, Callable[[pa.Array], pa.Array]] = {
-    "user": lambda array: parse_ids(array, "user id"),
-    "item": lambda array: parse_ids(array, "item id"),
-    "value": parse_values,
-    "event": parse_events,
-    "label": parse_labels,
-    "score": lambda array: parse_values(array, "score"),
-    "group": lambda array: parse_ids(array, "group"),
-    VALUE: parse_ratings,
-    NUMBER: parse_numbers,
-    FLAG: parse_flags,
-    NAME: parse_names,
-}
-_EMPTY = {
-    **dict.fromkeys(("user", "item", "group", "time"), pa.int64()),
-    **dict.fromkeys(("value", "label", "score", VALUE, NUMBER, FLAG), pa.float64()),
-    **dict.fromkeys(("event", NAME), pa.string()),
+class _Role(NamedTuple):
+    """Why a row without it cannot be used, what parses it, and its type in a batch without rows."""
+
+    missing: str
+    parse: Callable[[pa.Array], pa.Array]
+    empty: pa.DataType
+
+
+_OF_POSITIVE = "missing value in the column of --positive"
+_ROLES = {
+    "user": _Role("null user id", lambda array: parse_ids(array, "user id"), pa.int64()),
+    "item": _Role("null item id", lambda array: parse_ids(array, "item id"), pa.int64()),
+    "time": _Role("missing or infinite time", lambda array: parse_times(array)[0], pa.int64()),
+    "value": _Role("missing or infinite value", parse_values, pa.float64()),
+    "event": _Role("missing event", parse_events, pa.string()),
+    "label": _Role("missing label", parse_labels, pa.float64()),
+    "score": _Role("missing or infinite score", lambda array: parse_values(array, "score"), pa.float64()),
+    "group": _Role("missing group", lambda array: parse_ids(array, "group"), pa.int64()),
+    VALUE: _Role("missing or infinite value", parse_ratings, pa.float64()),
+    NUMBER: _Role(_OF_POSITIVE, parse_numbers, pa.float64()),
+    FLAG: _Role(_OF_POSITIVE, parse_flags, pa.float64()),
+    NAME: _Role(_OF_POSITIVE, parse_names, pa.string()),
 }
 
 
@@ -480,18 +406,18 @@ def _by_distinct(parse: Callable[[pa.Array], pa.Array], column: pa.Array) -> pa.
     """``parse`` a column; of a dictionary, only the values that occur: a huge one is not spelled out."""
     if not pa.types.is_dictionary(column.type):
         return parse(column)
-    indices = numbers(column.indices)
+    indices = as_numpy(column.indices)
     occurs = np.zeros(len(column.dictionary), np.bool_)
     occurs[indices] = True
     codes = (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[indices]
     try:
-        parsed = parse(column.dictionary.take(arrow(np.flatnonzero(occurs))))
+        parsed = parse(column.dictionary.take(from_numpy(np.flatnonzero(occurs))))
     except RowError as error:
         row = int(np.flatnonzero(codes == error.row)[0])
         raise RowError(row, error.what, error.remedy) from None
     if pa.types.is_string(parsed.type):
-        return pa.DictionaryArray.from_arrays(arrow(codes), parsed)
-    return parsed.take(arrow(codes))
+        return pa.DictionaryArray.from_arrays(from_numpy(codes), parsed)
+    return parsed.take(from_numpy(codes))
 
 
 def _simplified(column: pa.Array) -> pa.Array:
@@ -525,7 +451,9 @@ def _spelled(uuids: pa.Array) -> pa.Array:
     made = pa.Array.from_buffers(pa.string(), size, [None, pa.py_buffer(offsets), pa.py_buffer(text.tobytes())])
     if not uuids.null_count:
         return made
-    return _spread(made.take(arrow(np.flatnonzero(mask_as_numpy(uuids.is_valid())))), mask_as_numpy(uuids.is_valid()))
+    return _spread(
+        made.take(from_numpy(np.flatnonzero(mask_as_numpy(uuids.is_valid())))), mask_as_numpy(uuids.is_valid())
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -540,13 +468,13 @@ def _missing(role: str, column: pa.Array) -> Mask | None:
     if pa.types.is_dictionary(column.type):
         values = _missing(role, column.dictionary)
         if values is not None:
-            indices = numbers(column.indices)
+            indices = as_numpy(column.indices)
             mask = values[indices] if mask is None else np.logical_or(mask, values[np.where(mask, 0, indices)])
     elif pa.types.is_string(column.type):
         mask = _either(mask, _missing_text(role, column))
     elif pa.types.is_floating(column.type) and role not in ("event", NAME):
-        floats = numbers(column)
-        unusable: Mask = np.isnan(floats) if role in _IDS else ~np.isfinite(floats)
+        floats = as_numpy(column)
+        unusable: Mask = np.isnan(floats) if role in ("user", "item", "group") else ~np.isfinite(floats)
         mask = _either(mask, unusable)
     if mask is None or not mask.any():
         return None
@@ -557,7 +485,7 @@ def _missing_text(role: str, column: pa.Array) -> Mask | None:
     offsets, data = text_bytes(column)
     empty: Mask = np.equal(offsets[1:], offsets[:-1])
     # The words start with a letter or a backslash, which lie above the digits and the colon of a time.
-    if role in _NUMBERS and len(data) and data.max() > ord(":"):
+    if (role == "time" or _ROLES[role].empty == pa.float64()) and len(data) and data.max() > ord(":"):
         empty = np.logical_or(empty, mask_as_numpy(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
     return empty
 

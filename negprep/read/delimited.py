@@ -8,17 +8,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
 
 from negprep.errors import BadDataError, NegprepError
-from negprep.read.lines import MAX_LINE, Dialect, explained, place_of
-from negprep.read.pieces import Piece
+from negprep.read.lines import MAX_LINE, Dialect, explained, last_line_end, place_of, warn_if_cut
 from negprep.read.quoting import QuoteWatch
-from negprep.read.sources import Source, machine_errors, one_line
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
+from negprep.read.sources import Piece, Source, machine_errors, one_line
 
 # A line that has no end within a block is refused.
 BLOCK = MAX_LINE
@@ -28,15 +25,7 @@ _IDS = ("user", "item", "pos_item", "neg_item")
 
 @dataclass(frozen=True)
 class TextInput:
-    """One text file, ready to be read.
-
-    Attributes
-    ----------
-    source : Source
-    dialect : Dialect
-    warnings : list of str
-        Grows while the file is read.
-    """
+    """One text file, ready to be read; ``warnings`` grow while it is read."""
 
     source: Source
     dialect: Dialect
@@ -47,19 +36,8 @@ class TextInput:
         """The columns, in order."""
         return self.dialect.names
 
-    @property
-    def footer(self) -> dict[bytes, bytes]:
-        """Text has none."""
-        return {}
-
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows, as functions that parse a block each and may run in any thread.
-
-        Parameters
-        ----------
-        columns : dict of str to str
-            Role to the column to read.
-        """
+        """The rows of the columns, by role, as functions that parse a block each and may run in any thread."""
         self.warnings[:] = [] if self.dialect.doubt is None else [f"{self.source.name}: {self.dialect.doubt}"]
         parse = _Parser(self.source, self.dialect, columns)
         with machine_errors(self.source.name), self.source.open() as stream:
@@ -73,32 +51,23 @@ class TextInput:
                 size = len(rest) + cast(io.BufferedReader, stream).readinto(view[len(rest) :])
                 if parse.may_join_lines(block, size):
                     # Only a parser from here on knows which line ends are within a field.
-                    joined = _Joined(bytes(view[:size]), stream, parse.watch(offset), self._warn)
+                    joined = _Joined(bytes(view[:size]), stream, parse.watch(offset), self._warn_if_cut)
                     yield from parse.serially(joined, offset)
                     return
                 if size < BLOCK:
-                    self._warn(bytes(view[max(0, size - 1) : size]))
+                    self._warn_if_cut(bytes(view[max(0, size - 1) : size]))
                     if size:
                         yield partial(parse.block, view[:size], offset)
                     return
-                end = _last_line_end(block)
+                end = last_line_end(block)
                 if end == 0:
                     raise parse.explained(offset, "a line is too long")
                 yield partial(parse.block, view[:end], offset)
                 rest = bytes(view[end:])
                 offset += end
 
-    def _warn(self, last: bytes) -> None:
-        if last not in (b"", b"\n", b"\r"):
-            what = "no newline at the end of the file; the last line may be cut (--expect-rows N checks)"
-            self.warnings.append(f"{self.source.name}: {what}")
-
-
-def _last_line_end(block: bytearray) -> int:
-    """Where the last whole line of a full block ends; 0 if none does."""
-    end = block.rfind(b"\n") + 1
-    # A CR in the last place may be half of a CRLF.
-    return end or block.rfind(b"\r", 0, len(block) - 1) + 1
+    def _warn_if_cut(self, last: bytes) -> None:
+        warn_if_cut(self.source, last, self.warnings)
 
 
 def _marked(data: bytes | memoryview) -> bytes | memoryview:
@@ -111,17 +80,9 @@ class _Parser:
     """pyarrow's parser, set to one file and some of its columns."""
 
     def __init__(self, source: Source, dialect: Dialect, columns: dict[str, str]) -> None:
-        import pyarrow as pa
-        from pyarrow import csv
-
         self._source, self._dialect, self._columns = source, dialect, columns
         self._header = columns if dialect.header else {}
-        names = [str(position) for position in range(len(dialect.names))]
         self._needed = [dialect.names.index(name) for name in columns.values()]
-        included = [names[position] for position in self._needed]
-        strings = dict.fromkeys(included, pa.string())
-        self._convert = csv.ConvertOptions(include_columns=included, column_types=strings, strings_can_be_null=False)
-        self._names = names
         escape = dialect.escape and re.escape(dialect.escape)
         joins = [*([re.escape(dialect.quote)] if dialect.quote else []), *([rf"{escape}[\r\n]"] if escape else [])]
         self._joins = re.compile("|".join(joins).encode()) if joins else None
@@ -131,7 +92,7 @@ class _Parser:
         return self._joins is not None and self._joins.search(block, 0, size) is not None
 
     def watch(self, offset: int) -> QuoteWatch | None:
-        """What follows the text from ``offset`` on, where it has quotes."""
+        """What follows the text from ``offset`` on, if it has quotes."""
         if self._dialect.quote is None:
             return None
         ids = [self._dialect.names.index(name) for role, name in self._columns.items() if role in _IDS]
@@ -141,20 +102,23 @@ class _Parser:
         from pyarrow import csv
 
         dialect = self._dialect
+        names = [str(position) for position in range(len(dialect.names))]
+        included = [names[position] for position in self._needed]
         return {
-            "read_options": csv.ReadOptions(column_names=self._names, block_size=BLOCK, use_threads=serial),
+            "read_options": csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=serial),
             "parse_options": csv.ParseOptions(
                 delimiter=_STAND_IN.decode() if dialect.delimiter == "::" else dialect.delimiter,
                 quote_char=dialect.quote or False,
                 escape_char=dialect.escape or False,
                 newlines_in_values=serial,
             ),
-            "convert_options": self._convert,
+            "convert_options": csv.ConvertOptions(
+                include_columns=included, column_types=dict.fromkeys(included, pa.string()), strings_can_be_null=False
+            ),
         }
 
     def block(self, block: memoryview, offset: int) -> Piece:
-        """Parse whole lines that hold no quote."""
-        import pyarrow as pa
+        """Parse whole lines without quotes."""
         from pyarrow import csv
 
         data = pa.py_buffer(_marked(self._translated(block) if self._dialect.delimiter == "::" else block))
@@ -165,8 +129,7 @@ class _Parser:
         return self._piece([column.combine_chunks() for column in table.columns], offset, 0)
 
     def serially(self, stream: _Joined, offset: int) -> Iterator[Callable[[], Piece]]:
-        """Parse what is left of the file, quotes and all."""
-        import pyarrow as pa
+        """Parse the rest of the file, quotes and all."""
         from pyarrow import csv
 
         first = 0
@@ -180,7 +143,7 @@ class _Parser:
 
     def _piece(self, columns: list[pa.Array], offset: int, first: int) -> Piece:
         def place(row: int) -> str:
-            return place_of(self._source, self._dialect, offset, first + row)
+            return place_of(self._source, offset, first + row, self._dialect)
 
         return Piece(dict(zip(self._columns, columns, strict=True)), place, self._header)
 
@@ -198,7 +161,7 @@ class _Parser:
 
 
 class _Joined(io.RawIOBase):
-    """Bytes already read and the rest of a stream, all of which ``watch`` sees. The last byte is reported."""
+    """Bytes already read and the rest of a stream, all of which ``watch`` sees; ``at_end`` gets the last byte."""
 
     def __init__(
         self, read: bytes, stream: BinaryIO, watch: QuoteWatch | None, at_end: Callable[[bytes], None]

@@ -1,34 +1,31 @@
-"""Files and folders that are not read: how they are recognised, and a command that makes them readable."""
+"""Data that negprep does not read: what it is, and a command that makes it readable."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import zipfile
-from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
+
+import pyarrow as pa
 
 from negprep.errors import BadDataError
+from negprep.options.options import ReadOptions
+from negprep.read.columns import find_roles
+from negprep.read.lines import MAX_LINE, filled_lines
+from negprep.read.sources import CODECS, PARQUET, Source, quoted_file, zip_files
 
-HEAD = 512
-"""Bytes from the start of a file that ``refuse_foreign`` looks at."""
-
-UNPACK = {"gzip": "gzip -dc", "zstd": "zstd -dc", "bz2": "bzip2 -dc", "zip": "unzip -p"}
+UNPACK = {None: "cat", "gzip": "gzip -dc", "zstd": "zstd -dc", "bz2": "bzip2 -dc", "zip": "unzip -p"}
 """The command that decompresses a file to standard output, by codec."""
 
 READABLE = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd, bzip2 or zip"
 
+_TAR = 512
 _PACKED = re.compile(r"\.(gz|zst|bz2|zip)$", re.IGNORECASE)
-_HIDDEN = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$)")
-_LISTED = 3
-_PICKLE = re.compile(rb"\x80[\x02-\x05](\x95|[\]})(c}q])")
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
-# First bytes -> the kind, and how to convert it; FILE, NEW and "IN", "OUT" are put in.
-_BINARY: list[tuple[bytes, str, str]] = [
+_BINARY = (
     (rb"\xfd7zXZ\x00", "xz data", "xz -dc FILE | negprep train - OUTPUT"),
     (rb"\x04\x22\x4d\x18", "lz4 data", "lz4 -dc FILE | negprep train - OUTPUT"),
     (rb"\x1f\x9d", "data of compress (.Z)", "gzip -dc FILE | negprep train - OUTPUT"),
@@ -76,156 +73,82 @@ _BINARY: list[tuple[bytes, str, str]] = [
         "an Excel file (.xls)",
         'PYTHON import pandas; pandas.read_excel("IN", dtype=str).to_csv("NEW.csv", index=False)',
     ),
-]
+    (
+        rb"(?=[\s\S]*[\x00-\x08\x0e-\x1f])\x80[\x02-\x05](\x95|[\]})(c}q])",
+        "a Python pickle",
+        'PYTHON import pandas; pandas.read_pickle("IN").to_parquet("OUT", index=False) (if you trust it)',
+    ),
+)
+"""First bytes; what they show; and what converts it, with FILE, or "IN" and "OUT" in Python, for the names."""
+
 _EXCEL = 'PYTHON import pandas; pandas.read_excel("IN", dtype=str).to_csv("NEW.csv", index=False)'
-_PICKLED = 'PYTHON import pandas; pandas.read_pickle("IN").to_parquet("OUT", index=False) (if you trust it)'
 _SPARSE = (
     'PYTHON import pandas, scipy.sparse as s; m = s.load_npz("IN").tocoo(); '
     'pandas.DataFrame({"user": m.row, "item": m.col, "value": m.data}).to_parquet("OUT")'
 )
 
 
-def refuse_foreign(head: bytes, name: str, codec: str | None) -> None:
-    """Raise ``BadDataError`` if the first bytes are those of a file that negprep does not read.
-
-    Parameters
-    ----------
-    head : bytes
-        The first ``HEAD`` bytes, decompressed.
-    name : str
-        What messages call the file.
-    codec : str or None
-        How the file is compressed.
-    """
-    found = _recognised(head, name, codec)
-    if found is None:
-        return
-    kind, remedy = found
-    if codec is not None and not kind.startswith(("a tar", "a Matrix")) and not remedy.startswith("git"):
-        remedy = f"decompress it ({UNPACK[codec]} {_quoted(name)} > {_quoted(unpacked(name))}), then name that file"
-    raise BadDataError(f"this is {kind}", place=name, remedy=remedy)
+def refuse_foreign(source: Source) -> None:
+    """Raise ``BadDataError`` if the first bytes of a source, other than Parquet, show a file that cannot be read."""
+    name, codec = source.name, source.codec
+    if codec == "zip":
+        _refuse_archive(source)
+    inner = {"Parquet": PARQUET, **CODECS} if codec is not None else {}
+    for kind, magic in inner.items():
+        if re.match(magic, source.head):
+            raise BadDataError(f"{kind} inside {codec}", place=name, remedy=f"decompress the {codec} first")
+    found = _recognised(source.head, source)
+    if found is not None:
+        kind, remedy = found
+        if codec is not None and not kind.startswith(("a tar", "a Matrix")):
+            target = shlex.quote(unpacked(name))
+            remedy = f"decompress it ({UNPACK[codec]} {quoted_file(name)} > {target}), then name that file"
+        raise BadDataError(f"this is {kind}", place=name, remedy=remedy)
 
 
-def _recognised(head: bytes, name: str, codec: str | None) -> tuple[str, str] | None:
-    """What the bytes are, and what to do about it; None if they may be text or Parquet."""
+def _recognised(head: bytes, source: Source) -> tuple[str, str] | None:
+    """What the bytes are, and what to do about it; None if they may be text."""
+    file = quoted_file(source.name)
     for magic, kind, command in _BINARY:
         if re.match(magic, head):
-            return kind, _command(command, name)
-    if _PICKLE.match(head) and _CONTROL.search(head):
-        return "a Python pickle", _command(_PICKLED, name)
+            return kind, _command(command, source.name)
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         return "a Git LFS pointer, not the file that it stands for", "fetch the file: git lfs pull"
     if head.lower().startswith(b"%%matrixmarket"):
-        return "a MatrixMarket file", _matrix_market(head, name, codec)
+        words = head.split(b"\n", 1)[0].lower().split()
+        if b"coordinate" not in words:
+            return "a MatrixMarket file", "write the pairs as CSV, with a header user,item"
+        columns = "user,item" if b"pattern" in words else "user,item,value"
+        command = f"{UNPACK[source.codec]} {file} | grep -v '^%' | tail -n +2"
+        return "a MatrixMarket file", f"convert it: {command} | negprep train --columns {columns} - OUTPUT"
     if _is_tar(head):
         member = head[:100].split(b"\0", 1)[0].decode("utf-8", "replace")
-        file, inside = _quoted(name), "MEMBER" if head[156:157] not in b"0\0" else shlex.quote(member)
-        return "a tar archive", (
-            f"give one of its files: tar -xOf {file} {inside} | negprep train - OUTPUT (tar -tf {file} lists them)"
-        )
+        inside = "MEMBER" if head[156:157] not in b"0\0" else shlex.quote(member)
+        command = f"tar -xOf {file} {inside} | negprep train - OUTPUT (tar -tf {file} lists them)"
+        return "a tar archive", f"give one of its files: {command}"
     return None
-
-
-def _matrix_market(head: bytes, name: str, codec: str | None) -> str:
-    words = head.split(b"\n", 1)[0].lower().split()
-    if b"coordinate" not in words:
-        return "write the pairs as CSV, with a header user,item"
-    columns = "user,item" if b"pattern" in words else "user,item,value"
-    command = f"{'cat' if codec is None else UNPACK[codec]} {_quoted(name)} | grep -v '^%' | tail -n +2"
-    return f"convert it: {command} | negprep train --columns {columns} - OUTPUT"
 
 
 def _is_tar(head: bytes) -> bool:
     """Whether the bytes are the header of a member: its check sum is the sum of all bytes but its own eight."""
-    stated = re.match(rb"[ \0]*([0-7]+)[ \0]", head[148:156])
-    return (
-        len(head) == HEAD and stated is not None and sum(head[:148] + b" " * 8 + head[156:]) == int(stated[1], base=8)
-    )
+    written = re.match(rb"[ \0]*([0-7]+)[ \0]", head[148:156])
+    total = sum(head[:148] + b" " * 8 + head[156:_TAR])
+    return len(head) >= _TAR and written is not None and total == int(written[1], base=8)
 
 
-def _command(template: str, name: str) -> str:
-    """The remedy, for the file at hand."""
-    target = renamed(name, ".parquet")
-    if not template.startswith("PYTHON "):
-        return f"convert it: {template.replace('FILE', _quoted(name))}"
-    code, bracket, note = template.removeprefix("PYTHON ").partition(" (if ")
-    given = "FILE" if name == "stdin" else name
-    values = {'"IN"': given, '"OUT"': target, '"NEW.csv"': renamed(name, ".csv")}
-    for mark, value in values.items():
-        code = code.replace(mark, json.dumps(value, ensure_ascii=False))
-    return f"convert it: python3 -c {shlex.quote(code)}{bracket}{note}"
-
-
-def through(code: str, name: str, codec: str | None, ending: str = ".jsonl") -> str:
-    """A shell command that sends a file through Python code, from its standard input to its standard output.
-
-    Parameters
-    ----------
-    code : str
-    name : str
-        The file.
-    codec : str or None
-        How it is compressed.
-    ending : str
-        Of the name of what comes out.
-    """
-    command, target = f"python3 -c {shlex.quote(code)}", shlex.quote(renamed(name, ending))
-    if codec is None:
-        return f"{command} < {_quoted(name)} > {target}"
-    return f"{UNPACK[codec]} {_quoted(name)} | {command} > {target}"
-
-
-def renamed(name: str, ending: str) -> str:
-    """A new name, in the working folder, with another ending: ``log.jsonl`` for ``logs/log.json.gz``."""
-    stem = Path(unpacked(name)).stem
-    names = (f"{stem}{number}{ending}" for number in ("", *(f"-{count}" for count in range(2, 1000))))
-    return next((free for free in names if not Path(free).exists()), f"NEW{ending}")
-
-
-def unpacked(name: str) -> str:
-    """The name of a file that is decompressed into the working folder."""
-    plain = _PACKED.sub("", Path(name).name)
-    return plain if plain != Path(name).name else f"{plain}-unpacked"
-
-
-def _quoted(name: str) -> str:
-    return "FILE" if name == "stdin" else shlex.quote(name)
-
-
-def only_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """The one file in a zip archive.
-
-    Raises
-    ------
-    BadDataError
-        There are none or several, it is encrypted, or the archive is the form of another kind of file (Excel, NumPy).
-    """
-    members = [each for each in archive.infolist() if not each.is_dir() and not _HIDDEN.search(each.filename)]
-    names = [each.filename for each in members]
+def _refuse_archive(source: Source) -> None:
+    """Refuse the zip archives that are files of other programs: Excel, OpenDocument and NumPy."""
+    name = source.name
+    with source.raw() as raw:
+        names = [each.filename for each in zip_files(raw, name)[1]]
     if "[Content_Types].xml" in names:
         raise BadDataError("this is an Excel file", place=name, remedy=_command(_EXCEL, name))
     if "mimetype" in names:
-        what = "this is an OpenDocument file"
-        raise BadDataError(what, place=name, remedy=f"convert it: soffice --convert-to csv {_quoted(name)}")
+        remedy = f"convert it: soffice --convert-to csv {quoted_file(name)}"
+        raise BadDataError("this is an OpenDocument file", place=name, remedy=remedy)
     if names and all(each.endswith(".npy") for each in names):
-        arrays = [each.removesuffix(".npy") for each in names]
-        raise BadDataError("this is a NumPy archive (.npz)", place=name, remedy=_npz_remedy(arrays, name))
-    if not names:
-        raise BadDataError("the zip archive holds no file", place=name)
-    file = _quoted(name)
-    if len(names) > 1:
-        largest = shlex.quote(max(members, key=lambda each: each.file_size).filename)
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        what = f"this is a zip archive of {len(names)} files: {', '.join(names[:_LISTED])}{more}"
-        remedy = f"give one of them: unzip -p {file} {largest} | negprep train - OUTPUT"
-        raise BadDataError(what, place=name, remedy=remedy)
-    (member,) = members
-    if member.flag_bits & 1:
-        raise BadDataError("the zip archive is encrypted", place=name, remedy=f"unpack it first: unzip {file}")
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        what = f"the zip archive is compressed by method {member.compress_type}"
-        raise BadDataError(what, place=name, remedy=f"unpack it: 7z x -so {file} | negprep train - OUTPUT")
-    return member
+        remedy = _npz_remedy([each.removesuffix(".npy") for each in names], name)
+        raise BadDataError("this is a NumPy archive (.npz)", place=name, remedy=remedy)
 
 
 def _npz_remedy(arrays: list[str], name: str) -> str:
@@ -237,88 +160,219 @@ def _npz_remedy(arrays: list[str], name: str) -> str:
     return f"{_command(code, name)} (if these are the users and the items; it holds {', '.join(arrays[:10])})"
 
 
-def open_zip(raw: BinaryIO, name: str) -> zipfile.ZipFile:
-    """The archive.
+def _command(template: str, name: str) -> str:
+    """The remedy, for the file at hand."""
+    if not template.startswith("PYTHON "):
+        return f"convert it: {template.replace('FILE', quoted_file(name))}"
+    code, bracket, note = template.removeprefix("PYTHON ").partition(" (if ")
+    given = "FILE" if name == "stdin" else name
+    for mark, value in {"IN": given, "OUT": renamed(name, ".parquet"), "NEW.csv": renamed(name, ".csv")}.items():
+        code = code.replace(f'"{mark}"', json.dumps(value, ensure_ascii=False))
+    return f"convert it: python3 -c {shlex.quote(code)}{bracket}{note}"
 
-    Raises
-    ------
-    BadDataError
-        It is damaged.
-    """
+
+def through(code: str, source: Source, ending: str = ".jsonl") -> str:
+    """A shell command that sends a file through Python code into a new file whose name has the ending."""
+    command, target = f"python3 -c {shlex.quote(code)}", shlex.quote(renamed(source.name, ending))
+    if source.codec is None:
+        return f"{command} < {quoted_file(source.name)} > {target}"
+    return f"{UNPACK[source.codec]} {quoted_file(source.name)} | {command} > {target}"
+
+
+def renamed(name: str, ending: str) -> str:
+    """A free name in the working folder with another ending: ``log.jsonl`` for ``logs/log.json.gz``."""
+    stem = Path(unpacked(name)).stem
+    names = (f"{stem}{number}{ending}" for number in ("", *(f"-{count}" for count in range(2, 1000))))
+    return next((free for free in names if not Path(free).exists()), f"NEW{ending}")
+
+
+def unpacked(name: str) -> str:
+    """The name that a file has when it is decompressed into the working folder."""
+    plain = _PACKED.sub("", Path(name).name)
+    return plain if plain != Path(name).name else f"{plain}-unpacked"
+
+
+_LOAD = "import json, sys; t = json.load(sys.stdin); "
+_CODE = {
+    "an array of objects": "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin)]",
+    "an array of arrays": "import csv, json, sys; csv.writer(sys.stdout).writerows(json.load(sys.stdin))",
+    "a table by columns": (
+        _LOAD + "[print(json.dumps({name: t[name][row] for name in t})) for row in next(iter(t.values()))]"
+    ),
+    "a table by rows": "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin).values()]",
+    "a table in parts": _LOAD + '[print(json.dumps(dict(zip(t["columns"], row)))) for row in t["data"]]',
+    "columns as lists": _LOAD + "[print(json.dumps(dict(zip(t, row)))) for row in zip(*t.values())]",
+}
+_DICTS = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin if line.strip()]"
+_DICT = re.compile(r"\s*\{\s*[uU]?'")
+
+
+def refuse_documents(source: Source) -> None:
+    """Raise ``BadDataError`` if a text is JSON, but not an object a line, or has lines of Python dicts."""
+    head = source.head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head and head[:1] not in b"{[":
+        return
+    with source.open() as stream:
+        head = stream.read(1 << 12)
+        if b"\n" not in head.strip():
+            head += stream.read(MAX_LINE)
+    text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
+    if _DICT.match(text):
+        raise _refusal("lines of Python dicts, not JSON", _DICTS, source)
+    if re.match(r"\[\s*\[", text):
+        remedy_of_names = ", and name the columns: --columns user,item,..."
+        raise _refusal("a JSON array of arrays", _CODE["an array of arrays"], source, ".csv", remedy_of_names)
+    if re.match(r"\[\s*[{\]]", text):
+        raise _refusal("a JSON array", _CODE["an array of objects"], source)
+    kind = _kind(text) if text.startswith("{") else None
+    if kind is None:
+        return
+    if kind.startswith("["):
+        code = f"import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin)[{kind[1:]}]]"
+        raise _refusal("one JSON object, whose rows are in a list", code, source)
+    if kind == "objects over several lines":
+        what = "this is JSON in objects over several lines; JSON lines have an object a line"
+        file = "FILE" if source.name == "stdin" else source.name
+        raise BadDataError(what, place=source.name, remedy=f"convert it: jq -c . {file} > NEW.jsonl (jq 1.7 or newer)")
+    raise _refusal(f"one JSON object, {kind}", _CODE[kind], source)
+
+
+def _refusal(what: str, code: str, source: Source, ending: str = ".jsonl", more: str = "") -> BadDataError:
+    remedy = f"convert it, and name what it gives: {through(code, source, ending)}{more}"
+    return BadDataError(f"this is {what}", place=source.name, remedy=remedy)
+
+
+def _kind(text: str) -> str | None:
+    """What an object is, where it is not the first of JSON lines."""
+    lines = [line for line in text.splitlines() if line.strip()]
     try:
-        return zipfile.ZipFile(raw)
-    except zipfile.BadZipFile as error:
-        what = f"the zip archive is cut short or damaged ({str(error).strip().rstrip('.')})"
-        raise BadDataError(what, place=name, remedy="copy or make the file again") from None
+        found = json.loads(lines[0])
+    except (ValueError, RecursionError):
+        return _kind_of_start(text, several=len(lines) > 1)
+    if len(lines) > 1 or not isinstance(found, dict) or not found:
+        return None
+    return _kind_of_object(found)
 
 
-_DUCKDB = "duckdb -c \"COPY (FROM {scan}('{path}')) TO '/dev/stdout' (FORMAT parquet)\" | negprep train - OUTPUT"
-_SPARK = "spark.read.{format}('{path}').write.parquet('log/') in Spark writes them"
-_LEFTOVERS = "_temporary"
-
-
-def refuse_managed(files: Sequence[Path], folders: Sequence[Path]) -> None:
-    """Raise ``BadDataError`` if files belong to a Delta, Iceberg or Hudi table, or to a Spark job that has not ended.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        The files of a log; the folders that they lie in are looked at, all the way up.
-    folders : sequence of Path
-        Folders at and below INPUT, hidden ones included.
-    """
-    seen: set[Path] = set()
-    for folder in folders:
-        seen.add(folder)
-        _refuse_table(folder)
-        _refuse_leftovers(folder)
-    of_jobs = {file.parent for file in files if file.name.startswith("part-")}
-    for parent in dict.fromkeys(file.parent for file in files):
-        if parent in of_jobs and parent not in seen:
-            _refuse_leftovers(parent)
-        for above in (parent, *parent.absolute().parents):
-            if above not in seen:
-                seen.add(above)
-                _refuse_table(above)
-
-
-def _refuse_leftovers(folder: Path) -> None:
-    """Refuse what a job has not committed, and what it has beside that."""
-    if _LEFTOVERS in folder.parts:
-        what = "a Spark or Hadoop job has not committed these files: it is writing, or died before its end"
-        raise BadDataError(what, place=str(folder), remedy="run the job again, and name the folder that it writes")
-    if (folder / _LEFTOVERS).is_dir():
-        what = f"holds {_LEFTOVERS}: a Spark or Hadoop job is writing here, or died before its end"
-        remove = f"rm -r {shlex.quote(str(folder / _LEFTOVERS))}"
-        remedy = f"run the job again, or, if the other files are whole, {remove}"
-        raise BadDataError(what, place=str(folder), remedy=remedy)
-
-
-def _refuse_table(folder: Path) -> None:
-    found = _kind_of(folder)
-    if found is not None:
-        kind, remedy = found
-        what = f"this is {kind}, whose files alone are not its rows (some may be deleted or replaced)"
-        raise BadDataError(what, place=str(folder), remedy=remedy)
-
-
-def _kind_of(folder: Path) -> tuple[str, str] | None:
-    """What kind of table a folder is, and how to read it; None if it is a plain folder."""
-    path = str(folder).replace("'", "''")
-    if (folder / "_delta_log").is_dir():
-        return "a Delta Lake table", f"pipe its rows in: {_DUCKDB.format(scan='delta_scan', path=path)}"
-    if _is_iceberg(folder / "metadata"):
-        return "an Iceberg table", f"pipe its rows in: {_DUCKDB.format(scan='iceberg_scan', path=path)}"
-    if (folder / ".hoodie").is_dir():
-        return "a Hudi table", _SPARK.format(format="format('hudi').load", path=path)
-    if (folder / "_spark_metadata").is_dir():
-        kind = "the output of a Spark stream (_spark_metadata)"
-        return kind, _SPARK.format(format="parquet", path=path)
+def _kind_of_object(found: dict[str, Any]) -> str | None:
+    """What the only object of a file is; None for one row."""
+    if set(found) >= {"columns", "data"} and isinstance(found["data"], list):
+        return "a table in parts"
+    if set(found) == {"schema", "data"}:
+        return '["data"'
+    values = list(found.values())
+    if all(isinstance(value, dict) and value.keys() == values[0].keys() for value in values) and values[0]:
+        return _orientation(list(found), list(values[0]))
+    if all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
+        if len(found) > 1 and not any(isinstance(each, dict | list) for value in values for each in value):
+            return "columns as lists"
+        if len(found) == 1 and values[0] and all(isinstance(each, dict) for each in values[0]):
+            return "[" + json.dumps(next(iter(found)))
     return None
 
 
-def _is_iceberg(metadata: Path) -> bool:
-    try:
-        return any(".metadata.json" in name for name in os.listdir(metadata))  # noqa: PTH208 - Path.iterdir is slower
-    except OSError:  # not there, or not to be looked into
-        return False
+def _kind_of_start(text: str, *, several: bool) -> str | None:
+    """What an object is whose first line does not hold it whole."""
+    first = re.match(r'\{\s*("(?:[^"\\]|\\.)*")\s*:\s*(\{\s*("(?:[^"\\]|\\.)*")|\[\s*(\S)|\S)', text)
+    if first is None:
+        return None
+    if re.search(r'^\{\s*"(columns|index)"\s*:\s*\[', text):
+        return "a table in parts"
+    if re.search(r'^\{\s*"schema"\s*:\s*\{', text):
+        return '["data"'
+    if first[3]:
+        return _orientation([json.loads(first[1])], [json.loads(first[3])])
+    if first[4]:
+        return "[" + first[1] if first[4] == "{" else "columns as lists"
+    return "objects over several lines" if several and "\n" in text[: first.end() + 1] else None
+
+
+def _orientation(outer: list[str], inner: list[str]) -> str:
+    """Whether the keys outside or inside are the names of columns."""
+    if find_roles(outer, ReadOptions(), "").found:
+        return "a table by columns"
+    by_rows = find_roles(inner, ReadOptions(), "").found or not all(name.isdigit() for name in inner)
+    return "a table by rows" if by_rows else "a table by columns"
+
+
+def nested_remedy(source: Source, roles: dict[str, str]) -> str | None:
+    """What makes rows of one item each of JSON lines that hold lists of items or of events; None if nothing does.
+
+    ``roles`` gives the key of each role that is recognised.
+    """
+    filled = ((key, row) for row in _first_objects(source) for key, value in row.items() if isinstance(value, list))
+    items = roles.get("item")
+    found = next(((key, row) for key, row in filled if row[key] and (items is None or key == items)), None)
+    if found is None:
+        return None
+    key, first = found
+    others = (other for other, value in first.items() if other != key and not isinstance(value, list | dict))
+    user = roles.get("user") or next(others, None)
+    if user is None:
+        return None
+    inner = first[key][0]
+    shown, users = json.dumps(key, ensure_ascii=False), json.dumps(user, ensure_ascii=False)
+    events = isinstance(inner, dict)
+    made = f"{{{users}: row[{users}], **one}}" if events else f'{{{users}: row[{users}], "item": one}}'
+    loop = f"for row in map(json.loads, sys.stdin) for one in row[{shown}] or []"
+    known = find_roles([user], ReadOptions(), "").found.get("user") is not None
+    command = through(f"import json, sys; [print(json.dumps({made})) {loop}]", source)
+    return _rows_of_each(command, None if known else user, list(inner) if events else None)
+
+
+def _first_objects(source: Source, count: int = 20) -> list[dict[str, Any]]:
+    """The first objects of JSON lines that can be read."""
+    found = []
+    for _, line in islice(filled_lines(source, 0), count):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            found.append(row)
+    return found
+
+
+def list_remedy(name: str, schema: pa.Schema, found: dict[str, str]) -> str | None:
+    """What makes rows of one item each of Parquet whose rows hold lists of items or of events; None if nothing does.
+
+    ``found`` gives the column of each role that is recognised.
+    """
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    lists = [column for column, kind in kinds.items() if holds_lists(kind)]
+    others = [column for column, kind in kinds.items() if not pa.types.is_nested(kind)]
+    if not lists or not others:
+        return None
+    spread = [column for column in found.values() if column in lists] or lists[:1]
+    kept = [column for column in found.values() if column in others] or others[:1]
+    rows = f"c.list_parent_indices(t[{json.dumps(spread[0])}].combine_chunks())"
+    code = f"import pyarrow as a, pyarrow.compute as c, pyarrow.parquet as p; t = p.read_table({json.dumps(name)}); "
+    inner = None
+    if pa.types.is_struct(kinds[spread[0]].value_type):
+        try:
+            inner = [each.name for each in kinds[spread[0]].value_type]
+        except UnicodeDecodeError:  # a command could not name it
+            return None
+        code += f"r = a.Table.from_struct_array(c.list_flatten(t[{json.dumps(spread[0])}].combine_chunks())); "
+        added = (f"append_column({json.dumps(one)}, t[{json.dumps(one)}].take({rows}))" for one in kept)
+        made = ".".join(["r", *added])
+    else:
+        columns = {one: f"t[{json.dumps(one)}].take({rows})" for one in kept}
+        columns |= {one if one in found.values() else "item": f"c.list_flatten(t[{json.dumps(one)}])" for one in spread}
+        made = "a.table({" + ", ".join(f"{json.dumps(one)}: {value}" for one, value in columns.items()) + "})"
+    target = renamed(name, ".parquet")
+    command = f"python3 -c {shlex.quote(f'{code}p.write_table({made}, {json.dumps(target)})')}"
+    return _rows_of_each(command, None if "user" in found else kept[0], inner)
+
+
+def _rows_of_each(command: str, user: str | None, events: list[str] | None) -> str:
+    """The remedy, with the options that name a user, and the item among the columns of events, if nothing else does."""
+    options = "" if user is None else f" --user-col {user}"
+    if events is not None and find_roles(events, ReadOptions(), "").found.get("item") is None:
+        options += f" --item-col {events[0] if events else 'ITEM'}"
+    return f"make a row of each: {command}" + (f", and name the columns:{options}" if options else "")
+
+
+def holds_lists(kind: pa.DataType) -> bool:
+    """Whether the values of an Arrow type are lists."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

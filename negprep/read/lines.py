@@ -8,16 +8,15 @@ import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from itertools import islice
+from typing import BinaryIO
 
 from negprep.errors import BadDataError, NegprepError
-from negprep.read.sources import machine_errors
-
-if TYPE_CHECKING:
-    from negprep.read.sources import Source
-
+from negprep.read.sources import Source, machine_errors
 
 MAX_LINE = 1 << 22
+QUOTES_AS_TEXT = "is a quote not closed, or text? --quote none reads quotes as text"
+
 _STAND_IN = "\x1f"
 
 
@@ -40,9 +39,9 @@ class Dialect:
     escape : str or None
         The ASCII character that makes the next one text.
     insists : bool
-        Whether the quotes were asked for: no quoted field is doubted then.
+        Whether the user asked for the quotes: no quoted field is doubted then.
     doubt : str or None
-        That the first line was read as a header and may be none, or the other way round, and what to do then.
+        A warning that the first line was taken for a header and may be a row, or the other way round.
     """
 
     delimiter: str
@@ -56,57 +55,46 @@ class Dialect:
 
     @property
     def said(self) -> str:
-        """Where the number of columns is from."""
+        """What gives the number of columns, for messages."""
         return f"the header has {len(self.names)}" if self.header else f"--columns names {len(self.names)}"
 
 
 def physical_lines(stream: BinaryIO, name: str, before: int = 0) -> Generator[str, None, None]:
     """Lines with their ends (LF, CR or CRLF); bytes that are not UTF-8 become lone surrogates.
 
-    Parameters
-    ----------
-    stream : binary file
-        Is closed at the end.
-    name : str
-        What messages call it.
-    before : int
-        Lines that precede the position of ``stream``.
-
-    Raises
-    ------
-    BadDataError
-        A line is longer than ``MAX_LINE``.
+    The stream, which ``before`` lines precede, is closed at the end. Raises ``BadDataError`` for a line longer than
+    ``MAX_LINE``.
     """
     with io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="") as text:
         number = before
         while line := text.readline(MAX_LINE + 1):
             number += 1
             if len(line) > MAX_LINE:
-                what = f"the line is longer than {MAX_LINE >> 20} MiB, the limit"
-                raise BadDataError(what, place=f"{name}:{number}", remedy="is it the right file?")
+                raise _too_long(f"{name}:{number}")
             yield line
+
+
+def _too_long(place: str) -> BadDataError:
+    what = f"the line is longer than {MAX_LINE >> 20} MiB, the limit"
+    return BadDataError(what, place=place, remedy="is it the right file?")
 
 
 def records(
     lines: Iterable[str], delimiter: str, quote: str | None = '"', escape: str | None = None
 ) -> Iterator[list[str]]:
-    """The fields of each row; ``[]`` for a blank line. ``::`` knows no quotes, as the files that use it."""
+    """The fields of each row; ``[]`` for a blank line. Beside ``::`` all quotes are text, as in files that use it."""
     if delimiter == "::":
-        return csv.reader(
-            (line.replace("::", _STAND_IN) for line in lines), delimiter=_STAND_IN, quoting=csv.QUOTE_NONE
-        )
+        lines, delimiter, quote, escape = (line.replace("::", _STAND_IN) for line in lines), _STAND_IN, None, None
     if quote is None:
         return csv.reader(lines, delimiter=delimiter, escapechar=escape, quoting=csv.QUOTE_NONE)
     return csv.reader(lines, delimiter=delimiter, quotechar=quote, escapechar=escape)
 
 
-def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str]]]:
-    """The rows from a byte offset on, each with the number of the line it starts on; blank lines are no rows."""
-    return ((line, row) for line, row, _ in rows_and_text(source, dialect, offset))
+def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str], list[str]]]:
+    """The rows from a byte offset on: the number of the line where each begins, its fields, and its lines.
 
-
-def rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tuple[int, list[str], list[str]]]:
-    """As ``numbered_rows``, and the lines of the row."""
+    Blank lines are left out. The list of lines is used again for the next row.
+    """
     stream = source.open()
     before = lines_before(stream, offset)
     seen = 0
@@ -128,8 +116,7 @@ def rows_and_text(source: Source, dialect: Dialect, offset: int) -> Iterator[tup
                 row = next(rows, None)
             except csv.Error as error:
                 what = f"a field that starts here cannot be read ({error})"
-                remedy = "is a quote not closed, or text? --quote none reads quotes as text"
-                raise BadDataError(what, place=f"{source.name}:{start}", remedy=remedy) from None
+                raise BadDataError(what, place=f"{source.name}:{start}", remedy=QUOTES_AS_TEXT) from None
             if row is None:
                 return
             if row:
@@ -146,31 +133,28 @@ def lines_before(stream: BinaryIO, size: int) -> int:
     return ends
 
 
-def place_of(source: Source, dialect: Dialect, offset: int, row: int) -> str:
-    """``log.csv:17`` for the row that is ``row`` rows (from 0) after the one at the byte ``offset``."""
+def place_of(source: Source, offset: int, row: int, dialect: Dialect | None = None) -> str:
+    """``log.csv:17`` for the row that is ``row`` rows (from 0) after the one at the byte ``offset``.
+
+    Without a dialect, every line that holds more than spaces is a row.
+    """
+    rows = filled_lines(source, offset) if dialect is None else numbered_rows(source, dialect, offset)
     try:
-        for index, (line, _) in enumerate(numbered_rows(source, dialect, offset)):
-            if index == row:
-                return f"{source.name}:{line}"
-    except BadDataError:
-        pass
-    return source.name
+        number = next(islice((number for number, *_ in rows), row, None), None)
+    except BadDataError as error:
+        return error.place or source.name if dialect is None else source.name
+    return source.name if number is None else f"{source.name}:{number}"
 
 
 def explained(
     source: Source, dialect: Dialect, offset: int, needed: Iterable[int], *, before: int | None = None
 ) -> NegprepError | None:
-    """Why the text from ``offset`` on cannot be parsed; None if nothing is wrong with it.
+    """Why the text from ``offset`` on, up to a line, cannot be parsed; None if nothing is wrong with it.
 
-    Parameters
-    ----------
-    needed : iterable of int
-        The positions of the columns that are read.
-    before : int, optional
-        The line to look no further than.
+    ``needed`` are the positions of the columns that are read.
     """
     try:
-        for line, row, text in rows_and_text(source, dialect, offset):
+        for line, row, text in numbered_rows(source, dialect, offset):
             if before is not None and line >= before:
                 return None
             place = f"{source.name}:{line}"
@@ -187,10 +171,9 @@ def explained(
 
 def _ragged(row: list[str], text: list[str], dialect: Dialect, place: str) -> NegprepError:
     what = f"{len(row)} field{'s' * (len(row) != 1)} where {dialect.said}"
-    if dialect.quote is not None and any(line.count(dialect.delimiter) == len(dialect.names) - 1 for line in text):
-        remedy = "is a quote not closed, or text? --quote none reads quotes as text"
-        return BadDataError(what, place=place, remedy=remedy)
-    return BadDataError(what, place=place, remedy="repair or remove the line")
+    is_joined = any(line.count(dialect.delimiter) == len(dialect.names) - 1 for line in text)
+    remedy = QUOTES_AS_TEXT if dialect.quote is not None and is_joined else "repair or remove the line"
+    return BadDataError(what, place=place, remedy=remedy)
 
 
 def undecodable(field: str, place: str) -> NegprepError | None:
@@ -207,44 +190,40 @@ def undecodable(field: str, place: str) -> NegprepError | None:
     return BadDataError(f"{what}; the text looks like Latin-1", place=place, remedy=remedy.format("LATIN1"))
 
 
-CUT = "no newline at the end of the file; the last line may be cut (--expect-rows N checks)"
+def warn_if_cut(source: Source, last: bytes, warnings: list[str]) -> None:
+    """Warn if the last byte of a text ends no line."""
+    if last not in (b"", b"\n", b"\r"):
+        what = "no newline at the end of the file; the last line may be cut (--expect-rows N checks)"
+        warnings.append(f"{source.name}: {what}")
+
+
+def last_line_end(block: bytes | bytearray) -> int:
+    """Where the last whole line of a full block ends; 0 if none does."""
+    # A CR in the last place may be half of a CRLF.
+    return block.rfind(b"\n") + 1 or block.rfind(b"\r", 0, len(block) - 1) + 1
 
 
 def line_blocks(source: Source, start: int, warnings: list[str]) -> Iterator[tuple[int, bytes]]:
-    """Blocks of whole lines, and the offset of each in the decompressed text.
+    """Blocks of whole lines from ``start`` on, and the offset of each in the decompressed text.
 
-    Parameters
-    ----------
-    source : Source
-    start : int
-        The offset of the first line.
-    warnings : list of str
-        Gets one where the last line has no end.
-
-    Raises
-    ------
-    BadDataError
-        A line is longer than ``MAX_LINE``.
+    Warns if the last line has no end; raises ``BadDataError`` for a line longer than ``MAX_LINE``.
     """
     with machine_errors(source.name), source.open() as stream:
         stream.read(start)
         offset, rest = start, b""
         while len(block := rest + stream.read(MAX_LINE - len(rest))) == MAX_LINE:
-            # A CR in the last place may be half of a CRLF.
-            end = block.rfind(b"\n") + 1 or block.rfind(b"\r", 0, MAX_LINE - 1) + 1
+            end = last_line_end(block)
             if not end:
-                what = f"the line is longer than {MAX_LINE >> 20} MiB, the limit"
-                raise BadDataError(what, place=place_of_line(source, offset, 0), remedy="is it the right file?")
+                raise _too_long(place_of(source, offset, 0))
             yield offset, block[:end]
             offset, rest = offset + end, block[end:]
-        if block and block[-1:] not in b"\n\r":
-            warnings.append(f"{source.name}: {CUT}")
+        warn_if_cut(source, block[-1:], warnings)
         if block:
             yield offset, block
 
 
 def filled_lines(source: Source, offset: int) -> Generator[tuple[int, str], None, None]:
-    """The lines from an offset on that hold more than spaces, with their numbers. To be closed, or gone through."""
+    """The lines from an offset on that hold more than spaces, with their numbers. Close it unless it is exhausted."""
     stream = source.open()
     before = lines_before(stream, offset)
     with closing(physical_lines(stream, source.name, before)) as lines:
@@ -252,15 +231,3 @@ def filled_lines(source: Source, offset: int) -> Generator[tuple[int, str], None
             text = line.removeprefix("\ufeff") if number == 1 else line
             if text.strip():
                 yield number, text
-
-
-def place_of_line(source: Source, offset: int, row: int) -> str:
-    """``log.jsonl:17`` for the filled line that is ``row`` lines (from 0) after the offset."""
-    try:
-        with closing(filled_lines(source, offset)) as lines:
-            for index, (number, _) in enumerate(lines):
-                if index == row:
-                    return f"{source.name}:{number}"
-    except BadDataError as error:
-        return error.place or source.name
-    return source.name

@@ -6,11 +6,16 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
-from typing import TYPE_CHECKING, Self, TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self, TypeAlias, TypeVar
 
+import numpy as np
+import pyarrow as pa
+
+from negprep.arrow import as_numpy, from_numpy, strings
 from negprep.errors import BadDataError, NegprepError, UsageError
-from negprep.options.options import ReadOptions
+from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import PositiveRule
 from negprep.read.columns import (
     ROLES,
@@ -23,35 +28,93 @@ from negprep.read.columns import (
     listed,
     role_of,
 )
+from negprep.read.convert import Canonical, canonical, in_order
 from negprep.read.delimited import TextInput
-from negprep.read.dialect import byte_order_mark, first_lines, is_aligned, likely_delimiter, read_dialect
-from negprep.read.documents import first_objects, holds_lists, list_remedy, nested_remedy, refuse_documents
-from negprep.read.header import Unnamed
-from negprep.read.hive import KeyedInput, keyed
+from negprep.read.dialect import Unnamed, byte_order_mark, first_lines, is_aligned, likely_delimiter, read_dialect
+from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse_documents, refuse_foreign
 from negprep.read.other_formats import JsonInput, ListsInput, as_text, form_of_file, is_file_of, json_input, with_quotes
-from negprep.read.parquet import ParquetInput, parquet_input
-from negprep.read.pieces import Input, Piece
+from negprep.read.parquet import MemoryInput, ParquetInput, memory_input, parquet_input
 from negprep.read.quoting import is_quoted_as_written
-from negprep.read.sources import Source, find_sources, machine_errors
-from negprep.read.tables import FrameInput, memory_input
+from negprep.read.sources import NULL_KEY, Piece, Source, find_sources, machine_errors
+from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.threads import on_threads
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
-    from negprep.read.convert import Canonical
-    from negprep.read.times import Clock
-
-
+Input: TypeAlias = TextInput | JsonInput | ListsInput | ParquetInput | MemoryInput
 Made = TypeVar("Made")
 
 _MOST_THREADS = 8
 _ORDER = "the order of the rows"
+_COUNTED = "the rows"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file or table of a log, and the keys in its path, ``event=buy/``, as columns of its rows."""
+
+    place: str
+    input: Input
+    keys: dict[str, str | None]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the file, in order."""
+        return self.input.names
+
+    @property
+    def spare(self) -> tuple[str, ...]:
+        """What is beside the columns: the keys that are not columns as well, or the index of a frame."""
+        if isinstance(self.input, MemoryInput):
+            return self.input.spare
+        return tuple(key for key in self.keys if key not in self.names)
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows of the columns, by role, in order, as functions that may run in any thread.
+
+        A column whose name is a key as well must have the key's value.
+        """
+        if not self.keys:
+            return self.input.pieces(columns)
+        others = {role: name for role, name in columns.items() if name not in self.spare}
+        return (
+            partial(self._with_keys, task, columns) for task in self.input.pieces(others or {_COUNTED: self.names[0]})
+        )
+
+    def _with_keys(self, task: Callable[[], Piece], columns: dict[str, str]) -> Piece:
+        piece = task()
+        rows = len(next(iter(piece.columns.values())))
+        arrays = {}
+        for role, name in columns.items():
+            if name in self.spare:
+                arrays[role] = _constant(self.keys[name], rows)
+                continue
+            arrays[role] = piece.columns[role]
+            if name in self.keys:
+                self._check_equal(name, arrays[role], piece.place)
+        return replace(piece, columns=arrays)
+
+    def _check_equal(self, name: str, column: pa.Array, place: Callable[[int], str]) -> None:
+        value = self.keys[name]
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        try:
+            wanted = strings([value]).cast(column.type)[0].as_py() if value is not None else None
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            wanted = value
+        other = next(({found} for found in column.unique().to_pylist() if found != wanted), None)
+        if other is not None:
+            row = next(at for at, each in enumerate(column.to_pylist()) if each in other)
+            what = f"the column {name!r} holds {column[row].as_py()!r}, but the folder is {name}={value or NULL_KEY}"
+            raise BadDataError(what, place=place(row), remedy="rename the folders or the column")
+
+
+def _constant(value: str | None, rows: int) -> pa.Array:
+    if value is None:
+        return pa.nulls(rows, pa.string())
+    return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(rows, np.int32)), strings([value]))
 
 
 class LogReader:
-    """A log that is ready to be read.
+    """A log that is ready to be read; a context manager.
 
     Attributes
     ----------
@@ -64,13 +127,13 @@ class LogReader:
     is_ordered : bool
         Whether the order of the rows is their time.
     rows_read : int
-        Rows read so far by ``batches``, dropped ones included.
+        Rows that ``batches`` has read so far, dropped ones included.
     rows_dropped : dict of str to int
         Reason to rows, so far.
     warnings : list of str
-        What is suspicious but no error, so far.
+        What is suspicious but not an error, so far.
     unused_keys : tuple of str
-        Keys in the paths of the parts (``day=1/``) that are none of the columns read.
+        Keys in the paths of the parts (``day=1/``) that no column read comes from.
     clock : Clock or None
         How times are written, once some were read.
     labels : dict of str to Labels
@@ -80,24 +143,22 @@ class LogReader:
     def __init__(
         self,
         sources: tuple[Source, ...],
-        inputs: list[Input],
+        parts: list[_Part],
         roles: Roles,
         options: ReadOptions,
         place: str,
         resources: ExitStack,
         may_lack: tuple[str, ...] | None,
-        *,
-        warnings: Sequence[str] = (),
-        keys: tuple[str, ...] = (),
+        warnings: list[str],
     ) -> None:
-        self._keys = keys
-        self._sources, self._inputs, self._roles = sources, inputs, roles
+        self._keys = tuple(dict.fromkeys(key for part in parts if part.keys for key in part.spare))
+        self._sources, self._parts, self._roles = sources, parts, roles
         self._options, self._resources = options, resources
         self.place, self._may_lack = place, may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None)
         self.is_ordered = options.from_ == "sasrec"
         self.columns = dict(roles.found) | ({"time": _ORDER} if self.is_ordered else {})
-        self.warnings: list[str] = list(warnings)
+        self.warnings = warnings
         self.clock: Clock | None = None
         self._reset()
 
@@ -112,7 +173,7 @@ class LogReader:
         self.warnings += [each for each in dict.fromkeys(warnings) if each not in self.warnings]
 
     def compared(self, rule: PositiveRule) -> dict[str, str]:
-        """The role and the name of the column that decides which rows are positives; of ``all`` none.
+        """The role and the name of the column that decides which rows are positives; empty for ``all``.
 
         Raises
         ------
@@ -128,21 +189,20 @@ class LogReader:
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that all parts have, in order, and the keys in the paths of the parts."""
-        first, *others = (each.names for each in self._inputs)
-        return tuple(name for name in first if all(name in names for names in others)) + self._keys
+        return _common([part.names for part in self._parts]) + self._keys
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """The columns that are named like labels, and are neither ids nor times.
+        """The columns that are named like labels, but for ids and times.
 
         Raises
         ------
         BadDataError
-            Some parts have such a column, and others lack it: what their rows mean is not known.
+            Some parts have such a column, and others lack it: what their rows mean is unknown.
         """
         taken = [self.columns.get(role) for role in ("user", "item", "time")]
         everywhere = label_columns(self.names, taken)
-        partly = [name for each in self._inputs for name in label_columns(each.names, taken) if name not in everywhere]
+        partly = [name for part in self._parts for name in label_columns(part.names, taken) if name not in everywhere]
         if partly:
             what = f"some parts have the column {partly[0]!r}, and others lack it: which of their rows are positives?"
             remedy = "give every part the column, or remove it; --positive all takes every row"
@@ -154,8 +214,8 @@ class LogReader:
         return self._roles.problems[role] if role in self._roles.ambiguous else None
 
     def footers(self) -> list[dict[bytes, bytes]]:
-        """The metadata of each file, or of the table."""
-        return [each.footer for each in self._inputs]
+        """The metadata of each Parquet file, or of the Arrow table; empty for others."""
+        return [part.input.footer if isinstance(part.input, ParquetInput | MemoryInput) else {} for part in self._parts]
 
     def batches(
         self, roles: Iterable[str], *, also: Mapping[str, str] | None = None, watched: Sequence[str] = ()
@@ -165,12 +225,12 @@ class LogReader:
         Parameters
         ----------
         roles : iterable of str
-            The columns wanted. Others are not decoded; with ``drop_invalid`` those of all roles are looked at, so that
+            The columns wanted. Others are not decoded; with ``drop_invalid`` those of all roles are read, so that
             a row that lacks a value is dropped whatever is wanted.
         also : mapping of str to str, optional
             More roles, with their columns: what ``compared`` gives.
         watched : sequence of str
-            Columns that are looked at for labels; what they hold stands in ``labels``, and nothing in them is refused.
+            Columns whose labels are collected in ``labels``; no value in them is refused.
 
         Yields
         ------
@@ -201,7 +261,7 @@ class LogReader:
     ) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
         """The rows as ``batches`` gives them, each batch with what ``convert`` makes of it, in any thread.
 
-        A batch without rows is converted, too, and not given. A time that is the order of the rows comes later.
+        A batch without rows is converted, too, but not yielded. A time that is the order of the rows is added later.
         """
         wanted = tuple(roles)
         for role in wanted:
@@ -219,15 +279,10 @@ class LogReader:
     def _read(
         self, columns: dict[str, str], convert: Callable[[pa.RecordBatch], Made]
     ) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
-        from negprep.read.convert import canonical, in_order
-        from negprep.read.pieces import numbers
-        from negprep.read.times import Span, mixed_clocks
-
         roles = list(columns)
         ordered = self.is_ordered and columns.pop("time", None) is not None
-        options, wanted, read_columns = self._options, list(columns), self._looked_at(columns)
         watched = {WATCHED + name: labels for name, labels in self.labels.items()}
-        read_columns = read_columns | {WATCHED + name: name for name in self.labels}
+        read_columns = self._looked_at(columns) | {WATCHED + name: name for name in self.labels}
         tomorrow = time.time_ns() + 86400 * 10**9
         span: Span | None = None
 
@@ -235,26 +290,20 @@ class LogReader:
             read = piece()
             for role, labels in watched.items():
                 labels.look_at(read.columns.pop(role))
-            rows = canonical(
-                read,
-                drop_invalid=options.drop_invalid,
-                may_lack=self._may_lack,
-                roles=wanted,
-                forms=options.time_forms,
-            )
+            drop, forms = self._options.drop_invalid, self._options.time_forms
+            rows = canonical(read, drop_invalid=drop, may_lack=self._may_lack, roles=list(columns), forms=forms)
             here = None
-            if "time" in wanted and self._may_lack is None and rows.batch.num_rows:
-                here = Span.of(numbers(rows.batch.column("time")), tomorrow)
+            if "time" in columns and self._may_lack is None and rows.batch.num_rows:
+                here = Span.of(as_numpy(rows.batch.column("time")), tomorrow)
             return read, rows, convert(rows.batch), here
 
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
-        for each in self._inputs:
+        for part in self._parts:
             for _, (piece, rows, made, here) in on_threads(
-                work, each.pieces(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
+                work, part.pieces(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
             ):
                 if self.clock is not None and rows.clock is not None and rows.clock.kind != self.clock.kind:
-                    error = mixed_clocks(rows.clock, self.clock)
-                    raise BadDataError(error.what, place=piece.place(error.row), remedy=error.remedy)
+                    raise mixed_clocks(rows.clock, self.clock).at(piece.place(0))
                 self.clock = self.clock or rows.clock
                 if here is not None:
                     span = here if span is None else span.joined(here)
@@ -265,32 +314,36 @@ class LogReader:
                     self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count
                 if rows.batch.num_rows:
                     yield rows.batch, made
-            self.warn(each.warnings)
+            self.warn(part.input.warnings)
         self._check_end()
         if span is not None and self.clock is not None:
-            doubt = span.doubt(self.clock, columns["time"])
-            self.warn([] if doubt is None else [doubt])
+            self.warn(span.doubts(self.clock, columns["time"]))
 
     def _looked_at(self, wanted: dict[str, str]) -> dict[str, str]:
-        """The columns to read: with ``drop_invalid`` those of all roles, always in the same order."""
+        """The columns to read: with ``drop_invalid`` those of all roles, always in the same order.
+
+        A row counts for the first role that it lacks a value of.
+        """
         if not self._options.drop_invalid or self._may_lack is not None:
             return wanted
         found = {role: name for role, name in self.columns.items() if not (role == "time" and self.is_ordered)}
         every = found | wanted
-        return {role: every[role] for role in sorted(every, key=_place_of)}
+        order = [role for role in ROLES if role in every]
+        return {role: every[role] for role in [*order, *sorted(every.keys() - ROLES)]}
 
     def _check_end(self) -> None:
         for source in self._sources:
             source.check_unchanged()
-        expected = self._options.expect_rows
+        expected, what = self._options.expect_rows, None
         if expected is not None and self.rows_read != expected:
             what = f"{self.rows_read} rows where --expect-rows says {expected}"
+        elif self.rows_read == 0:
+            what = "no rows"
+        if what is not None:
             raise BadDataError(what, place=self.place, remedy="is the log cut short?")
-        if self.rows_read == 0:
-            raise BadDataError("no rows", place=self.place, remedy="is the log cut short?")
 
     def close(self) -> None:
-        """Let go of temporary files."""
+        """Remove temporary files."""
         self._resources.close()
 
     def __enter__(self) -> Self:
@@ -310,13 +363,13 @@ def _nothing(_: pa.RecordBatch) -> None:
     """Make nothing of a batch."""
 
 
-def _place_of(role: str) -> tuple[int, str]:
-    """Where a role stands among those whose missing values are counted: a row counts for the first that it lacks."""
-    return (ROLES.index(role) if role in ROLES else len(ROLES)), role
+def _common(everywhere: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """The names that all have, in the order of the first."""
+    return tuple(name for name in everywhere[0] if all(name in names for names in everywhere))
 
 
 def open_log(
-    source: str | os.PathLike[str] | pa.Table | pd.DataFrame,
+    source: LogSource,
     options: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
     *,
     required: tuple[str, ...] = ("user", "item"),
@@ -338,18 +391,18 @@ def open_log(
     fitting : callable, optional
         From the names of the columns to options that name some of them, in place of those of ``options``.
     recognise : callable
-        What gives each role its column; with other roles than a log's where it is no log.
+        Gives each role its column; with other roles than a log's for other files.
     may_lack : tuple of str, optional
-        Of a file beside the log: the roles of which a row may have none; it is null then.
+        For a file beside the log: the roles that may be missing in a row, where the column is null then.
     beside : bool
-        It is not the log: where negprep wrote it, its quotes are those that negprep writes, whatever the log's are.
+        It is not the log: if negprep wrote it, it is read with negprep's quotes, whatever the log's are.
     unnamed : Unnamed
         What becomes of a text without a header.
 
     Returns
     -------
     LogReader
-        To be closed; a context manager.
+        Close it; it is a context manager.
 
     Raises
     ------
@@ -361,37 +414,89 @@ def open_log(
         A file does not exist or cannot be read.
     """
     with ExitStack() as stack:
+        sources: tuple[Source, ...] = ()
+        warnings: list[str] = []
         if isinstance(source, str | os.PathLike):
             name = os.fspath(source)
             sources = find_sources(name, lambda file: is_file_of(file, options.from_))
             for each in sources:
                 stack.callback(each.close)
+                if not each.parquet:
+                    refuse_foreign(each)
             filled, warnings = _filled(sources)
-            inputs: list[Input] = keyed(
-                filled, [_file_input(each, options, unnamed, beside=beside) for each in filled], name
-            )
-            warnings += _check_parts(filled, inputs)
+            parts = [_Part(each.name, _file_input(each, options, unnamed, beside=beside), each.keys) for each in filled]
+            warnings += _check_parts(parts)
             place = sources[0].name if len(sources) == 1 else name
         else:
-            sources, filled, place, warnings = (), (), "the table", []
+            place = "the table"
             _refuse_text_options(options, place)
-            inputs = [memory_input(source)]
-        roles = _roles([each.name for each in filled] or [place], inputs, options, fitting, recognise, place)
+            parts = [_Part(place, memory_input(source), {})]
+        roles = _roles(parts, options, fitting, recognise, place)
         for role in required:
             problem = roles.problems.get(role)
             if problem is None or role not in roles.ambiguous:
-                _refuse_lists(filled, inputs, role, roles)
+                _refuse_lists(parts[0].input, role, roles)
             if problem is not None:
-                raise _missing(problem, inputs[0], role, unnamed)
-        keys = dict.fromkeys(key for each in inputs if isinstance(each, KeyedInput) for key in each.spare)
-        return LogReader(
-            sources, inputs, roles, options, place, stack.pop_all(), may_lack, warnings=warnings, keys=tuple(keys)
-        )
+                raise _missing(problem, parts[0].input, role, unnamed)
+        return LogReader(sources, parts, roles, options, place, stack.pop_all(), may_lack, warnings)
+
+
+def open_beside(
+    source: LogSource,
+    read: ReadOptions,
+    required: tuple[str, ...],
+    extra: Mapping[str, str] | None = None,
+    *,
+    may_lack: tuple[str, ...] = (),
+) -> LogReader:
+    """Open a file beside the log: a catalog, weights, or pairs.
+
+    Parameters
+    ----------
+    source : str, path, pa.Table or pd.DataFrame
+    read : ReadOptions
+        Those of the log: the file has its quotes, its times, and columns that are named like the log's or recognised.
+    required : tuple of str
+        The roles that must be there. The only column of a file of items may have any name.
+    extra : mapping of str to str, optional
+        More options that name a column, taken if the file has it: ``{"value_col": "weight"}``.
+    may_lack : tuple of str
+        The roles that may be missing in a row, where the column is null then.
+
+    Raises
+    ------
+    UsageError, BadDataError, OutputError
+        As for ``open_log``; or the categories (``event_col``) are the items themselves.
+    """
+    named = dict(extra or {})
+    wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | named
+
+    def fitting(names: tuple[str, ...]) -> ReadOptions:
+        there = {option: header for option, header in wanted.items() if header in names}
+        if required == ("item",) and len(names) == 1 and role_of(names[0]) is None:
+            there = {"item_col": names[0]}
+        same = there.get("event_col")
+        item = find_roles(names, ReadOptions(item_col=there.get("item_col")), "").found.get("item")
+        if same is not None and same == item:
+            raise UsageError(f"--same {same}: that is the column of the items, all different", remedy="name another")
+        return ReadOptions(**there)
+
+    by_position = [named.pop(f"{role}_col", role) for role in required]
+    by_position += [header for option, header in named.items() if option != "time_col"]
+    unnamed = Unnamed(tuple(by_position), by_option=False, columns=read.columns if "user" in required else None)
+    return open_log(
+        source,
+        read.of_text_beside(),
+        required=required,
+        fitting=fitting,
+        may_lack=may_lack,
+        beside=True,
+        unnamed=unnamed,
+    )
 
 
 def _roles(
-    places: list[str],
-    inputs: list[Input],
+    parts: list[_Part],
     options: ReadOptions,
     fitting: Callable[[tuple[str, ...]], ReadOptions] | None,
     recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles],
@@ -399,21 +504,20 @@ def _roles(
 ) -> Roles:
     """Which column has which role, of those that all parts have.
 
-    What is beside the columns (keys in paths, the index of a frame) serves where it is named, or where no column has
-    the role that its name says.
+    What is beside the columns (keys in paths, the index of a frame) serves if it is named, or if no column has the role
+    that its name suggests.
     """
-    everywhere = [each.names + _spare(each) for each in inputs]
-    common = [name for name in everywhere[0] if all(name in names for names in everywhere)]
-    columns = tuple(name for name in common if name in inputs[0].names)
-    chosen = fitting(tuple(common)) if fitting else options
+    everywhere = [part.names + part.spare for part in parts]
+    common = _common(everywhere)
+    columns = tuple(name for name in common if name in parts[0].names)
+    chosen = fitting(common) if fitting else options
     asked = {header for role in ROLES if (header := getattr(chosen, f"{role}_col")) is not None}
     recognised = find_roles(columns, replace(ReadOptions(), columns=chosen.columns), place)
     free = {role for role in recognised.problems if role not in recognised.ambiguous}
     free = {role for role in free if getattr(chosen, f"{role}_col") is None}
-    beside = [name for name in common if name not in columns]
-    columns += tuple(name for name in beside if name in asked or role_of(name) in free)
-    partial = dict.fromkeys(name for names in everywhere for name in names if name not in common)
-    problems = {name: _lacked(name, places, everywhere) for name in partial}
+    columns += tuple(name for name in common if name not in columns and (name in asked or role_of(name) in free))
+    partial_names = dict.fromkeys(name for names in everywhere for name in names if name not in common)
+    problems = {name: _lacked(name, parts, everywhere) for name in partial_names}
     for name in problems:
         if name in asked:
             raise problems[name]
@@ -426,48 +530,40 @@ def _roles(
     return roles
 
 
-def _refuse_lists(sources: tuple[Source, ...], inputs: list[Input], role: str, roles: Roles) -> None:
-    """Refuse a first part in which a column of a role holds lists, or in which the role may be in lists."""
-    if not sources or (role == "user" and "user" in roles.found):
-        return
-    source, first = sources[0], inputs[0].file if isinstance(inputs[0], KeyedInput) else inputs[0]
+def _refuse_lists(first: Input, role: str, roles: Roles) -> None:
+    """Refuse a first part whose column of a role holds lists, or in which the role may be in lists."""
     column = roles.found.get(role)
+    if not isinstance(first, JsonInput | ParquetInput) or (role == "user" and column is not None):
+        return
     remedy, nested = None, False
     if isinstance(first, JsonInput):
         nested = column is not None and first.kinds.get(column) is list
         if nested or column is None:
-            remedy = nested_remedy(source.name, source.codec, first_objects(source), roles.found)
-    elif isinstance(first, ParquetInput):
-        kind = first.schema.field(column).type if column in first.names else None
-        nested = kind is not None and bool(kind.num_fields) and holds_lists(kind)
+            remedy = nested_remedy(first.source, roles.found)
+    elif column is None or column in first.names:
+        kind = None if column is None else first.schema.field(column).type
+        nested = kind is not None and pa.types.is_nested(kind) and holds_lists(kind)
         if nested or column is None:
-            remedy = list_remedy(source.name, first.schema, roles.found)
+            remedy = list_remedy(first.source.name, first.schema, roles.found)
     if remedy is not None:
         what = f"the column {column!r} holds lists" if nested else f"{roles.problems[role].what}, and a column of lists"
-        raise BadDataError(what, place=source.name, remedy=remedy)
+        raise BadDataError(what, place=first.source.name, remedy=remedy)
 
 
-def _spare(each: Input) -> tuple[str, ...]:
-    return each.spare if isinstance(each, KeyedInput | FrameInput) else ()
-
-
-def _lacked(name: str, places: list[str], everywhere: list[tuple[str, ...]]) -> BadDataError:
+def _lacked(name: str, parts: list[_Part], everywhere: list[tuple[str, ...]]) -> BadDataError:
     part = next(at for at, names in enumerate(everywhere) if name not in names)
     other = next(at for at, names in enumerate(everywhere) if name in names)
-    what = f"no column {name!r} (found: {listed(everywhere[part])}), but {places[other]} has it"
-    return BadDataError(what, place=places[part], remedy="a column that is needed must be in all parts of a log")
+    what = f"no column {name!r} (found: {listed(everywhere[part])}), but {parts[other].place} has it"
+    return BadDataError(what, place=parts[part].place, remedy="a column that is needed must be in all parts of a log")
 
 
 def _filled(sources: tuple[Source, ...]) -> tuple[tuple[Source, ...], list[str]]:
     """The sources that hold something, and a warning for each other; all, if none does.
 
-    Raises
-    ------
-    BadDataError
-        A part of a log in Parquet is empty.
+    Refuses an empty part of a log in Parquet.
     """
-    filled = tuple(source for source in sources if not source.empty)
-    empty = [source for source in sources if source.empty]
+    empty = [source for source in sources if not (source.parquet or source.head)]
+    filled = tuple(source for source in sources if source not in empty) if empty else sources
     if not filled or not empty:
         return sources, []
     if filled[0].parquet:
@@ -496,81 +592,68 @@ def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
     mark = byte_order_mark(source)
     if options.columns is None and options.delimiter is None:
         refuse_documents(source)
-    form = form_of_file(source, options)
+    numbered = first_lines(source)
+    form = form_of_file(source, options, numbered)
     if form in ("jsonl", "lightgcn") and not beside:
-        _refuse_quotes(source, form, options)
+        kind = "JSON lines" if form == "jsonl" else "lists of ids"
+        for option, value in (("--quote", options.quote), ("--escape", options.escape)):
+            if value is not None:
+                what = f"{option} is for CSV and its relatives, and these are {kind}"
+                raise UsageError(what, place=source.name, remedy=f"leave {option} out")
     if form == "jsonl":
         named = (getattr(options, f"{role}_col") for role in ROLES)
         return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)
-    read = with_quotes(source, as_text(source, form, options), form)
-    if read.delimiter in (None, " ") and (read.delimiter is None or read.columns is not None):
-        lines = first_lines(source)
-        if lines and likely_delimiter(lines) == " " and is_aligned(lines, len(read.columns) if read.columns else None):
-            source = replace(source, aligned=True)
-    return delimited(source, read, beside=beside, unnamed=unnamed)
+    read = with_quotes(source, as_text(source, form, options, numbered), form)
+    lines: list[str] | None = [line for _, line in numbered]
+    if lines and (read.delimiter is None or (read.delimiter == " " and read.columns is not None)):
+        width = len(read.columns) if read.columns else None
+        if likely_delimiter(lines, read.quote or '"') == " " and is_aligned(lines, width):
+            source, lines = replace(source, aligned=True), None
+    return delimited(source, read, beside=beside, unnamed=unnamed, lines=lines)
 
 
-def delimited(source: Source, options: ReadOptions, *, beside: bool, unnamed: Unnamed) -> TextInput:
-    """A text file with delimiters.
+def delimited(
+    source: Source, options: ReadOptions, *, beside: bool, unnamed: Unnamed, lines: Sequence[str] | None = None
+) -> TextInput:
+    """A text file with delimiters, whose first lines are read unless they are given.
 
-    Parameters
-    ----------
-    source : Source
-    options : ReadOptions
-    beside : bool
-        It is not the log: what negprep wrote is read as that, whatever the log's quotes are.
-    unnamed : Unnamed
-        What becomes of a text without a header.
+    ``beside``: a file that negprep wrote is read with negprep's quotes, whatever the log's are.
     """
     if beside and (options.quote is not None or options.escape is not None):
-        written = read_dialect(source, replace(options, quote='"', escape=None), unnamed)
+        written = read_dialect(source, replace(options, quote='"', escape=None), unnamed, lines)
         if written.quote is not None and is_quoted_as_written(source, written):
             return TextInput(source, written)
-    return TextInput(source, read_dialect(source, options, unnamed))
-
-
-def _refuse_quotes(source: Source, form: str, options: ReadOptions) -> None:
-    for option, value in (("--quote", options.quote), ("--escape", options.escape)):
-        if value is not None:
-            kind = "JSON lines" if form == "jsonl" else "lists of ids"
-            what = f"{option} is for CSV and its relatives, and these are {kind}"
-            raise UsageError(what, place=source.name, remedy=f"leave {option} out")
+    return TextInput(source, read_dialect(source, options, unnamed, lines))
 
 
 def _refuse_text_options(options: ReadOptions, place: str) -> None:
-    for option, value in (
-        ("--columns", options.columns),
-        ("--delimiter", options.delimiter),
-        ("--from", options.from_),
-    ):
+    given = {"--columns": options.columns, "--delimiter": options.delimiter, "--from": options.from_}
+    for option, value in given.items():
         if value is not None:
             raise UsageError(f"{option} is for text files", place=place, remedy=f"leave {option} out")
 
 
-def _check_parts(sources: tuple[Source, ...], inputs: list[Input]) -> list[str]:
+def _check_parts(parts: list[_Part]) -> list[str]:
     """Refuse parts of different logs: all must have the columns of the one that has fewest.
 
-    Returns
-    -------
-    list of str
-        A warning, if some have more.
+    Returns a warning if some have more.
     """
-    first = inputs[0]
-    fewest = min((set(each.names) for each in inputs), key=len)
+    first = parts[0]
+    fewest = min((set(part.names) for part in parts), key=len)
     warnings: list[str] = []
-    for source, other in zip(sources, inputs, strict=True):
-        if source.parquet != sources[0].parquet:
-            kinds = {True: "Parquet", False: "text"}
-            what = f"this is {kinds[source.parquet]}, but {sources[0].name} is {kinds[sources[0].parquet]}"
-            raise BadDataError(what, place=source.name, remedy="the parts of a log must be of one kind")
-        if not fewest <= set(first.names) or not fewest <= set(other.names):
-            if set(other.names) == set(first.names):
+    for part in parts:
+        kind, other = ("Parquet" if isinstance(each.input, ParquetInput) else "text" for each in (part, first))
+        if kind != other:
+            what = f"this is {kind}, but {first.place} is {other}"
+            raise BadDataError(what, place=part.place, remedy="the parts of a log must be of one kind")
+        if not fewest <= set(first.names) or not fewest <= set(part.names):
+            if set(part.names) == set(first.names):
                 continue
-            what = f"the columns are {listed(other.names)}, but in {sources[0].name} {listed(first.names)}"
-            raise BadDataError(what, place=source.name, remedy="the parts of a log must have the same columns")
-        more = [name for name in other.names if name not in fewest]
+            what = f"the columns are {listed(part.names)}, but in {first.place} {listed(first.names)}"
+            raise BadDataError(what, place=part.place, remedy="the parts of a log must have the same columns")
+        more = [name for name in part.names if name not in fewest]
         if more and not warnings:
-            warnings.append(f"{source.name}: other parts lack the columns {listed(more)}, which are not read")
+            warnings.append(f"{part.place}: other parts lack the columns {listed(more)}, which are not read")
     return warnings

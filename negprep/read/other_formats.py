@@ -9,24 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from negprep.arrow import pc, strings
+from negprep.arrays import Counts
+from negprep.arrow import as_numpy, from_numpy, pc, strings
 from negprep.errors import BadDataError, UsageError
+from negprep.options.options import ReadOptions
 from negprep.read.columns import FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
-from negprep.read.lines import filled_lines, line_blocks, place_of_line
-from negprep.read.pieces import Piece, arrow, numbers
-from negprep.read.sources import one_line
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    import pyarrow as pa
-
-    from negprep.options.options import ReadOptions
-    from negprep.read.sources import Source
-
+from negprep.read.lines import filled_lines, line_blocks, place_of
+from negprep.read.sources import Piece, Source, one_line
 
 _FOUR = ("user", "item", "value", "time")
 _JSON_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|zst|bz2|zip))?$", re.IGNORECASE)
@@ -42,110 +36,85 @@ _NAMES = {
 
 
 def is_file_of(name: str, form: str | None) -> bool:
-    """Whether a file in a folder is one of the log, among what else others put there (a catalog, negatives)."""
+    """Whether a file in a folder belongs to the log, not to what else other programs put there."""
     return form not in _NAMES or re.fullmatch(_NAMES[form], name) is not None
 
 
-def form_of_file(source: Source, options: ReadOptions) -> str | None:
-    """What ``--from`` says, else what the file shows beyond doubt; None for CSV and its relatives.
+def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, str]]) -> str | None:
+    """The form that ``--from`` names, else what the first lines show; None for CSV and its relatives.
 
     JSON lines start with a brace and a key, or are named ``.jsonl`` or ``.ndjson``. NCF's ``.rating`` files have
-    three or four numbers between tabs, MovieLens' ``ratings.dat`` and ``u.data`` four.
-
-    Raises
-    ------
-    UsageError
-        ``--from`` beside options that say the same in other words.
+    three or four numbers between tabs, MovieLens' ``ratings.dat`` and ``u.data`` four. Raises ``UsageError`` for
+    ``--from`` beside options that mean the same.
     """
     if options.from_ is not None:
         for option, value in (("--columns", options.columns), ("--delimiter", options.delimiter)):
             if value is not None:
-                raise UsageError(f"--from {options.from_} says what {option} says", remedy="leave one out")
+                raise UsageError(f"--from {options.from_} and {option} are both given", remedy="leave one out")
         return options.from_
     if options.columns is not None or options.delimiter is not None:
         return None
-    if _JSON_NAME.search(source.name):
-        return "jsonl"
-    _, line = next(filled_lines(source, 0), (1, ""))
-    if _OBJECT.match(line):
+    line = lines[0][1] if lines else ""
+    if _JSON_NAME.search(source.name) or _OBJECT.match(line):
         return "jsonl"
     name = source.name.rpartition("/")[2]
     name = name if source.codec is None else name.rpartition(".")[0]
     separator = "::" if "::" in line else "\t"
-    fields = line.strip("\r\n").split(separator)
-    if all(map(_NUMBER.fullmatch, fields)):
-        if name.endswith(".rating") and len(fields) in (3, 4) and separator == "\t":
-            return "ncf"
-        if name in ("ratings.dat", "u.data") and len(fields) == 4:
-            return "movielens"
-    return None
+    fields = line.split(separator)
+    if not all(map(_NUMBER.fullmatch, fields)):
+        return None
+    if name.endswith(".rating") and len(fields) in (3, 4) and separator == "\t":
+        return "ncf"
+    return "movielens" if name in ("ratings.dat", "u.data") and len(fields) == 4 else None
 
 
 def with_quotes(source: Source, options: ReadOptions, form: str | None = None) -> ReadOptions:
-    """The options, and that the quotes of RecBole's atomic files are text, unless ``--quote`` says otherwise.
+    """The options; the quotes of RecBole's atomic files are text, unless ``--quote`` says otherwise.
 
     In the folders of atomic files that negprep writes, ids with quotes stand in quotes.
     """
     folder = source.path.parent if source.path is not None else None
     ours = folder is not None and (folder / "_negprep.json").exists()
-    atomic = form == "recbole" or _ATOMIC.search(source.name) is not None
-    if options.quote is None and atomic:
+    if options.quote is None and (form == "recbole" or _ATOMIC.search(source.name)):
         return replace(options, quote='"' if ours else "none")
     return options
 
 
-def as_text(source: Source, form: str | None, options: ReadOptions) -> ReadOptions:
+def as_text(source: Source, form: str | None, options: ReadOptions, lines: list[tuple[int, str]]) -> ReadOptions:
     """The options that read a text of that form: its delimiter and its columns."""
     if form is None:
         return options
-    number, line = next(filled_lines(source, 0), (0, ""))
+    options = replace(options, from_=None)
+    if not lines:
+        return options
+    number, line = lines[0]
     place = f"{source.name}:{number}"
-    if number == 0:
-        return replace(options, from_=None)
     if form == "recbole":
         if ":token" not in line:
             what = "the header names no field of type token (user_id:token)"
             raise BadDataError(what, place=place, remedy="leave --from out, or name a RecBole file")
-        return replace(options, from_=None, delimiter="\t")
+        return replace(options, delimiter="\t")
     if form == "movielens" and not _NUMBER.match(line):
-        return replace(options, from_=None)  # the later ones are CSV with a header
+        return options  # the later ones are CSV with a header
     separator = " " if form == "sasrec" else "::" if "::" in line and form == "movielens" else "\t"
-    fields = len(line.strip("\r\n").split(separator))
+    fields = len(line.split(separator))
     allowed = {"ncf": (3, 4), "movielens": (4,), "sasrec": (2,)}[form]
     if fields not in allowed:
         shown = {" ": "spaces", "\t": "tabs"}.get(separator, separator)
         what = f"{fields} field{'s' * (fields != 1)} between {shown}, where --from {form} has"
         wanted = " or ".join(", ".join(_FOUR[:count]) for count in allowed)
         raise BadDataError(f"{what} {wanted}", place=place, remedy="leave --from out, or name another file")
-    return replace(options, from_=None, columns=_FOUR[:fields], delimiter=separator)
+    return replace(options, columns=_FOUR[:fields], delimiter=separator)
 
 
 @dataclass(frozen=True)
 class ListsInput:
-    """One file of lists, ready to be read.
-
-    Attributes
-    ----------
-    source : Source
-    start : int
-        The offset of the first line.
-    warnings : list of str
-        Grows while the file is read.
-    """
+    """One file of lists, ready to be read from ``start``, its first line, on; ``warnings`` grow while it is read."""
 
     source: Source
     start: int
     warnings: list[str] = field(default_factory=list)
-
-    @property
-    def footer(self) -> dict[bytes, bytes]:
-        """Text has none."""
-        return {}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns, in order."""
-        return ("user", "item")
+    names = ("user", "item")
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows, one for each item of a user, as functions that parse a block each and may run in any thread."""
@@ -154,8 +123,6 @@ class ListsInput:
             yield partial(self._piece, columns, offset, block)
 
     def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
-        import pyarrow as pa
-
         lines = block.splitlines()
         ends = np.cumsum([len(line) for line in lines], dtype=np.int32)
         starts = np.concatenate([np.zeros(1, np.int32), ends])
@@ -164,24 +131,23 @@ class ListsInput:
         )
         texts = pc.ascii_trim_whitespace(texts)
         words = pc.ascii_split_whitespace(texts)
-        filled = numbers(pc.binary_length(texts)) > 0
-        offsets, flat = words.offsets, words.values
-        firsts = numbers(offsets)[:-1][filled]
-        counts = np.diff(numbers(offsets))[filled] - 1
+        filled = as_numpy(pc.binary_length(texts)) > 0
+        offsets, flat = as_numpy(words.offsets), words.values
+        firsts = offsets[:-1][filled]
+        counts = np.diff(offsets)[filled] - 1
         is_item = np.zeros(len(flat), bool)
         is_item[int(firsts[0]) if len(firsts) else 0 :] = True
         is_item[firsts] = False
-        is_item[numbers(offsets)[:-1][~filled]] = False
+        is_item[offsets[:-1][~filled]] = False
         made = {
-            "user": flat.take(arrow(np.repeat(firsts, counts))),
-            "item": flat.take(arrow(np.flatnonzero(is_item).astype(np.int32))),
+            "user": flat.take(from_numpy(np.repeat(firsts, counts))),
+            "item": flat.take(from_numpy(np.flatnonzero(is_item).astype(np.int32))),
         }
         arrays = {role: made[name] for role, name in columns.items()}
-        return Piece(arrays, partial(self._place, offset, np.cumsum(counts)), {})
+        return Piece(arrays, partial(self._place, offset, np.cumsum(counts)))
 
-    def _place(self, offset: int, ends: npt.NDArray[np.int64], row: int) -> str:
-        line = cast(int, np.searchsorted(ends, row, side="right"))
-        return place_of_line(self.source, offset, int(line))
+    def _place(self, offset: int, ends: Counts, row: int) -> str:
+        return place_of(self.source, offset, int(np.searchsorted(ends, row, side="right")))
 
 
 _LOOKED_AT = 100
@@ -192,7 +158,7 @@ _SAMPLED = 64
 
 
 class _Object(list[tuple[str, Any]]):
-    """The pairs of a JSON object, of which two may have one key."""
+    """The pairs of a JSON object, which may have the same key twice."""
 
 
 _KINDS: dict[type, str] = {
@@ -208,17 +174,9 @@ _KINDS: dict[type, str] = {
 
 @dataclass(frozen=True)
 class JsonInput:
-    """One file of JSON lines, ready to be read.
+    """One file of JSON lines, ready to be read from ``start``, its first line, on; ``warnings`` grow while it is read.
 
-    Attributes
-    ----------
-    source : Source
-    start : int
-        The offset of the first line.
-    kinds : dict of str to type
-        The keys of the first lines, in order, and what their first value is; ``str`` where all are null.
-    warnings : list of str
-        Grows while the file is read.
+    ``kinds`` has the keys of the first lines, in order, and the type of their first value; ``str`` where all are null.
     """
 
     source: Source
@@ -226,11 +184,6 @@ class JsonInput:
     kinds: dict[str, type]
     warnings: list[str] = field(default_factory=list)
     _late: set[bytes] = field(default_factory=set)
-
-    @property
-    def footer(self) -> dict[bytes, bytes]:
-        """Text has none."""
-        return {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -267,13 +220,18 @@ class JsonInput:
         if len(there) < len(columns | watched):  # whatever they are: of these columns nothing is refused
             rows = [json.loads(line) for line in block.splitlines() if line.strip()]
             arrays |= {role: _texts([row.get(watched[role]) for row in rows]) for role in watched.keys() - there.keys()}
-        return Piece(arrays, partial(place_of_line, self.source, offset), {})
+        return Piece(arrays, partial(place_of, self.source, offset))
 
     @cached_property
     def _unknown(self) -> re.Pattern[bytes]:
         """A key in an object, nested or not, that the first lines lack."""
         known = b"|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:-1].encode()) for name in self.kinds)
         return re.compile(rb'[{,]\s*"(?!(?:' + known + rb')"\s*:)([^"\\]+)"\s*:')
+
+    @cached_property
+    def _written(self) -> list[bytes]:
+        """The keys of the first lines, as a line has them."""
+        return [f"{json.dumps(name, ensure_ascii=False)}:".encode() for name in self.kinds]
 
     @cached_property
     def _free(self) -> set[str]:
@@ -283,11 +241,12 @@ class JsonInput:
     def _warn_of_late_keys(self, block: bytes, offset: int) -> None:
         """Warn once of each key that the first lines lack and that could have a role.
 
-        All lines are looked at near the start of the file, and then every so many: each would take as long as parsing.
+        All lines near the start of the file are looked at, and then some of each block. Where as many keys are written
+        as the known ones are, none is unknown: to count them takes a quarter of the time of looking for others.
         """
         if not self._free:
             return
-        matches: Iterable[re.Match[bytes]] = self._unknown.finditer(block)
+        matches: Iterable[re.Match[bytes]] = ()
         if offset >= _LOOKED_AT_WHOLE:
             spots = range(0, len(block), max(1, len(block) // _SAMPLED))
             starts = dict.fromkeys(block.rfind(b"\n", 0, spot) + 1 for spot in (*spots, len(block) - 1))
@@ -295,6 +254,8 @@ class JsonInput:
             matches = chain.from_iterable(
                 self._unknown.finditer(block, start, end if end >= 0 else len(block)) for start, end in ends
             )
+        elif b'" :' in block or block.count(b'":') != sum(map(block.count, self._written)):
+            matches = self._unknown.finditer(block)
         for match in matches:
             if match[1] in self._late:
                 continue
@@ -306,13 +267,11 @@ class JsonInput:
                 continue
             row = sum(1 for line in block[:start].splitlines() if line.strip())
             what = f"the key {name!r}, which the first {_LOOKED_AT} lines lack, is not read"
-            place = place_of_line(self.source, offset, row)
+            place = place_of(self.source, offset, row)
             self.warnings.append(f"{place}: {what}; --{role}-col {name} reads it")
 
     def _schema(self, columns: dict[str, str], numbers_as: str) -> pa.Schema:
         """Ids keep their type; values and times may be integers here and fractions there."""
-        import pyarrow as pa
-
         types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
         fields: dict[str, pa.DataType] = {}
         for role, name in columns.items():
@@ -347,7 +306,9 @@ class JsonInput:
         if kind is int and first is int:
             if -(2**63) <= value < 2**63:
                 return None
-            return BadDataError(f"the {role} {value} is no 64-bit integer", place=place, remedy="write all as strings")
+            return BadDataError(
+                f"the {role} {value} is not a 64-bit integer", place=place, remedy="write all as strings"
+            )
         what = f"the {role} {value!r} is {_KINDS[kind]}, but another is {_KINDS[first]}"
         return BadDataError(what, place=place, remedy="write all in one form")
 
@@ -355,10 +316,7 @@ class JsonInput:
 def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInput:
     """Look at the first lines of a file, and at as many more as it takes to find the keys that are asked for.
 
-    Raises
-    ------
-    BadDataError
-        It is empty, or a line is no object.
+    Raises ``BadDataError`` if it is empty, or a line does not hold an object.
     """
     kinds: dict[str, type] = {}
     first_lines = list(islice(filled_lines(source, 0), _LOOKED_AT))
@@ -375,7 +333,7 @@ def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInp
 
 
 def _found_later(source: Source, wanted: set[str]) -> dict[str, type]:
-    """Of keys that the first lines lack or have as null, what their first value is, where there is one."""
+    """The type of the first value of each key that the first lines lack or have as null, if there is one."""
     kinds: dict[str, type] = {}
     for number, line in islice(filled_lines(source, 0), _LOOKED_AT, None):
         lacking = [name for name in wanted if name not in kinds and json.dumps(name, ensure_ascii=False) in line]
@@ -388,19 +346,13 @@ def _found_later(source: Source, wanted: set[str]) -> dict[str, type]:
 
 
 def object_of(line: str, place: str) -> dict[str, Any]:
-    """The keys and values of the object that a line holds.
-
-    Raises
-    ------
-    BadDataError
-        It is none, or names a key twice.
-    """
+    """The keys and values of the object that a line holds; ``BadDataError`` for another value, or a key twice."""
     remedy = "JSON lines have an object a line; repair or remove it"
     try:
         found = json.loads(line, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
         where = f"at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        what = f"this is no JSON object ({where})"
+        what = f"this is not a JSON object ({where})"
         raise BadDataError(what, place=place, remedy=remedy) from None
     if not isinstance(found, _Object):
         raise BadDataError(f"this is {_KINDS[type(found)]}, not an object", place=place, remedy=remedy)
@@ -412,13 +364,12 @@ def object_of(line: str, place: str) -> dict[str, Any]:
 
 
 def _texts(values: list[Any]) -> pa.Array:
-    """Values of any kind as text, null as the empty one."""
+    """Values of any type as text, null as the empty string."""
     return strings(["" if value is None else str(value).encode(errors="replace").decode() for value in values])
 
 
 def _parsed(block: bytes, schema: pa.Schema) -> pa.Table:
     """The columns of a schema, of objects that may have more."""
-    import pyarrow as pa
     from pyarrow import json as arrow_json
 
     return arrow_json.read_json(

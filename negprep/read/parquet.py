@@ -1,26 +1,29 @@
-"""Rows from a Parquet file: the asked columns only, page checksums verified, a few pages in memory."""
+"""Rows from Arrow data: a Parquet file, its page checksums verified; a table or a pandas frame in memory."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from negprep.arrow import first_failure
 from negprep.errors import BadDataError
-from negprep.read.columns import refuse_duplicates
-from negprep.read.pieces import Piece, first_failure
-from negprep.read.sources import Source, machine_errors, one_line
+from negprep.read.columns import WATCHED, refuse_duplicates
+from negprep.read.sources import Piece, Source, machine_errors, one_line
 from negprep.threads import one_ahead
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pandas as pd
     import pyarrow.parquet as pq
 
-
 _ROWS = 1 << 17
+_ROWS_IN_MEMORY = 1 << 18
 _BUFFER = 1 << 20
 
 
@@ -28,41 +31,19 @@ _BUFFER = 1 << 20
 class ParquetInput:
     """One Parquet file, ready to be read.
 
-    Attributes
-    ----------
-    source : Source
-    schema : pa.Schema
-    warnings : list of str
-        Stays empty.
-    int96 : frozenset of str
-        Columns of times of 96 bits, as Spark, Hive and Impala write them.
+    ``footer`` has the metadata of the file, ``int96`` its columns of times of 96 bits, as Spark, Hive and Impala write
+    them; ``warnings`` stay empty.
     """
 
     source: Source
     schema: pa.Schema
-    warnings: list[str]
+    names: tuple[str, ...]
+    footer: dict[bytes, bytes]
     int96: frozenset[str] = frozenset()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns, in order."""
-        return tuple(self.schema.names)
-
-    @property
-    def footer(self) -> dict[bytes, bytes]:
-        """Keys and values of the footer."""
-        return dict(self.schema.metadata or {})
+    warnings: list[str] = field(default_factory=list)
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows, as functions that give a batch each.
-
-        Parameters
-        ----------
-        columns : dict of str to str
-            Role to the column to read.
-        """
-        import pyarrow as pa
-
+        """The rows of the columns, by role, as functions that give a batch each."""
         names = list(dict.fromkeys(columns.values()))
         # A long string that repeats is kept once.
         text = [
@@ -78,7 +59,7 @@ class ParquetInput:
             )
             for batch in one_ahead(chain.from_iterable(groups), name="negprep-read"):
                 arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
-                yield partial(Piece, arrays, partial(self._place, first), {})
+                yield partial(Piece, arrays, partial(self._place, first))
                 first += batch.num_rows
 
     def _check_range(self, names: list[str]) -> None:
@@ -95,7 +76,7 @@ class ParquetInput:
                 first += batch.num_rows
 
     def _place(self, first: int, row: int) -> str:
-        return f"{self.source.name}: row {first + row + 1}"
+        return f"{self.source.name}: {_row(first, row)}"
 
 
 def parquet_input(source: Source) -> ParquetInput:
@@ -108,11 +89,11 @@ def parquet_input(source: Source) -> ParquetInput:
     """
     with readable(source), opened(source, []) as file:
         schema = file.schema_arrow
-        names = schema.names
+        names = tuple(schema.names)
         leaves = [file.schema.column(number) for number in range(len(file.schema))]
         int96 = frozenset(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
     refuse_duplicates(names, source.name)
-    return ParquetInput(source, schema, [], int96)
+    return ParquetInput(source, schema, names, dict(schema.metadata or {}), int96)
 
 
 @contextmanager
@@ -137,9 +118,7 @@ def opened(source: Source, text: list[str], **options: Any) -> Iterator[pq.Parqu
 
 @contextmanager
 def readable(source: Source) -> Iterator[None]:
-    """Turn what pyarrow objects to into ``BadDataError``."""
-    import pyarrow as pa
-
+    """Turn errors of pyarrow into ``BadDataError``."""
     try:
         with machine_errors(source.name):
             yield
@@ -153,3 +132,85 @@ def readable(source: Source) -> Iterator[None]:
             raise
         remedy = "is it cut short or damaged? Copy or make it again"
         raise BadDataError(f"unreadable Parquet: {one_line(error)}", place=source.name, remedy=remedy) from None
+
+
+def _row(first: int, row: int) -> str:
+    return f"row {first + row + 1}"
+
+
+@dataclass(frozen=True)
+class MemoryInput:
+    """A table in memory, which is never changed.
+
+    ``spare`` are the named levels of a frame's index that are not columns as well; ``slices`` gives the number of the
+    first row of each slice, and what makes its columns, by role; ``warnings`` stay empty.
+    """
+
+    names: tuple[str, ...]
+    slices: Callable[[dict[str, str]], Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]]
+    spare: tuple[str, ...] = ()
+    footer: dict[bytes, bytes] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows of the columns, by role, as functions that convert a slice each."""
+        for first, arrays in self.slices(columns):
+            yield partial(_piece, first, arrays)
+
+
+def _piece(first: int, arrays: Callable[[], dict[str, pa.Array]]) -> Piece:
+    return Piece(arrays(), partial(_row, first))
+
+
+def memory_input(table: Any) -> MemoryInput:  # noqa: ANN401 - pandas may not be imported
+    """The input over a ``pa.Table`` or a pandas frame; ``TypeError`` for something else."""
+    pandas = sys.modules.get("pandas")
+    if isinstance(table, pa.Table):
+        names = tuple(table.column_names)
+        made = MemoryInput(names, partial(_slices_of_table, table), footer=dict(table.schema.metadata or {}))
+    elif pandas is not None and isinstance(table, pandas.DataFrame):
+        names = tuple(str(name) for name in table.columns)
+        spare = tuple(str(name) for name in table.index.names if name is not None and str(name) not in names)
+        made = MemoryInput(names, partial(_slices_of_frame, table, names), spare)
+    else:
+        raise TypeError(f"a log is a path, a pyarrow.Table or a pandas.DataFrame, not {type(table).__name__}")
+    refuse_duplicates(names, "the table")
+    return made
+
+
+def _slices_of_table(
+    table: pa.Table, columns: dict[str, str]
+) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
+    first = 0
+    for batch in table.select(list(columns.values())).to_batches(max_chunksize=_ROWS_IN_MEMORY):
+        yield first, partial(dict, zip(columns, batch.columns, strict=True))
+        first += batch.num_rows
+
+
+def _slices_of_frame(
+    frame: pd.DataFrame, names: tuple[str, ...], columns: dict[str, str]
+) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
+    for first in range(0, len(frame), _ROWS_IN_MEMORY):
+        yield first, partial(_converted, frame.iloc[first : first + _ROWS_IN_MEMORY], names, columns)
+
+
+def _converted(rows: pd.DataFrame, names: tuple[str, ...], columns: dict[str, str]) -> dict[str, pa.Array]:
+    """Some rows of a frame as Arrow arrays, by role."""
+    arrays = {}
+    for role, name in columns.items():
+        series: Any
+        if name in names:
+            series = rows.iloc[:, names.index(name)]
+        else:
+            series = rows.index.get_level_values([str(level) for level in rows.index.names].index(name)).to_series()
+        if type(series.dtype).__name__ == "SparseDtype":
+            series = series.sparse.to_dense()
+        try:
+            arrays[role] = pa.Array.from_pandas(series)
+        except (pa.ArrowException, OverflowError) as error:
+            if role.startswith(WATCHED):  # nothing in it is refused
+                arrays[role] = pa.Array.from_pandas(series.astype(str))
+                continue
+            what = f"the column {name!r} holds mixed types: {one_line(error)}"
+            raise BadDataError(what, remedy="make it one type, such as str") from None
+    return arrays

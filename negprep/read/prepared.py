@@ -15,62 +15,43 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Counts, Mask
+from negprep.arrays import Counts, Floats, Mask
 from negprep.arrow import as_numpy, from_numpy, pc
-from negprep.errors import BadDataError, UsageError
+from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.formats import ending_of
 from negprep.options.options import ReadOptions
 from negprep.read.convert import canonical, parse_values
 from negprep.read.delimited import TextInput
-from negprep.read.dialect import read_dialect
-from negprep.read.header import Unnamed
+from negprep.read.dialect import Unnamed, first_lines, read_dialect
+from negprep.read.foreign import refuse_foreign
 from negprep.read.lines import Dialect
 from negprep.read.log import delimited
 from negprep.read.other_formats import with_quotes
 from negprep.read.parquet import ParquetInput, parquet_input
-from negprep.read.pieces import Piece, RowError, numbers
 from negprep.read.prepared_kinds import (
-    METADATA_KEY,
     RATING_COLUMNS,
     Lines,
     Part,
     Shape,
-    facts_in,
-    folder_facts,
     is_gcn_list,
     is_rating_file,
     lines_of,
     part_of,
-    pieces_of,
     shape_of,
     split_lists,
 )
-from negprep.read.prepared_metadata import Told, said_of
-from negprep.read.sources import Source, find_sources, machine_errors
+from negprep.read.prepared_metadata import Told, metadata_of, metadata_of_folder, metadata_of_parts
+from negprep.read.sources import Piece, Source, find_sources, machine_errors
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
 
 
 def canonical_rows(piece: Piece, *, by_spaces: bool) -> pa.RecordBatch:
-    """The columns of a piece, by their canonical names.
+    """The columns of a piece, by their canonical names; ``by_spaces`` if lists in text have spaces between.
 
-    Parameters
-    ----------
-    piece : Piece
-    by_spaces : bool
-        Lists in text are known to have spaces between.
-
-    Returns
-    -------
-    pa.RecordBatch
-        ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string. ``neg_items``: lists of
-        such. ``label``: int8. ``epoch``: int64. All others as they are; ``source`` beside lists is a list.
-
-    Raises
-    ------
-    BadDataError
-        A null, an id that is none, a list that cannot be read, or a label that is no small whole number; with the place
-        of the row.
+    ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string; ``neg_items``: lists of such;
+    ``label``: int8; ``epoch``: int64; all others as they are, but ``source`` beside lists is a list. Raises
+    ``BadDataError`` at the place of a null, a bad id, an unreadable list, or a label that is not a small whole number.
     """
     columns = {}
     for name, column in piece.columns.items():
@@ -89,7 +70,7 @@ def canonical_rows(piece: Piece, *, by_spaces: bool) -> pa.RecordBatch:
 
 def _ids(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
     role = _IDS[name]
-    return canonical(Piece({role: column}, place, {}), drop_invalid=False, may_lack=()).batch.column(0)
+    return canonical(Piece({role: column}, place), drop_invalid=False, may_lack=()).batch.column(0)
 
 
 def _lists(column: pa.Array, place: Callable[[int], str], *, by_spaces: bool) -> pa.Array:
@@ -102,14 +83,15 @@ def _lists(column: pa.Array, place: Callable[[int], str], *, by_spaces: bool) ->
         column = column.cast(pa.large_list(column.type.value_type))
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise BadDataError(f"the column 'neg_items' has the type {column.type}", place=place(0), remedy="give lists")
-    ends = numbers(column.offsets).astype(np.int64)
+    ends = as_numpy(column.offsets).astype(np.int64)
     ends -= ends[0]
-
-    def place_of(element: int) -> str:
-        return place(int(np.searchsorted(ends, element, side="right")) - 1)
-
-    values = _ids("item", column.flatten(), place_of)
+    values = _ids("item", column.flatten(), _place_in_lists(ends, place))
     return pa.LargeListArray.from_arrays(from_numpy(ends), values)
+
+
+def _place_in_lists(ends: Counts, place: Callable[[int], str]) -> Callable[[int], str]:
+    """The place of an element of lists, from that of the lists."""
+    return lambda element: place(int(np.searchsorted(ends, element, side="right")) - 1)
 
 
 def _spelled_out(column: pa.Array) -> pa.Array:
@@ -121,7 +103,7 @@ def _spelled_out(column: pa.Array) -> pa.Array:
 
 def _refuse_null(column: pa.Array, what: str, place: Callable[[int], str]) -> None:
     if column.null_count:
-        row = int(np.flatnonzero(numbers(column.is_null().cast(pa.uint8())))[0])
+        row = int(np.flatnonzero(as_numpy(column.is_null().cast(pa.uint8())))[0])
         raise BadDataError(what, place=place(row), remedy="make the file again")
 
 
@@ -138,44 +120,27 @@ def _small(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array
     _refuse_null(column, f"null {name}", place)
     try:
         text = pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)
-        values: npt.NDArray[np.float64] = as_numpy(parse_values(column.cast(pa.string()) if text else column))
+        values: Floats = as_numpy(parse_values(column.cast(pa.string()) if text else column))
     except RowError as error:
-        raise BadDataError(f"the {name}: {error.what}", place=place(error.row), remedy=error.remedy) from None
+        raise RowError(error.row, f"the {name}: {error.what}", error.remedy).at(place(error.row)) from None
     most = 127 if name == "label" else 2**53
     bad = np.flatnonzero(~((values == np.floor(values)) & (np.abs(values) <= most)))
     if bad.size:
-        what = f"the {name} {values[bad[0]]:g} is no small whole number"
+        what = f"the {name} {values[bad[0]]:g} is not a small whole number"
         remedy = "labels are 1 and 0" if name == "label" else None
         raise BadDataError(what, place=place(int(bad[0])), remedy=remedy)
     return from_numpy(values.astype(np.int8 if name == "label" else np.int64))
 
 
 def decoded(rows: pa.RecordBatch, ids: dict[str, pa.Array], place: Callable[[int], str]) -> pa.RecordBatch:
-    """Rows with the ids that their codes stand for.
-
-    Parameters
-    ----------
-    ids : dict of str to pa.Array
-        ``users`` and ``items``: the id of each code.
-
-    Raises
-    ------
-    BadDataError
-        A code that the vocabulary lacks.
-    """
+    """Rows with the ids (``users``, ``items``) that their codes stand for; refuses a code without one."""
     columns = {}
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
         if name in _IDS:
             columns[name] = _decode(column, ids[f"{_IDS[name]}s"], place)
         elif name == "neg_items":
-            starts = as_numpy(column.offsets)
-
-            def place_of(element: int, starts: npt.NDArray[np.int64] = starts) -> str:
-                return place(int(np.searchsorted(starts, element, side="right")) - 1)
-
-            columns[name] = pa.LargeListArray.from_arrays(
-                column.offsets, _decode(column.values, ids["items"], place_of)
-            )
+            values = _decode(column.values, ids["items"], _place_in_lists(as_numpy(column.offsets), place))
+            columns[name] = pa.LargeListArray.from_arrays(column.offsets, values)
         else:
             columns[name] = column
     return pa.record_batch(columns)
@@ -199,24 +164,11 @@ _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 
 
 def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, pa.Array] | None:
-    """The vocabularies beside a prepared file, or in its folder.
+    """The vocabularies beside a prepared file, or in its folder: ``users`` and ``items``, the ids by code.
 
-    Parameters
-    ----------
-    path : Path
-    encoded : bool or None
-        Whether the metadata say that there are some. None: there are no metadata, and those count that have the name of
-        the file.
-
-    Returns
-    -------
-    dict or None
-        ``users`` and ``items``: the ids by code, int64 or string. None: the file holds ids.
-
-    Raises
-    ------
-    BadDataError
-        One is not there, or its codes do not run from 0 without gaps.
+    ``encoded`` tells whether the metadata promise them; None, without metadata: vocabularies of the file's name count.
+    Returns None if the file holds ids. Raises ``BadDataError`` if one is missing, or its codes do not run from 0
+    without gaps.
     """
     if encoded is False:  # what lies beside is left from another run
         return None
@@ -261,7 +213,7 @@ def _read(path: Path, column: str) -> pa.Array:
         try:
             codes.append(as_numpy(piece.columns.pop("code").cast(pa.int64())))
         except pa.ArrowInvalid:
-            raise BadDataError("a code is no integer", place=str(path), remedy="make the file again") from None
+            raise BadDataError("a code is not an integer", place=str(path), remedy="make the file again") from None
         ids.append(canonical(piece, drop_invalid=False).batch.column(0))
     if not np.array_equal(np.concatenate([np.empty(0, np.int64), *codes]), np.arange(sum(map(len, codes)))):
         raise BadDataError("the codes do not run from 0 without gaps", place=str(path), remedy="make the file again")
@@ -281,8 +233,8 @@ class Batch:
     rows : pa.RecordBatch
         Canonical columns: ``user``, and by layout ``item`` and ``label`` (pointwise), ``pos_item`` and ``neg_item``
         (pairwise), ``pos_item`` and ``neg_items`` (listwise), ``item`` (positives); then ``source`` and ``epoch``, if
-        they are there, and what else was asked for. Ids are int64, string or dictionary of string, never codes; labels
-        int8, epochs int64. No nulls, but in what else was asked for.
+        the file has them, and the extra columns. Ids are int64, string or dictionary of string, never codes; labels
+        int8, epochs int64. Only extra columns may have nulls.
     first : int
         The number of the first row in the file or folder, from 0.
     place : callable
@@ -304,9 +256,9 @@ class Prepared:
     shape : Shape
         Its kind and layout.
     part : {"train", "valid", "test"} or None
-        What it is for, where it says so.
+        What it is for, if known.
     facts : dict or None
-        The metadata that negprep writes; those of a summary, where the file has none.
+        The metadata that negprep writes; those of a summary, if the file has none.
     said_in : str
         Where they are: the name of the file, or of the summary.
     names : tuple of str
@@ -326,7 +278,7 @@ class Prepared:
         self.name, self.shape, self.facts = name, shape, facts
         self.said_in = name if said_in is None else said_in
         self.part: Part | None = part_of(name, facts)
-        self.names = tuple(shape.columns) if isinstance(inputs[0], Lines) else inputs[0].names
+        self.names = inputs[0].names
         self._sources, self._inputs, self._resources = sources, inputs, resources
         self._places: list[tuple[int, Callable[[int], str]]] = []
 
@@ -336,12 +288,7 @@ class Prepared:
         return self.shape.layout
 
     def batches(self, extra: tuple[str, ...] = ()) -> Iterator[Batch]:
-        """The rows, in order. May be asked for again.
-
-        Parameters
-        ----------
-        extra : tuple of str
-            Columns of the file to pass on as they are, such as ``score``.
+        """The rows, in order; every call starts anew. ``extra`` names columns to pass on unchanged, such as ``score``.
 
         Raises
         ------
@@ -363,8 +310,8 @@ class Prepared:
         first = 0
         for source, each in zip(self._sources, self._inputs, strict=True):
             epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
-            pieces = pieces_of(source, each) if isinstance(each, Lines) else (task() for task in each.pieces(columns))
-            for piece in pieces:
+            for task in each.pieces(columns):
+                piece = task()
                 rows = canonical_rows(piece, by_spaces=self.facts is not None)
                 if not rows.num_rows:
                     continue
@@ -378,17 +325,17 @@ class Prepared:
             source.check_unchanged()
 
     def place(self, row: int) -> str:
-        """Where a row is that ``batches`` has given, by its number from 0."""
+        """Where a row is that ``batches`` has yielded, by its number from 0."""
         first, place = self._places[bisect_right(self._places, row, key=lambda entry: entry[0]) - 1]
         return place(row - first)
 
     @property
     def warnings(self) -> list[str]:
-        """What is suspicious but no error, once the rows were read."""
-        return [text for each in self._inputs if not isinstance(each, Lines) for text in each.warnings]
+        """What is suspicious but not an error, once the rows were read."""
+        return [text for each in self._inputs for text in each.warnings]
 
     def close(self) -> None:
-        """Let go of temporary files."""
+        """Remove temporary files."""
         self._resources.close()
 
     def __enter__(self) -> Self:
@@ -399,27 +346,27 @@ class Prepared:
 
 
 def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read: ReadOptions | None = None) -> Prepared:
-    """Find out what a prepared file or folder is.
+    """Recognise a prepared file or folder, and open it.
 
     Parameters
     ----------
     where : str or path
-        What negprep wrote (a Parquet file or a folder of parts), other Parquet or text with the columns of a layout,
+        Output of negprep (a Parquet file or a folder of parts), other Parquet or text with the columns of a layout,
         RecBole's ``.inter``, NCF's ``.rating`` or ``.negative``.
     told : Told, optional
-        The summary of the run that wrote it, of a file that has no metadata.
+        The summary of the run that wrote it, for a file without metadata.
     read : ReadOptions, optional
-        How the log is read: the quotes of text that negprep did not write are those of the log.
+        How the log is read: text that negprep did not write has the log's quotes.
 
     Returns
     -------
     Prepared
-        To be closed; a context manager.
+        Close it; it is a context manager.
 
     Raises
     ------
     BadDataError
-        It is no prepared file, is damaged, or its parts differ.
+        It is not a prepared file, is damaged, or its parts differ.
     UsageError
         It has metadata, and a summary besides.
     OutputError
@@ -430,18 +377,26 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
         sources = find_sources(name)
         for source in sources:
             stack.callback(source.close)
-        facts = said_of(name, folder_facts(Path(name)) if not sources[0].parquet else None, told)
+            if not source.parquet:
+                refuse_foreign(source)
+        facts = metadata_of(name, metadata_of_folder(Path(name)) if not sources[0].parquet else None, told)
         said_in = None if told is None else told.place
-        lines = None if sources[0].parquet else lines_of(sources[0], said=facts is not None)
+        lines = None if sources[0].parquet else lines_of(sources[0], is_ours=facts is not None)
         if lines is not None:
-            form = lines.form
-            columns = ("user", "item") if form == "items" else ("user", "pos_item", "neg_items")
             shape = Shape(
                 "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives",
-                "positives" if form == "items" else "listwise",
-                dict(zip(columns, columns, strict=True)),
+                "positives" if lines.form == "items" else "listwise",
+                dict(zip(lines.names, lines.names, strict=True)),
             )
-            return Prepared(name, sources, [lines] * len(sources), shape, facts, stack.pop_all(), said_in)
+            return Prepared(
+                name,
+                sources,
+                [replace(lines, source=source) for source in sources],
+                shape,
+                facts,
+                stack.pop_all(),
+                said_in,
+            )
         quotes = ReadOptions() if read is None else read.of_text_beside()
         quotes = quotes if facts is None else ReadOptions(quote='"')
         inputs = [_input(source, quotes) for source in sources]
@@ -468,20 +423,20 @@ def _input(source: Source, quotes: ReadOptions) -> ParquetInput | TextInput:
 
 def _rating_dialect(source: Source, quotes: ReadOptions) -> Dialect:
     """A ``.rating`` has no header, and two to four columns."""
-    errors: list[UsageError] = []
-    for width in range(len(RATING_COLUMNS), 1, -1):
-        try:
-            return read_dialect(source, replace(quotes, columns=RATING_COLUMNS[:width], delimiter="\t"))
-        except UsageError as error:
-            errors.append(error)
-    raise BadDataError(errors[0].what, place=source.name, remedy="a .rating has user, item, rating and time")
+    lines = [line for _, line in first_lines(source)]
+    width = min(max(2, lines[0].count("\t") + 1), len(RATING_COLUMNS)) if lines else 2
+    try:
+        return read_dialect(source, replace(quotes, columns=RATING_COLUMNS[:width], delimiter="\t"), lines=lines)
+    except UsageError as error:
+        remedy = "a .rating has user, item, rating and time"
+        raise BadDataError(error.what, place=source.name, remedy=remedy) from None
 
 
 def _described(
     source: Source, each: ParquetInput | TextInput, facts: dict[str, Any] | None, told: Told | None
 ) -> tuple[Shape, dict[str, Any] | None]:
     if isinstance(each, ParquetInput):
-        facts = said_of(source.name, facts_in((each.schema.metadata or {}).get(METADATA_KEY), source.name), told)
+        facts = metadata_of(source.name, metadata_of_parts([each.footer], source.name), told)
         return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
     return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
 

@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +17,16 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings
 from negprep.errors import BadDataError, NegprepError
-from negprep.jsons import json_value
 from negprep.options.options import ReadOptions
 from negprep.read.columns import find_roles, listed
-from negprep.read.lines import physical_lines
-from negprep.read.pieces import Piece
-from negprep.read.sources import Source, machine_errors
+from negprep.read.lines import filled_lines
+from negprep.read.prepared_metadata import FOLDER_METADATA
+from negprep.read.sources import HEAD, Piece, Source
 
 Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"]
 Layout = Literal["pointwise", "pairwise", "listwise", "positives"]
 Part = Literal["train", "valid", "test"]
 
-METADATA_KEY = b"negprep"
 OPTIONAL = ("source", "epoch")
 """Columns that any layout may have besides those that it must have."""
 
@@ -52,7 +51,7 @@ class Shape:
     kind : {"negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"}
         ``negprep``: Parquet with its metadata.
     layout : {"pointwise", "pairwise", "listwise", "positives"}
-        ``positives``: rows of a user and an item, all of them positives.
+        ``positives``: each row is a positive of a user.
     columns : dict of str to str
         Canonical name to the file's own.
     """
@@ -63,26 +62,23 @@ class Shape:
 
 
 def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
-    """What a file is for: by its name where it is one of several of a run, else by what is said of it.
-
-    None where nothing says it.
-    """
+    """What a file is for: by its name if it is one of several of a run, else by its metadata; None if unknown."""
     found = _PART.search(name)
-    said: Any = None
+    use: Any = None
     if facts is not None:
-        said = (facts.get("fold") or "test") if facts.get("command") == "test" else facts.get("command")
-        whole = said == "train" or found is None or not name.endswith((".rating", ".inter", ".txt"))
+        use = (facts.get("fold") or "test") if facts.get("command") == "test" else facts.get("command")
+        whole = use == "train" or found is None or not name.endswith((".rating", ".inter", ".txt"))
         # NCF's test.rating has the holdouts of test.negative, whichever fold's they are.
         if whole or _CANDIDATES.search(name) or name.endswith("test.rating"):
-            return said if said in ("train", "valid", "test") else None
+            return use if use in ("train", "valid", "test") else None
     word = found[1] if found else None
     return "valid" if word in ("dev", "val") else word  # type: ignore[return-value]  # the expression matches these alone
 
 
 def holds_positives_alone(name: str, facts: dict[str, Any] | None) -> bool:
-    """Whether labels can be left aside: RecBole's parts, as negprep writes them, have a label that is always 1.
+    """Whether labels do not matter: RecBole's parts, as negprep writes them, have a label that is always 1.
 
-    They come from ``test``: what ``train`` writes may be called like one, in a folder that is.
+    ``test`` writes them; an output of ``train`` may have such a name, in a folder that has one.
     """
     return (
         facts is not None
@@ -97,51 +93,10 @@ def is_rating_file(name: str) -> bool:
     return _RATING.search(name) is not None
 
 
-def facts_in(text: bytes | None, place: str) -> dict[str, Any] | None:
-    """The metadata of negprep, from their text; None where there is none.
-
-    Raises
-    ------
-    BadDataError
-        It is not the JSON object that negprep writes.
-    """
-    if text is None:
-        return None
-    try:
-        facts = json_value(text)
-    except ValueError:
-        facts = None
-    if not is_facts(facts):
-        raise BadDataError(
-            "the metadata 'negprep' is not what negprep writes", place=place, remedy="make the file again"
-        )
-    return facts  # type: ignore[no-any-return]  # an object, as was just asked
-
-
-def is_facts(said: object) -> bool:
-    """Whether it looks like the metadata that negprep writes."""
-    return isinstance(said, dict) and {"command", "layout", "counts"} <= set(said)
-
-
 def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, parquet: bool, rating: bool) -> Shape:
-    """Recognise the columns of a file.
+    """Recognise the columns of a file; ``rating`` for NCF's ``.rating``, which has no header.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Its columns.
-    facts : dict or None
-        Its metadata.
-    place : str
-        For messages.
-    parquet : bool
-    rating : bool
-        It is a ``.rating`` without a header, whose columns are ``RATING_COLUMNS``.
-
-    Raises
-    ------
-    BadDataError
-        They are those of no layout.
+    Raises ``BadDataError`` if they fit no layout.
     """
     if rating:
         return Shape("ncf", "positives", {"user": "user", "item": "item"})
@@ -205,25 +160,10 @@ _NAKED = r"[^\s,;|]\s+[^\s,;|]"
 
 
 def split_lists(texts: pa.StringArray, place: Callable[[int], str], *, by_spaces: bool) -> pa.LargeListArray:
-    """The ids in each text.
+    """The ids in each text, shape (n_rows,): lists of strings. ``place`` gives the place of a row, for messages.
 
-    Parameters
-    ----------
-    texts : pa.StringArray, shape (n_rows,)
-        Without nulls.
-    place : callable
-        Row to where it is, for messages.
-    by_spaces : bool
-        It is known that they were written with spaces between: then an id may hold anything else.
-
-    Returns
-    -------
-    pa.LargeListArray of string, shape (n_rows,)
-
-    Raises
-    ------
-    BadDataError
-        The first text that cannot be read, at its place.
+    With ``by_spaces`` spaces are known to stand between ids, which may hold anything else. Raises ``BadDataError`` at
+    the first text that cannot be read.
     """
     trimmed = pc.utf8_trim_whitespace(texts)
     if by_spaces:
@@ -288,7 +228,7 @@ def _in_brackets(texts: pa.StringArray, place: Callable[[int], str]) -> pa.Strin
 
 
 def _elements(text: str) -> list[str] | None:
-    """The elements of a list in brackets, with quotes or without; None for what is no such list."""
+    """The elements of a list in brackets, with quotes or without; None for another text."""
     if _ENDS[text[0]] != text[-1]:
         return None
     inner, at = text[1:-1].strip(), 0
@@ -320,7 +260,7 @@ def _unquoted(found: re.Match[str]) -> str | None:
 
 
 def _cut(texts: pa.StringArray, parts: pa.ListArray) -> pa.LargeListArray:
-    """Lists of the parts; none of an empty text, of which there is one empty part."""
+    """Lists of the parts; an empty text has one empty part, and becomes an empty list."""
     counts = np.where(as_numpy(pc.binary_length(texts)) > 0, as_numpy(pc.list_value_length(parts)), 0)
     words = parts.flatten()
     if int(counts.sum()) < len(words):
@@ -349,7 +289,7 @@ def _mask(which: npt.NDArray[np.bool_]) -> pa.BooleanArray:
 
 
 def _nth(which: npt.NDArray[np.bool_], number: int) -> int:
-    """The place of the true value of a number, from 0."""
+    """The place of the true value with a number, from 0."""
     return int(np.flatnonzero(which)[number])
 
 
@@ -368,18 +308,8 @@ _LISTS: dict[str, Form] = {
 _EMPTY: dict[str, Form] = {".negative": "negatives", ".rating": "items"}
 _OF_NEGATIVES = re.compile(r"\.negative(\.(gz|zst|bz2))?$")
 _HEADER = {
-    "user",
-    "item",
-    "uid",
-    "iid",
-    "user_id",
-    "item_id",
-    "userid",
-    "itemid",
-    "pos_item",
-    "neg_item",
-    "neg_items",
-    "label",
+    *("user", "item", "uid", "iid", "user_id", "item_id", "userid", "itemid"),
+    *("pos_item", "neg_item", "neg_items", "label"),
 }
 _NUMBERS = r"[-0-9\s,;|\[\](){}'\"]+"
 _MANY = 10
@@ -388,114 +318,78 @@ _ROWS = 1 << 18
 
 @dataclass(frozen=True)
 class Lines:
-    """How the lines of a file are written.
+    """One file of lines of ids: their form, and the character between ids (None: any space); ``warnings`` stay empty.
 
-    Attributes
-    ----------
-    form : Form
-    between : str or None
-        What stands between ids; None for any space. Behind ``(user,item)`` it is a tab, or lists are read as
-        ``split_lists`` reads texts.
+    After ``(user,item)`` it is a tab, or lists are read as ``split_lists`` reads texts.
     """
 
+    source: Source
     form: Form
     between: str | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return ("user", "item") if self.form == "items" else ("user", "pos_item", "neg_items")
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:  # noqa: ARG002 - it has these alone
+        """All rows, as functions that make a piece each; ``BadDataError`` at a line of another form."""
+        rows: list[_Line] = []
+        n_items = 0
+        for number, text in filled_lines(self.source, 0):
+            head = self._head(text)
+            if head is None or any("\udc80" <= letter <= "\udcff" for letter in text):
+                wanted = "(user,item) and item ids" if self.form == "negatives" else "ids of a user and of items"
+                between = {"\t": "tabs", None: "spaces"}.get(self.between, repr(self.between))
+                what = f"the line is not {wanted} in UTF-8, with {between} between"
+                raise BadDataError(what, place=f"{self.source.name}:{number}", remedy="is it the right file?")
+            rows.append(_Line(*head, number))
+            n_items += len(head[2])
+            if n_items >= _ROWS:
+                yield partial(self._piece, rows)
+                rows, n_items = [], 0
+        if rows:
+            yield partial(self._piece, rows)
+
+    def _head(self, line: str) -> tuple[str, str, list[str]] | None:
+        """A user, a positive (or nothing) and the items of a line; None for a line of another form."""
+        if self.form == "negatives":
+            text = line.strip()
+            found = _HEAD.match(text)
+            items = None if found is None else _rest(text[found.end() :])
+            return None if found is None or items is None else (found[1], found[2], items)
+        if self.form == "items":
+            words = line.split()
+            return words[0], "", words[1:]
+        words = [word.strip() for word in line.strip().split(self.between, 2)]
+        if len(words) < 2 or not all(words[:2]):
+            return None
+        if len(words) < 3:
+            return words[0], words[1], []
+        if self.between is not None and self.between not in words[2]:
+            items = words_of(words[2])
+        else:
+            items = [word.strip() for word in words[2].split(self.between)]
+            items = items if all(items) else None
+        return None if items is None else (words[0], words[1], items)
+
+    def _piece(self, rows: list[_Line]) -> Piece:
+        users, items = strings([row.user for row in rows]), strings([item for row in rows for item in row.items])
+        counts = np.array([len(row.items) for row in rows])
+        place: Callable[[int], str] = lambda row: f"{self.source.name}:{rows[row].number}"  # noqa: E731
+        if self.form == "items":
+            of_rows = np.repeat(np.arange(len(rows)), counts)
+            return Piece({"user": users.take(from_numpy(of_rows)), "item": items}, lambda row: place(int(of_rows[row])))
+        lists = pa.LargeListArray.from_arrays(from_numpy(np.concatenate([[0], np.cumsum(counts)])), items)
+        return Piece({"user": users, "pos_item": strings([row.positive for row in rows]), "neg_items": lists}, place)
 
 
-def lines_of(source: Source, *, said: bool) -> Lines | None:
-    """How the lines of a text file are written; None for another one.
-
-    ``(user,item)`` tells NCF's. LightGCN's is known by its name and its first line, which has no other separator than
-    spaces. Plain ids, a user, a positive and negatives, are known by the name ``.negative``; or by whole numbers alone,
-    at least ten, or fewer where the name says ``neg``. With ``said``, a run is known to have written the file, which
-    may have had nothing to write: then the name tells.
-    """
-    name = PurePath(source.name).name
-    with source.open() as stream:
-        head = stream.read(4096)
-    if said and not head:
-        form = _EMPTY.get(PurePath(name).suffix, _LISTS.get(name))
-        return None if form is None else Lines(form, "\t" if form == "negatives" else None)
-    lines = re.split(r"[\r\n]", head.decode("utf-8-sig", "replace").lstrip(), maxsplit=1)
-    first = lines[0] if len(lines) > 1 or len(head) < 4096 else lines[0][: -len(lines[0].split()[-1])]  # cut short
-    if _FIRST.match(first):
-        return Lines("negatives", "\t")
-    form = _LISTS.get(name)
-    if form is not None:
-        return Lines(form, None) if re.fullmatch(r"[^\s,;|]+( [^\s,;|]+)* ?", first) else None
-    between = next((each for each in "\t,;|" if each in first), None)
-    words = [word.strip() for word in first.split(between) if word.strip()]
-    if len(words) < 2 or any(word.lower() in _HEADER for word in words):
-        return None
-    numbers = all(re.fullmatch(r"-?[0-9]+" if at < 2 else _NUMBERS, word) for at, word in enumerate(words))
-    if _OF_NEGATIVES.search(name) or (numbers and (len(words) >= _MANY or ("neg" in name.lower() and len(words) > 2))):
-        return Lines("candidates", between)
-    return None
-
-
-def is_gcn_list(name: str) -> bool:
-    """Whether a file is called like one of LightGCN's, or like the candidates that negprep writes beside them."""
-    return PurePath(name).name in _LISTS
-
-
-def pieces_of(source: Source, written: Lines) -> Iterator[Piece]:
-    """The lines, as pieces: ``user``, ``pos_item`` and ``neg_items``, or ``user`` and ``item``.
-
-    Raises
-    ------
-    BadDataError
-        A line that is of another form, at its number.
-    """
-    users: list[str] = []
-    positives: list[str] = []
-    items: list[str] = []
-    ends, numbers, form = [0], [], written.form
-    for number, line in enumerate(physical_lines(source.open(), source.name), 1):
-        text = line.removeprefix("\ufeff") if number == 1 else line
-        if not text.strip():
-            continue
-        head = _head(text, written)
-        if head is None or any("\udc80" <= letter <= "\udcff" for letter in text):
-            wanted = "(user,item) and item ids" if form == "negatives" else "ids of a user and of items"
-            between = {"\t": "tabs", None: "spaces"}.get(written.between, repr(written.between))
-            raise BadDataError(
-                f"the line is not {wanted} in UTF-8, with {between} between",
-                place=f"{source.name}:{number}",
-                remedy="is it the right file?",
-            )
-        users.append(head[0])
-        positives.append(head[1])
-        items += head[2]
-        ends.append(len(items))
-        numbers.append(number)
-        if len(items) >= _ROWS:
-            yield _piece(users, positives, items, ends, form, source.name, numbers)
-            users, positives, items, ends, numbers = [], [], [], [0], []
-    if users:
-        yield _piece(users, positives, items, ends, form, source.name, numbers)
-
-
-def _head(line: str, written: Lines) -> tuple[str, str, list[str]] | None:
-    """A user, a positive (or nothing) and the items of a line; None for a line of another form."""
-    if written.form == "negatives":
-        text = line.strip()
-        found = _HEAD.match(text)
-        items = None if found is None else _rest(text[found.end() :])
-        return None if found is None or items is None else (found[1], found[2], items)
-    if written.form == "items":
-        words = line.split()
-        return words[0], "", words[1:]
-    words = [word.strip() for word in line.strip().split(written.between, 2)]
-    if len(words) < 2 or not all(words[:2]):
-        return None
-    if len(words) < 3:
-        return words[0], words[1], []
-    if written.between is not None and written.between not in words[2]:
-        items = words_of(words[2])
-    else:
-        items = [word.strip() for word in words[2].split(written.between)]
-        items = items if all(items) else None
-    return None if items is None else (words[0], words[1], items)
+class _Line(NamedTuple):
+    user: str
+    positive: str
+    items: list[str]
+    number: int
 
 
 def _rest(text: str) -> list[str] | None:
@@ -504,27 +398,47 @@ def _rest(text: str) -> list[str] | None:
         return []
     if text[0] not in "\t,;| ":
         return None
+    plain = text.strip()
     if text.lstrip(" ").startswith("\t"):
         items = [item.strip() for item in text.split("\t") if item.strip()]
-        return items if len(items) > 1 else words_of(text.strip())
-    return words_of(text.strip().removeprefix(text.strip()[0]) if text.strip()[0] in ",;|" else text.strip())
+        return items if len(items) > 1 else words_of(plain)
+    return words_of(plain[1:] if plain[0] in ",;|" else plain)
 
 
-def _piece(
-    users: list[str], positives: list[str], items: list[str], ends: list[int], form: Form, name: str, lines: list[int]
-) -> Piece:
-    bounds = np.array(ends)
-    place: Callable[[int], str] = lambda row: f"{name}:{lines[row]}"  # noqa: E731
-    if form == "items":
-        of_rows = np.repeat(np.arange(len(users)), np.diff(bounds))
-        column = strings(users).take(from_numpy(of_rows))
-        return Piece({"user": column, "item": strings(items)}, lambda row: place(int(of_rows[row])), {})
-    lists = pa.LargeListArray.from_arrays(from_numpy(bounds), strings(items))
-    return Piece({"user": strings(users), "pos_item": strings(positives), "neg_items": lists}, place, {})
+def lines_of(source: Source, *, is_ours: bool) -> Lines | None:
+    """How the lines of a text file are written; None for another file.
+
+    ``(user,item)`` shows NCF's form. LightGCN's shows in its name and its first line, which has no separator but
+    spaces. Plain ids, a user, a positive and negatives, show in the name ``.negative``; or as whole numbers alone, at
+    least ten, or fewer if the name contains ``neg``. With ``is_ours`` a run has written the file, which may be empty:
+    then the name decides.
+    """
+    name = PurePath(source.name).name
+    head = source.head
+    if is_ours and not head:
+        form = _EMPTY.get(PurePath(name).suffix, _LISTS.get(name))
+        return None if form is None else Lines(source, form, "\t" if form == "negatives" else None)
+    lines = re.split(r"[\r\n]", head.decode("utf-8-sig", "replace").lstrip(), maxsplit=1)
+    first = lines[0] if len(lines) > 1 or len(head) < HEAD else lines[0][: -len(lines[0].split()[-1])]  # cut short
+    if _FIRST.match(first):
+        return Lines(source, "negatives", "\t")
+    form = _LISTS.get(name)
+    if form is not None:
+        return Lines(source, form, None) if re.fullmatch(r"[^\s,;|]+( [^\s,;|]+)* ?", first) else None
+    between = next((each for each in "\t,;|" if each in first), None)
+    words = [word.strip() for word in first.split(between) if word.strip()]
+    if len(words) < 2 or any(word.lower() in _HEADER for word in words):
+        return None
+    numbers = all(re.fullmatch(r"-?[0-9]+" if at < 2 else _NUMBERS, word) for at, word in enumerate(words))
+    if _OF_NEGATIVES.search(name) or (numbers and (len(words) >= _MANY or ("neg" in name.lower() and len(words) > 2))):
+        return Lines(source, "candidates", between)
+    return None
 
 
-FACTS = "_negprep.json"
-"""Where the metadata of a folder of text are."""
+def is_gcn_list(name: str) -> bool:
+    """Whether a file is called like one of LightGCN's, or like the candidates that negprep writes beside them."""
+    return PurePath(name).name in _LISTS
+
 
 _APART = (".rating", ".negative", ".inter", ".txt")
 
@@ -532,17 +446,7 @@ _APART = (".rating", ".negative", ".inter", ".txt")
 def members(where: str) -> list[str]:
     """The files to open one by one: those of a folder that holds several kinds, as NCF's, else what was given."""
     folder = Path(where)
-    if not (folder / FACTS).is_file():
+    if not (folder / FOLDER_METADATA).is_file():
         return [where]
     apart = sorted(file for file in folder.iterdir() if file.suffix in _APART and file.is_file())
     return [str(file) for file in apart] or [where]
-
-
-def folder_facts(path: Path) -> dict[str, Any] | None:
-    """What the run said that wrote a folder of text, of it or of a file in it."""
-    for folder in (path, path.parent):
-        said = folder / FACTS
-        if said.is_file():
-            with machine_errors(str(said)):
-                return facts_in(said.read_bytes(), str(said))
-    return None

@@ -1,11 +1,11 @@
-"""What a run wrote about its output: the metadata of a file, and summaries that stand for them."""
+"""The metadata of prepared files, and the summaries (``--summary``) that stand for them."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,68 @@ from typing import Any
 from negprep._version import __version__
 from negprep.errors import BadDataError, UsageError
 from negprep.jsons import json_value
-from negprep.read.prepared_kinds import is_facts
 from negprep.read.sources import machine_errors
 
 _LARGEST = 1 << 24
 """Bytes. A summary has some thousand."""
 
 _WRITERS = ("train", "test")
+METADATA_KEY = b"negprep"
+FOLDER_METADATA = "_negprep.json"
+"""Where the metadata are in the footer of a Parquet file, and in a folder of text."""
+
+
+def metadata_in(text: bytes | None, place: str) -> dict[str, Any] | None:
+    """The metadata that negprep wrote, from their JSON; None without text.
+
+    Parameters
+    ----------
+    text : bytes or None
+        What a footer has under ``METADATA_KEY``, or the file ``FOLDER_METADATA``.
+    place : str
+        The file, for messages.
+
+    Raises
+    ------
+    BadDataError
+        It is not the JSON object that negprep writes.
+    """
+    if text is None:
+        return None
+    try:
+        metadata = json_value(text)
+    except ValueError:
+        metadata = None
+    if not _is_metadata(metadata):
+        what = "the metadata 'negprep' is not what negprep writes"
+        raise BadDataError(what, place=place, remedy="make the file again")
+    return metadata  # type: ignore[no-any-return]  # an object, as was just asked
+
+
+def metadata_of_parts(footers: Sequence[Mapping[bytes, bytes]], place: str) -> dict[str, Any] | None:
+    """The metadata that all parts of a file have in their footers; None unless they are the same. Else as above."""
+    texts = {footer.get(METADATA_KEY) for footer in footers}
+    return metadata_in(texts.pop(), place) if len(texts) == 1 else None
+
+
+def metadata_of_folder(path: Path) -> dict[str, Any] | None:
+    """The metadata that a run wrote for a folder of text, found from the folder or a file in it."""
+    for folder in (path, path.parent):
+        file = folder / FOLDER_METADATA
+        if file.is_file():
+            with machine_errors(str(file)):
+                return metadata_in(file.read_bytes(), str(file))
+    return None
+
+
+def _is_metadata(value: object) -> bool:
+    """Whether it looks like the metadata that negprep writes."""
+    return isinstance(value, dict) and {"command", "layout", "counts"} <= set(value)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a summary says.
+    """What a summary records.
 
     Attributes
     ----------
@@ -42,13 +92,13 @@ class Told:
 
     @property
     def name(self) -> str:
-        """What a file must be called to be known by its name; ``""`` where any is as good."""
+        """The name that a file must have to match; ``""`` if any matches."""
         return "" if self.output == "-" else Path(os.path.realpath(self.output)).name
 
     def names(self, file: str) -> bool:
-        """Whether a file, or the folder that it is in, is called as the output was.
+        """Whether a file, or its folder, has the name of the output.
 
-        The files of a folder for other programs are called after it, or are known by it.
+        The files of a folder for other programs are called after it, or are recognised by it.
         """
         path = Path(os.path.realpath(file))
         if not self.output.endswith("/"):
@@ -62,27 +112,22 @@ class Told:
 
 
 def allotted(files: Sequence[str], made_by: Sequence[str | os.PathLike[str]]) -> dict[str, Told]:
-    """Which summary belongs to which file.
+    """Which summary belongs to which file: a dict by the name of the file, without files that have none.
 
     Parameters
     ----------
     files : sequence of str
         Prepared files or folders, as they were given.
     made_by : sequence of path
-        Summaries. One belongs to the file that is called as its output was; one alone to one file alone, whatever it
-        is called now.
-
-    Returns
-    -------
-    dict of str to Told
-        By the name of the file; files of which no summary speaks are not in it.
+        Summaries. Each belongs to the file with the name of its output; a single one to a single file, whatever its
+        name.
 
     Raises
     ------
     BadDataError
-        A file is no summary, or not one of ``train`` or ``test``.
+        A file is not a summary, or not one of ``train`` or ``test``.
     UsageError
-        A summary is given twice or belongs to no file, or it is not clear to which.
+        A summary is given twice, belongs to no file, or could belong to several.
     OutputError
         It does not exist or cannot be read.
     """
@@ -108,20 +153,14 @@ def allotted(files: Sequence[str], made_by: Sequence[str | os.PathLike[str]]) ->
     return found
 
 
-def said_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dict[str, Any] | None:
-    """The metadata of a file: its own, or those of a summary.
-
-    Raises
-    ------
-    UsageError
-        It has both.
-    """
+def metadata_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dict[str, Any] | None:
+    """The metadata of a file: its own, or those of a summary; ``UsageError`` if it has both."""
     if own is None or told is None:
         return own if told is None else told.facts
     other = sorted(name for name in {*own, *told.facts} if own.get(name) != told.facts.get(name))
-    other.sort(key=lambda name: name == "counts")  # an option says more
+    other.sort(key=lambda name: name == "counts")  # an option tells more
     if not other:
-        what = f"has metadata of its own, which say what {told.place} says"
+        what = f"has metadata of its own, the same as {told.place}"
         raise UsageError(what, place=file, remedy="leave the summary out")
     mine, theirs = (json.dumps(facts.get(other[0])) for facts in (own, told.facts))
     shown = f" ({mine}, and there {theirs})" if other[0] != "counts" else ""
@@ -130,7 +169,7 @@ def said_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dict[st
 
 
 def _refuse_unclear(told: Told, files: Sequence[str], mine: list[str]) -> None:
-    """A summary without a file would have no effect; a file that is one of two of a name may be the wrong one."""
+    """A summary without a file would have no effect; if two files have its name, one may be the wrong one."""
     if not mine:
         looked = f"named {told.name}" if told.name else "that has gone to standard output"
         what = f"no FILE is {looked}, which this summary was written with (given: {', '.join(files)})"
@@ -149,23 +188,23 @@ def _read(place: str) -> Told:
         text = Path(place).read_bytes()
     remedy = "give the file that train or test wrote with --summary"
     try:
-        said = json_value(text)
+        written = json_value(text)
     except ValueError:
-        raise BadDataError("no summary: it is not JSON", place=place, remedy=remedy) from None
-    if not isinstance(said, dict) or not isinstance(said.get("command"), str) or "version" not in said:
-        raise BadDataError("no summary: JSON, but not what --summary writes", place=place, remedy=remedy)
-    if said["command"] not in _WRITERS:
-        what = f"the summary of a run of {said['command']}, which writes no rows"
+        raise BadDataError("not a summary: it is not JSON", place=place, remedy=remedy) from None
+    if not isinstance(written, dict) or not isinstance(written.get("command"), str) or "version" not in written:
+        raise BadDataError("not a summary: JSON, but not what --summary writes", place=place, remedy=remedy)
+    if written["command"] not in _WRITERS:
+        what = f"the summary of a run of {written['command']}, which writes no rows"
         raise BadDataError(what, place=place, remedy=remedy)
-    if _newer(str(said["version"])):
-        what = f"a summary of negprep {said['version']}, and this is {__version__}, which may not know all of it"
-        raise BadDataError(what, place=place, remedy=f"install negprep {said['version']}")
-    if "metadata" not in said:
+    if _newer(str(written["version"])):
+        what = f"a summary of negprep {written['version']}, and this is {__version__}, which may not know all of it"
+        raise BadDataError(what, place=place, remedy=f"install negprep {written['version']}")
+    if "metadata" not in written:
         what = "a summary without the key 'metadata', as earlier versions wrote it"
         raise BadDataError(what, place=place, remedy="make file and summary again")
-    output, facts = said.get("output"), said["metadata"]
-    if not isinstance(output, str) or not output or not is_facts(facts) or facts["command"] != said["command"]:
-        raise BadDataError("no summary as --summary writes it: it was changed", place=place, remedy=remedy)
+    output, facts = written.get("output"), written["metadata"]
+    if not isinstance(output, str) or not output or not _is_metadata(facts) or facts["command"] != written["command"]:
+        raise BadDataError("not a summary as --summary writes it: it was changed", place=place, remedy=remedy)
     return Told(place, output, facts)
 
 

@@ -6,17 +6,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from negprep.errors import BadDataError, NegprepError
-from negprep.read.lines import MAX_LINE, explained, lines_before, physical_lines, rows_and_text
-
-if TYPE_CHECKING:
-    from negprep.read.lines import Dialect
-    from negprep.read.sources import Source
-
+from negprep.read.lines import MAX_LINE, Dialect, explained, lines_before, numbered_rows, physical_lines
+from negprep.read.sources import Source
 
 PLAIN = "--quote none reads quotes as text"
 _INSIST = "--quote '\"' takes it as it is"
@@ -29,17 +25,11 @@ _DIGITS, _LETTERS = re.compile(rb"[0-9]+"), re.compile(rb"[A-Za-z\x80-\xff]+")
 
 
 class Grammar:
-    """A dialect with quotes as regular expressions on bytes. None of them backtracks.
+    """A dialect with quotes as regular expressions on bytes, none of which backtracks.
 
-    Attributes
-    ----------
-    plain : re.Pattern
-        As much text as has no other quoted fields than such as end on their line and before a delimiter or line end.
-        The byte before is looked at.
-    field : re.Pattern
-        One field and what ends it; ``quoted`` with its quotes, and what comes ``after`` them.
-    record : re.Pattern
-        The rest of a record, line end and all, from the start of a field on.
+    ``plain`` matches text whose only quoted fields end on their line and before a delimiter or line end, from the byte
+    after another; ``field`` one field and its end, ``quoted`` with its quotes, and ``after`` them; ``record`` the rest
+    of a record, line end and all, from the start of a field.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -84,25 +74,16 @@ class Grammar:
 
 
 def shape_of(field: bytes) -> bytes:
-    """What kind of characters follow each other: ``u17`` is ``a9``."""
+    """The kinds of characters in a field, in order: ``u17`` is ``a9``."""
     return _LETTERS.sub(b"a", _DIGITS.sub(b"9", field))
 
 
 class QuoteWatch:
-    """Follows a text with quotes from the start of a record on, and stops where they cannot be trusted.
+    """Follows a text with quotes from the start of a record, and stops where they cannot be trusted.
 
-    A quoted field may hold line ends. It is taken for one if only quotes explain the lines: what stands on them has not
-    as many fields as a row. Where each line could be a row, the rest of the file decides: see ``_Evidence``.
-
-    Parameters
-    ----------
-    source, dialect
-    offset : int
-        Where the text begins.
-    needed : iterable of int
-        The positions of the columns that are read.
-    ids : iterable of int
-        Those of users and items among them.
+    A quoted field may hold line ends. It is taken for one if only quotes explain the lines: they have not as many
+    fields as a row. If each line could be a row, the rest of the file decides: see ``_Evidence``. ``needed`` and
+    ``ids`` are the positions of the columns read, and of the users and items among them.
     """
 
     def __init__(
@@ -116,13 +97,7 @@ class QuoteWatch:
         self._rest, self._at = b"\n", offset - 1
 
     def follow(self, data: bytes) -> None:
-        """Look at some more text.
-
-        Raises
-        ------
-        BadDataError
-            A quoted field is not what it seems, at the line where it begins.
-        """
+        """Look at some more text; ``BadDataError`` at the line of a quoted field that is not what it seems."""
         stop = self._pass_records(self._rest + data)
         if len(self._rest) > _MOST:
             error = explained(self._source, self._dialect, self._start, self._needed)
@@ -131,13 +106,7 @@ class QuoteWatch:
             self._refuse("a quoted field that begins here is longer than 8 MiB", PLAIN, stop)
 
     def finish(self) -> None:
-        """Look at the end.
-
-        Raises
-        ------
-        BadDataError
-            As for ``follow``, or a quote is not closed.
-        """
+        """Look at the end; ``BadDataError`` as for ``follow``, or for a quote that is not closed."""
         text = self._rest if self._rest[-1:] in (b"\n", b"\r") else self._rest + b"\n"
         begin = self._at
         stop = self._pass_records(text)
@@ -155,7 +124,7 @@ class QuoteWatch:
             self._refuse(what, f"close it; or {PLAIN}", self._at + 1 + at)
 
     def _pass_records(self, text: bytes) -> int:
-        """Go over the records that end in a text; where in the file it is stuck, or ends."""
+        """Pass the records that end in a text; the offset in the file where it is stuck, or ends."""
         grammar, at, tried = self._grammar, 1, False
         while True:
             stop = grammar.plain.match(text, at).end()  # type: ignore[union-attr]  # may be empty
@@ -177,9 +146,9 @@ class QuoteWatch:
         return begin + stop
 
     def _pass_proper(self, text: bytes, at: int) -> int:
-        """Go over the records from ``at`` on at once, if all their quotes are as they should be; where the rest begins.
+        """Pass the records from ``at`` on at once, if all their quotes are proper; where the rest begins.
 
-        Only those are looked at more closely whose lines could be rows. Returns ``at`` where quotes are in doubt.
+        Only records whose lines could be rows are looked at more closely. Returns ``at`` if quotes are in doubt.
         """
         grammar, dialect = self._grammar, self._dialect
         size = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 - at
@@ -236,7 +205,7 @@ class QuoteWatch:
     def _ids_within(self, record: bytes, field: re.Match[bytes]) -> Iterator[dict[int, bytes]]:
         """The shapes of the ids within a quoted field, line by line, if its lines are rows."""
         before = _LINE_END.split(record[: field.start()])[-1]
-        # Quotes cut the first and the last: they are no ids.
+        # Quotes cut the first and the last: they are not ids.
         first, *others = _LINE_END.split(field["quoted"])
         inside = [(first, self._grammar.delimiters(before)), *((line, 0) for line in others)]
         for number, (line, begin) in enumerate(inside):
@@ -288,7 +257,7 @@ def _runs(field: re.Match[bytes]) -> str:
 
 
 def _may_be_rows(lines: list[bool]) -> bool:
-    """Whether so many lines of a record could be rows that it may be none: all, or half of at least four."""
+    """Whether a record may be several rows: all of its lines could be, or half of at least four."""
     return bool(_are_many(len(lines), sum(lines)))
 
 
@@ -297,7 +266,7 @@ def _are_many(lines: Any, rows: Any) -> Any:  # noqa: ANN401 - numbers, or array
 
 
 class _Evidence:
-    """What the first rows of a file say of its quotes and of its ids.
+    """What the first rows of a file show about its quotes and its ids.
 
     The quotes of a file are trusted if some of its rows cannot be explained without them, and if none stands in the
     middle of a field: who writes quotes around fields would have put them around that one, too.
@@ -309,7 +278,7 @@ class _Evidence:
         self._rows = 0
         wanted = len(dialect.names)
         try:
-            for _, row, text in islice(rows_and_text(source, dialect, dialect.start), _SAMPLE):
+            for _, row, text in islice(numbered_rows(source, dialect, dialect.start), _SAMPLE):
                 record = "".join(text).encode("utf-8", "surrogateescape")
                 lines = _LINE_END.split(record.rstrip(b"\r\n"))
                 rows = [grammar.delimiters(line) == wanted - 1 for line in lines]
@@ -329,7 +298,7 @@ class _Evidence:
             pass
 
     def are_rows(self, found: list[dict[int, bytes]], *, every: bool) -> bool:
-        """Whether the lines of a record, with ids of these shapes within quotes, have to be taken for rows.
+        """Whether the lines of a record, with ids of these shapes within quotes, must be taken for rows.
 
         ``every``: all of them could be.
         """
@@ -347,13 +316,7 @@ class _Evidence:
 
 
 def refuse_stray_in_header(lines: list[str], dialect: Dialect, place: str) -> None:
-    """Raise ``BadDataError`` if the first record runs over several lines and its quotes may be text.
-
-    Parameters
-    ----------
-    lines : list of str
-        The lines of the record.
-    """
+    """Raise ``BadDataError`` if the first record runs over several lines and its quotes may be text."""
     if dialect.quote is None or dialect.insists or len(lines) < 2:
         return
     grammar = Grammar(dialect)

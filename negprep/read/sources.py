@@ -7,6 +7,7 @@ import io
 import lzma
 import os
 import re
+import shlex
 import shutil
 import stat
 import sys
@@ -15,21 +16,34 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
+from urllib.parse import unquote
+
+import pyarrow as pa
 
 from negprep.errors import BadDataError, OutputError, UsageError
-from negprep.read.foreign import HEAD, only_member, open_zip, refuse_foreign, refuse_managed
 
-_CODECS = {
+CODECS = {
     "gzip": rb"\x1f\x8b",
     "zstd": rb"\x28\xb5\x2f\xfd",
     "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
     "zip": rb"PK(?:\x03\x04|\x05\x06)",
 }
+"""The first bytes of each kind of compressed file, as a regular expression."""
+
+PARQUET = rb"PAR[1E]"
+HEAD = 4096
+NULL_KEY = "__HIVE_DEFAULT_PARTITION__"
+
 _STANDARD_OUTPUT = 1
-_PARQUET = rb"PAR[1E]"
+_KEY = re.compile(r"([^=]+)=(.*)", re.DOTALL)
+_HIDDEN = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$)")
+_INFLATABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -50,10 +64,10 @@ class Source:
         Whether they are Parquet; text otherwise.
     fingerprint : tuple of int
         Size, time of change and inode when the source was found.
-    empty : bool
-        Whether it holds no byte, decompressed.
+    keys : dict of str to str or None
+        Key to value in the folders above it (``event=buy/``), from INPUT down; None for null.
     aligned : bool
-        Whether ``open`` gives one space for each run of them, and none at the ends of lines.
+        Whether ``open`` gives one space for each run of spaces, and none at the ends of lines.
     """
 
     name: str
@@ -62,8 +76,14 @@ class Source:
     codec: str | None
     parquet: bool
     fingerprint: tuple[int, ...]
-    empty: bool = False
+    keys: dict[str, str | None] = field(default_factory=dict)
     aligned: bool = False
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first bytes, decompressed; an empty source has none."""
+        with machine_errors(self.name), self.open() as stream:
+            return stream.read(HEAD)
 
     def raw(self) -> BinaryIO:
         """The bytes as they are, from the start."""
@@ -87,56 +107,77 @@ class Source:
         with machine_errors(self.name):
             now = _fingerprint(os.fstat(self.spool.fileno()) if self.spool else cast(Path, self.path).stat())
         if now != self.fingerprint:
-            raise BadDataError(
-                "the file changed while it was read", place=self.name, remedy="run again when it is whole"
-            )
+            what = "the file changed while it was read"
+            raise BadDataError(what, place=self.name, remedy="run again when it is whole")
 
     def close(self) -> None:
-        """Let go of the temporary copy."""
+        """Close the temporary copy."""
         if self.spool is not None:
             self.spool.close()
 
 
-class _Inflated(io.RawIOBase):
-    """Decompressed bytes; damaged data becomes ``BadDataError``."""
+@dataclass(frozen=True)
+class Piece:
+    """Some consecutive rows of one input, as they were read.
 
-    def __init__(self, raw: BinaryIO, codec: str, name: str) -> None:
-        import pyarrow as pa
+    Attributes
+    ----------
+    columns : dict of str to pa.Array
+        By role, all of one length.
+    place : callable
+        Row within the piece (0-based) to ``log.csv:17``. May read the file again: for errors only.
+    header : dict of str to str
+        By role, the names in the header of a text file; empty where there is no header.
+    """
 
-        self._codec, self._name, self._raw = codec, name, raw
-        self._stream: Any = _unzipped(raw, name) if codec == "zip" else pa.CompressedInputStream(raw, codec)
+    columns: dict[str, pa.Array]
+    place: Callable[[int], str]
+    header: dict[str, str] = field(default_factory=dict)
+
+
+class _Filter(io.RawIOBase):
+    """A stream made of another one, which closes with it."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
 
     def readable(self) -> bool:
         return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer has no name in typing on Python 3.11
-        try:
-            return cast(int, self._stream.readinto(buffer))
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            cut = "Truncated" in str(error)
-            what = f"the {self._codec} data is " + ("cut short" if cut else f"damaged: {one_line(error)}")
-            raise BadDataError(what, place=self._name, remedy="copy or make the file again") from None
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-            what = f"the zip data is damaged: {one_line(error)}"
-            raise BadDataError(what, place=self._name, remedy="copy or make the file again") from None
 
     def close(self) -> None:
         if not self.closed:
             self._stream.close()
-            self._raw.close()
         super().close()
 
 
-class _Squeezed(io.RawIOBase):
+class _Inflated(_Filter):
+    """Decompressed bytes; damaged data becomes ``BadDataError``."""
+
+    def __init__(self, raw: BinaryIO, codec: str, name: str) -> None:
+        super().__init__(raw, name)
+        self._codec = codec
+        self._plain: Any = _unzipped(raw, name) if codec == "zip" else pa.CompressedInputStream(raw, codec)
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer has no name in typing on Python 3.11
+        try:
+            return cast(int, self._plain.readinto(buffer))
+        except (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            cut = isinstance(error, OSError) and "Truncated" in str(error)
+            what = f"the {self._codec} data is " + ("cut short" if cut else f"damaged: {one_line(error)}")
+            raise BadDataError(what, place=self._name, remedy="copy or make the file again") from None
+
+    def close(self) -> None:
+        if not self.closed:
+            self._plain.close()
+        super().close()
+
+
+class _Squeezed(_Filter):
     """Text in aligned columns with one space between fields; line ends stay where they are."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name, self._ready, self._rest = stream, name, b"", b"\n"
-
-    def readable(self) -> bool:
-        return True
+    _ready, _rest = b"", b"\n"
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer has no name in typing on Python 3.11
         while not self._ready:
@@ -157,15 +198,41 @@ class _Squeezed(io.RawIOBase):
         self._ready = self._ready[size:]
         return size
 
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
+
+def zip_files(raw: BinaryIO, name: str) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+    """A zip archive and its visible files; ``BadDataError`` if it is damaged."""
+    try:
+        archive = zipfile.ZipFile(raw)
+    except zipfile.BadZipFile as error:
+        what = f"the zip archive is cut short or damaged ({str(error).strip().rstrip('.')})"
+        raise BadDataError(what, place=name, remedy="copy or make the file again") from None
+    return archive, [each for each in archive.infolist() if not each.is_dir() and not _HIDDEN.search(each.filename)]
 
 
 def _unzipped(raw: BinaryIO, name: str) -> IO[bytes]:
-    archive = open_zip(raw, name)
-    return archive.open(only_member(archive, name))
+    """The one file in a zip archive."""
+    archive, members = zip_files(raw, name)
+    file = quoted_file(name)
+    if not members:
+        raise BadDataError("the zip archive holds no file", place=name)
+    if len(members) > 1:
+        shown = ", ".join(each.filename for each in members[:_LISTED])
+        more = f" and {len(members) - _LISTED} more" if len(members) > _LISTED else ""
+        largest = shlex.quote(max(members, key=lambda each: each.file_size).filename)
+        remedy = f"give one of them: unzip -p {file} {largest} | negprep train - OUTPUT"
+        raise BadDataError(f"this is a zip archive of {len(members)} files: {shown}{more}", place=name, remedy=remedy)
+    (member,) = members
+    if member.flag_bits & 1:
+        raise BadDataError("the zip archive is encrypted", place=name, remedy=f"unpack it first: unzip {file}")
+    if member.compress_type not in _INFLATABLE:
+        what = f"the zip archive is compressed by method {member.compress_type}"
+        raise BadDataError(what, place=name, remedy=f"unpack it: 7z x -so {file} | negprep train - OUTPUT")
+    return archive.open(member)
+
+
+def quoted_file(name: str) -> str:
+    """The name of a source for a shell; ``FILE`` stands for standard input."""
+    return "FILE" if name == "stdin" else shlex.quote(name)
 
 
 def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Source, ...]:
@@ -176,49 +243,48 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
     where : str
         A file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, or ``-``.
     wanted : callable
-        Whether a file within a folder is one of the log, by its name.
+        Whether a file within a folder belongs to the log, by its name.
 
     Raises
     ------
     OutputError
         A file does not exist or cannot be read, no file matches, or standard input is closed.
     UsageError
-        It is empty.
+        The name is empty.
     BadDataError
-        A folder has no file, belongs to a table with a log of its own (Delta Lake, Iceberg, Hudi) or to a job that has
-        not ended; or a file is of a kind that negprep does not read.
+        A folder has no file, or belongs to a table with a log of its own (Delta Lake, Iceberg, Hudi) or to a job that
+        has not ended.
     """
     if not where:
         raise UsageError("a file name is empty", remedy="give a path")
     if where == "-":
         if sys.stdin is None:
             raise OutputError("standard input is closed", remedy="pipe a log in, or name a file")
-        return (_identified("stdin", None, sys.stdin.buffer),)
-    path = Path(where)
+        return (_identified("stdin", None, sys.stdin.buffer, {}),)
+    path, root = Path(where), None
+    files, folders = [path], list[Path]()
     if path.is_dir():
-        found, folders = _below(path)
+        root, (found, folders) = path, _below(path)
         files = [file for file in found if wanted(file.name)]
-        refuse_managed(files, folders)
-        if not files:
-            raise BadDataError(
-                "no data file in the folder", place=where, remedy="names starting with _ or . are ignored"
-            )
     elif not path.exists() and glob.has_magic(where):
+        root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
         matches = sorted(Path(match) for match in glob.glob(where, recursive=True))  # noqa: PTH207
         visible = [match for match in matches if not match.name.startswith(("_", "."))]
         below = [_below(match) if match.is_dir() else ([match], []) for match in visible]
         files = [file for inner, _ in below for file in inner]
-        refuse_managed(files, [folder for _, folders in below for folder in folders])
-        if not files:
-            raise OutputError("no file matches", place=where, remedy="check the pattern")
-    else:
-        files = [path]
-        refuse_managed(files, [])
-    return tuple(_identified(str(file), file, None) for file in files)
+        folders = [folder for _, inner in below for folder in inner]
+    _refuse_managed(files, folders)
+    if not files and path.is_dir():
+        raise BadDataError("no data file in the folder", place=where, remedy="names starting with _ or . are ignored")
+    if not files:
+        raise OutputError("no file matches", place=where, remedy="check the pattern")
+    return tuple(
+        _identified(str(file), file, None, _keys(file.relative_to(root)) if root is not None else {}) for file in files
+    )
 
 
 def _below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The visible files below a folder, sorted, and the folder itself with those that they may lie in."""
+    """The visible files below a folder, sorted; the folder itself and those below it."""
     files, inner = [], [folder]
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(("_", "."))]
@@ -227,36 +293,82 @@ def _below(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(files), inner
 
 
-def _identified(name: str, path: Path | None, stream: IO[bytes] | None) -> Source:
+def _keys(path: Path) -> dict[str, str | None]:
+    """Keys and values in the folders of a path, as Hive writes them."""
+    found = [match for part in path.parts[:-1] if (match := _KEY.fullmatch(part))]
+    return {unquote(match[1]): None if match[2] == NULL_KEY else unquote(match[2]) for match in found}
+
+
+_DUCKDB = (
+    "pipe its rows in: duckdb -c \"COPY (FROM {scan}('{{path}}')) TO '/dev/stdout' (FORMAT parquet)\" "
+    "| negprep train - OUTPUT"
+)
+_SPARK = "spark.read.{way}('{{path}}').write.parquet('log/') in Spark writes them"
+_TABLES = (
+    ("_delta_log", "a Delta Lake table", _DUCKDB.format(scan="delta_scan")),
+    ("metadata", "an Iceberg table", _DUCKDB.format(scan="iceberg_scan")),
+    (".hoodie", "a Hudi table", _SPARK.format(way="format('hudi').load")),
+    ("_spark_metadata", "the output of a Spark stream (_spark_metadata)", _SPARK.format(way="parquet")),
+)
+"""Folders in a table whose files alone are not its rows; what the table is, and how to read it."""
+
+_LEFTOVERS = "_temporary"
+
+
+def _refuse_managed(files: list[Path], folders: list[Path]) -> None:
+    """Refuse files of a Delta, Iceberg or Hudi table, or of a Spark job that has not ended.
+
+    ``folders`` are those at and below INPUT; tables are looked for in all folders above the files, too.
+    """
+    parents = dict.fromkeys(file.parent for file in files)
+    above = (each for parent in parents for each in (parent, *parent.absolute().parents))
+    for folder in dict.fromkeys([*folders, *above]):
+        for name, kind, remedy in _TABLES:
+            if (folder / name).is_dir() and (name != "metadata" or _is_iceberg(folder / name)):
+                what = f"this is {kind}, whose files alone are not its rows (some may be deleted or replaced)"
+                shown = str(folder).replace("'", "''")
+                raise BadDataError(what, place=str(folder), remedy=remedy.format(path=shown))
+    of_jobs = (file.parent for file in files if file.name.startswith("part-"))
+    for folder in dict.fromkeys([*folders, *of_jobs]):
+        what = remedy = ""
+        if _LEFTOVERS in folder.parts:
+            what = "a Spark or Hadoop job has not committed these files: it is writing, or died before its end"
+            remedy = "run the job again, and name the folder that it writes"
+        elif (folder / _LEFTOVERS).is_dir():
+            what = f"holds {_LEFTOVERS}: a Spark or Hadoop job is writing here, or died before its end"
+            remove = f"rm -r {shlex.quote(str(folder / _LEFTOVERS))}"
+            remedy = f"run the job again, or, if the other files are whole, {remove}"
+        if what:
+            raise BadDataError(what, place=str(folder), remedy=remedy)
+
+
+def _is_iceberg(metadata: Path) -> bool:
+    try:
+        return any(".metadata.json" in name for name in os.listdir(metadata))  # noqa: PTH208 - Path.iterdir is slower
+    except OSError:  # not to be looked into
+        return False
+
+
+def _identified(name: str, path: Path | None, stream: IO[bytes] | None, keys: dict[str, str | None]) -> Source:
     with machine_errors(name):
         handle = path.open("rb") if path is not None else cast(IO[bytes], stream)
         spool = None
         try:
-            _refuse_standard_output(name, os.fstat(handle.fileno()))
-            if path is None or not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+            status = os.fstat(handle.fileno())
+            _refuse_standard_output(name, status)
+            if path is None or not stat.S_ISREG(status.st_mode):
                 spool = _spooled(handle)
         finally:
             if path is not None:
                 handle.close()
         status = os.fstat(spool.fileno()) if spool is not None else cast(Path, path).stat()
         plain = Source(name, path, spool, None, False, _fingerprint(status))
-        with plain.raw() as raw:
-            head = raw.read(HEAD)
-        codec = next((codec for codec, magic in _CODECS.items() if re.match(magic, head)), None)
-        source = Source(name, path, spool, codec, re.match(_PARQUET, head) is not None, plain.fingerprint)
-        if codec is not None:
-            with source.open() as inflated:
-                head = inflated.read(HEAD)
-            kinds = {"Parquet": _PARQUET, **_CODECS}
-            inner = next((kind for kind, magic in kinds.items() if re.match(magic, head)), None)
-            if inner is not None:
-                raise BadDataError(f"{inner} inside {codec}", place=name, remedy=f"decompress the {codec} first")
-    refuse_foreign(head, name, codec)
-    return replace(source, empty=not head)
+        codec = next((codec for codec, magic in CODECS.items() if re.match(magic, plain.head)), None)
+        return Source(name, path, spool, codec, re.match(PARQUET, plain.head) is not None, plain.fingerprint, keys)
 
 
 def _refuse_standard_output(name: str, status: os.stat_result) -> None:
-    """Refuse an input that is the file to which standard output goes: what is written would be read, or replace it."""
+    """Refuse the file that standard output goes to as input: the output would be read, or replace it."""
     if sys.stdout is None:  # closed: its number may be another file's
         return
     try:
@@ -264,10 +376,8 @@ def _refuse_standard_output(name: str, status: os.stat_result) -> None:
     except OSError:  # closed later
         return
     if stat.S_ISREG(status.st_mode) and os.path.samestat(status, written):
-        emptied = (
-            "" if status.st_size else ", and is empty: the shell empties the file after > before it starts a command"
-        )
-        what = f"is the file that standard output goes to{emptied}"
+        emptied = ", and is empty: the shell empties the file after > before it starts a command"
+        what = f"is the file that standard output goes to{'' if status.st_size else emptied}"
         raise UsageError(what, place=name, remedy="send standard output to another file")
 
 
@@ -287,7 +397,7 @@ def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
 
 @contextmanager
 def machine_errors(name: str) -> Iterator[None]:
-    """Turn what the operating system refuses into ``OutputError``."""
+    """Turn errors of the operating system into ``OutputError``."""
     try:
         yield
     except OSError as error:

@@ -6,21 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from negprep.arrow import mask_as_numpy, pc, strings
+from negprep.arrays import Counts, Mask
+from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, strings, text_bytes
+from negprep.errors import RowError
 from negprep.options.specs import MONTHS, UNITS, TimeFormat, TimeForms
-from negprep.read.pieces import RowError, arrow, first_failure, numbers, text_bytes, widened
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Mask = npt.NDArray[np.bool_]
-    Integers = npt.NDArray[np.int64]
-
 
 _CLOCKS = (" %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p")
 _ZONES = (" %Z", " %z")
@@ -31,7 +25,7 @@ UNPADDED = "like 2024-5-1"
 
 @cache
 def known() -> dict[str, tuple[TimeFormat, ...]]:
-    """What each form besides ISO 8601 is called, and its formats; in none could day and month change places."""
+    """The formats of each form besides ISO 8601, by its name; none could have day and month the other way round."""
     return {
         "like 2024-05": _dates("%Y-%m"),
         "like 2024/05/01": _dates("%Y/%m/%d", clocks=_CLOCKS),
@@ -71,41 +65,25 @@ _LOOKED_AT = 100_000
 
 @dataclass(frozen=True)
 class Read:
-    """What texts are by some formats.
+    """Texts read by some formats: times int64 (0 if no format fits); which fit; which fit a date out of range."""
 
-    Attributes
-    ----------
-    times : int64, shape (n,)
-        Nanoseconds since 1970; 0 where no format fits.
-    fits : bool, shape (n,)
-    beyond : bool, shape (n,)
-        Where one does, and the time is out of range; not in ``fits``.
-    """
-
-    times: Integers
+    times: Counts
     fits: Mask
     beyond: Mask
 
 
 def read_dates(texts: pa.Array, formats: Iterable[TimeFormat]) -> Read:
-    """Read each of the texts by the first of the formats that it fits.
-
-    Parameters
-    ----------
-    texts : pa.Array
-        ``pa.string()`` without nulls.
-    formats : iterable of TimeFormat
-    """
+    """Read each of the texts, ``pa.string()`` without nulls, by the first of the formats that it fits."""
     times, fits, beyond = np.zeros(len(texts), np.int64), np.zeros(len(texts), bool), np.zeros(len(texts), bool)
     left = np.arange(len(texts))
     for each in formats:
         if not len(left):
             break
-        found = pc.extract_regex(texts.take(arrow(left)), each.pattern)
+        found = pc.extract_regex(texts.take(from_numpy(left)), each.pattern)
         rows = np.flatnonzero(mask_as_numpy(found.is_valid()))
         if not len(rows):
             continue
-        groups = found.take(arrow(rows)).flatten()
+        groups = found.take(from_numpy(rows)).flatten()
         seconds, fraction, is_date = _seconds({found.type[place].name: group for place, group in enumerate(groups)})
         in_range = np.abs(seconds) < (2**63 - 1) // 10**9
         good, rows = is_date & in_range, left[rows]
@@ -116,14 +94,14 @@ def read_dates(texts: pa.Array, formats: Iterable[TimeFormat]) -> Read:
     return Read(times, fits, beyond)
 
 
-def _seconds(groups: dict[str, pa.Array]) -> tuple[Integers, Integers, Mask]:
-    """Seconds since 1970 and nanoseconds after them, and which are dates at all."""
+def _seconds(groups: dict[str, pa.Array]) -> tuple[Counts, Counts, Mask]:
+    """Seconds since 1970, nanoseconds after them, and whether each is a date at all."""
     n = len(next(iter(groups.values())))
 
-    def number(word: str, default: int) -> Integers:
+    def number(word: str, default: int) -> Counts:
         if word not in groups:
             return np.full(n, default, np.int64)
-        given: Integers = numbers(groups[word].cast(pa.int64()))
+        given: Counts = as_numpy(groups[word].cast(pa.int64()))
         return given
 
     year = number("Y", 0)
@@ -133,7 +111,7 @@ def _seconds(groups: dict[str, pa.Array]) -> tuple[Integers, Integers, Mask]:
     month = number("m", 1)
     if "b" in groups:
         names = pc.utf8_slice_codeunits(pc.ascii_lower(groups["b"]), 0, 3)
-        month = 1 + numbers(pc.index_in(names, value_set=strings(list(MONTHS)))).astype(np.int64)
+        month = 1 + as_numpy(pc.index_in(names, value_set=strings(list(MONTHS)))).astype(np.int64)
     day, minute, second = number("d", 1), number("M", 0), number("S", 0)
     hour = number("H", 0)
     good = (month >= 1) & (month <= 12) & (minute < 60) & (second < 60) & (hour < 24)
@@ -149,11 +127,11 @@ def _seconds(groups: dict[str, pa.Array]) -> tuple[Integers, Integers, Mask]:
         seconds, good = seconds - offset, good & is_offset
     fraction = np.zeros(n, np.int64)
     if "f" in groups:
-        fraction = numbers(pc.ascii_rpad(groups["f"], 9, "0").cast(pa.int64()))
+        fraction = as_numpy(pc.ascii_rpad(groups["f"], 9, "0").cast(pa.int64()))
     return seconds, fraction, good & in_month
 
 
-def days_of(year: Integers, month: Integers, day: Integers) -> tuple[Integers, Mask]:
+def days_of(year: Counts, month: Counts, day: Counts) -> tuple[Counts, Mask]:
     """Days since 1970, and whether the month has such a day."""
     months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
     first, following = (each.astype("M8[D]").astype(np.int64) for each in (months, months + 1))
@@ -161,14 +139,14 @@ def days_of(year: Integers, month: Integers, day: Integers) -> tuple[Integers, M
     return days, (day >= 1) & (days < following)
 
 
-def _offsets(zones: pa.Array) -> tuple[Integers, Mask]:
+def _offsets(zones: pa.Array) -> tuple[Counts, Mask]:
     found = pc.extract_regex(zones, "^(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>(?:[0-9]{2})?)$")
     offset, good = np.zeros(len(zones), np.int64), np.ones(len(zones), bool)
     rows = np.flatnonzero(mask_as_numpy(found.is_valid()))
     if len(rows):
-        sign, hours, minutes = found.take(arrow(rows)).flatten()
+        sign, hours, minutes = found.take(from_numpy(rows)).flatten()
         minutes = pc.replace_substring_regex(minutes, "^$", "0")
-        hours, minutes = numbers(hours.cast(pa.int64())), numbers(minutes.cast(pa.int64()))
+        hours, minutes = as_numpy(hours.cast(pa.int64())), as_numpy(minutes.cast(pa.int64()))
         is_west = mask_as_numpy(pc.is_in(sign, value_set=strings(["-"])))
         offset[rows] = np.where(is_west, -1, 1) * (hours * 3600 + minutes * 60)
         good[rows] = (hours < 24) & (minutes < 60)
@@ -176,18 +154,9 @@ def _offsets(zones: pa.Array) -> tuple[Integers, Mask]:
 
 
 def guessed(texts: pa.Array) -> dict[str, list[str]]:
-    """The formats of dates in numbers, such as ``1/2/2019 1:00``: for each order that all the texts can have.
+    """The formats of dates in numbers, such as ``1/2/2019 1:00``, for each order that all the texts can have.
 
-    Parameters
-    ----------
-    texts : pa.Array
-        ``pa.string()`` without nulls.
-
-    Returns
-    -------
-    dict of str to list of str
-        What is first (``the month is first``) to the formats, the most frequent first; empty where a text is something
-        else.
+    What is first (``the month is first``) to the formats, the most frequent first; empty if a text is something else.
     """
     counts: dict[tuple[str, str], int] = {}
     orders = {"mdY", "dmY", "mdy", "dmy", "ymd"}
@@ -238,7 +207,7 @@ def as_options(formats: Iterable[str]) -> str:
 
 
 def options_for(texts: pa.Array) -> str | None:
-    """A remedy for dates whose order is not plain: the options for each order; None where they are something else."""
+    """A remedy for dates in an unclear order: the options for each order; None for other texts."""
     return " or ".join(f"{as_options(formats)} if {first}" for first, formats in guessed(texts).items()) or None
 
 
@@ -301,25 +270,13 @@ ORDERED = Clock("a position in the log", "1")
 
 
 def parse_times(array: pa.Array, forms: TimeForms = TimeForms()) -> tuple[pa.Array, Clock]:  # noqa: B008 - frozen
-    """Times as int64 nanoseconds since 1970-01-01T00:00:00 (UTC where they have a zone).
+    """Times as int64 nanoseconds since 1970-01-01T00:00:00 (UTC if they have a zone), and how they are written.
 
-    Parameters
-    ----------
-    array : pa.Array
-        At least one row, without nulls or NaN; text as ``pa.string()``.
-    forms : TimeForms
-        How they are written, where the user says it.
-
-    Raises
-    ------
-    RowError
-        A time has no known form, another form or unit than the others, or lies outside 1677 to 2262.
-
-    Notes
-    -----
-    The unit of a number follows from its size: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds.
-    Numbers with a fraction are exact to the microsecond. Where at least half of the numbers are dates of 1990 to 2100
-    written as YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, all must be.
+    At least one time, without nulls or NaN; text as ``pa.string()``. The unit of a number follows from its size: below
+    1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds. Numbers with a fraction are exact to the
+    microsecond. If at least half of the numbers are dates of 1990 to 2100 written as YYYYMMDD, YYYYMMDDHHMM or
+    YYYYMMDDHHMMSS, all must be. Raises ``RowError`` for a time of no known form, of another form or unit than the
+    others, or outside 1677 to 2262.
     """
     kind = array.type
     if pa.types.is_string(kind):
@@ -335,7 +292,10 @@ def parse_times(array: pa.Array, forms: TimeForms = TimeForms()) -> tuple[pa.Arr
         clock = Clock(_NAIVE if pa.types.is_date(kind) or kind.tz is None else _ZONED, _spelled(instants, 0))
         return instants.cast(pa.timestamp("ns")).cast(pa.int64()), clock
     if pa.types.is_integer(kind):
-        return _from_integers(_signed(array) if pa.types.is_uint64(kind) else widened(array), forms)
+        return _from_integers(
+            _signed(array) if pa.types.is_uint64(kind) else from_numpy(as_numpy(array).astype(np.int64, copy=False)),
+            forms,
+        )
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _from_floats(array.cast(pa.float64()), forms)
     raise RowError(0, f"the time has the type {kind}", _FORMS)
@@ -344,11 +304,7 @@ def parse_times(array: pa.Array, forms: TimeForms = TimeForms()) -> tuple[pa.Arr
 def parse_instant(text: str, like: Clock | None = None) -> tuple[int, Clock]:
     """One time, as ``parse_times`` takes it: nanoseconds since 1970, and how it is written.
 
-    Parameters
-    ----------
-    text : str
-    like : Clock or None
-        How the log writes its times. Where these are numbers, ``20240501`` is one, too; else it is a date.
+    ``like`` is how the log writes its times: if as numbers, ``20240501`` is one, too; else it is a date.
     """
     is_number = like is not None and not like.is_dated
     parsed, clock = _from_text(strings([text]), TimeForms(), compact=not is_number)
@@ -401,7 +357,7 @@ def _scale(values: np.ndarray, forms: TimeForms) -> tuple[str, int]:
 
 
 def _from_integers(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
-    values = numbers(array)
+    values = as_numpy(array)
     kind = _compact_kind(values, forms) if compact else None
     if kind is not None:
         return _from_compact(values, kind, by_format=bool(forms.formats))
@@ -412,11 +368,11 @@ def _from_integers(array: pa.Array, forms: TimeForms, *, compact: bool = True) -
     if values.max() > limit or values.min() < -limit:
         row = int(np.flatnonzero((values > limit) | (values < -limit))[0])
         raise RowError(row, f"the time {values[row]} is out of range", _OUT_OF_RANGE)
-    return arrow(values * nanoseconds), Clock(unit, str(values[0]))
+    return from_numpy(values * nanoseconds), Clock(unit, str(values[0]))
 
 
 def _compact_kind(values: np.ndarray, forms: TimeForms) -> str | None:
-    """How integers are dates, if somebody says so, or at least half of them are some that a log may have."""
+    """How integers are dates, if the user names the format, or at least half of them are dates of a log."""
     if forms:
         return _COMPACT_FORMATS.get(forms.formats[0].text) if len(forms.formats) == 1 else None
     low, high = values.min(), values.max()
@@ -455,11 +411,11 @@ def _from_compact(values: np.ndarray, kind: str, *, by_format: bool) -> tuple[pa
     outside = np.flatnonzero(np.abs(seconds) > (2**63 - 1) // 10**9 - 1)
     if len(outside):
         raise RowError(int(outside[0]), f"the time {values[outside[0]]} is out of range", _OUT_OF_RANGE)
-    return arrow(seconds * 10**9), Clock(kind, str(values[0]))
+    return from_numpy(seconds * 10**9), Clock(kind, str(values[0]))
 
 
 def _from_floats(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
-    values = numbers(array)
+    values = as_numpy(array)
     outside = np.flatnonzero(np.abs(values) >= 2.0**63)
     if len(outside):
         raise RowError(int(outside[0]), f"the time {_shown(values[outside[0]])} is out of range", _OUT_OF_RANGE)
@@ -467,7 +423,7 @@ def _from_floats(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> 
     if (forms.formats or compact) and (is_whole := values == np.floor(values)).all():
         integers = values.astype(np.int64)
         if forms.formats or _compact_kind(integers, forms) is not None:
-            return _from_integers(arrow(integers), forms)
+            return _from_integers(from_numpy(integers), forms)
     elif forms.formats:
         row = int(is_whole.argmin())
         raise RowError(row, f"the time {_shown(values[row])} has a fraction", "leave --time-format out")
@@ -478,7 +434,7 @@ def _from_floats(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> 
     outside = np.flatnonzero(np.abs(microseconds) > (2**63 - 1) // 1000)
     if len(outside):
         raise RowError(int(outside[0]), f"the time {_shown(values[outside[0]])} is out of range", _OUT_OF_RANGE)
-    return arrow(microseconds.astype(np.int64) * 1000), Clock(unit, _shown(values[0]))
+    return from_numpy(microseconds.astype(np.int64) * 1000), Clock(unit, _shown(values[0]))
 
 
 def _from_text(texts: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
@@ -501,14 +457,14 @@ def _from_text(texts: pa.Array, forms: TimeForms, *, compact: bool = True) -> tu
     if form is not None:
         try:
             # A date without leading zeros is a date: that of another batch may need none.
-            return arrow(_as_dates(texts, form)), Clock(_NAIVE if form == UNPADDED else form, texts[0].as_py())
+            return from_numpy(_as_dates(texts, form)), Clock(_NAIVE if form == UNPADDED else form, texts[0].as_py())
         except ValueError:
             pass
     raise _explained(texts)
 
 
 def _from_formats(texts: pa.Array, forms: TimeForms) -> tuple[pa.Array, Clock]:
-    """Text by the formats that the user names."""
+    """Read text by the formats that the user names."""
     if len(forms.formats) == 1 and forms.formats[0].text in _COMPACT_FORMATS:
         try:
             integers = _integers(texts)
@@ -517,7 +473,7 @@ def _from_formats(texts: pa.Array, forms: TimeForms) -> tuple[pa.Array, Clock]:
         else:
             return _from_integers(integers, forms)
     coded = texts.dictionary_encode()
-    distinct, codes = coded.dictionary, numbers(coded.indices)
+    distinct, codes = coded.dictionary, as_numpy(coded.indices)
     found = read_dates(distinct, forms.formats)
     if not found.fits.all():
         row = int((~found.fits)[codes].argmax())
@@ -528,11 +484,11 @@ def _from_formats(texts: pa.Array, forms: TimeForms) -> tuple[pa.Array, Clock]:
         more = addition(text, forms.formats)
         remedy = f"correct it, or add {more}" if more else "correct it, or repeat --time-format with another format"
         raise RowError(row, f"the time {text!r} does not fit --time-format {shown}", remedy)
-    return arrow(found.times[codes]), Clock(_ZONED if forms.formats[0].has_zone else _NAIVE, texts[0].as_py())
+    return from_numpy(found.times[codes]), Clock(_ZONED if forms.formats[0].has_zone else _NAIVE, texts[0].as_py())
 
 
 def _known_form(text: pa.Array) -> str | None:
-    """Which of the known forms of dates a single text has."""
+    """The known form of dates that a single text has."""
     return next((form for form, formats in known().items() if read_dates(text, formats).fits.all()), None)
 
 
@@ -542,7 +498,7 @@ def _as_dates(texts: pa.Array, form: str) -> np.ndarray:
     found = read_dates(coded.dictionary, known()[form])
     if not found.fits.all():
         raise ValueError(form)
-    times: np.ndarray = found.times[numbers(coded.indices)]
+    times: np.ndarray = found.times[as_numpy(coded.indices)]
     return times
 
 
@@ -562,7 +518,7 @@ _READERS: dict[str, Callable[[pa.Array], pa.Array]] = {
 
 
 def _finite(floats: pa.Array, strings: pa.Array) -> pa.Array:
-    finite = np.isfinite(numbers(floats))
+    finite = np.isfinite(as_numpy(floats))
     if not finite.all():
         row = int(finite.argmin())
         raise RowError(row, f"the time {strings[row].as_py()!r} is out of range", _OUT_OF_RANGE)
@@ -605,21 +561,13 @@ def _explained(texts: pa.Array) -> RowError:
 
 
 def _text(texts: pa.Array, row: int) -> str:
-    """One of them for a message, whatever its bytes."""
+    """One of the texts for a message, whatever its bytes."""
     return bytes(texts.slice(row, 1).cast(pa.binary())[0].as_py()).decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where times lie.
-
-    Attributes
-    ----------
-    first, last : int
-        Nanoseconds since 1970.
-    early, late, rows : int
-        Rows before 1990, rows after tomorrow, and all rows.
-    """
+    """The first and last time of some rows; the rows before 1990, after tomorrow, and all."""
 
     first: int
     last: int
@@ -629,14 +577,14 @@ class Span:
 
     @classmethod
     def of(cls, times: np.ndarray, tomorrow: int) -> Span:
-        """That of some times, at least one."""
+        """The span of at least one time."""
         first, last = int(times.min()), int(times.max())
         early = int(np.count_nonzero(times < _EARLIEST)) if first < _EARLIEST else 0
         late = int(np.count_nonzero(times > tomorrow)) if last > tomorrow else 0
         return cls(first, last, early, late, len(times))
 
     def joined(self, other: Span) -> Span:
-        """That of both."""
+        """The span of both."""
         return Span(
             min(self.first, other.first),
             max(self.last, other.last),
@@ -645,12 +593,11 @@ class Span:
             self.rows + other.rows,
         )
 
-    def doubt(self, clock: Clock, column: str) -> str | None:
-        """A warning that times lie where logs have none; small numbers are an order, and may."""
-        if clock == ORDERED or not self.early + self.late:
-            return None
-        if clock.kind == _UNITS[0][0] and max(-self.first, self.last) < _SMALLEST_SECONDS * 10**9:
-            return None
+    def doubts(self, clock: Clock, column: str) -> list[str]:
+        """A warning if times lie where logs have none; small numbers are an order, and may."""
+        is_order = clock.kind == _UNITS[0][0] and max(-self.first, self.last) < _SMALLEST_SECONDS * 10**9
+        if clock == ORDERED or is_order or not self.early + self.late:
+            return []
         outside = [
             f"{count:,} of {self.rows:,} rows {word}"
             for count, word in ((self.early, "before 1990"), (self.late, "after tomorrow"))
@@ -658,7 +605,7 @@ class Span:
         ]
         first, last = (str(np.datetime64(each // 10**9, "s")) for each in (self.first, self.last))
         read_as = f"dates {clock.kind}" if clock.is_dated else f"numbers {clock.kind} since 1970"
-        return (
+        return [
             f"times in {column!r} go from {first} to {last}, {' and '.join(outside)}, read as {read_as}: "
             "is it another unit or another column (--time-format, --time-col), or a mark for times that are missing?"
-        )
+        ]

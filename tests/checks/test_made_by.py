@@ -147,19 +147,19 @@ def changed(**keys):
 
 
 BAD = {
-    "no JSON": (lambda: Path("x.json").write_text("user,item\n"), 3, "x.json: no summary: it is not JSON"),
-    "an empty file": (lambda: Path("x.json").write_text(""), 3, "no summary: it is not JSON"),
-    "not UTF-8": (lambda: Path("x.json").write_bytes(b'{"a": "\xff"}'), 3, "no summary: it is not JSON"),
-    "very deep": (lambda: Path("x.json").write_text("[" * 100_000), 3, "no summary: it is not JSON"),
+    "no JSON": (lambda: Path("x.json").write_text("user,item\n"), 3, "x.json: not a summary: it is not JSON"),
+    "an empty file": (lambda: Path("x.json").write_text(""), 3, "not a summary: it is not JSON"),
+    "not UTF-8": (lambda: Path("x.json").write_bytes(b'{"a": "\xff"}'), 3, "not a summary: it is not JSON"),
+    "very deep": (lambda: Path("x.json").write_text("[" * 100_000), 3, "not a summary: it is not JSON"),
     "a list": (lambda: Path("x.json").write_text("[1]"), 3, "JSON, but not what --summary writes"),
     "something else": (lambda: Path("x.json").write_text('{"files": []}'), 3, "JSON, but not what --summary writes"),
     "fit": (lambda: changed(command="fit"), 3, "the summary of a run of fit, which writes no rows"),
     "a newer version": (lambda: changed(version="99.0"), 3, "of negprep 99.0, and this is"),
     "an older version": (lambda: changed(metadata=None), 3, "without the key 'metadata'"),
-    "no output": (lambda: changed(output=None), 3, "no summary as --summary writes it"),
-    "an output that is none": (lambda: changed(output=["o.csv"]), 3, "no summary as --summary writes it"),
-    "empty metadata": (lambda: changed(metadata={}), 3, "no summary as --summary writes it"),
-    "metadata of another": (lambda: changed(command="test"), 3, "no summary as --summary writes it"),
+    "no output": (lambda: changed(output=None), 3, "not a summary as --summary writes it"),
+    "an output that is none": (lambda: changed(output=["o.csv"]), 3, "not a summary as --summary writes it"),
+    "empty metadata": (lambda: changed(metadata={}), 3, "not a summary as --summary writes it"),
+    "metadata of another": (lambda: changed(command="test"), 3, "not a summary as --summary writes it"),
     "half of the metadata": (
         lambda: changed(metadata={"command": "train", "layout": "pointwise", "counts": {}}),
         3,
@@ -185,7 +185,7 @@ def test_bad_summaries_are_refused_in_one_line(run, name):
 
 
 REFUSED = {
-    "says itself": ("o.parquet --made-by p.json", "has metadata of its own, which say what p.json says; leave"),
+    "says itself": ("o.parquet --made-by p.json", "has metadata of its own, the same as p.json; leave"),
     "says something else": (
         "o.parquet --made-by told.json",
         "with another 'num_neg' than told.json (4, and there 3); leave the summary out: it is of another run",

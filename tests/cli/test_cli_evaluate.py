@@ -255,7 +255,7 @@ REFUSED = {
     "--catalog-size 50": "--catalog-size 50 is less than the 100 items of a list; count all items that are ranked",
     "--test -": "standard input is",
     "--score-col nothing": "no column 'nothing' (found: user, item, label, score); name one of them with --score-col",
-    "--label-col score --score-col score": "--score-col and --label-col both name 'score'; give two columns",
+    "--label-col score --score-col score": "--label-col and --score-col both name 'score'; give two columns",
     "--by-user -": "--by-user '-': standard output is for the table; name a file",
     "--test ''": "--test is empty; give a path",
 }

@@ -280,7 +280,10 @@ USAGE = {
         {"user_col": "xyz"},
         "in.csv: no column 'xyz' (found: user, item, time); name one of them with --user-col",
     ),
-    "one column twice": ({"user_col": "time", "item_col": "time"}, "--user-col and --item-col both name 'time'"),
+    "one column twice": (
+        {"user_col": "time", "item_col": "time"},
+        "--user-col and --item-col both name 'time'; give two columns",
+    ),
     "role without a column": (
         {},
         "in.csv: no column for the values (found: user, item, time); name it with --value-col",

@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from negprep.errors import UsageError
+from negprep.errors import RowError, UsageError
 from negprep.options.specs import TimeForms
-from negprep.read.pieces import RowError
 from negprep.read.times import parse_times
 
 FORMS = {

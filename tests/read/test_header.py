@@ -8,7 +8,7 @@ import pytest
 
 from negprep.errors import BadDataError, NegprepError
 from negprep.options.options import ReadOptions
-from negprep.read.header import guessed, judged, kind_of
+from negprep.read.dialect import guessed, judged, kind_of
 from negprep.read.log import open_log
 
 

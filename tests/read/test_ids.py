@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from negprep.errors import RowError
 from negprep.read.convert import parse_ids
-from negprep.read.pieces import RowError
 
 INTEGERS = ["0", "7", "-7", "10", "-10", "99", "100", "9007199254740993", "9223372036854775807", "-9223372036854775808"]
 TEXT = [

@@ -85,24 +85,24 @@ COLUMN = re.compile(r"column \d+")  # it depends on the version of Python
 REMEDY = "JSON lines have an object a line; repair or remove it"
 FORM = "write all in one form"
 BAD = {
-    "cut": (OK + '{"user": "a", "item"\n', f"log:2: this is no JSON object (at column #); {REMEDY}"),
-    "cut first": ('{"user": "a"\n', f"log:1: this is no JSON object (at column #); {REMEDY}"),
+    "cut": (OK + '{"user": "a", "item"\n', f"log:2: this is not a JSON object (at column #); {REMEDY}"),
+    "cut first": ('{"user": "a"\n', f"log:1: this is not a JSON object (at column #); {REMEDY}"),
     "trailing comma": (
         OK + '{"user": "a",}\n',
-        f"log:2: this is no JSON object (at column #); {REMEDY}",
+        f"log:2: this is not a JSON object (at column #); {REMEDY}",
     ),
     "single quotes": (
         OK + "\n{'user': 1}\n",
-        f"log:3: this is no JSON object (at column #); {REMEDY}",
+        f"log:3: this is not a JSON object (at column #); {REMEDY}",
     ),
     "a list": (OK + "[1, 2]\n", f"log:2: this is a list, not an object; {REMEDY}"),
     "a number": (OK + "5\n", f"log:2: this is an integer, not an object; {REMEDY}"),
     "a word": (OK + "null\n", f"log:2: this is null, not an object; {REMEDY}"),
-    "CSV": (OK + "a,1,5\n", f"log:2: this is no JSON object (at column #); {REMEDY}"),
-    "two in a line": (OK + OK.strip() + OK, f"log:2: this is no JSON object (at column #); {REMEDY}"),
+    "CSV": (OK + "a,1,5\n", f"log:2: this is not a JSON object (at column #); {REMEDY}"),
+    "two in a line": (OK + OK.strip() + OK, f"log:2: this is not a JSON object (at column #); {REMEDY}"),
     "one over two lines": (
         OK + '{"user": "a",\n"item": 1, "time": 5}\n',
-        f"log:2: this is no JSON object (at column #); {REMEDY}",
+        f"log:2: this is not a JSON object (at column #); {REMEDY}",
     ),
     "a key twice": (OK + '{"user": "a", "user": "b", "item": 1}\n', f"log:2: the key 'user' is there twice; {REMEDY}"),
     "nested": (
@@ -135,7 +135,7 @@ BAD = {
     ),
     "too large": (
         OK + '{"user": "b", "item": 9223372036854775808, "time": 5}\n',
-        "log:2: the item 9223372036854775808 is no 64-bit integer; write all as strings",
+        "log:2: the item 9223372036854775808 is not a 64-bit integer; write all as strings",
     ),
     "null": (
         OK + '{"user": null, "item": 1, "time": 5}\n',
@@ -171,11 +171,11 @@ BAD = {
     ),
     "a mark in the middle": (
         OK + "\xef\xbb\xbf" + OK,
-        f"log:2: this is no JSON object (at column #); {REMEDY}",
+        f"log:2: this is not a JSON object (at column #); {REMEDY}",
     ),
     "deep": (
         OK + "[" * 100_000 + "\n",
-        f"log:2: this is no JSON object (nested too deeply); {REMEDY}",
+        f"log:2: this is not a JSON object (nested too deeply); {REMEDY}",
     ),
     "no user": ('{"a": 1, "item": 2}\n', "log: no column for the users (found: a, item); name it with --user-col"),
     "no key": ("{}\n", "log: no column for the users (found: ); name it with --user-col"),
@@ -214,11 +214,11 @@ def test_options_for_other_texts(here, read):
     for option in ({"columns": ("user", "item")}, {"delimiter": ","}):
         with pytest.raises(NegprepError):
             read("log.jsonl", **option)
-        with pytest.raises(UsageError, match="--from jsonl says what"):
+        with pytest.raises(UsageError, match="--from jsonl and"):
             read("log.jsonl", from_="jsonl", **option)
 
 
 def test_a_name_that_says_so(here, read):
     (here / "log.jsonl").write_text("user,item\n1,2\n")
-    with pytest.raises(BadDataError, match=r"^log\.jsonl:1: this is no JSON object \(at column 1\)"):
+    with pytest.raises(BadDataError, match=r"^log\.jsonl:1: this is not a JSON object \(at column 1\)"):
         read("log.jsonl")

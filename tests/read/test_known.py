@@ -239,12 +239,12 @@ REFUSED = {
     "columns": (
         "1 2\n",
         {"from_": "sasrec", "columns": ("user", "item")},
-        "--from sasrec says what --columns says; leave one out",
+        "--from sasrec and --columns are both given; leave one out",
     ),
     "delimiter": (
         "1 2\n",
         {"from_": "sasrec", "delimiter": " "},
-        "--from sasrec says what --delimiter says; leave one out",
+        "--from sasrec and --delimiter are both given; leave one out",
     ),
     "times of lists": (
         "1 2\n",

@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from negprep.read.pieces import RowError
+from negprep.errors import RowError
 from negprep.read.times import parse_times
 
 NOON = 1714566600 * 10**9

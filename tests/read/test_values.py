@@ -1,8 +1,8 @@
 import pyarrow as pa
 import pytest
 
+from negprep.errors import RowError
 from negprep.read.convert import parse_events, parse_values
-from negprep.read.pieces import RowError
 
 
 @pytest.mark.parametrize(
