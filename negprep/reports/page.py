@@ -15,6 +15,7 @@ import numpy as np
 from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
 from negprep.checks.promises import Claims
+from negprep.checks.results import LEAK
 from negprep.checks.verify import Overlap, Report, verify
 from negprep.errors import BadDataError, UsageError, printable, refuse_warnings
 from negprep.options.options import LogSource, ReadOptions
@@ -383,13 +384,57 @@ def _own_checks(file: Described) -> list[Check]:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the page says first: a word, its style, and sentences."""
+
+    style: str
+    result: str
+    sentences: list[str]
+
+
+def verdict(checks: Sequence[tuple[str, Check]], overlaps: Sequence[str], *, verified: bool) -> Verdict:
+    """All checks passed; or the first failure, and how many more.
+
+    Parameters
+    ----------
+    checks : sequence of (str, Check)
+        In the order of the page, each with the name of its file; ``""`` for a check of all files.
+    overlaps : sequence of str
+        Of train and test, which lead. With a log, the check `LEAK` has them, too.
+    verified : bool
+        Whether there was a log to verify against.
+    """
+    failed = [(name, check) for name, check in checks if check.style == "failed"]
+    made = [check for _, check in checks if check.result != "not checked"]
+    rest = [f"{len(checks) - len(made)} not checked"] if len(made) < len(checks) else []
+    rest += [f"{size} unlikely"] if (size := sum(check.result == "unlikely" for check in made)) else []
+    more = len([check for _, check in failed if not overlaps or check.name != LEAK])
+    sentences = list(overlaps)
+    if failed and not overlaps:
+        name, first = failed[0]
+        words = f"{name}: {first.name}" if name else first.name
+        sentences.append(f"{words} ({first.words})" if first.words else words)
+        more -= 1
+    if sentences:
+        others = f"{count(more, 'more check')} failed" if more else "No other check failed"
+        return Verdict("failed", "Failed", [*sentences, "; ".join([f"{others}, of {len(checks)}", *rest]) + "."])
+    if not verified:
+        passed = "What the metadata count is in the file, but " if checks else ""
+        return Verdict("unknown", "Not verified", [f"{passed}nothing was checked against a log: give it with --log."])
+    passed = len(made) - sum(check.result == "unlikely" for check in made)
+    if not rest:
+        return Verdict("ok", "Passed", [f"All {count(passed, 'check')} passed."])
+    return Verdict("ok", "Passed", [f"No check failed: {'; '.join([f'{passed} passed', *rest])}."])
+
+
+@dataclass(frozen=True)
 class Page:
-    """All that the template is given; ``overlaps`` stand above all else."""
+    """All that the template is given."""
 
     title: str
     lead: str
     version: str
-    overlaps: list[str]
+    verdict: Verdict
     files: list[FilePart]
     across: list[Check]
 
@@ -545,13 +590,17 @@ def report(
             [] if found is None else [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
         )
         refuse_warnings([*failed, *(warnings if found is None else found.doubts)])
+    sections = [section(f"file-{place}", file) for place, file in enumerate(described, 1)]
+    across = [] if found is None else [shown_check(check, shown) for check in found.across]
+    checks = [(each.name if len(names) > 1 else "", check) for each in sections for check in each.checks]
+    checks += [("", check) for check in across]
     page = Page(
         title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_opening_words(described, log),
         version=__version__,
-        overlaps=[overlap.line(shown) for overlap in overlaps],
-        files=[section(f"file-{place}", file) for place, file in enumerate(described, 1)],
-        across=[] if found is None else [shown_check(check, shown) for check in found.across],
+        verdict=verdict(checks, [overlap.line(shown) for overlap in overlaps], verified=log is not None),
+        files=sections,
+        across=across,
     )
     write_document(target, rendered(page).encode("utf-8", "replace"))
     return found, warnings
