@@ -592,13 +592,13 @@ def report(
         refuse_warnings([*failed, *(warnings if found is None else found.doubts)])
     sections = [section(f"file-{place}", file) for place, file in enumerate(described, 1)]
     across = [] if found is None else [shown_check(check, shown) for check in found.across]
-    checks = [(each.name if len(names) > 1 else "", check) for each in sections for check in each.checks]
-    checks += [("", check) for check in across]
+    every = [(each.name if len(names) > 1 else "", check) for each in sections for check in each.checks]
+    every += [("", check) for check in across]
     page = Page(
         title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_opening_words(described, log),
         version=__version__,
-        verdict=verdict(checks, [overlap.line(shown) for overlap in overlaps], verified=log is not None),
+        verdict=verdict(every, [overlap.line(shown) for overlap in overlaps], verified=log is not None),
         files=sections,
         across=across,
     )
