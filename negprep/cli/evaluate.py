@@ -38,8 +38,13 @@ def _what(command: Function) -> Function:
         option(
             "--test",
             metavar="FILE",
-            help="The test file, where SCORES is not a copy of it with a column more: SCORES then gives each of its "
-            "candidates one score, by user and item, in any order.",
+            help="The test file, unless SCORES is a copy of it with one more column: any file of candidates that "
+            "`negprep verify` takes. SCORES then gives each candidate a score, by user and item, in any order.",
+        ),
+        option(
+            "--made-by",
+            metavar="SUMMARY",
+            help="What --summary of the run wrote, for a test file without metadata (CSV, for example).",
         ),
         option("--at", metavar="K,...", callback=_cutoffs, default="5,10,20", help="The cutoffs of HR@K and NDCG@K."),
         option("--by-user", metavar="FILE", help="Write the metrics of each user as Parquet."),
@@ -154,7 +159,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
     kept = ("at", "catalog_size", "distinct", "gamma", "resamples", "seed", "columns", "delimiter", "quote", "escape")
     options = EvaluateOptions(named=ScoredColumns(**named), **{name: given[name] for name in kept})
     signals.expect_traces()
-    found = run_evaluation(given["scores"], given["test"], options, by_user=given["by_user"], strict=given["strict"])
+    found = run_evaluation(
+        given["scores"], given["test"], options, **{name: given[name] for name in ("made_by", "by_user", "strict")}
+    )
     signals.check()
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from negprep.arrays import Counts, Floats
-from negprep.errors import BadDataError, UsageError
-from negprep.jsons import json_value
+from negprep.errors import UsageError
 from negprep.metrics.lists import Lists
 from negprep.metrics.ranking import RankGrid, place_law, rank_grid, spread, top_metrics
 from negprep.read.columns import ScoredColumns
@@ -240,30 +239,11 @@ MOST_PLACES = 1500
 _FULL = "the lists hold all items: these are the metrics of a full ranking"
 
 
-def read_facts(footers: list[dict[bytes, bytes]], place: str) -> dict[str, Any] | None:
-    """What negprep wrote into the footer of a test file, ``place``: None unless every part says the same.
-
-    Raises
-    ------
-    BadDataError
-        It is not JSON.
-    """
-    told = {footer.get(b"negprep", b"") for footer in footers}
-    if len(told) != 1 or told == {b""}:
-        return None
-    try:
-        facts = json_value(told.pop())
-    except ValueError:
-        what = "the metadata 'negprep' is not what negprep writes"
-        raise BadDataError(what, place=place, remedy="make the file again") from None
-    return facts if isinstance(facts, dict) and isinstance(facts.get("counts"), dict) and "draws" in facts else None
-
-
 def is_distinct(facts: dict[str, Any] | None, options: EvaluateOptions) -> bool:
     """Whether the negatives of a list differ, as the options or the metadata say."""
     if options.distinct is not None:
         return options.distinct
-    return facts is None or facts["draws"] == "distinct"
+    return facts is None or facts.get("draws") != "repeats"
 
 
 def find_sampling(
@@ -327,9 +307,9 @@ def _sampling(
     return sampling, ""
 
 
-def _competitors(counts: dict[str, Any]) -> int | None:
+def _competitors(counts: object) -> int | None:
     """The mean number of eligible items of a user, within the range that the metadata gives."""
-    if not counts.get("users") or not counts.get("eligible_max"):
+    if not isinstance(counts, dict) or not counts.get("users") or not counts.get("eligible_max"):
         return None
     seen = sum(counts.get(kind, 0) for kind in ("positives", "weak", "excluded_pairs")) / counts["users"]
     return int(min(max(round(counts["catalog_items"] - seen), counts["eligible_min"]), counts["eligible_max"]))

@@ -464,6 +464,6 @@ class ScoredColumns:
 
 def _without_ids(names: tuple[str, ...], problem: NegprepError, role: str) -> NegprepError:
     if role == "item" and "pos_item" in names:
-        what = "pairs and lists have no row for each candidate"
-        return BadDataError(what, place=problem.place, remedy="write the test file with --layout pointwise")
+        remedy = "give a file of user, item and score, and this one with --test"
+        return BadDataError("has candidates, but no score for each", place=problem.place, remedy=remedy)
     return problem

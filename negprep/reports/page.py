@@ -419,8 +419,8 @@ def verdict(checks: Sequence[tuple[str, Check]], overlaps: Sequence[str], *, ver
         others = f"{count(more, 'more check')} failed" if more else "No other check failed"
         return Verdict("failed", "Failed", [*sentences, "; ".join([f"{others}, of {len(checks)}", *rest]) + "."])
     if not verified:
-        passed = "What the metadata count is in the file, but " if checks else ""
-        return Verdict("unknown", "Not verified", [f"{passed}nothing was checked against a log: give it with --log."])
+        known = "What the metadata count is in the file, but " if checks else ""
+        return Verdict("unknown", "Not verified", [f"{known}nothing was checked against a log: give it with --log."])
     passed = len(made) - sum(check.result == "unlikely" for check in made)
     if not rest:
         return Verdict("ok", "Passed", [f"All {count(passed, 'check')} passed."])

@@ -156,7 +156,7 @@ SCORED_FAULTS = {
     ),
     "pairs": (
         "user,pos_item,neg_item,label,score\n1,2,3,0,1\n",
-        "pairs and lists have no row for each candidate; write the test file with --layout pointwise",
+        "has candidates, but no score for each; give a file of user, item and score, and this one with --test",
     ),
     "NaN": (ROWS.replace("0.4", "nan"), "3: missing or infinite score; repair or remove the row"),
     "infinite": (ROWS.replace("0.4", "-inf"), "3: missing or infinite score; repair or remove the row"),
