@@ -35,6 +35,7 @@ OWN = "own"
 
 KINDS = ("als", "bpr", "rns", OWN)
 MAX_FACTORS = 1024
+_NEEDED = ("user_factors", "item_factors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,39 +91,47 @@ class Model:
         return state.hexdigest()
 
     def check(self, place: str) -> None:
-        """Refuse arrays that do not fit each other, or hold what is no number.
+        """Refuse arrays that do not fit each other, or hold anything but finite numbers.
 
         Raises
         ------
         BadDataError
         """
-
-        def refuse(what: str, remedy: str = "make the model again") -> None:
-            raise BadDataError(what, place=place, remedy=remedy)
-
         if self.kind not in KINDS:
-            refuse(f"the model is of the kind {self.kind!r}", f"give one of {', '.join(KINDS)}")
+            remedy = f"give one of {', '.join(KINDS)}"
+            raise BadDataError(f"the model is of the kind {self.kind!r}", place=place, remedy=remedy)
+        shapes = {name: values.shape for name, values in self.arrays.items()}
+        _check_shapes(shapes, len(self.users), len(self.items), place)
         for name, values in self.arrays.items():
-            if name.endswith("factors") and (values.ndim != 2 or not values.shape[1]):
-                refuse(f"{name} has the shape {values.shape}", "give a row for each id and a column for each factor")
-        if self.n_factors > MAX_FACTORS:
-            refuse(f"the model has {self.n_factors} factors", f"give at most {MAX_FACTORS}")
-        wanted = {
-            "user_factors": (len(self.users), self.n_factors),
-            "item_factors": (len(self.items), self.n_factors),
-            "item_bias": (len(self.items),),
-            "h": (self.n_factors,),
-        }
-        for name, values in self.arrays.items():
-            if values.shape != wanted[name]:
-                refuse(f"{name} has the shape {values.shape} where the ids and factors ask for {wanted[name]}")
             if not values.size:
-                refuse(f"{name} is empty")
+                raise BadDataError(f"{name} is empty", place=place, remedy="make the model again")
             if not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
                 ids = {"user_factors": self.users, "h": None}.get(name, self.items)
                 whose = f" of {ids.ids[row].as_py()!r}" if ids is not None else ""
-                refuse(f"{name}{whose} holds NaN or an infinite number", "train with a smaller learning rate")
+                what = f"{name}{whose} holds NaN or an infinite number"
+                raise BadDataError(what, place=place, remedy="train with a smaller learning rate")
+
+
+def _check_shapes(shapes: dict[str, tuple[int, ...]], n_users: int, n_items: int, place: str) -> None:
+    """Refuse arrays that do not fit the ids and each other."""
+    for name in _NEEDED:
+        if len(shapes[name]) != 2 or not shapes[name][1]:
+            remedy = "give a row for each id and a column for each factor"
+            raise BadDataError(f"{name} has the shape {shapes[name]}", place=place, remedy=remedy)
+    n_factors = shapes["user_factors"][1]
+    if n_factors > MAX_FACTORS:
+        raise BadDataError(f"the model has {n_factors} factors", place=place, remedy=f"give at most {MAX_FACTORS}")
+    wanted = {
+        "user_factors": (n_users, n_factors),
+        "item_factors": (n_items, n_factors),
+        "item_bias": (n_items,),
+        "h": (n_factors,),
+    }
+    for name, shape in shapes.items():
+        if shape != wanted[name]:
+            what = f"{name} has the shape {shape} where the ids and factors ask for {wanted[name]}"
+            raise BadDataError(what, place=place, remedy="make the model again")
 
 
 def sorted_model(
@@ -179,7 +188,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP archive can give its members."""
 
 _IDS = tuple(f"{side}{part}" for side in ("users", "items") for part in ("", "_text", "_ends"))
-_NEEDED = ("user_factors", "item_factors")
 _OPTIONAL = ("item_bias", "h", "user_bias")
 _LONGEST_HEADER = 1 << 14
 _LONGEST_ABOUT = 1 << 24
@@ -236,7 +244,12 @@ def read_archive(path: str) -> Model:
                     "lacks an array that it was written with", place=path, remedy="make or copy it again"
                 )
             members.pop("user_bias", None)  # moves all items of a user alike, and so decides nothing
-            _check_shapes(members, len(ids[0]), len(ids[1]), path)
+            # Before the data are read: a small file may unpack to any size.
+            _check_shapes({name: member.shape for name, member in members.items()}, len(ids[0]), len(ids[1]), path)
+            for name, member in members.items():
+                if member.dtype.kind not in "fiu":
+                    what = f"{name!r} holds {member.dtype}, and not numbers"
+                    raise BadDataError(what, place=path, remedy="give float32")
             numbers = {name: _numbers(_whole(archive, member, path)) for name, member in members.items()}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise BadDataError(f"is no whole .npz file ({error})", place=path, remedy="make or copy it again") from error
@@ -246,17 +259,7 @@ def read_archive(path: str) -> Model:
 
 @dataclass(frozen=True)
 class _Member:
-    """An array of the archive, of which the header alone was read.
-
-    Attributes
-    ----------
-    name : str
-    shape : tuple of int
-    dtype : np.dtype
-    is_fortran : bool
-    begin : int
-        Where its data begin in the member.
-    """
+    """An array of the archive after its header was read; its data begin at ``begin`` in the member."""
 
     name: str
     shape: tuple[int, ...]
@@ -306,29 +309,6 @@ def _header(archive: zipfile.ZipFile, name: str, path: str) -> _Member:
     if member.begin + member.bytes > info.file_size or min(member.shape, default=0) < 0:
         raise BadDataError(f"{name!r} is cut short", place=path, remedy="make or copy it again")
     return member
-
-
-def _check_shapes(members: dict[str, _Member], n_users: int, n_items: int, path: str) -> None:
-    """Refuse arrays that do not fit the ids, before their data are read: a small file may unpack to any size."""
-    factors = members["user_factors"].shape
-    n_factors = factors[1] if len(factors) == 2 else 0
-    wanted = {
-        "user_factors": (n_users, n_factors),
-        "item_factors": (n_items, n_factors),
-        "item_bias": (n_items,),
-        "h": (n_factors,),
-    }
-    if not n_factors:
-        what, remedy = f"user_factors has the shape {factors}", "give a row for each id and a column for each factor"
-        raise BadDataError(what, place=path, remedy=remedy)
-    if n_factors > MAX_FACTORS:
-        raise BadDataError(f"the model has {n_factors} factors", place=path, remedy=f"give at most {MAX_FACTORS}")
-    for name, member in members.items():
-        if member.shape != wanted[name]:
-            what = f"{name} has the shape {member.shape} where the ids and factors ask for {wanted[name]}"
-            raise BadDataError(what, place=path, remedy="make the model again")
-        if member.dtype.kind not in "fiu":
-            raise BadDataError(f"{name!r} holds {member.dtype}, and not numbers", place=path, remedy="give float32")
 
 
 def _parts(archive: zipfile.ZipFile, member: _Member, path: str) -> Iterator[npt.NDArray[Any]]:

@@ -45,18 +45,10 @@ from negprep.write.output import open_output
 
 @dataclass(frozen=True, eq=False)
 class Kinds:
-    """Users by kind.
+    """Users by kind. Users with one list that looks the same are of one kind.
 
-    Attributes
-    ----------
-    users : int32, shape (n_users,)
-        Codes of the users with a list, ascending.
-    of_user : int64, shape (n_users,)
-        The kind of each.
-    lists : Lists
-        Of one user of each kind; ``lists.users`` is the kind.
-    per_list : float64, shape (n_lists,)
-        What a list weighs for its user: one by the number of the user's lists.
+    ``users``, ascending codes, are of the kinds ``of_user``; ``lists`` are those of one user of each kind, with the
+    kind as their user, and weigh ``per_list``: one by the number of the user's lists.
     """
 
     users: Codes
@@ -220,16 +212,7 @@ def evaluate_lists(
 ) -> tuple[Evaluation, Kinds, Floats]:
     """The evaluation; the kinds of its users, and the metrics of each kind, shape (n_kinds, n_metrics).
 
-    Parameters
-    ----------
-    lists : Lists
-    options : EvaluateOptions
-    facts : dict or None
-        The metadata of the test file.
-    rows : int
-        That were read.
-    place : str
-        The test file, for messages.
+    ``facts`` are the metadata of the test file, ``place`` its name for messages, ``rows`` how many were read.
 
     Raises
     ------

@@ -109,17 +109,8 @@ class Rows:
 class ScoredRows:
     """Candidates and their scores, ready to be read by ranges of users.
 
-    Parameters
-    ----------
-    test : LogReader or PreparedRows
-        With the roles ``user``, ``item``, ``label``, perhaps ``group``, and ``score`` unless there are ``scores``.
-    scores : LogReader, CodedScores or None
-        With the roles ``user``, ``item`` and ``score``.
-
-    Attributes
-    ----------
-    users, items : Vocabulary
-        Of the test file.
+    ``test`` has the roles ``user``, ``item``, ``label``, perhaps ``group``, and ``score`` unless there are ``scores``,
+    with ``user``, ``item`` and ``score``. The vocabularies ``users`` and ``items`` are those of the test file.
     """
 
     def __init__(self, test: LogReader | PreparedRows, scores: LogReader | CodedScores | None) -> None:
@@ -304,13 +295,8 @@ def _lists_of(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> 
 def cut_lists(users: npt.NDArray[np.integer], positive: Mask) -> Counts:
     """The list of each row: of a user with h positives among n rows, each n / h consecutive rows are one.
 
-    A user whose rows cannot be cut so keeps them in one list.
-
-    Parameters
-    ----------
-    users : integer, shape (n_rows,)
-        The rows of a user follow one another.
-    positive : bool, shape (n_rows,)
+    A user whose rows cannot be cut so keeps them in one list. ``users`` and ``positive`` have the shape (n_rows,), with
+    the rows of a user next to each other.
     """
     starts = np.flatnonzero(np.append(True, users[1:] != users[:-1]))
     sizes = np.diff(np.append(starts, len(users)))

@@ -107,19 +107,9 @@ class Key:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure of the page.
+    """A figure of the page: a picture, its numbers as a table, and a sentence computed from them.
 
-    Attributes
-    ----------
-    ident : str
-        Unique in the page.
-    title, sentence : str
-        The sentence is computed from the data.
-    picture : Picture
-    table : Table
-        The numbers of the picture.
-    legend : tuple of Key
-        What its marks mean, where there is more than one kind.
+    ``ident`` is unique in the page; ``legend`` explains the marks where there is more than one kind.
     """
 
     ident: str
@@ -131,15 +121,9 @@ class Chart:
 
 
 def histogram(ident: str, title: str, sentence: str, values: Counts, *, x_name: str, y_name: str, style: str) -> Chart:
-    """How many values lie where: a bar for each value or, where they are many, for each range of equal ratio.
+    """How many values lie where: a bar for each value or, if they are many, for each range of equal ratio.
 
-    Parameters
-    ----------
-    values : int64, shape (n,), n > 0
-        Counts, from 0.
-    x_name, y_name : str
-        What they are, and what has them.
-    style : {"positive", "negative"}
+    ``values`` are counts from 0, int64, shape (n,), n > 0; ``style`` is ``positive`` or ``negative``.
     """
     if values.min() == values.max():
         return bars(ident, title, sentence, {f"{values[0]:,} each": len(values)}, (x_name, y_name, style))
@@ -201,14 +185,8 @@ def _range(first: int, last: int) -> str:
 def bars(ident: str, title: str, sentence: str, parts: dict[str, int], names: tuple[str, str, str]) -> Chart:
     """Parts of a whole, the largest first, as level bars with their shares written beside them.
 
-    Of more than `MOST_BARS` parts the smallest are put together.
-
-    Parameters
-    ----------
-    parts : dict of str to int
-        Not empty.
-    names : tuple of str
-        What the parts are, what is counted, and the class of the bars.
+    ``parts`` is not empty; of more than `MOST_BARS`, the smallest are put together. ``names`` are what the parts are,
+    what is counted, and the class of the bars.
     """
     ordered = sorted(parts.items(), key=lambda part: (-part[1], part[0]))
     if len(ordered) > MOST_BARS:
@@ -322,14 +300,8 @@ def popularity(
 ) -> Chart:
     """Items by both counts: a spot for the items of a cell, a line for the mean, and two to compare it with.
 
-    Parameters
-    ----------
-    positives, negatives : int64, shape (n_items,), n_items > 0
-        Of each item of the file; there is at least one negative.
-    catalog : int or None
-        Items that could be drawn, where the file says it.
-    word : str
-        What the positives are called.
+    The counts are int64, shape (n_items,), n_items > 0, with at least one negative. ``catalog`` is how many items could
+    be drawn, if known; ``word`` is what the positives are called.
     """
     x_means, y_means, sizes = _means(positives, negatives)
     sentence = _sentence(positives, negatives, x_means, y_means, sizes, catalog, word)
@@ -527,16 +499,9 @@ def _chance(chance: float) -> str:
 
 
 def holdout_times(ident: str, holdouts: Counts, log: tuple[Counts, Counts], missing: int) -> Chart:
-    """When the holdouts happened, in front of all interactions of the log.
+    """When the holdouts happened, in nanoseconds since 1970, in front of all interactions of the log.
 
-    Parameters
-    ----------
-    holdouts : int64, shape (n,), n > 0
-        Nanoseconds since 1970.
-    log : (int64, int64)
-        Times and the rows at each.
-    missing : int
-        Positives of the file whose pair the log does not have.
+    ``log`` are times and the rows at each; ``missing`` counts the positives of the file whose pair the log lacks.
     """
     times, rows = log
     low, high = min(int(times[0]), int(holdouts.min())) / 1e9, max(int(times[-1]), int(holdouts.max())) / 1e9

@@ -56,22 +56,8 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """A file as `section` needs it.
-
-    Attributes
-    ----------
-    name, kind, layout : str
-    part : str or None
-        ``train``, ``valid`` or ``test``.
-    facts : dict or None
-        The metadata of negprep.
-    gathered : Gathered
-    times : LogTimes or None
-        Of its positives in the log, where there is one.
-    checks : list of Check or None
-        Of verify; None where there was no log to verify against.
-    warnings : list of str
-        What is suspicious in how it is written.
+    """A file as `section` needs it: ``times`` are those of its positives in the log, ``checks`` those of verify, if
+    any.
     """
 
     name: str
@@ -273,12 +259,7 @@ def section(ident: str, file: Described) -> FilePart:
 def shown_check(check: Finding, titles: Mapping[str, str], *, file: str | None = None) -> Check:
     """A check of verify as the page shows it.
 
-    Parameters
-    ----------
-    titles : mapping of str to str
-        What the page calls each file, by its name as it was given.
-    file : str, optional
-        The one that need not be named in examples.
+    ``titles`` maps the name of each file, as given, to its title; examples need not name ``file``.
     """
     style, result = _RESULTS[check.status]
     times = f"{check.count:,} times" if check.count > 1 else ""
@@ -395,14 +376,8 @@ class Verdict:
 def verdict(checks: Sequence[tuple[str, Check]], overlaps: Sequence[str], *, verified: bool) -> Verdict:
     """All checks passed; or the first failure, and how many more.
 
-    Parameters
-    ----------
-    checks : sequence of (str, Check)
-        In the order of the page, each with the name of its file; ``""`` for a check of all files.
-    overlaps : sequence of str
-        Of train and test, which lead. With a log, the check `LEAK` has them, too.
-    verified : bool
-        Whether there was a log to verify against.
+    ``checks`` are in the order of the page, each with the name of its file, ``""`` for a check of all files.
+    ``overlaps`` of train and test lead; with a log, the check `LEAK` has them, too.
     """
     failed = [(name, check) for name, check in checks if check.style == "failed"]
     made = [check for _, check in checks if check.result != "not checked"]

@@ -149,14 +149,9 @@ HALF_LETTER = 4
 
 
 class Picture:
-    """An SVG of `WIDTH` x `HEIGHT` with a title and a description for those who do not see it.
+    """An SVG of `WIDTH` x ``height`` with a title and a description for those who do not see it.
 
-    Parameters
-    ----------
-    ident : str
-        Unique in the page, a name of letters, digits and hyphens.
-    title, description : str
-        What it shows, and what is to be seen there.
+    ``ident``, unique in the page, is made of letters, digits and hyphens.
     """
 
     def __init__(self, ident: str, title: str, description: str, *, height: float = HEIGHT) -> None:
@@ -243,15 +238,7 @@ PER_DECADE = 8
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Neighbouring ranges of whole numbers, and how many values lie in each.
-
-    Attributes
-    ----------
-    first, last : int64, shape (n,)
-        The smallest and the largest value of each range.
-    sizes : int64, shape (n,)
-        Values in it.
-    """
+    """Neighbouring ranges of whole numbers, ``first`` to ``last``, and the values in each; int64, shape (n,)."""
 
     first: Counts
     last: Counts
@@ -271,14 +258,9 @@ def log_edges(most: int) -> Counts:
 
 
 def cells(values: Counts, most: int = 28) -> tuple[Counts, npt.NDArray[np.float64]]:
-    """Values to at most about `most` places on a logarithmic axis.
+    """Values to at most about ``most`` places on a logarithmic axis: the place of each, and the middle of each place.
 
-    Returns
-    -------
-    places : int64, shape (n,)
-        Of each value, its range.
-    middles : float64, shape (n_places,)
-        The value itself where a range has one, else the geometric middle of a range; 0 stays apart.
+    The middle is the value itself where a place has one, else the geometric middle of the range; 0 stays apart.
     """
     distinct, places = np.unique(values, return_inverse=True)
     if len(distinct) <= most:
