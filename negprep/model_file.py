@@ -203,9 +203,9 @@ def write_model(target: str, model: Model) -> None:
     Raises
     ------
     UsageError
-        The target is no file.
+        The target is not a file.
     BadDataError
-        The arrays do not fit each other, or hold what is no number.
+        The arrays do not fit each other, or hold anything but finite numbers.
     OutputError
         The machine refuses.
     """
@@ -228,7 +228,7 @@ def read_archive(path: str) -> Model:
     Raises
     ------
     BadDataError
-        It is no such file, is cut short, pickled, or lacks or holds what a model cannot.
+        It is another kind of file, is cut short or pickled, or lacks or holds what a model cannot.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -252,7 +252,7 @@ def read_archive(path: str) -> Model:
                     raise BadDataError(what, place=path, remedy="give float32")
             numbers = {name: _numbers(_whole(archive, member, path)) for name, member in members.items()}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise BadDataError(f"is no whole .npz file ({error})", place=path, remedy="make or copy it again") from error
+        raise BadDataError(f"is not a whole .npz file ({error})", place=path, remedy="make or copy it again") from error
     kind = str(about.pop("kind", OWN))
     return sorted_model(kind, ids[0], ids[1], numbers, about, path)
 
@@ -298,7 +298,7 @@ def _header(archive: zipfile.ZipFile, name: str, path: str) -> _Member:
         }[version]
         shape, is_fortran, dtype = read_header(head)
     except (ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
-        raise BadDataError(f"{name!r} is no array of numpy", place=path, remedy=_REMEDY) from error
+        raise BadDataError(f"{name!r} is not a numpy array", place=path, remedy=_REMEDY) from error
     if dtype.hasobject:
         raise BadDataError(
             f"{name!r} holds pickled objects, which may run any program when they are read",
@@ -380,7 +380,7 @@ def _ids(archive: zipfile.ZipFile, members: dict[str, _Member], name: str, path:
         return _from_bytes(_whole(archive, text, path), np.concatenate(parts))
     except (ValueError, OverflowError, pa.ArrowInvalid) as error:
         raise BadDataError(
-            f"{name!r} are no ids", place=path, remedy="give whole numbers or strings, one for each row of factors"
+            f"{name!r} are not ids", place=path, remedy="give whole numbers or strings, one for each row of factors"
         ) from error
 
 
@@ -439,7 +439,7 @@ def read_table(path: str) -> Model:
     Raises
     ------
     BadDataError
-        It is no such file, or lacks or holds what a model cannot.
+        It is another kind of file, or lacks or holds what a model cannot.
     """
     try:
         table = _read(path)
@@ -447,7 +447,7 @@ def read_table(path: str) -> Model:
         what = f"the column name {error.object!r} is not UTF-8"
         raise BadDataError(what, place=path, remedy="write the file again with other names") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadDataError("is no whole Parquet file", place=path, remedy="make or copy it again") from error
+        raise BadDataError("is not a whole Parquet file", place=path, remedy="make or copy it again") from error
     columns = {
         name: _whole_column(table, name, path)
         for name in ("side", "id", "factors", "bias")
@@ -475,7 +475,7 @@ def read_table(path: str) -> Model:
 
 
 def _read(path: str) -> pa.Table:
-    """The columns that are needed, once the footer says that they fit each other.
+    """The columns that are needed, after a look at the footer: they must fit each other.
 
     A small file may unpack to any size: to lists of any length, or to one id again and again. So the numbers of values
     are compared before these are read, and the ids are read first, and each once in a batch of them.
@@ -536,7 +536,7 @@ def _numbers_of_column(values: pa.Array, name: str, path: str) -> npt.NDArray[np
 
 
 def read_model(source: str | os.PathLike[str]) -> Model:
-    """Read a model file: arrays (``.npz``, as ``negprep fit`` writes them) or Parquet, told apart by their first bytes.
+    """Read a model file: arrays (``.npz``, as ``negprep fit`` writes them) or Parquet, recognised by their first bytes.
 
     Raises
     ------

@@ -28,7 +28,7 @@ def _cutoffs(_context: click.Context, _option: click.Parameter, value: str) -> t
     """Take whole numbers with commas between them."""
     words = [word.strip() for word in value.split(",")]
     if not all(word.isascii() and word.isdecimal() and len(word) <= 7 for word in words):
-        raise click.BadParameter(f"{value!r} is no list of cutoffs, such as 5,10,20")
+        raise click.BadParameter(f"{value!r} is not a list of cutoffs, such as 5,10,20")
     return tuple(map(int, words))
 
 
@@ -74,14 +74,14 @@ def _estimates(command: Function) -> Function:
             metavar="N",
             type=click.IntRange(2),
             help="How many items a held-out item is ranked among in a full ranking, itself one of them.  "
-            "[default: as the metadata of the test file says: what is eligible for a user, on average]",
+            "[default: from the metadata of the test file: the eligible items of a user, on average]",
         ),
         option(
             "--distinct/--repeats",
             "distinct",
             default=None,
             help="Whether the candidates of a list were drawn without replacement.  "
-            "[default: as the metadata says, else distinct]",
+            "[default: from the metadata, else distinct]",
         ),
         option(
             "--gamma",
@@ -103,7 +103,7 @@ def _columns(command: Function) -> Function:
         option(
             "--group-col",
             metavar="NAME",
-            help="A column that tells the lists of a user with several held-out items apart.  [default: recognised: "
+            help="A column that names the lists of a user with several held-out items.  [default: recognised: "
             "group; else the order of the user's rows, as negprep test writes them]",
         ),
         option(
@@ -123,7 +123,7 @@ def _columns(command: Function) -> Function:
     )(command)
 
 
-@click.command(name="evaluate", cls=SectionCommand, short_help="Make metrics of scored candidates.")
+@click.command(name="evaluate", cls=SectionCommand, short_help="Compute ranking metrics from a model's scores.")
 @click.argument("scores", metavar="SCORES")
 @_what
 @_intervals
@@ -141,9 +141,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep evaluate scores.csv --test test.parquet
 
     A held-out item that ties with t negatives is at each of t + 1 places with the same probability, and a metric is its
-    mean over them: a constant score gets what guessing gets. Figures are means over users. Three estimates say what
-    the metrics would be over all items, which sampled candidates alone do not tell; they need to know how many items
-    there are, from the metadata of the test file or --catalog-size.
+    mean over them: a constant score gets what guessing gets. Figures are means over users. Three estimates of the
+    metrics over all items, which sampled candidates do not show by themselves, need the number of items, from the
+    metadata of the test file or --catalog-size.
 
     Memory: up to 750 MB for any number of rows, besides the distinct ids and 50 bytes for each held-out item.
     """  # noqa: D301

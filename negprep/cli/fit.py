@@ -85,7 +85,7 @@ def reinforcing(command: Function) -> Function:
             metavar="FILE",
             help="More weak (user, item) pairs, such as a log of what was shown, from which rns learns.",
         ),
-        option("--exclude", metavar="FILE", help="(user, item) pairs that are no negatives, as in train."),
+        option("--exclude", metavar="FILE", help="(user, item) pairs that are never negatives, as in train."),
         option("--items", metavar="FILE", help="The catalog, as in train.  [default: the items of the log]"),
         option(
             "--reward-weight",
@@ -105,7 +105,7 @@ def reinforcing(command: Function) -> Function:
             "--pool",
             metavar="C",
             type=click.IntRange(1, MAX_POOL),
-            help="Candidates of which one is drawn. Give train the same.  [default: 30]",
+            help="Candidates, one of them drawn. Give train the same.  [default: 30]",
         ),
         option(
             "--pool-weak",
@@ -138,7 +138,7 @@ def reinforcing(command: Function) -> Function:
 
 
 def running(command: Function) -> Function:
-    """How the run goes, and what it tells."""
+    """How the run goes, and what it prints."""
     option = in_section("Run")
     return together(
         option(
@@ -166,14 +166,7 @@ def running(command: Function) -> Function:
 
 
 def fit_text(summary: FitSummary, source: str, target: str) -> str:
-    """Say in aligned lines what a fit did; what did not happen is left out.
-
-    Parameters
-    ----------
-    summary : FitSummary
-    source, target : str
-        INPUT and MODEL as given.
-    """
+    """What a fit did, in aligned lines; ``source`` and ``target`` are INPUT and MODEL as given."""
     return titled(f"negprep fit: {source} -> {target}", list(_facts(summary)), summary.warnings)
 
 
@@ -220,7 +213,7 @@ _LEARNING = ("factors", "epochs", "regularization", "learning_rate", "seed", *RN
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-@click.command(name="fit", cls=SectionCommand, short_help="Make a model that train draws with.")
+@click.command(name="fit", cls=SectionCommand, short_help="Learn a model that train draws with.")
 @arguments
 @learning
 @reinforcing
@@ -232,18 +225,18 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREAD
 @click_options.columns
 @running
 def command(**given: Any) -> None:  # noqa: ANN401
-    """Make a model of INPUT, by which `negprep train` draws (--sampler hard or reinforced, --model MODEL).
+    """Learn a model from INPUT for `negprep train` to draw with (--sampler hard or reinforced, --model MODEL).
 
     INPUT is what train reads. MODEL is a file of numpy arrays (.npz): ids and factors of users and items, and how they
-    came to be.
+    were learnt.
 
     \b
       negprep fit log.csv model.npz --kind bpr
       negprep train log.csv train.parquet --sampler hard --model model.npz
 
-    It learns from the train positives, and rns from the weak interactions too; from nothing that is held out. MODEL
-    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries; not so bpr
-    with more than one thread.
+    It learns from the train positives, and rns from the weak interactions too, never from what is held out. MODEL
+    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries, except for
+    bpr with more than one thread.
 
     Memory: the train positives and the factors. Time: epochs times positives times factors.
     """  # noqa: D301

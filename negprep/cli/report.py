@@ -21,7 +21,7 @@ _WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "
 
 
 def run_report(given: dict[str, Any]) -> None:
-    """Write the page that the options ask for, and say so.
+    """Write the page that the options ask for, and report it.
 
     Raises
     ------
@@ -63,20 +63,20 @@ def run_report(given: dict[str, Any]) -> None:
 
 
 def _refuse_without_log() -> None:
-    """An option that says how to read a log is a mistake where there is none."""
+    """Refuse options about the log if there is none."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
         if name in _WITHOUT_LOG or context.get_parameter_source(name) is ParameterSource.DEFAULT:
             continue
         if isinstance(parameter, click.Option) and name != "help":
-            raise UsageError(f"{parameter.opts[0]} without --log, of which it says something", remedy="add --log INPUT")
+            raise UsageError(f"{parameter.opts[0]} without --log, which it is about", remedy="add --log INPUT")
 
 
 _files = in_section("Files")
 
 
-@click.command(name="report", cls=SectionCommand, short_help="Write a page to look at.")
+@click.command(name="report", cls=SectionCommand, short_help="Draw prepared files on a page of HTML.")
 @click.argument("files", metavar="FILE...", nargs=-1)
 @click.argument("target", metavar="OUTPUT.html")
 @_files(
@@ -92,14 +92,14 @@ def command(**given: Any) -> None:  # noqa: ANN401
     """Write a page of HTML that shows what is in prepared FILEs: charts, checks, options and counts.
 
     A FILE is what `negprep verify` takes. OUTPUT.html is one page that needs nothing else, no network and no script:
-    popularity of positives against negatives, negatives by user and by source, places and times of the holdouts. Under
-    each chart stands what is to be seen there. Needs the extra: pip install 'negprep[report]'.
+    popularity of positives against negatives, negatives by user and by source, places and times of the holdouts. A
+    sentence under each chart explains it. Needs the extra: pip install 'negprep[report]'.
 
     \b
       negprep report train.parquet test.parquet report.html --log log.csv
 
-    All options but --train, --test and --made-by say something of the log, and need --log. Exit code 0 also where a
-    check failed: the page says so, and the closing line.
+    All options but --train, --test and --made-by are about the log, and need --log. A failed check shows on the page
+    and in the closing line, and leaves the exit code at 0.
 
     Memory: the distinct ids of a file; with --log the interactions of the log, as numbers. Time: that of reading, once
     for the charts and once for the checks.
@@ -108,7 +108,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
 
 def _options_of_verify() -> list[click.Parameter]:
-    """Those that say what is beside the files, and what others' files do not say themselves."""
+    """The options about files beside the log, and about what others' files do not record."""
     options = [parameter for parameter in verify_command.params if isinstance(parameter, SectionOption)]
     return [option for option in options if option.section.startswith("Files") and option.name != "log"]
 

@@ -44,7 +44,8 @@ class EvaluateOptions:
         if not self.at or len(set(self.at)) < len(self.at) or not all(1 <= cut <= MAX_CUTOFF for cut in self.at):
             given = ",".join(map(str, self.at))
             raise UsageError(
-                f"--at {given!r} is no list of cutoffs", remedy="give different whole numbers from 1, such as 5,10,20"
+                f"--at {given!r} is not a list of cutoffs",
+                remedy="give different whole numbers from 1, such as 5,10,20",
             )
         if self.catalog_size is not None and self.catalog_size < 2:
             raise UsageError(f"--catalog-size {self.catalog_size} is below 2", remedy="count all items that are ranked")
@@ -190,7 +191,7 @@ _FULL = "the lists hold all items: these are the metrics of a full ranking"
 
 
 def is_distinct(facts: dict[str, Any] | None, options: EvaluateOptions) -> bool:
-    """Whether the negatives of a list differ, as the options or the metadata say."""
+    """Whether the negatives of a list differ, by the options or the metadata."""
     if options.distinct is not None:
         return options.distinct
     return facts is None or facts.get("draws") != "repeats"

@@ -1,4 +1,4 @@
-"""Scores in, metrics out: `negprep.evaluate`, and its result."""
+"""`negprep.evaluate`: scores in, metrics out."""
 
 from __future__ import annotations
 
@@ -329,7 +329,7 @@ def _figures(
 
 def _warnings(facts: dict[str, Any] | None) -> list[str]:
     if facts is not None and facts.get("command") == "train":
-        return ["this is a file to train on: its metrics say how well a model knows what it was taught"]
+        return ["this is a training file: its metrics show how well a model remembers what it learnt from"]
     return []
 
 
@@ -360,7 +360,7 @@ def evaluate(
     escape: str | None = None,
     strict: bool = False,
 ) -> Evaluation:
-    """Metrics of a model's scores for candidates, and estimates of the same over all items.
+    """Compute ranking metrics from a model's scores, and estimates of them over all items.
 
     Parameters
     ----------
@@ -389,7 +389,7 @@ def evaluate(
     Raises
     ------
     NegprepError
-        A candidate without a score, a score that is no finite number, lists that cannot be told apart, and so on; in
+        A candidate without a score, a score that is not a finite number, lists that cannot be separated, and so on; in
         one line.
 
     Notes
@@ -435,7 +435,7 @@ def run_evaluation(
     by_user: str | None,
     strict: bool,
 ) -> Evaluation:
-    """Evaluate, as ``evaluate`` does; for the command too."""
+    """Evaluate; for the function and the command."""
     if by_user == "-":
         raise UsageError("--by-user '-': standard output is for the table", remedy="name a file")
     if by_user is not None:  # before a pipe is read, which may take long

@@ -1,4 +1,4 @@
-"""From scored rows to lists: a positive, the negatives that it was put among, and its place among them."""
+"""Scored rows to lists: a positive, its negatives, and its place among them."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class ScoredRows:
         used = np.zeros(len(pairs), bool)
         used[found] = True
         if not used.all():
-            what = "has a score, but is no candidate of the test file"
+            what = "has a score, but is not a candidate of the test file"
             raise self._error(int(pairs[used.argmin()]), what, "is it the right test file? Leave such pairs out")
         return Rows(rows.users, rows.items, rows.positive, scores[found], rows.groups)
 
@@ -214,7 +214,7 @@ class ScoredRows:
                 row = int(unknown[0])
                 user, item = batch.column("user")[row].as_py(), batch.column("item")[row].as_py()
                 raise BadDataError(
-                    f"user {user!r}, item {item!r} has a score, but is no candidate of the test file",
+                    f"user {user!r}, item {item!r} has a score, but is not a candidate of the test file",
                     place=self._scores.place,
                     remedy="is it the right test file? Leave such pairs out",
                 )
@@ -262,7 +262,7 @@ def read_lists(rows: ScoredRows, place: str, *, distinct: bool) -> Lists:
     ------
     BadDataError
         A list without a positive or with two, an item that is there twice, or rows of several lists of a user that
-        cannot be told apart.
+        cannot be separated.
     """
     parts = [_lists_of(each, rows, place, distinct=distinct) for each in rows.ranges()]
     return Lists(*(np.concatenate([getattr(part, name) for part in parts]) for name in Lists.__annotations__))

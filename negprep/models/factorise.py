@@ -49,7 +49,7 @@ class Learning:
 
 _LOSSES = {"als": "loss", "bpr": "share of pairs ranked right"}
 _NO_MEMORY = "failed to map segment"
-"""What the loader of libraries says where the machine refuses memory."""
+"""The loader's words when the machine refuses memory."""
 
 _TAMER = {"als": "another --regularization", "bpr": "a smaller --learning-rate"}
 

@@ -88,7 +88,7 @@ def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
             "there is no weak interaction with an item of the catalog, and --kind rns learns from what was shown and "
             "not liked",
             place=training.place,
-            remedy="say with --positive which interactions are positives, give --weak FILE, or choose --kind bpr",
+            remedy="choose with --positive which interactions are positives, give --weak FILE, or choose --kind bpr",
         )
     seen = as_seen(merge_pairs([training.positives, training.weak, training.excluded], len(items)), items)
     total, done = settings.start_epochs + settings.epochs, 0
@@ -187,7 +187,7 @@ def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
         raise UsageError(f"--{foreign[0].replace('_', '-')} without --kind rns", remedy="add it, or leave this out")
     for name, value in chosen.items():
         if isinstance(value, float) and not isfinite(value):
-            raise UsageError(f"--{name.replace('_', '-')} {value} is no number", remedy="give a number")
+            raise UsageError(f"--{name.replace('_', '-')} {value} is not a number", remedy="give a number")
         if name in _WHOLE:
             chosen[name] = whole("jobs" if name == "threads" else name, value, *_WHOLE[name])
         else:

@@ -1,4 +1,4 @@
-"""The charts of a report: of each a picture, the sentence that says what is to be seen there, and its numbers."""
+"""The charts of a report: a picture each, a sentence that explains it, and its numbers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_ID = 48
-"""Characters of an id that are shown; more would say nothing and take a phone's whole screen."""
+"""Characters of an id that are shown; more would fill a phone's screen."""
 
 _PERCENT = "\u00a0%"
 """After a space at which no line breaks."""
@@ -54,7 +54,7 @@ def count(value: int, one: str, many: str | None = None) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage: as many digits as tell it from nothing and from all."""
+    """A percentage, with enough digits to differ from nothing and from all."""
     if not whole:
         return "none"
     percent = 100 * part / whole
@@ -283,7 +283,7 @@ LEVEL = 0.05
 """A slope that is called none: an eighth more or less for ten times the positives."""
 
 APART = 1.25
-"""Times the negatives of an average item, from which the most popular items are said to be different."""
+"""Times the negatives of an average item, from which on the most popular items count as different."""
 
 LEGEND = (
     Key("item", "items, larger for more"),
@@ -356,9 +356,7 @@ def _sentence(
         elif abs(slope) < LEVEL:
             parts.append(f"The line is level: {figure}, so popularity plays hardly any part.")
         elif slope < 0:
-            parts.append(
-                f"The line falls: {figure}. Where nobody is given what they have, fewer users are left for it."
-            )
+            parts.append(f"The line falls: {figure}. A popular item has fewer users who can get it as a negative.")
         else:
             parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
     order = np.argsort(-positives, kind="stable")
@@ -483,7 +481,7 @@ def _place_sentence(places: PlaceTally, observed: Counts, expected: npt.NDArray[
     elif not freedom:
         sentence = f"{count(total, 'holdout')}: too few to say whether their places are random."
     elif chance >= PREFERRED_BELOW:
-        sentence = f"No place is preferred among the {total:,} holdouts ({figure}): the order does not give them away."
+        sentence = f"No place is preferred among the {total:,} holdouts ({figure}): the order does not reveal them."
     else:
         sentence = (
             f"Some places are preferred ({figure}), most of all place {most + 1} with {share(largest, total)} of the "
@@ -544,8 +542,8 @@ def _time_sentence(holdouts: Counts, times: Counts, rows: Counts, missing: int) 
     after = int(rows[times > int(ordered[0])].sum())
     if after:
         sentence += (
-            f" {share(after, int(rows.sum()))} of the log is later than the first of them: what was learned from it is "
-            "from the future of some test."
+            f" {share(after, int(rows.sum()))} of the log is later than the first of them: what is learned from it is "
+            "the future of some test."
         )
     if missing:
         sentence += f" The log does not have {count(missing, 'positive')} of this file."

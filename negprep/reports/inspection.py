@@ -238,29 +238,29 @@ def _listed(names: list[str]) -> str:
 
 def _of_ids(noun: str, ids: FloatIds) -> Iterator[str]:
     if ids.count:
-        twins = f", and {ids.twins:,} of them are there without it, too" if ids.twins else ""
+        twins = f", and {ids.twins:,} of them occur without it, too" if ids.twins else ""
         yield (
             f"{ids.count:,} {noun} ids look like floats, such as '{ids.example}'{twins}: "
-            "written by a program that took a column with gaps for numbers?"
+            "did a program read a column with gaps as numbers?"
         )
 
 
 def _of_shares(facts: LogFacts) -> Iterator[str]:
     if facts.duplicates > MOST_DUPLICATES * facts.rows:
         yield (
-            f"{facts.duplicates:,} of {facts.rows:,} rows name a pair of user and item again: they add nothing, a pair "
+            f"{facts.duplicates:,} of {facts.rows:,} rows repeat a pair of user and item: they add nothing, a pair "
             "is one positive"
         )
     rows = facts.top_user.count
     if rows > MOST_OF_ROWS * facts.rows and rows > 10 * facts.rows / facts.users:
         yield (
-            f"user {facts.top_user.id} has {rows:,} of {facts.rows:,} rows: a robot, or an id that stands for all who "
-            "are not known?"
+            f"user {facts.top_user.id} has {rows:,} of {facts.rows:,} rows: a robot, or an id shared by all unknown "
+            "users?"
         )
     users = facts.top_item.count
     if facts.users >= FEWEST_USERS and users > MOST_OF_USERS * facts.users:
         yield (
-            f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who do not get it as a negative: is "
+            f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who never get it as a negative: is "
             "it a choice of theirs?"
         )
 
@@ -268,8 +268,8 @@ def _of_shares(facts: LogFacts) -> Iterator[str]:
 def _of_labels(facts: LogFacts) -> Iterator[str]:
     for name, rule in facts.labels.items():
         yield (
-            f"{name!r} holds labels, and not all are those of positives: train and test refuse such a log until it is "
-            f"said which rows count: --positive {quoted_for_shell(rule)} (the other pairs are weak) or --positive all"
+            f"{name!r} holds labels, and not all are those of positives: train and test refuse such a log without "
+            f"a rule: --positive {quoted_for_shell(rule)} (the other pairs are weak) or --positive all"
         )
 
 
@@ -296,10 +296,10 @@ def _of_times(facts: LogFacts) -> Iterator[str]:
     if times is None:
         return
     if times.seconds == 0 and facts.rows > 1:
-        yield "all times are equal: by time no holdout is later than what is trained on, and a hash chooses it"
+        yield "all times are equal: no holdout is later than the training data, and a hash chooses it"
     elif times.tied_users > MOST_TIED * several:
         yield (
-            f"the latest time of {times.tied_users:,} of {several:,} users with several items is that of more than one "
+            f"the latest time of {times.tied_users:,} of {several:,} users with several items belongs to more than one "
             "item: a hash chooses their holdout"
         )
 

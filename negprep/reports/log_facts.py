@@ -104,7 +104,7 @@ class Events:
 
 
 def read_values(batches: Batches) -> Values | None:
-    """Go through the value column; once more if it has too many values to remember. None: there is no row.
+    """Summarise the value column, in two passes if it has too many values to remember. None: there is no row.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ Found = TypeVar("Found")
 
 
 def read_facts(log: LogReader, options: Options, progress: Progress) -> LogFacts:
-    """Read a log, within the memory of the options; of these, nothing else matters.
+    """Read a log within the memory of the options, which matter in nothing else.
 
     Raises
     ------

@@ -25,7 +25,6 @@ from negprep.read.prepared import Prepared, open_prepared
 from negprep.read.prepared_kinds import members
 from negprep.read.prepared_metadata import allotted
 from negprep.reports import charts
-from negprep.reports import charts as placing
 from negprep.reports.charts import Table, capital, count, listed, number, popularity, share, shown_id
 from negprep.reports.gather import Gathered, LogTimes, Pairs, gather
 from negprep.reports.svg import Picture, swatch
@@ -83,12 +82,12 @@ class Described:
 
     @property
     def num_neg(self) -> int | None:
-        """Negatives that were asked for, where the file says it."""
+        """The number of negatives requested, if the file records it."""
         said = (self.facts or {}).get("num_neg")
         return said if isinstance(said, int) and _is_whole(said) and 0 < said <= MAX_NUM_NEG else None
 
     def compared(self) -> list[tuple[str, int, int]]:
-        """Name, what the metadata says, and what was counted."""
+        """Name, count in the metadata, and count in the file."""
         gathered, said = self.gathered, self.counts
         found = {"rows": gathered.rows, "negatives": gathered.negatives}
         if self.layout != "pairwise" and (self.facts or {}).get("epochs") is None:
@@ -157,7 +156,7 @@ def counts(file: Described) -> Block | None:
 
 
 def options(file: Described) -> Block | None:
-    """All else that the metadata says."""
+    """Everything else in the metadata."""
     if not file.facts:
         return None
     given = {name.replace("_", " "): value for name, value in file.facts.items() if name != "counts"}
@@ -237,7 +236,7 @@ def section(ident: str, file: Described) -> FilePart:
     checks = _own_checks(file) if file.checks is None else file.checks
     if file.checks is None:
         note = (
-            "Whether a negative is one of its user's positives (a collision) cannot be known from this file alone. "
+            "Whether a negative is one of its user's positives (a collision) cannot be seen in this file alone. "
             "Give the log with --log, and all checks of negprep verify stand here."
         )
     else:
@@ -296,7 +295,7 @@ def _lead(file: Described) -> str:
     elif not gathered.negatives:
         text += " It has no negatives, so there is nothing to compare with the positives."
     else:
-        text += " It does not say how the negatives were drawn."
+        text += " It does not record how the negatives were drawn."
     return text
 
 
@@ -333,12 +332,12 @@ def _charts(ident: str, file: Described) -> list[Chart]:
         word = "holdouts" if file.is_held_out else "positives"
         catalog = file.counts.get("catalog_items")
         made.append(popularity(f"{ident}-popularity", gathered.items[0], gathered.items[1], catalog, word=word))
-    # Of rows that nobody names candidates, one positive a user is the sign that they are.
+    # Rows without a part are taken for candidates if every user has one positive.
     if gathered.places is not None and (file.is_held_out or bool((positives <= 1).all())):
-        made.append(placing.holdout_places(f"{ident}-places", gathered.places, gathered.unplaced))
+        made.append(charts.holdout_places(f"{ident}-places", gathered.places, gathered.unplaced))
     if file.times is not None and len(file.times.found):
         times = file.times
-        made.append(placing.holdout_times(f"{ident}-times", times.found, times.log, times.missing))
+        made.append(charts.holdout_times(f"{ident}-times", times.found, times.log, times.missing))
     if gathered.negatives and bool((positives != 1).any()):
         made.append(charts.negatives_per_user(f"{ident}-users", negatives))
     if gathered.sources:
@@ -352,7 +351,7 @@ def _charts(ident: str, file: Described) -> list[Chart]:
 
 
 def _own_checks(file: Described) -> list[Check]:
-    """What the file can be asked without a log: whether it holds what its metadata says."""
+    """The check that needs no log: whether the file holds what its metadata count."""
     compared = file.compared()
     if not compared:
         return []
@@ -366,7 +365,7 @@ def _own_checks(file: Described) -> list[Check]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the page says first: a word, its style, and sentences."""
+    """The top of the page: a word, its style, and sentences."""
 
     style: str
     result: str
@@ -478,25 +477,17 @@ def report(
     Parameters
     ----------
     files : sequence of (path, part)
-        Prepared files or folders, at least one; ``part`` is ``train``, ``test`` or, where the file says it itself or
-        nobody knows, None.
+        Prepared files or folders, at least one; ``part`` is ``train``, ``test``, or None: as the file records it.
     target : str
         A file whose name ends in ``.html`` or ``.htm``.
-    log : str, path, pyarrow.Table or pandas.DataFrame, optional
-        The log that they were made of.
-    claims : Claims, optional
-        Of files that do not say what they promise.
-    made_by : sequence of str
-        The summaries of the runs that wrote those of the files that have no metadata.
-    reading : ReadOptions, optional
-        How to read the log.
+    log, claims, made_by, reading
+        As for ``verify``.
     progress : callable, optional
-        Called with the step, the rows done and those to do, if known.
+        Takes the step, the rows done and those to do, if known.
     warn : callable, optional
-        Is told of each overlap of train and test, as the page is.
-
+        Takes a line for each overlap of train and test.
     strict : bool
-        Whether a warning, a check that is unlikely or one that failed is an error.
+        A warning, or a check that failed or is unlikely, is an error.
 
     Returns
     -------
@@ -508,10 +499,9 @@ def report(
     Raises
     ------
     UsageError
-        OUTPUT has another ending or is one of the inputs, a file is named twice, is standard input, or Jinja2 is not
-        installed.
+        The name of the page or of an input does not fit, or Jinja2 is not installed.
     BadDataError
-        One of the files is not a prepared file, has no rows, or is damaged.
+        An input is not a prepared file, has no rows, or is damaged.
     OutputError
         A file cannot be read or written.
     """
@@ -550,23 +540,22 @@ def report(
             checks = [shown_check(check, shown, file=name) for check in found.files[place].checks]
             file = replace(file, part=found.files[place].part, checks=checks)
         described.append(file)
-    overlaps = (
-        found.overlaps
-        if found is not None
-        else tuple(_overlaps(dict(zip(names, described, strict=True)), held, told, reading))
-    )
+    of_files = [warning for file in described for warning in file.warnings]
+    if found is None:
+        overlaps = list(_overlaps(dict(zip(names, described, strict=True)), held, told, reading))
+        warnings, across = list(dict.fromkeys(of_files)), []
+        doubts = warnings
+    else:
+        overlaps = list(found.overlaps)
+        warnings = list(dict.fromkeys([*found.warnings, *of_files]))
+        across = [shown_check(check, shown) for check in found.across]
+        failed = [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
+        doubts = [*failed, *found.doubts]
     for overlap in overlaps:
         warn(overlap.line())
-    warnings = list(
-        dict.fromkeys([*([] if found is None else found.warnings), *(w for f in described for w in f.warnings)])
-    )
     if strict:
-        failed = (
-            [] if found is None else [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
-        )
-        refuse_warnings([*failed, *(warnings if found is None else found.doubts)])
+        refuse_warnings(doubts)
     sections = [section(f"file-{place}", file) for place, file in enumerate(described, 1)]
-    across = [] if found is None else [shown_check(check, shown) for check in found.across]
     every = [(each.name if len(names) > 1 else "", check) for each in sections for check in each.checks]
     every += [("", check) for check in across]
     page = Page(
@@ -582,7 +571,7 @@ def report(
 
 
 def _telling(progress: Progress | None) -> Callable[[str], None]:
-    """What hands on, as a step of its own, each thing that the checks say they do next."""
+    """Passes each step of the checks on to the progress."""
     steps = count_up()
 
     def tell(words: str) -> None:

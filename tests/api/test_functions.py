@@ -190,7 +190,7 @@ def test_report_gives_what_verify_finds(folder):
     ("given", "words"),
     [
         ({"output": "page.pdf"}, "page.pdf: a report is a page of HTML"),
-        ({"holdout": "last"}, "holdout without a log, of which it says something; add log=..."),
+        ({"holdout": "last"}, "holdout without a log, which it is about; add log=..."),
         ({"log": "-"}, "a file name is '-', and a report reads its files more than once; give a path"),
         ({"files": ["test.parquet", "test.parquet"]}, "test.parquet: is named twice; name each file once"),
     ],

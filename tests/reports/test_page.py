@@ -210,7 +210,7 @@ def test_rows_of_the_table_of_items_are_those_of_the_file(files, tmp_path):
 
 
 def test_collisions_need_a_log(files, tmp_path):
-    words = "cannot be known from this file alone"
+    words = "cannot be seen in this file alone"
     assert words in write([files.test], tmp_path / "page.html")
     text = write([files.test], tmp_path / "page.html", log=LOG)
     assert words not in text
