@@ -16,7 +16,7 @@ from negprep._version import __version__
 from negprep.arrays import Codes, Counts, Floats
 from negprep.arrow import from_numpy
 from negprep.encode.vocabulary import Vocabulary
-from negprep.errors import BadDataError, UsageError, refuse_warnings
+from negprep.errors import BadDataError, NegprepError, UsageError, refuse_warnings
 from negprep.metrics.estimators import (
     GAMMA,
     LINEAR,
@@ -150,12 +150,11 @@ class Evaluation:
         return {"command": "evaluate", **asdict(self), "version": __version__}
 
     def __str__(self) -> str:
-        """The table that the command prints."""
-        return table(self)
+        """The table that the command prints: a row for each metric, and a column for each estimate."""
+        return _table(self)
 
 
-def table(found: Evaluation) -> str:
-    """A table for a person: a row for each metric, with its interval, and a column for each estimate."""
+def _table(found: Evaluation) -> str:
     lines = [f"{found.users:,} users, {found.lists:,} lists of {_span(found)} candidates and the held-out item"]
     if found.tied_lists:
         lines.append(f"{found.tied_lists:,} lists with ties, which count by expectation")
@@ -483,7 +482,8 @@ def _opened(
     told = _summary(source, made_by)
     prepared = None
     if named.label_col is None and named.group_col is None and isinstance(source, str | os.PathLike):
-        prepared = _prepared(os.fspath(source), told, read, stack)
+        # Scores may lack a header, and whatever else is wrong with them shows when they are read.
+        prepared = _prepared(os.fspath(source), told, read, stack, BadDataError if test is not None else NegprepError)
     if test is None:
         if prepared is not None and prepared.layout != "pointwise":
             remedy = "give a file of user, item and score, and this one with --test"
@@ -527,16 +527,19 @@ def _rows_with_labels(test: LogSource, read: ReadOptions, named: ScoredColumns, 
     )
 
 
-def _prepared(name: str, told: Told | None, read: ReadOptions, stack: ExitStack) -> Prepared | None:
+def _prepared(
+    name: str, told: Told | None, read: ReadOptions, stack: ExitStack, other: type[NegprepError]
+) -> Prepared | None:
     """A prepared file with candidates that a reader of logs does not understand; None for any other file.
 
-    Of a folder for another program, the file that has them.
+    Of a folder for another program, the file that has them. An error of the class ``other`` means another file, whose
+    columns may have other names.
     """
     if name == "-":
         return None
     try:
         opened = [stack.enter_context(open_prepared(each, told, read)) for each in members(name)]
-    except BadDataError:  # its columns may have other names; whatever else is wrong shows again
+    except other:
         return None
     lists = [each for each in opened if each.layout != "positives"]
     if len(lists) != 1:

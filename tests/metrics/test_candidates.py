@@ -147,6 +147,15 @@ def test_a_summary_stands_for_metadata(log, rows, tmp_path):
     check(alone, rows)
 
 
+def test_scored_rows_without_a_header(rows, tmp_path):
+    lines = [f"{user},{item},{label},{score}\n" for user, _, item, label, score in rows]
+    (tmp_path / "bare.csv").write_text("".join(lines))
+    columns = ("user", "item", "label", "score")
+    check(negprep.evaluate(tmp_path / "bare.csv", columns=columns, at=(3,), resamples=0), rows)
+    with pytest.raises(negprep.NegprepError, match="columns user,item,label,score"):
+        negprep.evaluate(tmp_path / "bare.csv", at=(3,), resamples=0)
+
+
 @pytest.fixture
 def faults(log, rows, tmp_path, monkeypatch):
     """A folder with files of several kinds."""
