@@ -23,7 +23,6 @@ from negprep.reports.svg import (
     Linear,
     Log,
     Picture,
-    Scale,
     Time,
     binned,
     cells,
@@ -130,7 +129,7 @@ def histogram(ident: str, title: str, sentence: str, values: Counts, *, x_name: 
     bins = binned(values)
     spread = bins.sizes.max() > 50 * bins.sizes[bins.sizes > 0].min()
     high = int(bins.sizes.max())
-    y: Scale = Log(1, max(high, 10), BOTTOM - 8, TOP + 8) if spread else Linear(0, high * 1.04, BOTTOM, TOP + 8)
+    y: Linear = Log(1, max(high, 10), BOTTOM - 8, TOP + 8) if spread else Linear(0, high * 1.04, BOTTOM, TOP + 8)
     picture = Picture(ident, title, sentence)
     x = _across(bins)
     picture.axes(x, y, x_name, y_name + (" (log scale)" if spread else ""))
@@ -158,7 +157,7 @@ class _Whole(Linear):
         return [(float(value), f"{value:,}") for value in values]
 
 
-def _across(bins: Bins) -> Scale:
+def _across(bins: Bins) -> Linear:
     low, high = int(bins.first[0]), int(bins.last[-1])
     if bins.are_exact and high - low <= 400:
         margin = max(0.7, (high - low) * 0.02)
@@ -166,8 +165,8 @@ def _across(bins: Bins) -> Scale:
     return Log(low, high + 1, LEFT + 8, RIGHT - 8)
 
 
-def _edges(bins: Bins, first: int, last: int, x: Scale) -> tuple[float, float]:
-    if isinstance(x, Linear):
+def _edges(bins: Bins, first: int, last: int, x: Linear) -> tuple[float, float]:
+    if not isinstance(x, Log):
         half = max(0.5 * (x.place(1) - x.place(0)) - 0.5, 1.5)
         half = min(half, 24)
         return x.place(first) - half, x.place(first) + half

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
@@ -16,19 +15,9 @@ from negprep.errors import printable
 Tick = tuple[float, str]
 
 
-class Scale(Protocol):
-    """An axis between two places in the picture."""
-
-    def place(self, value: float) -> float:
-        """Where a value stands, in units of the picture."""
-
-    def ticks(self) -> list[Tick]:
-        """Values to mark, and what stands beside the marks."""
-
-
 @dataclass(frozen=True)
 class Linear:
-    """Equal steps. `low` < `high` are the values at the places `start` and `end`."""
+    """An axis of equal steps. `low` < `high` are the values at the places `start` and `end` of the picture."""
 
     low: float
     high: float
@@ -50,16 +39,8 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Log:
-    """Equal ratios, for counts. 0 stands half a decade below 1, and what lies between them between.
-
-    `high` is at least 1; `low` is 0 or at least 1.
-    """
-
-    low: float
-    high: float
-    start: float
-    end: float
+class Log(Linear):
+    """Equal ratios, for counts; 0 stands half a decade below 1. `high` is at least 1; `low` is 0 or at least 1."""
 
     def place(self, value: float) -> float:
         """Where a value stands."""
@@ -67,7 +48,7 @@ class Log:
         return self.start + (_height(value) - bottom) / (top - bottom) * (self.end - self.start)
 
     def ticks(self) -> list[Tick]:
-        """Powers of ten, at most about five of them; with 2 and 5 between where there are fewer than two decades."""
+        """At most about five powers of ten, with 2 and 5 between them below two decades."""
         decades = range(math.ceil(math.log10(max(self.low, 1)) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
         every = max(1, math.ceil(len(decades) / 5))
         values: list[float] = [10.0**decade for decade in decades if (decade - decades[0]) % every == 0]
@@ -79,17 +60,8 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Time:
+class Time(Linear):
     """Times in seconds since 1970, UTC."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def place(self, value: float) -> float:
-        """Where a time stands."""
-        return Linear(self.low, self.high, self.start, self.end).place(value)
 
     def ticks(self) -> list[Tick]:
         """The beginnings of years, months, days, hours, minutes or seconds: at most six."""
@@ -182,7 +154,7 @@ class Picture:
         """Write text that ends, begins or has its middle at a place."""
         self.words("text", text, class_=style, x=x, y=y, text_anchor=anchor)
 
-    def axes(self, x: Scale, y: Scale, x_name: str, y_name: str) -> None:
+    def axes(self, x: Linear, y: Linear, x_name: str, y_name: str) -> None:
         """Draw grid lines and ticks and name both axes; the name of the upright one stands above it, level."""
         for value, text in y.ticks():
             self.add("line", "grid", x1=LEFT, x2=RIGHT, y1=y.place(value), y2=y.place(value))
