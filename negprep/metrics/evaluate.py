@@ -546,8 +546,12 @@ def _prepared(
         what = "holds positives alone" if not lists else f"{len(lists)} files of the folder have candidates"
         raise BadDataError(what, place=name, remedy="name the file of the candidates, such as x.test.negative")
     (found,) = lists
-    has_rows = found.layout == "pointwise" and len(opened) == 1
-    return None if has_rows and PreparedRows(found).vocabularies is None else found
+    if found.layout != "pointwise" or len(opened) > 1:
+        return found
+    try:
+        return None if PreparedRows(found).vocabularies is None else found
+    except BadDataError:  # they were left behind: then scores can name codes alone
+        return None
 
 
 def _summary(source: LogSource, made_by: str | None) -> Told | None:

@@ -387,7 +387,7 @@ def verdict(checks: Sequence[tuple[str, Check]], overlaps: Sequence[str], *, ver
     if failed and not overlaps:
         name, first = failed[0]
         words = f"{name}: {first.name}" if name else first.name
-        sentences.append(f"{words} ({first.words})" if first.words else words)
+        sentences.append(f"{words} ({first.words or 'once'})")
         more -= 1
     if sentences:
         others = f"{count(more, 'more check')} failed" if more else "No other check failed"

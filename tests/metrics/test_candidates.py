@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import plain_metrics as plain
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import negprep
@@ -145,6 +147,25 @@ def test_a_summary_stands_for_metadata(log, rows, tmp_path):
     alone = negprep.evaluate(tmp_path / "scored.csv", made_by=tmp_path / "test.csv.json", at=(3,), resamples=0)
     assert alone.competitors == found.competitors
     check(alone, rows)
+
+
+def test_codes_whose_vocabularies_were_left_behind(log, rows, tmp_path):
+    """Rows of codes are rows all the same; lists of codes need them, as for `verify`."""
+    for name, layout in (("test", "pointwise"), ("lists", "listwise")):
+        negprep.test(log, tmp_path / f"{name}.parquet", num_neg=12, holdout="last:2", layout=layout, encode=True)
+    codes = [{value: code for code, value in enumerate(sorted(set(log[name])))} for name in ("user", "item")]
+    scores = write_scores(rows, tmp_path / "scores.csv", user=codes[0].get, item=codes[1].get)
+    for vocabulary in tmp_path.glob("*.users.parquet"):
+        vocabulary.unlink()
+    check(negprep.evaluate(scores, tmp_path / "test.parquet", at=(3,), resamples=0), rows)
+    table = pq.read_table(tmp_path / "test.parquet")
+    users = {code: value for value, code in codes[0].items()}, {code: value for value, code in codes[1].items()}
+    pairs = zip(table["user"].to_pylist(), table["item"].to_pylist(), strict=True)
+    scored = table.append_column("score", pa.array([score_of(users[0][user], users[1][item]) for user, item in pairs]))
+    pq.write_table(scored, tmp_path / "scored.parquet")
+    check(negprep.evaluate(tmp_path / "scored.parquet", at=(3,), resamples=0), rows)
+    with pytest.raises(negprep.BadDataError, match="the vocabulary of the users is not there"):
+        negprep.evaluate(scores, tmp_path / "lists.parquet", at=(3,), resamples=0)
 
 
 def test_scored_rows_without_a_header(rows, tmp_path):
