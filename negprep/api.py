@@ -541,7 +541,7 @@ def report(
     check_bool("strict", strict)
     claims, reading = claims_of("report", keywords, ("log", "train", "test", "made_by", "strict"))
     if log is None and keywords:
-        raise UsageError(f"{min(keywords)} without a log, of which it says something", remedy="add log=...")
+        raise UsageError(f"{min(keywords)} without a log, which it is about", remedy="add log=...")
     named, told = named_files(files, train, test), summaries(made_by)
     found, warnings = run_report(
         named, os.fspath(output), log=log, claims=claims, made_by=told, reading=reading, strict=strict
