@@ -35,6 +35,7 @@ OWN = "own"
 
 KINDS = ("als", "bpr", "rns", OWN)
 MAX_FACTORS = 1024
+_NEEDED = ("user_factors", "item_factors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,39 +91,47 @@ class Model:
         return state.hexdigest()
 
     def check(self, place: str) -> None:
-        """Refuse arrays that do not fit each other, or hold what is no number.
+        """Refuse arrays that do not fit each other, or hold anything but finite numbers.
 
         Raises
         ------
         BadDataError
         """
-
-        def refuse(what: str, remedy: str = "make the model again") -> None:
-            raise BadDataError(what, place=place, remedy=remedy)
-
         if self.kind not in KINDS:
-            refuse(f"the model is of the kind {self.kind!r}", f"give one of {', '.join(KINDS)}")
+            remedy = f"give one of {', '.join(KINDS)}"
+            raise BadDataError(f"the model is of the kind {self.kind!r}", place=place, remedy=remedy)
+        shapes = {name: values.shape for name, values in self.arrays.items()}
+        _check_shapes(shapes, len(self.users), len(self.items), place)
         for name, values in self.arrays.items():
-            if name.endswith("factors") and (values.ndim != 2 or not values.shape[1]):
-                refuse(f"{name} has the shape {values.shape}", "give a row for each id and a column for each factor")
-        if self.n_factors > MAX_FACTORS:
-            refuse(f"the model has {self.n_factors} factors", f"give at most {MAX_FACTORS}")
-        wanted = {
-            "user_factors": (len(self.users), self.n_factors),
-            "item_factors": (len(self.items), self.n_factors),
-            "item_bias": (len(self.items),),
-            "h": (self.n_factors,),
-        }
-        for name, values in self.arrays.items():
-            if values.shape != wanted[name]:
-                refuse(f"{name} has the shape {values.shape} where the ids and factors ask for {wanted[name]}")
             if not values.size:
-                refuse(f"{name} is empty")
+                raise BadDataError(f"{name} is empty", place=place, remedy="make the model again")
             if not np.isfinite(values).all():
                 row = int(np.argwhere(~np.isfinite(values))[0][0])
                 ids = {"user_factors": self.users, "h": None}.get(name, self.items)
                 whose = f" of {ids.ids[row].as_py()!r}" if ids is not None else ""
-                refuse(f"{name}{whose} holds NaN or an infinite number", "train with a smaller learning rate")
+                what = f"{name}{whose} holds NaN or an infinite number"
+                raise BadDataError(what, place=place, remedy="train with a smaller learning rate")
+
+
+def _check_shapes(shapes: dict[str, tuple[int, ...]], n_users: int, n_items: int, place: str) -> None:
+    """Refuse arrays that do not fit the ids and each other."""
+    for name in _NEEDED:
+        if len(shapes[name]) != 2 or not shapes[name][1]:
+            remedy = "give a row for each id and a column for each factor"
+            raise BadDataError(f"{name} has the shape {shapes[name]}", place=place, remedy=remedy)
+    n_factors = shapes["user_factors"][1]
+    if n_factors > MAX_FACTORS:
+        raise BadDataError(f"the model has {n_factors} factors", place=place, remedy=f"give at most {MAX_FACTORS}")
+    wanted = {
+        "user_factors": (n_users, n_factors),
+        "item_factors": (n_items, n_factors),
+        "item_bias": (n_items,),
+        "h": (n_factors,),
+    }
+    for name, shape in shapes.items():
+        if shape != wanted[name]:
+            what = f"{name} has the shape {shape} where the ids and factors ask for {wanted[name]}"
+            raise BadDataError(what, place=place, remedy="make the model again")
 
 
 def sorted_model(
@@ -179,7 +188,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP archive can give its members."""
 
 _IDS = tuple(f"{side}{part}" for side in ("users", "items") for part in ("", "_text", "_ends"))
-_NEEDED = ("user_factors", "item_factors")
 _OPTIONAL = ("item_bias", "h", "user_bias")
 _LONGEST_HEADER = 1 << 14
 _LONGEST_ABOUT = 1 << 24
@@ -195,9 +203,9 @@ def write_model(target: str, model: Model) -> None:
     Raises
     ------
     UsageError
-        The target is no file.
+        The target is not a file.
     BadDataError
-        The arrays do not fit each other, or hold what is no number.
+        The arrays do not fit each other, or hold anything but finite numbers.
     OutputError
         The machine refuses.
     """
@@ -224,7 +232,7 @@ def read_archive(path: str) -> Model:
     Raises
     ------
     BadDataError
-        It is no such file, is cut short, pickled, or lacks or holds what a model cannot.
+        It is another kind of file, is cut short or pickled, or lacks or holds what a model cannot.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -240,27 +248,22 @@ def read_archive(path: str) -> Model:
                     "lacks an array that it was written with", place=path, remedy="make or copy it again"
                 )
             members.pop("user_bias", None)  # moves all items of a user alike, and so decides nothing
-            _check_shapes(members, len(ids[0]), len(ids[1]), path)
+            # Before the data are read: a small file may unpack to any size.
+            _check_shapes({name: member.shape for name, member in members.items()}, len(ids[0]), len(ids[1]), path)
+            for name, member in members.items():
+                if member.dtype.kind not in "fiu":
+                    what = f"{name!r} holds {member.dtype}, and not numbers"
+                    raise BadDataError(what, place=path, remedy="give float32")
             numbers = {name: _numbers(_whole(archive, member, path)) for name, member in members.items()}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise BadDataError(f"is no whole .npz file ({error})", place=path, remedy="make or copy it again") from error
+        raise BadDataError(f"is not a whole .npz file ({error})", place=path, remedy="make or copy it again") from error
     kind = str(about.pop("kind", OWN))
     return sorted_model(kind, ids[0], ids[1], numbers, about, path)
 
 
 @dataclass(frozen=True)
 class _Member:
-    """An array of the archive, of which the header alone was read.
-
-    Attributes
-    ----------
-    name : str
-    shape : tuple of int
-    dtype : np.dtype
-    is_fortran : bool
-    begin : int
-        Where its data begin in the member.
-    """
+    """An array of the archive after its header was read; its data begin at ``begin`` in the member."""
 
     name: str
     shape: tuple[int, ...]
@@ -299,7 +302,7 @@ def _header(archive: zipfile.ZipFile, name: str, path: str) -> _Member:
         }[version]
         shape, is_fortran, dtype = read_header(head)
     except (ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
-        raise BadDataError(f"{name!r} is no array of numpy", place=path, remedy=_REMEDY) from error
+        raise BadDataError(f"{name!r} is not a numpy array", place=path, remedy=_REMEDY) from error
     if dtype.hasobject:
         raise BadDataError(
             f"{name!r} holds pickled objects, which may run any program when they are read",
@@ -310,29 +313,6 @@ def _header(archive: zipfile.ZipFile, name: str, path: str) -> _Member:
     if member.begin + member.bytes > info.file_size or min(member.shape, default=0) < 0:
         raise BadDataError(f"{name!r} is cut short", place=path, remedy="make or copy it again")
     return member
-
-
-def _check_shapes(members: dict[str, _Member], n_users: int, n_items: int, path: str) -> None:
-    """Refuse arrays that do not fit the ids, before their data are read: a small file may unpack to any size."""
-    factors = members["user_factors"].shape
-    n_factors = factors[1] if len(factors) == 2 else 0
-    wanted = {
-        "user_factors": (n_users, n_factors),
-        "item_factors": (n_items, n_factors),
-        "item_bias": (n_items,),
-        "h": (n_factors,),
-    }
-    if not n_factors:
-        what, remedy = f"user_factors has the shape {factors}", "give a row for each id and a column for each factor"
-        raise BadDataError(what, place=path, remedy=remedy)
-    if n_factors > MAX_FACTORS:
-        raise BadDataError(f"the model has {n_factors} factors", place=path, remedy=f"give at most {MAX_FACTORS}")
-    for name, member in members.items():
-        if member.shape != wanted[name]:
-            what = f"{name} has the shape {member.shape} where the ids and factors ask for {wanted[name]}"
-            raise BadDataError(what, place=path, remedy="make the model again")
-        if member.dtype.kind not in "fiu":
-            raise BadDataError(f"{name!r} holds {member.dtype}, and not numbers", place=path, remedy="give float32")
 
 
 def _parts(archive: zipfile.ZipFile, member: _Member, path: str) -> Iterator[npt.NDArray[Any]]:
@@ -404,7 +384,7 @@ def _ids(archive: zipfile.ZipFile, members: dict[str, _Member], name: str, path:
         return _from_bytes(_whole(archive, text, path), np.concatenate(parts))
     except (ValueError, OverflowError, pa.ArrowInvalid) as error:
         raise BadDataError(
-            f"{name!r} are no ids", place=path, remedy="give whole numbers or strings, one for each row of factors"
+            f"{name!r} are not ids", place=path, remedy="give whole numbers or strings, one for each row of factors"
         ) from error
 
 
@@ -415,7 +395,7 @@ def _plain_ids(archive: zipfile.ZipFile, member: _Member, path: str) -> pa.Array
     kind = pa.string() if member.dtype.kind == "U" else pa.int64()
     found = [pa.nulls(0, kind)]
     for part in _parts(archive, member, path):
-        ids = from_ids(part)
+        ids = _from_numbers(part)
         if len(ids.unique()) < len(ids):
             again = next(each["values"] for each in ids.value_counts().to_pylist() if each["counts"] > 1)
             what = f"the {member.name.removesuffix('s')} {again!r} occurs twice"
@@ -424,10 +404,8 @@ def _plain_ids(archive: zipfile.ZipFile, member: _Member, path: str) -> pa.Array
     return pa.concat_arrays(found)
 
 
-def from_ids(values: npt.NDArray[Any]) -> pa.Array:
-    """Ids as Arrow: int64 or string. Raises ValueError for anything else."""
-    if values.ndim != 1 or values.dtype.kind not in "iuU":
-        raise ValueError
+def _from_numbers(values: npt.NDArray[Any]) -> pa.Array:
+    """Ids of a kind in "iuU" as Arrow: int64 or string."""
     if values.dtype.kind == "U":
         return strings(values.tolist())
     if values.size and int(values.max()) >= 2**63:
@@ -437,8 +415,6 @@ def from_ids(values: npt.NDArray[Any]) -> pa.Array:
 
 def _from_bytes(text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> pa.Array:
     offsets = np.concatenate([[0], ends])
-    if text.ndim != 1 or ends.ndim != 1 or (np.diff(offsets) < 0).any() or offsets[-1] != len(text):
-        raise ValueError
     if len(text) >= 2**31:
         raise OverflowError
     buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(text))]
@@ -463,7 +439,7 @@ def read_table(path: str) -> Model:
     Raises
     ------
     BadDataError
-        It is no such file, or lacks or holds what a model cannot.
+        It is another kind of file, or lacks or holds what a model cannot.
     """
     try:
         table = _read(path)
@@ -471,7 +447,7 @@ def read_table(path: str) -> Model:
         what = f"the column name {error.object!r} is not UTF-8"
         raise BadDataError(what, place=path, remedy="write the file again with other names") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadDataError("is no whole Parquet file", place=path, remedy="make or copy it again") from error
+        raise BadDataError("is not a whole Parquet file", place=path, remedy="make or copy it again") from error
     columns = {
         name: _whole_column(table, name, path)
         for name in ("side", "id", "factors", "bias")
@@ -499,7 +475,7 @@ def read_table(path: str) -> Model:
 
 
 def _read(path: str) -> pa.Table:
-    """The columns that are needed, once the footer says that they fit each other.
+    """The columns that are needed, after a look at the footer: they must fit each other.
 
     A small file may unpack to any size: to lists of any length, or to one id again and again. So the numbers of values
     are compared before these are read, and the ids are read first, and each once in a batch of them.
@@ -560,7 +536,7 @@ def _numbers_of_column(values: pa.Array, name: str, path: str) -> npt.NDArray[np
 
 
 def read_model(source: str | os.PathLike[str]) -> Model:
-    """Read a model file: arrays (``.npz``, as ``negprep fit`` writes them) or Parquet, told apart by their first bytes.
+    """Read a model file: arrays (``.npz``, as ``negprep fit`` writes them) or Parquet, recognised by their first bytes.
 
     Raises
     ------

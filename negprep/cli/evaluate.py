@@ -32,8 +32,15 @@ def _cutoffs(_context: click.Context, _option: click.Parameter, value: str) -> t
     common=True,
     metavar="FILE",
     type=click.Path(),
-    help="The test file, where SCORES is not a copy of it with a column more: SCORES then gives each of its candidates "
-    "one score, by user and item, in any order.",
+    help="The test file, unless SCORES is a copy of it with one more column: any file of candidates that `negprep "
+    "verify` takes. SCORES then gives each candidate a score, by user and item, in any order.",
+)
+@own(
+    "--made-by",
+    section="Metrics",
+    metavar="SUMMARY",
+    type=click.Path(),
+    help="What --summary of the run wrote, for a test file without metadata (CSV, for example).",
 )
 @own(
     "--at",
@@ -104,9 +111,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep evaluate scores.csv --test test.parquet
 
     A held-out item that ties with t negatives is at each of t + 1 places with the same probability, and a metric is its
-    mean over them: a constant score gets what guessing gets. Figures are means over users. Three estimates say what
-    the metrics would be over all items, which sampled candidates alone do not tell; they need to know how many items
-    there are, from the metadata of the test file or --catalog-size.
+    mean over them: a constant score gets what guessing gets. Figures are means over users. Three estimates of the
+    metrics over all items, which sampled candidates do not show by themselves, need the number of items, from the
+    metadata of the test file or --catalog-size.
 
     Memory: up to 750 MB for any number of rows, besides the distinct ids and 50 bytes for each held-out item.
     """  # noqa: D301
@@ -122,7 +129,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
     kept = ("at", "catalog_size", "distinct", "gamma", "resamples", "seed", "columns", "delimiter", "quote", "escape")
     options = EvaluateOptions(named=ScoredColumns(**named), **{name: given[name] for name in kept})
     signals.expect_traces()
-    found = run_evaluation(given["scores"], given["test"], options, by_user=given["by_user"], strict=given["strict"])
+    found = run_evaluation(
+        given["scores"], given["test"], options, **{name: given[name] for name in ("made_by", "by_user", "strict")}
+    )
     signals.check()
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))

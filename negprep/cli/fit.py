@@ -71,22 +71,22 @@ def _facts(summary: FitSummary) -> Iterator[Fact]:
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-@click.command(name="fit", cls=SectionCommand, short_help="Make a model that train draws with.")
+@click.command(name="fit", cls=SectionCommand, short_help="Learn a model that train draws with.")
 @arguments("INPUT", "MODEL")
 @declared("fit")
 def command(**given: Any) -> None:  # noqa: ANN401
-    """Make a model of INPUT for `negprep train` to draw with (--sampler hard or reinforced, --model MODEL).
+    """Learn a model from INPUT for `negprep train` to draw with (--sampler hard or reinforced, --model MODEL).
 
     INPUT is what train reads. MODEL is a file of numpy arrays (.npz): ids and factors of users and items, and how they
-    came to be.
+    were learnt.
 
     \b
       negprep fit log.csv model.npz --kind bpr
       negprep train log.csv train.parquet --sampler hard --model model.npz
 
-    It learns from the train positives, and rns from the weak interactions too; from nothing that is held out. MODEL
-    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries;
-    bpr with several threads gives another each time.
+    It learns from the train positives, and rns from the weak interactions too, never from what is held out. MODEL
+    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries, except for
+    bpr with more than one thread.
 
     Memory: the train positives and the factors. Time: epochs times positives times factors.
     """  # noqa: D301

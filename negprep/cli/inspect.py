@@ -23,8 +23,7 @@ from negprep.errors import OutputError, printable, refuse_warnings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from negprep.reports.forecast import Forecast
-    from negprep.reports.inspection import Inspection
+    from negprep.reports.inspection import Forecast, Inspection
     from negprep.reports.log_facts import Degrees, LogFacts
 
 
@@ -45,7 +44,7 @@ def bar_chart(bars: Sequence[tuple[str, int]], *, width: int, blocks: bool) -> l
 
 
 def _bar(number: int, most: int, cells: int, blocks: bool) -> str:
-    """A bar in proportion; whatever is above 0 is seen."""
+    """A bar in proportion; any number above 0 is visible."""
     if not number:
         return ""
     if not blocks:
@@ -55,7 +54,7 @@ def _bar(number: int, most: int, cells: int, blocks: bool) -> str:
 
 
 class Style(NamedTuple):
-    """How to write: columns of a line, whether with block characters, whether with colours."""
+    """The columns of a line, and whether block characters and colours may be used."""
 
     width: int
     blocks: bool
@@ -65,17 +64,18 @@ class Style(NamedTuple):
 def inspection_text(found: Inspection, source: str, style: Style) -> str:
     """All of an inspection in lines."""
     log = found.log
-    lines = [printable(line) for line in [f"negprep inspect: {source}", *aligned(list(_facts(log)))]]
+    lines = [printable(f"negprep inspect: {source}")]
+    if found.warnings:
+        warnings = [f"  warning: {printable(warning)}" for warning in found.warnings]
+        lines += ["", *(_coloured(line, "yellow", style) for line in warnings), ""]
+    lines += [printable(line) for line in aligned(list(_facts(log)))]
     for title, bars in _charts(log):
         lines += ["", printable(title)]
         shown = [(printable(label), number) for label, number in bars]
         drawn = bar_chart(shown, width=style.width, blocks=style.blocks)
         lines += [_coloured(line, "cyan", style) for line in drawn]
-    lines += ["", "would write (rows exact; size, time and memory estimated)"]
+    lines += ["", "would write (rows exact, sizes rough)"]
     lines += [printable(_forecast(each)) for each in (found.train, found.test)]
-    if found.warnings:
-        lines.append("")
-    lines += [_coloured(f"  warning: {printable(warning)}", "yellow", style) for warning in found.warnings]
     return "\n".join(lines)
 
 
@@ -92,7 +92,7 @@ def _facts(log: LogFacts) -> Iterator[Fact]:
     yield Fact("users", log.users, f"{log.user_degrees.one:,} with one item, {log.nearly_all_users:,} with nearly all")
     yield Fact("items", log.items, f"{log.item_degrees.one:,} with one user")
     yield Fact("pairs", log.pairs, f"{log.density:.2%} of all users and items")
-    yield Fact("duplicates", log.duplicates, "rows that name a pair again")
+    yield Fact("duplicates", log.duplicates, "rows that repeat a pair")
     if log.times is not None:
         yield Fact("times", None, f"{log.times.first} to {log.times.last}")
         yield Fact("ties", log.times.tied_users, "users with several items at their latest time")
@@ -140,15 +140,14 @@ def _forecast(forecast: Forecast) -> str:
     form = "" if forecast.to == "parquet" else f" as {forecast.to}"
     return (
         f"  {forecast.command:5}  {forecast.rows:,} rows from {forecast.groups:,} {noun}{epochs}, "
-        f"{_size(forecast.bytes)}{form}, {forecast.seconds:.2f} s, {forecast.memory_bytes / 1e6:,.0f} MB of memory"
+        f"about {_size(forecast.bytes)}{form}"
     )
 
 
 def _size(n_bytes: int) -> str:
-    """To two digits: more would not be known."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if n_bytes >= size:
-            return f"{float(f'{n_bytes / size:.2g}'):,g} {unit}"
+            return f"{n_bytes / size:,g} {unit}"
     return f"{n_bytes} bytes"
 
 
@@ -159,7 +158,7 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 @arguments("INPUT")
 @declared("inspect")
 def command(**given: Any) -> None:  # noqa: ANN401
-    """Summarise a log, preview what `train` and `test` would make of it, and warn of what is suspicious.
+    """Summarise a log, preview `train` and `test`, and warn of what looks wrong.
 
     INPUT is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input.
     Nothing is written but the report, to standard output.
@@ -168,11 +167,10 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep inspect log.csv
       negprep inspect log.csv --positive '>=4' --num-neg 8
 
-    With the options of `train` and `test`, it forecasts those runs: the rows exactly, and bytes, time and memory from
-    a sample of the rows, which is made and thrown away. Options that `test` does not have are for `train` alone. A run
-    that would be refused is shown with the reason.
+    With the options of `train` and `test`, it previews those runs: the rows exactly, the size roughly. Options that
+    `test` does not have apply to `train` alone. A run that would be refused is shown with the reason.
 
-    Memory: as a run. Time: that of reading the log three times, and once more for a value and an event column.
+    Memory: as a run. Time: that of reading the log three times, and once more each for a value and an event column.
     """  # noqa: D301
     refuse_inputs(given)
     if sys.stdout is None:
@@ -195,7 +193,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
 
 def _style(encoding: str) -> Style:
-    """As wide as the terminal, and as colourful as it is wanted; for a file without colours."""
+    """As wide as the terminal, in colours unless they are not wanted; for a file without colours."""
     person = is_terminal(sys.stdout)
     width = min(_MOST_WIDTH, shutil.get_terminal_size().columns) if person else _WIDTH_OF_A_FILE
     colours = person and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

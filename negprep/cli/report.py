@@ -22,7 +22,7 @@ _WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "
 
 
 def run_report(given: dict[str, Any]) -> None:
-    """Write the page that the options ask for, and say so.
+    """Write the page that the options ask for, and report it.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def run_report(given: dict[str, Any]) -> None:
         tell(printable(f"negprep report: {', '.join(name for name, _ in files)} -> {given['target']}{ending}"))
 
 
-@click.command(name="report", cls=SectionCommand, short_help="Write a page to look at.")
+@click.command(name="report", cls=SectionCommand, short_help="Draw prepared files on a page of HTML.")
 @click.argument("files", metavar="FILE...", nargs=-1, type=click.Path())
 @click.argument("target", metavar="OUTPUT.html", type=click.Path())
 @files_of(

@@ -116,21 +116,3 @@ def check_room(*, algebra: int = 0, threads: int = 0) -> None:
             f"{n_bytes >> 20} MB cannot be reserved, which the threads of the libraries need",
             remedy="give the process more memory (ulimit -v), or lower --jobs",
         ) from error
-
-
-_LEAST = 105 << 20
-"""Interpreter and libraries alone."""
-
-_BYTES_PER_CODED_ROW = 15
-"""A row that waits to be shuffled."""
-
-
-def expected_peak(*, row_bytes: int, output_bytes: int, shard_bytes: int, shuffled_rows: int, jobs: int) -> int:
-    """About the largest resident size of a run that is given enough memory; found within a third of the truth.
-
-    ``row_bytes``: Of the rows of the log.
-    ``output_bytes``, ``shard_bytes``: Of the rows of the output as Arrow has them: of all, and of a shard.
-    ``jobs``: Threads; each makes a shard while others wait.
-    """
-    made = min(6 * output_bytes, 2 * (jobs + 2) * shard_bytes)
-    return _LEAST + int(_PEAK_PER_BYTE * row_bytes) + made + _BYTES_PER_CODED_ROW * shuffled_rows

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from negprep.arrays import Counts, Floats
-from negprep.errors import BadDataError, UsageError
-from negprep.jsons import json_value
+from negprep.errors import UsageError
 from negprep.metrics.lists import Lists
 from negprep.metrics.ranking import RankGrid, place_law, rank_grid, spread, top_metrics
 from negprep.read.columns import ScoredColumns
@@ -23,29 +22,10 @@ MAX_RESAMPLES = 100_000
 class EvaluateOptions:
     """How scores are evaluated.
 
-    Attributes
-    ----------
-    at : tuple of int
-        The cutoffs K of HR@K and NDCG@K, 1 to 1,000,000.
-    catalog_size : int or None
-        Items that a holdout is ranked among in a full ranking, itself among them; None: as the metadata of the test
-        file says, if there is any.
-    distinct : bool or None
-        Whether the candidates of a list were drawn without replacement; None: as the metadata says, else they were.
-    gamma : float or None
-        Weight of the variance in the bias-variance estimator, 0 to 1; None: 0.01.
-    resamples : int
-        Of the bootstrap, 0 for no intervals, up to 100,000.
-    seed : int
-        Of the bootstrap, 0 to 2**64 - 1.
-    columns : tuple of str or None
-        Names of the columns of a text file of scores without a header.
-    delimiter : str or None
-        Between the fields of a text file of scores.
-    quote, escape : str or None
-        As in ``ReadOptions``, of the text files of scores and of candidates.
-    named : ScoredColumns
-        The columns that are not recognised by their names.
+    ``at`` are the cutoffs K of HR@K and NDCG@K. ``catalog_size`` and ``distinct`` describe the candidates; None: as the
+    metadata of the test file has it (else distinct). ``gamma`` (None: 0.01) is the weight of the variance in the bias-
+    variance estimator. ``columns``, ``delimiter``, ``quote`` and ``escape`` are those of ``ReadOptions``, for text
+    files. ``named`` are the columns that are not recognised by their names.
     """
 
     at: tuple[int, ...] = (5, 10, 20)
@@ -64,7 +44,8 @@ class EvaluateOptions:
         if not self.at or len(set(self.at)) < len(self.at) or not all(1 <= cut <= MAX_CUTOFF for cut in self.at):
             given = ",".join(map(str, self.at))
             raise UsageError(
-                f"--at {given!r} is no list of cutoffs", remedy="give different whole numbers from 1, such as 5,10,20"
+                f"--at {given!r} is not a list of cutoffs",
+                remedy="give different whole numbers from 1, such as 5,10,20",
             )
         if self.catalog_size is not None and self.catalog_size < 2:
             raise UsageError(f"--catalog-size {self.catalog_size} is below 2", remedy="count all items that are ranked")
@@ -92,14 +73,9 @@ ESTIMATORS = (*LINEAR, "em")
 class Sampling:
     """How the candidates were drawn.
 
-    Attributes
-    ----------
-    competitors : int
-        M: the items that a positive is ranked with in a full ranking, itself left out.
-    distinct : bool
-        Without replacement.
-    all_below : int or None
-        A list with fewer candidates has all its competitors among them, so that its place is its rank.
+    ``competitors`` is M, the items that a positive competes with in a full ranking; ``distinct`` means without
+    replacement. A list with fewer candidates than ``all_below`` has all its competitors among them: its place is its
+    rank.
     """
 
     competitors: int
@@ -115,17 +91,10 @@ class Sampling:
 
 
 def rescaled(candidates: int, sampling: Sampling, at: tuple[int, ...]) -> Floats:
-    """The metrics at the unbiased estimate of the rank.
+    """The metrics at the unbiased estimate of the rank, 1 + x * M / k for the place 1 + x.
 
-    Returns
-    -------
-    float64, shape (candidates + 1, n_metrics)
-        For each place 1 + x: the metrics of the rank 1 + x * M / k.
-
-    Notes
-    -----
-    The mean of x is k (R - 1) / M under both laws, so that the estimate of the rank is unbiased. Its metric is not.
-    Source: Krichene and Rendle, KDD 2020, on the unbiased estimator of the rank.
+    Shape (candidates + 1, n_metrics). The mean of x is k (R - 1) / M under both laws, so the estimate of the rank is
+    unbiased; its metric is not. Source: Krichene and Rendle, KDD 2020.
     """
     ranks = 1 + np.arange(candidates + 1, dtype=np.float64) * (sampling.competitors / candidates)
     return top_metrics(ranks, at)
@@ -134,17 +103,10 @@ def rescaled(candidates: int, sampling: Sampling, at: tuple[int, ...]) -> Floats
 def bias_variance(candidates: int, sampling: Sampling, at: tuple[int, ...], gamma: float) -> Floats:
     """The values of each place that minimise squared bias + gamma * variance, on average over all ranks.
 
-    Returns
-    -------
-    float64, shape (candidates + 1, n_metrics)
-        With p the uniform distribution of ranks, A[R, x] = sqrt(p(R)) P(x | R), b[R] = sqrt(p(R)) metric(R) and
-        c[x] = sum over R of p(R) P(x | R): the solution of ((1 - gamma) A'A + gamma diag(c)) m = A'b. With gamma = 0,
-        which has no unique solution in floating point, the one of least norm.
-
-    Notes
-    -----
-    Source: Krichene and Rendle, KDD 2020, on the bias-variance trade-off of corrected metrics; with the hypergeometric
-    law in place of the binomial one where candidates differ.
+    Shape (candidates + 1, n_metrics). With p the uniform distribution of ranks, A[R, x] = sqrt(p(R)) P(x | R), b[R] =
+    sqrt(p(R)) metric(R) and c[x] = sum over R of p(R) P(x | R), they solve ((1 - gamma) A'A + gamma diag(c)) m = A'b;
+    for gamma = 0, the solution of least norm. Source: Krichene and Rendle, KDD 2020, with the hypergeometric law where
+    candidates differ.
     """
     grid = rank_grid(sampling.competitors, at)
     law = place_law(grid.ranks, sampling.competitors, candidates, distinct=sampling.distinct)
@@ -171,25 +133,13 @@ def linear_estimates(lists: Lists, sampling: Sampling, at: tuple[int, ...], gamm
 class RankDistribution:
     """The distribution of ranks by maximum likelihood, from how often each place occurs.
 
-    Parameters
-    ----------
-    lists : Lists
-        Those that `Sampling.is_full` denies.
-    sampling : Sampling
-    at : tuple of int
-
-    Attributes
-    ----------
-    size : int
-        Ranks times places: what a round takes.
-
-    Notes
-    -----
     The EM algorithm: the weight of a rank R becomes the mean, over the lists, of its probability given their places,
-    w(R) P(x | R) / sum over all R' of w(R') P(x | R'). It takes `EM_ROUNDS` rounds. Places say little of how the ranks
-    below M / k share their weight, so that the result depends on where it begins: `metrics` takes that as an argument,
-    and the results of several say how much is not known. A positive with ties is at each of its places in equal parts.
-    Source: Jin, Li, Mudrak, Gao and Liu, AAAI 2021.
+    w(R) P(x | R) / sum over R' of w(R') P(x | R'), for `EM_ROUNDS` rounds. Places tell little about how the ranks below
+    M / k share their weight, so the result depends on the start: the results of several starts show how much is
+    unknown. A positive with ties is at each of its places in equal parts. Source: Jin, Li, Mudrak, Gao and Liu, AAAI
+    2021.
+
+    ``lists`` are those that `Sampling.is_full` denies; ``size`` is ranks times places, the work of a round.
     """
 
     def __init__(self, lists: Lists, sampling: Sampling, at: tuple[int, ...]) -> None:
@@ -240,30 +190,11 @@ MOST_PLACES = 1500
 _FULL = "the lists hold all items: these are the metrics of a full ranking"
 
 
-def read_facts(footers: list[dict[bytes, bytes]], place: str) -> dict[str, Any] | None:
-    """What negprep wrote into the footer of a test file, ``place``: None unless every part says the same.
-
-    Raises
-    ------
-    BadDataError
-        It is not JSON.
-    """
-    told = {footer.get(b"negprep", b"") for footer in footers}
-    if len(told) != 1 or told == {b""}:
-        return None
-    try:
-        facts = json_value(told.pop())
-    except ValueError:
-        what = "the metadata 'negprep' is not what negprep writes"
-        raise BadDataError(what, place=place, remedy="make the file again") from None
-    return facts if isinstance(facts, dict) and isinstance(facts.get("counts"), dict) and "draws" in facts else None
-
-
 def is_distinct(facts: dict[str, Any] | None, options: EvaluateOptions) -> bool:
-    """Whether the negatives of a list differ, as the options or the metadata say."""
+    """Whether the negatives of a list differ, by the options or the metadata."""
     if options.distinct is not None:
         return options.distinct
-    return facts is None or facts["draws"] == "distinct"
+    return facts is None or facts.get("draws") != "repeats"
 
 
 def find_sampling(
@@ -271,13 +202,7 @@ def find_sampling(
 ) -> tuple[Sampling | None, str]:
     """How the candidates were drawn, or why nothing can be estimated from them.
 
-    Parameters
-    ----------
-    facts : dict or None
-        The metadata of the test file.
-    options : EvaluateOptions
-    candidates : int64, shape (n_lists,)
-        Negatives in each list.
+    ``facts`` are the metadata of the test file; ``candidates``, int64, shape (n_lists,), the negatives of each list.
 
     Raises
     ------
@@ -327,9 +252,9 @@ def _sampling(
     return sampling, ""
 
 
-def _competitors(counts: dict[str, Any]) -> int | None:
+def _competitors(counts: object) -> int | None:
     """The mean number of eligible items of a user, within the range that the metadata gives."""
-    if not counts.get("users") or not counts.get("eligible_max"):
+    if not isinstance(counts, dict) or not counts.get("users") or not counts.get("eligible_max"):
         return None
     seen = sum(counts.get(kind, 0) for kind in ("positives", "weak", "excluded_pairs")) / counts["users"]
     return int(min(max(round(counts["catalog_items"] - seen), counts["eligible_min"]), counts["eligible_max"]))

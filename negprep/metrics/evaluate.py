@@ -1,4 +1,4 @@
-"""Scores in, metrics out: `negprep.evaluate`, and its result."""
+"""`negprep.evaluate`: scores in, metrics out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from negprep._version import __version__
 from negprep.arrays import Codes, Counts, Floats
 from negprep.arrow import from_numpy
 from negprep.encode.vocabulary import Vocabulary
-from negprep.errors import BadDataError, UsageError, refuse_warnings
+from negprep.errors import BadDataError, NegprepError, UsageError, refuse_warnings
 from negprep.metrics.estimators import (
     GAMMA,
     LINEAR,
@@ -28,33 +28,27 @@ from negprep.metrics.estimators import (
     find_sampling,
     is_distinct,
     linear_estimates,
-    read_facts,
 )
-from negprep.metrics.lists import Lists, ScoredRows, read_lists
+from negprep.metrics.lists import CodedScores, Lists, PreparedRows, ScoredRows, read_lists
 from negprep.metrics.ranking import interval, list_metrics, metric_names, resamples, top_names
 from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import check_bool
 from negprep.read.columns import Roles, ScoredColumns
 from negprep.read.dialect import Unnamed
 from negprep.read.log import LogReader, open_log
+from negprep.read.prepared import Prepared, open_prepared
+from negprep.read.prepared_kinds import members
+from negprep.read.prepared_metadata import Told, allotted, metadata_of, metadata_of_folder, metadata_of_parts
 from negprep.write.destination import check_output
 from negprep.write.output import open_output
 
 
 @dataclass(frozen=True, eq=False)
 class Kinds:
-    """Users by kind.
+    """Users by kind. Users with one list that looks the same are of one kind.
 
-    Attributes
-    ----------
-    users : int32, shape (n_users,)
-        Codes of the users with a list, ascending.
-    of_user : int64, shape (n_users,)
-        The kind of each.
-    lists : Lists
-        Of one user of each kind; ``lists.users`` is the kind.
-    per_list : float64, shape (n_lists,)
-        What a list weighs for its user: one by the number of the user's lists.
+    ``users``, ascending codes, are of the kinds ``of_user``; ``lists`` are those of one user of each kind, with the
+    kind as their user, and weigh ``per_list``: one by the number of the user's lists.
     """
 
     users: Codes
@@ -156,12 +150,11 @@ class Evaluation:
         return {"command": "evaluate", **asdict(self), "version": __version__}
 
     def __str__(self) -> str:
-        """The table that the command prints."""
-        return table(self)
+        """The table that the command prints: a row for each metric, and a column for each estimate."""
+        return _table(self)
 
 
-def table(found: Evaluation) -> str:
-    """A table for a person: a row for each metric, with its interval, and a column for each estimate."""
+def _table(found: Evaluation) -> str:
     lines = [f"{found.users:,} users, {found.lists:,} lists of {_span(found)} candidates and the held-out item"]
     if found.tied_lists:
         lines.append(f"{found.tied_lists:,} lists with ties, which count by expectation")
@@ -218,16 +211,7 @@ def evaluate_lists(
 ) -> tuple[Evaluation, Kinds, Floats]:
     """The evaluation; the kinds of its users, and the metrics of each kind, shape (n_kinds, n_metrics).
 
-    Parameters
-    ----------
-    lists : Lists
-    options : EvaluateOptions
-    facts : dict or None
-        The metadata of the test file.
-    rows : int
-        That were read.
-    place : str
-        The test file, for messages.
+    ``facts`` are the metadata of the test file, ``place`` its name for messages, ``rows`` how many were read.
 
     Raises
     ------
@@ -344,7 +328,7 @@ def _figures(
 
 def _warnings(facts: dict[str, Any] | None) -> list[str]:
     if facts is not None and facts.get("command") == "train":
-        return ["this is a file to train on: its metrics say how well a model knows what it was taught"]
+        return ["this is a training file: its metrics show how well a model remembers what it learnt from"]
     return []
 
 
@@ -356,6 +340,7 @@ def evaluate(
     scores: LogSource,
     test: LogSource | None = None,
     *,
+    made_by: str | os.PathLike[str] | None = None,
     at: tuple[int, ...] = (5, 10, 20),
     by_user: str | os.PathLike[str] | None = None,
     catalog_size: int | None = None,
@@ -374,14 +359,17 @@ def evaluate(
     escape: str | None = None,
     strict: bool = False,
 ) -> Evaluation:
-    """Metrics of a model's scores for candidates, and estimates of the same over all items.
+    """Compute ranking metrics from a model's scores, and estimates of them over all items.
 
     Parameters
     ----------
     scores : str, path, pyarrow.Table or pandas.DataFrame
         The rows of a test file with a column ``score``, or with ``test`` rows of user, item and score; more is better.
     test : str, path, pyarrow.Table or pandas.DataFrame, optional
-        What ``negprep.test`` made, or rows of user, item and label (1: held out, 0: negative).
+        What ``negprep.test`` made, in any layout and format; NCF's ``.negative``; or rows of user, item and label (1:
+        held out, 0: negative). If it holds codes (``encode``), scores may name ids or codes.
+    made_by : str or path, optional
+        The summary of the run that wrote the test file, for formats without metadata.
     by_user : str or path, optional
         Write the metrics of each user there: Parquet.
     at, catalog_size, distinct, gamma, resamples, seed, columns, delimiter, quote, escape
@@ -400,7 +388,7 @@ def evaluate(
     Raises
     ------
     NegprepError
-        A candidate without a score, a score that is no finite number, lists that cannot be told apart, and so on; in
+        A candidate without a score, a score that is not a finite number, lists that cannot be separated, and so on; in
         one line.
 
     Notes
@@ -431,26 +419,49 @@ def evaluate(
             user_col=user_col, item_col=item_col, label_col=label_col, score_col=score_col, group_col=group_col
         ),
     )
-    return run_evaluation(scores, test, options, by_user=None if by_user is None else os.fspath(by_user), strict=strict)
+    beside = {
+        name: None if path is None else os.fspath(path) for name, path in [("made_by", made_by), ("by_user", by_user)]
+    }
+    return run_evaluation(scores, test, options, **beside, strict=strict)
 
 
 def run_evaluation(
-    scores: LogSource, test: LogSource | None, options: EvaluateOptions, *, by_user: str | None, strict: bool
+    scores: LogSource,
+    test: LogSource | None,
+    options: EvaluateOptions,
+    *,
+    made_by: str | None = None,
+    by_user: str | None,
+    strict: bool,
 ) -> Evaluation:
-    """Evaluate, as ``evaluate`` says; for the command too."""
+    """Evaluate; for the function and the command."""
     if by_user == "-":
         raise UsageError("--by-user '-': standard output is for the table", remedy="name a file")
     if by_user is not None:  # before a pipe is read, which may take long
         check_output(by_user, [Path(given) for given in (scores, test) if isinstance(given, str | os.PathLike)])
     with ExitStack() as stack:
-        candidates, scored = _opened(scores, test, options, stack)
-        if by_user is not None:
-            check_output(by_user, [*candidates.paths, *(() if scored is None else scored.paths)])
-        facts = read_facts(candidates.footers(), candidates.place)
-        rows = ScoredRows(candidates, scored)
-        lists = read_lists(rows, candidates.place, distinct=is_distinct(facts, options))
-        found, kinds, by_kind = evaluate_lists(lists, options, facts, rows=rows.n_rows, place=candidates.place)
+        candidates, scored, facts = _opened(scores, test, options, made_by, stack)
         opened = [candidates, *([] if scored is None else [scored])]
+        if by_user is not None:
+            check_output(by_user, [path for each in opened for path in each.paths])
+        distinct = is_distinct(facts, options)
+        rows = ScoredRows(candidates, scored)
+        try:
+            lists = read_lists(rows, candidates.place, distinct=distinct)
+        except BadDataError as error:
+            ids = candidates.vocabularies if scored is not None and isinstance(candidates, PreparedRows) else None
+            if scored is None or ids is None:
+                raise
+            try:  # a model that was trained on codes scores codes
+                lists = read_lists(
+                    ScoredRows(candidates, CodedScores(scored, ids)), candidates.place, distinct=distinct
+                )
+            except BadDataError:
+                raise error from None
+        if made_by is not None and facts is not None:
+            _refuse_other_run(facts, candidates, made_by)
+        n_rows = candidates.rows_read
+        found, kinds, by_kind = evaluate_lists(lists, options, facts, rows=n_rows, place=candidates.place)
         found = replace(found, warnings=[*(text for each in opened for text in each.warnings), *found.warnings])
         if strict:
             refuse_warnings(found.warnings)
@@ -459,50 +470,112 @@ def run_evaluation(
     return found
 
 
+Candidates = LogReader | PreparedRows
+
+
 def _opened(
-    scores: LogSource, test: LogSource | None, options: EvaluateOptions, stack: ExitStack
-) -> tuple[LogReader, LogReader | None]:
-    """The file of the candidates, and that of their scores where it is another."""
-    read, named = ReadOptions(**{name: getattr(options, name) for name in _OF_SCORES}), options.named
+    scores: LogSource, test: LogSource | None, options: EvaluateOptions, made_by: str | None, stack: ExitStack
+) -> tuple[Candidates, LogReader | None, dict[str, Any] | None]:
+    """The candidates; their scores, where another file has them; and the metadata of the candidates."""
+    named, source = options.named, scores if test is None else test
+    read = ReadOptions(**{name: getattr(options, name) for name in _OF_SCORES})
+    told = _summary(source, made_by)
+    prepared = None
+    if named.label_col is None and named.group_col is None and isinstance(source, str | os.PathLike):
+        # Scores may lack a header, and whatever else is wrong with them shows when they are read.
+        prepared = _prepared(os.fspath(source), told, read, stack, BadDataError if test is not None else NegprepError)
     if test is None:
-        required: tuple[str, ...] = ("user", "item", "label", "score")
-        candidates = stack.enter_context(
+        if prepared is not None and prepared.layout != "pointwise":
+            remedy = "give a file of user, item and score, and this one with --test"
+            raise BadDataError("has candidates, but no score for each", place=prepared.name, remedy=remedy)
+        required = ("user", "item", "label", "score")
+        reader = stack.enter_context(
             open_log(scores, read, required=required, recognise=named.find, may_lack=(), unnamed=Unnamed(required))
         )
-        _refuse_doubt(candidates)
-        return candidates, None
-
-    def recognise_test(names: tuple[str, ...], given: ReadOptions, place: str) -> Roles:
-        user_col, item_col = (name if name in names else None for name in (named.user_col, named.item_col))
-        of_test = ScoredColumns(
-            user_col=user_col, item_col=item_col, label_col=named.label_col, group_col=named.group_col
-        )
-        return of_test.find(names, given, place)
-
+        _refuse_doubt(reader)
+        return reader, None, _facts(reader, told)
     of_scores = ScoredColumns(user_col=named.user_col, item_col=named.item_col, score_col=named.score_col)
-    candidates = stack.enter_context(
+    candidates = _rows_with_labels(test, read, named, stack) if prepared is None else PreparedRows(prepared)
+    wanted = ("user", "item", "score")
+    scored = stack.enter_context(
+        open_log(scores, read, required=wanted, recognise=of_scores.find, may_lack=(), unnamed=Unnamed(wanted))
+    )
+    if isinstance(candidates, PreparedRows):
+        return candidates, scored, None if prepared is None else prepared.facts
+    _refuse_doubt(candidates)
+    return candidates, scored, _facts(candidates, told)
+
+
+def _rows_with_labels(test: LogSource, read: ReadOptions, named: ScoredColumns, stack: ExitStack) -> LogReader:
+    """A test file with a row for each candidate, whose columns may have any names."""
+
+    def recognise(names: tuple[str, ...], given: ReadOptions, place: str) -> Roles:
+        user_col, item_col = (name if name in names else None for name in (named.user_col, named.item_col))
+        return replace(named, user_col=user_col, item_col=item_col, score_col=None).find(names, given, place)
+
+    required = ("user", "item", "label")
+    return stack.enter_context(
         open_log(
             test,
             read.of_text_beside(),
-            required=("user", "item", "label"),
-            recognise=recognise_test,
+            required=required,
+            recognise=recognise,
             may_lack=(),
             beside=True,
-            unnamed=Unnamed(("user", "item", "label"), by_option=False),
+            unnamed=Unnamed(required, by_option=False),
         )
     )
-    scored = stack.enter_context(
-        open_log(
-            scores,
-            read,
-            required=("user", "item", "score"),
-            recognise=of_scores.find,
-            may_lack=(),
-            unnamed=Unnamed(("user", "item", "score")),
-        )
-    )
-    _refuse_doubt(candidates)
-    return candidates, scored
+
+
+def _prepared(
+    name: str, told: Told | None, read: ReadOptions, stack: ExitStack, other: type[NegprepError]
+) -> Prepared | None:
+    """A prepared file with candidates that a reader of logs does not understand; None for any other file.
+
+    Of a folder for another program, the file that has them. An error of the class ``other`` means another file, whose
+    columns may have other names.
+    """
+    if name == "-":
+        return None
+    try:
+        opened = [stack.enter_context(open_prepared(each, told, read)) for each in members(name)]
+    except other:
+        return None
+    lists = [each for each in opened if each.layout != "positives"]
+    if len(lists) != 1:
+        what = "holds positives alone" if not lists else f"{len(lists)} files of the folder have candidates"
+        raise BadDataError(what, place=name, remedy="name the file of the candidates, such as x.test.negative")
+    (found,) = lists
+    if found.layout != "pointwise" or len(opened) > 1:
+        return found
+    try:
+        return None if PreparedRows(found).vocabularies is None else found
+    except BadDataError:  # they were left behind: then scores can name codes alone
+        return None
+
+
+def _summary(source: LogSource, made_by: str | None) -> Told | None:
+    if made_by is None:
+        return None
+    if made_by in ("", "-"):
+        raise UsageError(f"--made-by is {made_by!r}", remedy="give the file that --summary has written")
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    return allotted([name], [made_by])[name]
+
+
+def _facts(log: LogReader, told: Told | None) -> dict[str, Any] | None:
+    """The metadata of a test file, if all its parts have the same; else those of its summary."""
+    own = metadata_of_parts(log.footers(), log.place)
+    if own is None and log.paths:
+        own = metadata_of_folder(log.paths[0])
+    return metadata_of(log.place, own, told)
+
+
+def _refuse_other_run(facts: dict[str, Any], candidates: Candidates, made_by: str) -> None:
+    said, found = facts["counts"].get("rows"), candidates.rows_read
+    if said != found:
+        what = f"has {found:,} rows, and the run of {made_by} wrote {said}"
+        raise BadDataError(what, place=candidates.place, remedy="give the summary of the run that wrote this file")
 
 
 def _refuse_doubt(candidates: LogReader) -> None:

@@ -1,75 +1,130 @@
-"""From scored rows to lists: a positive, the negatives that it was put among, and its place among them."""
+"""Scored rows to lists: a positive, its negatives, and its place among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from negprep.arrays import Codes, Counts, Keys
-from negprep.arrow import as_numpy
+from negprep.arrays import Codes, Counts, Keys, Mask
+from negprep.arrow import as_numpy, from_numpy
 from negprep.encode.vocabulary import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
 from negprep.read.log import LogReader
+from negprep.read.prepared import Prepared, decoded, find_vocabularies
 
 ROWS_AT_ONCE = 1 << 23
 """About 60 bytes each."""
 
 
+class PreparedRows:
+    """Pairs, lists or coded rows of a prepared file as labelled rows, for the same use as a `LogReader`.
+
+    ``columns`` are ``user``, ``item``, ``label``, and for pairs and lists ``group``: the item of the positive.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self.place, self.rows_read = prepared.name, 0
+        folder = Path(prepared.name)
+        self.paths = (folder, *(folder.rglob("*") if folder.is_dir() else ()))
+        self.in_pairs = prepared.layout == "pairwise"
+        self.columns = ("user", "item", "label", *(() if prepared.layout == "pointwise" else ("group",)))
+
+    @property
+    def vocabularies(self) -> dict[str, pa.Array] | None:
+        """The ids by code, where the file holds codes."""
+        facts = self._prepared.facts
+        encoded = None if facts is None else bool(facts.get("encode"))
+        return find_vocabularies(Path(self._prepared.name), encoded=encoded)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is suspicious in how the file is written, once it was read."""
+        return self._prepared.warnings
+
+    def batches(self, roles: Iterable[str]) -> Iterator[pa.RecordBatch]:
+        """The rows with some of the columns."""
+        self.rows_read = 0
+        for batch in self._prepared.batches():
+            self.rows_read += batch.rows.num_rows
+            if "label" in batch.rows.schema.names:
+                labels = as_numpy(batch.rows.column("label"))
+                odd = np.flatnonzero((labels != 0) & (labels != 1))
+                if odd.size:
+                    what = f"the label is {labels[odd[0]]}; 1 is a positive and 0 a negative"
+                    raise BadDataError(what, place=batch.place(int(odd[0])), remedy="make the file again")
+            rows = batch.rows if "label" in batch.rows.schema.names else _labelled(batch.rows)
+            yield rows.select(list(roles))
+
+
+def _labelled(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Pairs or lists as rows of one item each: all positives, then all negatives."""
+    names = rows.schema.names
+    negatives = rows.column("neg_items").flatten() if "neg_items" in names else rows.column("neg_item")
+    counts = np.diff(as_numpy(rows.column("neg_items").offsets)) if "neg_items" in names else 1
+    numbers = np.arange(len(rows))
+    places = from_numpy(np.concatenate([numbers, np.repeat(numbers, counts)]))
+    positives = rows.column("pos_item")
+    integers = pa.types.is_integer(positives.type) and pa.types.is_integer(negatives.type)
+    kind = pa.int64() if integers else pa.string()
+    columns = {
+        "user": rows.column("user").take(places),
+        "item": pa.concat_arrays([positives.cast(kind), negatives.cast(kind)]),
+        "label": from_numpy((np.arange(len(places)) < len(rows)).astype(np.int8)),
+        "group": positives.take(places),
+    }
+    return pa.record_batch(columns)
+
+
+class CodedScores:
+    """Scores that name users and items by their codes, for the same use as a `LogReader`."""
+
+    def __init__(self, scores: LogReader, ids: dict[str, pa.Array]) -> None:
+        self._scores, self._ids, self.place = scores, ids, scores.place
+
+    def batches(self, roles: Iterable[str]) -> Iterator[pa.RecordBatch]:
+        """The rows with the ids of the codes."""
+        for batch in self._scores.batches(roles):
+            yield decoded(batch, self._ids, lambda _: self.place)
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """All rows of some users, by user; of one user in the order of the file.
-
-    Attributes
-    ----------
-    users, items : int32, shape (n,)
-        Codes.
-    positive : bool, shape (n,)
-    scores : float64, shape (n,)
-    groups : int32, shape (n,), or None
-        Codes of the groups that a column names.
-    """
+    """All rows of some users, by user; the rows of one user in the order of the file. Arrays of shape (n,)."""
 
     users: Codes
     items: Codes
-    positive: npt.NDArray[np.bool_]
+    positive: Mask
     scores: npt.NDArray[np.float64]
     groups: Codes | None
+    """Codes of the groups that a column names."""
 
 
 class ScoredRows:
     """Candidates and their scores, ready to be read by ranges of users.
 
-    Parameters
-    ----------
-    test : LogReader
-        With the roles ``user``, ``item``, ``label``, perhaps ``group``, and ``score`` unless there are ``scores``.
-    scores : LogReader or None
-        With the roles ``user``, ``item`` and ``score``.
-
-    Attributes
-    ----------
-    users, items : Vocabulary
-        Of the test file.
-    n_rows : int
-        Candidates.
+    ``test`` has the roles ``user``, ``item``, ``label``, perhaps ``group``, and ``score`` unless there are ``scores``,
+    with ``user``, ``item`` and ``score``. The vocabularies ``users`` and ``items`` are those of the test file.
     """
 
-    def __init__(self, test: LogReader, scores: LogReader | None) -> None:
+    def __init__(self, test: LogReader | PreparedRows, scores: LogReader | CodedScores | None) -> None:
         self._test, self._scores = test, scores
         self._roles = ["user", "item", "label", *(["group"] if "group" in test.columns else [])]
         if scores is None:
             self._roles.append("score")
         users, items, groups = DistinctIds(), DistinctIds(), DistinctIds()
-        self.n_rows = 0
+        self._n_candidates = 0
         for batch in test.batches([role for role in self._roles if role not in ("label", "score")]):
             for role, ids in (("user", users), ("item", items), ("group", groups)):
                 if role in self._roles:
                     ids.add(raw_ids(batch.column(role)))
-            self.n_rows += batch.num_rows
+            self._n_candidates += batch.num_rows
         self.users, self.items = users.finish(), items.finish()
         self._encode = {"user": Encoder(self.users), "item": Encoder(self.items), "group": Encoder(groups.finish())}
 
@@ -81,7 +136,7 @@ class ScoredRows:
         BadDataError
             A candidate without a score, a score without a candidate, or a pair with two scores.
         """
-        cuts = [0, len(self.users)] if self.n_rows <= ROWS_AT_ONCE else self._cuts()
+        cuts = [0, len(self.users)] if self._n_candidates <= ROWS_AT_ONCE else self._cuts()
         for first, last in pairwise(cuts):
             rows = self._rows(first, last)
             yield rows if self._scores is None else self._joined(rows, first, last)
@@ -115,6 +170,12 @@ class ScoredRows:
         if (np.diff(columns["user"]) < 0).any():
             order = np.argsort(columns["user"], kind="stable")
             columns = {role: values[order] for role, values in columns.items()}
+        if isinstance(self._test, PreparedRows) and self._test.in_pairs:  # each pair has brought its positive
+            keys = columns["user"].astype(np.int64) << 32 | columns["group"]
+            keep = ~columns["label"]
+            heads = np.flatnonzero(columns["label"])
+            keep[heads[np.unique(keys[heads], return_index=True)[1]]] = True
+            columns = {role: values[keep] for role, values in columns.items()}
         scores = columns.get("score", np.empty(0))
         return Rows(columns["user"], columns["item"], columns["label"], scores, columns.get("group"))
 
@@ -138,7 +199,7 @@ class ScoredRows:
         used = np.zeros(len(pairs), bool)
         used[found] = True
         if not used.all():
-            what = "has a score, but is no candidate of the test file"
+            what = "has a score, but is not a candidate of the test file"
             raise self._error(int(pairs[used.argmin()]), what, "is it the right test file? Leave such pairs out")
         return Rows(rows.users, rows.items, rows.positive, scores[found], rows.groups)
 
@@ -153,7 +214,7 @@ class ScoredRows:
                 row = int(unknown[0])
                 user, item = batch.column("user")[row].as_py(), batch.column("item")[row].as_py()
                 raise BadDataError(
-                    f"user {user!r}, item {item!r} has a score, but is no candidate of the test file",
+                    f"user {user!r}, item {item!r} has a score, but is not a candidate of the test file",
                     place=self._scores.place,
                     remedy="is it the right test file? Leave such pairs out",
                 )
@@ -174,27 +235,20 @@ class ScoredRows:
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Where each positive stands.
-
-    Attributes
-    ----------
-    users : int32, shape (n,)
-        Ascending codes; one user may have several lists.
-    candidates : int64, shape (n,)
-        Negatives in the list.
-    above, tied : int64, shape (n,)
-        Negatives with a higher score than the positive, and with the same.
-    """
+    """Where each positive stands, by ascending users, who may have several lists. Arrays of shape (n,)."""
 
     users: Codes
     candidates: Counts
+    """Negatives in the list."""
     above: Counts
+    """Negatives with a higher score than the positive."""
     tied: Counts
+    """Negatives with the same score."""
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def take(self, places: npt.NDArray[np.bool_] | Counts) -> Lists:
+    def take(self, places: Mask | Counts) -> Lists:
         """Some of the lists."""
         return Lists(self.users[places], self.candidates[places], self.above[places], self.tied[places])
 
@@ -202,26 +256,23 @@ class Lists:
 def read_lists(rows: ScoredRows, place: str, *, distinct: bool) -> Lists:
     """The lists of all users; those of one user by the items of their positives.
 
-    Parameters
-    ----------
-    rows : ScoredRows
-    place : str
-        The test file, for messages.
-    distinct : bool
-        Whether a negative may not occur twice in a list.
+    ``place`` is the test file, for messages. With ``distinct``, no negative may occur twice in a list.
 
     Raises
     ------
     BadDataError
         A list without a positive or with two, an item that is there twice, or rows of several lists of a user that
-        cannot be told apart.
+        cannot be separated.
     """
     parts = [_lists_of(each, rows, place, distinct=distinct) for each in rows.ranges()]
     return Lists(*(np.concatenate([getattr(part, name) for part in parts]) for name in Lists.__annotations__))
 
 
 def _lists_of(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> Lists:
-    of_list = _numbered(rows) if rows.groups is None else _grouped(rows)
+    if rows.groups is None:
+        of_list = cut_lists(rows.users, rows.positive)
+    else:
+        of_list = np.unique(rows.users.astype(np.int64) << 32 | rows.groups, return_inverse=True)[1]
     n_lists = int(of_list.max()) + 1
     positives = np.bincount(of_list[rows.positive], minlength=n_lists)
     sizes = np.bincount(of_list, minlength=n_lists)
@@ -241,25 +292,18 @@ def _lists_of(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> 
     return Lists(rows.users[heads], sizes - 1, above, tied).take(order)
 
 
-def _grouped(rows: Rows) -> Counts:
-    """The list of each row, where a column names the groups of a user."""
-    assert rows.groups is not None  # noqa: S101 - for the types
-    keys = rows.users.astype(np.int64) << 32 | rows.groups
-    numbers: Counts = np.unique(keys, return_inverse=True)[1]
-    return numbers
-
-
-def _numbered(rows: Rows) -> Counts:
+def cut_lists(users: npt.NDArray[np.integer], positive: Mask) -> Counts:
     """The list of each row: of a user with h positives among n rows, each n / h consecutive rows are one.
 
-    A user whose rows cannot be cut so keeps them in one list, which has then more than one positive.
+    A user whose rows cannot be cut so keeps them in one list. ``users`` and ``positive`` have the shape (n_rows,), with
+    the rows of a user next to each other.
     """
-    starts = np.flatnonzero(np.append(True, rows.users[1:] != rows.users[:-1]))
-    sizes = np.diff(np.append(starts, len(rows.users)))
-    held_out = np.maximum(np.add.reduceat(rows.positive, starts, dtype=np.int64), 1)
+    starts = np.flatnonzero(np.append(True, users[1:] != users[:-1]))
+    sizes = np.diff(np.append(starts, len(users)))
+    held_out = np.maximum(np.add.reduceat(positive, starts, dtype=np.int64), 1)
     held_out[sizes % held_out != 0] = 1
     before = np.cumsum(held_out) - held_out
-    position = np.arange(len(rows.users)) - np.repeat(starts, sizes)
+    position = np.arange(len(users)) - np.repeat(starts, sizes)
     numbers: Counts = np.repeat(before, sizes) + position // np.repeat(sizes // held_out, sizes)
     return numbers
 

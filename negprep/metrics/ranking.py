@@ -20,14 +20,9 @@ _AT_LEAST, _AT_MOST = 200, 500
 
 @dataclass(frozen=True, eq=False)
 class RankGrid:
-    """Ranks that stand for all ranks from 1 to M + 1.
+    """Ranks that stand for all ranks from 1 to M + 1; arrays of shape (n,).
 
-    Attributes
-    ----------
-    ranks : int64, shape (n,)
-        Ascending. The first ones are consecutive.
-    widths : int64, shape (n,)
-        How many ranks each one stands for, itself among them; their sum is M + 1.
+    ``ranks`` ascend and begin with consecutive ones; each stands for ``widths`` ranks, itself included.
     """
 
     ranks: Counts
@@ -37,17 +32,8 @@ class RankGrid:
 def rank_grid(competitors: int, at: tuple[int, ...]) -> RankGrid:
     """Every rank up to twice the largest cutoff, but 200 to 500; then ever fewer, which stand for a hundredth each.
 
-    Parameters
-    ----------
-    competitors : int
-        M.
-    at : tuple of int
-        The cutoffs of the metrics. No rank stands for others on both sides of one.
-
-    Notes
-    -----
-    The place among k candidates cannot tell such ranks apart: it has a standard deviation of about sqrt(x) for a place
-    of x, and x grows in proportion to the rank.
+    No rank stands for others on both sides of a cutoff in ``at``. The place among k candidates cannot tell such ranks
+    apart: for a place of x it has a standard deviation of about sqrt(x), and x grows in proportion to the rank.
     """
     first = min(competitors + 1, max(_AT_LEAST, min(2 * max(at), _AT_MOST)))
     edges = [first]
@@ -60,21 +46,10 @@ def rank_grid(competitors: int, at: tuple[int, ...]) -> RankGrid:
 
 
 def place_law(ranks: Counts, competitors: int, candidates: int, *, distinct: bool) -> Floats:
-    """The probability of each place, given each rank.
+    """The probability of each place, given each rank: shape (n, candidates + 1), rows with sum 1.
 
-    Parameters
-    ----------
-    ranks : int64, shape (n,)
-        1 to ``competitors + 1``.
-    competitors, candidates : int
-        M and k; k <= M where ``distinct``.
-    distinct : bool
-        Whether the candidates were drawn without replacement.
-
-    Returns
-    -------
-    float64, shape (n, candidates + 1)
-        Column x is the probability of the place x + 1. Rows sum to 1.
+    Column x is the probability of the place x + 1. ``ranks`` are from 1 to M + 1 (``competitors`` + 1); ``distinct``
+    means that the candidates were drawn without replacement, and then k <= M.
     """
     above, below = (ranks - 1)[:, None].astype(float), (competitors + 1 - ranks)[:, None].astype(float)
     steps = np.arange(candidates, dtype=float)
@@ -107,19 +82,11 @@ def top_names(at: tuple[int, ...]) -> list[str]:
 
 
 def top_metrics(ranks: Floats | Counts, at: tuple[int, ...]) -> Floats:
-    """HR@K and NDCG@K for each K, and MRR, of lists with one relevant item.
+    """HR@K and NDCG@K for each K, and MRR, of lists with one relevant item: shape (n, 2 * len(at) + 1).
 
-    Parameters
-    ----------
-    ranks : shape (n,)
-        Of the relevant item, from 1; an estimate may lie between whole numbers.
-    at : tuple of int
-
-    Returns
-    -------
-    float64, shape (n, 2 * len(at) + 1)
-        1 if rank <= K; 1 / log2(1 + rank) if rank <= K (the ideal list has the item first, which counts 1); 1 / rank.
-        Source: Järvelin and Kekäläinen, ACM TOIS 2002, for NDCG; Voorhees, TREC-8 1999, for MRR.
+    1 if rank <= K; 1 / log2(1 + rank) if rank <= K (the ideal list has the item first, which counts 1); 1 / rank. An
+    estimated rank may lie between whole numbers. Source: Järvelin and Kekäläinen, ACM TOIS 2002, for NDCG; Voorhees,
+    TREC-8 1999, for MRR.
     """
     gains = 1 / np.log2(1 + ranks)
     within = [ranks <= cut for cut in at]
@@ -128,17 +95,10 @@ def top_metrics(ranks: Floats | Counts, at: tuple[int, ...]) -> Floats:
 
 
 def list_metrics(lists: Lists, at: tuple[int, ...]) -> Floats:
-    """All metrics of each list.
+    """All metrics of each list: shape (n_lists, 2 * len(at) + 3).
 
-    Returns
-    -------
-    float64, shape (n_lists, 2 * len(at) + 3)
-        The last two are AUC, the share of the negatives below the positive, and the place, from 1.
-
-    Notes
-    -----
-    A positive with the same score as t negatives is at each of the t + 1 places with the same probability; a metric is
-    its mean over these places.
+    The last two are AUC, the share of the negatives below the positive, and the place, from 1. A positive with the same
+    score as t negatives is at each of t + 1 places with the same probability; a metric is its mean over these places.
     """
     last = int(lists.candidates.max()) + 1
     tops = spread(top_metrics(np.arange(1, last + 1), at), lists.above, lists.tied)
@@ -163,22 +123,10 @@ Kinds = npt.NDArray[np.int64]
 
 
 def resamples(kinds: Kinds, n_kinds: int, number: int, seed: int) -> Iterator[Floats]:
-    """How often each kind of user is drawn, in each resample.
+    """The share of each kind of user in each of ``number`` resamples: float64, shape (n_kinds,), with sum 1.
 
-    Parameters
-    ----------
-    kinds : int64, shape (n_users,)
-        Users of one kind have the same lists.
-    n_kinds : int
-    number : int
-        Of resamples.
-    seed : int
-
-    Yields
-    ------
-    float64, shape (n_kinds,)
-        Shares, with sum 1. Draw d of resample b is integer d below n_users of the key number b of the purpose; users
-        count in ascending order of their ids.
+    ``kinds``, int64, shape (n_users,), are those of the users in ascending order of their ids. Draw d of resample b is
+    integer d below n_users of the key number b of the purpose.
     """
     n_users = len(kinds)
     limit, draws = np.array([n_users]), np.arange(n_users, dtype=np.int64)

@@ -22,21 +22,9 @@ Told = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """The train part of a log.
+    """The train part of a log: its positives, weak interactions and excluded pairs.
 
-    Attributes
-    ----------
-    users : Vocabulary
-    items : Items
-        All of the log, those without a train positive among them.
-    positives : Pairs
-        The train positives.
-    weak : Pairs
-        The weak interactions.
-    excluded : Pairs
-        The pairs of ``--exclude``.
-    place : str
-        What messages call the log.
+    ``items`` are all of the log, also those without a train positive; ``place`` is the log in messages.
     """
 
     users: Vocabulary
@@ -49,19 +37,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """How a model learns.
-
-    Attributes
-    ----------
-    factors : int
-    epochs : int
-    regularization : float
-    learning_rate : float or None
-        None for a kind that takes no steps.
-    seed : int
-        0 to 2**64 - 1.
-    threads : int
-    """
+    """How a model learns. ``learning_rate`` is None for a kind that takes no steps; ``seed`` is below 2**64."""
 
     factors: int
     epochs: int
@@ -73,7 +49,7 @@ class Learning:
 
 _LOSSES = {"als": "loss", "bpr": "share of pairs ranked right"}
 _NO_MEMORY = "failed to map segment"
-"""What the loader of libraries says where the machine refuses memory."""
+"""The loader's words when the machine refuses memory."""
 
 _TAMER = {"als": "another --regularization", "bpr": "a smaller --learning-rate"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -38,31 +38,19 @@ from negprep.write.destination import check_whole
 
 @dataclass(frozen=True, kw_only=True)
 class RnsLearning(Learning):
-    """How the kind rns learns: what ``negprep.models.rns.Settings`` says of each.
+    """How the kind rns learns: see ``negprep.models.rns.Settings``."""
 
-    Attributes
-    ----------
-    start_epochs, batch_size, pool, pool_weak : int
-    temperature, reward_weight, feature_share : float
-    patience : int or None
-    """
-
-    start_epochs: int
-    batch_size: int
-    pool: int
-    pool_weak: int
-    temperature: float
-    reward_weight: float
-    feature_share: float
-    patience: int | None
+    start_epochs: int = Settings.start_epochs
+    batch_size: int = Settings.batch
+    pool: int = Settings.pool
+    pool_weak: int = Settings.exposed
+    temperature: float = Settings.temperature
+    reward_weight: float = Settings.reward_weight
+    feature_share: float = Settings.feature_share
+    patience: int | None = Settings.patience
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit.
-
-        Raises
-        ------
-        UsageError
-        """
+        """Refuse what does not fit."""
         if self.threads != 1:
             raise UsageError(
                 f"--jobs {self.threads} with --kind rns, which learns on one thread", remedy="leave it out"
@@ -74,51 +62,18 @@ class RnsLearning(Learning):
 
     def settings(self) -> Settings:
         """The same for the game."""
+        same = {each.name: getattr(self, each.name) for each in fields(Settings) if hasattr(self, each.name)}
         return Settings(
-            factors=self.factors,
             batch=self.batch_size,
             rate=Settings.rate if self.learning_rate is None else self.learning_rate,
             penalty=self.regularization,
-            start_epochs=self.start_epochs,
-            epochs=self.epochs,
-            pool=self.pool,
             exposed=self.pool_weak,
-            reward_weight=self.reward_weight,
-            feature_share=self.feature_share,
-            temperature=self.temperature,
-            patience=self.patience,
+            **same,
         )
 
 
-DEFAULTS = RnsLearning(
-    factors=Settings.factors,
-    epochs=Settings.epochs,
-    regularization=Settings.penalty,
-    learning_rate=Settings.rate,
-    seed=0,
-    threads=1,
-    start_epochs=Settings.start_epochs,
-    batch_size=Settings.batch,
-    pool=Settings.pool,
-    pool_weak=Settings.exposed,
-    temperature=Settings.temperature,
-    reward_weight=Settings.reward_weight,
-    feature_share=Settings.feature_share,
-    patience=Settings.patience,
-)
-
-
-def need_nothing(kind: str) -> None:
-    """Rns needs numpy alone."""
-
-
 def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
-    """Play the game of ``negprep.models.rns``.
-
-    Returns
-    -------
-    Model
-        The sampler, for the users with train positives and for all items.
+    """Play the game of ``negprep.models.rns``; the model is its sampler, for users with train positives and all items.
 
     Raises
     ------
@@ -134,7 +89,7 @@ def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
             "there is no weak interaction with an item of the catalog, and --kind rns learns from what was shown and "
             "not liked",
             place=training.place,
-            remedy="say with --positive which interactions are positives, give --weak FILE, or choose --kind bpr",
+            remedy="choose with --positive which interactions are positives, give --weak FILE, or choose --kind bpr",
         )
     seen = as_seen(merge_pairs([training.positives, training.weak, training.excluded], len(items)), items)
     total, done = settings.start_epochs + settings.epochs, 0
@@ -167,35 +122,30 @@ def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
 
 @dataclass(frozen=True)
 class Learner:
-    """One kind of model.
-
-    Attributes
-    ----------
-    learn : callable
-        Takes a ``Training``, a ``Learning`` and who is told; returns a ``Model`` whose facts tell of the learning.
-    need : callable
-        Refuses where what it needs is not there.
-    learning : Learning
-        The defaults.
-    """
+    """A kind of model: how it learns, with its defaults."""
 
     learn: Callable[[Training, Learning, Told], Model]
-    need: Callable[[str], None]
     learning: Learning
 
 
 LEARNERS: dict[str, Learner] = {
     "als": Learner(
-        learn_als,
-        need_library,
-        Learning(factors=64, epochs=15, regularization=0.01, learning_rate=None, seed=0, threads=1),
+        learn_als, Learning(factors=64, epochs=15, regularization=0.01, learning_rate=None, seed=0, threads=1)
     ),
     "bpr": Learner(
-        learn_bpr,
-        need_library,
-        Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1),
+        learn_bpr, Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1)
     ),
-    "rns": Learner(learn_rns, need_nothing, DEFAULTS),
+    "rns": Learner(
+        learn_rns,
+        RnsLearning(
+            factors=Settings.factors,
+            epochs=Settings.epochs,
+            regularization=Settings.penalty,
+            learning_rate=Settings.rate,
+            seed=0,
+            threads=1,
+        ),
+    ),
 }
 
 
@@ -218,19 +168,13 @@ def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
         raise UsageError(f"--{foreign[0].replace('_', '-')} without --kind rns", remedy="add it, or leave this out")
     for name, value in chosen.items():
         if isinstance(value, float) and not isfinite(value):
-            raise UsageError(f"--{name.replace('_', '-')} {value} is no number", remedy="give a number")
+            raise UsageError(f"--{name.replace('_', '-')} {value} is not a number", remedy="give a number")
         chosen[name] = checked(takes("fit")["jobs" if name == "threads" else name], value)
     return replace(defaults, **chosen)
 
 
 def refuse_beside(kind: str, options: Options) -> None:
-    """Refuse what only a kind that learns from other items than the positives has a use for.
-
-    Raises
-    ------
-    UsageError
-        Naming the option.
-    """
+    """Refuse options that only a kind which learns from more than the positives can use."""
     for name in ("weak", "exclude", "items"):
         if kind != "rns" and getattr(options, name) is not None:
             raise UsageError(
@@ -242,25 +186,8 @@ def refuse_beside(kind: str, options: Options) -> None:
 class FitSummary:
     """The facts of a fit.
 
-    Attributes
-    ----------
-    columns : dict of str to str
-    rows_read : int
-    rows_dropped : dict of str to int
-    users, items, positives : int
-        What was learnt about, and from.
-    unknown_users, unknown_items : int
-        Those of the log that have no train positive, and are not in the model.
-    held_out : int
-        Positives that nothing was learnt from.
-    holdout : str
-    model : dict of str
-        What the model file says of itself.
-    unused_keys : list of str
-        Keys in the paths of the log's parts (``day=1/``) that are not among them.
-    warnings : list of str
-    seconds : float
-    peak_memory_bytes : int
+    ``users``, ``items`` and ``positives`` were learnt from; ``unknown_users`` and ``unknown_items`` of the log have no
+    train positive and are not in the model. ``model`` is what the model file holds about itself.
     """
 
     columns: dict[str, str]
@@ -285,18 +212,8 @@ def fit(
 ) -> FitSummary:
     """Read a log, learn from its train part, and write a model file, whole or not at all.
 
-    Parameters
-    ----------
-    source : str, path, pyarrow.Table or pandas.DataFrame
-    target : str
-        The model file.
-    options : Options
-        Of ``train``: which positives there are, and which are held out.
-    kind : str
-        One of ``LEARNERS``.
-    learning : Learning
-    progress : callable
-        Called with a step, what is done of it, and all of it where that is known.
+    ``options`` are those of ``train`` that decide which positives there are, and which are held out; ``progress`` takes
+    a step, what is done of it, and all of it where that is known.
 
     Raises
     ------
@@ -306,7 +223,8 @@ def fit(
     started = time.perf_counter()
     refuse_foreign_ending(target, "an archive of NumPy arrays", "end it with .npz", own=".npz")
     refuse_beside(kind, options)
-    LEARNERS[kind].need(kind)
+    if kind != "rns":
+        need_library(kind)
     check_room(algebra=2, threads=learning.threads + ARROW_THREADS)
     place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
     named = [

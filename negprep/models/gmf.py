@@ -17,14 +17,10 @@ Integers = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """The parameters of a model; learning changes the arrays in place.
+    """The parameters of a model: float32 (float64 in tests). Learning changes the arrays in place.
 
-    Attributes
-    ----------
-    users : float32 (float64 in tests), shape (n_users, n_factors)
-    items : same dtype, shape (n_items, n_factors)
-    h : same dtype, shape (n_factors,)
-        The weights of the features.
+    ``users`` has the shape (n_users, n_factors), ``items`` (n_items, n_factors); ``h``, (n_factors,), weighs the
+    features.
     """
 
     users: Floats
@@ -38,15 +34,7 @@ class Factors:
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """The derivatives of a loss by the parameters that it touches.
-
-    Attributes
-    ----------
-    users, items : int64, shape (n_touched,)
-        Distinct codes, ascending.
-    by_users, by_items : shape (n_touched, n_factors)
-    by_h : shape (n_factors,)
-    """
+    """The derivatives of a loss by the parameters that it touches: distinct codes, ascending, and a row for each."""
 
     users: Integers
     by_users: Floats
@@ -63,17 +51,7 @@ def begin(n_users: int, n_items: int, n_factors: int, random: np.random.Generato
 
 
 def scores(model: Factors, users: Integers, items: Integers) -> Floats:
-    """The score of each user with each of their items.
-
-    Parameters
-    ----------
-    users : shape (n,)
-    items : shape (n, k)
-
-    Returns
-    -------
-    shape (n, k)
-    """
+    """The score of each user, shape (n,), with each of their items, shape (n, k): shape (n, k)."""
     weighted = model.users[users] * model.h
     found: Floats = np.matmul(model.items[items], weighted[:, :, None])[:, :, 0]
     return found
@@ -86,16 +64,10 @@ def features(model: Factors, users: Integers, items: Integers) -> Floats:
 
 
 def gradients(model: Factors, users: Integers, items: Integers, slopes: Floats, penalty: float) -> Gradients:
-    """The derivatives of a sum over scores, and of the penalty.
+    """The derivatives of a sum over the scores of users, shape (n,), with items, shape (n, k), and of the penalty.
 
-    Parameters
-    ----------
-    users : shape (n,)
-    items : shape (n, k)
-    slopes : shape (n, k)
-        The derivative of the loss by each score.
-    penalty : float
-        Weight of the squares of the parameters: those of the users and items given (each counted once), and h.
+    ``slopes``, shape (n, k), is the derivative of the loss by each score; ``penalty`` weighs the squares of h and of
+    the parameters of the users and items given, each counted once.
     """
     of_users, of_items = model.users[users], model.items[items]
     summed = np.matmul(slopes[:, None, :], of_items)[:, 0]  # sum over k of slope * q, shape (n, n_factors)
@@ -130,15 +102,7 @@ _FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-8
 
 
 class Adam:
-    """The moments of the parameters of one model, and the step.
-
-    Parameters
-    ----------
-    model : Factors
-        Its arrays are changed in place.
-    rate : float
-        About how far a parameter moves in one step.
-    """
+    """The moments of the parameters of one model, whose arrays change in place; a step moves them by about ``rate``."""
 
     def __init__(self, model: Factors, rate: float) -> None:
         self._users, self._items = _Rows(model.users, rate), _Rows(model.items, rate)
@@ -186,13 +150,8 @@ class Pool:
 class Pools:
     """Draws pools.
 
-    Parameters
-    ----------
-    seen : Seen
-        What uniform candidates avoid: the positives, the exposures, and what else is excluded.
-    exposures : Seen
-        What each user was exposed to; within ``seen``, without positives.
-    random : numpy.random.Generator
+    Uniform candidates avoid ``seen``: the positives, the exposures, and what else is excluded. ``exposures`` are within
+    ``seen`` and hold no positive.
     """
 
     def __init__(self, seen: Seen, exposures: Seen, random: np.random.Generator) -> None:

@@ -21,20 +21,11 @@ _LEAST_WIDTH = 1e-9
 
 
 def kernel_rewards(exposed: Floats, drawn: Floats, width: float) -> Floats:
-    """The reward of each drawn feature.
+    """The reward of each drawn feature: shape (n,).
 
-    Parameters
-    ----------
-    exposed, drawn : shape (n, n_factors)
-        X and Y: the features of exposures, and of what the sampler drew.
-    width : float
-        The median distance; above 0.
-
-    Returns
-    -------
-    shape (n,)
-        2 mean_l K(X_l, Y_b) - 2 mean_l K(Y_l, Y_b), where K(a, b) is the sum over ``WIDTHS`` of
-        exp(-|a - b|^2 / (2 (w width)^2)).
+    2 mean_l K(X_l, Y_b) - 2 mean_l K(Y_l, Y_b) for X, the features of exposures, and Y, of what the sampler drew, both
+    of shape (n, n_factors). K(a, b) is the sum over ``WIDTHS`` of exp(-|a - b|^2 / (2 (w width)^2)); ``width`` > 0 is
+    the median distance.
     """
     with_exposed = _kernels(_squared_distances(exposed, drawn), width).mean(axis=0)
     among_drawn = _kernels(_squared_distances(drawn, drawn), width).mean(axis=0)
@@ -138,14 +129,7 @@ def without(seen: Seen, users: Integers, items: Integers) -> Seen:
 
 
 class Validation:
-    """Questions for the recommender: a positive held aside among 99 eligible items each, the same in every epoch.
-
-    Parameters
-    ----------
-    users, positives : int64, shape (n,)
-    pools : Pools
-        Of what is seen with the positives held aside.
-    """
+    """Questions for the recommender: a positive held aside among 99 eligible items each, the same in every epoch."""
 
     def __init__(self, users: Integers, positives: Integers, pools: Pools) -> None:
         self._users = users
@@ -228,18 +212,7 @@ class Epoch:
 
 
 class Game:
-    """The two models at play.
-
-    Parameters
-    ----------
-    recommender : Factors
-        D as BPR left it; goes on learning. G starts as a copy.
-
-    Attributes
-    ----------
-    sampler : Factors
-        G.
-    """
+    """The two models at play: ``recommender``, D as BPR left it, goes on learning; ``sampler``, G, starts as a copy."""
 
     def __init__(self, recommender: Factors, pools: Pools, settings: Settings, random: np.random.Generator) -> None:
         self.sampler = recommender.copy()
@@ -303,14 +276,7 @@ class Game:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The models, and how they came to be.
-
-    Attributes
-    ----------
-    sampler, recommender : Factors
-        G and D.
-    start, game : tuple of Epoch
-    """
+    """The sampler G, the recommender D, and the epochs of the start and of the game."""
 
     sampler: Factors
     recommender: Factors
@@ -328,25 +294,11 @@ def learn_policy(
     seed: int,
     told: Callable[[Epoch], None] = lambda _: None,
 ) -> Fitted:
-    """Learn both models.
+    """Learn both models from train positives, codes of shape (n,).
 
-    Parameters
-    ----------
-    users, positives : shape (n,)
-        The train positives: codes of the users and of the items. Codes from ``seen.n_items`` on are of items that
-        cannot be drawn; they are learnt from all the same.
-    seen : Seen
-        What no uniform negative may be: the positives, the exposures, and what else is excluded.
-    exposures : Seen
-        Within ``seen``, without positives.
-    seed : int
-    told : callable
-        Is given each epoch when it ends.
-
-    Returns
-    -------
-    Fitted
-        Users who have nothing to draw are left out of the learning; their factors are those of the beginning.
+    Items from ``seen.n_items`` on cannot be drawn, but are learnt from. ``seen`` is what no uniform negative may be:
+    the positives, the exposures, and what else is excluded; ``exposures`` are within it and hold no positive. ``told``
+    is called with each epoch when it ends. Users who have nothing to draw keep their first factors.
     """
     random = np.random.default_rng(seed)
     pools = Pools(seen, exposures, random)

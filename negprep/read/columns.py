@@ -408,10 +408,8 @@ class ScoredColumns:
             if role in pairs.found:
                 roles.found[role] = pairs.found[role]
             elif role == "item" and "pos_item" in names:
-                what, remedy = (
-                    "pairs and lists have no row for each candidate",
-                    "write the test file with --layout pointwise",
-                )
+                what = "has candidates, but no score for each"
+                remedy = "give a file of user, item and score, and this one with --test"
                 roles.problems[role] = BadDataError(what, place=place, remedy=remedy)
             else:
                 roles.problems[role] = pairs.problems[role]

@@ -1,4 +1,4 @@
-"""The charts of a report: of each a picture, the sentence that says what is to be seen there, and its numbers."""
+"""The charts of a report: a picture each, a sentence that explains it, and its numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from negprep.reports.svg import (
     Linear,
     Log,
     Picture,
-    Scale,
     Time,
     binned,
     cells,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_ID = 48
-"""Characters of an id that are shown; more would say nothing and take a phone's whole screen."""
+"""Characters of an id that are shown; more would fill a phone's screen."""
 
 _PERCENT = "\u00a0%"
 """After a space at which no line breaks."""
@@ -54,7 +53,7 @@ def count(value: int, one: str, many: str | None = None) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage: as many digits as tell it from nothing and from all."""
+    """A percentage, with enough digits to differ from nothing and from all."""
     if not whole:
         return "none"
     percent = 100 * part / whole
@@ -107,19 +106,9 @@ class Key:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure of the page.
+    """A figure of the page: a picture, its numbers as a table, and a sentence computed from them.
 
-    Attributes
-    ----------
-    ident : str
-        Unique in the page.
-    title, sentence : str
-        The sentence is computed from the data.
-    picture : Picture
-    table : Table
-        The numbers of the picture.
-    legend : tuple of Key
-        What its marks mean, where there is more than one kind.
+    ``ident`` is unique in the page; ``legend`` explains the marks where there is more than one kind.
     """
 
     ident: str
@@ -131,22 +120,16 @@ class Chart:
 
 
 def histogram(ident: str, title: str, sentence: str, values: Counts, *, x_name: str, y_name: str, style: str) -> Chart:
-    """How many values lie where: a bar for each value or, where they are many, for each range of equal ratio.
+    """How many values lie where: a bar for each value or, if they are many, for each range of equal ratio.
 
-    Parameters
-    ----------
-    values : int64, shape (n,), n > 0
-        Counts, from 0.
-    x_name, y_name : str
-        What they are, and what has them.
-    style : {"positive", "negative"}
+    ``values`` are counts from 0, int64, shape (n,), n > 0; ``style`` is ``positive`` or ``negative``.
     """
     if values.min() == values.max():
         return bars(ident, title, sentence, {f"{values[0]:,} each": len(values)}, (x_name, y_name, style))
     bins = binned(values)
     spread = bins.sizes.max() > 50 * bins.sizes[bins.sizes > 0].min()
     high = int(bins.sizes.max())
-    y: Scale = Log(1, max(high, 10), BOTTOM - 8, TOP + 8) if spread else Linear(0, high * 1.04, BOTTOM, TOP + 8)
+    y: Linear = Log(1, max(high, 10), BOTTOM - 8, TOP + 8) if spread else Linear(0, high * 1.04, BOTTOM, TOP + 8)
     picture = Picture(ident, title, sentence)
     x = _across(bins)
     picture.axes(x, y, x_name, y_name + (" (log scale)" if spread else ""))
@@ -174,7 +157,7 @@ class _Whole(Linear):
         return [(float(value), f"{value:,}") for value in values]
 
 
-def _across(bins: Bins) -> Scale:
+def _across(bins: Bins) -> Linear:
     low, high = int(bins.first[0]), int(bins.last[-1])
     if bins.are_exact and high - low <= 400:
         margin = max(0.7, (high - low) * 0.02)
@@ -182,8 +165,8 @@ def _across(bins: Bins) -> Scale:
     return Log(low, high + 1, LEFT + 8, RIGHT - 8)
 
 
-def _edges(bins: Bins, first: int, last: int, x: Scale) -> tuple[float, float]:
-    if isinstance(x, Linear):
+def _edges(bins: Bins, first: int, last: int, x: Linear) -> tuple[float, float]:
+    if not isinstance(x, Log):
         half = max(0.5 * (x.place(1) - x.place(0)) - 0.5, 1.5)
         half = min(half, 24)
         return x.place(first) - half, x.place(first) + half
@@ -201,14 +184,8 @@ def _range(first: int, last: int) -> str:
 def bars(ident: str, title: str, sentence: str, parts: dict[str, int], names: tuple[str, str, str]) -> Chart:
     """Parts of a whole, the largest first, as level bars with their shares written beside them.
 
-    Of more than `MOST_BARS` parts the smallest are put together.
-
-    Parameters
-    ----------
-    parts : dict of str to int
-        Not empty.
-    names : tuple of str
-        What the parts are, what is counted, and the class of the bars.
+    ``parts`` is not empty; of more than `MOST_BARS`, the smallest are put together. ``names`` are what the parts are,
+    what is counted, and the class of the bars.
     """
     ordered = sorted(parts.items(), key=lambda part: (-part[1], part[0]))
     if len(ordered) > MOST_BARS:
@@ -305,7 +282,7 @@ LEVEL = 0.05
 """A slope that is called none: an eighth more or less for ten times the positives."""
 
 APART = 1.25
-"""Times the negatives of an average item, from which the most popular items are said to be different."""
+"""Times the negatives of an average item, from which on the most popular items count as different."""
 
 LEGEND = (
     Key("item", "items, larger for more"),
@@ -322,14 +299,8 @@ def popularity(
 ) -> Chart:
     """Items by both counts: a spot for the items of a cell, a line for the mean, and two to compare it with.
 
-    Parameters
-    ----------
-    positives, negatives : int64, shape (n_items,), n_items > 0
-        Of each item of the file; there is at least one negative.
-    catalog : int or None
-        Items that could be drawn, where the file says it.
-    word : str
-        What the positives are called.
+    The counts are int64, shape (n_items,), n_items > 0, with at least one negative. ``catalog`` is how many items could
+    be drawn, if known; ``word`` is what the positives are called.
     """
     x_means, y_means, sizes = _means(positives, negatives)
     sentence = _sentence(positives, negatives, x_means, y_means, sizes, catalog, word)
@@ -384,9 +355,7 @@ def _sentence(
         elif abs(slope) < LEVEL:
             parts.append(f"The line is level: {figure}, so popularity plays hardly any part.")
         elif slope < 0:
-            parts.append(
-                f"The line falls: {figure}. Where nobody is given what they have, fewer users are left for it."
-            )
+            parts.append(f"The line falls: {figure}. A popular item has fewer users who can get it as a negative.")
         else:
             parts.append(f"The line rises: {figure} (slope {slope:.2f}; 1 is in proportion).")
     order = np.argsort(-positives, kind="stable")
@@ -511,7 +480,7 @@ def _place_sentence(places: PlaceTally, observed: Counts, expected: npt.NDArray[
     elif not freedom:
         sentence = f"{count(total, 'holdout')}: too few to say whether their places are random."
     elif chance >= PREFERRED_BELOW:
-        sentence = f"No place is preferred among the {total:,} holdouts ({figure}): the order does not give them away."
+        sentence = f"No place is preferred among the {total:,} holdouts ({figure}): the order does not reveal them."
     else:
         sentence = (
             f"Some places are preferred ({figure}), most of all place {most + 1} with {share(largest, total)} of the "
@@ -527,16 +496,9 @@ def _chance(chance: float) -> str:
 
 
 def holdout_times(ident: str, holdouts: Counts, log: tuple[Counts, Counts], missing: int) -> Chart:
-    """When the holdouts happened, in front of all interactions of the log.
+    """When the holdouts happened, in nanoseconds since 1970, in front of all interactions of the log.
 
-    Parameters
-    ----------
-    holdouts : int64, shape (n,), n > 0
-        Nanoseconds since 1970.
-    log : (int64, int64)
-        Times and the rows at each.
-    missing : int
-        Positives of the file whose pair the log does not have.
+    ``log`` are times and the rows at each; ``missing`` counts the positives of the file whose pair the log lacks.
     """
     times, rows = log
     low, high = min(int(times[0]), int(holdouts.min())) / 1e9, max(int(times[-1]), int(holdouts.max())) / 1e9
@@ -579,8 +541,8 @@ def _time_sentence(holdouts: Counts, times: Counts, rows: Counts, missing: int) 
     after = int(rows[times > int(ordered[0])].sum())
     if after:
         sentence += (
-            f" {share(after, int(rows.sum()))} of the log is later than the first of them: what was learned from it is "
-            "from the future of some test."
+            f" {share(after, int(rows.sum()))} of the log is later than the first of them: what is learned from it is "
+            "the future of some test."
         )
     if missing:
         sentence += f" The log does not have {count(missing, 'positive')} of this file."

@@ -13,6 +13,7 @@ import pyarrow as pa
 from negprep.arrays import Codes, Counts, Mask
 from negprep.arrow import as_numpy, from_numpy, number
 from negprep.encode.vocabulary import Vocabulary, sorted_distinct
+from negprep.metrics.lists import cut_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,16 +115,9 @@ class TimeTally:
 
 
 class PlaceTally:
-    """Where positives stand among their candidates, and where they would stand by chance.
+    """Positives at each place among their candidates, or at each range of places beyond `PLACES` candidates.
 
-    Attributes
-    ----------
-    observed : int64, shape (n_places,)
-        Positives at each place, or range of places where there are more than `PLACES` candidates.
-    expected : float64, shape (n_places,)
-        The mean of the same for positives at random places.
-    candidates_min, candidates_max : int
-        The range of the number of candidates.
+    ``observed``, int64, and ``expected``, float64, the mean for positives at random places, have the shape (n_places,).
     """
 
     def __init__(self) -> None:
@@ -158,21 +152,10 @@ class PlaceTally:
 class Gathered:
     """Counts of one file.
 
-    Attributes
-    ----------
-    rows : int
-    item_ids, user_ids : pa.Array
-        Distinct ids, int64 or string, in the order of their first rows.
-    items, users : int64, shape (2, n)
-        Of each id, the positives and the negatives.
-    sources : dict of str to int
-        Negatives by what drew them; empty where there is no such column.
-    grouped : bool
-        Whether a positive is counted once, and not once for each of its negatives.
-    places : PlaceTally or None
-        None where the rows do not say which negatives belong to which positive.
-    unplaced : int
-        Users whose candidates cannot be told apart.
+    ``items`` and ``users``, int64, shape (2, n), count the positives and negatives of each of the distinct ids, in the
+    order of their first rows; ``sources`` the negatives by what drew them. ``grouped`` is False if a positive counts
+    once for each of its negatives. ``places`` is None if the rows do not show which negatives belong to which positive;
+    ``unplaced`` users have candidates that cannot be told apart.
     """
 
     rows: int
@@ -205,22 +188,11 @@ class _Tallies:
 
 
 def gather(batches: Iterable[pa.RecordBatch], layout: str, *, placed: bool, grouped: bool = True) -> Gathered:
-    """Read the rows of a file once.
+    """Read the rows of a file once, in memory for the distinct ids and the rows of one user.
 
-    Parameters
-    ----------
-    batches : iterable of pa.RecordBatch
-        In the order of the file, with the columns of `layout`: ``user``, ``item``, ``label``; ``user``, ``pos_item``,
-        ``neg_item``; ``user``, ``pos_item``, ``neg_items``; or ``user``, ``item``. Perhaps ``source``.
-    layout : {"pointwise", "pairwise", "listwise", "positives"}
-    placed : bool
-        The rows are candidates: note where the positives stand. Pointwise only.
-    grouped : bool
-        The rows of a positive follow one another. Else every pair has a positive of its own.
-
-    Notes
-    -----
-    Memory: that of the distinct ids, and the rows of the user at the border of two batches.
+    ``batches`` have the canonical columns of ``layout``, perhaps with ``source``. ``placed``: the rows are candidates,
+    so note where the positives stand (pointwise only). ``grouped``: the rows of a positive follow one another; else
+    every pair has a positive of its own.
     """
     tallies, slots = _Tallies(), Slots() if placed and layout == "pointwise" else None
     last_pair: tuple[object, object] | None = None
@@ -350,34 +322,24 @@ class Slots:
         """Place the positives of the users whose rows lie between neighbouring bounds."""
         if len(bounds) < 2:
             return
-        rows = np.diff(bounds)
-        ones = np.flatnonzero(labels[: bounds[-1]])
-        ones = ones[ones >= bounds[0]]
-        user = np.searchsorted(bounds, ones, side="right") - 1
-        positives = np.bincount(user, minlength=len(rows))
-        fits = (positives > 0) & (rows % np.maximum(positives, 1) == 0)
-        each = rows // np.maximum(positives, 1)
-        within = ones - bounds[user]
-        rank = np.arange(len(ones)) - (np.cumsum(positives) - positives)[user]
-        astray = within // np.maximum(each[user], 1) != rank
-        fits[user[astray]] = False
-        self.unplaced += int(np.count_nonzero(~fits))
-        taken = fits[user]
-        self.places.add((within % np.maximum(each[user], 1))[taken], each[user][taken])
+        first, sizes = int(bounds[0]), np.diff(bounds)
+        users = np.repeat(np.arange(len(sizes)), sizes)
+        positive = labels[first : bounds[-1]]
+        lists = cut_lists(users, positive)
+        starts = np.flatnonzero(np.append(True, lists[1:] != lists[:-1]))
+        lengths = np.diff(np.append(starts, len(lists)))
+        odd = np.unique(users[starts[np.add.reduceat(positive, starts, dtype=np.int64) != 1]])
+        self.unplaced += len(odd)
+        ones = np.flatnonzero(positive)
+        ones = ones[~np.isin(users[ones], odd)]
+        of_ones = lists[ones]
+        self.places.add(ones - starts[of_ones], lengths[of_ones])
 
 
 @dataclass(frozen=True, eq=False)
 class LogTimes:
-    """Times in nanoseconds since 1970.
-
-    Attributes
-    ----------
-    found : int64, shape (n,)
-        The latest time of each pair that the log has.
-    missing : int
-        Pairs that it has not.
-    log : (int64, int64)
-        Times of the log and the rows at each, as `TimeTally.result` gives them.
+    """The latest time of each pair that the log has, in nanoseconds since 1970; how many pairs it lacks; and the times
+    of the log with the rows at each, as `TimeTally.result` gives them.
     """
 
     found: Counts

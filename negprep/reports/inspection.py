@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from negprep._version import __version__
+from negprep.arrow import take_rows
+from negprep.assemble.section import Cutter, row_group_rows
 from negprep.encode.load import Progress
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import BadDataError, NegprepError, UsageError
-from negprep.holdout import in_form
+from negprep.exchange import LightgcnFiles, NcfFiles, RecboleFiles, open_exchange, unit_of
+from negprep.holdout import in_form, writes_times
+from negprep.options.formats import FOLDERS
 from negprep.options.options import Command, LogSource, Options, ReadOptions
 from negprep.options.specs import quoted_for_shell
-from negprep.pipeline import silent
-from negprep.read.log import open_log
-from negprep.reports.forecast import Forecast, forecast
+from negprep.pipeline import Run, silent
+from negprep.read.log import LogReader, open_log
 from negprep.reports.log_facts import MOST_SINGLE, FloatIds, LogFacts, Values, read_facts
+from negprep.summary import facts_of, summary_of
+from negprep.write.atomic import Sink
+from negprep.write.output import NamedText, RowStream, kind_of
+from negprep.write.text import TextStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
 
 MOST_OF_USERS = 0.5
-"""An item that more of the users have is told of."""
+"""An item that more of the users have is reported."""
 
 MOST_OF_ROWS = 0.1
-"""A user with more of the rows is told of, if it is also ten times what users have on average."""
+"""A user with more of the rows is reported if that is also ten times the average."""
 
 MOST_DUPLICATES = 0.3
-"""Of the rows, that name a pair again."""
+"""The share of rows that may repeat a pair."""
 
 MOST_TIED = 0.5
-"""Of the users with several items, whose latest time is that of several."""
+"""The share of users with several items whose latest time may belong to more than one of them."""
 
 FEWEST_USERS = 10
 """Below, shares of users mean little."""
@@ -37,19 +52,164 @@ FEWEST_USERS = 10
 _NAMES_SHOWN = 5
 
 _COUNTED = ("count", "playcount", "plays", "quantity", "weight")
-"""Headers of values that say how often, in small letters and without marks; low ones are no dislike."""
+"""Headers of values that count something, in small letters and without marks; a low count is not a dislike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a run of a command would write.
+
+    Attributes
+    ----------
+    command : {"train", "test"}
+    refused : str or None
+        Why the run would fail; everything below is then empty.
+    holdout, sampler, layout, to : str
+    num_neg : int or "all"
+        Negatives requested for each positive.
+    needed : int
+        A user with fewer eligible items is short.
+    epochs : int
+    users, catalog_items : int
+        Those that take part: ``min_positives`` and ``core`` have removed the others.
+    positives, holdouts, users_held_out : int
+        Distinct positives, those held out for test, and their users.
+    groups : int
+        Positives that lead rows in the first epoch; for ``test``, the holdouts of the fold.
+    negatives, rows : int
+        Exact, over all epochs.
+    short_users, full_users, dropped_users : int
+        As in ``Summary``.
+    bytes : int
+        Estimated from the first row group and rounded to one digit; vocabularies are not included.
+    warnings : tuple of str
+        Those of the run.
+    """
+
+    command: Command
+    refused: str | None = None
+    holdout: str = ""
+    sampler: str = ""
+    layout: str = ""
+    to: str = ""
+    num_neg: int | Literal["all"] = 0
+    needed: int = 0
+    epochs: int = 0
+    users: int = 0
+    catalog_items: int = 0
+    positives: int = 0
+    holdouts: int = 0
+    users_held_out: int = 0
+    groups: int = 0
+    negatives: int = 0
+    rows: int = 0
+    short_users: int = 0
+    full_users: int = 0
+    dropped_users: int = 0
+    bytes: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def forecast(log: LogReader, options: Options, progress: Progress) -> Forecast:
+    """Count the rows of a run, and write its first row group to nowhere.
+
+    Raises
+    ------
+    NegprepError
+        What would stop the run.
+    """
+    with Run(log, options, progress=progress, again=True) as run:
+        run.count()
+        n_bytes = _size(run)
+        summary = summary_of(run, "-", 0.0)
+        return Forecast(
+            command=options.command,
+            holdout=summary.holdout,
+            sampler=summary.sampler,
+            layout=options.layout,
+            to=options.to or "parquet",
+            num_neg=summary.num_neg,
+            needed=options.needed,
+            epochs=len(run.epochs),
+            users=summary.users,
+            catalog_items=summary.catalog_items,
+            positives=summary.positives,
+            holdouts=summary.holdouts,
+            users_held_out=summary.holdout_users,
+            groups=run.tally.groups,
+            negatives=summary.negatives,
+            rows=summary.rows_written,
+            short_users=summary.short_users,
+            full_users=summary.full_users,
+            dropped_users=summary.dropped_users,
+            bytes=n_bytes,
+            warnings=tuple(summary.warnings),
+        )
+
+
+class _Scale(Sink):
+    """Counts bytes and drops them; as a folder, those of all its texts."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+        self.n_bytes = 0
+        self.streams: list[RowStream] = []
+
+    def _append(self, data: bytes) -> None:
+        self.n_bytes += len(data)
+
+    def start_text(self, name: str, header: Sequence[str] = (), separator: str = "\t") -> NamedText:
+        """Begin a text of that name."""
+        stream = TextStream(self, header, separator)
+        self.streams.append(stream)
+        return NamedText(stream, name)
+
+
+def _size(run: Run) -> int:
+    """The bytes of the output, to one digit: what does not grow with the rows, and a row group in proportion.
+
+    What the format cannot hold is refused as the run would refuse it.
+    """
+    options, scale, group_rows = run.options, _Scale(), row_group_rows(run.options)
+    form, schema = options.to or "parquet", run.form.schema
+    output: NcfFiles | LightgcnFiles | RecboleFiles | RowStream
+    if form in FOLDERS:
+        timed = writes_times(run.log, options)
+        output = open_exchange(options, scale, "out/", run.form, schema, timed=timed)
+        for section in run.sections(0) if options.command == "test" else ():
+            output.add(section, unit_of(run.log.clock.kind if run.log.clock else None))
+    else:
+        output = kind_of(form, "", group_rows).stream(scale, schema)
+        scale.streams.append(output)
+    for stream in scale.streams:
+        stream.end_rows()
+    fixed, rows = scale.n_bytes, 0
+    for batch in _first_rows(run, group_rows):
+        output.write(batch)
+        rows += len(batch)
+    for stream in scale.streams:
+        stream.close({"negprep": json.dumps(facts_of(run))})
+    n_bytes = fixed + (scale.n_bytes - fixed) * run.tally.rows / max(1, rows)
+    return round(float(f"{n_bytes:.1g}"))
+
+
+def _first_rows(run: Run, most: int) -> Iterator[pa.RecordBatch]:
+    """About the first rows of a run; if it shuffles, in the order that they have among themselves."""
+    cutter = Cutter(most)
+    for section in run.sections(run.epochs[0]):
+        for shard in cutter.cut(section):
+            rows = shard.make()
+            if run.options.shuffle:
+                order = np.argsort(section.order_words(shard.begin, shard.end), kind="stable")
+                rows = run.form.decode(take_rows(rows, order).columns)
+            yield rows
+            most -= len(rows)
+            if most <= 0:
+                return
 
 
 def suspicions(facts: LogFacts, positive: str | None, forecasts: list[Forecast]) -> list[str]:
-    """Warnings, one line each, in the order in which the facts are read.
-
-    Parameters
-    ----------
-    facts : LogFacts
-    positive : str or None
-        The rule of what is positive, if there is one.
-    forecasts : list of Forecast
-    """
+    """Warnings, one line each; ``positive`` is the rule of ``--positive``."""
     found = [f"not looked at: {problem}" for problem in facts.unusable]
     for noun, ids in (("user", facts.float_users), ("item", facts.float_items)):
         found += _of_ids(noun, ids)
@@ -78,29 +238,29 @@ def _listed(names: list[str]) -> str:
 
 def _of_ids(noun: str, ids: FloatIds) -> Iterator[str]:
     if ids.count:
-        twins = f", and {ids.twins:,} of them are there without it, too" if ids.twins else ""
+        twins = f", and {ids.twins:,} of them occur without it, too" if ids.twins else ""
         yield (
             f"{ids.count:,} {noun} ids look like floats, such as '{ids.example}'{twins}: "
-            "written by a program that took a column with gaps for numbers?"
+            "did a program read a column with gaps as numbers?"
         )
 
 
 def _of_shares(facts: LogFacts) -> Iterator[str]:
     if facts.duplicates > MOST_DUPLICATES * facts.rows:
         yield (
-            f"{facts.duplicates:,} of {facts.rows:,} rows name a pair of user and item again: they add nothing, a pair "
+            f"{facts.duplicates:,} of {facts.rows:,} rows repeat a pair of user and item: they add nothing, a pair "
             "is one positive"
         )
     rows = facts.top_user.count
     if rows > MOST_OF_ROWS * facts.rows and rows > 10 * facts.rows / facts.users:
         yield (
-            f"user {facts.top_user.id} has {rows:,} of {facts.rows:,} rows: a robot, or an id that stands for all who "
-            "are not known?"
+            f"user {facts.top_user.id} has {rows:,} of {facts.rows:,} rows: a robot, or an id shared by all unknown "
+            "users?"
         )
     users = facts.top_item.count
     if facts.users >= FEWEST_USERS and users > MOST_OF_USERS * facts.users:
         yield (
-            f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who do not get it as a negative: is "
+            f"item {facts.top_item.id} is with {users:,} of {facts.users:,} users, who never get it as a negative: is "
             "it a choice of theirs?"
         )
 
@@ -108,8 +268,8 @@ def _of_shares(facts: LogFacts) -> Iterator[str]:
 def _of_labels(facts: LogFacts) -> Iterator[str]:
     for name, rule in facts.labels.items():
         yield (
-            f"{name!r} holds labels, and not all are those of positives: train and test refuse such a log until it is "
-            f"said which rows count: --positive {quoted_for_shell(rule)} (the other pairs are weak) or --positive all"
+            f"{name!r} holds labels, and not all are those of positives: train and test refuse such a log without "
+            f"a rule: --positive {quoted_for_shell(rule)} (the other pairs are weak) or --positive all"
         )
 
 
@@ -136,10 +296,10 @@ def _of_times(facts: LogFacts) -> Iterator[str]:
     if times is None:
         return
     if times.seconds == 0 and facts.rows > 1:
-        yield "all times are equal: by time no holdout is later than what is trained on, and a hash chooses it"
+        yield "all times are equal: no holdout is later than the training data, and a hash chooses it"
     elif times.tied_users > MOST_TIED * several:
         yield (
-            f"the latest time of {times.tied_users:,} of {several:,} users with several items is that of more than one "
+            f"the latest time of {times.tied_users:,} of {several:,} users with several items belongs to more than one "
             "item: a hash chooses their holdout"
         )
 
@@ -161,24 +321,16 @@ _BESIDE = ("items", "exclude", "weak", "weights", "model")
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What there is to know of a log before it is prepared; ``as_dict`` is what ``--json`` prints.
+    """A summary of a log and a preview of the runs on it; ``as_dict`` is what ``--json`` prints, warnings first."""
 
-    Attributes
-    ----------
-    log : LogFacts
-    train, test : Forecast
-    warnings : tuple of str
-    version : str
-    """
-
+    warnings: tuple[str, ...]
     log: LogFacts
     train: Forecast
     test: Forecast
-    warnings: tuple[str, ...]
     version: str = __version__
 
     def as_dict(self) -> dict[str, Any]:
-        """All facts, ready for JSON; of a forecast that is refused, why, and nothing else."""
+        """All facts, ready for JSON; a refused forecast has its reason alone."""
         facts = asdict(self)
         for command in _DEFAULTS:
             if facts[command]["refused"] is not None:
@@ -187,15 +339,14 @@ class Inspection:
 
 
 def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress | None = None) -> Inspection:
-    """Read a log, several times, and say what it holds and what would become of it. Nothing is written.
+    """Read a log several times, summarise it, and preview `train` and `test`.
 
     Parameters
     ----------
     source : str, path, pyarrow.Table or pandas.DataFrame
     given : mapping
-        Attributes of ``ReadOptions`` and of ``Options``. Where ``distinct`` or ``num_neg`` is None or not there,
-        each command has its own default. Those that ``test`` does not have (epochs, for example) are for
-        ``train`` alone.
+        Attributes of ``ReadOptions`` and of ``Options``. Where ``distinct`` or ``num_neg`` is None or missing, each
+        command has its own default. Those that ``test`` lacks (epochs, for example) are for ``train`` alone.
     progress : callable, optional
         As for ``prepare``.
 
@@ -236,7 +387,7 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
 
 
 def _refuse_useless(outcomes: Mapping[Command, Forecast | NegprepError], given: Mapping[str, Any]) -> None:
-    """Raise what is wrong with options that neither command takes; of those for ``test`` alone, what it says."""
+    """Raise the error about options that neither command takes: for options of ``test`` alone, its error."""
     of_test = given.get("num_neg") == "all" or given.get("to") in ("ncf", "lightgcn")
     errors = [outcomes.get(command) for command in _DEFAULTS]
     told = errors[1 if of_test else 0]
@@ -249,13 +400,12 @@ def _as_forecast(command: Command, outcome: Forecast | NegprepError) -> Forecast
 
 
 def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> Options:
-    """The options of a command."""
     chosen = {name: value for name, value in _taken(Options, given).items() if name not in ("command", "read")}
     for name, default in _DEFAULTS[command].items():
         chosen[name] = default if chosen.get(name) is None else chosen[name]
     for name in _OF_TRAIN if command == "test" else ("fold",):
         chosen.pop(name, None)
-    if given.get("fold") == "valid" and chosen.get("holdout") != "none":  # refused for test, and said there
+    if given.get("fold") == "valid" and chosen.get("holdout") != "none":  # test refuses it
         chosen["with_valid"] = True
     options = Options(command=command, read=read, **chosen)
     return in_form(options, options.to or "parquet")

@@ -38,16 +38,8 @@ class Bin:
 class Degrees:
     """The degrees of all users, or of all items.
 
-    Attributes
-    ----------
-    least, most : int
-    mean : float
-    percentiles : dict of str to int
-        ``"50"`` is the median: the smallest degree that at least 50 % do not exceed (nearest rank).
-    one : int
-        How many have degree 1.
-    histogram : tuple of Bin
-        From 1 on, each bin up to twice its lower end; the last one is that of the largest degree.
+    ``percentiles["95"]`` is the smallest degree that at least 95 % do not exceed (nearest rank); ``one`` counts those
+    of degree 1. Each bin of ``histogram`` reaches up to twice its lower end.
     """
 
     least: int
@@ -93,15 +85,8 @@ class ValueBin:
 
 @dataclass(frozen=True)
 class Values:
-    """The value column.
-
-    Attributes
-    ----------
-    least, most : float
-    distinct : int or None
-        None: more than 100,000.
-    histogram : tuple of ValueBin
-        Of at most 20 different values one each, else ten of equal width.
+    """The value column. ``distinct`` is None beyond 100,000; ``histogram`` has a bin for each of at most 20 different
+    values, else ten of equal width.
     """
 
     least: float
@@ -112,22 +97,14 @@ class Values:
 
 @dataclass(frozen=True)
 class Events:
-    """The event column.
-
-    Attributes
-    ----------
-    rows : dict of str to int
-        The most frequent names, at most 20, and their rows.
-    others : int
-        Rows with another name.
-    """
+    """The event column: the rows of the 20 most frequent names, and of all others."""
 
     rows: dict[str, int]
     others: int
 
 
 def read_values(batches: Batches) -> Values | None:
-    """Go through the value column; once more if it has too many values to remember. None: there is no row.
+    """Summarise the value column, in two passes if it has too many values to remember. None: there is no row.
 
     Parameters
     ----------
@@ -166,17 +143,7 @@ def _merged(known: tuple[Floats, Counts], column: Floats) -> tuple[Floats, Count
 
 
 def read_events(batches: Batches) -> Events:
-    """Go through the event column.
-
-    Parameters
-    ----------
-    batches : callable
-        Gives the rows, with a column ``event``, from the beginning.
-
-    Notes
-    -----
-    Of more than 10,000 names, those that come first are counted, so that memory is bounded.
-    """
+    """Count the names in a column ``event``: of more than 10,000, those that come first, to bound memory."""
     counted: Counter[str] = Counter()
     n_rows = 0
     for batch in batches():
@@ -192,17 +159,7 @@ def read_events(batches: Batches) -> Events:
 
 @dataclass(frozen=True)
 class Times:
-    """The time column.
-
-    Attributes
-    ----------
-    first, last : str
-        ISO 8601, in UTC.
-    seconds : float
-        Between them.
-    tied_users : int
-        Users whose latest time is that of two of their items or more.
-    """
+    """The time column: ISO 8601 in UTC, and how many users have two items or more at their latest time."""
 
     first: str
     last: str
@@ -220,17 +177,7 @@ class Most:
 
 @dataclass(frozen=True)
 class FloatIds:
-    """Ids that are written like floats.
-
-    Attributes
-    ----------
-    count : int
-        How many of the distinct ids.
-    twins : int
-        How many of them are there without their fraction, too.
-    example : str or None
-        One of them.
-    """
+    """Distinct ids written like floats: how many, how many also occur without the fraction, and one of them."""
 
     count: int
     twins: int
@@ -241,37 +188,11 @@ class FloatIds:
 class LogFacts:
     """What a log holds.
 
-    Attributes
-    ----------
-    columns : dict of str to str
-        Role to the header of its column.
-    rows_read : int
-    rows_dropped : dict of str to int
-        Reason and rows, with ``drop_invalid``.
-    rows : int
-        Those that are left.
-    users, items, pairs : int
-        Distinct ones.
-    duplicates : int
-        Rows less pairs.
-    density : float
-        Pairs per user and item.
-    user_degrees, item_degrees : Degrees
-        Distinct items of each user, distinct users of each item.
-    nearly_all_users : int
-        Users with at least nine tenths of all items.
-    top_item : Most
-        The item with most users (the first by id of several), and its users.
-    top_user : Most
-        The user with most rows, and these.
-    float_users, float_items : FloatIds
-    times : Times or None
-    values : Values or None
-    events : Events or None
-    unusable : tuple of str
-        Why a column that there is, or may be, was not looked at.
-    labels : dict of str to str
-        Columns of labels such as 0 and 1, not all of which are a positive's, and the rule that takes those which are.
+    ``columns`` maps roles to headers; ``rows`` are those that are not dropped; ``duplicates`` = ``rows`` - ``pairs``;
+    ``density`` = pairs per user and item. ``nearly_all_users`` have at least nine tenths of all items. ``top_item`` is
+    the item with most users (the first by id of several), ``top_user`` the user with most rows. ``unusable`` explains
+    why a column was not looked at; ``labels`` maps columns of labels, not all of them a positive's, to the rule that
+    takes those which are.
     """
 
     columns: dict[str, str]
@@ -303,7 +224,7 @@ Found = TypeVar("Found")
 
 
 def read_facts(log: LogReader, options: Options, progress: Progress) -> LogFacts:
-    """Read a log, within the memory of the options; of these, nothing else matters.
+    """Read a log within the memory of the options, which matter in nothing else.
 
     Raises
     ------

@@ -15,6 +15,7 @@ import numpy as np
 from negprep._version import __version__
 from negprep.arrow import as_numpy, from_numpy
 from negprep.checks.promises import Promised
+from negprep.checks.results import LEAK
 from negprep.checks.verify import Overlap, Report, verify
 from negprep.errors import BadDataError, UsageError, printable, refuse_warnings
 from negprep.options.options import LogSource, ReadOptions
@@ -24,7 +25,6 @@ from negprep.read.prepared import Prepared, open_prepared
 from negprep.read.prepared_kinds import members
 from negprep.read.prepared_metadata import allotted
 from negprep.reports import charts
-from negprep.reports import charts as placing
 from negprep.reports.charts import Table, capital, count, listed, number, popularity, share, shown_id
 from negprep.reports.gather import Gathered, LogTimes, Pairs, gather
 from negprep.reports.svg import Picture, swatch
@@ -55,22 +55,8 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """A file as `section` needs it.
-
-    Attributes
-    ----------
-    name, kind, layout : str
-    part : str or None
-        ``train``, ``valid`` or ``test``.
-    facts : dict or None
-        The metadata of negprep.
-    gathered : Gathered
-    times : LogTimes or None
-        Of its positives in the log, where there is one.
-    checks : list of Check or None
-        Of verify; None where there was no log to verify against.
-    warnings : list of str
-        What is suspicious in how it is written.
+    """A file as `section` needs it: ``times`` are those of its positives in the log, ``checks`` those of verify, if
+    any.
     """
 
     name: str
@@ -96,12 +82,12 @@ class Described:
 
     @property
     def num_neg(self) -> int | None:
-        """Negatives that were asked for, where the file says it."""
+        """The number of negatives requested, if the file records it."""
         said = (self.facts or {}).get("num_neg")
         return said if isinstance(said, int) and _is_whole(said) and 0 < said <= MAX_NUM_NEG else None
 
     def compared(self) -> list[tuple[str, int, int]]:
-        """Name, what the metadata says, and what was counted."""
+        """Name, count in the metadata, and count in the file."""
         gathered, said = self.gathered, self.counts
         found = {"rows": gathered.rows, "negatives": gathered.negatives}
         if self.layout != "pairwise" and (self.facts or {}).get("epochs") is None:
@@ -170,7 +156,7 @@ def counts(file: Described) -> Block | None:
 
 
 def options(file: Described) -> Block | None:
-    """All else that the metadata says."""
+    """Everything else in the metadata."""
     if not file.facts:
         return None
     given = {name.replace("_", " "): value for name, value in file.facts.items() if name != "counts"}
@@ -249,7 +235,7 @@ def section(ident: str, file: Described) -> FilePart:
     checks = _own_checks(file) if file.checks is None else file.checks
     if file.checks is None:
         note = (
-            "Whether a negative is one of its user's positives (a collision) cannot be known from this file alone. "
+            "Whether a negative is one of its user's positives (a collision) cannot be seen in this file alone. "
             "Give the log with --log, and all checks of negprep verify stand here."
         )
     else:
@@ -271,12 +257,7 @@ def section(ident: str, file: Described) -> FilePart:
 def shown_check(check: Finding, titles: Mapping[str, str], *, file: str | None = None) -> Check:
     """A check of verify as the page shows it.
 
-    Parameters
-    ----------
-    titles : mapping of str to str
-        What the page calls each file, by its name as it was given.
-    file : str, optional
-        The one that need not be named in examples.
+    ``titles`` maps the name of each file, as given, to its title; examples need not name ``file``.
     """
     style, result = _RESULTS[check.status]
     times = f"{check.count:,} times" if check.count > 1 else ""
@@ -313,7 +294,7 @@ def _lead(file: Described) -> str:
     elif not gathered.negatives:
         text += " It has no negatives, so there is nothing to compare with the positives."
     else:
-        text += " It does not say how the negatives were drawn."
+        text += " It does not record how the negatives were drawn."
     return text
 
 
@@ -350,12 +331,12 @@ def _charts(ident: str, file: Described) -> list[Chart]:
         word = "holdouts" if file.is_held_out else "positives"
         catalog = file.counts.get("catalog_items")
         made.append(popularity(f"{ident}-popularity", gathered.items[0], gathered.items[1], catalog, word=word))
-    # Of rows that nobody names candidates, one positive a user is the sign that they are.
+    # Rows without a part are taken for candidates if every user has one positive.
     if gathered.places is not None and (file.is_held_out or bool((positives <= 1).all())):
-        made.append(placing.holdout_places(f"{ident}-places", gathered.places, gathered.unplaced))
+        made.append(charts.holdout_places(f"{ident}-places", gathered.places, gathered.unplaced))
     if file.times is not None and len(file.times.found):
         times = file.times
-        made.append(placing.holdout_times(f"{ident}-times", times.found, times.log, times.missing))
+        made.append(charts.holdout_times(f"{ident}-times", times.found, times.log, times.missing))
     if gathered.negatives and bool((positives != 1).any()):
         made.append(charts.negatives_per_user(f"{ident}-users", negatives))
     if gathered.sources:
@@ -369,7 +350,7 @@ def _charts(ident: str, file: Described) -> list[Chart]:
 
 
 def _own_checks(file: Described) -> list[Check]:
-    """What the file can be asked without a log: whether it holds what its metadata says."""
+    """The check that needs no log: whether the file holds what its metadata count."""
     compared = file.compared()
     if not compared:
         return []
@@ -382,13 +363,51 @@ def _own_checks(file: Described) -> list[Check]:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """The top of the page: a word, its style, and sentences."""
+
+    style: str
+    result: str
+    sentences: list[str]
+
+
+def verdict(checks: Sequence[tuple[str, Check]], overlaps: Sequence[str], *, verified: bool) -> Verdict:
+    """All checks passed; or the first failure, and how many more.
+
+    ``checks`` are in the order of the page, each with the name of its file, ``""`` for a check of all files.
+    ``overlaps`` of train and test lead; with a log, the check `LEAK` has them, too.
+    """
+    failed = [(name, check) for name, check in checks if check.style == "failed"]
+    made = [check for _, check in checks if check.result != "not checked"]
+    rest = [f"{len(checks) - len(made)} not checked"] if len(made) < len(checks) else []
+    rest += [f"{size} unlikely"] if (size := sum(check.result == "unlikely" for check in made)) else []
+    more = len([check for _, check in failed if not overlaps or check.name != LEAK])
+    sentences = list(overlaps)
+    if failed and not overlaps:
+        name, first = failed[0]
+        words = f"{name}: {first.name}" if name else first.name
+        sentences.append(f"{words} ({first.words or 'once'})")
+        more -= 1
+    if sentences:
+        others = f"{count(more, 'more check')} failed" if more else "No other check failed"
+        return Verdict("failed", "Failed", [*sentences, "; ".join([f"{others}, of {len(checks)}", *rest]) + "."])
+    if not verified:
+        known = "What the metadata count is in the file, but " if checks else ""
+        return Verdict("unknown", "Not verified", [f"{known}nothing was checked against a log: give it with --log."])
+    passed = len(made) - sum(check.result == "unlikely" for check in made)
+    if not rest:
+        return Verdict("ok", "Passed", [f"All {count(passed, 'check')} passed."])
+    return Verdict("ok", "Passed", [f"No check failed: {'; '.join([f'{passed} passed', *rest])}."])
+
+
+@dataclass(frozen=True)
 class Page:
-    """All that the template is given; ``overlaps`` stand above all else."""
+    """All that the template is given."""
 
     title: str
     lead: str
     version: str
-    overlaps: list[str]
+    verdict: Verdict
     files: list[FilePart]
     across: list[Check]
 
@@ -457,8 +476,7 @@ def report(
     Parameters
     ----------
     files : sequence of (path, part)
-        Prepared files or folders, at least one; ``part`` is ``train``, ``test`` or, where the file says it itself or
-        nobody knows, None.
+        Prepared files or folders, at least one; ``part`` is ``train``, ``test``, or None: as the file records it.
     target : str
         A file whose name ends in ``.html`` or ``.htm``.
     log : str, path, pyarrow.Table or pandas.DataFrame, optional
@@ -470,10 +488,9 @@ def report(
     reading : ReadOptions, optional
         How to read the log.
     progress : callable, optional
-        Called with the step, the rows done and those to do, if known.
+        Takes the step, the rows done and those to do, if known.
     warn : callable, optional
-        Is told of each overlap of train and test, as the page is.
-
+        Takes a line for each overlap of train and test.
     strict : bool
         Whether a warning, or a check that failed, is an error.
 
@@ -487,10 +504,9 @@ def report(
     Raises
     ------
     UsageError
-        OUTPUT has another ending or is one of the inputs, a file is named twice, is standard input, or Jinja2 is not
-        installed.
+        The name of the page or of an input does not fit, or Jinja2 is not installed.
     BadDataError
-        One of the files is not a prepared file, has no rows, or is damaged.
+        An input is not a prepared file, has no rows, or is damaged.
     OutputError
         A file cannot be read or written.
     """
@@ -529,28 +545,31 @@ def report(
             checks = [shown_check(check, shown, file=name) for check in found.files[place].checks]
             file = replace(file, part=found.files[place].part, checks=checks)
         described.append(file)
-    overlaps = (
-        found.overlaps
-        if found is not None
-        else tuple(_overlaps(dict(zip(names, described, strict=True)), held, told, reading))
-    )
+    of_files = [warning for file in described for warning in file.warnings]
+    if found is None:
+        overlaps = list(_overlaps(dict(zip(names, described, strict=True)), held, told, reading))
+        warnings, across = list(dict.fromkeys(of_files)), []
+        doubts = warnings
+    else:
+        overlaps = list(found.overlaps)
+        warnings = list(dict.fromkeys([*found.warnings, *of_files]))
+        across = [shown_check(check, shown) for check in found.across]
+        failed = [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
+        doubts = [*failed, *found.warnings]
     for overlap in overlaps:
         warn(overlap.line())
-    warnings = list(
-        dict.fromkeys([*([] if found is None else found.warnings), *(w for f in described for w in f.warnings)])
-    )
     if strict:
-        failed = (
-            [] if found is None else [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
-        )
-        refuse_warnings([*failed, *(warnings if found is None else found.warnings)])
+        refuse_warnings(doubts)
+    sections = [section(f"file-{place}", file) for place, file in enumerate(described, 1)]
+    every = [(each.name if len(names) > 1 else "", check) for each in sections for check in each.checks]
+    every += [("", check) for check in across]
     page = Page(
         title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_opening_words(described, log),
         version=__version__,
-        overlaps=[overlap.line(shown) for overlap in overlaps],
-        files=[section(f"file-{place}", file) for place, file in enumerate(described, 1)],
-        across=[] if found is None else [shown_check(check, shown) for check in found.across],
+        verdict=verdict(every, [overlap.line(shown) for overlap in overlaps], verified=log is not None),
+        files=sections,
+        across=across,
     )
     content = rendered(page).encode("utf-8", "replace")
     write_whole(target, lambda file: file.write(content))
@@ -558,7 +577,7 @@ def report(
 
 
 def _telling(progress: Progress | None) -> Callable[[str], None]:
-    """What hands on, as a step of its own, each thing that the checks say they do next."""
+    """Passes each step of the checks on to the progress."""
     steps = count_up()
 
     def tell(words: str) -> None:

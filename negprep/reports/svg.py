@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
@@ -16,19 +15,9 @@ from negprep.errors import printable
 Tick = tuple[float, str]
 
 
-class Scale(Protocol):
-    """An axis between two places in the picture."""
-
-    def place(self, value: float) -> float:
-        """Where a value stands, in units of the picture."""
-
-    def ticks(self) -> list[Tick]:
-        """Values to mark, and what stands beside the marks."""
-
-
 @dataclass(frozen=True)
 class Linear:
-    """Equal steps. `low` < `high` are the values at the places `start` and `end`."""
+    """An axis of equal steps. `low` < `high` are the values at the places `start` and `end` of the picture."""
 
     low: float
     high: float
@@ -50,16 +39,8 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Log:
-    """Equal ratios, for counts. 0 stands half a decade below 1, and what lies between them between.
-
-    `high` is at least 1; `low` is 0 or at least 1.
-    """
-
-    low: float
-    high: float
-    start: float
-    end: float
+class Log(Linear):
+    """Equal ratios, for counts; 0 stands half a decade below 1. `high` is at least 1; `low` is 0 or at least 1."""
 
     def place(self, value: float) -> float:
         """Where a value stands."""
@@ -67,7 +48,7 @@ class Log:
         return self.start + (_height(value) - bottom) / (top - bottom) * (self.end - self.start)
 
     def ticks(self) -> list[Tick]:
-        """Powers of ten, at most about five of them; with 2 and 5 between where there are fewer than two decades."""
+        """At most about five powers of ten, with 2 and 5 between them below two decades."""
         decades = range(math.ceil(math.log10(max(self.low, 1)) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
         every = max(1, math.ceil(len(decades) / 5))
         values: list[float] = [10.0**decade for decade in decades if (decade - decades[0]) % every == 0]
@@ -79,17 +60,8 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Time:
+class Time(Linear):
     """Times in seconds since 1970, UTC."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def place(self, value: float) -> float:
-        """Where a time stands."""
-        return Linear(self.low, self.high, self.start, self.end).place(value)
 
     def ticks(self) -> list[Tick]:
         """The beginnings of years, months, days, hours, minutes or seconds: at most six."""
@@ -149,14 +121,9 @@ HALF_LETTER = 4
 
 
 class Picture:
-    """An SVG of `WIDTH` x `HEIGHT` with a title and a description for those who do not see it.
+    """An SVG of `WIDTH` x ``height`` with a title and a description for those who do not see it.
 
-    Parameters
-    ----------
-    ident : str
-        Unique in the page, a name of letters, digits and hyphens.
-    title, description : str
-        What it shows, and what is to be seen there.
+    ``ident``, unique in the page, is made of letters, digits and hyphens.
     """
 
     def __init__(self, ident: str, title: str, description: str, *, height: float = HEIGHT) -> None:
@@ -187,7 +154,7 @@ class Picture:
         """Write text that ends, begins or has its middle at a place."""
         self.words("text", text, class_=style, x=x, y=y, text_anchor=anchor)
 
-    def axes(self, x: Scale, y: Scale, x_name: str, y_name: str) -> None:
+    def axes(self, x: Linear, y: Linear, x_name: str, y_name: str) -> None:
         """Draw grid lines and ticks and name both axes; the name of the upright one stands above it, level."""
         for value, text in y.ticks():
             self.add("line", "grid", x1=LEFT, x2=RIGHT, y1=y.place(value), y2=y.place(value))
@@ -243,15 +210,7 @@ PER_DECADE = 8
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Neighbouring ranges of whole numbers, and how many values lie in each.
-
-    Attributes
-    ----------
-    first, last : int64, shape (n,)
-        The smallest and the largest value of each range.
-    sizes : int64, shape (n,)
-        Values in it.
-    """
+    """Neighbouring ranges of whole numbers, ``first`` to ``last``, and the values in each; int64, shape (n,)."""
 
     first: Counts
     last: Counts
@@ -271,14 +230,9 @@ def log_edges(most: int) -> Counts:
 
 
 def cells(values: Counts, most: int = 28) -> tuple[Counts, npt.NDArray[np.float64]]:
-    """Values to at most about `most` places on a logarithmic axis.
+    """Values to at most about ``most`` places on a logarithmic axis: the place of each, and the middle of each place.
 
-    Returns
-    -------
-    places : int64, shape (n,)
-        Of each value, its range.
-    middles : float64, shape (n_places,)
-        The value itself where a range has one, else the geometric middle of a range; 0 stays apart.
+    The middle is the value itself where a place has one, else the geometric middle of the range; 0 stays apart.
     """
     distinct, places = np.unique(values, return_inverse=True)
     if len(distinct) <= most:

@@ -251,7 +251,7 @@ def test_fit_makes_the_model_of_the_command(folder, form):
         ({"seed": -1}, "seed is -1; choose a whole number from 0 to 18446744073709551615"),
         ({"jobs": 0}, "jobs is 0; choose a whole number from 1 to 1024"),
         ({"regularization": -0.1}, "regularization is -0.1; choose a number from 0 to 1.79769e+308"),
-        ({"regularization": float("nan")}, "--regularization nan is no number; give a number"),
+        ({"regularization": float("nan")}, "--regularization nan is not a number; give a number"),
         ({"learning_rate": 0}, "learning_rate is 0; choose a number from 2.22507e-308 to 1.79769e+308"),
         ({"feature_share": 2}, "feature_share is 2; choose a number from 0 to 1"),
         ({"pool": 5, "pool_weak": 6}, "--pool-weak 6 of a pool of 5; enlarge it (--pool), or lower it"),

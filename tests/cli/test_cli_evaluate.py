@@ -156,7 +156,7 @@ SCORED_FAULTS = {
     ),
     "pairs": (
         "user,pos_item,neg_item,label,score\n1,2,3,0,1\n",
-        "pairs and lists have no row for each candidate; write the test file with --layout pointwise",
+        "has candidates, but no score for each; give a file of user, item and score, and this one with --test",
     ),
     "NaN": (ROWS.replace("0.4", "nan"), "3: missing or infinite score; repair or remove the row"),
     "infinite": (ROWS.replace("0.4", "-inf"), "3: missing or infinite score; repair or remove the row"),
@@ -214,7 +214,7 @@ def test_a_group_with_two_positives(line, capsys, tmp_path):
 
 
 SCORES = "user,item,score\n1,10,0.5\n1,11,0.4\n2,10,0.1\n2,12,0.3\n"
-EXTRA = "has a score, but is no candidate of the test file; is it the right test file? Leave such pairs out"
+EXTRA = "has a score, but is not a candidate of the test file; is it the right test file? Leave such pairs out"
 JOINED_FAULTS = {
     "missing": (
         SCORES.replace("2,10,0.1\n", ""),
@@ -243,8 +243,8 @@ def test_one_score_for_a_pair_that_occurs_twice(line, tmp_path):
 
 
 REFUSED = {
-    "--at 0": "no list of cutoffs",
-    "--at 5,5": "--at '5,5' is no list of cutoffs; give different whole numbers from 1, such as 5,10,20",
+    "--at 0": "is not a list of cutoffs",
+    "--at 5,5": "--at '5,5' is not a list of cutoffs; give different whole numbers from 1, such as 5,10,20",
     "--at five": "'five' is not a list of cutoffs, such as 5,10,20",
     "--gamma 2": "2.0 is not in the range",
     "--gamma nan": "--gamma nan is not between 0 and 1",
@@ -296,4 +296,4 @@ def test_a_file_to_train_on_gets_a_warning(line, capsys, tmp_path):
     train = pq.read_table(tmp_path / "train.parquet")
     pq.write_table(train.append_column("score", train["label"].cast("float64")), tmp_path / "scored.parquet")
     assert line.run("evaluate", f"{tmp_path}/scored.parquet", "--resamples", "0") == 0
-    assert "warning: this is a file to train on" in capsys.readouterr().out
+    assert "warning: this is a training file" in capsys.readouterr().out

@@ -6,10 +6,9 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from negprep.reports import forecast, inspection, log_facts
-from negprep.reports.forecast import Forecast
+from negprep.reports import inspection, log_facts
+from negprep.reports.inspection import Forecast
 from negprep.reports.log_facts import Bin, Degrees, FloatIds, LogFacts, Most, Times
-from negprep.write.parquet import ROW_GROUP_ROWS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
@@ -49,4 +48,3 @@ def test_keys_within():
 def test_the_limits_that_are_named():
     assert (inspection.MOST_DUPLICATES, inspection.MOST_OF_ROWS, inspection.MOST_OF_USERS) == (0.3, 0.1, 0.5)
     assert (inspection.FEWEST_USERS, log_facts.MOST_SINGLE, log_facts.EVENTS_SHOWN) == (10, 20, 20)
-    assert forecast.MOST_VALUES == 4 * ROW_GROUP_ROWS

@@ -61,16 +61,16 @@ BOMBS = {
         "the user 0 occurs twice",
     ),
     "texts": ({"users": (header((BYTES // 400,), "<U100"), BYTES)}, "the user '' occurs twice"),
-    "one long text": ({"users": (header((1,), f"<U{BYTES // 4}"), BYTES)}, "'users' are no ids"),
+    "one long text": ({"users": (header((1,), f"<U{BYTES // 4}"), BYTES)}, "'users' are not ids"),
     "ends": (
         {"users": None, "users_text": np.zeros(0, np.uint8), "users_ends": (header((BYTES // 8,), "i8"), BYTES)},
-        "'users' are no ids",
+        "'users' are not ids",
     ),
     "bytes of texts": (
         {"users": None, "users_text": (header((BYTES,), "u1"), BYTES), "users_ends": np.array([5, BYTES])},
-        "'users' are no ids",
+        "'users' are not ids",
     ),
-    "a long header": ({"users": (b"\x93NUMPY\x02\x00\xff\xff\xff\x7f", BYTES)}, "'users' is no array of numpy"),
+    "a long header": ({"users": (b"\x93NUMPY\x02\x00\xff\xff\xff\x7f", BYTES)}, "'users' is not a numpy array"),
 }
 
 
@@ -98,11 +98,11 @@ DEEP = {
     ),
     "a header": (
         {"users": (b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little") + b"(" * 9000, 0)},
-        "no array of numpy",
+        "not a numpy array",
     ),
     "a list in a header": (
         {"users": (b"\x93NUMPY\x02\x00" + (9000).to_bytes(4, "little") + b"[" * 9000, 0)},
-        "no array of numpy",
+        "not a numpy array",
     ),
 }
 

@@ -115,9 +115,9 @@ GOOD = {
         ({"item_factors": None}, "has no array 'item_factors'"),
         ({"users": np.array(["a", "a"])}, "the user 'a' occurs twice"),
         ({"items": np.array([1, 2, 2])}, "the item 2 occurs twice"),
-        ({"items": np.array([1.0, 2.0, 3.0])}, "'items' are no ids"),
-        ({"items": np.array([1, 2, 2**64 - 1], np.uint64)}, "'items' are no ids"),
-        ({"users": np.array([["a", "b"]])}, "'users' are no ids"),
+        ({"items": np.array([1.0, 2.0, 3.0])}, "'items' are not ids"),
+        ({"items": np.array([1, 2, 2**64 - 1], np.uint64)}, "'items' are not ids"),
+        ({"users": np.array([["a", "b"]])}, "'users' are not ids"),
         ({"users": np.array(["a", None])}, "'users' holds pickled objects"),
         ({"user_factors": np.array([[1, None]])}, "'user_factors' holds pickled objects"),
         ({"user_factors": np.ones((3, 2))}, r"user_factors has the shape \(3, 2\) where .* \(2, 2\)"),
@@ -136,9 +136,9 @@ GOOD = {
         ({"about": np.frombuffer(b"{", np.uint8)}, "'about' is not what this version"),
         ({"about": np.frombuffer(b'{"format": 2}', np.uint8)}, "'about' is not what this version"),
         ({"about": np.frombuffer(b'{"format": 1, "kind": "x"}', np.uint8)}, "is of the kind 'x'"),
-        ({"users": None, "users_text": np.frombuffer(b"a\xff", np.uint8), "users_ends": np.array([1, 2])}, "no ids"),
-        ({"users": None, "users_text": np.frombuffer(b"ab", np.uint8), "users_ends": np.array([2, 1])}, "no ids"),
-        ({"users": None, "users_text": np.frombuffer(b"ab", np.uint8), "users_ends": np.array([1, 3])}, "no ids"),
+        ({"users": None, "users_text": np.frombuffer(b"a\xff", np.uint8), "users_ends": np.array([1, 2])}, "not ids"),
+        ({"users": None, "users_text": np.frombuffer(b"ab", np.uint8), "users_ends": np.array([2, 1])}, "not ids"),
+        ({"users": None, "users_text": np.frombuffer(b"ab", np.uint8), "users_ends": np.array([1, 3])}, "not ids"),
     ],
 )
 def test_bad_arrays(tmp_path, changed, message):
@@ -187,8 +187,8 @@ def test_a_header_that_asks_for_too_much(tmp_path):
         (pickle.dumps({"users": [1]}), "is a pickle"),
         (b"\x93NUMPY\x01\x00", "is a pickle or a single array"),
         (b"user,item\n1,2\n", "is neither a .npz file"),
-        (b"PAR1PAR1", "is no whole Parquet file"),
-        (b"PK\x03\x04", "is no whole .npz file"),
+        (b"PAR1PAR1", "is not a whole Parquet file"),
+        (b"PK\x03\x04", "is not a whole .npz file"),
     ],
 )
 def test_other_files(tmp_path, content, message):

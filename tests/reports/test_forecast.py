@@ -1,4 +1,4 @@
-"""Forecasts against what the runs then write: rows to the row, refusals to the word, bytes within 30 %."""
+"""Forecasts against what the runs then write: rows to the row, refusals to the word, bytes to about a digit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
-from negprep.reports import forecast
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 N_ITEMS = 60
-WITHIN = 0.3
+WITHIN = 0.5
 
 
 def a_log(seed=0, *, users=80, most=55):
@@ -128,7 +127,7 @@ def test_rows_are_exact(tmp_path, command, options):
         assert getattr(told, name) == getattr(summary, name)
     for name in ("short_users", "full_users", "dropped_users"):
         assert getattr(told, name) == getattr(summary, name)
-    assert told.bytes == pytest.approx(size, rel=WITHIN)
+    assert told.bytes == pytest.approx(size, rel=WITHIN, abs=5_000)  # of the metadata and the footer
     assert told.warnings == tuple(summary.warnings)
 
 
@@ -227,46 +226,20 @@ LARGER = [
 @pytest.mark.parametrize("source", ["sample", "generated"])
 @pytest.mark.parametrize(("command", "options"), LARGER, ids=named)
 def test_bytes_of_a_part_tell_those_of_all(tmp_path, monkeypatch, command, options, source):
-    """With row groups so small that a few of many are made."""
+    """With row groups so small that the first is one of many."""
     monkeypatch.setattr("negprep.assemble.section.ROW_GROUP_ROWS", 10_000)
-    monkeypatch.setattr(forecast, "MOST_VALUES", 40_000)
     log = SAMPLE / "log.parquet" if source == "sample" else GENERATED
     told = getattr(negprep.inspect(log, **options), command)
     summary, size = written(command, log, tmp_path / "out.parquet", **options)
     assert told.rows == summary.rows_written
-    assert told.sampled_rows < told.rows / 1.2
-    assert told.sampled_rows <= 40_000
-    assert told.bytes == pytest.approx(size, rel=WITHIN)
+    assert told.bytes == pytest.approx(size, rel=WITHIN, abs=5_000)  # of the metadata and the footer
 
 
-def test_bytes_of_lists_that_are_nearly_as_long_as_a_row_group(tmp_path, monkeypatch):
-    """A row group then has a few rows, and many of them are made."""
-    monkeypatch.setattr("negprep.assemble.section.ROW_GROUP_ROWS", 60_000)
-    monkeypatch.setattr(forecast, "MOST_VALUES", 30_000)
-    options = {"layout": "listwise", "distinct": True, "num_neg": 6_000}
-    told = negprep.inspect(GENERATED.head(3_000), **options).train
-    summary, size = written("train", GENERATED.head(3_000), tmp_path / "out.parquet", **options)
-    assert told.rows == summary.rows_written
-    assert 100 < told.sampled_rows < told.rows / 2
-    assert told.bytes == pytest.approx(size, rel=WITHIN)
-
-
-@pytest.mark.parametrize("command", ["train", "test"])
-def test_a_small_output_is_made_whole(tmp_path, command):
-    """All that may differ is what the metadata counts while rows are made."""
-    told = getattr(negprep.inspect(SAMPLE / "log.csv"), command)
-    _, size = written(command, SAMPLE / "log.csv", tmp_path / "out.parquet")
-    assert (told.sampled_rows, told.bytes) == (told.rows, size)
-
-
-def test_the_estimates_grow_with_the_run():
+def test_a_size_has_one_digit_and_grows_with_the_run():
     few, many = negprep.inspect(SAMPLE / "log.csv").train, negprep.inspect(SAMPLE / "log.csv", epochs=2_000).train
     assert many.rows == 2_000 * few.rows
-    assert many.sampled_rows < 20 * few.rows
     assert many.bytes == pytest.approx(2_000 * few.bytes, rel=WITHIN)
-    assert many.seconds > 10 * few.seconds > 0
-    assert 100e6 < few.memory_bytes < many.memory_bytes < 1e9
-    assert negprep.inspect(SAMPLE / "log.csv", epochs=2_000, jobs=16, memory=205 << 20).train.memory_bytes == 205 << 20
+    assert all(len(str(each.bytes).rstrip("0")) == 1 for each in (few, many))
 
 
 def test_the_facts_are_json():

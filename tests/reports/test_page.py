@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from pages import LOG, write
 
 import negprep
+from negprep.checks.results import LEAK
+from negprep.reports.page import Check, verdict
 
 VOID = {"meta", "link", "br"}
 
@@ -207,7 +210,7 @@ def test_rows_of_the_table_of_items_are_those_of_the_file(files, tmp_path):
 
 
 def test_collisions_need_a_log(files, tmp_path):
-    words = "cannot be known from this file alone"
+    words = "cannot be seen in this file alone"
     assert words in write([files.test], tmp_path / "page.html")
     text = write([files.test], tmp_path / "page.html", log=LOG)
     assert words not in text
@@ -247,3 +250,64 @@ def test_files_are_named_without_their_folders(files, tmp_path):
     assert ": also in all.parquet: row" in text
     assert str(tmp_path) not in text
     assert str(files.folder) not in text
+
+
+def verdict_of(text):
+    """The paragraphs at the top of a page."""
+    box = text.partition('<div class="verdict')[2].partition("</div>")[0]
+    words = [re.sub("<[^>]*>", "", part) for part in re.findall(r"<p>(.*?)</p>", box, flags=re.DOTALL)]
+    assert text.index('<div class="verdict') < text.index("<h1")
+    return [html.unescape(each) for each in words]
+
+
+def test_the_page_begins_with_a_verdict(files, tmp_path):
+    """In words, not in colours alone."""
+    page = tmp_path / "page.html"
+    found = negprep.verify(files.test, log=LOG).checks
+    unmade = sum(check.status == "not checked" for check in found)
+    passed = sum(check.status == "passed" for check in found)
+    (said,) = verdict_of(write([files.test], page, log=LOG))
+    if unmade:
+        assert said == f"Passed No check failed: {passed} passed; {unmade} not checked."
+    else:
+        assert said == f"Passed All {passed} checks passed."
+    (said,) = verdict_of(write([files.test], page))
+    assert said.startswith("Not verified What the metadata count is in the file, but nothing was checked against a log")
+    negprep.train(LOG, tmp_path / "all.parquet", holdout="none")
+    both = [tmp_path / "all.parquet", files.test]
+    overlap, others = verdict_of(write(both, page, log=LOG))
+    assert re.fullmatch(
+        r"Failed train/test overlap: (\d+) of \1 held-out items of test.parquet are positives in all.parquet", overlap
+    )
+    assert re.match(r"No other check failed, of \d+", others)
+    assert verdict_of(write(both, page))[0] == overlap
+
+
+FAILED, OK, OPEN = (
+    Check("no negative is weak", "failed", "failed", "3 times"),
+    Check("labels are 0 and 1", "ok", "passed", ""),
+    Check("log q is right", "unknown", "not checked", "no column"),
+)
+
+
+@pytest.mark.parametrize(
+    ("checks", "overlaps", "words"),
+    [
+        ([OK, OK], [], ["Passed", "All 2 checks passed."]),
+        ([OK, OPEN], [], ["Passed", "No check failed: 1 passed; 1 not checked."]),
+        ([FAILED, OK], [], ["Failed", "x: no negative is weak (3 times)", "No other check failed, of 2."]),
+        (
+            [FAILED, FAILED, FAILED, OPEN, OK],
+            [],
+            ["Failed", "x: no negative is weak (3 times)", "2 more checks failed, of 5; 1 not checked."],
+        ),
+        (
+            [FAILED, OK, Check(LEAK, "failed", "failed", "9 times")],
+            ["an overlap"],
+            ["Failed", "an overlap", "1 more check failed, of 3."],
+        ),
+    ],
+)
+def test_a_verdict_counts(checks, overlaps, words):
+    found = verdict([("x", check) for check in checks], overlaps, verified=True)
+    assert [found.result, *found.sentences] == words

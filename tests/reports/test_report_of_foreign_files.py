@@ -24,7 +24,7 @@ TOLD = {
     ],
     "x.test.rating": ["By others · NCF&#39;s .rating", "It has no negatives", "Positives per user"],
     "x.train.inter": ["By others · RecBole&#39;s .inter", "2 positives of 2 users and 2 negatives"],
-    "plain.csv": ["By others · a table as text", "It does not say how", "Place of the holdout"],
+    "plain.csv": ["By others · a table as text", "It does not record how", "Place of the holdout"],
     "pairs.tsv": ["2 positives of 2 users and 3 negatives", "50.0\u00a0% of the 2 users have 1, the usual number"],
 }
 

@@ -76,38 +76,38 @@ CASES = {
     "equal times": (
         a_log().assign(time=7),
         a_log(),
-        "all times are equal: by time no holdout is later than what is trained on, and a hash chooses it",
+        "all times are equal: no holdout is later than the training data, and a hash chooses it",
     ),
     "ties": (
         tied(0.6),
         tied(0.4),
-        "the latest time of 24 of 40 users with several items is that of more than one item: a hash chooses their "
+        "the latest time of 24 of 40 users with several items belongs to more than one item: a hash chooses their "
         "holdout",
     ),
     "float users": (
         a_log().assign(user=lambda log: log["user"].astype(str) + ".0"),
         a_log().assign(user=lambda log: log["user"].astype(str) + ".5"),
-        "40 user ids look like floats, such as '0.0': written by a program that took a column with gaps for numbers?",
+        "40 user ids look like floats, such as '0.0': did a program read a column with gaps as numbers?",
     ),
     "float items": (
         a_log().assign(item=lambda log: ["7.0", *log["item"].astype(str)[1:-1], "7"]),
         a_log().assign(item=lambda log: ["v7.0", *log["item"].astype(str)[1:-1], "7"]),
-        "1 item ids look like floats, such as '7.0', and 1 of them are there without it, too: ",
+        "1 item ids look like floats, such as '7.0', and 1 of them occur without it, too: ",
     ),
     "a popular item": (
         with_rows(a_log(), [(user, 999) for user in range(21)]),
         with_rows(a_log(), [(user, 999) for user in range(20)]),
-        "item 999 is with 21 of 40 users, who do not get it as a negative: is it a choice of theirs?",
+        "item 999 is with 21 of 40 users, who never get it as a negative: is it a choice of theirs?",
     ),
     "a robot": (
         with_rows(a_log(), [(99, item) for item in range(100)]),
         with_rows(a_log(), [(99, item) for item in range(20)]),
-        "user 99 has 100 of 300 rows: a robot, or an id that stands for all who are not known?",
+        "user 99 has 100 of 300 rows: a robot, or an id shared by all unknown users?",
     ),
     "duplicates": (
         pd.concat([a_log(), a_log().head(90)]),
         pd.concat([a_log(), a_log().head(80)]),
-        "90 of 290 rows name a pair of user and item again: they add nothing, a pair is one positive",
+        "90 of 290 rows repeat a pair of user and item: they add nothing, a pair is one positive",
     ),
     "too few items for 99": (
         greedy(202),
