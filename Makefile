@@ -61,7 +61,7 @@ types: $(CHECKS)  ## check types, strictly
 	$(BIN)/mypy
 
 .PHONY: docs
-docs: $(CHECKS)  ## check that docs/cli.md is what the commands say, and that links lead somewhere
+docs: $(CHECKS)  ## check that docs/reference/cli.md is what the commands say, and that links lead somewhere
 	$(BIN)/python docs/make_cli_reference.py --check
 	$(BIN)/python docs/check_links.py
 

@@ -11,8 +11,9 @@ LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 broken = [
     f"{page.relative_to(ROOT)}: {target}"
-    for folder in (ROOT, ROOT / "docs", ROOT / "sample_data", ROOT / "tests")
-    for page in sorted(folder.glob("*.md"))
+    for page in sorted(
+        [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sample_data/*.md"), *ROOT.glob("tests/*.md")]
+    )
     for target in LINK.findall(page.read_text(encoding="utf-8"))
     if not (page.parent / target).exists()
 ]

@@ -1,4 +1,4 @@
-"""Write docs/cli.md: the help of every command, as the commands themselves give it.
+"""Write docs/reference/cli.md: the help of every command, as the commands themselves give it.
 
 ``--check`` writes nothing, and fails where the file is not what the commands say.
 """
@@ -12,7 +12,7 @@ import click
 
 from negprep.cli.group import COMMANDS, negprep
 
-PAGE = Path(__file__).with_name("cli.md")
+PAGE = Path(__file__).parent / "reference" / "cli.md"
 INTRODUCTION = """\
 # Command line reference
 
