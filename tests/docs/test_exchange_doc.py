@@ -1,4 +1,4 @@
-"""docs/exchange.md names every form, and the files that each has."""
+"""docs/reference/exchange.md names every form, and the files that each has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from negprep.options.formats import FOLDERS, FormName, SourceForm
 from negprep.read.other_formats import is_file_of
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "exchange.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "exchange.md").read_text(encoding="utf-8")
 LOG = str(ROOT / "sample_data" / "log.csv")
 
 

@@ -1,4 +1,4 @@
-"""docs/formats.md names every key, column name and file that there is."""
+"""docs/reference/formats.md names every key, column name and file that there is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from negprep.summary import Summary
 from negprep.write.output import PART_ROWS
 from negprep.write.parquet import ROW_GROUP_ROWS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
 LOG = pa.table({"user": [1, 1, 2, 2], "item": ["a", "b", "a", "c"], "time": [1, 2, 3, 4]})
 
 

@@ -1,4 +1,4 @@
-"""docs/inspect.md names every key of the JSON, and the limits of the warnings."""
+"""docs/reference/inspect.md names every key of the JSON, and the limits of the warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from negprep.reports.log_facts import Bin, Degrees, FloatIds, LogFacts, Most, Ti
 from negprep.write.parquet import ROW_GROUP_ROWS
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "inspect.md").read_text(encoding="utf-8")
 
 
 def section(title):

@@ -1,4 +1,4 @@
-"""docs/metrics.md names every key of the JSON, docs/contract.md every command and exit code."""
+"""docs/guide/metrics.md names every key of the JSON, docs/reference/contract.md every command and exit code."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ def first_cells(text):
 
 
 def test_keys_of_an_evaluation():
-    told = (DOCS / "metrics.md").read_text(encoding="utf-8").partition("`--json` prints")[2]
+    told = (DOCS / "guide" / "metrics.md").read_text(encoding="utf-8").partition("`--json` prints")[2]
     assert sorted(first_cells(told)) == sorted(["command", "version", *(field.name for field in fields(Evaluation))])
 
 
 def test_the_contract_has_every_command_and_the_exit_codes_of_the_readme():
-    told = (DOCS / "contract.md").read_text(encoding="utf-8").partition("## What each command promises")[2]
+    told = (
+        (DOCS / "reference" / "contract.md").read_text(encoding="utf-8").partition("## What each command promises")[2]
+    )
     assert first_cells(told) == list(COMMANDS)
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8").partition("Exit codes:")[2]
     codes = re.findall(r"^\| (\d+)", readme.partition("\n## ")[0], flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""docs/python.md: its programs run and print what it shows, and it names every function and what it gives."""
+"""docs/reference/python.md: its programs run and print what it shows, and it names every function and what it gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import negprep
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```\n\nIt prints:\n\n```text\n(.*?)```", PAGE, flags=re.DOTALL)
 
 

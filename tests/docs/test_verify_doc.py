@@ -1,4 +1,4 @@
-"""docs/verify.md names the checks that there are."""
+"""docs/reference/verify.md names the checks that there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from negprep.checks import results
 
-PAGE = (Path(__file__).parents[2] / "docs" / "verify.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "verify.md").read_text(encoding="utf-8")
 
 
 def test_the_page_has_every_check():

@@ -210,7 +210,7 @@ def test_a_full_ranking_gives_what_the_readme_says(tmp_path):
 
 
 def test_the_page_names_every_metric_and_estimator(scored, table):
-    page = (ROOT / "docs" / "metrics.md").read_text()
+    page = (ROOT / "docs" / "guide" / "metrics.md").read_text()
     found = negprep.evaluate(table(scored(users=20)), at=(5,), resamples=0, catalog_size=1000)
     assert all(f"| `{name.replace('5', 'K')}` |" in page for name in found.metrics)
     assert all(f"**{name}.**" in page.lower() for name in found.estimates)
