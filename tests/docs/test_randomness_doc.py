@@ -1,4 +1,4 @@
-"""docs/internals/randomness.md gives the values of the package and of the reference, and names what both are made of."""
+"""docs/internals/randomness.md gives the values of the package and of the reference, and their constants."""
 
 from __future__ import annotations
 
