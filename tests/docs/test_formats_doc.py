@@ -47,12 +47,15 @@ def test_summary_keys():
 
 @pytest.mark.parametrize("role", _KNOWN)
 def test_recognised_names(role):
-    usual, rare = re.findall(rf"^\| {role} \| (.*) \|$", PAGE, flags=re.MULTILINE)
+    usual, rare = (
+        re.search(rf"\| role \| {title} \|\n.*?^\| {role} \| (.*?) \|$", PAGE, flags=re.MULTILINE | re.DOTALL)[1]
+        for title in ("names", "rarer names")
+    )
     assert re.findall(r"`(\w+)`", usual) == _KNOWN[role].split()
     assert re.findall(r"`(\w+)`", rare) == _RARE[role].split()
 
 
-def test_ids_that_are_no_items():
+def test_ids_of_other_things_than_items():
     (groups,) = re.findall(r"unless it names (.*?)\.", PAGE, flags=re.DOTALL)
     assert set(re.findall(r"\ban?\s+(\w+)", groups)) == {*_GROUPS, *_OTHERS}
 
@@ -92,7 +95,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_that_are_said_to_read(name, tmp_path):
+def test_files_that_are_read(name, tmp_path):
     text, options = FILES[name]
     (tmp_path / "log").write_text(text)
     assert negprep.test(str(tmp_path / "log"), num_neg=1, holdout="last", **options).num_rows == 2
@@ -107,7 +110,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize("times", TIMES, ids=lambda times: times[0])
-def test_times_that_are_said_to_read(times):
+def test_times_that_are_read(times):
     assert all(f"`{time}`" in PAGE for time in times[:1])
     log = pa.table({"user": [1] * len(times) + [2], "item": range(len(times) + 1), "time": [*times, times[0]]})
     assert negprep.test(log, num_neg=1).num_rows == 2
