@@ -356,7 +356,7 @@ def fit(
         Threads that learn. With more than one, ``bpr`` gives another model each time.
     **keywords
         The other options of ``negprep fit``: those of the positives and the holdout, and ``ReadOptions``, as for
-        ``train``; and those of ``rns``, which the page docs/guide/learned-samplers.md explains.
+        ``train``; and those of ``rns``, which the page docs/guide/samplers.md explains.
 
     Returns
     -------

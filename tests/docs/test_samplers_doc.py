@@ -18,7 +18,6 @@ import negprep
 from negprep.options.specs import SAMPLERS
 
 ROOT = Path(__file__).parents[2]
-LEARNED = (ROOT / "docs" / "guide" / "learned-samplers.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "guide" / "samplers.md").read_text(encoding="utf-8")
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 (COMMAND,) = re.findall(r"^    (negprep train log\.csv lists\.parquet .*)$", PAGE, flags=re.MULTILINE)
