@@ -31,9 +31,11 @@ def names_in(text):
     return re.findall(r"`([^`]+)`", text)
 
 
-def test_every_form_is_there():
+def test_every_format_is_there():
     assert [name for row in rows_after("## Output files") for name in names_in(row[0])] == list(get_args(FormName))
-    assert [name for row in rows_after("## Files of other programs") for name in names_in(row[0])] == list(get_args(SourceForm))
+    assert [name for row in rows_after("## Files of other programs") for name in names_in(row[0])] == list(
+        get_args(SourceForm)
+    )
 
 
 @pytest.mark.parametrize("form", FOLDERS)

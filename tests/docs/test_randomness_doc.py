@@ -26,7 +26,7 @@ from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
 from negprep.sample.uniform import uniform
 
 PAGE = (Path(__file__).parents[2] / "docs" / "internals" / "randomness.md").read_text(encoding="utf-8")
-GOLDEN = dict(re.findall(r"^\| `(\w+\(.*\))` \| `(.+)` \|$", PAGE, flags=re.MULTILINE))
+GOLDEN = dict(re.findall(r"^(\w+\(.*\)) = (.+)$", PAGE.partition("## Golden values")[2], flags=re.MULTILINE))
 
 
 def array(value):
