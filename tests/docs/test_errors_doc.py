@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (`.*`) \| (.*) \|$", PAGE.partition("| message | remedy |")[2], flags=re.MULTILINE)
+ROWS = re.findall(r"^\|(`.*`)\|(.*)\|$", PAGE.partition("|message|remedy|")[2], flags=re.MULTILINE)
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -65,4 +65,4 @@ def test_errors_are_those_of_the_table(key, tmp_path):
 
 
 def test_every_exit_code_has_its_row():
-    assert re.findall(r"^\| (\d+)", PAGE, flags=re.MULTILINE) == ["0", "1", "2", "3", "4", "70", "128"]
+    assert re.findall(r"^\|(\d+)", PAGE, flags=re.MULTILINE) == ["0", "1", "2", "3", "4", "70", "128"]

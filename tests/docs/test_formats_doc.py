@@ -26,7 +26,7 @@ def first_cells(before):
     lines = [*PAGE.partition(before)[2].splitlines(), ""]
     first = next(place for place, line in enumerate(lines) if line.startswith("|"))
     last = next(place for place, line in enumerate(lines) if place > first and not line.startswith("|"))
-    return [name for line in lines[first + 2 : last] for name in re.findall(r"`(\w+)`", line.split(" | ")[0])]
+    return [name for line in lines[first + 2 : last] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
 
 
 def written(folder, **options):
@@ -38,7 +38,7 @@ def written(folder, **options):
 def test_metadata_keys(tmp_path):
     facts = json.loads(pq.read_schema(written(tmp_path)).metadata[b"negprep"])
     assert sorted(first_cells('metadata[b"negprep"]')) == sorted(facts)
-    assert sorted(first_cells("the numbers below |\n")) == sorted(facts["counts"])
+    assert sorted(first_cells("the numbers below|\n")) == sorted(facts["counts"])
 
 
 def test_summary_keys():
@@ -48,7 +48,7 @@ def test_summary_keys():
 @pytest.mark.parametrize("role", _KNOWN)
 def test_recognised_names(role):
     usual, rare = (
-        re.search(rf"\| role \| {title} \|\n.*?^\| {role} \| (.*?) \|$", PAGE, flags=re.MULTILINE | re.DOTALL)[1]
+        re.search(rf"\|role\|{title}\|\n.*?^\|{role}\|(.*?)\|$", PAGE, flags=re.MULTILINE | re.DOTALL)[1]
         for title in ("names", "rarer names")
     )
     assert re.findall(r"`(\w+)`", usual) == _KNOWN[role].split()
@@ -62,7 +62,7 @@ def test_ids_of_other_things_than_items():
 
 @pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
 def test_columns(layout, tmp_path):
-    (row,) = re.findall(rf"^\| `{layout}` \| (.*?) \|", PAGE, flags=re.MULTILINE)
+    (row,) = re.findall(rf"^\|`{layout}`\|(.*?)\|", PAGE, flags=re.MULTILINE)
     assert re.findall(r"`(\w+)`", row) == pq.read_schema(written(tmp_path, layout=layout)).names
 
 

@@ -23,8 +23,8 @@ def first_cells(text):
     return [
         name
         for line in text.splitlines()
-        if line.startswith("| `")
-        for name in re.findall(r"`(\w+)`", line.split(" | ")[0])
+        if line.startswith("|`")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
     ]
 
 

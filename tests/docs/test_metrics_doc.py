@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def first_cells(text):
     """The names in the first column of the first table of a text."""
     lines = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)[0].splitlines()[2:]
-    return [name for line in lines for name in re.findall(r"`(\w+)`", line.split(" | ")[0])]
+    return [name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1])]
 
 
 def test_keys_of_an_evaluation():

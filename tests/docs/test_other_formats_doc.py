@@ -22,9 +22,9 @@ LOG = str(ROOT / "sample_data" / "log.csv")
 
 
 def rows_after(heading):
-    lines = PAGE.partition(f"\n{heading}\n")[2].partition("\n| --- ")[2].splitlines()[1:]
+    lines = PAGE.partition(f"\n{heading}\n")[2].partition("\n|---")[2].splitlines()[1:]
     end = next(place for place, line in enumerate(lines) if not line.startswith("|"))
-    return [line.strip("| ").split(" | ") for line in lines[:end]]
+    return [line.strip("|").split("|") for line in lines[:end]]
 
 
 def names_in(text):

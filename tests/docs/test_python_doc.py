@@ -27,7 +27,7 @@ def test_programs_print_what_is_shown(tmp_path):
 
 
 def test_every_function_and_what_it_gives_is_named():
-    told = PAGE.partition("| function |")[2].partition("\n\n")[0]
+    told = PAGE.partition("|function|")[2].partition("\n\n")[0]
     functions = {name for name in negprep.__all__ if isfunction(getattr(negprep, name))}
     assert set(re.findall(r"`negprep\.([a-z]+)`", told)) == functions
     given = {

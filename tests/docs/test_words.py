@@ -28,7 +28,7 @@ def prose(page):
     """The text without what it quotes: code, and the list of modules in CONTRIBUTING."""
     text = page.read_text(encoding="utf-8")
     return re.sub(
-        r"```.*?```|^    .*?$|`[^`\n]*`|^\| what is said to be .*?$", "", text, flags=re.DOTALL | re.MULTILINE
+        r"```.*?```|^    .*?$|`[^`\n]*`|^\|what is said to be .*?$", "", text, flags=re.DOTALL | re.MULTILINE
     )
 
 
