@@ -25,8 +25,9 @@ from negprep.sample.popularity import WeightedItems, Weights, popularity_weights
 from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
 from negprep.sample.uniform import uniform
 
-PAGE = (Path(__file__).parents[2] / "docs" / "internals" / "randomness.md").read_text(encoding="utf-8")
-GOLDEN = dict(re.findall(r"^(\w+\(.*\)) = (.+)$", PAGE.partition("## Golden values")[2], flags=re.MULTILINE))
+INTERNALS = Path(__file__).parents[2] / "docs" / "internals"
+PAGE = (INTERNALS / "randomness.md").read_text(encoding="utf-8")
+GOLDEN = dict(line.split(" = ") for line in (INTERNALS / "golden.txt").read_text(encoding="utf-8").splitlines())
 
 
 def array(value):

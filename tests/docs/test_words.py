@@ -27,9 +27,7 @@ PHRASES = (
 def prose(page):
     """The text without what it quotes: code, and the list of modules in CONTRIBUTING."""
     text = page.read_text(encoding="utf-8")
-    return re.sub(
-        r"```.*?```|^    .*?$|`[^`\n]*`|^\|what is said to be .*?$", "", text, flags=re.DOTALL | re.MULTILINE
-    )
+    return re.sub(r"```.*?```|^    .*?$|`[^`\n]*`|^\|what is said to be .*?$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != GENERATED], ids=lambda page: page.name)
