@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -16,7 +18,8 @@ PAGE = Path(__file__).parent / "reference" / "cli.md"
 INTRODUCTION = """\
 # Command line reference
 
-Made by `docs/make_cli_reference.py` from the commands' own help; do not edit.
+Made by `docs/make_cli_reference.py` from the commands' own help; do not edit. An option that an earlier command has in the same
+words is only named here; `--help` of the command shows it.
 """
 
 
@@ -28,7 +31,29 @@ def reference() -> str:
             command = negprep.get_command(parent, name)
             with click.Context(command, info_name=name, parent=parent) as context:
                 parts.append(_section(f"negprep {name}", command.get_help(context)))
-    return "\n".join(parts)
+    return without_repeats("\n".join(parts))
+
+
+def without_repeats(page: str) -> str:
+    """Replace each option that an earlier command has in the same words by its name, in a line at the command's end."""
+    first: dict[str, str] = {}
+    command, repeated, lines = "", dict[str, list[str]](), list[str]()
+    for entry in re.split(r"\n(?=## |```|  -|\S|\n)", page):
+        words = " ".join(entry.split())
+        if entry.startswith("## "):
+            command, repeated = words.removeprefix("## "), {}
+        elif words == "```":
+            for other, names in repeated.items():
+                listed = textwrap.fill(", ".join(names), 98, break_on_hyphens=False)
+                lines += [f"\nAs {other}:", textwrap.indent(listed, "  ")]
+        elif entry.startswith("  -"):
+            if words in first:
+                if not words.startswith("-h,"):
+                    repeated.setdefault(first[words], []).append(entry.split()[0].rstrip(","))
+                continue
+            first[words] = command
+        lines.append(entry)
+    return re.sub(r"\n\n[A-Z][\w ,]+:(?=\n\n|\n```)", "", "\n".join(lines))  # headings without an option left
 
 
 def _section(title: str, help_text: str) -> str:
