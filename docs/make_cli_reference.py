@@ -18,8 +18,8 @@ PAGE = Path(__file__).parent / "reference" / "cli.md"
 INTRODUCTION = """\
 # Command line reference
 
-Made by `docs/make_cli_reference.py` from the commands' own help; do not edit. An option that an earlier command has in the same
-words is only named here; `--help` of the command shows it.
+Made by `docs/make_cli_reference.py` from the commands' own help; do not edit. An option that an earlier command has in
+the same words is only named here; `--help` of the command shows it.
 """
 
 
