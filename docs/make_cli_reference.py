@@ -18,8 +18,8 @@ PAGE = Path(__file__).parent / "reference" / "cli.md"
 INTRODUCTION = """\
 # Command line reference
 
-Made by `docs/make_cli_reference.py` from the commands' own help; do not edit. An option that an earlier command has in
-the same words is only named here; `--help` of the command shows it.
+Made by `docs/make_cli_reference.py` from the commands' own help; do not edit. What an earlier command
+has in the same words is left out, and options are named; `--help` of the command shows all.
 """
 
 
@@ -35,7 +35,7 @@ def reference() -> str:
 
 
 def without_repeats(page: str) -> str:
-    """Replace each option that an earlier command has in the same words by its name, in a line at the command's end."""
+    """Leave out paragraphs that an earlier command has in the same words, and options, which are named at the end."""
     first: dict[str, str] = {}
     command, repeated, lines = "", dict[str, list[str]](), list[str]()
     for entry in re.split(r"\n(?=## |```|  -|\S|\n)", page):
@@ -50,6 +50,10 @@ def without_repeats(page: str) -> str:
             if words in first:
                 if not words.startswith("-h,"):
                     repeated.setdefault(first[words], []).append(entry.split()[0].rstrip(","))
+                continue
+            first[words] = command
+        elif entry.startswith("\n  "):
+            if words in first:
                 continue
             first[words] = command
         lines.append(entry)
