@@ -34,3 +34,7 @@ def prose(page):
 def test_no_page_has_a_phrase_to_avoid(page):
     found = re.findall(rf"[^\n]*\b(?:{'|'.join(PHRASES)})\b[^\n]*", prose(page), flags=re.IGNORECASE)
     assert found == []
+
+
+def test_the_documentation_is_short():
+    assert sum(len(page.read_text(encoding="utf-8").split()) for page in (ROOT / "docs").rglob("*.md")) <= 20_000
