@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
 
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
+
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\|(`.*`)\|(.*)\|$", PAGE.partition("|message|remedy|")[2], flags=re.MULTILINE)
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-def run(command, folder):
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=ENVIRONMENT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    return done.stdout, done.returncode
-
-
 ERRORS = {
     "no column for the items": ("customer,thing\n1,2\n", "train log.csv o.parquet", 3),
     "more than one column": ("user,item,item_id\n1,2,3\n", "train log.csv o.parquet", 3),
@@ -54,14 +40,16 @@ def test_every_error_of_the_table_is_tried():
 
 
 @pytest.mark.parametrize("key", ERRORS)
-def test_errors_are_those_of_the_table(key, tmp_path):
+def test_errors_are_those_of_the_table(key, tmp_path, monkeypatch, capsys):
     log, words, code = ERRORS[key]
-    (tmp_path / "log.csv").write_text(log)
-    (tmp_path / "catalog.csv").write_text("item\na\nb\n")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "_SUCCESS").touch()
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text(log)
+    Path("catalog.csv").write_text("item\na\nb\n")
+    Path("out").mkdir()
+    Path("out/_SUCCESS").touch()
     (wanted,) = (message.strip("`") for message, _ in ROWS if key in message)
-    assert run(f"negprep {words} --quiet", tmp_path) == (f"negprep: {wanted}\n", code)
+    assert guarded(lambda: invoke([*shlex.split(words), "--quiet"])) == code
+    assert capsys.readouterr().err == f"negprep: {wanted}\n"
 
 
 def test_every_exit_code_has_its_row():
