@@ -127,7 +127,7 @@ def test_every_make_target_exists():
     assert named <= targets
 
 
-def test_links_to_headings_lead_somewhere():
-    for page, anchor in re.findall(r"\]\(([\w/.]*)#([\w-]+)\)", README):
-        headings = re.findall(r"^#+ (.+)$", (ROOT / (page or "README.md")).read_text(), flags=re.MULTILINE)
-        assert anchor in [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+def test_links_lead_somewhere():
+    """In every page, to files and headings."""
+    done = subprocess.run([sys.executable, ROOT / "docs" / "check_links.py"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
