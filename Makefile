@@ -10,8 +10,11 @@ CHECKS := $(VENV)/.installed-with-checks
 LOWEST := .venv-lowest
 LOADERS := .venv-loaders
 RECBOLE := .venv-recbole
+DIST := .venv-dist
 DEMO := build/demo
 SIZES ?= 1m 20m
+TORCH ?= torch==2.13.0+cpu
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := -m pip --disable-pip-version-check --quiet --no-input
 
 .PHONY: help
@@ -61,7 +64,7 @@ types: $(CHECKS)  ## check types, strictly
 	$(BIN)/mypy
 
 .PHONY: docs
-docs: $(CHECKS)  ## check that docs/cli.md is what the commands say, and that links lead somewhere
+docs: $(CHECKS)  ## check that docs/reference/cli.md is what the commands say, and that links lead somewhere
 	$(BIN)/python docs/make_cli_reference.py --check
 	$(BIN)/python docs/check_links.py
 
@@ -74,9 +77,15 @@ bench: $(CHECKS)  ## measure for half an hour (with SIZES="1m 20m 100m" also job
 	set -e; for size in $(SIZES); do $(BIN)/python tests/benchmarks/bench_jobs.py --size $$size; done
 	set -e; for size in $(filter-out 100m,$(SIZES)); do $(BIN)/python tests/benchmarks/bench_peers.py --size $$size; done
 
+.PHONY: dist
+dist: $(DIST)/.installed  ## build the source distribution and the wheel into dist, and check both
+	rm -rf dist
+	$(DIST)/bin/python -m build --outdir dist .
+	$(DIST)/bin/python -m twine check --strict dist/*
+
 .PHONY: clean
 clean:  ## remove what make made
-	rm -rf build $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE)
+	rm -rf build dist $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE) $(DIST)
 
 # Some systems package Python without the pip that a new environment gets: theirs installs it then.
 define make_venv
@@ -103,8 +112,16 @@ $(LOWEST)/.installed: pyproject.toml tests/lowest_versions.py
 	$(LOWEST)/bin/python $(PIP) install --constraint $(LOWEST)/constraints.txt --editable '.[test]'
 	@touch $@
 
+$(DIST)/.installed:
+	$(call make_venv,$(DIST))
+	$(DIST)/bin/python $(PIP) install 'build>=1.2' 'twine>=6'
+	@touch $@
+
+# The wheel of torch for CPUs takes a tenth of the space. It is on PyTorch's own index, which has to be reachable (or a folder
+# of wheels given by PIP_FIND_LINKS); else the wheel of the default index is taken, with several gigabytes of CUDA libraries.
 $(LOADERS)/.installed: pyproject.toml
 	$(call make_venv,$(LOADERS))
+	$(LOADERS)/bin/python $(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) '$(TORCH)' || $(LOADERS)/bin/python $(PIP) install torch
 	$(LOADERS)/bin/python $(PIP) install --editable '.[test,torch]' datasets
 	@touch $@
 

@@ -53,7 +53,8 @@ def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywor
     output : str or path, optional
         Write there, as ``negprep train`` does. None: return the rows.
     **keywords
-        The options of ``negprep train``, with ``_`` for ``-``: docs/cli.md explains each. ``jobs`` is 1 by default.
+        The options of ``negprep train``, with ``_`` for ``-``: docs/reference/cli.md explains each.
+        ``jobs`` is 1 by default.
 
     Returns
     -------
@@ -219,9 +220,9 @@ def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKey
     model : str or path
         The file to write: numpy arrays, to be named by ``train(..., model=...)``.
     **keywords
-        The options of ``negprep fit``: docs/cli.md explains each. ``kind`` is required: ``als`` and ``bpr`` (which
-        need the extra ``negprep[fit]``) are for ``sampler="hard"``, ``rns`` is for ``sampler="reinforced"``. With more
-        than one of ``jobs``, ``bpr`` gives another model each time.
+        The options of ``negprep fit``: docs/reference/cli.md explains each. ``kind`` is required: ``als`` and ``bpr``
+        (which need the extra ``negprep[fit]``) are for ``sampler="hard"``, ``rns`` is for ``sampler="reinforced"``.
+        With more than one of ``jobs``, ``bpr`` gives another model each time.
 
     Returns
     -------
@@ -290,7 +291,7 @@ def verify(
     examples : int
         Rows told of each kind of fault, 0 to 1000.
     **keywords
-        The other options of ``negprep verify``: docs/cli.md explains each.
+        The other options of ``negprep verify``: docs/reference/cli.md explains each.
 
     Returns
     -------

@@ -60,6 +60,7 @@ KEPT_APART = {
     "cli.verify": "a command a file, though `report` takes its options, too",
     "models.factorise": "the only module that needs the library implicit",
     "models.gmf": "a model and its gradients, without the game that `rns` plays with it",
+    "models.rns": "the game of one kind of model, as long as all the rest of fitting",
     "sample.levels": "a sampler a file",
 }
 """Modules with one importer that stay apart, each with its reason; at most ten."""

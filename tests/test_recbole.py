@@ -18,7 +18,7 @@ from negprep.read.log import open_log
 PYTHON = os.environ.get("NEGPREP_RECBOLE")
 ROOT = Path(__file__).parents[1]
 (CONFIG,) = re.findall(
-    r"```yaml\n(.*?)```", (ROOT / "docs" / "exchange.md").read_text(encoding="utf-8"), flags=re.DOTALL
+    r"```yaml\n(.*?)```", (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf-8"), flags=re.DOTALL
 )
 
 LOAD = """

@@ -157,7 +157,7 @@ def test_the_table_of_the_reference_holds_the_units(n_items):
 
 
 def test_shares_have_no_common_factor():
-    """As docs/randomness.md says: the smallest whole numbers in these proportions."""
+    """As docs/internals/randomness.md says: the smallest whole numbers in these proportions."""
     assert Recipe.parse(("uniform:0.50", "weak:.25", "popularity:0.25")).shares == (2, 1, 1)
     assert Recipe.parse(("uniform:0.7", "weak:0.3")).shares == (7, 3)
 

@@ -394,7 +394,7 @@ def evaluate(
     Notes
     -----
     The result does not depend on the order of the rows, but where a user has several lists and no group names them:
-    then those of the user must be in the order of the test file. docs/metrics.md has the formulas.
+    then those of the user must be in the order of the test file. docs/guide/metrics.md has the formulas.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def _checks(help: str, shown: str | None = None, section: str = _UNKNOWN, **more
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How a log is read. ``negprep train --help-all`` and docs/cli.md explain each option, under Reading.
+    """How a log is read. ``negprep train --help-all`` and docs/reference/cli.md explain each option, under Reading.
 
     ``time_format`` is kept as a tuple.
     """
@@ -179,8 +179,9 @@ class ReadOptions:
 class Options:
     """What decides the rows of an output, and how they are made.
 
-    ``negprep train --help-all`` and docs/cli.md explain each option. ``num_neg`` is settled: None becomes the sum of
-    fixed counts, 1 with ``bootstrap``, else 4 for ``train`` and 99 for ``test``. ``fold="valid"`` sets ``with_valid``.
+    ``negprep train --help-all`` and docs/reference/cli.md explain each option. ``num_neg`` is settled: None becomes the
+    sum of fixed counts, 1 with ``bootstrap``, else 4 for ``train`` and 99 for ``test``.
+    ``fold="valid"`` sets ``with_valid``.
     """
 
     command: Command

@@ -491,7 +491,7 @@ def candidate_lists(users: npt.NDArray[np.integer], positive: Mask, *, full: int
 
     Notes
     -----
-    Source: the order of rows that ``negprep test`` writes (docs/formats.md).
+    Source: the order of rows that ``negprep test`` writes (docs/reference/formats.md).
     """
     first_rows = np.flatnonzero(np.append(len(users) > 0, users[1:] != users[:-1]))
     sizes = np.diff(first_rows, append=len(users))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import filecmp
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from measure.processes import CACHE, Argument, Cost, in_child, in_turn, make_log, remove
@@ -94,9 +94,9 @@ def rows_of(path: Path) -> int:
     return int(in_child(code, path))
 
 
-def bars_of(size: str, costs: dict[str, Cost], seconds: Callable[[Cost], float]) -> list[Bar]:
-    """The figures that have a bar; ``seconds`` says which of a job's seconds."""
-    second = {name: seconds(cost) for name, cost in costs.items()}
+def bars_of(size: str, costs: dict[str, Cost]) -> list[Bar]:
+    """The figures of the medians that have a bar."""
+    second = {name: cost.median for name, cost in costs.items()}
     startup = second["train, 100 rows"]
     copy, train = second["copy of train's output"], second["train"]
     of_20m = size == "20m"
@@ -117,14 +117,9 @@ def bars_of(size: str, costs: dict[str, Cost], seconds: Callable[[Cost], float])
         Bar("train --shuffle : train", second["train --shuffle"] / train, 2, applies=of_20m),
         Bar("--version : import click", second["negprep --version"] / second["python -c 'import click'"], 2.5),
     ]
-    mine = per_row("train", ROWS[size])
-    for smaller in [name for name, rows in ROWS.items() if rows < ROWS[size]]:
-        ratio = mine / per_row(f"train, {smaller}", ROWS[smaller])
-        what = f"time for a row, {size} : {smaller}, the larger of both ways"
-        found.append(Bar(what, max(ratio, 1 / ratio), 1.3, applies=False))  # logs of several kinds: see bench_growth.py
     if of_20m:
         tiny = per_row("train, 10 M users of 2 rows", TINY_USERS_ROWS)
-        found.append(Bar("time for a row, users of 2 rows : 20m", tiny / mine, 2))
+        found.append(Bar("time for a row, users of 2 rows : 20m", tiny / per_row("train", ROWS[size]), 2))
     if size == "100m":
         spilled = second[f"train, --memory {SMALL_MEMORY}"]
         found.append(Bar(f"time with --memory {SMALL_MEMORY} : without", spilled / train, 2))
@@ -185,10 +180,7 @@ def main() -> None:
         f"Whole processes on the {given.size} log ({ROWS[given.size]:,} rows; train writes {written:,}, "
         f"{megabytes['train']:,.0f} MB; test {megabytes['test']:,.0f} MB), medians of {given.repeat} rounds in turn.",
         table(["job", "seconds", "range", ": copy", "CPU s", "peak MB"], rows),
-        "By the medians:",
-        bars(bars_of(given.size, costs, lambda cost: cost.median) + memory_bars_of(given.size, costs)),
-        "By the fastest run of each job, which others on the machine disturbed least:",
-        bars(bars_of(given.size, costs, lambda cost: cost.fastest)),
+        bars(bars_of(given.size, costs) + memory_bars_of(given.size, costs)),
     )
 
 

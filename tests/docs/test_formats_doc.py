@@ -1,4 +1,4 @@
-"""docs/formats.md names every key, column name and file that there is."""
+"""docs/reference/formats.md names every key, column name and file that there is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from negprep.summary import Summary
 from negprep.write.output import PART_ROWS
 from negprep.write.parquet import ROW_GROUP_ROWS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
 LOG = pa.table({"user": [1, 1, 2, 2], "item": ["a", "b", "a", "c"], "time": [1, 2, 3, 4]})
 
 
@@ -26,7 +26,7 @@ def first_cells(before):
     lines = [*PAGE.partition(before)[2].splitlines(), ""]
     first = next(place for place, line in enumerate(lines) if line.startswith("|"))
     last = next(place for place, line in enumerate(lines) if place > first and not line.startswith("|"))
-    return [name for line in lines[first + 2 : last] for name in re.findall(r"`(\w+)`", line.split(" | ")[0])]
+    return [name for line in lines[first + 2 : last] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
 
 
 def written(folder, **options):
@@ -38,7 +38,7 @@ def written(folder, **options):
 def test_metadata_keys(tmp_path):
     facts = json.loads(pq.read_schema(written(tmp_path)).metadata[b"negprep"])
     assert sorted(first_cells('metadata[b"negprep"]')) == sorted(facts)
-    assert sorted(first_cells("the numbers below |\n")) == sorted(facts["counts"])
+    assert sorted(first_cells("the numbers below|\n")) == sorted(facts["counts"])
 
 
 def test_summary_keys():
@@ -47,19 +47,22 @@ def test_summary_keys():
 
 @pytest.mark.parametrize("role", _KNOWN)
 def test_recognised_names(role):
-    usual, rare = re.findall(rf"^\| {role} \| (.*) \|$", PAGE, flags=re.MULTILINE)
+    usual, rare = (
+        re.search(rf"\|role\|{title}\|\n.*?^\|{role}\|(.*?)\|$", PAGE, flags=re.MULTILINE | re.DOTALL)[1]
+        for title in ("names", "rarer names")
+    )
     assert re.findall(r"`(\w+)`", usual) == _KNOWN[role].split()
     assert re.findall(r"`(\w+)`", rare) == _RARE[role].split()
 
 
-def test_ids_that_are_no_items():
+def test_ids_of_other_things_than_items():
     (groups,) = re.findall(r"unless it names (.*?)\.", PAGE, flags=re.DOTALL)
     assert set(re.findall(r"\ban?\s+(\w+)", groups)) == {*_GROUPS, *_OTHERS}
 
 
 @pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
 def test_columns(layout, tmp_path):
-    (row,) = re.findall(rf"^\| `{layout}` \| (.*?) \|", PAGE, flags=re.MULTILINE)
+    (row,) = re.findall(rf"^\|`{layout}`\|(.*?)\|", PAGE, flags=re.MULTILINE)
     assert re.findall(r"`(\w+)`", row) == pq.read_schema(written(tmp_path, layout=layout)).names
 
 
@@ -92,7 +95,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_that_are_said_to_read(name, tmp_path):
+def test_files_that_are_read(name, tmp_path):
     text, options = FILES[name]
     (tmp_path / "log").write_text(text)
     assert negprep.test(str(tmp_path / "log"), num_neg=1, holdout="last", **options).num_rows == 2
@@ -107,7 +110,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize("times", TIMES, ids=lambda times: times[0])
-def test_times_that_are_said_to_read(times):
+def test_times_that_are_read(times):
     assert all(f"`{time}`" in PAGE for time in times[:1])
     log = pa.table({"user": [1] * len(times) + [2], "item": range(len(times) + 1), "time": [*times, times[0]]})
     assert negprep.test(log, num_neg=1).num_rows == 2

@@ -1,4 +1,4 @@
-"""docs/inspect.md names every key of the JSON, and the limits of the warnings."""
+"""docs/reference/inspect.md names every key of the JSON, and the limits of the warnings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from negprep.reports.inspection import Forecast
 from negprep.reports.log_facts import Bin, Degrees, FloatIds, LogFacts, Most, Times
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "inspect.md").read_text(encoding="utf-8")
 
 
 def section(title):
@@ -22,8 +22,8 @@ def first_cells(text):
     return [
         name
         for line in text.splitlines()
-        if line.startswith("| `")
-        for name in re.findall(r"`(\w+)`", line.split(" | ")[0])
+        if line.startswith("|`")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
     ]
 
 

@@ -1,4 +1,4 @@
-"""docs/loading.md: its loaders run on what its commands write, wherever their packages are installed."""
+"""docs/guide/loading.md: its loaders run on what its commands write, wherever their packages are installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "loading.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guide" / "loading.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (negprep .*)$", PAGE, flags=re.MULTILINE)
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""docs/python.md: its programs run and print what it shows, and it names every function and what it gives."""
+"""docs/reference/python.md: its programs run and print what it shows, and it names every function and what it gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import negprep
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```\n\nIt prints:\n\n```text\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
@@ -27,7 +27,7 @@ def test_programs_print_what_is_shown(tmp_path):
 
 
 def test_every_function_and_what_it_gives_is_named():
-    told = PAGE.partition("| function |")[2].partition("\n\n")[0]
+    told = PAGE.partition("|function|")[2].partition("\n\n")[0]
     functions = {name for name in negprep.__all__ if isfunction(getattr(negprep, name))}
     assert set(re.findall(r"`negprep\.([a-z]+)`", told)) == functions
     given = {

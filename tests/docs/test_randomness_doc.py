@@ -1,4 +1,4 @@
-"""docs/randomness.md gives the values of the package and of the reference, and names what both are made of."""
+"""docs/internals/randomness.md gives the values of the package and of the reference, and their constants."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from negprep.sample.popularity import WeightedItems, Weights, popularity_weights
 from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
 from negprep.sample.uniform import uniform
 
-PAGE = (Path(__file__).parents[2] / "docs" / "randomness.md").read_text(encoding="utf-8")
-GOLDEN = dict(re.findall(r"^\| `(\w+\(.*\))` \| `(.+)` \|$", PAGE, flags=re.MULTILINE))
+INTERNALS = Path(__file__).parents[2] / "docs" / "internals"
+PAGE = (INTERNALS / "randomness.md").read_text(encoding="utf-8")
+GOLDEN = dict(line.split(" = ") for line in (INTERNALS / "golden.txt").read_text(encoding="utf-8").splitlines())
 
 
 def array(value):

@@ -1,4 +1,4 @@
-"""docs/samplers.md: its example runs on what its command writes, and it shows every sampler and every picture."""
+"""docs/guide/samplers.md: its example runs on what its command writes, and it shows every sampler and every picture."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ import negprep
 from negprep.options.specs import SAMPLERS
 
 ROOT = Path(__file__).parents[2]
-LEARNED = (ROOT / "docs" / "learned-samplers.md").read_text(encoding="utf-8")
-PAGE = (ROOT / "docs" / "samplers.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guide" / "samplers.md").read_text(encoding="utf-8")
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 (COMMAND,) = re.findall(r"^    (negprep train log\.csv lists\.parquet .*)$", PAGE, flags=re.MULTILINE)
 
@@ -60,8 +59,8 @@ def test_the_example_computes_the_corrected_loss(tmp_path, monkeypatch):
 def test_every_sampler_has_its_heading_and_every_picture_is_shown():
     headings = re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE)
     assert {name.capitalize() for name in SAMPLERS} <= set(headings)
-    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
-    shown = re.findall(r"\]\(pictures/([\w-]+\.(?:svg|png))\)", pages)
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*/*.md"))
+    shown = re.findall(r"\]\(\.\./pictures/([\w-]+\.(?:svg|png))\)", pages)
     assert sorted(set(shown)) == sorted(path.name for path in (ROOT / "docs" / "pictures").iterdir())
 
 

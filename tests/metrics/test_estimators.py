@@ -271,7 +271,7 @@ def test_the_seed_decides_the_intervals_and_nothing_else(scored, table):
 
 
 def test_intervals_are_percentiles_of_means_over_drawn_users(scored, table):
-    """Drawn again by the words of docs/randomness.md."""
+    """Drawn again by the words of docs/internals/randomness.md."""
     import plain_metrics as plain
     import reference
 

@@ -159,8 +159,8 @@ def test_warnings_of_files_beside_the_log():
     assert warning.startswith("none of the 1 pairs of --exclude")
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "inspect.md").read_text(encoding="utf-8")
-QUOTED = re.findall(r"^\| `(.*?)` \|", PAGE.partition("## Warnings\n")[2], flags=re.MULTILINE)
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "inspect.md").read_text(encoding="utf-8")
+QUOTED = re.findall(r"^\|`(.*?)`\|", PAGE.partition("## Warnings\n")[2].partition("\n## ")[0], flags=re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Bring the results in build/bench/results into docs/performance.md.
+"""Bring the results in build/bench/results into docs/internals/performance.md.
 
     python tests/benchmarks/measure/page.py [NAME ...]
 
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "internals" / "performance.md"
 RESULTS = ROOT / "build" / "bench" / "results"
 PLACE = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 

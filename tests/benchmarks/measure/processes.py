@@ -48,7 +48,7 @@ class Cost:
     @property
     def spread(self) -> str:
         """The fastest and the slowest run."""
-        return f"{min(self.seconds):.2f} to {max(self.seconds):.2f}"
+        return f"{min(self.seconds):.2f}–{max(self.seconds):.2f}"
 
     @property
     def peak(self) -> int:

@@ -15,7 +15,7 @@ RESULTS = CACHE / "results"
 class Bar:
     """A figure that must not be above (or, with ``at_least``, below) a limit.
 
-    ``applies`` is False where the limit is set for another log, and the figure is shown for comparison.
+    ``applies`` is False where the limit is set for another log: the figure is left out then.
     """
 
     what: str
@@ -30,21 +30,18 @@ class Bar:
         """What, the figure, the bar, and whether it is met."""
         met = self.figure >= self.limit if self.at_least else self.figure <= self.limit
         most = "at least" if self.at_least else "at most"
-        verdict = ("yes" if met else "NO") if self.applies else "(not set for this log)"
-        return [self.what, f"{self.figure:.2f}{self.unit}", f"{most} {self.limit:g}{self.unit}", verdict]
+        return [self.what, f"{self.figure:.2f}{self.unit}", f"{most} {self.limit:g}{self.unit}", "yes" if met else "NO"]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; all columns but the first are aligned to the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in [head, *rows]]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+    rule = ["---", *("--:" for _ in head[1:])]
+    return "\n".join(f"|{'|'.join(line)}|" for line in [head, rule, *rows])
 
 
 def bars(given: Sequence[Bar]) -> str:
     """The table of figures with bars."""
-    return table(["figure", "measured", "bar", "met"], [bar.row for bar in given])
+    return table(["figure", "measured", "bar", "met"], [bar.row for bar in given if bar.applies])
 
 
 def publish(name: str, *parts: str) -> None:

@@ -1,4 +1,4 @@
-"""docs/exchange.md names every form, and the files that each has."""
+"""docs/reference/formats.md names every format of other programs, and the files that each has."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from negprep.options.formats import FOLDERS, FormName, SourceForm
 from negprep.read.other_formats import is_file_of
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "exchange.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
 LOG = str(ROOT / "sample_data" / "log.csv")
 
 
 def rows_after(heading):
-    lines = PAGE.partition(f"\n{heading}\n")[2].partition("\n| --- ")[2].splitlines()[1:]
+    lines = PAGE.partition(f"\n{heading}\n")[2].partition("\n|---")[2].splitlines()[1:]
     end = next(place for place, line in enumerate(lines) if not line.startswith("|"))
-    return [line.strip("| ").split(" | ") for line in lines[:end]]
+    return [line.strip("|").split("|") for line in lines[:end]]
 
 
 def names_in(text):
     return re.findall(r"`([^`]+)`", text)
 
 
-def test_every_form_is_there():
-    assert [name for row in rows_after("## Out") for name in names_in(row[0])] == list(get_args(FormName))
-    assert [name for row in rows_after("## In") for name in names_in(row[0])] == list(get_args(SourceForm))
+def test_every_format_is_there():
+    assert [name for row in rows_after("## Output files") for name in names_in(row[0])] == list(get_args(FormName))
+    assert [name for row in rows_after("## Files of other programs") for name in names_in(row[0])] == list(
+        get_args(SourceForm)
+    )
 
 
 @pytest.mark.parametrize("form", FOLDERS)
 def test_the_files_of_a_folder(form, tmp_path):
-    (cell,) = (row[2] for row in rows_after("## Out") if names_in(row[0]) == [form])
+    (cell,) = (row[2] for row in rows_after("## Output files") if names_in(row[0]) == [form])
     named = {name.replace("NAME", "shop") for name in names_in(cell) if "." in name}
     negprep.test(LOG, f"{tmp_path}/shop/", to=form, num_neg=1, with_valid=True, holdout="last")
     written = {path.name for path in (tmp_path / "shop").iterdir() if not path.name.startswith("_")}
@@ -47,15 +49,13 @@ def test_the_files_of_a_folder(form, tmp_path):
     assert written == named
     assert "`_negprep.json`" in PAGE
     assert (tmp_path / "shop" / "_negprep.json").exists()
-    (sentence,) = re.findall(
-        r"`--from` says which file of a folder is a part of the log: (.*?)\. It is", PAGE, re.DOTALL
-    )
+    (taken,) = (row[3] for row in rows_after("## Files of other programs") if names_in(row[0]) == [form])
     parts = {name for name in written if is_file_of(name, form)}
     assert parts == {name for name in written if "negative" not in name and "candidates" not in name}
-    assert "`*.candidates.inter`" in sentence
+    assert {f"*.{name.rpartition('.')[2]}" if form != "lightgcn" else name for name in parts} <= set(names_in(taken))
 
 
-@pytest.mark.parametrize("command", re.findall(r"`(negprep test sample_data[^`]+)` makes", PAGE))
+@pytest.mark.parametrize("command", re.findall(r"`(negprep test sample_data[^`]+)` is", PAGE))
 def test_commands(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "sample_data", "sample_data")
