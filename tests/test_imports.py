@@ -6,35 +6,19 @@ import ast
 import re
 import statistics
 from collections import Counter, defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-LAYERS = """
-_version errors arrays
-jsons arrow threads
-options
-sample
-read write
-encode
-holdout model_file
-assemble
-exchange
-summary
-pipeline
-models metrics checks
-reports
-api
-.
-cli
-__main__
-"""
-"""A package or module may import those of the lines above its own, and nothing else of negprep but itself.
-
-`.` is `negprep/__init__.py`.
-"""
+LAYERS = [
+    *("_version errors arrays", "jsons arrow threads", "options", "sample", "read write", "encode"),
+    *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "models metrics checks", "reports"),
+    *("api", ".", "cli", "__main__"),
+]
+"""A package or module of the top (`.` is `negprep/__init__.py`) may import those before its own line, and itself."""
 
 APART = {
     "options": {"errors"},
@@ -101,22 +85,9 @@ def package(name):
     return name.partition(".")[0] or "."
 
 
-def circles(uses):
-    """Those that reach themselves."""
-    reached = {name: set(found) for name, found in uses.items()}
-    for middle in uses:
-        for name in uses:
-            if middle in reached[name]:
-                reached[name] |= reached[middle]
-    return sorted(name for name in uses if name in reached[name])
-
-
-def test_the_layers_name_every_package_and_module_of_the_top():
-    assert sorted(LAYERS.split()) == sorted({package(name) for name in FILES})
-
-
 def test_imports_go_down_the_layers():
-    rank = {name: number for number, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
+    rank = {name: number for number, line in enumerate(LAYERS) for name in line.split()}
+    assert set(rank) == {package(name) for name in FILES}
     wrong = [
         f"{name} imports {used}"
         for name in FILES
@@ -128,11 +99,11 @@ def test_imports_go_down_the_layers():
 
 
 def test_there_is_no_circle():
-    assert circles(USES) == []
+    TopologicalSorter(USES).prepare()  # raises CycleError, with the circle
     packages = defaultdict(set)
     for name, found in USES.items():
         packages[package(name)] |= {package(used) for used in found} - {package(name)}
-    assert circles(packages) == []
+    TopologicalSorter(packages).prepare()
 
 
 def test_a_check_shares_nothing_with_what_it_checks():

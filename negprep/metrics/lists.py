@@ -16,7 +16,7 @@ from negprep.arrow import as_numpy, from_numpy
 from negprep.encode.vocabulary import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
 from negprep.read.log import LogReader
-from negprep.read.prepared import Prepared, decoded, find_vocabularies
+from negprep.read.prepared import Prepared, candidate_lists, decoded, find_vocabularies
 
 ROWS_AT_ONCE = 1 << 23
 """About 60 bytes each."""
@@ -270,7 +270,7 @@ def read_lists(rows: ScoredRows, place: str, *, distinct: bool) -> Lists:
 
 def _lists_of(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> Lists:
     if rows.groups is None:
-        of_list = cut_lists(rows.users, rows.positive)
+        of_list = candidate_lists(rows.users, rows.positive).of_rows
     else:
         of_list = np.unique(rows.users.astype(np.int64) << 32 | rows.groups, return_inverse=True)[1]
     n_lists = int(of_list.max()) + 1
@@ -290,22 +290,6 @@ def _lists_of(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> 
     tied = np.bincount(lists[scores == of_positive], minlength=n_lists)
     order = np.lexsort((rows.items[heads], rows.users[heads]))
     return Lists(rows.users[heads], sizes - 1, above, tied).take(order)
-
-
-def cut_lists(users: npt.NDArray[np.integer], positive: Mask) -> Counts:
-    """The list of each row: of a user with h positives among n rows, each n / h consecutive rows are one.
-
-    A user whose rows cannot be cut so keeps them in one list. ``users`` and ``positive`` have the shape (n_rows,), with
-    the rows of a user next to each other.
-    """
-    starts = np.flatnonzero(np.append(True, users[1:] != users[:-1]))
-    sizes = np.diff(np.append(starts, len(users)))
-    held_out = np.maximum(np.add.reduceat(positive, starts, dtype=np.int64), 1)
-    held_out[sizes % held_out != 0] = 1
-    before = np.cumsum(held_out) - held_out
-    position = np.arange(len(users)) - np.repeat(starts, sizes)
-    numbers: Counts = np.repeat(before, sizes) + position // np.repeat(sizes // held_out, sizes)
-    return numbers
 
 
 def _wrong_positives(rows: Rows, source: ScoredRows, place: str, row: int, positives: int) -> BadDataError:

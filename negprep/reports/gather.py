@@ -13,7 +13,7 @@ import pyarrow as pa
 from negprep.arrays import Codes, Counts, Mask
 from negprep.arrow import as_numpy, from_numpy, number
 from negprep.encode.vocabulary import Vocabulary, sorted_distinct
-from negprep.metrics.lists import cut_lists
+from negprep.read.prepared import candidate_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -325,15 +325,12 @@ class Slots:
         first, sizes = int(bounds[0]), np.diff(bounds)
         users = np.repeat(np.arange(len(sizes)), sizes)
         positive = labels[first : bounds[-1]]
-        lists = cut_lists(users, positive)
-        starts = np.flatnonzero(np.append(True, lists[1:] != lists[:-1]))
-        lengths = np.diff(np.append(starts, len(lists)))
-        odd = np.unique(users[starts[np.add.reduceat(positive, starts, dtype=np.int64) != 1]])
-        self.unplaced += len(odd)
-        ones = np.flatnonzero(positive)
-        ones = ones[~np.isin(users[ones], odd)]
-        of_ones = lists[ones]
-        self.places.add(ones - starts[of_ones], lengths[of_ones])
+        lists = candidate_lists(users, positive)
+        self.unplaced += int(np.count_nonzero(~lists.clear))
+        clear = lists.clear[lists.owners]
+        of_ones = lists.of_rows[positive]
+        places, lengths = np.flatnonzero(positive) - lists.starts[of_ones], np.diff(lists.starts)[of_ones]
+        self.places.add(places[clear[of_ones]], lengths[clear[of_ones]])
 
 
 @dataclass(frozen=True, eq=False)

@@ -235,5 +235,5 @@ def test_functions_are_told_too(run):
     found = negprep.verify("o.csv", "log.csv", made_by="told.json")
     assert ([check for check in found.checks if check.status == "failed"], found.files[0].part) == ([], "train")
     assert not negprep.report("o.csv", "o.html", log="log.csv", made_by=["told.json"]).failed
-    with pytest.raises(UsageError, match="made_by is '-'"):
+    with pytest.raises(UsageError, match="--made-by is '-'"):
         negprep.verify("o.csv", "log.csv", made_by="-")
