@@ -67,7 +67,7 @@ def test_an_output_that_the_next_run_would_read(tmp_path):
 
 def test_a_spill_folder_that_is_not_there(tmp_path):
     options = Options(command="train", num_neg=1, holdout="none", spill_dir=str(tmp_path / "no"))
-    with pytest.raises(negprep.OutputError, match=r"no: is no folder; name one that is there with --spill-dir"):
+    with pytest.raises(negprep.OutputError, match=r"no: is not a folder; name one that is there with --spill-dir"):
         negprep.prepare(LOG, str(tmp_path / "o.parquet"), options)
 
 

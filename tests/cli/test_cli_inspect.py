@@ -168,7 +168,7 @@ def test_letters_that_the_output_cannot_write(tmp_path):
         ("- --items -", 2, "standard input ('-') is named twice"),
         ("log.csv --core 3 --items items.csv", 2, "--core with --items"),
         ("log.csv --expect-rows 9", 3, "--expect-rows says 9"),
-        ("log.csv --spill-dir nowhere", 4, "nowhere: is no folder"),
+        ("log.csv --spill-dir nowhere", 4, "nowhere: is not a folder"),
         ("log.csv --positive >=9", 2, "no column 'value'|value-col"),
         ("log.csv --holdout last", 2, "needs times"),
         ("log.csv out.parquet", 2, "unexpected extra argument"),

@@ -197,7 +197,7 @@ FAULTS = {
         "test.csv: has 1,040 rows, and the run of other.json wrote ",
     ),
     "scores.csv --test test.parquet --made-by test.json": (2, "test.parquet: has metadata of its own"),
-    "scores.csv --test test.csv --made-by scores.csv": (3, "scores.csv: no summary: it is not JSON; give the file"),
+    "scores.csv --test test.csv --made-by scores.csv": (3, "scores.csv: not a summary: it is not JSON; give the file"),
     "scores.csv --test test.csv --made-by none.json": (4, "none.json: no such file"),
     "scores.csv --test test.csv --made-by -": (2, "--made-by is '-'; give the file that --summary has written"),
     "x/x.test.negative": (

@@ -202,7 +202,7 @@ def test_an_unknown_keyword_names_the_nearest():
 
 
 def test_a_folder_to_spill_to_that_is_not_there(tmp_path):
-    with pytest.raises(negprep.OutputError, match=r"nowhere: is no folder"):
+    with pytest.raises(negprep.OutputError, match=r"nowhere: is not a folder"):
         negprep.inspect(a_log(), spill_dir=str(tmp_path / "nowhere"))
 
 
