@@ -141,7 +141,7 @@ def _run(
     force = bool(given.pop("force", False))
     given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
     reading, rows = parted(given, ReadOptions, Options)
-    options = Options(command=command, read=ReadOptions(**reading), given=frozenset(keywords), **rows)
+    options = Options(command=command, read=ReadOptions(**reading), **rows)
     if output is not None:
         _warn_of(prepare(log, os.fspath(output), options, force=force).warnings)
         return Path(output)
@@ -204,7 +204,7 @@ def inspect(log: LogSource, **keywords: Unpack[InspectKeywords]) -> Inspection:
     (2, 0.5, 10, 6)
     """
     _refuse_unknown("inspect", keywords)
-    found = inspect_log(log, {**keywords, "given": frozenset(keywords)})
+    found = inspect_log(log, keywords)
     if keywords.get("strict"):
         refuse_warnings(found.warnings)
     return found
@@ -258,7 +258,7 @@ def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKey
     kind, learning = given.pop("kind", None), {name: given.pop(name) for name in LEARNING if name in given}
     learnt = learning_of(kind, threads=given.get("jobs", 1), **learning)
     reading, rest = parted(given, ReadOptions, Options)
-    options = Options(command="train", read=ReadOptions(**reading), given=frozenset(rest), **rest)
+    options = Options(command="train", read=ReadOptions(**reading), **rest)
     return run_fit(log, target, options, kind, learnt, silent)
 
 
