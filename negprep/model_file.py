@@ -28,7 +28,7 @@ from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 from negprep.jsons import json_value
 from negprep.read.convert import MAX_ID_BYTES
-from negprep.write.destination import write_whole
+from negprep.write.destination import check_whole, write_whole
 
 OWN = "own"
 """The kind of factors that somebody else made."""
@@ -209,6 +209,7 @@ def write_model(target: str, model: Model) -> None:
     OutputError
         The machine refuses.
     """
+    check_whole(target, [])
     model.check(target)
     facts = {"format": _FORMAT, "kind": model.kind, "arrays": sorted(model.arrays), **model.facts}
     about = json.dumps(facts, sort_keys=True).encode()

@@ -67,7 +67,7 @@ def test_a_folder_has_a_subfolder_each(tmp_path):
 def test_what_is_no_output_is_not_replaced(tmp_path):
     (tmp_path / "out" / "epoch=0").mkdir(parents=True)
     (tmp_path / "out" / "epoch=0" / "notes.txt").touch()
-    with pytest.raises(negprep.UsageError, match=r"holds 'epoch=0/notes.txt', which is no output"):
+    with pytest.raises(negprep.UsageError, match=r"holds 'epoch=0/notes.txt', which negprep did not write"):
         negprep.train(LOG, f"{tmp_path}/out/", epochs=2, force=True)
 
 

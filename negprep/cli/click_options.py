@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from negprep.options.commands import takes
 from negprep.options.declared import Option
+from negprep.options.specs import real_in_words
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -151,8 +152,8 @@ def _type(option: Option) -> click.ParamType[Any]:
     if option.kind is int and limits is not None:
         least, most = int(limits[0]), int(limits[1])
         return _WholeOr(option.words, least, most if most < 2**31 - 1 else None)
-    if option.kind is float:
-        return click.FLOAT
+    if option.kind is float and limits is not None:
+        return _Number(*limits)
     return click.Path() if option.declared.metavar in ("FILE", "DIR") else click.STRING
 
 
@@ -166,6 +167,20 @@ class _WholeOr(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
         """The number, or the word."""
         return value if value in self.words else super().convert(value, param, ctx)
+
+
+class _Number(click.types.FloatParamType):
+    """A number within limits, which the help leaves out."""
+
+    def __init__(self, least: float, most: float) -> None:
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """The number."""
+        number: float = super().convert(value, param, ctx)
+        if not self.least <= number <= self.most:
+            self.fail(f"{value} is not {real_in_words(self.least, self.most)}", param, ctx)
+        return number
 
 
 _SPELLED = {r"\t": "\t", "tab": "\t"}

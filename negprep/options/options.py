@@ -646,7 +646,7 @@ class Options:
             name
             for name, each in options_of(type(self)).items()
             if each.kind is not object and getattr(self, name) != each.default
-        }
+        } - {"split_seed"}  # programs hand it on to every run
         self._settle("given", self.given | changed)
         self._settle("with_valid", self.with_valid or self.fold == "valid")
         self._settle("recipe", self._parse_recipe())

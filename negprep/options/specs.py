@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from operator import index
+from sys import float_info
 from typing import Any, Literal
 
 from negprep.errors import UsageError
@@ -433,7 +434,14 @@ MAX_TEMPERATURE = 1e6
 def check_real(name: str, value: Any, least: float, most: float) -> None:  # noqa: ANN401
     """Refuse anything but a number from ``least`` to ``most``; a truth value is refused, too."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise UsageError(f"{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose {real_in_words(least, most)}")
+
+
+def real_in_words(least: float, most: float) -> str:
+    """What `check_real` takes."""
+    if least == float_info.min:
+        return "a number above 0"
+    return f"a number from {least:g}" + (f" to {most:g}" if most < float_info.max else "")
 
 
 def whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401

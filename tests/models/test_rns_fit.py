@@ -118,7 +118,7 @@ def test_nothing_is_learnt_from_what_is_held_out(folder):
         (["--positive", "buy", "--learning-rate", "1e30"], 3, "holds NaN or an infinite number"),
         (["--positive", "sold"], 3, "no event 'sold'"),
         (["--positive", "buy", "--feature-share", "1.5"], 2, "--feature-share"),
-        (["--positive", "buy", "--reward-weight", "nan"], 2, "--reward-weight nan is not a number"),
+        (["--positive", "buy", "--reward-weight", "nan"], 2, "'--reward-weight': nan is not a number"),
         (["--kind", "als", "--pool", "4"], 2, "--pool without --kind rns"),
         (["--kind", "bpr", "--patience", "2"], 2, "--patience without --kind rns"),
         (["--kind", "bpr", "--weak", "x"], 2, "--weak with --kind bpr"),
