@@ -297,7 +297,7 @@ def whole(path):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_bytes_depend_on_the_rows_alone(tmp_path, form):
-    log = make_log(n_users=200, n_items=80)
+    log = make_log(n_users=60, n_items=80)
     log.to_csv(tmp_path / "log.csv", index=False)
     output = tmp_path / ("out.tsv.gz" if form == "tsv" else "out.csv" if form == "csv" else "out")
     target = f"{output}/" if form in ("ncf", "recbole", "lightgcn") else str(output)
@@ -417,36 +417,42 @@ def test_the_form_of_a_folder_is_not_its_name(tmp_path):
 RUN = """
 import sys
 from negprep.cli.main import outcome
-sys.argv = ["negprep", *sys.argv[1:]]
-assert outcome() == 0
+for line in sys.argv[1:]:
+    sys.argv = ["negprep", *line.split(), "--quiet"]
+    assert outcome() == 0, line
 print([name for name in ("pandas", "pyarrow.dataset", "pyarrow.parquet") if name in sys.modules], file=sys.stderr)
 """
 
 
-def run(folder, *words):
-    """Standard output of a command in an interpreter of its own, which imports no more than it must."""
-    done = subprocess.run([sys.executable, "-c", RUN, *words, "--quiet"], cwd=folder, capture_output=True)
+def run(folder, *lines):
+    """Standard output of commands in one interpreter of their own, which imports no more than it must."""
+    done = subprocess.run([sys.executable, "-c", RUN, *lines], cwd=folder, capture_output=True)
     assert done.stderr.decode() == "['pyarrow.parquet']\n"
     return done.stdout
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_commands_import_neither_pandas_nor_datasets(tmp_path, form):
+def test_commands_import_neither_pandas_nor_datasets(tmp_path):
     log = make_log()
     (tmp_path / "log.jsonl").write_text(log.to_json(orient="records", lines=True))
-    folder = form in ("ncf", "recbole", "lightgcn")
-    run(tmp_path, "test", "log.jsonl", "o/" if folder else f"o.{form}.gz", "--to", form, "--encode", "--num-neg", "2")
+    outputs = [f"{form}/" if form in ("ncf", "recbole", "lightgcn") else f"o.{form}.gz" for form in FORMS]
     lists_of = log.astype(str).groupby("user")["item"].apply(" ".join)
     (tmp_path / "lists.txt").write_text("".join(f"{user} {items}\n" for user, items in lists_of.items()))
-    run(tmp_path, "train", "lists.txt", "lists.csv", "--from", "lightgcn", "--layout", "listwise", "--holdout", "none")
     log.sort_values("time")[["user", "item"]].to_csv(tmp_path / "pairs.txt", sep=" ", header=False, index=False)
-    run(tmp_path, "test", "pairs.txt", "pairs.csv", "--from", "sasrec", "--layout", "pairwise", "--num-neg", "2")
+    run(
+        tmp_path,
+        *(
+            f"test log.jsonl {output} --to {form} --encode --num-neg 2"
+            for output, form in zip(outputs, FORMS, strict=True)
+        ),
+        "train lists.txt lists.csv --from lightgcn --layout listwise --holdout none",
+        "test pairs.txt pairs.csv --from sasrec --layout pairwise --num-neg 2",
+    )
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv"])
 def test_standard_output(tmp_path, form):
     make_log(words=True).to_csv(tmp_path / "log.csv", index=False)
-    found = run(tmp_path, "test", "log.csv", "-", "--to", form)
+    found = run(tmp_path, f"test log.csv - --to {form}")
     negprep.test(tmp_path / "log.csv", tmp_path / f"o.{form}")
     assert found == (tmp_path / f"o.{form}").read_bytes()
 

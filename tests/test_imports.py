@@ -6,6 +6,7 @@ import ast
 import re
 import statistics
 from collections import Counter, defaultdict
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -60,16 +61,19 @@ MODULES = {name: path for name, path in FILES.items() if path.name != "__init__.
 LINES = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
 
 
+@cache
 def imports(name):
     """The full names of what a module imports: anywhere in it, for types alone, too."""
+    found = set()
     for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name}: relative import"
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner.removeprefix("negprep.") in FILES else node.module
+                found.add(inner if inner.removeprefix("negprep.") in FILES else node.module)
+    return found
 
 
 def ours(name):

@@ -119,14 +119,13 @@ def test_ascending_settles_ties_by_the_whole_word_and_then_by_place(bits):
 def test_permutations_and_places_are_even():
     log = pa.table({"user": [1, 1, 2, 2], "item": [10, 11, 12, 13]})
     made = [
-        negprep.train(log, holdout="none", num_neg=1, layout="pairwise", shuffle=True, seed=seed)
-        for seed in range(1_200)
+        negprep.train(log, holdout="none", num_neg=1, layout="pairwise", shuffle=True, seed=seed) for seed in range(600)
     ]
     orders = Counter(tuple(rows["pos_item"].to_pylist()) for rows in made)
     assert len(orders) == 24
-    assert stats.chisquare(list(orders.values())).pvalue > 1e-3
+    assert stats.chisquare(list(orders.values())).pvalue > 0.05  # of 600, as powerful as 1e-3 of 1,200
     places = Counter(order.index(10) for order in orders.elements())
-    assert stats.chisquare([places[place] for place in range(4)]).pvalue > 1e-3
+    assert stats.chisquare([places[place] for place in range(4)]).pvalue > 0.05
 
 
 def test_refusals():

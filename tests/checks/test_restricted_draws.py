@@ -125,24 +125,13 @@ RIGHT = {
     "first draws of shares": {"sampler": ("uniform:0.4", "popularity:0.6"), "distinct": True},
     "first draws within a window": {**FIRST, **SAME},
 }
-FEWER = {
-    "same",
-    "time",
-    "time, shuffled",
-    "same, distinct",
-    "same, shuffled pairs",
-    "both by shares",
-    "epochs",
-    "bootstrap",
-    "first draws of pairs",
-    "first draws of lists",
-}
 
 
+@pytest.mark.parametrize("seeds", [15, pytest.param(50, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("case", RIGHT)
-def test_right_files_pass_at_fifty_seeds(tmp_path, case):
+def test_right_files_pass_at_many_seeds(tmp_path, case, seeds):
     """And their probabilities are as even as discrete numbers, and bounds, let them be."""
-    found, seeds = {}, 15 if case in FEWER else 50
+    found = {}
     for seed in range(seeds):
         options = {"holdout": "last:2", "num_neg": 4, **RIGHT[case]}
         negprep.train(TINY, tmp_path / "o.parquet", seed=seed, **options, force=True)

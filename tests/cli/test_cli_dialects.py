@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 
 import independent
@@ -11,6 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from logs import random_rows
 from scipy import stats
+
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
 
 ROWS = random_rows(31, users=150, items=400, most=40, times=30)
 NAMES = "--columns=user,item,value,time"
@@ -35,14 +36,12 @@ FORMS = {
 }
 
 
-def negprep(*words):
-    line = [sys.executable, "-m", "negprep", *map(str, words), "--quiet"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
 @pytest.mark.parametrize("form", FORMS)
-def test_train_and_test_agree_with_an_independent_recomputation(tmp_path, form):
+def test_train_and_test_agree_with_an_independent_recomputation(tmp_path, capsys, form):
+    def negprep(*words):
+        assert guarded(lambda: invoke([*map(str, words), "--quiet"])) == 0
+        assert tuple(capsys.readouterr()) == ("", "")
+
     name, header, row, words = FORMS[form]
     (tmp_path / name).write_text(lines(header, row))
     reviews = form == "reviews"

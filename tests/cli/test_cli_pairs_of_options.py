@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import shutil
 from dataclasses import dataclass, field
+from functools import cache
 
 import click
 import pyarrow as pa
@@ -217,6 +218,7 @@ def options_of(command):
     return [option for option in COMMANDS[command].params if isinstance(option, click.Option)]
 
 
+@cache
 def choices_of(command):
     names = {name for option in options_of(command) for name in [*option.opts, *option.secondary_opts]}
     never = NEVER[command]
@@ -385,16 +387,28 @@ def names_one(told, *pair):
     return any(choice.option.removeprefix("--") in told for choice in pair)
 
 
+def turn_of(command, first, second):
+    """Whether this command runs the pair: one of the two in turn if both have and accept it, else each that has it."""
+    if is_refused(first, second) or not all(one in choices_of(name) for one in (first, second) for name in COMMANDS):
+        return True
+    return (CHOICES.index(first) + CHOICES.index(second)) % 2 == list(COMMANDS).index(command)
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize(
     ("command", "first"),
     [(command, choice) for command in COMMANDS for choice in choices_of(command)],
     ids=str,
 )
-def test_pairs(folder, capsys, monkeypatch, command, first):
+def test_pairs(folder, capsys, monkeypatch, command, first, every):
     """Alone, and with each of the options that follow in the list."""
     monkeypatch.chdir(folder)
     choices, wrong = choices_of(command), []
-    others = [(second,) for second in choices[choices.index(first) :] if second.option != first.option]
+    others = [
+        (second,)
+        for second in choices[choices.index(first) :]
+        if second.option != first.option and (every or turn_of(command, first, second))
+    ]
     for rest in [(), *others]:
         code, told = run_pair(folder, capsys, command, first, *rest)
         if code == 3 and "leave out --strict" in told:

@@ -92,14 +92,14 @@ def test_a_user_with_half_of_all_rows(tmp_path, tiny_ranges):
 
 @pytest.fixture
 def heavy():
-    """20,000 rows in small batches, all but a few of one user, who has 25 items over and over."""
+    """8,000 rows in small batches, all but a few of one user, who has 25 items over and over."""
     chance = np.random.default_rng(3)
     table = pa.table(
         {
-            "user": np.where(np.arange(20_000) % 50 == 0, chance.integers(0, 30, 20_000), 7),
-            "item": chance.integers(0, 25, 20_000),
-            "time": chance.integers(0, 10**6, 20_000),
-            "value": chance.integers(1, 6, 20_000),
+            "user": np.where(np.arange(8_000) % 50 == 0, chance.integers(0, 30, 8_000), 7),
+            "item": chance.integers(0, 25, 8_000),
+            "time": chance.integers(0, 10**6, 8_000),
+            "value": chance.integers(1, 6, 8_000),
         }
     )
     return pa.Table.from_batches(table.to_batches(max_chunksize=100))

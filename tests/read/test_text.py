@@ -87,9 +87,9 @@ def test_columns_with_a_byte_order_mark(here, read):
 
 
 def test_columns_that_are_not_read_are_not_checked(here, read):
-    names = [f"c{n}" for n in range(20_000)]
+    names = [f"c{n}" + "x" * 70 for n in range(2_000)]
     (here / "in.csv").write_bytes(
-        f"user,item,{','.join(names)}\n".encode() + b"1,2," + b",".join([b"\xe9"] * 20_000) + b"\n"
+        f"user,item,{','.join(names)}\n".encode() + b"1,2," + b",".join([b"\xe9" * 10] * 2_000) + b"\n"
     )
     assert read("in.csv").rows == [(1, 2)]
 
