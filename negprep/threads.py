@@ -6,9 +6,9 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, suppress
 from itertools import islice, repeat
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from negprep.errors import OutputError
@@ -17,28 +17,31 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class _Call:
-    """A call of `on_threads`: whether anybody waits for its results, and the call whose task made it."""
+class _Pool:
+    """The threads of a call of `on_threads`, and whether anybody waits for what they make."""
 
     def __init__(self) -> None:
         self.wanted = True
-        self.within: _Call | None = getattr(_of_thread, "call", None)
+        self.within: _Pool | None = getattr(_of_thread, "pool", None)
 
 
 _of_thread = threading.local()
 
 
 class Unwanted(BaseException):
-    """Ends a task whose result nobody waits for. Raised by `go_on`; nobody sees it."""
+    """The rest of a task is left undone: nobody waits for it. Raised by `go_on`, and seen by nobody."""
 
 
 def go_on() -> None:
-    """Raise `Unwanted` in a thread of `on_threads` whose iterator was closed; to be called between steps of a task."""
-    call: _Call | None = getattr(_of_thread, "call", None)
-    while call is not None:
-        if not call.wanted:
+    """Raise `Unwanted` in a thread of `on_threads` whose iterator was closed: to be called between steps of a task."""
+    pool: _Pool | None = getattr(_of_thread, "pool", None)
+    while pool is not None:
+        if not pool.wanted:
             raise Unwanted
-        call = call.within
+        pool = pool.within
+
+
+_Outcome = SimpleQueue[tuple[Result, None] | tuple[None, BaseException]]
 
 
 def on_threads(
@@ -46,39 +49,45 @@ def on_threads(
 ) -> Generator[tuple[Task, Result], None, None]:
     """Yield each task and ``function(task)``, in the order of the tasks.
 
-    The consumer's thread takes the tasks from their iterator as needed. The threads work ahead of it, and none of them
-    outlives this iterator: a long task should call `go_on` now and then. An exception of a task is raised where its
-    result would have come.
+    Tasks are taken from their iterator as needed. The threads work ahead of the consumer, and none of them outlives the
+    iterator: a long task should call `go_on` now and then. An exception of a task is raised where its result would have
+    come.
 
+    ``function``: Runs in any of the threads.
+    ``tasks``: Gone through by the consumer's thread.
     ``ahead``: Results that may wait; by default one more than there are threads.
     Raises OutputError: The machine refuses a thread.
     """
     remaining = iter(tasks)
-    waiting: deque[tuple[Task, Future[Result]]] = deque()
-    call = _Call()
-    executor = ThreadPoolExecutor(threads, name)
-
-    def run(task: Task) -> Result:
-        _of_thread.call = call
-        return function(task)
+    todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None] = SimpleQueue()
+    waiting: deque[tuple[Task, _Outcome[Result]]] = deque()
+    workers: list[threading.Thread] = []
+    pool = _Pool()
 
     def submit(some: Iterator[Task]) -> None:
         for task in some:
-            with starting_threads():
-                waiting.append((task, executor.submit(run, task)))
+            entry: tuple[Task, _Outcome[Result]] = (task, SimpleQueue())
+            waiting.append(entry)
+            todo.put(entry)
+            if len(workers) < min(threads, len(waiting)):
+                start(threading.Thread(target=_work, args=(function, todo, pool), name=name), workers)
 
     try:
         submit(islice(remaining, ahead or threads + 1))
         while waiting:
-            task, future = waiting.popleft()
-            result = future.result()
-            del future  # it would keep the result
+            task, outcome = waiting.popleft()
+            result = _made(outcome.get())
             submit(islice(remaining, 1))
             yield task, result
-            del task, result
     finally:
-        call.wanted = False
-        executor.shutdown(cancel_futures=True)
+        pool.wanted = False
+        with suppress(Empty):
+            while True:
+                todo.get_nowait()
+        for _ in workers:
+            todo.put(None)
+        for worker in workers:
+            worker.join()
 
 
 def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Generator[Result, None, None]:
@@ -90,22 +99,47 @@ def one_ahead(items: Iterator[Result], *, name: str = "negprep") -> Generator[Re
             yield item
 
 
-@contextmanager
-def starting_threads() -> Iterator[None]:
-    """Hold signals back while threads start: an exception out of a handler would lose a thread or leave a lock taken.
+def _work(
+    function: Callable[[Task], Result], todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None], pool: _Pool
+) -> None:
+    _of_thread.pool = pool
+    while (entry := todo.get()) is not None:
+        task, outcome = entry
+        try:
+            outcome.put((function(task), None))
+        except BaseException as error:  # raised again where the result is asked for
+            outcome.put((None, error))
+        del entry, task, outcome  # nothing is held while waiting for more
 
-    The threads keep the signals blocked: they are for the main thread.
 
-    Raises OutputError: The machine refuses a thread.
+def _made(outcome: tuple[Result, None] | tuple[None, BaseException]) -> Result:
+    result, error = outcome
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # set wherever error is not
+
+
+def start(worker: threading.Thread, workers: list[threading.Thread] | None = None) -> None:
+    """Start a thread and note it, with the signals held back: starting one waits for it by a lock of Python's.
+
+    The thread keeps them blocked. They are for the main thread.
+
+    Raises OutputError: The machine refuses.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    can_block = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, []) if can_block else ()
     try:  # from here on: a handler may run, and raise, as the signals are blocked
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        yield
-    except RuntimeError as error:
-        raise OutputError(
-            f"no thread can be started: {error}",
-            remedy="give the process more memory (ulimit -v) or more threads (ulimit -u), or lower --jobs",
-        ) from error
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            worker.start()
+        except RuntimeError as error:
+            raise OutputError(
+                f"no thread can be started: {error}",
+                remedy="give the process more memory (ulimit -v) or more threads (ulimit -u), or lower --jobs",
+            ) from error
+        if workers is not None:
+            workers.append(worker)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -97,7 +97,7 @@ def expect_traces() -> None:
     """
     if not _State.watched:
         # Before anything is left: a signal should not come in the middle of an import.
-        from negprep.threads import starting_threads
+        from negprep.threads import start
         from negprep.write.atomic import call_before_names
 
         _State.watched = True
@@ -107,8 +107,7 @@ def expect_traces() -> None:
         signal.set_wakeup_fd(told, warn_on_full_buffer=False)
         size = threading.stack_size(_STACK_BYTES)
         try:
-            with starting_threads():
-                threading.Thread(target=_watch, args=(waiting,), name="negprep-signals", daemon=True).start()
+            start(threading.Thread(target=_watch, args=(waiting,), name="negprep-signals", daemon=True))
         finally:
             threading.stack_size(size)
     _State.leaves_traces = True
