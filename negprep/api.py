@@ -285,11 +285,11 @@ def verify(
     log : str, path, pyarrow.Table or pandas.DataFrame
         As for ``train``. It is not changed.
     train, test : str, path, or sequence of them
-        Files that do not say themselves what they are.
+        Files whose name and metadata do not show what they are.
     made_by : str, path, or sequence of them
         Summaries of the runs that wrote those of the files that have no metadata, such as CSV.
     examples : int
-        Rows told of each kind of fault, 0 to 1000.
+        Rows shown of each kind of fault, 0 to 1000.
     **keywords
         The other options of ``negprep verify``: docs/reference/cli.md explains each.
 
@@ -302,7 +302,7 @@ def verify(
     Raises
     ------
     NegprepError
-        A file that is no prepared file, another log, or an option without effect; in one line. A fault in a file
+        A file that is not a prepared file, another log, or an option without effect; in one line. A fault in a file
         raises nothing.
 
     Examples
@@ -364,7 +364,7 @@ def report(
     Raises
     ------
     NegprepError
-        The extra ``negprep[report]`` is missing, a file is no prepared file, or a failure to write; in one line.
+        The extra ``negprep[report]`` is missing, a file is not a prepared file, or a failure to write; in one line.
 
     Examples
     --------
@@ -379,9 +379,9 @@ def report(
     promised, reading = _promised_of("report", keywords, ("log", "train", "test", "made_by"))
     refuse_unread(log, set(keywords) - {"strict"})
     strict = bool(keywords.get("strict"))
-    named, told = named_files(files, train, test), summaries(made_by)
+    named, facts = named_files(files, train, test), summaries(made_by)
     found, warnings = run_report(
-        named, os.fspath(output), log=log, claims=promised, made_by=told, reading=reading, strict=strict
+        named, os.fspath(output), log=log, claims=promised, made_by=facts, reading=reading, strict=strict
     )
     if found is None:
         _warn_of(warnings)
@@ -398,21 +398,7 @@ def _warn_of(found: Iterable[str]) -> None:
 
 
 def _refuse_unknown(function: str, given: Mapping[str, Any], named: Collection[str] = ()) -> None:
-    """Refuse, as Python does, a keyword that is not known, and name the nearest.
-
-    Parameters
-    ----------
-    function : str
-        Who was called.
-    given : mapping
-        Keywords besides those that its signature names.
-    named : collection of str
-        Those of its signature, which may have been meant.
-
-    Raises
-    ------
-    TypeError
-    """
+    """Raise a TypeError for an unknown keyword, as Python does, and name the nearest, also of ``named``."""
     known = keywords_of(function)
     unknown = sorted(set(given) - known - {"shard_rows"})
     if unknown:
@@ -422,23 +408,7 @@ def _refuse_unknown(function: str, given: Mapping[str, Any], named: Collection[s
 
 
 def _promised_of(function: str, given: Mapping[str, Any], named: Collection[str]) -> tuple[Promised, ReadOptions]:
-    """What the keywords of a function say of files, and how the log is read.
-
-    Parameters
-    ----------
-    function : {"verify", "report"}
-    given : mapping
-        Its keywords besides those that its signature names.
-    named : collection of str
-        Those of its signature.
-
-    Raises
-    ------
-    TypeError
-        An unknown keyword.
-    UsageError
-        A value of the wrong kind, or out of its limits.
-    """
+    """What the keywords of ``verify`` or ``report`` promise of files, and how the log is read; both checked."""
     _refuse_unknown(function, given, named)
     known = takes(function)
     chosen = {name: checked(known[name], value, function) for name, value in given.items()}

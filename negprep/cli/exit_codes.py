@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import sys
 import traceback
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -34,26 +32,19 @@ _REMEDIES = {
 
 
 def guarded(body: Callable[[], None]) -> int:
-    """Run `body` and return the exit code, after saying in one line on stderr what went wrong, if anything did.
+    """Run `body` and return the exit code, after one line on stderr about what went wrong, if anything did.
 
     Parameters
     ----------
     body : callable
         Takes nothing. May raise `NegprepError`, click's exceptions, `MemoryError`, `OSError`; anything else is a bug
-        of negprep and is called so. ``NEGPREP_TRACEBACK=1`` in the environment shows its traceback.
+        of negprep and is reported as one. ``NEGPREP_TRACEBACK=1`` in the environment shows its traceback.
 
     Returns
     -------
     int
         0 done, 2 usage, 3 bad data, 4 I/O or a limit, 70 a bug, 141 the reader of the output went away.
     """
-    code = _outcome(body)
-    for stream in (sys.stdout, sys.stderr):
-        _settle(stream)
-    return code
-
-
-def _outcome(body: Callable[[], None]) -> int:
     try:
         body()
     except click.exceptions.Exit as done:
@@ -69,21 +60,16 @@ def _outcome(body: Callable[[], None]) -> int:
     except OSError as error:
         return _fail(LIMIT, _refusal(error))
     except Exception as error:
-        if _denies_a_thread(error):
+        if any(reason in str(error) for reason in _NO_THREAD):
             return _fail(LIMIT, "no thread can be started; give the process more memory (ulimit -v), or lower --jobs")
-        return _bug(error)
+        if os.environ.get("NEGPREP_TRACEBACK"):
+            traceback.print_exc()
+        return _fail(BUG, f"internal error: {type(error).__name__}: {error}; {_BUG_REMEDY}")
     return 0
 
 
-def _denies_a_thread(error: Exception) -> bool:
-    """Whether Python, or Arrow by an ArrowException, was refused a thread."""
-    return "can't start new thread" in str(error) or "Failed to launch worker thread" in str(error)
-
-
-def _bug(error: Exception) -> int:
-    if os.environ.get("NEGPREP_TRACEBACK"):
-        traceback.print_exc()
-    return _fail(BUG, f"internal error: {type(error).__name__}: {error}; {_BUG_REMEDY}")
+_NO_THREAD = ("can't start new thread", "Failed to launch worker thread")
+"""What Python and Arrow report where the machine refuses a thread."""
 
 
 def _fail(code: int, message: str) -> int:
@@ -103,16 +89,3 @@ def _refusal(error: OSError) -> str:
     place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
     remedy = _REMEDIES.get(error.errno or 0)
     return f"{place}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
-
-
-def _settle(stream: TextIO | None) -> None:
-    """Flush `stream`, or point it at nothing, so that the interpreter has no reason to complain as it exits."""
-    if stream is None:
-        return
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)

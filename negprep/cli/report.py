@@ -37,7 +37,7 @@ def run_report(given: dict[str, Any]) -> None:
     from negprep.checks.promises import Promised
     from negprep.reports.page import report
 
-    said, reading = parted(given, Promised, ReadOptions)
+    promised, reading = parted(given, Promised, ReadOptions)
     overlaps: list[str] = []
     with progress_bars(shown=shows_bars(given)) as show:
         signals.expect_traces()
@@ -45,7 +45,7 @@ def run_report(given: dict[str, Any]) -> None:
             files,
             given["target"],
             log=given["log"],
-            claims=Promised(**said),
+            claims=Promised(**promised),
             made_by=made_by,
             reading=ReadOptions(**reading),
             progress=show,

@@ -43,11 +43,11 @@ def run_verify(given: dict[str, Any]) -> None:
     from negprep.checks.verify import verify
 
     signals.expect_traces()
-    said, reading = parted(given, Promised, ReadOptions)
+    promised, reading = parted(given, Promised, ReadOptions)
     report = verify(
         files,
         given["log"],
-        promised=Promised(**said),
+        promised=Promised(**promised),
         made_by=made_by,
         read=ReadOptions(**reading),
         n_examples=given["examples"],
@@ -86,9 +86,9 @@ def report_lines(report: Report, *, brief: bool) -> Iterator[str]:
         yield from lines
     counts = {status: sum(check.status == status for check in report.checks) for status in _MARKS}
     if not brief or counts["failed"]:
-        told = [f"{counts['passed']} checks passed", f"{counts['failed']} failed"]
-        told += [f"{counts['not checked']} not checked"] if counts["not checked"] else []
-        yield ", ".join(told)
+        shown = [f"{counts['passed']} checks passed", f"{counts['failed']} failed"]
+        shown += [f"{counts['not checked']} not checked"] if counts["not checked"] else []
+        yield ", ".join(shown)
 
 
 def _lines(checks: Sequence[Check], width: int, *, brief: bool) -> Iterator[str]:
@@ -96,8 +96,8 @@ def _lines(checks: Sequence[Check], width: int, *, brief: bool) -> Iterator[str]
         if brief and check.status != "failed":
             continue
         count = f"{check.count:,} times" if check.count > 1 else "once" if check.count else ""
-        told = "; ".join(part for part in (count, check.note) if part)
-        yield printable(f"  {check.name:{width}}  {_MARKS[check.status]:11}  {told}".rstrip())
+        shown = "; ".join(part for part in (count, check.note) if part)
+        yield printable(f"  {check.name:{width}}  {_MARKS[check.status]:11}  {shown}".rstrip())
         for example in check.examples:
             yield printable(f"      {example}")
         hidden = check.count - len(check.examples)

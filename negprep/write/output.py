@@ -329,9 +329,6 @@ class StreamOutput(Output):
     text is cut short, which only the exit code shows.
     """
 
-    def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind) -> None:
-        super().__init__(destination, schema, kind=kind)
-
     def open(self) -> None:
         """Open the device or pipe."""
         if not self._kind.is_text:
