@@ -248,7 +248,7 @@ class GroupSizes:
         """Groups with another number than was asked for."""
         odd = self._tallies.odd_groups
         places = self._in_log.positives.find(self._in_log.keys(odd.users, odd.items))
-        self._check(places, odd.users, odd.counts if odd.counts is not None else odd.rows, supply, odd.rows, 1)
+        self._check(places, odd.users, odd.counts, supply, odd.rows, 1)
 
     def _least(self, places: Rows) -> Rows:
         """How many negatives some positives of the log have in any case."""
