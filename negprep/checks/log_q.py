@@ -98,7 +98,7 @@ class ByPositive:
     """Positives of the log: what can be drawn is cut to a window of each."""
 
     def __init__(self, in_log: UsersOfLog, terms: Promise, supply: Supply, units: Units | None) -> None:
-        self._in_log, self._windows = in_log, Windows(in_log, available=terms.available)
+        self._in_log, self._windows = in_log, Windows(in_log, in_log.catalog, available=terms.available)
         self._avoided = Placed(supply.avoided, self._windows)
         self._weak = Placed(supply.weak, self._windows) if terms.draws_weak else None
         self._before = self._avoided_before = None

@@ -17,13 +17,13 @@ from negprep.checks.completeness import (
     GroupSizes,
     Known,
     RangeCheck,
+    check_bootstrap,
     check_metadata,
-    check_sizes,
     holdouts_certain,
     holdouts_known,
 )
 from negprep.checks.draws import Drawable
-from negprep.checks.expected import WINDOW_WORK, WINDOWS, cut_of
+from negprep.checks.expected import cut_of
 from negprep.checks.log_q import LogQ, note_open, units_of_counts, units_of_weights, why_not
 from negprep.checks.observed import LogByRange, LogIds, UsersOfLog, item_weights
 from negprep.checks.pair_set import Rows
@@ -73,9 +73,7 @@ class FileCheck:
         self.totals = Totals(len(log.log_ids.users), len(log.log_ids.items), terms)
         self._tallies: list[Tallies | Laid] = []
         self._range_checks: dict[int, RangeCheck] = {}
-        windows = min(WINDOWS, WINDOW_WORK // max(1, len(log.log_ids.items)))
-        self._settled = Known(windows=windows, windows_of_lost=windows, windows_of_unsure=windows)
-        self._settled.open_users = np.zeros(len(log.log_ids.users), bool)
+        self._settled = Known(open_users=np.zeros(len(log.log_ids.users), bool))
 
     def check(self, given_weights: npt.NDArray[np.float64] | None) -> None:
         """Make all checks of the file."""
@@ -98,7 +96,7 @@ class FileCheck:
             self.findings.ask(SEEN).note = f"{self._settled.hits:,} are held out, which training must not know"
         if self.terms.layout != "positives":
             self._count_again()
-            check_sizes(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
+            check_bootstrap(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
             shares.check()
             self._check_log_q(known=drawable.known)
             check_draws(drawable, self._all_checked)

@@ -256,7 +256,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         write_model(str(path), a_model(h=np.array([1, 2, 3, 4, object()])))
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(UsageError, match="is no place for one file"):
+    with pytest.raises(UsageError, match="is not a place for one file"):
         write_model("-", a_model())
 
 
