@@ -1,4 +1,4 @@
-"""Whether each positive is there, with as many negatives as it must have, and whether the metadata agree."""
+"""Check that each positive is there with its number of negatives, and that the metadata agree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from negprep.read.prepared import Prepared
 
 @dataclass(eq=False)
 class Known:
-    """What shows only once all ranges of users were looked at."""
+    """What is known only after all ranges of users were swept."""
 
     closed: bool = True  # Whether it is settled for every user which positives are held out
     weights: npt.NDArray[np.float64] | None = None  # float64 (n_items,), or None: Of popularity, as far as known
@@ -137,13 +137,13 @@ class RangeCheck:
 
 
 def holdouts_known(terms: Promise, settled: Known) -> bool:
-    """Whether it is known which positives are held out, though perhaps not of all."""
+    """Whether it is known which positives are held out, at least for some users."""
     by_rule = terms.rule is not None and not terms.is_train and terms.with_valid
     return settled.closed or not (by_rule or (terms.rule is not None and terms.heads_repeat))
 
 
 def holdouts_certain(terms: Promise, settled: Known) -> bool:
-    """Whether it is surely all of them."""
+    """Whether all held-out positives are known."""
     return settled.closed and not (terms.rule is None and terms.with_valid)
 
 
@@ -323,7 +323,7 @@ def check_bootstrap(terms: Promise, totals: Totals, settled: Known, findings: Fi
 
 
 class Belonging:
-    """Checks who is there."""
+    """Checks that the positives of each user are there, and the held-out ones are not (or the reverse, in test)."""
 
     def __init__(self, checked: RangeCheck) -> None:
         self._checked, self._in_log, self._terms = checked, checked.in_log, checked.terms

@@ -1,4 +1,4 @@
-"""What log and promises lead one to expect: which positives are held out, and which items can be drawn."""
+"""What to expect by log and promises: which positives are held out, and which items can be drawn."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Expected:
     """The positives of a fold, as far as the rule decides."""
 
     sizes: Rows  # int64 (n_users,): How many each user has
-    may: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
-    must: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
+    may: Mask  # bool (n_positives,): Whether a positive may be one of them
+    must: Mask  # bool (n_positives,): Whether it must be
 
     def settled(self, positives: PairSet) -> bool:
         """Whether the rule leaves no choice."""
@@ -133,7 +133,7 @@ class Supply:
 def supply_of(
     in_log: UsersOfLog, terms: Promise, seen_positives: PairSet, weights: npt.NDArray[np.float64] | None
 ) -> Supply:
-    """Work it out."""
+    """The items that the negatives of a range of users may be."""
     avoided, weak = seen_positives.union(in_log.weak, in_log.excluded), in_log.weak.without(in_log.excluded)
     if not in_log.catalog.all():
         avoided, weak = (pairs.where(in_log.catalog[pairs.items]) for pairs in (avoided, weak))

@@ -1,4 +1,4 @@
-"""One pass over the rows of a file: what a row or a group has wrong, and counts for all other checks."""
+"""One pass over the rows of a file: the faults of rows and groups, and counts for all other checks."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Drawn:
     first_draws: Rows | None = None  # The first draws of groups alone, where later ones have another law
 
     def forget(self) -> None:
-        """Nothing was drawn."""
+        """Set all counts to 0."""
         for array in (self.items, self.draws, self.squares, self.groups, self.first_items, self.first_draws):
             if array is not None:
                 array[:] = 0
@@ -92,7 +92,7 @@ OWNED = ("draws", "squares", "groups", "first_draws")
 
 
 def nothing_drawn(n_items: int, n_owners: int, terms: Promise) -> Drawn:
-    """Nothing as yet."""
+    """Counts of 0."""
     of_groups = n_owners if terms.distinct else 0
     firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
     return Drawn(*(np.zeros(size, np.int64) for size in (n_items, n_owners, of_groups, of_groups, *firsts)))
@@ -146,7 +146,7 @@ class Totals:
         self.hit = False  # Whether a positive of the log was drawn as a negative in train
 
     def see(self, block: Block, layout: str) -> None:
-        """Take notice of the next rows of the file, all ranges among them."""
+        """Count the next rows of the file, those of all ranges."""
         self.rows += block.rows
         self.heads += len(block.heads)
         counts = block.counts
@@ -155,7 +155,7 @@ class Totals:
             self.list_size = int(np.bincount(full).argmax()) if full.size else 0
 
     def forget_draws(self) -> None:
-        """Count draws from nothing."""
+        """Set the counts of draws to 0."""
         self.left_out = 0  # Negatives that a check calls wrong, and that are not counted among what was drawn
         for drawn in self.drawn.values():
             drawn.forget()
@@ -511,7 +511,7 @@ def _first_draws(block: Block, groups: Rows) -> Rows:
 
 
 class Sweep:
-    """Goes over the rows of a range of users once: finds what a row or a group can have wrong, counts for all else."""
+    """Checks the rows and groups of a range of users in one pass, and counts what the other checks need."""
 
     def __init__(
         self, prepared: Prepared, in_log: UsersOfLog, terms: Promise, findings: Findings, tallies: Tallies
@@ -556,7 +556,7 @@ class Sweep:
 
 
 def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
-    """Ask what a sweep answers, in the order of the report."""
+    """Register the checks that a sweep makes, in the order of the report."""
     for name in (USERS, ITEMS, POSITIVES):
         findings.ask(name)
     if terms.layout == "pointwise":

@@ -63,7 +63,7 @@ class HeadsPresent:
 
 
 class FileCheck:
-    """A file, and what was found in it."""
+    """A file and its checks."""
 
     def __init__(
         self, prepared: Prepared, log: LogByRange, terms: Promise, findings: Findings, store: ArrayStore, kept: int
@@ -127,7 +127,7 @@ class FileCheck:
             self._tallies.append(self._store.put(tallies.laid()) if self._store.spilled else tallies)
 
     def _count_again(self) -> None:
-        """Leave out of what was drawn in train the positives that must not be, in another pass over the rows."""
+        """Count the draws of train again without the wrong ones, in another pass over the rows."""
         if self.findings.ask(SEEN).status != "failed" or not self.terms.is_train:
             return
         self.totals.forget_draws()
@@ -194,7 +194,7 @@ class FileCheck:
             )
 
     def _settle(self, given_weights: npt.NDArray[np.float64] | None) -> None:
-        """Find out what shows only in all ranges together."""
+        """Find what only all ranges together show."""
         terms, settled = self.terms, self._settled
         popular, n_items = "popularity" in terms.samplers, len(self.log.log_ids.items)
         counts, sure = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
@@ -432,7 +432,7 @@ def verify(
     log : str, path, pyarrow.Table or pandas.DataFrame
         What they were made of.
     promised : Promised, optional
-        By options, of files without metadata.
+        The promises of files without metadata, by options.
     made_by : sequence of path
         The summaries of the runs that wrote those of the files that have no metadata.
     read : ReadOptions, optional
@@ -445,7 +445,7 @@ def verify(
     spill_dir : str or None
         Where they are spilled. None: where the system keeps temporary files.
     tell : callable
-        Is text what is being done.
+        Takes a line about the current step.
 
     Returns
     -------
