@@ -349,7 +349,7 @@ def report(
     Parameters
     ----------
     files, train, test, made_by, **keywords
-        As for ``verify``; the keywords need a log, except ``strict``: raise a warning, a check that is unlikely or one
+        As for ``verify``; the keywords need a log, except ``strict``: raise a warning, a check that failed or one
         that failed as a ``BadDataError``, and write nothing.
     output : str or path
         A name that ends in ``.html``.

@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from negprep.models.rns import Settings, learn_policy
+from negprep.models.rns import RnsLearning, learn_policy
 from negprep.sample.seen import Seen
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = Settings(factors=8, batch=128, rate=2e-2, start_epochs=5, epochs=30)
+SETTINGS = RnsLearning(factors=8, batch_size=128, learning_rate=2e-2, start_epochs=5, epochs=30)
 """Large steps and small batches, because the log is small."""
 
 REWARDS = {
@@ -67,9 +67,9 @@ def _rows(items: npt.NDArray[np.int64], n_items: int) -> Seen:
     return Seen(starts, np.sort(items, axis=1).ravel().astype(np.int32), n_items)
 
 
-def curve(log: Planted, settings: Settings, seed: int = 0) -> list[float]:
+def curve(log: Planted, settings: RnsLearning, seed: int = 0) -> list[float]:
     """The exposed share of each epoch."""
-    return [epoch.exposed_share for epoch in learn_policy(*log, settings, seed=seed).game]
+    return [epoch.exposed_share for epoch in learn_policy(*log, replace(settings, seed=seed)).game]
 
 
 def svg(curves: dict[str, list[float]], chance: float) -> str:
@@ -131,7 +131,7 @@ def main(folder: Path) -> None:
     for name, shares in curves.items():
         print(f"{name}: {' '.join(f'{share:.3f}' for share in shares)}")
     folder.mkdir(parents=True, exist_ok=True)
-    text = svg(curves, SETTINGS.exposed / SETTINGS.pool)
+    text = svg(curves, SETTINGS.pool_weak / SETTINGS.pool)
     (folder / "reinforced.svg").write_text(text, encoding="utf-8")
 
 

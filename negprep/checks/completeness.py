@@ -1,4 +1,4 @@
-"""Whether each positive is there, with as many negatives as it must have, and whether the metadata agree."""
+"""Check that each positive is there with its number of negatives, and that the metadata agree."""
 
 from __future__ import annotations
 
@@ -20,18 +20,13 @@ from negprep.read.prepared import Prepared
 
 @dataclass(eq=False)
 class Known:
-    """What shows only once all ranges of users were looked at."""
+    """What is known only after all ranges of users were swept."""
 
     closed: bool = True  # Whether it is settled for every user which positives are held out
     weights: npt.NDArray[np.float64] | None = None  # float64 (n_items,), or None: Of popularity, as far as known
     units: Rows | None = None  # int64 (n_items,): The weights as whole numbers, with which popularity draws
     some_weights: npt.NDArray[np.float64] | None = None  # float64 (n_items,), or None
     open_users: Mask = field(default_factory=lambda: np.zeros(0, bool))  # bool (n_users,)
-    windows: int = 0  # Positives that may still be looked into one by one: short ones, missing ones, unsure ones
-    windows_of_lost: int = 0
-    windows_of_unsure: int = 0
-    short: int = 0  # Positives with fewer negatives than asked for
-    looked_into: int = 0  # Those of them whose window was counted
     hits: int = 0  # How often held-out positives were drawn in train
     someone_full: bool = False  # Whether nothing can be drawn for someone
 
@@ -142,13 +137,13 @@ class RangeCheck:
 
 
 def holdouts_known(terms: Promise, settled: Known) -> bool:
-    """Whether it is known which positives are held out, though perhaps not of all."""
+    """Whether it is known which positives are held out, at least for some users."""
     by_rule = terms.rule is not None and not terms.is_train and terms.with_valid
     return settled.closed or not (by_rule or (terms.rule is not None and terms.heads_repeat))
 
 
 def holdouts_certain(terms: Promise, settled: Known) -> bool:
-    """Whether it is surely all of them."""
+    """Whether all held-out positives are known."""
     return settled.closed and not (terms.rule is None and terms.with_valid)
 
 
@@ -248,17 +243,14 @@ class GroupSizes:
         """Groups with another number than was asked for."""
         odd = self._tallies.odd_groups
         places = self._in_log.positives.find(self._in_log.keys(odd.users, odd.items))
-        self._check(places, odd.users, odd.counts if odd.counts is not None else odd.rows, supply, odd.rows, 1)
+        self._check(places, odd.users, odd.counts, supply, odd.rows, 1)
 
     def _least(self, places: Rows) -> Rows:
         """How many negatives some positives of the log have in any case."""
         least, terms = self._checked.least, self._terms
         sizes = least.sizes[self._in_log.positives.users[places]]
         if terms.restricted:
-            sizes = np.zeros(len(places), np.int64)
-            some = np.argsort(places, kind="stable")[: self._checked.settled.windows_of_unsure]
-            self._checked.settled.windows_of_unsure -= len(some)
-            sizes[some] = window_sizes(self._in_log, terms, least, places[some])
+            sizes = window_sizes(self._in_log, terms, least, places)
         return _due(sizes, self._num_neg, distinct=terms.distinct is not False)
 
     def _excused(self, places: Rows, counts: Rows, wanted: Rows, epochs: int) -> Mask:
@@ -277,20 +269,14 @@ class GroupSizes:
 
         A positive that the log lacks has a place below 0.
         """
-        num_neg, settled = self._num_neg, self._checked.settled
+        num_neg = self._num_neg
         known = places >= 0
         users = np.where(known, self._in_log.positives.users.take(places, mode="clip"), -1)
         wanted = np.where(known, supply.wanted(self._terms, num_neg)[users], num_neg)
         if self._terms.restricted:
             few = np.flatnonzero((counts < num_neg * epochs) & known)
-            few = few[np.argsort(places[few], kind="stable")]
-            most = min(settled.windows, len(few))
-            sizes = window_sizes(self._in_log, self._terms, supply, places[few[:most]])
-            wanted[few[:most]] = _due(sizes, num_neg, distinct=bool(self._terms.distinct))
-            wanted[few[most:]] = counts[few[most:]] // epochs
-            settled.windows -= most
-            settled.looked_into += most
-            settled.short += len(few)
+            sizes = window_sizes(self._in_log, self._terms, supply, places[few])
+            wanted[few] = _due(sizes, num_neg, distinct=bool(self._terms.distinct))
         wrong = self._surely(counts, wanted * epochs, epochs, np.where(known, supply.sizes[users], 0))
         wrong = wrong[~self._excused(places[wrong], counts[wrong], wanted[wrong], epochs)]
 
@@ -327,20 +313,17 @@ def heads_due(checked: RangeCheck) -> Rows:
     return heads * checked.terms.epochs
 
 
-def check_sizes(terms: Promise, totals: Totals, settled: Known, findings: Findings, name: str) -> None:
-    """Make the check for all ranges together."""
+def check_bootstrap(terms: Promise, totals: Totals, settled: Known, findings: Findings, name: str) -> None:
+    """Check that ``--bootstrap`` has as many rows as it asks for, fewer if nothing can be drawn for someone."""
     wanted = None if terms.bootstrap is None else terms.bootstrap * terms.epochs
     if wanted is not None and findings.ask(COUNTS).status != "not checked":
         rows = totals.rows
         if rows > wanted or (rows < wanted and not settled.someone_full):
             findings.found(COUNTS, [0], lambda _: f"{name}: {rows} rows, not the {wanted} of --bootstrap")
-    if settled.short > settled.looked_into:
-        text = f"of {settled.short} positives that are short, {settled.looked_into} were looked into"
-        findings.ask(COUNTS).note = text
 
 
 class Belonging:
-    """Checks who is there."""
+    """Checks that the positives of each user are there, and the held-out ones are not (or the reverse, in test)."""
 
     def __init__(self, checked: RangeCheck) -> None:
         self._checked, self._in_log, self._terms = checked, checked.in_log, checked.terms
@@ -394,8 +377,7 @@ class Belonging:
             return lost
         if not self._terms.restricted:
             return lost & (self._checked.least.sizes >= self._needed)[self._in_log.positives.users]
-        places = np.flatnonzero(lost)[: self._checked.settled.windows_of_lost]
-        self._checked.settled.windows_of_lost -= len(places)
+        places = np.flatnonzero(lost)
         found = np.zeros_like(lost)
         found[places[window_sizes(self._in_log, self._terms, self._checked.least, places) >= self._needed]] = True
         return found

@@ -387,7 +387,7 @@ def _law_of_positives(
 
     def parts() -> Iterator[Draws]:
         for checked in ranges():
-            windows = Windows(checked.in_log, available=terms.available)
+            windows = Windows(checked.in_log, drawable.catalog, available=terms.available)
             yield _of_range(checked, windows, name, weights, by_number=by_number)
 
     items = drawn.items if drawn.first_items is None else drawn.first_items

@@ -1,4 +1,4 @@
-"""What log and promises lead one to expect: which positives are held out, and which items can be drawn."""
+"""What to expect by log and promises: which positives are held out, and which items can be drawn."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Expected:
     """The positives of a fold, as far as the rule decides."""
 
     sizes: Rows  # int64 (n_users,): How many each user has
-    may: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
-    must: Mask  # bool (n_positives,): Whether a positive may be one of them; whether it must
+    may: Mask  # bool (n_positives,): Whether a positive may be one of them
+    must: Mask  # bool (n_positives,): Whether it must be
 
     def settled(self, positives: PairSet) -> bool:
         """Whether the rule leaves no choice."""
@@ -115,11 +115,6 @@ def _nth_latest(times: npt.NDArray[np.int64], positives: PairSet, ranks: Rows) -
     return found
 
 
-WINDOWS = 2_000
-"""How many positives ``window_sizes`` is asked of at most; and ``WINDOW_WORK`` is how many items it looks at."""
-WINDOW_WORK = 1 << 31
-
-
 @dataclass(frozen=True, eq=False)
 class Supply:
     """The items that negatives may be."""
@@ -138,7 +133,7 @@ class Supply:
 def supply_of(
     in_log: UsersOfLog, terms: Promise, seen_positives: PairSet, weights: npt.NDArray[np.float64] | None
 ) -> Supply:
-    """Work it out."""
+    """The items that the negatives of a range of users may be."""
     avoided, weak = seen_positives.union(in_log.weak, in_log.excluded), in_log.weak.without(in_log.excluded)
     if not in_log.catalog.all():
         avoided, weak = (pairs.where(in_log.catalog[pairs.items]) for pairs in (avoided, weak))
@@ -155,38 +150,16 @@ def supply_of(
     return Supply(avoided, weak, eligible, weights, sizes)
 
 
-def window_sizes(in_log: UsersOfLog, terms: Promise, supply: Supply, places: Rows) -> Rows:
-    """How many different items can be drawn for each of some positives, where that depends on the positive: int64,
-    shape (n,).
-    """
-    sizes = np.empty(len(places), np.int64)
-    users, items = in_log.positives.users[places], in_log.positives.items[places]
-    drawable = in_log.catalog
-    if supply.weights is not None and terms.samplers == ("popularity",):
-        drawable = drawable & (supply.weights > 0)
-    for at, (user, item) in enumerate(zip(users, items, strict=True)):
-        window = drawable.copy()
-        if in_log.categories is not None:
-            window &= (in_log.categories == in_log.categories[item]) & bool(in_log.categories[item] >= 0)
-        if in_log.firsts is not None and in_log.times is not None and terms.available:
-            window &= in_log.firsts <= in_log.times[places[at]]
-        mine = supply.avoided.items[supply.avoided.starts[user] : supply.avoided.starts[user + 1]]
-        sizes[at] = int(window.sum()) - int(window[mine].sum())
-        if terms.draws_weak:
-            sizes[at] += int(window[supply.weak.items[supply.weak.starts[user] : supply.weak.starts[user + 1]]].sum())
-    return sizes
-
-
 _STEP = 1 << 16
 _WIDEST = 1 << 24
 _LONG = np.iinfo(np.int32).max
 
 
 class Windows:
-    """The order, and the range of each positive."""
+    """Some items in an order in which those that a positive's negatives may be are a range of places."""
 
-    def __init__(self, in_log: UsersOfLog, *, available: bool) -> None:
-        self._in_log, inside = in_log, np.flatnonzero(in_log.catalog)
+    def __init__(self, in_log: UsersOfLog, items: Mask, *, available: bool) -> None:
+        self._in_log, inside = in_log, np.flatnonzero(items)
         self._kinds = np.zeros(len(in_log.items), np.int64) if in_log.categories is None else in_log.categories
         self._moments: Rows | None = None
         stages = np.zeros(len(inside), np.int64)
@@ -196,7 +169,7 @@ class Windows:
         keys = (self._kinds[inside] + 1) * self._width + stages
         order = np.argsort(keys, kind="stable")
         self.items, self._keys = inside[order], keys[order]
-        self.places = np.full(len(in_log.items), -1)  # int64 (n_items,): The place of each item, -1 outside the catalog
+        self.places = np.full(len(in_log.items), -1)  # int64 (n_items,): The place of each item; -1: it has none
         self.places[self.items] = np.arange(len(inside))
         n_keys = (int(self._kinds.max(initial=-1)) + 2) * self._width
         self._table = np.searchsorted(self._keys, np.arange(n_keys)) if n_keys <= _WIDEST else None
@@ -265,3 +238,21 @@ class PlaceRanges:
             pairs[:, part] = placed.within(in_log.positives.users[positives[part]], lows, highs)
             found[:, part] = lows, highs
         return cls(*found, *pairs)
+
+
+def window_sizes(in_log: UsersOfLog, terms: Promise, supply: Supply, places: Rows) -> Rows:
+    """How many different items can be drawn for each of some positives, where that depends on the positive.
+
+    Returns int64, shape (n,).
+    """
+    drawable = in_log.catalog
+    if supply.weights is not None and terms.samplers == ("popularity",):
+        drawable = drawable & (supply.weights > 0)
+    windows = Windows(in_log, drawable, available=terms.available)
+    avoided = Placed(supply.avoided.where(drawable[supply.avoided.items]), windows)
+    found = PlaceRanges.of(windows, avoided, in_log, places)
+    sizes = found.highs.astype(np.int64) - found.lows - (found.ends - found.begins)
+    if terms.draws_weak:
+        begins, ends = Placed(supply.weak, windows).within(in_log.positives.users[places], found.lows, found.highs)
+        sizes += ends - begins
+    return sizes

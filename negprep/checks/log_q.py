@@ -1,4 +1,4 @@
-"""Whether the log q of a file is that of its samplers, in a second pass over the rows."""
+"""Check the log q of a file against its samplers, in a second pass over the rows."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _spread(units: Rows, inside: Rows, n_items: int) -> Rows:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """How much each of some owners, users or positives, has to draw from."""
+    """What each owner (a user or a positive) can draw from."""
 
     eligible: Rows  # int64 (n,): Items
     units: Rows  # int64 (n,): Their units of popularity
@@ -98,7 +98,7 @@ class ByPositive:
     """Positives of the log: what can be drawn is cut to a window of each."""
 
     def __init__(self, in_log: UsersOfLog, terms: Promise, supply: Supply, units: Units | None) -> None:
-        self._in_log, self._windows = in_log, Windows(in_log, available=terms.available)
+        self._in_log, self._windows = in_log, Windows(in_log, in_log.catalog, available=terms.available)
         self._avoided = Placed(supply.avoided, self._windows)
         self._weak = Placed(supply.weak, self._windows) if terms.draws_weak else None
         self._before = self._avoided_before = None
@@ -190,7 +190,7 @@ _APART = 1e-9
 
 
 def why_not(terms: Promise, totals: Totals, settled: Known, *, known: bool) -> str | None:
-    """Why it cannot be checked, if so; ``known`` says whether it is known which positives are held out."""
+    """Why log q cannot be checked, or None; ``known`` is whether the held-out positives are known."""
     if "sampler" in terms.unspecified:
         return f"what drew the negatives is not specified: add --sampler {OR_SUMMARY}"
     if any(choice_of(name) == CHOICES.index("other") for name in terms.samplers):
@@ -205,7 +205,7 @@ def why_not(terms: Promise, totals: Totals, settled: Known, *, known: bool) -> s
 
 
 def note_open(terms: Promise, totals: Totals, settled: Known, findings: Findings, compared: int) -> None:
-    """Say of how many users nothing could be compared; ``compared`` is of how many rows it was."""
+    """Note how many users could not be compared; ``compared`` is the number of rows that were."""
     n_open = int((settled.open_users & (totals.negatives_of > 0)).sum()) if terms.is_train else 0
     if n_open:
         note = f"of {n_open} users it is not known which positives are held out"
@@ -215,7 +215,7 @@ def note_open(terms: Promise, totals: Totals, settled: Known, findings: Findings
 
 
 class LogQ:
-    """Compares what is found with what is right, block by block, of a range of users."""
+    """Compares log q with its right values for a range of users, block by block."""
 
     def __init__(self, checked: RangeCheck) -> None:
         self._checked, self._in_log, self._terms = checked, checked.in_log, checked.terms

@@ -34,10 +34,10 @@ def _hashes(keys: Keys, size: int, factor: int) -> npt.NDArray[np.uint64]:
     return (keys.view(np.uint64) * np.uint64(factor)) >> np.uint64(65 - size.bit_length())
 
 
-def _in_order(keys: Keys) -> tuple[Rows, Keys]:
+def in_order(keys: Keys) -> tuple[Rows, Keys]:
     """The places of the keys in ascending order, equal ones as they came, and the keys so."""
-    low, bits = int(keys.min()), len(keys).bit_length()
-    if (int(keys.max()) - low).bit_length() + bits > 63:
+    low, bits = int(keys.min(initial=0)), len(keys).bit_length()
+    if (int(keys.max(initial=0)) - low).bit_length() + bits > 63:
         order = np.argsort(keys, kind="stable")
         return order, keys[order]
     packed = ((keys - low) << bits) | np.arange(len(keys))  # to sort these takes half the time of an argsort
@@ -82,7 +82,7 @@ class PairSet:
             return np.full(len(keys), -1)
         if len(keys) > _FEW and not (keys[1:] >= keys[:-1]).all():
             # Queries in order find their neighbours in the cache: several times as fast as queries here and there.
-            order, ordered = _in_order(keys)
+            order, ordered = in_order(keys)
             found = np.empty(len(keys), np.int64)
             found[order] = self.find(ordered)
             return found

@@ -1,4 +1,4 @@
-"""What a check finds: how often, with the first few rows, and whether it could be made at all."""
+"""The checks of a file and their results: how many faults, the first few rows, or why a check was not made."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Check:
     Attributes
     ----------
     name : str
-        In a few words, what must be so.
+        The condition, in a few words.
     status : {"passed", "failed", "not checked"}
     count : int
-        How often it is not so.
+        How often it is violated.
     note : str
         The statistic, or why it was not checked.
     examples : list of str
@@ -95,13 +95,13 @@ class Findings:
         return self._checks.setdefault(name, Check(name))
 
     def skip(self, name: str, reason: str) -> None:
-        """Say why a check was not made."""
+        """Record why a check was not made."""
         check = self.ask(name)
         if check.status == "passed":
             check.status, check.note = "not checked", reason
 
     def remark(self, name: str, text: str) -> None:
-        """Add to a fault."""
+        """Add a remark to a check that failed."""
         check = self._checks.get(name)
         if check is not None and check.status == "failed":
             check.note = f"{check.note}; {text}" if check.note else text
@@ -116,7 +116,7 @@ class Findings:
         rows: Rows | None = None,
         stage: int = 0,
     ) -> None:
-        """Add what was found; nothing to a check that was skipped."""
+        """Add faults to a check, unless it was skipped."""
         check = self.ask(name)
         count = len(places) if count is None else count
         if not count or check.status == "not checked":

@@ -1,18 +1,17 @@
-"""One pass over the rows of a file: what a row or a group has wrong, and counts for all other checks."""
+"""One pass over the rows of a file: the faults of rows and groups, and counts for all other checks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Codes
 from negprep.checks.observed import LogByRange, UsersOfLog
-from negprep.checks.pair_set import PairSet, Rows, distinct
+from negprep.checks.pair_set import PairSet, Rows, distinct, in_order
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import Arrays, end_to_end, taken
 from negprep.checks.results import (
@@ -71,7 +70,7 @@ class Drawn:
     first_draws: Rows | None = None  # The first draws of groups alone, where later ones have another law
 
     def forget(self) -> None:
-        """Nothing was drawn."""
+        """Set all counts to 0."""
         for array in (self.items, self.draws, self.squares, self.groups, self.first_items, self.first_draws):
             if array is not None:
                 array[:] = 0
@@ -93,22 +92,20 @@ OWNED = ("draws", "squares", "groups", "first_draws")
 
 
 def nothing_drawn(n_items: int, n_owners: int, terms: Promise) -> Drawn:
-    """Nothing as yet."""
+    """Counts of 0."""
     of_groups = n_owners if terms.distinct else 0
     firsts = (n_items, n_owners) if first_draws_alone(terms) else ()
     return Drawn(*(np.zeros(size, np.int64) for size in (n_items, n_owners, of_groups, of_groups, *firsts)))
 
 
 @dataclass(frozen=True, eq=False)
-class HeadRows:
-    """Positives that lead rows."""
+class OddGroups:
+    """Groups with another number of negatives than was asked for."""
 
-    epoch: int
     users: Codes  # int32 (n,): Below 0 for one that the log does not have
     items: Codes  # int32 (n,): Below 0 for one that the log does not have
-    rows: Rows  # int64 (n,)
-    counts: Rows | None = None  # int64 (n,), or None: Of what each leads, if that is counted
-    sources: npt.NDArray[np.int8] | None = None  # int8 (n,), or None
+    rows: Rows  # int64 (n,): The first row of each
+    counts: Rows  # int64 (n,): Negatives of each
 
 
 class Epochs:
@@ -149,7 +146,7 @@ class Totals:
         self.hit = False  # Whether a positive of the log was drawn as a negative in train
 
     def see(self, block: Block, layout: str) -> None:
-        """Take notice of the next rows of the file, all ranges among them."""
+        """Count the next rows of the file, those of all ranges."""
         self.rows += block.rows
         self.heads += len(block.heads)
         counts = block.counts
@@ -158,7 +155,7 @@ class Totals:
             self.list_size = int(np.bincount(full).argmax()) if full.size else 0
 
     def forget_draws(self) -> None:
-        """Count draws from nothing."""
+        """Set the counts of draws to 0."""
         self.left_out = 0  # Negatives that a check calls wrong, and that are not counted among what was drawn
         for drawn in self.drawn.values():
             drawn.forget()
@@ -180,13 +177,13 @@ class Tallies:
         self.epochs = Epochs(n_positives) if terms.epochs > 1 else None  # In which epochs it did so
         self.hits: npt.NDArray[np.int32] | None = None  # int32 (n_positives,), or None
         self.first_hits = np.zeros(0, np.int64)  # int64 (n_positives,): In which row first
-        self.exceptions: list[HeadRows] = []  # Groups with another number of negatives than was asked for
+        self.exceptions: list[OddGroups] = []
 
     @property
-    def odd_groups(self) -> HeadRows:
+    def odd_groups(self) -> OddGroups:
         """All exceptions."""
         none, numbers = np.empty(0, np.int32), np.empty(0, np.int64)
-        return end_to_end([HeadRows(0, none, none, numbers, numbers), *self.exceptions])
+        return end_to_end([OddGroups(none, none, numbers, numbers), *self.exceptions])
 
     def forget_draws(self) -> None:
         """Count the draws of positives, where they have their own, from nothing."""
@@ -211,7 +208,7 @@ class Tallies:
         """What was laid aside."""
         members = {name: laid[name] for name in ("present", "first_rows", "hits", "first_hits")}
         vars(self).update(members)
-        self.exceptions = [HeadRows(0, **{name: laid[name] for name in _OF_ODD})]  # type: ignore[arg-type]
+        self.exceptions = [OddGroups(**{name: laid[name] for name in _OF_ODD})]  # type: ignore[arg-type]
         for name, each, _ in self._owned():
             setattr(self.drawn[name], each, laid[f"{name} {each}"])
 
@@ -252,42 +249,6 @@ def count_into(total: Rows, codes: npt.NDArray[np.integer], weights: Rows | None
         np.add.at(total, codes, 1 if weights is None else weights)
 
 
-_MOST = 1 << 22
-_WINDOW_BITS = 16
-"""A window has about so many pairs: their keys fit in a core's second-level cache."""
-
-
-class PositivesByWindow:
-    """Collects positives, and gives them back in windows of users."""
-
-    def __init__(self, positives: PairSet) -> None:
-        bits = max(_WINDOW_BITS, len(positives).bit_length() - 16)
-        windows = (positives.starts[:-1] >> bits).astype(np.uint16)
-        self._window_of = np.append(windows, np.uint16(0))  # the last for users whom the log does not have
-        self._kept: dict[int, list[HeadRows]] = {}
-        self._size = 0
-
-    def add(self, leads: HeadRows) -> Iterator[HeadRows]:
-        """Keep some, and give back all once there are many."""
-        self._kept.setdefault(leads.epoch, []).append(leads)
-        self._size += len(leads.users)
-        if self._size >= _MOST:
-            yield from self.drain()
-
-    def drain(self) -> Iterator[HeadRows]:
-        """All that were kept, by epoch and window; within a window in the order in which they came."""
-        kept, self._kept, self._size = self._kept, {}, 0
-        for parts in kept.values():
-            leads = end_to_end(parts)
-            parts.clear()
-            windows = self._window_of[np.maximum(leads.users, -1)]
-            order = np.argsort(windows, kind="stable")  # of 16-bit integers: a radix sort
-            windows, leads = windows[order], taken(leads, order)
-            bounds = np.flatnonzero(np.diff(windows.astype(np.int32), prepend=-1, append=-1)).tolist()
-            for begin, end in pairwise(bounds):
-                yield taken(leads, slice(begin, end))
-
-
 class Heads:
     """Checks the positives of blocks."""
 
@@ -295,11 +256,9 @@ class Heads:
         self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
         self._prepared, self._in_log, self._terms = sweep.prepared, sweep.in_log, sweep.terms
         self._totals = sweep.tallies.totals
-        in_order = not (sweep.terms.shuffled and sweep.terms.is_train)
-        self._waiting = None if in_order or sweep.terms.restricted else PositivesByWindow(sweep.in_log.positives)
 
-    def take(self, block: Block) -> Rows | None:
-        """Check the positives of a block. Their places in the log, below 0 for none; None if they wait for later."""
+    def take(self, block: Block) -> Rows:
+        """Check the positives of a block. Their places in the log, below 0 for none."""
         found, users = self._findings.found, block.heads
         self._totals.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
         strangers = np.flatnonzero(users < 0)
@@ -315,36 +274,24 @@ class Heads:
             self._totals.strays += len(block.strays)
             found(COUNTS, block.strays, lambda row: f"{self._prepared.place(row)}{note}", rows=block.strays)
         self._counts(block)
-        counts = block.counts if self._terms.layout == "pairwise" else None
-        leads = HeadRows(block.epoch, users, block.head_items, block.head_rows, counts, block.head_sources)
-        if self._waiting is None:
-            return self._look_up(leads)
-        for window in self._waiting.add(leads):
-            self._look_up(window)
-        return None
+        return self._look_up(block)
 
-    def finish(self) -> None:
-        """Look up those that wait."""
-        if self._waiting is not None:
-            for window in self._waiting.drain():
-                self._look_up(window)
-
-    def _look_up(self, leads: HeadRows) -> Rows:
+    def _look_up(self, block: Block) -> Rows:
         """Where positives are among those of the log, and count them."""
-        users, items = leads.users, leads.items
+        users, items, rows = block.heads, block.head_items, block.head_rows
         keys = self._in_log.keys(users, items)
-        places = self._in_log.positives.find(keys)
-        if self._terms.levels and leads.sources is not None:
+        order, ordered = in_order(keys)
+        places = np.empty(len(keys), np.int64)
+        places[order] = self._in_log.positives.find(ordered)
+        if self._terms.levels and block.head_sources is not None:
             places[self._sweep.weak.find(keys) >= 0] = -2
         wrong = np.flatnonzero((places == -1) & (users >= 0))
-        self._sweep.found(POSITIVES, wrong, leads.rows, users, items)
-        known = np.flatnonzero(places >= 0)
-        if not (places[known[1:]] > places[known[:-1]]).all():
-            known = known[np.argsort(places[known], kind="stable")]  # neighbours in memory, one after the other
-        if leads.counts is not None:
-            self._tallies.lead(places[known], leads.rows[known], leads.counts[known].astype(np.int32))
+        self._sweep.found(POSITIVES, wrong, rows, users, items)
+        known = order[places[order] >= 0]  # neighbours in memory, one after the other
+        if self._terms.layout == "pairwise" and block.counts is not None:
+            self._tallies.lead(places[known], rows[known], block.counts[known].astype(np.int32))
         else:
-            self._once(places[known], leads.rows[known], leads.epoch)
+            self._once(places[known], rows[known], block.epoch)
         return places
 
     def _once(self, places: Rows, rows: Rows, epoch: int) -> None:
@@ -365,7 +312,7 @@ class Heads:
         totals = self._totals
         odd = np.flatnonzero((block.counts != self._terms.num_neg) & (block.counts >= 0))
         if odd.size and self._terms.num_neg is not None:
-            heads = HeadRows(block.epoch, block.heads, block.head_items, block.head_rows, block.counts)
+            heads = OddGroups(block.heads, block.head_items, block.head_rows, block.counts)
             self._tallies.exceptions.append(taken(heads, odd))
         if block.slots is not None and not self._terms.takes_all:  # lists of one size, which whole ones are not
             slots = block.slots[(block.counts == totals.list_size) & (block.slots >= 0)]
@@ -387,7 +334,7 @@ class Negatives:
         self._prepared, self._in_log, self._terms = sweep.prepared, sweep.in_log, sweep.terms
         self._whole_catalog = bool(sweep.in_log.catalog.all())
 
-    def take(self, block: Block, places: Rows | None, sources: list[str]) -> None:
+    def take(self, block: Block, places: Rows, sources: list[str]) -> None:
         """Check the negatives of a block; where the log has its positives is known wherever that matters."""
         in_log, terms = self._in_log, self._terms
         wrong = np.zeros(len(block.items), bool)
@@ -415,7 +362,7 @@ class Negatives:
             keys[listed] = -1
         keys[own] = -1
         self._seen(keys, self._exposed(block, sources), block, found)
-        if places is not None and terms.restricted and block.groups is not None and not terms.levels:
+        if terms.restricted and block.groups is not None and not terms.levels:
             self._within(block, places, found)
         if block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
             self._repeated(block, found)
@@ -507,14 +454,14 @@ class Negatives:
     def _draws(
         self,
         block: Block,
-        places: Rows | None,
+        places: Rows,
         choices: npt.NDArray[np.int8] | None,
         wrong: npt.NDArray[np.bool_],
     ) -> None:
         users, groups, distinct_draws = block.users, block.groups, self._terms.distinct
         known = (users >= 0) & ~wrong
         owners: npt.NDArray[np.integer] = block.heads
-        if places is not None and self._terms.restricted and groups is not None:
+        if self._terms.restricted and groups is not None:
             owners = places
             known &= np.append(places >= 0, False)[groups]
         whole, firsts = bool(known.all()), None
@@ -564,7 +511,7 @@ def _first_draws(block: Block, groups: Rows) -> Rows:
 
 
 class Sweep:
-    """Goes over the rows of a range of users once: finds what a row or a group can have wrong, counts for all else."""
+    """Checks the rows and groups of a range of users in one pass, and counts what the other checks need."""
 
     def __init__(
         self, prepared: Prepared, in_log: UsersOfLog, terms: Promise, findings: Findings, tallies: Tallies
@@ -586,7 +533,6 @@ class Sweep:
             places = heads.take(block)
             if self.terms.layout != "positives":
                 negatives.take(block, places, sources)
-        heads.finish()
 
     @cached_property
     def weak(self) -> PairSet:
@@ -610,7 +556,7 @@ class Sweep:
 
 
 def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
-    """Ask what a sweep answers, in the order of the report."""
+    """Register the checks that a sweep makes, in the order of the report."""
     for name in (USERS, ITEMS, POSITIVES):
         findings.ask(name)
     if terms.layout == "pointwise":

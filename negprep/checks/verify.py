@@ -17,13 +17,13 @@ from negprep.checks.completeness import (
     GroupSizes,
     Known,
     RangeCheck,
+    check_bootstrap,
     check_metadata,
-    check_sizes,
     holdouts_certain,
     holdouts_known,
 )
 from negprep.checks.draws import Drawable
-from negprep.checks.expected import WINDOW_WORK, WINDOWS, cut_of
+from negprep.checks.expected import cut_of
 from negprep.checks.log_q import LogQ, note_open, units_of_counts, units_of_weights, why_not
 from negprep.checks.observed import LogByRange, LogIds, UsersOfLog, item_weights
 from negprep.checks.pair_set import Rows
@@ -63,7 +63,7 @@ class HeadsPresent:
 
 
 class FileCheck:
-    """A file, and what was found in it."""
+    """A file and its checks."""
 
     def __init__(
         self, prepared: Prepared, log: LogByRange, terms: Promise, findings: Findings, store: ArrayStore, kept: int
@@ -73,9 +73,7 @@ class FileCheck:
         self.totals = Totals(len(log.log_ids.users), len(log.log_ids.items), terms)
         self._tallies: list[Tallies | Laid] = []
         self._range_checks: dict[int, RangeCheck] = {}
-        windows = min(WINDOWS, WINDOW_WORK // max(1, len(log.log_ids.items)))
-        self._settled = Known(windows=windows, windows_of_lost=windows, windows_of_unsure=windows)
-        self._settled.open_users = np.zeros(len(log.log_ids.users), bool)
+        self._settled = Known(open_users=np.zeros(len(log.log_ids.users), bool))
 
     def check(self, given_weights: npt.NDArray[np.float64] | None) -> None:
         """Make all checks of the file."""
@@ -98,7 +96,7 @@ class FileCheck:
             self.findings.ask(SEEN).note = f"{self._settled.hits:,} are held out, which training must not know"
         if self.terms.layout != "positives":
             self._count_again()
-            check_sizes(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
+            check_bootstrap(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
             shares.check()
             self._check_log_q(known=drawable.known)
             check_draws(drawable, self._all_checked)
@@ -129,7 +127,7 @@ class FileCheck:
             self._tallies.append(self._store.put(tallies.laid()) if self._store.spilled else tallies)
 
     def _count_again(self) -> None:
-        """Leave out of what was drawn in train the positives that must not be, in another pass over the rows."""
+        """Count the draws of train again without the wrong ones, in another pass over the rows."""
         if self.findings.ask(SEEN).status != "failed" or not self.terms.is_train:
             return
         self.totals.forget_draws()
@@ -196,7 +194,7 @@ class FileCheck:
             )
 
     def _settle(self, given_weights: npt.NDArray[np.float64] | None) -> None:
-        """Find out what shows only in all ranges together."""
+        """Find what only all ranges together show."""
         terms, settled = self.terms, self._settled
         popular, n_items = "popularity" in terms.samplers, len(self.log.log_ids.items)
         counts, sure = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
@@ -434,7 +432,7 @@ def verify(
     log : str, path, pyarrow.Table or pandas.DataFrame
         What they were made of.
     promised : Promised, optional
-        By options, of files without metadata.
+        The promises of files without metadata, by options.
     made_by : sequence of path
         The summaries of the runs that wrote those of the files that have no metadata.
     read : ReadOptions, optional
@@ -447,7 +445,7 @@ def verify(
     spill_dir : str or None
         Where they are spilled. None: where the system keeps temporary files.
     tell : callable
-        Is text what is being done.
+        Takes a line about the current step.
 
     Returns
     -------

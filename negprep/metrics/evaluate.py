@@ -479,11 +479,12 @@ def _opened(
     """The candidates; their scores, where another file has them; and the metadata of the candidates."""
     named, source = options.named, scores if test is None else test
     read = ReadOptions(**{name: getattr(options, name) for name in _OF_SCORES})
-    told = _summary(source, made_by)
+    summary = _summary(source, made_by)
     prepared = None
     if named.label_col is None and named.group_col is None and isinstance(source, str | os.PathLike):
         # Scores may lack a header, and whatever else is wrong with them shows when they are read.
-        prepared = _prepared(os.fspath(source), told, read, stack, BadDataError if test is not None else NegprepError)
+        other = BadDataError if test is not None else NegprepError
+        prepared = _prepared(os.fspath(source), summary, read, stack, other)
     if test is None:
         if prepared is not None and prepared.layout != "pointwise":
             remedy = "give a file of user, item and score, and this one with --test"
@@ -492,8 +493,8 @@ def _opened(
         reader = stack.enter_context(
             open_log(scores, read, required=required, recognise=named.find, may_lack=(), unnamed=Unnamed(required))
         )
-        _refuse_doubt(reader)
-        return reader, None, _facts(reader, told)
+        _refuse_unsure_group(reader)
+        return reader, None, _facts(reader, summary)
     of_scores = ScoredColumns(user_col=named.user_col, item_col=named.item_col, score_col=named.score_col)
     candidates = _rows_with_labels(test, read, named, stack) if prepared is None else PreparedRows(prepared)
     wanted = ("user", "item", "score")
@@ -502,8 +503,8 @@ def _opened(
     )
     if isinstance(candidates, PreparedRows):
         return candidates, scored, None if prepared is None else prepared.facts
-    _refuse_doubt(candidates)
-    return candidates, scored, _facts(candidates, told)
+    _refuse_unsure_group(candidates)
+    return candidates, scored, _facts(candidates, summary)
 
 
 def _rows_with_labels(test: LogSource, read: ReadOptions, named: ScoredColumns, stack: ExitStack) -> LogReader:
@@ -528,7 +529,7 @@ def _rows_with_labels(test: LogSource, read: ReadOptions, named: ScoredColumns, 
 
 
 def _prepared(
-    name: str, told: Told | None, read: ReadOptions, stack: ExitStack, other: type[NegprepError]
+    name: str, summary: Told | None, read: ReadOptions, stack: ExitStack, other: type[NegprepError]
 ) -> Prepared | None:
     """A prepared file with candidates that a reader of logs does not understand; None for any other file.
 
@@ -538,7 +539,7 @@ def _prepared(
     if name == "-":
         return None
     try:
-        opened = [stack.enter_context(open_prepared(each, told, read)) for each in members(name)]
+        opened = [stack.enter_context(open_prepared(each, summary, read)) for each in members(name)]
     except other:
         return None
     lists = [each for each in opened if each.layout != "positives"]
@@ -563,22 +564,22 @@ def _summary(source: LogSource, made_by: str | None) -> Told | None:
     return allotted([name], [made_by])[name]
 
 
-def _facts(log: LogReader, told: Told | None) -> dict[str, Any] | None:
+def _facts(log: LogReader, summary: Told | None) -> dict[str, Any] | None:
     """The metadata of a test file, if all its parts have the same; else those of its summary."""
     own = metadata_of_parts(log.footers(), log.place)
     if own is None and log.paths:
         own = metadata_of_folder(log.paths[0])
-    return metadata_of(log.place, own, told)
+    return metadata_of(log.place, own, summary)
 
 
 def _refuse_other_run(facts: dict[str, Any], candidates: Candidates, made_by: str) -> None:
-    said, found = facts["counts"].get("rows"), candidates.rows_read
-    if said != found:
-        what = f"has {found:,} rows, and the run of {made_by} wrote {said}"
+    written, found = facts["counts"].get("rows"), candidates.rows_read
+    if written != found:
+        what = f"has {found:,} rows, and the run of {made_by} wrote {written}"
         raise BadDataError(what, place=candidates.place, remedy="give the summary of the run that wrote this file")
 
 
-def _refuse_doubt(candidates: LogReader) -> None:
+def _refuse_unsure_group(candidates: LogReader) -> None:
     problem = candidates.problem("group")
     if problem is not None:
         raise problem

@@ -16,7 +16,7 @@ from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError, OutputError, UsageError
 from negprep.model_file import Model, sorted_model
 
-Told = Callable[[int, int, str], None]
+ReportEpoch = Callable[[int, int, str], None]
 """Takes the epochs done, all of them, and in words how the loss is."""
 
 
@@ -78,7 +78,7 @@ def need_library(kind: str) -> None:
             ) from error
 
 
-def learn_als(training: Training, learning: Learning, told: Told) -> Model:
+def learn_als(training: Training, learning: Learning, report: ReportEpoch) -> Model:
     """Alternating least squares. The same for any number of threads."""
     from implicit.cpu.als import AlternatingLeastSquares
 
@@ -92,10 +92,10 @@ def learn_als(training: Training, learning: Learning, told: Told) -> Model:
             random_state=learning.seed,
         )
 
-    return _learn("als", make, training, learning, told)
+    return _learn("als", make, training, learning, report)
 
 
-def learn_bpr(training: Training, learning: Learning, told: Told) -> Model:
+def learn_bpr(training: Training, learning: Learning, report: ReportEpoch) -> Model:
     """Bayesian personalised ranking. Threads write over each other's steps: with more than one, no two runs agree."""
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
@@ -109,10 +109,10 @@ def learn_bpr(training: Training, learning: Learning, told: Told) -> Model:
             random_state=learning.seed,
         )
 
-    return _learn("bpr", make, training, learning, told)
+    return _learn("bpr", make, training, learning, report)
 
 
-def _learn(kind: str, make: Callable[[], Any], training: Training, learning: Learning, told: Told) -> Model:
+def _learn(kind: str, make: Callable[[], Any], training: Training, learning: Learning, report: ReportEpoch) -> Model:
     """Learn about the users and items that have a train positive."""
     from implicit.recommender_base import ModelFitError
     from scipy.sparse import csr_matrix
@@ -136,7 +136,7 @@ def _learn(kind: str, make: Callable[[], Any], training: Training, learning: Lea
                 value /= max(1, matrix.nnz - int(state[1]))
             facts[name] = value
             words = f"{name} {value:.4g}"
-        told(epoch + 1, learning.epochs, words)
+        report(epoch + 1, learning.epochs, words)
 
     # numpy would warn of what is refused below.
     with (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from negprep.encode.spill import check_spill_folder
 from negprep.errors import UsageError, refuse_warnings
 from negprep.holdout import check_times, nothing_held_out, nothing_to_write, resolve_rule, settled_cut
 from negprep.model_file import Model, sorted_model, write_model
-from negprep.models.factorise import Learning, Told, Training, learn_als, learn_bpr, need_library
-from negprep.models.rns import Epoch, Settings, learn_policy
+from negprep.models.factorise import Learning, ReportEpoch, Training, learn_als, learn_bpr, need_library
+from negprep.models.rns import Epoch, RnsLearning, learn_policy
 from negprep.options.commands import takes
 from negprep.options.declared import checked
 from negprep.options.formats import refuse_foreign_ending
@@ -36,43 +36,7 @@ from negprep.summary import peak_memory_bytes, split_facts
 from negprep.write.destination import check_whole
 
 
-@dataclass(frozen=True, kw_only=True)
-class RnsLearning(Learning):
-    """How the kind rns learns: see ``negprep.models.rns.Settings``."""
-
-    start_epochs: int = Settings.start_epochs
-    batch_size: int = Settings.batch
-    pool: int = Settings.pool
-    pool_weak: int = Settings.exposed
-    temperature: float = Settings.temperature
-    reward_weight: float = Settings.reward_weight
-    feature_share: float = Settings.feature_share
-    patience: int | None = Settings.patience
-
-    def __post_init__(self) -> None:
-        """Refuse what does not fit."""
-        if self.threads != 1:
-            raise UsageError(
-                f"--jobs {self.threads} with --kind rns, which learns on one thread", remedy="leave it out"
-            )
-        if self.pool_weak > self.pool:
-            raise UsageError(
-                f"--pool-weak {self.pool_weak} of a pool of {self.pool}", remedy="enlarge it (--pool), or lower it"
-            )
-
-    def settings(self) -> Settings:
-        """The same for the game."""
-        same = {each.name: getattr(self, each.name) for each in fields(Settings) if hasattr(self, each.name)}
-        return Settings(
-            batch=self.batch_size,
-            rate=Settings.rate if self.learning_rate is None else self.learning_rate,
-            penalty=self.regularization,
-            exposed=self.pool_weak,
-            **same,
-        )
-
-
-def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
+def learn_rns(training: Training, learning: Learning, report: ReportEpoch) -> Model:
     """Play the game of ``negprep.models.rns``; the model is its sampler, for users with train positives and all items.
 
     Raises
@@ -82,7 +46,7 @@ def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
     """
     if not isinstance(learning, RnsLearning):
         raise TypeError("learn_rns wants an RnsLearning")
-    settings, items = learning.settings(), training.items
+    items = training.items
     exposures = as_seen(subtract_pairs(training.weak, training.excluded, len(items)), items)
     if not len(exposures.items):
         raise UsageError(
@@ -92,21 +56,19 @@ def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
             remedy="choose with --positive which interactions are positives, give --weak FILE, or choose --kind bpr",
         )
     seen = as_seen(merge_pairs([training.positives, training.weak, training.excluded], len(items)), items)
-    total, done = settings.start_epochs + settings.epochs, 0
+    total, done = learning.start_epochs + learning.epochs, 0
 
     def tell(epoch: Epoch) -> None:
         nonlocal done
         done += 1
         words = f"loss {epoch.recommender_loss:.4g}"
-        if done > settings.start_epochs:
+        if done > learning.start_epochs:
             words += f", exposed share {epoch.exposed_share:.1%}"
-        told(done, total, words)
+        report(done, total, words)
 
     positives = training.positives
     with np.errstate(over="ignore", invalid="ignore"):  # steps that are too large end in NaN, which is refused below
-        fitted = learn_policy(
-            positives.users(), positives.items, seen, exposures, settings, seed=learning.seed, told=tell
-        )
+        fitted = learn_policy(positives.users(), positives.items, seen, exposures, learning, tell)
     sampler, taught = fitted.sampler, np.flatnonzero(positives.counts)
     arrays = {"user_factors": sampler.users[taught], "item_factors": sampler.items, "h": sampler.h}
     own = set(RnsLearning.__dataclass_fields__) - set(Learning.__dataclass_fields__)
@@ -124,7 +86,7 @@ def learn_rns(training: Training, learning: Learning, told: Told) -> Model:
 class Learner:
     """A kind of model: how it learns, with its defaults."""
 
-    learn: Callable[[Training, Learning, Told], Model]
+    learn: Callable[[Training, Learning, ReportEpoch], Model]
     learning: Learning
 
 
@@ -135,17 +97,7 @@ LEARNERS: dict[str, Learner] = {
     "bpr": Learner(
         learn_bpr, Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1)
     ),
-    "rns": Learner(
-        learn_rns,
-        RnsLearning(
-            factors=Settings.factors,
-            epochs=Settings.epochs,
-            regularization=Settings.penalty,
-            learning_rate=Settings.rate,
-            seed=0,
-            threads=1,
-        ),
-    ),
+    "rns": Learner(learn_rns, RnsLearning()),
 }
 
 
@@ -260,7 +212,7 @@ def fit(
         if not len(training.positives):
             raise nothing_to_write(rule, options) or UsageError("there is no positive", remedy="look at the log")
 
-        def told(done: int, total: int, words: str) -> None:
+        def report(done: int, total: int, words: str) -> None:
             progress(f"fit {words}".strip(), done, total)
 
         found = [*log.warnings, *warnings, *loaded.warnings, *_misfits(training)]
@@ -268,7 +220,7 @@ def fit(
             found.append(nothing_held_out(rule))
         if options.strict:
             refuse_warnings(found)
-        model = LEARNERS[kind].learn(training, learning, told)
+        model = LEARNERS[kind].learn(training, learning, report)
         model = replace(model, facts=_facts(kind, learning, model, training, options, rule, n_positives))
         write_model(target, model)
         return FitSummary(

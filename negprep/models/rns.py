@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from negprep.errors import UsageError
 from negprep.models import gmf
+from negprep.models.factorise import Learning
 from negprep.models.gmf import Adam, Factors, Floats, Integers, Pools, begin, features, gradients, scores
 from negprep.sample.seen import Seen
 
@@ -149,41 +151,55 @@ _WIDTH_ROWS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The choices of a fit. The defaults are those of the paper, but for the numbers of epochs.
+class RnsLearning(Learning):
+    """How the kind rns learns. The defaults are those of the paper, but for the numbers of epochs.
 
     Attributes
     ----------
-    factors, batch : int
-    rate, penalty : float
+    learning_rate, regularization : float
         The step of Adam, and the weight of squared parameters.
     start_epochs, epochs : int
         Of BPR with uniform negatives, from which both models start; and of the game.
-    pool, exposed : int
-        C candidates for each positive, of which Cx are exposures.
-    reward_weight : float
-        alpha: the weight of what exposures say, against how hard a negative is. 0: exposures earn nothing.
-    feature_share : float
-        beta: 0 rewards exposures alone, 1 features like theirs alone.
+    batch_size : int
+        Positives a step.
+    pool, pool_weak : int
+        C candidates for each positive, Cx of them exposures.
     temperature : float
         tau of the policy.
+    reward_weight : float
+        alpha: the weight of the exposures, against how hard a negative is. 0: exposures earn nothing.
+    feature_share : float
+        beta: 0 rewards exposures alone, 1 features like theirs alone.
     patience : int or None
         Hold positives aside, and end the game when the recommender has ranked them no better for so many epochs; the
         models are then those of its best epoch. None: play all epochs, on all positives.
     """
 
     factors: int = 32
-    batch: int = 1024
-    rate: float = 1e-3
-    penalty: float = 1e-5
-    start_epochs: int = 20
     epochs: int = 20
+    regularization: float = 1e-5
+    learning_rate: float = 1e-3
+    seed: int = 0
+    threads: int = 1
+    start_epochs: int = 20
+    batch_size: int = 1024
     pool: int = 30
-    exposed: int = 1
+    pool_weak: int = 1
+    temperature: float = 1.0
     reward_weight: float = 2.5
     feature_share: float = 0.75
-    temperature: float = 1.0
     patience: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit."""
+        if self.threads != 1:
+            raise UsageError(
+                f"--jobs {self.threads} with --kind rns, which learns on one thread", remedy="leave it out"
+            )
+        if self.pool_weak > self.pool:
+            raise UsageError(
+                f"--pool-weak {self.pool_weak} of a pool of {self.pool}", remedy="enlarge it (--pool), or lower it"
+            )
 
 
 @dataclass(frozen=True)
@@ -195,7 +211,7 @@ class Epoch:
     recommender_loss, sampler_loss : float
         In an epoch of the start the second is 0, as are all that follow.
     exposed_share : float
-        How many of the draws for users with exposures were exposures. Chance is ``exposed / pool``.
+        How many of the draws for users with exposures were exposures. Chance is ``pool_weak / pool``.
     hardness, exposure, likeness : float
         The three rewards before their weights: r_hard from -1 to 0, r_id from 0 to 1, r_feat.
     validation : float or None
@@ -214,20 +230,18 @@ class Epoch:
 class Game:
     """The two models at play: ``recommender``, D as BPR left it, goes on learning; ``sampler``, G, starts as a copy."""
 
-    def __init__(self, recommender: Factors, pools: Pools, settings: Settings, random: np.random.Generator) -> None:
+    def __init__(self, recommender: Factors, pools: Pools, settings: RnsLearning, random: np.random.Generator) -> None:
         self.sampler = recommender.copy()
         self._recommender, self._pools, self._settings, self._random = recommender, pools, settings, random
-        self._learn_recommender, self._learn_sampler = (
-            Adam(recommender, settings.rate),
-            Adam(self.sampler, settings.rate),
-        )
+        self._learn_recommender = Adam(recommender, settings.learning_rate)
+        self._learn_sampler = Adam(self.sampler, settings.learning_rate)
         self._baselines = 0.0, 0.0  # b1, b2: the means of the last epoch
         self._width = 1.0
 
     def epoch(self, users: Integers, positives: Integers) -> Epoch:
         """All positives once."""
         settings, totals = self._settings, np.zeros(8)
-        for number, rows in enumerate(gmf.batches(len(users), settings.batch, self._random)):
+        for number, rows in enumerate(gmf.batches(len(users), settings.batch_size, self._random)):
             totals += self._step(users[rows], positives[rows], is_first=number == 0)
         means = (totals[:6] / max(len(users), 1)).tolist()
         recommender_loss, sampler_loss, hardness, exposure, likeness, of_exposures = means
@@ -238,19 +252,20 @@ class Game:
     def _step(self, users: Integers, positives: Integers, *, is_first: bool) -> Floats:
         """A step of D, then one of G. Sums over the batch, in the order of the fields that ``epoch`` makes of them."""
         settings, chosen_from = self._settings, np.arange(len(users))
-        pool = self._pools.draw(users, settings.pool, settings.exposed)
+        penalty = settings.regularization
+        pool = self._pools.draw(users, settings.pool, settings.pool_weak)
         shares = probabilities(scores(self.sampler, users, pool.items), settings.temperature)
         chosen = choose(shares, self._random.random(len(users), dtype=np.float32))
         negatives, is_exposed = pool.items[chosen_from, chosen], pool.is_exposed[chosen_from, chosen]
         hardness = -gmf.sigmoid(-scores(self._recommender, users, negatives[:, None])[:, 0])
-        lost = gmf.descend(self._recommender, self._learn_recommender, users, positives, negatives, settings.penalty)
+        lost = gmf.descend(self._recommender, self._learn_recommender, users, positives, negatives, penalty)
         exposure, likeness = is_exposed.astype(np.float32), self._likeness(users, negatives, is_first=is_first)
         share = np.float32(settings.feature_share)
         of_exposures = (1 - share) * exposure + share * likeness
         first, second = map(np.float32, self._baselines)
         rewards = (hardness - first) + np.float32(settings.reward_weight) * (of_exposures - second)
         slopes = policy_slopes(shares, chosen, rewards, settings.temperature)
-        self._learn_sampler.step(gradients(self.sampler, users, pool.items, slopes, settings.penalty))
+        self._learn_sampler.step(gradients(self.sampler, users, pool.items, slopes, penalty))
         can_be_exposed = self._pools.has_exposures[users]
         sums = [found.sum(dtype=np.float64) for found in (hardness, exposure, likeness, of_exposures)]
         return np.array(
@@ -289,18 +304,16 @@ def learn_policy(
     positives: Integers,
     seen: Seen,
     exposures: Seen,
-    settings: Settings,
-    *,
-    seed: int,
-    told: Callable[[Epoch], None] = lambda _: None,
+    settings: RnsLearning,
+    report: Callable[[Epoch], None] = lambda _: None,
 ) -> Fitted:
     """Learn both models from train positives, codes of shape (n,).
 
     Items from ``seen.n_items`` on cannot be drawn, but are learnt from. ``seen`` is what no uniform negative may be:
-    the positives, the exposures, and what else is excluded; ``exposures`` are within it and hold no positive. ``told``
-    is called with each epoch when it ends. Users who have nothing to draw keep their first factors.
+    the positives, the exposures, and what else is excluded; ``exposures`` are within it and hold no positive.
+    ``report`` takes each epoch when it ends. Users who have nothing to draw keep their first factors.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(settings.seed)
     pools = Pools(seen, exposures, random)
     users, positives = users.astype(np.int64), positives.astype(np.int64)
     kept = pools.can_draw[users]
@@ -313,7 +326,7 @@ def learn_policy(
         users, positives = users[~aside], positives[~aside]
     n_items = max(seen.n_items, int(positives.max(initial=-1)) + 1)
     recommender = begin(seen.n_users, n_items, settings.factors, random)
-    start, optimiser = [], Adam(recommender, settings.rate)
+    start, optimiser = [], Adam(recommender, settings.learning_rate)
     for _ in range(settings.start_epochs):
         lost = gmf.epoch(
             recommender,
@@ -321,12 +334,12 @@ def learn_policy(
             users,
             positives,
             pools,
-            batch=settings.batch,
-            penalty=settings.penalty,
+            batch=settings.batch_size,
+            penalty=settings.regularization,
             random=random,
         )
         start.append(Epoch(lost))
-        told(start[-1])
+        report(start[-1])
     game = Game(recommender, pools, settings, random)
     epochs: list[Epoch] = []
     best, most, kept_models = 0, -1.0, (game.sampler, recommender)
@@ -337,7 +350,7 @@ def learn_policy(
             epochs[-1] = replace(epochs[-1], validation=ndcg)
             if ndcg > most:
                 best, most, kept_models = number, ndcg, (game.sampler.copy(), recommender.copy())
-        told(epochs[-1])
+        report(epochs[-1])
         if settings.patience is not None and number - best >= settings.patience:
             break
     return Fitted(*kept_models, tuple(start), tuple(epochs))

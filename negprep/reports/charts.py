@@ -276,7 +276,7 @@ def sources(ident: str, parts: dict[str, int], sampler: str | None) -> Chart:
 
 
 LEAST_BINS = 3
-"""Ranges of popularity below which no trend is told."""
+"""Ranges of popularity below which no trend is reported."""
 
 LEVEL = 0.05
 """A slope that is called none: an eighth more or less for ten times the positives."""

@@ -378,11 +378,11 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
             except (BadDataError, UsageError) as error:
                 outcomes[command] = error
         _refuse_useless(outcomes, given)
-        told = list(log.warnings)
+        warnings = list(log.warnings)
     train, test = (_as_forecast(command, outcomes[command]) for command in _DEFAULTS)
     found = suspicions(facts, options.positive, [train, test])
     return Inspection(
-        log=facts, train=train, test=test, warnings=(*(each for each in told if each not in found), *found)
+        log=facts, train=train, test=test, warnings=(*(each for each in warnings if each not in found), *found)
     )
 
 
@@ -390,9 +390,9 @@ def _refuse_useless(outcomes: Mapping[Command, Forecast | NegprepError], given: 
     """Raise the error about options that neither command takes: for options of ``test`` alone, its error."""
     of_test = given.get("num_neg") == "all" or given.get("to") in ("ncf", "lightgcn")
     errors = [outcomes.get(command) for command in _DEFAULTS]
-    told = errors[1 if of_test else 0]
-    if isinstance(told, UsageError) and all(isinstance(error, UsageError) for error in errors):
-        raise told
+    error = errors[1 if of_test else 0]
+    if isinstance(error, UsageError) and all(isinstance(each, UsageError) for each in errors):
+        raise error
 
 
 def _as_forecast(command: Command, outcome: Forecast | NegprepError) -> Forecast:

@@ -77,22 +77,23 @@ class Described:
     @property
     def counts(self) -> dict[str, int]:
         """The whole numbers among the counts of the metadata; others' metadata may hold anything."""
-        said = (self.facts or {}).get("counts")
-        return {str(name): value for name, value in said.items() if _is_whole(value)} if isinstance(said, dict) else {}
+        counts = (self.facts or {}).get("counts")
+        counts = counts if isinstance(counts, dict) else {}
+        return {str(name): value for name, value in counts.items() if _is_whole(value)}
 
     @property
     def num_neg(self) -> int | None:
         """The number of negatives requested, if the file records it."""
-        said = (self.facts or {}).get("num_neg")
-        return said if isinstance(said, int) and _is_whole(said) and 0 < said <= MAX_NUM_NEG else None
+        given = (self.facts or {}).get("num_neg")
+        return given if isinstance(given, int) and _is_whole(given) and 0 < given <= MAX_NUM_NEG else None
 
     def compared(self) -> list[tuple[str, int, int]]:
         """Name, count in the metadata, and count in the file."""
-        gathered, said = self.gathered, self.counts
+        gathered, counts = self.gathered, self.counts
         found = {"rows": gathered.rows, "negatives": gathered.negatives}
         if self.layout != "pairwise" and (self.facts or {}).get("epochs") is None:
             found["groups"] = gathered.positives
-        return [(name, said[name], value) for name, value in found.items() if name in said]
+        return [(name, counts[name], value) for name, value in found.items() if name in counts]
 
 
 def _is_whole(value: object) -> bool:
@@ -229,7 +230,7 @@ class FilePart:
 
 
 def section(ident: str, file: Described) -> FilePart:
-    """Say all of one file; `ident` is the beginning of every name in the page that belongs to it."""
+    """Describe one file; `ident` begins every name in the page that belongs to it."""
     what, form = PARTS.get(file.part or "", "rows"), FORMS.get(file.kind, file.kind)
     maker = "By others" if file.facts is None else "Prepared by negprep"
     checks = _own_checks(file) if file.checks is None else file.checks
@@ -299,9 +300,9 @@ def _lead(file: Described) -> str:
 
 
 def _tiles(file: Described) -> list[Tile]:
-    gathered, facts, said = file.gathered, file.facts or {}, file.counts
-    users = f"of {said['users']:,} in the log" if "users" in said else ""
-    items = f"of {said['catalog_items']:,} in the catalog" if "catalog_items" in said else ""
+    gathered, facts, counts = file.gathered, file.facts or {}, file.counts
+    users = f"of {counts['users']:,} in the log" if "users" in counts else ""
+    items = f"of {counts['catalog_items']:,} in the catalog" if "catalog_items" in counts else ""
     leads = "Pairs" if not gathered.grouped else "Holdouts" if file.is_held_out else "Positives"
     tiles = [
         Tile("Rows", number(gathered.rows)),
@@ -355,7 +356,7 @@ def _own_checks(file: Described) -> list[Check]:
     if not compared:
         return []
     name = "the file holds what its metadata says"
-    different = [f"{name}: {said:,} said, {found:,} found" for name, said, found in compared if said != found]
+    different = [f"{name}: {wanted:,} said, {found:,} found" for name, wanted, found in compared if wanted != found]
     if different:
         words = count(len(different), "count differs", "counts differ")
         return [Check(name, "failed", "failed", words, tuple(different))]
@@ -380,7 +381,6 @@ def verdict(checks: Sequence[tuple[str, Check]], overlaps: Sequence[str], *, ver
     failed = [(name, check) for name, check in checks if check.style == "failed"]
     made = [check for _, check in checks if check.result != "not checked"]
     rest = [f"{len(checks) - len(made)} not checked"] if len(made) < len(checks) else []
-    rest += [f"{size} unlikely"] if (size := sum(check.result == "unlikely" for check in made)) else []
     more = len([check for _, check in failed if not overlaps or check.name != LEAK])
     sentences = list(overlaps)
     if failed and not overlaps:
@@ -394,22 +394,9 @@ def verdict(checks: Sequence[tuple[str, Check]], overlaps: Sequence[str], *, ver
     if not verified:
         known = "What the metadata count is in the file, but " if checks else ""
         return Verdict("unknown", "Not verified", [f"{known}nothing was checked against a log: give it with --log."])
-    passed = len(made) - sum(check.result == "unlikely" for check in made)
     if not rest:
-        return Verdict("ok", "Passed", [f"All {count(passed, 'check')} passed."])
-    return Verdict("ok", "Passed", [f"No check failed: {'; '.join([f'{passed} passed', *rest])}."])
-
-
-@dataclass(frozen=True)
-class Page:
-    """All that the template is given."""
-
-    title: str
-    lead: str
-    version: str
-    verdict: Verdict
-    files: list[FilePart]
-    across: list[Check]
+        return Verdict("ok", "Passed", [f"All {count(len(made), 'check')} passed."])
+    return Verdict("ok", "Passed", [f"No check failed: {'; '.join([f'{len(made)} passed', *rest])}."])
 
 
 def check_extra() -> None:
@@ -428,8 +415,8 @@ def check_extra() -> None:
         ) from error
 
 
-def rendered(page: Page) -> str:
-    """The page as one text of HTML: no script, and no address that a browser would load."""
+def _rendered(**page: object) -> str:
+    """The page, of what the template is given, as one text of HTML without scripts or addresses that are loaded."""
     from jinja2 import DictLoader, Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -534,11 +521,11 @@ def report(
     found = None
     if log is not None:
         found = verify(files, log, promised=claims, made_by=made_by, read=reading, n_examples=EXAMPLES, tell=tell)
-    told = allotted(names, made_by)
+    summaries = allotted(names, made_by)
     described, shown = [], dict(zip(names, titles, strict=True))
     held: dict[str, tuple[str, Pairs]] = {}
     for place, ((name, part), title) in enumerate(zip(files, titles, strict=True)):
-        file, pairs = _described(name, part, title, told.get(name), log, reading, progress, several=len(files) > 1)
+        file, pairs = _described(name, part, title, summaries.get(name), log, reading, progress, several=len(files) > 1)
         if pairs is not None and file.part is not None:
             held[name] = file.part, pairs
         if found is not None:
@@ -547,23 +534,23 @@ def report(
         described.append(file)
     of_files = [warning for file in described for warning in file.warnings]
     if found is None:
-        overlaps = list(_overlaps(dict(zip(names, described, strict=True)), held, told, reading))
+        overlaps = list(_overlaps(dict(zip(names, described, strict=True)), held, summaries, reading))
         warnings, across = list(dict.fromkeys(of_files)), []
-        doubts = warnings
+        suspicious = warnings
     else:
         overlaps = list(found.overlaps)
         warnings = list(dict.fromkeys([*found.warnings, *of_files]))
         across = [shown_check(check, shown) for check in found.across]
         failed = [f"{check.name}: failed" for check in found.checks if check.status == "failed"]
-        doubts = [*failed, *found.warnings]
+        suspicious = [*failed, *found.warnings]
     for overlap in overlaps:
         warn(overlap.line())
     if strict:
-        refuse_warnings(doubts)
+        refuse_warnings(suspicious)
     sections = [section(f"file-{place}", file) for place, file in enumerate(described, 1)]
     every = [(each.name if len(names) > 1 else "", check) for each in sections for check in each.checks]
     every += [("", check) for check in across]
-    page = Page(
+    content = _rendered(
         title=titles[0] if len(names) == 1 else f"{len(names)} prepared files",
         lead=_opening_words(described, log),
         version=__version__,
@@ -571,8 +558,7 @@ def report(
         files=sections,
         across=across,
     )
-    content = rendered(page).encode("utf-8", "replace")
-    write_whole(target, lambda file: file.write(content))
+    write_whole(target, lambda file: file.write(content.encode("utf-8", "replace")))
     return found, warnings
 
 
@@ -591,7 +577,7 @@ def _described(
     name: str,
     part: str | None,
     title: str,
-    told: Told | None,
+    summary: Told | None,
     log: LogSource | None,
     reading: ReadOptions,
     progress: Progress | None,
@@ -599,7 +585,7 @@ def _described(
     several: bool,
 ) -> tuple[Described, Pairs | None]:
     """What the page needs of a file; and the positives of one that holds some out."""
-    with open_prepared(name, told, reading) as prepared:
+    with open_prepared(name, summary, reading) as prepared:
         part = part or prepared.part
         pairs = Pairs() if part in ("test", "valid") and (several or log is not None) else None
         gathered = _gathered(prepared, part, pairs, progress)
@@ -620,14 +606,14 @@ def _described(
 
 
 def _overlaps(
-    files: dict[str, Described], held: dict[str, tuple[str, Pairs]], told: dict[str, Told], reading: ReadOptions
+    files: dict[str, Described], held: dict[str, tuple[str, Pairs]], summaries: dict[str, Told], reading: ReadOptions
 ) -> Iterator[Overlap]:
     """Of files without a log: those of train, read once more, with those that hold something out."""
     for name, file in files.items():
         if file.part != "train":
             continue
         for other, (part, pairs) in held.items():
-            with open_prepared(name, told.get(name), reading) as prepared:
+            with open_prepared(name, summaries.get(name), reading) as prepared:
                 positives = (_positives(batch.rows, prepared.layout) for batch in prepared.batches())
                 count, held_out = pairs.among(positives)
             if count:

@@ -75,7 +75,7 @@ def test_sums_over_windows_are_those_of_lists(monkeypatch, same, available, left
     for row in rows:
         pair = (row["user"], row["item"])
         latest[pair] = max(row["time"], latest.get(pair, -1))
-    windows = Windows(truth, available=available)
+    windows = Windows(truth, truth.catalog, available=available)
     pairs = truth.positives.where(truth.catalog[truth.positives.items])
     placed, owners = Placed(pairs, windows), np.arange(0, len(truth.positives), 2)
     sets = WindowSets(
@@ -152,12 +152,12 @@ def test_candidates_pass(tmp_path, layout, options):
     """Also where the first draw stands last, because the holdout took its place."""
     if "to" in options and layout == "listwise":
         return
-    found = {}
+    found, to_folder = {}, "to" in options
+    target = tmp_path / ("o" if to_folder else "o.parquet")
+    given = options if to_folder else {**options, "layout": layout}
     for seed in range(20):
-        target = tmp_path / ("o.parquet" if "to" not in options else "o")
-        slash = "/" if "to" in options else ""
         negprep.test(
-            TINY, f"{target}{slash}", holdout="last:2", num_neg=3, seed=seed, layout=layout, force=True, **options
+            TINY, f"{target}/" if to_folder else target, holdout="last:2", num_neg=3, seed=seed, force=True, **given
         )
         for name, check in chances(target, **options).items():
             assert check.status in ("passed", "not checked"), (name, seed, check)

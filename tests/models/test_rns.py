@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from negprep.models.rns import Settings, learn_policy
+from negprep.models.rns import RnsLearning, learn_policy
 from negprep.sample.seen import Seen
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "experiments"))
@@ -19,8 +19,8 @@ from planted_exposures import REWARDS, curve, planted
 from planted_exposures import SETTINGS as LEARNING
 
 # Small batches keep numpy's matrix products on one thread.
-SHORT = Settings(factors=4, batch=64, rate=1e-2, start_epochs=1, epochs=2)
-CHANCE = LEARNING.exposed / LEARNING.pool
+SHORT = RnsLearning(factors=4, batch_size=64, learning_rate=1e-2, start_epochs=1, epochs=2, seed=3)
+CHANCE = LEARNING.pool_weak / LEARNING.pool
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def same(left, right):
 
 
 def test_the_seed_decides(small):
-    first, again, other = (learn_policy(*small, SHORT, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (learn_policy(*small, replace(SHORT, seed=seed)) for seed in (3, 3, 4))
     assert same(first, again)
     assert first.game == again.game
     assert not same(first, other)
@@ -98,24 +98,24 @@ def test_the_seed_decides(small):
         {"feature_share": 1.0},
         {"temperature": 0.2},
         {"pool": 5},
-        {"exposed": 3},
+        {"pool_weak": 3},
         {"start_epochs": 2},
-        {"penalty": 0.1},
-        {"batch": 16},
-        {"rate": 1e-3},
+        {"regularization": 0.1},
+        {"batch_size": 16},
+        {"learning_rate": 1e-3},
     ],
     ids=str,
 )
 def test_every_setting_matters(small, change):
-    found = learn_policy(*small, replace(SHORT, **change), seed=3)
-    assert not same(found, learn_policy(*small, SHORT, seed=3))
+    found = learn_policy(*small, replace(SHORT, **change))
+    assert not same(found, learn_policy(*small, SHORT))
     assert all(np.isfinite(values).all() for values in vars(found.sampler).values())
     assert found.sampler.users.dtype == np.float32
 
 
-def test_whoever_asks_is_told_of_each_epoch(small):
+def test_each_epoch_is_reported(small):
     heard = []
-    found = learn_policy(*small, SHORT, seed=3, told=heard.append)
+    found = learn_policy(*small, SHORT, report=heard.append)
     assert heard == [*found.start, *found.game]
 
 
@@ -132,23 +132,22 @@ def test_users_without_anything_to_draw_learn_nothing_and_disturb_nobody(small):
         more_seen,
         more_exposures,
         SHORT,
-        seed=3,
     )
-    untouched = learn_policy(users[:0], positives[:0], more_seen, more_exposures, SHORT, seed=3)
+    untouched = learn_policy(users[:0], positives[:0], more_seen, more_exposures, SHORT)
     assert all(np.isfinite(values).all() for values in vars(found.sampler).values())
     assert (found.sampler.users[30] == untouched.sampler.users[30]).all()
 
 
 def test_patience_ends_the_game_with_its_best_models(log):
     settings = replace(LEARNING, patience=2, epochs=12)
-    found = learn_policy(*log, settings, seed=0)
+    found = learn_policy(*log, settings)
     ranked = [epoch.validation for epoch in found.game]
     best = int(np.argmax(ranked))
     assert len(ranked) == min(best + 3, 12)
     assert 0 < ranked[best] < 1
-    at_best = learn_policy(*log, replace(settings, epochs=best + 1, patience=12), seed=0)
+    at_best = learn_policy(*log, replace(settings, epochs=best + 1, patience=12))
     assert same(found, at_best)
 
 
 def test_without_patience_nothing_is_held_aside(small):
-    assert [epoch.validation for epoch in learn_policy(*small, SHORT, seed=3).game] == [None, None]
+    assert [epoch.validation for epoch in learn_policy(*small, SHORT).game] == [None, None]

@@ -1,4 +1,4 @@
-"""Rows in no order are looked up in windows of users, and nothing is told differently."""
+"""Faults are reported with their first rows, also where rows are in no order."""
 
 from __future__ import annotations
 
@@ -8,48 +8,14 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
-from negprep.checks import sweep as module
-from negprep.checks.pair_set import PairSet
 from negprep.checks.results import Findings
-from negprep.checks.sweep import HeadRows, PositivesByWindow
 from negprep.checks.verify import verify
 
 LOG = as_table(random_rows(5, users=80, items=40, most=20, times=6))
 
 
-def test_windows_have_everything_once_in_the_order_of_rows(monkeypatch):
-    monkeypatch.setattr(module, "_WINDOW_BITS", 3)
-    monkeypatch.setattr(module, "_MOST", 500)
-    chance = np.random.default_rng(1)
-    pairs = PairSet(np.flatnonzero(chance.random(40 * 20) < 0.3), 40, 20)
-    waiting, given, taken = PositivesByWindow(pairs), [], []
-    for begin in range(0, 2_000, 100):
-        users = chance.integers(-1, 40, 100).astype(np.int32)
-        items = chance.integers(-1, 20, 100).astype(np.int32)
-        rows, counts = np.arange(begin, begin + 100), chance.integers(1, 9, 100)
-        leads = HeadRows(begin // 1_000, users, items, rows, counts, None)
-        given += zip([leads.epoch] * 100, users, items, rows, counts, strict=True)
-        taken += waiting.add(leads)
-    assert taken  # it does not keep all to the end
-    taken += waiting.drain()
-    found = [
-        row
-        for part in taken
-        for row in zip([part.epoch] * len(part.rows), part.users, part.items, part.rows, part.counts, strict=True)
-    ]
-    assert sorted(found) == sorted(given)
-    for part in taken:
-        assert (part.rows[1:] > part.rows[:-1]).all()
-        known = part.users[part.users >= 0]
-        assert pairs.starts[known.max() + 1] - pairs.starts[known.min()] <= 8 + 2 * pairs.counts.max()
-    assert list(waiting.drain()) == []
-
-
 @pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
-@pytest.mark.parametrize("bits", [3, 16])
-def test_faults_in_shuffled_rows_are_told_with_the_first_rows(tmp_path, monkeypatch, layout, bits):
-    monkeypatch.setattr(module, "_WINDOW_BITS", bits)
-    monkeypatch.setattr(module, "_MOST", 300)
+def test_faults_in_shuffled_rows_are_reported_with_the_first_rows(tmp_path, layout):
     negprep.train(LOG, tmp_path / "o.parquet", layout=layout, shuffle=True, holdout="last")
     table = pq.read_table(tmp_path / "o.parquet")
     name = "item" if layout == "pointwise" else "pos_item"
