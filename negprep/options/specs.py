@@ -25,17 +25,9 @@ _TIME = re.compile(r"-?[0-9]+(\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9].*)
 class HoldoutRule:
     """Which positives are kept out of training.
 
-    Attributes
-    ----------
-    kind : {"none", "auto", "last", "random", "fraction", "after"}
-    number : int
-        Positives of each user (``last``, ``random``).
-    share : (int, int)
-        Numerator and denominator of the part of each user's positives (``fraction``).
-    time : str
-        The cut as it was written (``after``).
-    cut : int or None
-        The cut in nanoseconds since 1970, once the times of the log are known to be like it.
+    ``number`` is that of each user's positives (``last``, ``random``), ``share`` the numerator and denominator of their
+    part (``fraction``), ``time`` the cut as it was written (``after``), and ``cut`` the cut in nanoseconds since 1970,
+    once the times of the log are known to be like it.
     """
 
     kind: HoldoutKind
@@ -250,24 +242,12 @@ _EXAMPLES = "write it like '>=4', 'rating=3..5', 'label=1', 'event!=view' or pur
 
 @dataclass(frozen=True)
 class PositiveRule:
-    """Which interactions are positives.
+    """Which interactions are positives: a rule, and the ``text`` that was written.
 
-    Attributes
-    ----------
-    text : str
-        As it was written.
-    kind : {"all", "number", "name", "bare"}
-        ``number``: a column compared with numbers. ``name``: a column compared with text. ``bare``: names alone, of
-        events, or the one name of a column of true and false.
-    column : str or None
-        As the rule names it. None: the value (``number``) or the event (``bare``).
-    is_quoted : bool
-        The column is named in quotes: exactly this one, never a role.
-    operator : {">=", "<=", ">", "<", "=", "!="}
-    ranges : tuple of (float, float)
-        ``number``: what the operator compares with, both ends included; a single number is a range of its own.
-    names : tuple of str
-        ``name`` and ``bare``.
+    The kind ``number`` compares a column with numbers: ``ranges``, both ends included, of which a single number is one;
+    ``name`` compares a column with text, and ``bare`` has names alone, of events, or the one name of a column of true
+    and false: ``names``. ``column`` is as the rule names it, None for the value (``number``) or the event (``bare``);
+    one that ``is_quoted`` is exactly this one, never a role.
     """
 
     text: str

@@ -89,21 +89,10 @@ class Roles:
 
 
 def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
-    """Give each role its column.
+    """Give each role its column, of those that the input at ``place`` has.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The columns of the log.
-    options : ReadOptions
-        The ``*_col`` options win. With ``columns``, a column named exactly like a role comes before the usual names.
-    place : str
-        The input, for messages.
-
-    Raises
-    ------
-    UsageError
-        A ``*_col`` option names no column, or two name the same one.
+    The ``*_col`` options win. With ``columns``, a column named exactly like a role comes before the usual names. Raises
+    ``UsageError`` if a ``*_col`` option names no column, or two name the same one.
     """
     roles = Roles(_asked(ROLES, names, options, place))
     for role in ROLES:
@@ -388,13 +377,7 @@ class ScoredColumns:
     group_col: str | None = None
 
     def find(self, names: tuple[str, ...], options: ReadOptions, place: str) -> Roles:  # noqa: ARG002
-        """Give each role its column, for ``open_log``, whose options do not name these roles.
-
-        Raises
-        ------
-        UsageError
-            An option names no column, or two name the same one.
-        """
+        """Give each role its column, as ``find_roles``, for ``open_log``, whose options do not name these roles."""
         named = _asked(("user", "item", *_USUAL), names, self, place)
         roles = Roles({role: named[role] for role in _USUAL if role in named})
         for role, usual in _USUAL.items():

@@ -62,15 +62,9 @@ _MANY = 20
 class Unnamed:
     """What becomes of a text without a header.
 
-    Attributes
-    ----------
-    wanted : tuple of str
-        The names of its first columns, unless the values show another order.
-    by_option : bool
-        Whether ``--columns`` names its columns. Else a header must be added; but a file of one column, of items, is
-        read without.
-    columns : tuple of str or None
-        The names that the log was given: those of a file of as many columns beside it.
+    ``wanted`` are the names of its first columns, unless the values show another order. Its columns are named
+    ``by_option``, ``--columns``, or a header must be added; but a file of one column, of items, is read without.
+    ``columns`` are the names that the log was given: those of a file of as many columns beside it.
     """
 
     wanted: tuple[str, ...] = ("user", "item")
@@ -145,12 +139,8 @@ def read_dialect(
 ) -> Dialect:
     """The dialect of a text source, from its first lines, which are read unless they are given.
 
-    Raises
-    ------
-    BadDataError
-        The file is empty, not UTF-8, has no header, or names two columns alike.
-    UsageError
-        ``--delimiter`` or ``--columns`` does not fit the file.
+    Raises ``BadDataError`` if the file is empty, not UTF-8, has no header, or names two columns alike, ``UsageError``
+    if ``--delimiter`` or ``--columns`` does not fit it.
     """
     mark = byte_order_mark(source)
     number = size = 0

@@ -24,24 +24,10 @@ _STAND_IN = "\x1f"
 class Dialect:
     """The form of one text file.
 
-    Attributes
-    ----------
-    delimiter : str
-        One ASCII character, or ``::``.
-    names : tuple of str
-        The columns, in order.
-    header : bool
-        Whether the names stand in the file.
-    start : int
-        The offset of the first byte after a byte order mark and the header, in the decompressed text.
-    quote : str or None
-        The ASCII character around fields; None: quotes are text.
-    escape : str or None
-        The ASCII character that makes the next one text.
-    insists : bool
-        Whether the user asked for the quotes: no quoted field is doubted then.
-    doubt : str or None
-        A warning that the first line was taken for a header and may be a row, or the other way round.
+    ``delimiter``, ``quote`` (None: quotes are text) and ``escape`` are ASCII characters, or the delimiter is ``::``.
+    ``names`` are the columns, in order, which stand in the file if it has a ``header``; ``start`` is the offset of the
+    first byte after a byte order mark and the header, in the decompressed text. ``insists``: the user asked for the
+    quotes, and no quoted field is doubted. ``doubt`` warns that the header may be a row, or the other way round.
     """
 
     delimiter: str

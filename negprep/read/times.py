@@ -545,7 +545,7 @@ class Span(NamedTuple):
         """The span of both."""
         return Span(min(self.first, other.first), max(self.last, other.last), *map(add, self[2:], other[2:]))
 
-    def doubts(self, clock: Clock, column: str) -> list[str]:
+    def warnings(self, clock: Clock, column: str) -> list[str]:
         """A warning if times lie where logs have none; small numbers are an order, and may."""
         is_order = clock.kind == _UNITS[0][0] and max(-self.first, self.last) < _SMALLEST_SECONDS * 10**9
         if clock == ORDERED or is_order or not self.early + self.late:
