@@ -71,16 +71,16 @@ def refuse_foreign_ending(name: str, written: str, remedy: str, own: str) -> Non
 
 
 def ending_of(name: str) -> str:
-    """The ending of a file's name that says its form, such as ``.csv.gz``, in lower case; else ``""``."""
+    """The ending of a file's name that names its form, such as ``.csv.gz``, in lower case; else ``""``."""
     lowered = name.lower()
     return max((ending for ending in _ENDINGS if lowered.endswith(ending)), key=len, default="")
 
 
 def form_of(target: str, asked: FormName | None) -> FormName:
-    """The form of an OUTPUT: what ``--to`` asks for, else what its name says, else Parquet.
+    """The form of an OUTPUT: that of ``--to``, else of its name, else Parquet.
 
-    Raises ``UsageError`` if both contradict each other, the name says a format that negprep does not write, or a folder
-    is needed.
+    Raises ``UsageError`` if they contradict each other, the name is of a format that negprep does not write, or a
+    folder is needed.
     """
     is_file = target != "-" and not target.endswith("/")
     named = _ENDINGS.get(ending_of(target)) if is_file else None

@@ -440,38 +440,30 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _missing(role: str, column: pa.Array) -> Mask | None:
     """The rows without a usable value, or None where there is none."""
-    mask: Mask | None = None
-    if column.null_count:
-        mask = mask_as_numpy(column.is_null())
+    mask = mask_as_numpy(column.is_null()) if column.null_count else None
+    other: Mask | None = None
     if pa.types.is_dictionary(column.type):
         values = _missing(role, column.dictionary)
         if values is not None:
             indices = as_numpy(column.indices)
             mask = values[indices] if mask is None else np.logical_or(mask, values[np.where(mask, 0, indices)])
     elif pa.types.is_string(column.type):
-        mask = _either(mask, _missing_text(role, column))
+        other = _missing_text(role, column)
     elif pa.types.is_floating(column.type) and role not in ("event", NAME):
         floats = as_numpy(column)
-        unusable: Mask = np.isnan(floats) if role in ("user", "item", "group") else ~np.isfinite(floats)
-        mask = _either(mask, unusable)
-    if mask is None or not mask.any():
-        return None
-    return mask
+        other = np.isnan(floats) if role in ("user", "item", "group") else ~np.isfinite(floats)
+    if other is not None:
+        mask = other if mask is None else mask | other
+    return mask if mask is not None and mask.any() else None
 
 
-def _missing_text(role: str, column: pa.Array) -> Mask | None:
+def _missing_text(role: str, column: pa.Array) -> Mask:
     offsets, data = text_bytes(column)
     empty: Mask = np.equal(offsets[1:], offsets[:-1])
     # The words start with a letter or a backslash, which lie above the digits and the colon of a time.
     if (role == "time" or _ROLES[role].empty == pa.float64()) and len(data) and data.max() > ord(":"):
         empty = np.logical_or(empty, mask_as_numpy(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
     return empty
-
-
-def _either(mask: Mask | None, other: Mask | None) -> Mask | None:
-    if mask is None or other is None:
-        return other if mask is None else mask
-    return np.logical_or(mask, other)
 
 
 def _refuse_second_header(parsed: dict[str, pa.Array], header: dict[str, str]) -> None:

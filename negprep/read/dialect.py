@@ -309,7 +309,7 @@ def judged(first: Row, rest: Sequence[Row]) -> Verdict:
     if {"user", "item"} <= {role_of(name) for name in first}:
         return "header"
     rows = [row for row in rest if list(row) != list(first)]
-    columns = [_Column([row[position] for row in rows]) for position in range(len(first))]
+    columns = _columns(rows, len(first))
     filled = [(field, column) for field, column in zip(first, columns, strict=True) if kind_of(field) is not None]
     new = [field for field, column in filled if field.strip() not in column.values]
     roles = {role for field in new if (role := role_of(field)) is not None}
@@ -425,11 +425,9 @@ def guessed(rows: Sequence[Row], wanted: tuple[str, ...] = ("user", "item")) -> 
     ``wanted`` names the first ones; beside a user and an item, the values show times, values and events, too.
     """
     columns = _columns(rows, len(rows[0]))
-    by_place = dict(zip(wanted, range(len(columns)), strict=False))
-    names = {
-        position: role
-        for role, position in (_roles(columns, len(rows)) if wanted == ("user", "item") else by_place).items()
-    }
+    names = dict(enumerate(wanted))
+    if wanted == ("user", "item"):
+        names = {position: role for role, position in _roles(columns, len(rows)).items()}
     others = iter(range(1, len(columns) + 1))
     return tuple(names.get(position) or f"other{next(others)}" for position in range(len(columns)))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +35,7 @@ from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse
 from negprep.read.other_formats import JsonInput, ListsInput, as_text, form_of_file, is_file_of, json_input, with_quotes
 from negprep.read.parquet import MemoryInput, ParquetInput, memory_input, parquet_input
 from negprep.read.quoting import is_quoted_as_written
-from negprep.read.sources import NULL_KEY, Piece, Source, find_sources, machine_errors
+from negprep.read.sources import NULL_KEY, Closing, Piece, Source, find_sources, machine_errors
 from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.threads import on_threads
 
@@ -113,7 +113,7 @@ def _constant(value: str | None, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(rows, np.int32)), strings([value]))
 
 
-class LogReader:
+class LogReader(Closing):
     """A log that is ready to be read; a context manager.
 
     ``place`` is what messages call the whole; ``paths`` are the files, none for standard input and tables; ``columns``
@@ -293,16 +293,6 @@ class LogReader:
             what = "no rows"
         if what is not None:
             raise BadDataError(what, place=self.place, remedy="is the log cut short?")
-
-    def close(self) -> None:
-        """Remove temporary files."""
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def _batches_of(converted: Generator[tuple[pa.RecordBatch, None], None, None]) -> Iterator[pa.RecordBatch]:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Counts, Floats, Mask
-from negprep.arrow import as_numpy, from_numpy, pc
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc
 from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.formats import ending_of
 from negprep.options.options import ReadOptions
@@ -41,7 +41,7 @@ from negprep.read.prepared_kinds import (
     split_lists,
 )
 from negprep.read.prepared_metadata import Told, metadata_of, metadata_of_folder, metadata_of_parts
-from negprep.read.sources import Piece, Source, find_sources, machine_errors
+from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
 
@@ -103,7 +103,7 @@ def _spelled_out(column: pa.Array) -> pa.Array:
 
 def _refuse_null(column: pa.Array, what: str, place: Callable[[int], str]) -> None:
     if column.null_count:
-        row = int(np.flatnonzero(as_numpy(column.is_null().cast(pa.uint8())))[0])
+        row = int(mask_as_numpy(column.is_null()).argmax())
         raise BadDataError(what, place=place(row), remedy="make the file again")
 
 
@@ -166,7 +166,7 @@ _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, pa.Array] | None:
     """The vocabularies beside a prepared file, or in its folder: ``users`` and ``items``, the ids by code.
 
-    ``encoded`` tells whether the metadata promise them; None, without metadata: vocabularies of the file's name count.
+    ``encoded``: whether the metadata promise them; None, without metadata: vocabularies of the file's name count.
     Returns None if the file holds ids. Raises ``BadDataError`` if one is missing, or its codes do not run from 0
     without gaps.
     """
@@ -239,7 +239,7 @@ class Batch:
     place: Callable[[int], str]
 
 
-class Prepared:
+class Prepared(Closing):
     """A prepared file or folder; a context manager.
 
     ``shape`` is its kind and layout, ``part`` what it is for (``train``, ``valid``, ``test``), if known; ``facts`` are
@@ -311,16 +311,6 @@ class Prepared:
     def warnings(self) -> list[str]:
         """What is suspicious but not an error, once the rows were read."""
         return [text for each in self._inputs for text in each.warnings]
-
-    def close(self) -> None:
-        """Remove temporary files."""
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read: ReadOptions | None = None) -> Prepared:

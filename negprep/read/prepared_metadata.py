@@ -131,7 +131,7 @@ def metadata_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dic
     if own is None or told is None:
         return own if told is None else told.facts
     other = sorted(name for name in {*own, *told.facts} if own.get(name) != told.facts.get(name))
-    other.sort(key=lambda name: name == "counts")  # an option tells more
+    other.sort(key=lambda name: name == "counts")  # an option explains more
     if not other:
         what = f"has metadata of its own, the same as {told.place}"
         raise UsageError(what, place=file, remedy="leave the summary out")

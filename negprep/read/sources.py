@@ -15,12 +15,12 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Self, cast
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -114,6 +114,22 @@ class Piece:
     columns: dict[str, pa.Array]
     place: Callable[[int], str]
     header: dict[str, str] = field(default_factory=dict)
+
+
+class Closing:
+    """A context manager that closes sources, and so removes temporary files, at its end."""
+
+    _resources: ExitStack
+
+    def close(self) -> None:
+        """Remove temporary files."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 class _Filter(io.RawIOBase):
