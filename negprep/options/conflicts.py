@@ -221,7 +221,7 @@ def refuse_streams(named: Iterable[tuple[str, object]]) -> None:
     """Raise ``UsageError`` for an empty path, or standard input twice, among (argument or option, value) pairs."""
     readers = []
     for argument, value in named:
-        _refuse(value == "" and isinstance(value, str), f"{argument} is empty", "give a path, or - for a pipe")
+        _refuse(isinstance(value, str) and not value, f"{argument} is empty", "give a path, or - for a pipe")
         if isinstance(value, str) and value == "-":
             readers.append(argument)
     _refuse(
