@@ -12,20 +12,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 class NegprepError(Exception):
-    """An error that a user can act on.
+    """An error that a user can act on: ``str()`` gives ``place: what; remedy`` in one line, control characters escaped.
 
-    Parameters
-    ----------
-    what : str
-        What is wrong, in one clause, with the value and the limit.
-    place : str, optional
-        ``log.csv:17`` for a line of a text file, ``log.parquet: row 17``, or a path.
-    remedy : str, optional
-        What to do about it.
-
-    Notes
-    -----
-    ``str()`` gives ``place: what; remedy`` in one line, with control characters, which may come from the data, escaped.
+    ``what`` is wrong, in one clause, with the value and the limit; ``place`` is ``log.csv:17`` for a line of a text
+    file, ``log.parquet: row 17``, or a path; ``remedy`` is what to do about it.
     """
 
     exit_code = 3
@@ -56,7 +46,7 @@ class OutputError(NegprepError):
 
 
 class RowError(Exception):
-    """A row, counted from 0 within the arrays at hand, that cannot be used; who knows its place raises another."""
+    """A row that cannot be used, counted from 0 within the arrays at hand; ``at`` its place, it is for the user."""
 
     def __init__(self, row: int, what: str, remedy: str | None = None) -> None:
         super().__init__(what)
@@ -68,17 +58,11 @@ class RowError(Exception):
 
 
 class NegprepWarning(UserWarning):
-    """What is suspicious but no error, from a function whose result has no place for it."""
+    """What is suspicious but not an error, from a function whose result has no place for it."""
 
 
 def refuse_warnings(warnings: Sequence[str]) -> None:
-    """Make warnings an error, as ``strict`` asks.
-
-    Raises
-    ------
-    BadDataError
-        There is one at least. All are in its line.
-    """
+    """Raise warnings, if there are any, as one ``BadDataError``, as ``strict`` asks."""
     if not warnings:
         return
     what = warnings[0]

@@ -152,7 +152,7 @@ def in_form(options: Options, form: FormName) -> Options:
 
     Raises UsageError: An option means nothing in that form.
     """
-    refuse_unfit(form, vars(options))
+    refuse_unfit(form, options)
     return replace(options, to=form, layout="listwise" if form in ("ncf", "lightgcn") else options.layout)
 
 

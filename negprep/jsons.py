@@ -10,13 +10,7 @@ _DEEPEST = 64
 
 
 def json_value(text: bytes | str) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """The value of a JSON text.
-
-    Raises
-    ------
-    ValueError
-        It is not JSON in UTF-8; or is nested so deeply that a walk through it would run out of stack.
-    """
+    """The value of a JSON text; ``ValueError`` if it is not JSON in UTF-8, or too deeply nested to walk through."""
     try:
         value = json.loads(text)
     except RecursionError:

@@ -76,7 +76,7 @@ def execute(command: Command, given: dict[str, Any]) -> None:
     _refuse_outputs(given)
     reading, rows = parted(given, ReadOptions, Options)
     options = Options(command=command, read=ReadOptions(**reading), given=explicit(), **rows)
-    refuse_unfit(form_of(target, options.to), vars(options))
+    refuse_unfit(form_of(target, options.to), options)
     if target == "-" and sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> out.parquet), or name a file")
     check_summary(given["summary"], source, target, options)

@@ -3,99 +3,97 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from negprep.errors import UsageError
 from negprep.options.formats import FOLDERS, TEXT, FormName
 
+Record: TypeAlias = Any
+"""``Options`` or ``ReadOptions``, whose module imports this one."""
+
 AVAILABLE_FROM = "available_from"
 """The column of a catalog file with the times from which its items exist."""
 
-_NO_WEAK = "exclude some interactions with --positive, or give --weak FILE"
+_NO_WEAK, _WEAK = "without weak interactions", "exclude some interactions with --positive, or give --weak FILE"
 
 
-def refuse_conflicts(options: Mapping[str, Any]) -> None:
-    """Refuse options that contradict each other, or have no effect together.
+def _refuse(is_wrong: object, what: str, remedy: str = "leave one out") -> None:
+    if is_wrong:
+        raise UsageError(what, remedy=remedy)
 
-    Parameters
-    ----------
-    options : mapping
-        The attributes of ``Options``, checked one by one and parsed; ``given`` names those that somebody chose.
 
-    Raises
-    ------
-    UsageError
-    """
+def refuse_conflicts(options: Record) -> None:
+    """Raise ``UsageError`` if options, checked one by one and parsed, contradict each other or have no effect."""
     _refuse_counts(options)
     _refuse_samplers(options)
-    _refuse_core(options)
-    _refuse_split(options)
+    _refuse_scored(options, options.recipe.scored)
     _refuse_rows(options)
 
 
-def _refuse_counts(options: Mapping[str, Any]) -> None:
-    recipe, num_neg, bootstrap = options["recipe"], options["num_neg"], options["bootstrap"]
-    if recipe.num_neg is not None and bootstrap is not None:
-        raise UsageError("--bootstrap draws one negative a pair, fixed counts several", remedy="give shares")
+def _refuse_counts(options: Record) -> None:
+    recipe, num_neg, bootstrap = options.recipe, options.num_neg, options.bootstrap
     fixed = recipe.num_neg or (1 if bootstrap is not None else None)
-    if fixed is not None and num_neg not in (None, fixed):
-        what = f"the counts of the samplers sum to {fixed}" if recipe.fixed else "--bootstrap writes pairs"
-        raise UsageError(f"{what}, and --num-neg says {num_neg}", remedy="leave --num-neg out")
-    if num_neg != "all":
+    what = f"the counts of the samplers sum to {fixed}" if recipe.fixed else "--bootstrap writes pairs"
+    _refuse(
+        recipe.fixed and bootstrap is not None,
+        "--bootstrap draws one negative a pair, fixed counts several",
+        "give shares",
+    )
+    _refuse(
+        fixed is not None and num_neg not in (None, fixed),
+        f"{what}, and --num-neg says {num_neg}",
+        "leave --num-neg out",
+    )
+    if not options.takes_all:
         return
-    if options["command"] == "train":
-        raise UsageError(
-            "--num-neg all in train, where each positive would have the whole catalog beside it",
-            remedy="give a number; test takes all",
+    _refuse(
+        options.command == "train",
+        "--num-neg all in train, where each positive would have the whole catalog beside it",
+        "give a number; test takes all",
+    )
+    _refuse(
+        recipe.names != ("uniform",),
+        f"--num-neg all with --sampler {recipe}: every eligible item is taken, and none is drawn",
+        "leave --sampler out, or give a number",
+    )
+    _refuse(not options.distinct, "--num-neg all with --repeats, but no item is taken twice")
+
+
+def _refuse_samplers(options: Record) -> None:
+    names, is_test, levels = options.recipe.names, options.command == "test", options.levels is not None
+    no_pairs = is_test or options.layout != "pairwise"
+    _refuse(levels and no_pairs, "--levels writes pairs to train on", "add --layout pairwise")
+    _refuse(levels and options.sampler is not None, "--levels and --sampler each specify what is drawn")
+    _refuse(levels and options.with_log_q, "--with-log-q with --levels, whose pairs are not draws for one positive")
+    for name, given in (("alpha", options.alpha), ("smooth", options.smooth), ("weights", options.weights)):
+        is_given = given is not None
+        _refuse(
+            is_given and "popularity" not in names,
+            f"--{name} without --sampler popularity",
+            "add it, or leave this out",
         )
-    if recipe.names != ("uniform",):
-        raise UsageError(
-            f"--num-neg all with --sampler {recipe}: every eligible item is taken, and none is drawn",
-            remedy="leave --sampler out, or give a number",
+        _refuse(
+            is_given and name != "weights" and options.weights is not None,
+            f"--{name} with --weights, which replaces what it shapes",
         )
-    if not options["distinct"]:
-        raise UsageError("--num-neg all with --repeats, but no item is taken twice", remedy="leave one out")
-
-
-def _refuse_samplers(options: Mapping[str, Any]) -> None:
-    recipe, is_test = options["recipe"], options["command"] == "test"
-    if options["levels"] is not None:
-        if is_test or options["layout"] != "pairwise":
-            raise UsageError("--levels writes pairs to train on", remedy="add --layout pairwise")
-        if options["sampler"] is not None:
-            raise UsageError("--levels and --sampler each say what is drawn", remedy="leave one out")
-        if options["with_log_q"]:
-            raise UsageError(
-                "--with-log-q with --levels, whose pairs are not draws for one positive", remedy="leave one out"
-            )
-    refuse_popularity(options, is_drawn="popularity" in recipe.names)
-    if "weak" in recipe.names:
-        if is_test:
-            raise UsageError(
-                "candidates are items that the user never touched; weak ones were",
-                remedy="choose --sampler uniform or popularity",
-            )
-        if not options["leaves_weak"] and options["weak"] is None:
-            name = "--sampler weak" if options["levels"] is None else "--levels"
-            raise UsageError(f"{name} without weak interactions", remedy=_NO_WEAK)
-    _refuse_scored(options, recipe.scored)
-    if options["same"] is not None and options["items"] is None:
-        raise UsageError("--same names a column of --items, which is not given", remedy="add --items FILE")
-    if options["same"] == AVAILABLE_FROM and options["available_at_time"]:
-        raise UsageError(f"--same {options['same']} with --available-at-time, which reads it", remedy="leave one out")
-    if options["bootstrap"] is not None and (is_test or options["layout"] != "pairwise"):
-        raise UsageError("--bootstrap writes pairs to train on", remedy="add --layout pairwise")
-
-
-def refuse_popularity(options: Mapping[str, Any], *, is_drawn: bool) -> None:
-    """Refuse what shapes popularity where it is not drawn, or where item weights replace it."""
-    for name in ("alpha", "smooth", "weights"):
-        if options[name] is not None and not is_drawn:
-            raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
-    for name in ("alpha", "smooth"):
-        if options[name] is not None and options["weights"] is not None:
-            raise UsageError(f"--{name} with --weights, which replaces what it shapes", remedy="leave one out")
+    _refuse(
+        "weak" in names and is_test,
+        "candidates are items that the user never touched; weak ones were",
+        "choose --sampler uniform or popularity",
+    )
+    lacks_weak = not options.leaves_weak and options.weak is None
+    _refuse("weak" in names and lacks_weak, f"{'--levels' if levels else '--sampler weak'} {_NO_WEAK}", _WEAK)
+    _refuse(
+        options.same is not None and options.items is None,
+        "--same names a column of --items, which is not given",
+        "add --items FILE",
+    )
+    _refuse(
+        options.same == AVAILABLE_FROM and options.available_at_time,
+        f"--same {options.same} with --available-at-time, which reads it",
+    )
+    _refuse(options.bootstrap is not None and no_pairs, "--bootstrap writes pairs to train on", "add --layout pairwise")
 
 
 _OF_MODELS = {
@@ -109,144 +107,128 @@ _OF_MODELS = {
 """The samplers that each option is for."""
 
 
-def _refuse_scored(options: Mapping[str, Any], scored: str | None) -> None:
-    if scored is not None and options["command"] == "test":
-        raise UsageError(
-            f"candidates drawn by --sampler {scored} favour or punish whatever resembles its model",
-            remedy="choose --sampler uniform or popularity",
-        )
-    if scored is not None and options["model"] is None:
-        raise UsageError(f"--sampler {scored} without --model FILE", remedy="make one with negprep fit")
+def _refuse_scored(options: Record, scored: str | None) -> None:
+    _refuse(
+        scored is not None and options.command == "test",
+        f"candidates drawn by --sampler {scored} favour or punish whatever resembles its model",
+        "choose --sampler uniform or popularity",
+    )
+    _refuse(
+        scored is not None and options.model is None,
+        f"--sampler {scored} without --model FILE",
+        "make one with negprep fit",
+    )
     for name, samplers in _OF_MODELS.items():
-        if options[name] is not None and scored not in samplers:
-            raise UsageError(
-                f"--{name.replace('_', '-')} without --sampler {' or '.join(samplers)}",
-                remedy="add it, or leave this out",
-            )
-    if options["pool_weak"] and not options["leaves_weak"] and options["weak"] is None:
-        raise UsageError("--pool-weak without weak interactions", remedy=_NO_WEAK)
-    if options["model"] is not None and not isinstance(options["model"], str | os.PathLike):
-        raise UsageError(f"model is {options['model']!r}", remedy="give the path of a model file")
-    if scored is not None and options["with_log_q"] and options["distinct"]:
-        raise UsageError(
-            f"--with-log-q with --distinct and --sampler {scored}, whose q is that of independent draws",
-            remedy="leave one of them out",
+        _refuse(
+            getattr(options, name) is not None and scored not in samplers,
+            f"--{name.replace('_', '-')} without --sampler {' or '.join(samplers)}",
+            "add it, or leave this out",
         )
-    if scored == "reinforced" and options["with_log_q"] and options["recipe"].is_mixed:
-        raise UsageError(
-            "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
-            remedy="leave out the other samplers, or the log q",
-        )
+    lacks_weak = not options.leaves_weak and options.weak is None
+    _refuse(options.pool_weak and lacks_weak, f"--pool-weak {_NO_WEAK}", _WEAK)
+    _refuse(
+        not isinstance(options.model, str | os.PathLike | None),
+        f"model is {options.model!r}",
+        "give the path of a model file",
+    )
+    _refuse(
+        scored is not None and options.with_log_q and options.distinct,
+        f"--with-log-q with --distinct and --sampler {scored}, whose q is that of independent draws",
+        "leave one of them out",
+    )
+    _refuse(
+        scored == "reinforced" and options.with_log_q and options.recipe.is_mixed,
+        "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
+        "leave out the other samplers, or the log q",
+    )
 
 
-def _refuse_core(options: Mapping[str, Any]) -> None:
-    core, least = options["core"], options["min_positives"]
-    if core is not None and options["items"] is not None:
-        raise UsageError(
-            "--core with --items: the catalog of a core is what remains of the log's items, not a file",
-            remedy="leave one out",
-        )
-    if core is not None and least is not None and least <= core:
-        raise UsageError(
-            f"--min-positives {least} with --core {core}, in which every user has as many",
-            remedy=f"leave it out, or choose {core + 1} or more",
-        )
-
-
-def _refuse_split(options: Mapping[str, Any]) -> None:
-    rule, chosen_seed = options["rule"], "split_seed" in options["given"]
-    if rule.kind == "none" and options["command"] == "test":
-        raise UsageError(
+def _refuse_rows(options: Record) -> None:
+    core, least, rule, given = options.core, options.min_positives, options.rule, options.given
+    is_test, chosen_seed = options.command == "test", "split_seed" in given
+    _refuse(
+        core is not None and options.items is not None,
+        "--core with --items: the catalog of a core is what remains of the log's items, not a file",
+    )
+    _refuse(
+        core is not None and least is not None and least <= core,
+        f"--min-positives {least} with --core {core}, in which every user has as many",
+        f"leave it out, or choose {(core or 0) + 1} or more",
+    )
+    if rule.kind == "none":
+        _refuse(
+            is_test,
             "--holdout none in test: a test set without a holdout has nothing to test",
-            remedy="choose holdout last or random",
+            "choose holdout last or random",
         )
-    if rule.kind == "none" and options["with_valid"]:
-        raise UsageError("--with-valid with --holdout none, which holds nothing out", remedy="leave one out")
-    if rule.kind == "none" and chosen_seed:
-        raise UsageError("--split-seed with --holdout none, which holds nothing out", remedy="leave one out")
-    if rule.kind == "after" and options["with_valid"]:
-        raise UsageError(
+        _refuse(options.with_valid, "--with-valid with --holdout none, which holds nothing out")
+        _refuse(chosen_seed, "--split-seed with --holdout none, which holds nothing out")
+    if rule.kind == "after":
+        _refuse(
+            options.with_valid,
             f"--holdout {rule} with a validation holdout: one cut has no second",
-            remedy="tune with a run of its own, with an earlier TIME",
+            "tune with a run of its own, with an earlier TIME",
         )
-    if rule.kind == "after" and chosen_seed:
-        raise UsageError("--split-seed with --holdout after, which leaves nothing to chance", remedy="leave it out")
+        _refuse(chosen_seed, "--split-seed with --holdout after, which leaves nothing to chance", "leave it out")
+    several = options.epochs is not None
+    _refuse(
+        is_test and (options.epoch or several),
+        f"--epoch{'s' * several} in test, whose candidates are drawn once",
+        "leave it out",
+    )
+    _refuse(is_test and options.shuffle, "--shuffle in test, where the rows of a user stay together", "leave it out")
+    _refuse("epoch" in given and several, "--epoch with --epochs, which begins with epoch 0")
+    _refuse(
+        "label_dtype" in given and options.layout != "pointwise",
+        f"--label-dtype with --layout {options.layout}, which has no label",
+    )
 
 
-def _refuse_rows(options: Mapping[str, Any]) -> None:
-    epochs, given = options["epochs"], options["given"]
-    if options["command"] == "test" and (options["epoch"] or epochs is not None):
-        name = "--epochs" if epochs is not None else "--epoch"
-        raise UsageError(f"{name} in test, whose candidates are drawn once", remedy="leave it out")
-    if options["command"] == "test" and options["shuffle"]:
-        raise UsageError("--shuffle in test, where the rows of a user stay together", remedy="leave it out")
-    if "epoch" in given and epochs is not None:
-        raise UsageError("--epoch with --epochs, which begins with epoch 0", remedy="leave one out")
-    if "label_dtype" in given and options["layout"] != "pointwise":
-        raise UsageError(f"--label-dtype with --layout {options['layout']}, which has no label", remedy="leave one out")
+def refuse_unfit(form: FormName, options: Record) -> None:
+    """Raise ``UsageError`` if options have no effect in the form of the output."""
+    lists, given = form in ("ncf", "lightgcn"), options.given
+    _refuse(form in TEXT and "label_dtype" in given, f"--label-dtype with --to {form}: numbers in text have no type")
+    _refuse(
+        form in FOLDERS and "layout" in given,
+        f"--layout with --to {form}, which has a layout of its own",
+        "leave --layout out",
+    )
+    _refuse(
+        lists and options.command == "train",
+        f"train with --to {form}, whose train file holds positives only",
+        f"negprep test --to {form} writes it beside the test files",
+    )
+    _refuse(lists and options.with_log_q, f"--with-log-q with --to {form}, which has no place for it")
 
 
-def refuse_unfit(form: FormName, options: Mapping[str, Any]) -> None:
-    """Refuse options that have no effect in the form of the output.
-
-    Parameters
-    ----------
-    form : {"parquet", "csv", "tsv", "ncf", "recbole", "lightgcn"}
-    options : mapping
-        The attributes of ``Options``.
-
-    Raises
-    ------
-    UsageError
-    """
-    lists, given = form in ("ncf", "lightgcn"), options["given"]
-    if form in TEXT and "label_dtype" in given:
-        raise UsageError(f"--label-dtype with --to {form}: numbers in text have no type", remedy="leave one out")
-    if form in FOLDERS and "layout" in given:
-        raise UsageError(f"--layout with --to {form}, which has a layout of its own", remedy="leave --layout out")
-    if lists and options["command"] == "train":
-        raise UsageError(
-            f"train with --to {form}, whose train file holds positives only",
-            remedy=f"negprep test --to {form} writes it beside the test files",
-        )
-    if lists and options["with_log_q"]:
-        raise UsageError(f"--with-log-q with --to {form}, which has no place for it", remedy="leave one out")
-
-
-_ROLES = ("user", "item", "time", "value", "event")
-
-
-def refuse_columns(options: Mapping[str, Any]) -> None:
-    """Refuse columns that are named twice, or that ``--columns`` lacks; the attributes of ``ReadOptions``."""
+def refuse_columns(options: Record) -> None:
+    """Raise ``UsageError`` if a column is named twice, or ``--columns`` lacks it."""
     role_of: dict[str, str] = {}
-    for role in _ROLES:
-        header = options[f"{role}_col"]
+    for role in ("user", "item", "time", "value", "event"):
+        header = getattr(options, f"{role}_col")
         if header is None:
             continue
-        if header in role_of:
-            raise UsageError(
-                f"--{role_of[header]}-col and --{role}-col both name {header!r}", remedy="give two columns"
-            )
-        if options["columns"] is not None and header not in options["columns"]:
-            raise UsageError(
-                f"--{role}-col {header}: --columns has no such name ({', '.join(options['columns'])})",
-                remedy="name one of those",
-            )
-        role_of[header] = role
+        columns, other = options.columns, role_of.setdefault(header, role)
+        _refuse(other != role, f"--{other}-col and --{role}-col both name {header!r}", "give two columns")
+        _refuse(
+            columns is not None and header not in columns,
+            f"--{role}-col {header}: --columns has no such name ({', '.join(columns or ())})",
+            "name one of those",
+        )
 
 
 def refuse_streams(named: Iterable[tuple[str, object]]) -> None:
-    """Refuse empty paths, and inputs of which two would be standard input; arguments or options and their values."""
+    """Raise ``UsageError`` for an empty path, or standard input twice, among (argument or option, value) pairs."""
     readers = []
     for argument, value in named:
-        if isinstance(value, str) and not value:
-            raise UsageError(f"{argument} is empty", remedy="give a path, or - for a pipe")
+        _refuse(isinstance(value, str) and not value, f"{argument} is empty", "give a path, or - for a pipe")
         if isinstance(value, str) and value == "-":
             readers.append(argument)
-    if len(readers) > 1:
-        raise UsageError(
-            "standard input ('-') is named twice", remedy=f"give files for {', '.join(readers[:-1])} or {readers[-1]}"
-        )
+    _refuse(
+        len(readers) > 1,
+        "standard input ('-') is named twice",
+        f"give files for {', '.join(readers[:-1])} or {readers[-1] if readers else ''}",
+    )
 
 
 Files: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
@@ -254,47 +236,31 @@ Files: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 
 def named_files(files: Files, train: Files, test: Files) -> list[tuple[str, str | None]]:
-    """Every path of a prepared file with what it is for, where that is known: ``train``, ``test`` or None.
-
-    Raises
-    ------
-    UsageError
-        No file is named, or something that is not a path.
-    """
+    """The paths of prepared files, each with ``train`` or ``test`` where that is known; ``UsageError`` without any."""
     named = [
         (path, part) for given, part in ((files, None), (train, "train"), (test, "test")) for path in _paths(given)
     ]
-    if not named:
-        raise UsageError("no file to check", remedy="name what train or test wrote")
+    _refuse(not named, "no file to check", "name what train or test wrote")
     return named
 
 
 def summaries(made_by: Files) -> list[str]:
-    """The paths of summaries.
-
-    Raises
-    ------
-    UsageError
-        One is not a path, or is standard input.
-    """
+    """The paths of summaries; ``UsageError`` if one is not a path, or is standard input."""
     paths = _paths(made_by)
-    if "-" in paths:
-        raise UsageError("--made-by is '-'", remedy="give the file that --summary has written")
+    _refuse("-" in paths, "--made-by is '-'", "give the file that --summary has written")
     return paths
 
 
 def _paths(given: Files) -> list[str]:
     paths = [given] if isinstance(given, str | os.PathLike) or not isinstance(given, Sequence) else given
     for path in paths:
-        if not isinstance(path, str | os.PathLike):
-            raise UsageError(f"a prepared file is a {type(path).__name__}", remedy="give its path")
-        if not os.fspath(path):
-            raise UsageError("a file name is empty", remedy="give a path")
+        is_path = isinstance(path, str | os.PathLike)
+        _refuse(not is_path, f"a prepared file is a {type(path).__name__}", "give its path")
+        _refuse(not os.fspath(path), "a file name is empty", "give a path")
     return [os.fspath(path) for path in paths]
 
 
 def refuse_unread(log: object, given: Iterable[str]) -> None:
-    """Refuse options that describe a log where none is given."""
-    named = min(given, default=None)
-    if log is None and named is not None:
-        raise UsageError(f"--{named.replace('_', '-')} without --log, which it describes", remedy="add --log INPUT")
+    """Raise ``UsageError`` for options that describe a log where none is given."""
+    named = min(given, default="")
+    _refuse(log is None and named, f"--{named.replace('_', '-')} without --log, which it describes", "add --log INPUT")

@@ -20,30 +20,11 @@ from negprep.options.specs import check_bool, check_real, whole
 class Declared:
     """An option, besides its name, its type and its default.
 
-    Attributes
-    ----------
-    help : str
-    section : str
-        Of the help.
-    commands : tuple of str
-        Those that take it.
-    common : tuple of str
-        Those whose short help shows it.
-    metavar : str or None
-    limits : (number, number) or None
-        The least and the greatest value.
-    spelling : str or None
-        On the command line, where it does not follow from the name: ``--from``, ``--distinct/--repeats``.
-    reads : {"size", "seed", "names", "delimiter", "cpus"} or None
-        How the command line spells a value that is not a plain number or text.
-    shown : str or None
-        The default in words.
-    fact : bool
-        The metadata of a run hold the value, under the name of the option.
-    python : bool
-        The functions take it, too.
-    differs : mapping
-        By command, what is different there: ``help``, ``section``, ``shown``, ``default``, ``limits``, ``required``.
+    ``commands`` take it, and the short help of ``common`` shows it. ``spelling`` is given where it does not follow from
+    the name (``--from``), ``reads`` where the command line spells a value that is not a plain number or text, ``shown``
+    is the default in words. The metadata of a run hold the value of a ``fact``. ``python``: the functions take it, too.
+    ``differs`` has by command what is different there: ``help``, ``section``, ``shown``, ``default``, ``limits``,
+    ``required``.
     """
 
     help: str
@@ -79,20 +60,10 @@ def option(
 
 @dataclass(frozen=True)
 class Option:
-    """A declaration as a command has it: with its name, its type and its default.
+    """A declaration with its name, its type and its default.
 
-    Attributes
-    ----------
-    kind : type, or tuple of str
-        ``bool``, ``int``, ``float``, ``str`` or ``object``; or the choices.
-    words : tuple of str
-        Words that are taken in place of a number.
-    several : bool
-        A tuple is taken, too.
-    optional : bool
-        None is taken.
-    annotation : str
-        The type as it is written.
+    ``kind`` is ``bool``, ``int``, ``float``, ``str`` or ``object``, or has the choices; ``words`` may stand in place of
+    a number; ``several`` and ``optional``: a tuple, or None, is taken, too; ``annotation`` is the type as written.
     """
 
     name: str
@@ -142,10 +113,7 @@ def _kind(hint: Any) -> tuple[type | tuple[str, ...], tuple[str, ...], bool, boo
 def checked(option: Option, value: Any, command: str = "") -> Any:  # noqa: ANN401
     """The value of an option, with numbers as Python's; None is a value where it is the default of the command.
 
-    Raises
-    ------
-    UsageError
-        It is of another type, out of the limits, or not one of the choices.
+    Raises ``UsageError`` for another type, a number out of the limits, or a word that is not one of the choices.
     """
     name, limits = option.name, option.declared.limits
     if value is None and (option.optional or option.of(command, "default") is None):

@@ -53,22 +53,9 @@ _OF_PROGRAMS = {".inter": "recbole", ".rating": "ncf", ".negative": "ncf"}
 
 
 def refuse_foreign_ending(name: str, written: str, remedy: str, own: str) -> None:
-    """Refuse the name of a file that ends like another format than the one that is written.
+    """Raise ``UsageError`` if the name of a file ends like another format than ``written``, whose ending is ``own``.
 
-    Parameters
-    ----------
-    name : str
-        Of a file, not of a folder.
-    written : str
-        What is written, for the message.
-    remedy : str
-    own : str
-        The ending that fits.
-
-    Raises
-    ------
-    UsageError
-        The ending, without one of compression, names another format; or it is one of compression alone.
+    An ending of compression is removed first; alone, it is refused, too.
     """
     path = Path(name.lower())
     packed = path.suffix in _PACKED
@@ -84,19 +71,16 @@ def refuse_foreign_ending(name: str, written: str, remedy: str, own: str) -> Non
 
 
 def ending_of(name: str) -> str:
-    """The ending of a file's name that says its form, such as ``.csv.gz``, in lower case; else ``""``."""
+    """The ending of a file's name that names its form, such as ``.csv.gz``, in lower case; else ``""``."""
     lowered = name.lower()
     return max((ending for ending in _ENDINGS if lowered.endswith(ending)), key=len, default="")
 
 
 def form_of(target: str, asked: FormName | None) -> FormName:
-    """The form of an OUTPUT: what ``--to`` asks for, else what its name says, else Parquet.
+    """The form of an OUTPUT: that of ``--to``, else of its name, else Parquet.
 
-    Raises
-    ------
-    UsageError
-        The name says another form than the one asked for, or a format that negprep does not write where none is asked
-        for; or a folder is missing where one is needed.
+    Raises ``UsageError`` if they contradict each other, the name is of a format that negprep does not write, or a
+    folder is needed.
     """
     is_file = target != "-" and not target.endswith("/")
     named = _ENDINGS.get(ending_of(target)) if is_file else None

@@ -172,7 +172,7 @@ class ReadOptions:
         object.__setattr__(self, "time_forms", TimeForms.parse(self.time_format))
         given = (self.time_format,) if isinstance(self.time_format, str) else tuple(self.time_format)
         object.__setattr__(self, "time_format", given)
-        refuse_columns(vars(self))
+        refuse_columns(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -652,7 +652,7 @@ class Options:
         self._settle("recipe", self._parse_recipe())
         self._settle("positive_rule", None if self.positive is None else PositiveRule.parse(self.positive))
         self._settle("rule", HoldoutRule.parse(self.holdout))
-        refuse_conflicts({**vars(self), "leaves_weak": self.leaves_weak})
+        refuse_conflicts(self)
         if self.num_neg is None:
             fixed = self.recipe.num_neg or (1 if self.bootstrap is not None else None)
             self._settle("num_neg", fixed or DEFAULT_NUM_NEG[self.command])

@@ -26,17 +26,9 @@ _TIME = re.compile(r"-?[0-9]+(\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9].*)
 class HoldoutRule:
     """Which positives are kept out of training.
 
-    Attributes
-    ----------
-    kind : {"none", "auto", "last", "random", "fraction", "after"}
-    number : int
-        Positives of each user (``last``, ``random``).
-    share : (int, int)
-        Numerator and denominator of the part of each user's positives (``fraction``).
-    time : str
-        The cut as it was written (``after``).
-    cut : int or None
-        The cut in nanoseconds since 1970, once the times of the log are known to be like it.
+    ``number`` is that of each user's positives (``last``, ``random``), ``share`` the numerator and denominator of their
+    part (``fraction``), ``time`` the cut as it was written (``after``), and ``cut`` the cut in nanoseconds since 1970,
+    once the times of the log are known to be like it.
     """
 
     kind: HoldoutKind
@@ -47,12 +39,9 @@ class HoldoutRule:
 
     @classmethod
     def parse(cls, spec: object) -> HoldoutRule:
-        """Take ``none``, ``auto``, ``last``, ``last:N``, ``random``, ``random:N``, ``fraction:F`` or ``after:TIME``.
+        """Parse ``none``, ``auto``, ``last``, ``last:N``, ``random``, ``random:N``, ``fraction:F`` or ``after:TIME``.
 
-        Raises
-        ------
-        UsageError
-            It is none of these, or N, F or TIME is out of range.
+        Raises ``UsageError`` for anything else.
         """
         kind, colon, rest = str(spec).partition(":")
         if kind in ("none", "auto", "last", "random") and not colon:
@@ -61,19 +50,21 @@ class HoldoutRule:
             number = int(rest) if re.fullmatch("[1-9][0-9]{0,6}", rest, re.ASCII) else 0
             if not 1 <= number <= MAX_HELD:
                 raise _bad_holdout(
-                    spec, f"{rest!r} is no whole number from 1 to {MAX_HELD}", f"{kind}:2, or {kind} alone"
+                    spec, f"{rest!r} is not a whole number from 1 to {MAX_HELD}", f"{kind}:2, or {kind} alone"
                 )
             return cls(kind, number=number)  # type: ignore[arg-type]
         if kind == "fraction":
             # Exact, as decimals: 0.29 of 50 is 14.5, which binary fractions make a little less.
             digits = re.fullmatch(rf"0?\.([0-9]{{1,{_FRACTION_DIGITS}}})", rest, re.ASCII)
             if digits is None or not int(digits[1]):
-                what = f"{rest!r} is no decimal number between 0 and 1 with up to {_FRACTION_DIGITS} digits"
+                what = f"{rest!r} is not a decimal number between 0 and 1 with up to {_FRACTION_DIGITS} digits"
                 raise _bad_holdout(spec, what, "fraction:0.2")
             return cls("fraction", share=(int(digits[1]), 10 ** len(digits[1])))
         if kind == "after":
             if not _TIME.fullmatch(rest):
-                raise _bad_holdout(spec, f"{rest!r} is no time", "after:2024-05-01, or a number in the unit of the log")
+                raise _bad_holdout(
+                    spec, f"{rest!r} is not a time", "after:2024-05-01, or a number in the unit of the log"
+                )
             return cls("after", time=rest)
         raise UsageError(f"holdout is {spec!r}", remedy=f"choose one of {_FORMS}")
 
@@ -112,8 +103,8 @@ _WORDS = {
     "a": f"(?:{_WEEKDAY})",
     "f": "(?P<f>[0-9]{1,9})",
     "p": "(?P<p>[ap])m",
-    "z": "(?P<z>z|[+-][0-9]{2}(?::?[0-9]{2})?)",
-    "Z": "(?P<z>z|utc|gmt)",
+    "z": "(?:z|(?P<sign>[+-])(?P<zh>[0-9]{2})(?::?(?P<zm>[0-9]{2}))?)",
+    "Z": "(?:z|utc|gmt)",
     "%": "%",
 }
 _TWO_DIGITS = "ymdHIMS"
@@ -124,16 +115,9 @@ _EXAMPLE = "write it in strptime's words, such as '%m/%d/%Y %H:%M', or seconds, 
 
 @dataclass(frozen=True)
 class TimeFormat:
-    """A format.
+    """A format as it was written; its RE2 pattern, with a group for each word; and the letters of its words, in order.
 
-    Attributes
-    ----------
-    text : str
-        As it was written.
-    pattern : str
-        A regular expression of RE2 for a whole value, whose groups are named as the words, with ``z`` for a zone.
-    words : str
-        The letters of the words, in order.
+    A zone, ``%z`` or ``%Z``, is ``z`` among the words, and the groups ``sign``, ``zh`` and ``zm`` of the pattern.
     """
 
     text: str
@@ -142,13 +126,7 @@ class TimeFormat:
 
     @classmethod
     def parse(cls, text: str) -> TimeFormat:
-        """Take a format.
-
-        Raises
-        ------
-        UsageError
-            It has a word that is not known, one twice, or not what makes a date.
-        """
+        """Parse a format; ``UsageError`` for an unknown word, one twice, or a format without year and month."""
         tokens = re.findall("%.?|[^%]", re.sub("%[BATRFD]", lambda word: _LONGER[word[0]], text), re.DOTALL)
         pattern, words = "", ""
         for place, token in enumerate(tokens):
@@ -203,15 +181,7 @@ def is_number(token: str) -> bool:
 
 @dataclass(frozen=True)
 class TimeForms:
-    """How times are written, where somebody says it.
-
-    Attributes
-    ----------
-    formats : tuple of TimeFormat
-        Tried in order.
-    unit : str or None
-        Of numbers since 1970, in place of formats.
-    """
+    """How the user says that times are written: formats, tried in order, or the unit of numbers since 1970."""
 
     formats: tuple[TimeFormat, ...] = ()
     unit: str | None = None
@@ -221,12 +191,7 @@ class TimeForms:
 
     @classmethod
     def parse(cls, given: Any) -> TimeForms:  # noqa: ANN401
-        """Take what ``time_format`` says: a string, or several in a tuple.
-
-        Raises
-        ------
-        UsageError
-        """
+        """Parse ``time_format``: a string, or several in a tuple; ``UsageError`` if they contradict each other."""
         texts = (given,) if isinstance(given, str) else given
         if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
             raise UsageError(f"time_format is {given!r}", remedy="give a string, or several in a tuple")
@@ -278,24 +243,12 @@ _EXAMPLES = "write it like '>=4', 'rating=3..5', 'label=1', 'event!=view' or pur
 
 @dataclass(frozen=True)
 class PositiveRule:
-    """Which interactions are positives.
+    """Which interactions are positives: a rule, and the ``text`` that was written.
 
-    Attributes
-    ----------
-    text : str
-        As it was written.
-    kind : {"all", "number", "name", "bare"}
-        ``number``: a column compared with numbers. ``name``: a column compared with text. ``bare``: names alone, of
-        events, or the one name of a column of true and false.
-    column : str or None
-        As the rule names it. None: the value (``number``) or the event (``bare``).
-    is_quoted : bool
-        The column is named in quotes: exactly this one, never a role.
-    operator : {">=", "<=", ">", "<", "=", "!="}
-    ranges : tuple of (float, float)
-        ``number``: what the operator compares with, both ends included; a single number is a range of its own.
-    names : tuple of str
-        ``name`` and ``bare``.
+    The kind ``number`` compares a column with numbers: ``ranges``, both ends included, of which a single number is one;
+    ``name`` compares a column with text, and ``bare`` has names alone, of events, or the one name of a column of true
+    and false: ``names``. ``column`` is as the rule names it, None for the value (``number``) or the event (``bare``);
+    one that ``is_quoted`` is exactly this one, never a role.
     """
 
     text: str
@@ -308,13 +261,7 @@ class PositiveRule:
 
     @classmethod
     def parse(cls, text: str) -> PositiveRule:
-        """Parse what a user wrote.
-
-        Raises
-        ------
-        UsageError
-            It has none of the forms of a rule; the message shows the right one where it can be guessed.
-        """
+        """Parse a rule; ``UsageError``, with the right form where it can be guessed, for other text."""
         if text.strip() == "all":
             return cls(text, "all")
         found = _COMPARISON.fullmatch(text)
@@ -488,16 +435,10 @@ _LARGEST_SHARE_UNIT = 1 << 32
 
 @dataclass(frozen=True)
 class Recipe:
-    """The components of a sampler.
+    """The components of a sampler, all different, and their shares.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Different ones of ``SAMPLERS``.
-    shares : tuple of int
-        Component ``c`` makes a draw with probability ``shares[c] / sum(shares)``.
-    fixed : bool
-        The shares are counts: of the draws of each group the first component makes the first ``shares[0]``, and so on.
+    Component ``c`` makes a draw with probability ``shares[c] / sum(shares)``. If ``fixed``, the shares are counts: the
+    first component makes the first ``shares[0]`` draws of each group, and so on.
     """
 
     names: tuple[str, ...]
@@ -506,13 +447,7 @@ class Recipe:
 
     @classmethod
     def parse(cls, terms: tuple[str, ...]) -> Recipe:
-        """Parse terms such as ``popularity``, ``uniform:0.7`` or ``weak=1``.
-
-        Raises
-        ------
-        UsageError
-            An unknown name, a name given twice, shares that do not sum to 1, or shares and counts together.
-        """
+        """Parse terms such as ``popularity``, ``uniform:0.7`` or ``weak=1``; ``UsageError`` if they do not fit."""
         found = [_parse_term(term) for term in terms]
         if not found:
             raise UsageError("no sampler is named", remedy=f"name one of {', '.join(SAMPLERS)}")
@@ -543,12 +478,8 @@ class Recipe:
     def parse_levels(cls, text: str) -> Recipe:
         """Parse ``W1,W2``: shares of pairs positive > weak and positive > unobserved; the rest is weak > unobserved.
 
+        Raises ``UsageError`` unless both are above 0 and their sum below 1.
         Source: Ding et al., Improving implicit recommender systems with view data, IJCAI 2018.
-
-        Raises
-        ------
-        UsageError
-            Not two shares above 0 with a sum below 1.
         """
         words = [word.strip() for word in text.split(",")]
         shares = [Fraction(word) for word in words if re.fullmatch(_SHARE, word, re.ASCII)]

@@ -9,13 +9,9 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrow import as_numpy
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options.options import ReadOptions
 from negprep.options.specs import PositiveRule, quoted_for_shell, spelled_column
@@ -46,7 +42,7 @@ _RARE = {
     "event": "eventname eventaction actionname useraction",
 }
 _STAMPED = re.compile(r"(?!release|signup|birth|expir|ingest|load|update|modifi|first|last).+timestamp(ms|us|ns)?")
-# Of two names of one role, the second says less: what it names is not unique, or finer than what people rate.
+# Of two names of one role, the second is worse: what it names is not unique, or finer than what people rate.
 _BETTER = {("parentasin", "asin"), ("userid", "username"), ("reviewerid", "username"), ("steamid", "username")}
 _ROLE_OF = {name: role for role, names in _KNOWN.items() for name in names.split()}
 _RARE_ROLE_OF = {name: role for role, names in _RARE.items() for name in names.split()}
@@ -89,21 +85,10 @@ class Roles:
 
 
 def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
-    """Give each role its column.
+    """Give each role its column, of those that the input at ``place`` has.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The columns of the log.
-    options : ReadOptions
-        The ``*_col`` options win. With ``columns``, a column named exactly like a role comes before the usual names.
-    place : str
-        The input, for messages.
-
-    Raises
-    ------
-    UsageError
-        A ``*_col`` option names no column, or two name the same one.
+    The ``*_col`` options win. With ``columns``, a column named exactly like a role comes before the usual names. Raises
+    ``UsageError`` if a ``*_col`` option names no column, or two name the same one.
     """
     roles = Roles(_asked(ROLES, names, options, place))
     for role in ROLES:
@@ -340,24 +325,15 @@ def _words_of(column: pa.Array) -> set[str]:
     if types.is_dictionary(kind):
         used = column.indices.unique().drop_null()
         return _words_of(column.dictionary.take(used)) if len(used) <= _MOST_WORDS else {_OTHER}
-    if types.is_integer(kind) or types.is_floating(kind):
-        return _words_of_numbers(as_numpy(column.drop_null() if column.null_count else column))
-    is_listed = (types.is_boolean, types.is_decimal, types.is_string, types.is_large_string, types.is_string_view)
-    if any(fits(kind) for fits in is_listed):
-        distinct = column.unique().drop_null()
-        return _words_of_texts(map(str, distinct.to_pylist())) if len(distinct) <= _MOST_WORDS else {_OTHER}
-    return set() if types.is_null(kind) else {_OTHER}
-
-
-def _words_of_numbers(values: npt.NDArray[Any]) -> set[str]:
-    found = {word: int(np.count_nonzero(values == number)) for word, number in (("0", 0), ("1", 1), ("-1", -1))}
-    others = len(values) - sum(found.values()) - int(np.count_nonzero(values != values))  # the last are NaN
-    return {word for word, count in found.items() if count} | ({_OTHER} if others else set())
-
-
-def _words_of_texts(texts: Iterable[str]) -> set[str]:
+    numbers = (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal)
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    if not any(fits(kind) for fits in (*numbers, *texts)):
+        return set() if types.is_null(kind) else {_OTHER}
+    distinct = (column.cast(pa.float32()) if kind == pa.float16() else column).unique().drop_null()
+    if len(distinct) > _MOST_WORDS:
+        return {_OTHER}
     found = set()
-    for text in texts:
+    for text in map(str, distinct.to_pylist()):
         lower = text.strip().casefold()
         if lower in _NOTHING:
             continue
@@ -388,13 +364,7 @@ class ScoredColumns:
     group_col: str | None = None
 
     def find(self, names: tuple[str, ...], options: ReadOptions, place: str) -> Roles:  # noqa: ARG002
-        """Give each role its column, for ``open_log``, whose options do not name these roles.
-
-        Raises
-        ------
-        UsageError
-            An option names no column, or two name the same one.
-        """
+        """Give each role its column, as ``find_roles``, for ``open_log``, whose options do not name these roles."""
         named = _asked(("user", "item", *_USUAL), names, self, place)
         roles = Roles({role: named[role] for role in _USUAL if role in named})
         for role, usual in _USUAL.items():

@@ -30,12 +30,8 @@ def parse_ids(array: pa.Array, noun: str) -> pa.Array:
     """Ids, without nulls and text as ``pa.string()``, as int64 or string.
 
     int64 if every id is an integer in its shortest decimal form and fits, else string: ``007``, ``+7``, ``0x1F``,
-    ``1e3`` and ``9223372036854775808`` are text. ``noun`` is ``user id`` or ``item id``.
-
-    Raises
-    ------
-    RowError
-        An id holds NUL, a byte order mark or invalid UTF-8, is too long, or comes from a type that bends ids.
+    ``1e3`` and ``9223372036854775808`` are text. ``noun`` is ``user id`` or ``item id``. Raises ``RowError`` if an id
+    holds NUL, a byte order mark or invalid UTF-8, is too long, or comes from a type that bends ids.
     """
     kind = array.type
     if pa.types.is_string(kind):
@@ -131,12 +127,7 @@ def _refuse(strings: pa.Array, mark: str, what: str, remedy: str) -> None:
 def doubts(ids: pa.Array, noun: str) -> list[str]:
     """Warnings that all ids are spelled as ids seldom are: with a space at an end, or in quotes.
 
-    Parameters
-    ----------
-    ids : pa.Array
-        The distinct ids of a log, int64 or string, none of them empty.
-    noun : str
-        ``user`` or ``item``.
+    ``ids`` are the distinct ids of a log, int64 or string, none of them empty; ``noun`` is ``user`` or ``item``.
     """
     if len(ids) == 0 or not pa.types.is_string(ids.type):
         return []
@@ -277,24 +268,11 @@ def canonical(
     roles: Sequence[str] | None = None,
     forms: TimeForms = TimeForms(),  # noqa: B008 - frozen
 ) -> Canonical:
-    """Check and convert one piece.
+    """Check and convert one piece; ``BadDataError`` at the place of the first row that cannot be used.
 
-    Parameters
-    ----------
-    piece : Piece
-    drop_invalid : bool
-        Drop and count rows with a missing id, time, value or event, instead of refusing the first.
-    may_lack : tuple of str or None
-        For a file beside the log: roles that may be missing in a row, which become null. None: this is the log.
-    roles : sequence of str or None
-        Those to convert; of the others only missing values matter. None: all.
-    forms : TimeForms
-        How times are written, if the user specifies it.
-
-    Raises
-    ------
-    BadDataError
-        At the place of the first row that cannot be used.
+    With ``drop_invalid`` rows without an id, time, value or event are dropped and counted instead. ``may_lack`` are the
+    roles that may be null in a row of a file beside the log; None: this is the log. ``roles`` are those to convert
+    (None: all); of the others only missing values matter.
     """
     columns = {role: _simplified(column) for role, column in piece.columns.items()}
     rows = len(next(iter(columns.values())))
@@ -462,38 +440,30 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _missing(role: str, column: pa.Array) -> Mask | None:
     """The rows without a usable value, or None where there is none."""
-    mask: Mask | None = None
-    if column.null_count:
-        mask = mask_as_numpy(column.is_null())
+    mask = mask_as_numpy(column.is_null()) if column.null_count else None
+    other: Mask | None = None
     if pa.types.is_dictionary(column.type):
         values = _missing(role, column.dictionary)
         if values is not None:
             indices = as_numpy(column.indices)
             mask = values[indices] if mask is None else np.logical_or(mask, values[np.where(mask, 0, indices)])
     elif pa.types.is_string(column.type):
-        mask = _either(mask, _missing_text(role, column))
+        other = _missing_text(role, column)
     elif pa.types.is_floating(column.type) and role not in ("event", NAME):
         floats = as_numpy(column)
-        unusable: Mask = np.isnan(floats) if role in ("user", "item", "group") else ~np.isfinite(floats)
-        mask = _either(mask, unusable)
-    if mask is None or not mask.any():
-        return None
-    return mask
+        other = np.isnan(floats) if role in ("user", "item", "group") else ~np.isfinite(floats)
+    if other is not None:
+        mask = other if mask is None else mask | other
+    return mask if mask is not None and mask.any() else None
 
 
-def _missing_text(role: str, column: pa.Array) -> Mask | None:
+def _missing_text(role: str, column: pa.Array) -> Mask:
     offsets, data = text_bytes(column)
     empty: Mask = np.equal(offsets[1:], offsets[:-1])
     # The words start with a letter or a backslash, which lie above the digits and the colon of a time.
     if (role == "time" or _ROLES[role].empty == pa.float64()) and len(data) and data.max() > ord(":"):
         empty = np.logical_or(empty, mask_as_numpy(pc.is_in(pc.ascii_lower(column), strings(_NO_NUMBER))))
     return empty
-
-
-def _either(mask: Mask | None, other: Mask | None) -> Mask | None:
-    if mask is None or other is None:
-        return other if mask is None else mask
-    return np.logical_or(mask, other)
 
 
 def _refuse_second_header(parsed: dict[str, pa.Array], header: dict[str, str]) -> None:

@@ -40,6 +40,7 @@ class TextInput:
         """The rows of the columns, by role, as functions that parse a block each and may run in any thread."""
         self.warnings[:] = [] if self.dialect.doubt is None else [f"{self.source.name}: {self.dialect.doubt}"]
         parse = _Parser(self.source, self.dialect, columns)
+        at_end = partial(warn_if_cut, self.source, self.warnings)
         with machine_errors(self.source.name), self.source.open() as stream:
             offset = self.dialect.start
             stream.read(offset)
@@ -51,11 +52,11 @@ class TextInput:
                 size = len(rest) + cast(io.BufferedReader, stream).readinto(view[len(rest) :])
                 if parse.may_join_lines(block, size):
                     # Only a parser from here on knows which line ends are within a field.
-                    joined = _Joined(bytes(view[:size]), stream, parse.watch(offset), self._warn_if_cut)
+                    joined = _Joined(bytes(view[:size]), stream, parse.watch(offset), at_end)
                     yield from parse.serially(joined, offset)
                     return
                 if size < BLOCK:
-                    self._warn_if_cut(bytes(view[max(0, size - 1) : size]))
+                    at_end(bytes(view[max(0, size - 1) : size]))
                     if size:
                         yield partial(parse.block, view[:size], offset)
                     return
@@ -65,9 +66,6 @@ class TextInput:
                 yield partial(parse.block, view[:end], offset)
                 rest = bytes(view[end:])
                 offset += end
-
-    def _warn_if_cut(self, last: bytes) -> None:
-        warn_if_cut(self.source, last, self.warnings)
 
 
 def _marked(data: bytes | memoryview) -> bytes | memoryview:

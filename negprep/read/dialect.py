@@ -62,15 +62,9 @@ _MANY = 20
 class Unnamed:
     """What becomes of a text without a header.
 
-    Attributes
-    ----------
-    wanted : tuple of str
-        The names of its first columns, unless the values show another order.
-    by_option : bool
-        Whether ``--columns`` names its columns. Else a header must be added; but a file of one column, of items, is
-        read without.
-    columns : tuple of str or None
-        The names that the log was given: those of a file of as many columns beside it.
+    ``wanted`` are the names of its first columns, unless the values show another order. Its columns are named
+    ``by_option``, ``--columns``, or a header must be added; but a file of one column, of items, is read without.
+    ``columns`` are the names that the log was given: those of a file of as many columns beside it.
     """
 
     wanted: tuple[str, ...] = ("user", "item")
@@ -145,12 +139,8 @@ def read_dialect(
 ) -> Dialect:
     """The dialect of a text source, from its first lines, which are read unless they are given.
 
-    Raises
-    ------
-    BadDataError
-        The file is empty, not UTF-8, has no header, or names two columns alike.
-    UsageError
-        ``--delimiter`` or ``--columns`` does not fit the file.
+    Raises ``BadDataError`` if the file is empty, not UTF-8, has no header, or names two columns alike, ``UsageError``
+    if ``--delimiter`` or ``--columns`` does not fit it.
     """
     mark = byte_order_mark(source)
     number = size = 0
@@ -319,7 +309,7 @@ def judged(first: Row, rest: Sequence[Row]) -> Verdict:
     if {"user", "item"} <= {role_of(name) for name in first}:
         return "header"
     rows = [row for row in rest if list(row) != list(first)]
-    columns = [_Column([row[position] for row in rows]) for position in range(len(first))]
+    columns = _columns(rows, len(first))
     filled = [(field, column) for field, column in zip(first, columns, strict=True) if kind_of(field) is not None]
     new = [field for field, column in filled if field.strip() not in column.values]
     roles = {role for field in new if (role := role_of(field)) is not None}
@@ -435,11 +425,9 @@ def guessed(rows: Sequence[Row], wanted: tuple[str, ...] = ("user", "item")) -> 
     ``wanted`` names the first ones; beside a user and an item, the values show times, values and events, too.
     """
     columns = _columns(rows, len(rows[0]))
-    by_place = dict(zip(wanted, range(len(columns)), strict=False))
-    names = {
-        position: role
-        for role, position in (_roles(columns, len(rows)) if wanted == ("user", "item") else by_place).items()
-    }
+    names = dict(enumerate(wanted))
+    if wanted == ("user", "item"):
+        names = {position: role for role, position in _roles(columns, len(rows)).items()}
     others = iter(range(1, len(columns) + 1))
     return tuple(names.get(position) or f"other{next(others)}" for position in range(len(columns)))
 

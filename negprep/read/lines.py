@@ -24,24 +24,10 @@ _STAND_IN = "\x1f"
 class Dialect:
     """The form of one text file.
 
-    Attributes
-    ----------
-    delimiter : str
-        One ASCII character, or ``::``.
-    names : tuple of str
-        The columns, in order.
-    header : bool
-        Whether the names stand in the file.
-    start : int
-        The offset of the first byte after a byte order mark and the header, in the decompressed text.
-    quote : str or None
-        The ASCII character around fields; None: quotes are text.
-    escape : str or None
-        The ASCII character that makes the next one text.
-    insists : bool
-        Whether the user asked for the quotes: no quoted field is doubted then.
-    doubt : str or None
-        A warning that the first line was taken for a header and may be a row, or the other way round.
+    ``delimiter``, ``quote`` (None: quotes are text) and ``escape`` are ASCII characters, or the delimiter is ``::``.
+    ``names`` are the columns, in order, which stand in the file if it has a ``header``; ``start`` is the offset of the
+    first byte after a byte order mark and the header, in the decompressed text. ``insists``: the user asked for the
+    quotes, and no quoted field is doubted. ``doubt`` warns that the header may be a row, or the other way round.
     """
 
     delimiter: str
@@ -54,7 +40,7 @@ class Dialect:
     doubt: str | None = None
 
     @property
-    def said(self) -> str:
+    def expected(self) -> str:
         """What gives the number of columns, for messages."""
         return f"the header has {len(self.names)}" if self.header else f"--columns names {len(self.names)}"
 
@@ -170,7 +156,7 @@ def explained(
 
 
 def _ragged(row: list[str], text: list[str], dialect: Dialect, place: str) -> NegprepError:
-    what = f"{len(row)} field{'s' * (len(row) != 1)} where {dialect.said}"
+    what = f"{len(row)} field{'s' * (len(row) != 1)} where {dialect.expected}"
     is_joined = any(line.count(dialect.delimiter) == len(dialect.names) - 1 for line in text)
     remedy = QUOTES_AS_TEXT if dialect.quote is not None and is_joined else "repair or remove the line"
     return BadDataError(what, place=place, remedy=remedy)
@@ -190,7 +176,7 @@ def undecodable(field: str, place: str) -> NegprepError | None:
     return BadDataError(f"{what}; the text looks like Latin-1", place=place, remedy=remedy.format("LATIN1"))
 
 
-def warn_if_cut(source: Source, last: bytes, warnings: list[str]) -> None:
+def warn_if_cut(source: Source, warnings: list[str], last: bytes) -> None:
     """Warn if the last byte of a text ends no line."""
     if last not in (b"", b"\n", b"\r"):
         what = "no newline at the end of the file; the last line may be cut (--expect-rows N checks)"
@@ -217,7 +203,7 @@ def line_blocks(source: Source, start: int, warnings: list[str]) -> Iterator[tup
                 raise _too_long(place_of(source, offset, 0))
             yield offset, block[:end]
             offset, rest = offset + end, block[end:]
-        warn_if_cut(source, block[-1:], warnings)
+        warn_if_cut(source, warnings, block[-1:])
         if block:
             yield offset, block
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +35,7 @@ from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse
 from negprep.read.other_formats import JsonInput, ListsInput, as_text, form_of_file, is_file_of, json_input, with_quotes
 from negprep.read.parquet import MemoryInput, ParquetInput, memory_input, parquet_input
 from negprep.read.quoting import is_quoted_as_written
-from negprep.read.sources import NULL_KEY, Piece, Source, find_sources, machine_errors
+from negprep.read.sources import NULL_KEY, Closing, Piece, Source, find_sources, machine_errors
 from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.threads import on_threads
 
@@ -113,31 +113,14 @@ def _constant(value: str | None, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(rows, np.int32)), strings([value]))
 
 
-class LogReader:
+class LogReader(Closing):
     """A log that is ready to be read; a context manager.
 
-    Attributes
-    ----------
-    place : str
-        What messages call the whole.
-    paths : tuple of Path
-        The input files; empty for standard input and for a table in memory.
-    columns : dict of str to str
-        Role to the log's own name of the column, for the roles that were found.
-    is_ordered : bool
-        Whether the order of the rows is their time.
-    rows_read : int
-        Rows that ``batches`` has read so far, dropped ones included.
-    rows_dropped : dict of str to int
-        Reason to rows, so far.
-    warnings : list of str
-        What is suspicious but not an error, so far.
-    unused_keys : tuple of str
-        Keys in the paths of the parts (``day=1/``) that no column read comes from.
-    clock : Clock or None
-        How times are written, once some were read.
-    labels : dict of str to Labels
-        What the watched columns hold, so far.
+    ``place`` is what messages call the whole; ``paths`` are the files, none for standard input and tables; ``columns``
+    gives the log's own name of each role found; ``is_ordered``: the order of the rows is their time; ``unused_keys``
+    are keys in the paths of the parts (``day=1/``) that no column read comes from. What was found so far:
+    ``rows_read`` (dropped ones included), ``rows_dropped`` by reason, ``warnings``, ``clock`` (how times are written),
+    and ``labels``, the values of the watched columns.
     """
 
     def __init__(
@@ -160,9 +143,6 @@ class LogReader:
         self.columns = dict(roles.found) | ({"time": _ORDER} if self.is_ordered else {})
         self.warnings = warnings
         self.clock: Clock | None = None
-        self._reset()
-
-    def _reset(self) -> None:
         self.rows_read = 0
         self.rows_dropped: dict[str, int] = {}
         self.unused_keys: tuple[str, ...] = ()
@@ -175,12 +155,7 @@ class LogReader:
     def compared(self, rule: PositiveRule) -> dict[str, str]:
         """The role and the name of the column that decides which rows are positives; empty for ``all``.
 
-        Raises
-        ------
-        UsageError
-            There is no such column.
-        BadDataError
-            More than one column could be it.
+        Raises ``UsageError`` without such a column, ``BadDataError`` if several could be it.
         """
         if rule.kind == "all":
             return {}
@@ -193,13 +168,7 @@ class LogReader:
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """The columns that are named like labels, but for ids and times.
-
-        Raises
-        ------
-        BadDataError
-            Some parts have such a column, and others lack it: what their rows mean is unknown.
-        """
+        """The columns that are named like labels, but for ids and times; ``BadDataError`` if some parts lack one."""
         taken = [self.columns.get(role) for role in ("user", "item", "time")]
         everywhere = label_columns(self.names, taken)
         partly = [name for part in self._parts for name in label_columns(part.names, taken) if name not in everywhere]
@@ -220,36 +189,19 @@ class LogReader:
     def batches(
         self, roles: Iterable[str], *, also: Mapping[str, str] | None = None, watched: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:
-        """The rows, in order.
+        """Yield the rows in order, with a column without nulls for each role.
 
-        Parameters
-        ----------
-        roles : iterable of str
-            The columns wanted. Others are not decoded; with ``drop_invalid`` those of all roles are read, so that
-            a row that lacks a value is dropped whatever is wanted.
-        also : mapping of str to str, optional
-            More roles, with their columns: what ``compared`` gives.
-        watched : sequence of str
-            Columns whose labels are collected in ``labels``; no value in them is refused.
+        ``user`` and ``item`` are int64 if every id of the batch is a canonical integer, else string or dictionary of
+        strings; ``time`` int64, nanoseconds since 1970; ``value`` float64; ``event`` string or dictionary of strings.
+        ``also`` are more roles, with their columns, as ``compared`` gives them: float64, string or dictionary of
+        strings. The labels of the columns ``watched`` are collected in ``labels``; no value in them is refused. With
+        ``drop_invalid`` the columns of all roles are read: the same rows are dropped whatever is wanted.
 
-        Yields
-        ------
-        pa.RecordBatch
-            One column for each role, without nulls: ``user`` and ``item`` int64 if every id of the batch is a canonical
-            integer, else string or dictionary of strings; ``time`` int64, nanoseconds since 1970; ``value`` float64;
-            ``event`` string or dictionary of strings. Of ``also``: float64, or string or dictionary of strings.
-
-        Raises
-        ------
-        UsageError
-            A role has no column. At once, before the first row.
-        BadDataError
-            More than one column could be a role (at once), a row cannot be used, the log has no row or not
-            ``expect_rows``, or a file changed meanwhile.
-        OutputError
-            A file cannot be read.
+        Raises ``UsageError`` at once if a role has no column, ``BadDataError`` if several could be it, a row cannot be
+        used, the number of rows is 0 or not ``expect_rows``, or a file changed meanwhile, ``OutputError`` if a file
+        cannot be read.
         """
-        return _batches_of(self.converted(roles, _nothing, also=also, watched=watched))
+        return _batches_of(self.converted(roles, lambda _: None, also=also, watched=watched))
 
     def converted(
         self,
@@ -270,7 +222,7 @@ class LogReader:
                 if role in self._roles.ambiguous:
                     raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
-        self._reset()
+        self.rows_read, self.rows_dropped = 0, {}
         self.labels = {name: Labels() for name in watched}
         columns = {role: self.columns[role] for role in wanted} | dict(also or {})
         self.unused_keys = tuple(key for key in self._keys if key not in columns.values())
@@ -317,7 +269,7 @@ class LogReader:
             self.warn(part.input.warnings)
         self._check_end()
         if span is not None and self.clock is not None:
-            self.warn(span.doubts(self.clock, columns["time"]))
+            self.warn(span.warnings(self.clock, columns["time"]))
 
     def _looked_at(self, wanted: dict[str, str]) -> dict[str, str]:
         """The columns to read: with ``drop_invalid`` those of all roles, always in the same order.
@@ -342,25 +294,11 @@ class LogReader:
         if what is not None:
             raise BadDataError(what, place=self.place, remedy="is the log cut short?")
 
-    def close(self) -> None:
-        """Remove temporary files."""
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
 
 def _batches_of(converted: Generator[tuple[pa.RecordBatch, None], None, None]) -> Iterator[pa.RecordBatch]:
     with closing(converted):
         for batch, _ in converted:
             yield batch
-
-
-def _nothing(_: pa.RecordBatch) -> None:
-    """Make nothing of a batch."""
 
 
 def _common(everywhere: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -392,26 +330,18 @@ def open_log(
         From the names of the columns to options that name some of them, in place of those of ``options``.
     recognise : callable
         Gives each role its column; with other roles than a log's for other files.
-    may_lack : tuple of str, optional
-        For a file beside the log: the roles that may be missing in a row, where the column is null then.
-    beside : bool
-        It is not the log: if negprep wrote it, it is read with negprep's quotes, whatever the log's are.
+    may_lack, beside
+        For a file beside the log: the roles that may be null in a row; and that it has negprep's quotes, whatever the
+        log's are, if negprep wrote it.
     unnamed : Unnamed
         What becomes of a text without a header.
-
-    Returns
-    -------
-    LogReader
-        Close it; it is a context manager.
 
     Raises
     ------
     BadDataError
         There is no data, it is damaged, its parts differ, or a required column is missing or ambiguous.
-    UsageError
-        An option does not fit the log.
-    OutputError
-        A file does not exist or cannot be read.
+    UsageError, OutputError
+        An option does not fit the log; a file does not exist or cannot be read.
     """
     with ExitStack() as stack:
         sources: tuple[Source, ...] = ()
@@ -449,24 +379,12 @@ def open_beside(
     *,
     may_lack: tuple[str, ...] = (),
 ) -> LogReader:
-    """Open a file beside the log: a catalog, weights, or pairs.
+    """Open a file beside the log: a catalog, weights, or pairs; as ``open_log``, and with its errors.
 
-    Parameters
-    ----------
-    source : str, path, pa.Table or pd.DataFrame
-    read : ReadOptions
-        Those of the log: the file has its quotes, its times, and columns that are named like the log's or recognised.
-    required : tuple of str
-        The roles that must be there. The only column of a file of items may have any name.
-    extra : mapping of str to str, optional
-        More options that name a column, taken if the file has it: ``{"value_col": "weight"}``.
-    may_lack : tuple of str
-        The roles that may be missing in a row, where the column is null then.
-
-    Raises
-    ------
-    UsageError, BadDataError, OutputError
-        As for ``open_log``; or the categories (``event_col``) are the items themselves.
+    The file has the quotes and times of ``read``, the options of the log, and columns that are named like the log's or
+    recognised; the only column of a file of items may have any name. ``extra`` are more options that name a column,
+    taken if the file has it: ``{"value_col": "weight"}``. Raises ``UsageError`` if the categories (``event_col``) are
+    the items themselves.
     """
     named = dict(extra or {})
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | named

@@ -80,13 +80,7 @@ class ParquetInput:
 
 
 def parquet_input(source: Source) -> ParquetInput:
-    """Open a Parquet file for its schema.
-
-    Raises
-    ------
-    BadDataError
-        The file is cut or damaged, names two columns alike, or has a name that is not UTF-8.
-    """
+    """Open a Parquet file for its schema; ``BadDataError`` if it is damaged, or a name is there twice or not UTF-8."""
     with readable(source), opened(source, []) as file:
         schema = file.schema_arrow
         names = tuple(schema.names)

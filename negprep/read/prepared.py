@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Counts, Floats, Mask
-from negprep.arrow import as_numpy, from_numpy, pc
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc
 from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.formats import ending_of
 from negprep.options.options import ReadOptions
@@ -41,7 +41,7 @@ from negprep.read.prepared_kinds import (
     split_lists,
 )
 from negprep.read.prepared_metadata import Told, metadata_of, metadata_of_folder, metadata_of_parts
-from negprep.read.sources import Piece, Source, find_sources, machine_errors
+from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
 
@@ -103,7 +103,7 @@ def _spelled_out(column: pa.Array) -> pa.Array:
 
 def _refuse_null(column: pa.Array, what: str, place: Callable[[int], str]) -> None:
     if column.null_count:
-        row = int(np.flatnonzero(as_numpy(column.is_null().cast(pa.uint8())))[0])
+        row = int(mask_as_numpy(column.is_null()).argmax())
         raise BadDataError(what, place=place(row), remedy="make the file again")
 
 
@@ -166,7 +166,7 @@ _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, pa.Array] | None:
     """The vocabularies beside a prepared file, or in its folder: ``users`` and ``items``, the ids by code.
 
-    ``encoded`` tells whether the metadata promise them; None, without metadata: vocabularies of the file's name count.
+    ``encoded``: whether the metadata promise them; None, without metadata: vocabularies of the file's name count.
     Returns None if the file holds ids. Raises ``BadDataError`` if one is missing, or its codes do not run from 0
     without gaps.
     """
@@ -226,19 +226,12 @@ _EPOCH = re.compile(r"epoch=([0-9]{1,10})")
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some consecutive rows.
+    """Some consecutive rows; the number of the first one, from 0; and what turns a row of them, from 0, into its place.
 
-    Attributes
-    ----------
-    rows : pa.RecordBatch
-        Canonical columns: ``user``, and by layout ``item`` and ``label`` (pointwise), ``pos_item`` and ``neg_item``
-        (pairwise), ``pos_item`` and ``neg_items`` (listwise), ``item`` (positives); then ``source`` and ``epoch``, if
-        the file has them, and the extra columns. Ids are int64, string or dictionary of string, never codes; labels
-        int8, epochs int64. Only extra columns may have nulls.
-    first : int
-        The number of the first row in the file or folder, from 0.
-    place : callable
-        Row of the batch, from 0, to ``test.csv:17`` or ``test.parquet: row 17``.
+    Columns: ``user``, and by layout ``item`` and ``label`` (pointwise), ``pos_item`` and ``neg_item`` (pairwise),
+    ``pos_item`` and ``neg_items`` (listwise), ``item`` (positives); then ``source`` and ``epoch``, if the file has
+    them, and the extra columns. Ids are int64, string or dictionary of string, never codes; labels int8, epochs int64.
+    Only extra columns may have nulls.
     """
 
     rows: pa.RecordBatch
@@ -246,23 +239,12 @@ class Batch:
     place: Callable[[int], str]
 
 
-class Prepared:
+class Prepared(Closing):
     """A prepared file or folder; a context manager.
 
-    Attributes
-    ----------
-    name : str
-        As it was given.
-    shape : Shape
-        Its kind and layout.
-    part : {"train", "valid", "test"} or None
-        What it is for, if known.
-    facts : dict or None
-        The metadata that negprep writes; those of a summary, if the file has none.
-    said_in : str
-        Where they are: the name of the file, or of the summary.
-    names : tuple of str
-        All columns, as they are called in the file.
+    ``shape`` is its kind and layout, ``part`` what it is for (``train``, ``valid``, ``test``), if known; ``facts`` are
+    the metadata that negprep writes, or those of a summary, if the file has none, and ``said_in`` is the name of the
+    file or the summary that has them; ``names`` are all columns, as they are called in the file.
     """
 
     def __init__(
@@ -288,14 +270,10 @@ class Prepared:
         return self.shape.layout
 
     def batches(self, extra: tuple[str, ...] = ()) -> Iterator[Batch]:
-        """The rows, in order; every call starts anew. ``extra`` names columns to pass on unchanged, such as ``score``.
+        """Yield the rows in order; every call starts anew. ``extra`` columns are passed on unchanged.
 
-        Raises
-        ------
-        BadDataError
-            A row that cannot be read, at its place; a file that changed meanwhile.
-        UsageError
-            The file has no such column. At once.
+        Raises ``BadDataError`` at a row that cannot be read, or if a file changed meanwhile; ``UsageError``, at once,
+        if the file lacks a column.
         """
         for column in extra:
             if column not in self.names:
@@ -318,7 +296,7 @@ class Prepared:
                 if vocabularies is not None:
                     rows = decoded(rows, vocabularies, piece.place)
                 if epoch is not None and "epoch" not in columns:
-                    rows = rows.append_column("epoch", _constant(int(epoch[1]), rows.num_rows))
+                    rows = rows.append_column("epoch", from_numpy(np.full(rows.num_rows, int(epoch[1]))))
                 self._places.append((first, piece.place))
                 yield Batch(rows, first, piece.place)
                 first += rows.num_rows
@@ -334,43 +312,16 @@ class Prepared:
         """What is suspicious but not an error, once the rows were read."""
         return [text for each in self._inputs for text in each.warnings]
 
-    def close(self) -> None:
-        """Remove temporary files."""
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
 
 def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read: ReadOptions | None = None) -> Prepared:
     """Recognise a prepared file or folder, and open it.
 
-    Parameters
-    ----------
-    where : str or path
-        Output of negprep (a Parquet file or a folder of parts), other Parquet or text with the columns of a layout,
-        RecBole's ``.inter``, NCF's ``.rating`` or ``.negative``.
-    told : Told, optional
-        The summary of the run that wrote it, for a file without metadata.
-    read : ReadOptions, optional
-        How the log is read: text that negprep did not write has the log's quotes.
+    ``where`` is output of negprep (a Parquet file or a folder of parts), other Parquet or text with the columns of a
+    layout, RecBole's ``.inter``, NCF's ``.rating`` or ``.negative``. A file without metadata may have the summary
+    ``told`` of the run that wrote it; text that negprep did not write has the quotes of the log, which ``read`` gives.
 
-    Returns
-    -------
-    Prepared
-        Close it; it is a context manager.
-
-    Raises
-    ------
-    BadDataError
-        It is not a prepared file, is damaged, or its parts differ.
-    UsageError
-        It has metadata, and a summary besides.
-    OutputError
-        It does not exist or cannot be read.
+    Raises ``BadDataError`` if it is not a prepared file, is damaged, or its parts differ, ``UsageError`` if it has
+    metadata, and a summary besides, ``OutputError`` if it does not exist or cannot be read.
     """
     name = os.fspath(where)
     with ExitStack() as stack:
@@ -441,26 +392,15 @@ def _described(
     return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
 
 
-def _constant(value: int, size: int) -> pa.Array:
-    return from_numpy(np.full(size, value))
-
-
 @dataclass(frozen=True, eq=False)
 class CandidateLists:
     """Labelled rows of candidates, cut into lists: a positive and the negatives that it was put among.
 
-    Attributes
-    ----------
-    starts : int64, shape (n_lists + 1,)
-        The first row of each list, and the number of rows.
-    positives : int64, shape (n_lists,)
-        How many positives each list has; a right one has one.
-    owners : int64, shape (n_lists,)
-        The user of each list, by place among the users of the rows.
-    first_rows : int64, shape (n_users,)
-        The first row of each user.
-    clear : bool, shape (n_users,)
-        Whether each list of the user has one positive. Otherwise the lists cannot be told apart.
+    ``starts``: int64, shape (n_lists + 1,), the first row of each list, and the number of rows. ``positives``: int64,
+    shape (n_lists,), how many each list has; a right one has one. ``owners``: int64, shape (n_lists,), the user of
+    each list, by place among the users of the rows. ``first_rows``: int64, shape (n_users,), the first row of each
+    user. ``clear``: bool, shape (n_users,), whether each list of the user has one positive; else the lists cannot be
+    separated.
     """
 
     starts: Counts
@@ -478,19 +418,10 @@ class CandidateLists:
 def candidate_lists(users: npt.NDArray[np.integer], positive: Mask, *, full: int | None = None) -> CandidateLists:
     """Cut the rows of each user into lists: n rows with h positives are h lists of n / h consecutive rows.
 
-    The rows of a user whose n is not a multiple of h, or who has no positive, are one list.
+    The rows of a user whose n is not a multiple of h, or who has no positive, are one list. ``users``: integers, shape
+    (n_rows,), codes of the users, whose rows stand together. ``positive``: bool, shape (n_rows,). Where lists may be
+    shorter than a ``full`` one, several lists of a user are cut only if all are full.
 
-    Parameters
-    ----------
-    users : integers, shape (n_rows,)
-        Codes of the users, whose rows stand together.
-    positive : bool, shape (n_rows,)
-        Which rows are positives.
-    full : int, optional
-        The size of a full list, where lists may be shorter: several lists of a user are then cut only if all are full.
-
-    Notes
-    -----
     Source: the order of rows that ``negprep test`` writes (docs/reference/formats.md).
     """
     first_rows = np.flatnonzero(np.append(len(users) > 0, users[1:] != users[:-1]))

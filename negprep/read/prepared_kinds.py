@@ -44,16 +44,9 @@ _RECBOLE_TYPE = re.compile(r"(\w+):(token|float)(_seq)?")
 
 @dataclass(frozen=True)
 class Shape:
-    """How the columns of a file become canonical ones.
+    """How the columns of a file become canonical ones: ``columns`` gives the file's own name of each.
 
-    Attributes
-    ----------
-    kind : {"negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"}
-        ``negprep``: Parquet with its metadata.
-    layout : {"pointwise", "pairwise", "listwise", "positives"}
-        ``positives``: each row is a positive of a user.
-    columns : dict of str to str
-        Canonical name to the file's own.
+    The kind ``negprep`` is Parquet with its metadata; in the layout ``positives`` each row is a positive of a user.
     """
 
     kind: Kind
@@ -253,10 +246,10 @@ def _unquoted(found: re.Match[str]) -> str | None:
     if word is not None:
         return None if word in _MISSING else word
     try:
-        said = json.loads(found["double"]) if found["double"] else ast.literal_eval(found["single"])
+        value = json.loads(found["double"]) if found["double"] else ast.literal_eval(found["single"])
     except (ValueError, SyntaxError):
         return None
-    return said if isinstance(said, str) else None
+    return value if isinstance(value, str) else None
 
 
 def _cut(texts: pa.StringArray, parts: pa.ListArray) -> pa.LargeListArray:

@@ -27,17 +27,8 @@ FOLDER_METADATA = "_negprep.json"
 def metadata_in(text: bytes | None, place: str) -> dict[str, Any] | None:
     """The metadata that negprep wrote, from their JSON; None without text.
 
-    Parameters
-    ----------
-    text : bytes or None
-        What a footer has under ``METADATA_KEY``, or the file ``FOLDER_METADATA``.
-    place : str
-        The file, for messages.
-
-    Raises
-    ------
-    BadDataError
-        It is not the JSON object that negprep writes.
+    ``text`` is what a footer has under ``METADATA_KEY``, or the file ``FOLDER_METADATA``. Raises ``BadDataError`` if it
+    is not the JSON object that negprep writes.
     """
     if text is None:
         return None
@@ -74,16 +65,9 @@ def _is_metadata(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Told:
-    """What a summary records.
+    """What the summary at ``place`` records: the metadata, and where the rows of the run went.
 
-    Attributes
-    ----------
-    place : str
-        The summary's own name.
-    output : str
-        Where the rows of the run went, as it was given: a file, a folder with a slash at its end, or ``-``.
-    facts : dict
-        The metadata.
+    ``output`` is as it was given: a file, a folder with a slash at its end, or ``-``.
     """
 
     place: str
@@ -114,22 +98,11 @@ class Told:
 def allotted(files: Sequence[str], made_by: Sequence[str | os.PathLike[str]]) -> dict[str, Told]:
     """Which summary belongs to which file: a dict by the name of the file, without files that have none.
 
-    Parameters
-    ----------
-    files : sequence of str
-        Prepared files or folders, as they were given.
-    made_by : sequence of path
-        Summaries. Each belongs to the file with the name of its output; a single one to a single file, whatever its
-        name.
+    Each of the summaries ``made_by`` belongs to the prepared file or folder with the name of its output; a single one
+    to a single file, whatever its name.
 
-    Raises
-    ------
-    BadDataError
-        A file is not a summary, or not one of ``train`` or ``test``.
-    UsageError
-        A summary is given twice, belongs to no file, or could belong to several.
-    OutputError
-        It does not exist or cannot be read.
+    Raises ``BadDataError`` if a file is not a summary of ``train`` or ``test``, ``UsageError`` if a summary is given
+    twice, belongs to no file, or could belong to several, ``OutputError`` if it cannot be read.
     """
     told = [_read(os.fspath(path)) for path in made_by]
     real = [os.path.realpath(each.place) for each in told]
@@ -158,7 +131,7 @@ def metadata_of(file: str, own: dict[str, Any] | None, told: Told | None) -> dic
     if own is None or told is None:
         return own if told is None else told.facts
     other = sorted(name for name in {*own, *told.facts} if own.get(name) != told.facts.get(name))
-    other.sort(key=lambda name: name == "counts")  # an option tells more
+    other.sort(key=lambda name: name == "counts")  # an option explains more
     if not other:
         what = f"has metadata of its own, the same as {told.place}"
         raise UsageError(what, place=file, remedy="leave the summary out")

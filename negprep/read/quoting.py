@@ -232,7 +232,7 @@ class QuoteWatch:
                 self._refuse(what, PLAIN, offset + stray.start())
         if len(fields) != wanted:
             stray = self._first_of_rows(record, fields) or spanning[0]
-            has = f"the row has {len(fields)} field{'s' * (len(fields) != 1)} where {self._dialect.said}"
+            has = f"the row has {len(fields)} field{'s' * (len(fields) != 1)} where {self._dialect.expected}"
             self._refuse(f"{_runs(stray)}, and {has}", PLAIN, offset + stray.start())
         rows = [self._grammar.delimiters(line) == wanted - 1 for line in lines]
         if not _may_be_rows(rows):

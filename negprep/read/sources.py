@@ -15,12 +15,12 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Self, cast
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -48,26 +48,13 @@ _LISTED = 3
 
 @dataclass(frozen=True)
 class Source:
-    """One input file, or standard input.
+    """One input file, or standard input, which has no ``path``; ``name`` is what messages call it.
 
-    Attributes
-    ----------
-    name : str
-        What messages call it.
-    path : Path or None
-        None for standard input.
-    spool : file or None
-        An unlinked temporary copy of what cannot be read twice (a pipe), or the redirected file itself.
-    codec : {"gzip", "zstd", "bz2", "zip"} or None
-        How the bytes are compressed, by their first bytes. A zip archive holds one file.
-    parquet : bool
-        Whether they are Parquet; text otherwise.
-    fingerprint : tuple of int
-        Size, time of change and inode when the source was found.
-    keys : dict of str to str or None
-        Key to value in the folders above it (``event=buy/``), from INPUT down; None for null.
-    aligned : bool
-        Whether ``open`` gives one space for each run of spaces, and none at the ends of lines.
+    ``spool`` is an unlinked copy of what cannot be read twice (a pipe), or the redirected file itself; ``codec`` how
+    the bytes are compressed: ``gzip``, ``zstd``, ``bz2`` or ``zip`` (an archive of one file); ``parquet`` whether they
+    are Parquet, not text; ``fingerprint`` the size, time of change and inode when the source was found. ``keys`` has
+    the keys and values in the folders above it (``event=buy/``), from INPUT down, None for null. If ``aligned``,
+    ``open`` gives one space for each run of spaces, and none at the ends of lines.
     """
 
     name: str
@@ -118,21 +105,31 @@ class Source:
 
 @dataclass(frozen=True)
 class Piece:
-    """Some consecutive rows of one input, as they were read.
+    """Some consecutive rows of one input, as they were read: arrays of one length, by role.
 
-    Attributes
-    ----------
-    columns : dict of str to pa.Array
-        By role, all of one length.
-    place : callable
-        Row within the piece (0-based) to ``log.csv:17``. May read the file again: for errors only.
-    header : dict of str to str
-        By role, the names in the header of a text file; empty where there is no header.
+    ``place`` turns a row within the piece (0-based) into ``log.csv:17``; it may read the file again: for errors only.
+    ``header`` has the names in the header of a text file, by role; it is empty where there is no header.
     """
 
     columns: dict[str, pa.Array]
     place: Callable[[int], str]
     header: dict[str, str] = field(default_factory=dict)
+
+
+class Closing:
+    """A context manager that closes sources, and so removes temporary files, at its end."""
+
+    _resources: ExitStack
+
+    def close(self) -> None:
+        """Remove temporary files."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 class _Filter(io.RawIOBase):
@@ -238,22 +235,12 @@ def quoted_file(name: str) -> str:
 def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Source, ...]:
     """The files that ``where`` names, in the order of their names.
 
-    Parameters
-    ----------
-    where : str
-        A file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, or ``-``.
-    wanted : callable
-        Whether a file within a folder belongs to the log, by its name.
+    ``where`` is a file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, or
+    ``-``; ``wanted`` decides by its name whether a file within a folder belongs to the log.
 
-    Raises
-    ------
-    OutputError
-        A file does not exist or cannot be read, no file matches, or standard input is closed.
-    UsageError
-        The name is empty.
-    BadDataError
-        A folder has no file, or belongs to a table with a log of its own (Delta Lake, Iceberg, Hudi) or to a job that
-        has not ended.
+    Raises ``OutputError`` if a file does not exist or cannot be read, no file matches, or standard input is closed;
+    ``UsageError`` if the name is empty; ``BadDataError`` if a folder has no file, or belongs to a table with a log of
+    its own (Delta Lake, Iceberg, Hudi) or to a job that has not ended.
     """
     if not where:
         raise UsageError("a file name is empty", remedy="give a path")

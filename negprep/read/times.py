@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from operator import add
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -63,8 +65,7 @@ _NUMERIC = re.compile(
 _LOOKED_AT = 100_000
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """Texts read by some formats: times int64 (0 if no format fits); which fit; which fit a date out of range."""
 
     times: Counts
@@ -98,59 +99,48 @@ def _seconds(groups: dict[str, pa.Array]) -> tuple[Counts, Counts, Mask]:
     """Seconds since 1970, nanoseconds after them, and whether each is a date at all."""
     n = len(next(iter(groups.values())))
 
-    def number(word: str, default: int) -> Counts:
+    def number(word: str, default: int = 0) -> Counts:
         if word not in groups:
             return np.full(n, default, np.int64)
         given: Counts = as_numpy(groups[word].cast(pa.int64()))
         return given
 
-    year = number("Y", 0)
+    parts = {word: number(word, word in "md") for word in "YmdHMS"}
+    good = np.ones(n, bool)
     if "y" in groups:  # as POSIX has it
-        short = number("y", 0)
-        year = short + np.where(short < 69, 2000, 1900)
-    month = number("m", 1)
+        short = number("y")
+        parts["Y"] = short + np.where(short < 69, 2000, 1900)
     if "b" in groups:
         names = pc.utf8_slice_codeunits(pc.ascii_lower(groups["b"]), 0, 3)
-        month = 1 + as_numpy(pc.index_in(names, value_set=strings(list(MONTHS)))).astype(np.int64)
-    day, minute, second = number("d", 1), number("M", 0), number("S", 0)
-    hour = number("H", 0)
-    good = (month >= 1) & (month <= 12) & (minute < 60) & (second < 60) & (hour < 24)
+        parts["m"] = 1 + as_numpy(pc.index_in(names, value_set=strings(list(MONTHS)))).astype(np.int64)
     if "I" in groups:
-        hour = number("I", 12)
-        good &= (hour >= 1) & (hour <= 12)
+        hour = number("I")
+        good = (hour >= 1) & (hour <= 12)
         is_late = mask_as_numpy(pc.is_in(groups["p"], value_set=strings(["p", "P"])))
-        hour = hour % 12 + np.where(is_late, 12, 0)
-    days, in_month = days_of(year, month, day)
-    seconds = days * 86400 + hour * 3600 + minute * 60 + second
-    if "z" in groups:
-        offset, is_offset = _offsets(groups["z"])
-        seconds, good = seconds - offset, good & is_offset
+        parts["H"] = hour % 12 + np.where(is_late, 12, 0)
+    seconds, is_date = seconds_of(parts)
+    if "sign" in groups:
+        for word in ("zh", "zm"):  # empty beside Z, or where only hours are written
+            groups[word] = pc.replace_substring_regex(groups[word], "^$", "0")
+        hours, minutes = number("zh"), number("zm")
+        is_west = mask_as_numpy(pc.equal(groups["sign"], "-"))
+        seconds -= np.where(is_west, -1, 1) * (hours * 3600 + minutes * 60)
+        good = good & (hours < 24) & (minutes < 60)
     fraction = np.zeros(n, np.int64)
     if "f" in groups:
         fraction = as_numpy(pc.ascii_rpad(groups["f"], 9, "0").cast(pa.int64()))
-    return seconds, fraction, good & in_month
+    return seconds, fraction, good & is_date
 
 
-def days_of(year: Counts, month: Counts, day: Counts) -> tuple[Counts, Mask]:
-    """Days since 1970, and whether the month has such a day."""
-    months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
+def seconds_of(parts: Mapping[str, Counts]) -> tuple[Counts, Mask]:
+    """Seconds since 1970 of years, months, ... (``Y``, ``m``, ``d``, ``H``, ``M``, ``S``), and which are dates."""
+    month, day, hour, minute, second = (parts[word] for word in "mdHMS")
+    months = ((parts["Y"] - 1970) * 12 + month - 1).astype("M8[M]")
     first, following = (each.astype("M8[D]").astype(np.int64) for each in (months, months + 1))
     days = first + day - 1
-    return days, (day >= 1) & (days < following)
-
-
-def _offsets(zones: pa.Array) -> tuple[Counts, Mask]:
-    found = pc.extract_regex(zones, "^(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>(?:[0-9]{2})?)$")
-    offset, good = np.zeros(len(zones), np.int64), np.ones(len(zones), bool)
-    rows = np.flatnonzero(mask_as_numpy(found.is_valid()))
-    if len(rows):
-        sign, hours, minutes = found.take(from_numpy(rows)).flatten()
-        minutes = pc.replace_substring_regex(minutes, "^$", "0")
-        hours, minutes = as_numpy(hours.cast(pa.int64())), as_numpy(minutes.cast(pa.int64()))
-        is_west = mask_as_numpy(pc.is_in(sign, value_set=strings(["-"])))
-        offset[rows] = np.where(is_west, -1, 1) * (hours * 3600 + minutes * 60)
-        good[rows] = (hours < 24) & (minutes < 60)
-    return offset, good
+    good = (month >= 1) & (month <= 12) & (day >= 1) & (days < following)
+    good &= (hour < 24) & (minute < 60) & (second < 60)
+    return days * 86400 + hour * 3600 + minute * 60 + second, good
 
 
 def guessed(texts: pa.Array) -> dict[str, list[str]]:
@@ -158,35 +148,23 @@ def guessed(texts: pa.Array) -> dict[str, list[str]]:
 
     What is first (``the month is first``) to the formats, the most frequent first; empty if a text is something else.
     """
-    counts: dict[tuple[str, str], int] = {}
-    orders = {"mdY", "dmY", "mdy", "dmy", "ymd"}
-    for text in texts.unique().slice(0, _LOOKED_AT).cast(pa.binary()).to_pylist():
+    distinct = texts.unique().slice(0, _LOOKED_AT)
+    shapes: Counter[tuple[str, str]] = Counter()
+    for text in distinct.cast(pa.binary()).to_pylist():
         found = _NUMERIC.fullmatch(text.decode("utf-8", "replace"))
         if found is None:
             return {}
-        parts = [found[1], found[3], found[4]]
-        orders = {order for order in orders if all(map(_can_be, order, parts))}
-        shape = found["mark"], _clock_of(found)
-        counts[shape] = counts.get(shape, 0) + 1
-    shapes = sorted(counts, key=lambda shape: -counts[shape])
-    return {
-        f"the {_NAMES[order[0]]} is first": [mark.join(f"%{word}" for word in order) + clock for mark, clock in shapes]
-        for order in ("mdY", "dmY", "mdy", "dmy", "ymd")
-        if order in orders
-    }
+        shapes[found["mark"], _clock_of(found)] += 1
+    made = {}
+    for order in ("mdY", "dmY", "mdy", "dmy", "ymd"):
+        formats = [mark.join(f"%{word}" for word in order) + clock for (mark, clock), _ in shapes.most_common()]
+        read = read_dates(distinct, map(TimeFormat.parse, formats))
+        if (read.fits | read.beyond).all():
+            made[f"the {_NAMES[order[0]]} is first"] = formats
+    return made
 
 
-_NAMES = {"m": "month", "d": "day", "y": "year", "Y": "year"}
-_LIMITS = {"m": (1, 12), "d": (1, 31), "y": (0, 99), "Y": (1000, 9999)}
-
-
-def _can_be(word: str, digits: str) -> bool:
-    low, high = _LIMITS[word]
-    return (
-        low <= int(digits) <= high
-        and (word not in "yY" or len(digits) == {"y": 2, "Y": 4}[word])
-        and (word == "Y" or len(digits) <= 2)
-    )
+_NAMES = {"m": "month", "d": "day", "y": "year"}
 
 
 def _clock_of(found: re.Match[str]) -> str:
@@ -231,18 +209,13 @@ _FORMS = (
 _OUT_OF_RANGE = "times reach from 1677-09-21 to 2262-04-11"
 _MIXED = "write all times in one form"
 
-# Dates as one number: the least and the greatest, and the seconds and the limit of each pair of digits after the day.
-_MINUTE, _HOUR = (60, 60), (3600, 24)
-_COMPACT: dict[str, tuple[int, int, tuple[tuple[int, int], ...]]] = {
-    "written as YYYYMMDD": (19900101, 21001231, ()),
-    "written as YYYYMMDDHHMM": (199001010000, 210012312359, (_MINUTE, _HOUR)),
-    "written as YYYYMMDDHHMMSS": (19900101000000, 21001231235959, ((1, 60), _MINUTE, _HOUR)),
+# Dates as one number: the format, and the least and the greatest that is taken for one without being asked.
+_COMPACT = {
+    "written as YYYYMMDD": ("%Y%m%d", 19900101, 21001231),
+    "written as YYYYMMDDHHMM": ("%Y%m%d%H%M", 199001010000, 210012312359),
+    "written as YYYYMMDDHHMMSS": ("%Y%m%d%H%M%S", 19900101000000, 21001231235959),
 }
-_COMPACT_FORMATS = {
-    "%Y%m%d": "written as YYYYMMDD",
-    "%Y%m%d%H%M": "written as YYYYMMDDHHMM",
-    "%Y%m%d%H%M%S": "written as YYYYMMDDHHMMSS",
-}
+_COMPACT_FORMATS = {form: kind for kind, (form, _, _) in _COMPACT.items()}
 _EITHER = "if these are numbers, give their unit, such as --time-format seconds"
 
 _EARLIEST = 631152000 * 10**9
@@ -292,10 +265,10 @@ def parse_times(array: pa.Array, forms: TimeForms = TimeForms()) -> tuple[pa.Arr
         clock = Clock(_NAIVE if pa.types.is_date(kind) or kind.tz is None else _ZONED, _spelled(instants, 0))
         return instants.cast(pa.timestamp("ns")).cast(pa.int64()), clock
     if pa.types.is_integer(kind):
-        return _from_integers(
-            _signed(array) if pa.types.is_uint64(kind) else from_numpy(as_numpy(array).astype(np.int64, copy=False)),
-            forms,
-        )
+        row = first_failure(array, lambda part: part.cast(pa.int64()))
+        if row is not None:
+            raise RowError(row, f"the time {array[row]} is out of range", _OUT_OF_RANGE)
+        return _from_integers(array.cast(pa.int64()), forms)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _from_floats(array.cast(pa.float64()), forms)
     raise RowError(0, f"the time has the type {kind}", _FORMS)
@@ -314,13 +287,6 @@ def parse_instant(text: str, like: Clock | None = None) -> tuple[int, Clock]:
 def _spelled(instants: pa.Array, row: int) -> str:
     # A scalar's own text ends with the year 9999, and takes pandas for nanoseconds.
     return str(instants.slice(row, 1).cast(pa.string())[0])
-
-
-def _signed(array: pa.Array) -> pa.Array:
-    row = first_failure(array, lambda part: part.cast(pa.int64()))
-    if row is not None:
-        raise RowError(row, f"the time {array[row]} is out of range", _OUT_OF_RANGE)
-    return array.cast(pa.int64())
 
 
 def _bands(values: np.ndarray) -> tuple[str, int]:
@@ -376,7 +342,7 @@ def _compact_kind(values: np.ndarray, forms: TimeForms) -> str | None:
     if forms:
         return _COMPACT_FORMATS.get(forms.formats[0].text) if len(forms.formats) == 1 else None
     low, high = values.min(), values.max()
-    for kind, (least, most, _) in _COMPACT.items():
+    for kind, (_, least, most) in _COMPACT.items():
         if low <= most and high >= least:
             inside = values[(values >= least) & (values <= most)]
             if 2 * len(inside) >= len(values) and 2 * np.count_nonzero(_compact_seconds(inside, kind)[1]) >= len(
@@ -388,16 +354,11 @@ def _compact_kind(values: np.ndarray, forms: TimeForms) -> str | None:
 
 def _compact_seconds(values: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Seconds since 1970 of dates as integers, and which are dates at all."""
-    rest, seconds, is_time = values, np.zeros(len(values), np.int64), np.ones(len(values), bool)
-    for factor, limit in _COMPACT[kind][2]:
-        rest, of_part = np.divmod(rest, 100)
-        seconds += of_part * factor
-        is_time &= of_part < limit
-    rest, day = np.divmod(rest, 100)
-    year, month = np.divmod(rest, 100)
-    is_time &= (month >= 1) & (month <= 12) & (year >= 1000) & (year <= 9999)
-    days, in_month = days_of(year, month, day)
-    return days * 86400 + seconds, is_time & in_month
+    parts = dict.fromkeys("HMS", np.zeros(len(values), np.int64))
+    for word in reversed(_COMPACT[kind][0].split("%")[2:]):
+        values, parts[word] = np.divmod(values, 100)
+    seconds, is_time = seconds_of(parts | {"Y": values})
+    return seconds, is_time & (values >= 1000) & (values <= 9999)
 
 
 def _from_compact(values: np.ndarray, kind: str, *, by_format: bool) -> tuple[pa.Array, Clock]:
@@ -565,8 +526,7 @@ def _text(texts: pa.Array, row: int) -> str:
     return bytes(texts.slice(row, 1).cast(pa.binary())[0].as_py()).decode("utf-8", "backslashreplace")
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """The first and last time of some rows; the rows before 1990, after tomorrow, and all."""
 
     first: int
@@ -578,22 +538,14 @@ class Span:
     @classmethod
     def of(cls, times: np.ndarray, tomorrow: int) -> Span:
         """The span of at least one time."""
-        first, last = int(times.min()), int(times.max())
-        early = int(np.count_nonzero(times < _EARLIEST)) if first < _EARLIEST else 0
-        late = int(np.count_nonzero(times > tomorrow)) if last > tomorrow else 0
-        return cls(first, last, early, late, len(times))
+        early, late = (int(np.count_nonzero(outside)) for outside in (times < _EARLIEST, times > tomorrow))
+        return cls(int(times.min()), int(times.max()), early, late, len(times))
 
     def joined(self, other: Span) -> Span:
         """The span of both."""
-        return Span(
-            min(self.first, other.first),
-            max(self.last, other.last),
-            self.early + other.early,
-            self.late + other.late,
-            self.rows + other.rows,
-        )
+        return Span(min(self.first, other.first), max(self.last, other.last), *map(add, self[2:], other[2:]))
 
-    def doubts(self, clock: Clock, column: str) -> list[str]:
+    def warnings(self, clock: Clock, column: str) -> list[str]:
         """A warning if times lie where logs have none; small numbers are an order, and may."""
         is_order = clock.kind == _UNITS[0][0] and max(-self.first, self.last) < _SMALLEST_SECONDS * 10**9
         if clock == ORDERED or is_order or not self.early + self.late:

@@ -120,7 +120,10 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
         ),
         ("train a b --holdout none --with-valid", "--with-valid with --holdout none, which holds nothing out"),
         ("train a b --holdout none --split-seed 1", "--split-seed with --holdout none, which holds nothing out"),
-        ("train a b --holdout last:0", "holdout is 'last:0', but '0' is no whole number from 1 to 1000000; write, for"),
+        (
+            "train a b --holdout last:0",
+            "holdout is 'last:0', but '0' is not a whole number from 1 to 1000000; write, for",
+        ),
         (
             "test a b --holdout first",
             "holdout is 'first'; choose one of none, last, last:N, random, random:N, fraction:F",

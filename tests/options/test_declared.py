@@ -70,7 +70,7 @@ def test_one_edit_is_enough(tmp_path):
     assert "An option that a test makes up.  [1<=x<=9]" in shown
     python("docs/make_cli_reference.py", "--check", code=1)
     python("docs/make_cli_reference.py")
-    assert (tmp_path / "docs" / "reference" / "cli.md").read_text().count("--made-up N") == 1
+    assert (tmp_path / "docs" / "reference" / "cli.md").read_text().count("--made-up N") == 1  # test names it: As train
     assert "    made_up: int | None\n" in (tmp_path / "negprep" / "api.py").read_text()
 
 

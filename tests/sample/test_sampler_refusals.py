@@ -70,7 +70,7 @@ def weights(items, values):
         ({"items": CATALOG, "same": "available_from", "available_at_time": True}, "--available-at-time, which reads"),
         (
             {"sampler": "uniform", "levels": "0.5,0.3", "layout": "pairwise", "positive": ">=3"},
-            "--levels and --sampler each say what is drawn",
+            "--levels and --sampler each specify what is drawn",
         ),
     ],
     ids=str,
