@@ -60,7 +60,7 @@ def test_the_picture_shows_these_curves(curves):
 
 
 def test_the_loss_of_the_start_falls(log):
-    found = learn_policy(*log, replace(LEARNING, epochs=0), seed=0)
+    found = learn_policy(*log, replace(LEARNING, epochs=0, seed=0))
     losses = [epoch.recommender_loss for epoch in found.start]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.5 * np.log(2)
@@ -71,7 +71,7 @@ def test_the_loss_of_the_start_falls(log):
 def test_the_policy_draws_harder_negatives_than_chance(log):
     """A policy that is as good as uniform cannot learn."""
     rewarded = replace(LEARNING, epochs=3, reward_weight=0.0)
-    learning, chance = (learn_policy(*log, replace(rewarded, temperature=heat), seed=0).game for heat in (1.0, 1e6))
+    learning, chance = (learn_policy(*log, replace(rewarded, temperature=heat, seed=0)).game for heat in (1.0, 1e6))
     assert all(ours.hardness > theirs.hardness + 0.02 for ours, theirs in zip(learning, chance, strict=True))
 
 
