@@ -203,7 +203,7 @@ def test_metrics_are_those_of_a_full_ranking(tmp_path):
             ("--sampler", "uniform:0.5", "--sampler", "popularity:0.5"),
             "--num-neg all with --sampler uniform:0.5",
         ),
-        ("test", ("--sampler", "uniform=3"), "the counts of the samplers sum to 3, and --num-neg says all"),
+        ("test", ("--sampler", "uniform=3"), "the counts of the samplers sum to 3, and --num-neg is all"),
         ("test", ("--repeats",), "--num-neg all with --repeats, but no item is taken twice; leave one out"),
     ],
 )

@@ -148,7 +148,7 @@ def read_model_of(options: Options) -> Model | None:
     model = read_model(options.model)
     if sampler == "reinforced" and model.kind in ("als", "bpr"):
         raise UsageError(
-            f"the model is of the kind {model.kind}, whose scores are no policy",
+            f"the model is of the kind {model.kind}, which has no policy",
             place=str(options.model),
             remedy="make one with negprep fit --kind rns, or draw with --sampler hard",
         )

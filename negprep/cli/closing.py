@@ -77,7 +77,7 @@ def _read(summary: Summary) -> Iterator[Fact]:
             f"users{items} with too few positives: {summary.removed_positives:,} in all",
         )
     if summary.weak:
-        yield Fact("weak", summary.weak, "observed pairs that are no positives")
+        yield Fact("weak", summary.weak, "observed pairs that are not positives")
     if summary.items_outside:
         holdouts = f", {summary.holdouts_outside:,} of the holdouts" if summary.holdouts else ""
         outside = f"items of the log that --items lacks: {summary.positives_outside:,} of the positives{holdouts}"

@@ -536,7 +536,7 @@ def _watched(log: LogReader, options: Options, positives: Positives | None) -> t
 def _check_labels(log: LogReader, options: Options) -> list[str]:
     """Warnings of labels that the rule does not use; or, without a rule, the refusal of a log that has some.
 
-    Raises BadDataError: Rows that are no positives, by their label, would become positives.
+    Raises BadDataError: Rows that are not positives, by their label, would become positives.
     """
     warnings = []
     for name, labels in log.labels.items():

@@ -42,7 +42,7 @@ def _refuse_counts(options: Record) -> None:
     )
     _refuse(
         fixed is not None and num_neg not in (None, fixed),
-        f"{what}, and --num-neg says {num_neg}",
+        f"{what}, and --num-neg is {num_neg}",
         "leave --num-neg out",
     )
     if not options.takes_all:

@@ -44,7 +44,7 @@ DEFAULT_NUM_NEG: dict[Command, int] = {"train": 4, "test": 99}
 _ROWS = "train test inspect"
 _LOGS = f"{_ROWS} fit verify report"
 _CHECKS = ("verify", "report")
-_UNKNOWN = "Files that do not say it themselves"
+_UNKNOWN = "Files without metadata"
 _SEEDS = (0, 2**64 - 1)
 _MOST = 2**31 - 1
 

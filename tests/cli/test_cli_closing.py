@@ -51,7 +51,7 @@ def test_everything_that_can_happen(facts):
     text = closing_text(facts, "log.csv", "test.parquet")
     for line in (
         "  rows dropped     1,210  null user: 10, null time: 1,200",
-        "  weak                 9  observed pairs that are no positives",
+        "  weak                 9  observed pairs that are not positives",
         "  excluded            50  more pairs; 4 of a user or item that occurs nowhere else",
         "  holdouts           990  last; 7 chosen by hash among the latest; 2 of an item without a train positive",
         "  not held out        10  users with too few positives",

@@ -189,7 +189,7 @@ def test_exponential():
         ({"skip_top": 0}, "--skip-top without --sampler hard"),
         ({"with_log_q": True, "distinct": True}, "--with-log-q with --distinct and --sampler reinforced"),
         ({"with_log_q": True, "sampler": ("reinforced:0.5", "uniform:0.5")}, "reinforced in a mixture"),
-        ({"model": "bpr"}, "the model is of the kind bpr, whose scores are no policy"),
+        ({"model": "bpr"}, "the model is of the kind bpr, which has no policy"),
     ],
 )
 def test_what_is_refused(tmp_path, options, message):

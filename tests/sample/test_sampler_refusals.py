@@ -52,7 +52,7 @@ def weights(items, values):
         ({"sampler": ("uniform:nan", "popularity:1")}, "'nan' is not a share"),
         ({"sampler": ("uniform:1e0",)}, "'1e0' is not a share"),
         ({"sampler": ("uniform:0.33333333333", "popularity:0.66666666667")}, "too many digits"),
-        ({"sampler": ("uniform=2", "popularity=1"), "num_neg": 4}, "sum to 3, and --num-neg says 4"),
+        ({"sampler": ("uniform=2", "popularity=1"), "num_neg": 4}, "sum to 3, and --num-neg is 4"),
         ({"sampler": ("uniform=999999", "popularity=2")}, "num_neg is 1000001"),
         ({"sampler": "weak"}, "--sampler weak without weak interactions"),
         ({"alpha": 1.0}, "--alpha without --sampler popularity"),
