@@ -87,10 +87,11 @@ dist: $(DIST)/.installed  ## build the source distribution and the wheel into di
 clean:  ## remove what make made
 	rm -rf build dist $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE) $(DIST)
 
-# Some systems package Python without the pip that a new environment gets: theirs installs it then.
+# An environment that is there already is kept, with what was installed into it. Some systems package Python without the
+# pip that a new environment gets: theirs installs it then.
 define make_venv
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)")'
-	$(PYTHON) -m venv --clear $(1) || { $(PYTHON) -m venv --clear --without-pip $(1) && $(PYTHON) $(PIP) --python $(1)/bin/python install pip; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv --clear $(1) || { $(PYTHON) -m venv --clear --without-pip $(1) && $(PYTHON) $(PIP) --python $(1)/bin/python install pip; }
 endef
 
 $(VENV)/.made:

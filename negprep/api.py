@@ -43,12 +43,12 @@ def train(
 @overload
 def train(log: LogSource, output: str | os.PathLike[str], **keywords: Unpack[TrainKeywords]) -> Path: ...
 def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywords: Unpack[TrainKeywords]) -> Any:
-    """Labelled train instances: each positive of the log and ``num_neg`` items that its user has not touched.
+    """Labelled train instances: each train positive of the log and ``num_neg`` items that are not among its user's.
 
     Parameters
     ----------
     log : str, path, pyarrow.Table or pandas.DataFrame
-        One row an interaction; columns are recognised by their usual names, or named by ``user_col`` and so on.
+        One row per interaction; columns are recognised by their usual names, or named by ``user_col`` and so on.
         It is not changed.
     output : str or path, optional
         Write there, as ``negprep train`` does. None: return the rows.
@@ -75,8 +75,9 @@ def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywor
 
     Notes
     -----
-    Every item that a user has not seen is drawn with the same probability, and no other is. The rows are a function of
-    the set of interactions, the options and the seed alone. Source: He et al., WWW 2017, section 4.1.
+    Every item that a user has not seen is drawn with the probability that the sampler defines (by default the same),
+    and no other is. A held-out item may be a negative, like any item that the user has not met yet. The rows are a
+    function of the set of interactions, the options and the seed alone. Source: He et al., WWW 2017, section 4.1.
 
     Examples
     --------
@@ -187,8 +188,8 @@ def inspect(log: LogSource, **keywords: Unpack[InspectKeywords]) -> Inspection:
     Returns
     -------
     Inspection
-        Frozen; ``log`` are the facts, ``train`` and ``test`` the forecasts, ``warnings`` one line each. ``as_dict()``
-        gives the same as a dict. Rows are exact; bytes, seconds and memory are estimated.
+        Frozen; ``log`` holds the facts, ``train`` and ``test`` the forecasts, ``warnings`` one line each. ``as_dict()``
+        gives the same as a dict. Rows are exact; bytes are rough.
 
     Raises
     ------
@@ -296,8 +297,8 @@ def verify(
     Returns
     -------
     Report
-        Frozen; true ``failed`` where a check failed, ``files`` and ``across`` the checks, ``as_dict()`` the same as a
-        dict. A check that could not be made has the status ``not checked``, and why as its note.
+        Frozen; ``failed`` is true if a check failed, ``files`` and ``across`` the checks, ``as_dict()`` the same as a
+        dict. A check that could not be made has the status ``not checked``, and its note says why.
 
     Raises
     ------
@@ -349,8 +350,8 @@ def report(
     Parameters
     ----------
     files, train, test, made_by, **keywords
-        As for ``verify``; the keywords need a log, except ``strict``: raise a warning, a check that failed or one
-        that failed as a ``BadDataError``, and write nothing.
+        As for ``verify``; the keywords need a log, except ``strict``: a failed check or a warning is raised as a
+        ``BadDataError``, and nothing is written.
     output : str or path
         A name that ends in ``.html``.
     log : str, path, pyarrow.Table or pandas.DataFrame, optional

@@ -1,4 +1,8 @@
-"""From a log to an output in six steps: read, encode, hold out, sample, assemble, write."""
+"""From a log to an output in six steps: read, encode, hold out, sample, assemble, write.
+
+`Run` reads and encodes the log as it is made; its `sections` hold out, range of users by range; its `rows` (or
+`fill_parts`) sample and assemble; `prepare` opens the log, makes a run, and writes what comes out of it.
+"""
 
 from __future__ import annotations
 
@@ -104,15 +108,29 @@ def prepare(
 
 
 class Run(Record):
-    """One pass from a log to rows, and what it counts. A context: what it holds on disk goes with it.
+    """One pass from a log to rows, and what it counts. A context manager: leaving it deletes its spill files.
 
-    ``log``: Open; read here.
-    ``spill_folder``: For rows that do not fit in memory, unless the options name one. None: where the system keeps
-      temporary files.
-    ``progress``: As for ``prepare``.
-    ``again``: Whether `sections` may be gone through more than once.
-    ``watch``: Is handed each section before its rows are made, once for each epoch.
-    Raises NegprepError: Bad data, or options that do not fit the log.
+    Parameters
+    ----------
+    log : LogReader
+        Open; read here.
+    options : Options
+    spill_folder : str, optional
+        For rows that do not fit in memory, unless the options name one. None: the system's folder for temporary files.
+    progress : callable, optional
+        As for ``prepare``.
+    again : bool
+        Whether `sections` may be gone through more than once.
+
+    Attributes
+    ----------
+    watch : callable or None
+        Gets each section before its rows are made, once for each epoch.
+
+    Raises
+    ------
+    NegprepError
+        Bad data, or options that do not fit the log.
     """
 
     def __init__(
@@ -131,7 +149,7 @@ class Run(Record):
         check_times(log, options)
         model_rule(options)
         model = read_model_of(options)
-        # Read and encode.
+        # Steps 1 and 2: read and encode.
         needs_times = rule.needs_times or options.available_at_time or writes_times(log, options)
         kept_bytes = self._memory.kept_bytes
         loaded = load(

@@ -151,22 +151,27 @@ def _type(option: Option) -> click.ParamType[Any]:
         return click.Choice(option.kind)
     if option.kind is int and limits is not None:
         least, most = int(limits[0]), int(limits[1])
-        return _WholeOr(option.words, least, most if most < 2**31 - 1 else None)
+        return _WholeOr(option.words, least, most)
     if option.kind is float and limits is not None:
         return _Number(*limits)
     return click.Path() if option.declared.metavar in ("FILE", "DIR") else click.STRING
 
 
 class _WholeOr(click.IntRange):
-    """A whole number within limits, or a word."""
+    """A whole number within limits, or a word. The help shows no limit that nobody comes near."""
 
-    def __init__(self, words: tuple[str, ...], least: int, most: int | None) -> None:
-        super().__init__(least, most)
-        self.words = words
+    def __init__(self, words: tuple[str, ...], least: int, most: int) -> None:
+        super().__init__(least, most if most < 2**31 - 1 else None)
+        self.words, self.most = words, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
         """The number, or the word."""
-        return value if value in self.words else super().convert(value, param, ctx)
+        if value in self.words:
+            return value
+        number = super().convert(value, param, ctx)
+        if number > self.most:
+            self.fail(f"{value} is not in the range {self.min}<=x<={self.most}.", param, ctx)
+        return number
 
 
 class _Number(click.types.FloatParamType):

@@ -9,16 +9,16 @@ from negprep.cli.group import COMPLETES, negprep
 
 
 @click.command(name="completion", short_help="Print a script that completes commands in a shell.")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the script by which a shell completes commands, options, choices and file names.
+    """Print a script that completes commands, options, choices and file names in SHELL: bash, zsh or fish.
 
     \b
-      negprep completion bash > ~/.local/share/bash-completion/completions/negprep
+      source <(negprep completion bash)
       negprep completion zsh > ~/.zfunc/_negprep
       negprep completion fish > ~/.config/fish/completions/negprep.fish
 
-    For one session of bash: source <(negprep completion bash). It needs bash 4.4 or newer.
+    The folders must be there, and ~/.zfunc in fpath. bash must be 4.4 or newer; put its line into ~/.bashrc.
     """  # noqa: D301
     made = get_completion_class(shell)
     if made is not None:

@@ -74,7 +74,7 @@ def _cutoffs(_context: click.Context, _option: click.Parameter, value: str) -> t
     common=True,
     metavar="N",
     type=click.IntRange(2),
-    help="How many items a held-out item is ranked among in a full ranking, itself one of them.  "
+    help="How many items a held-out item is ranked among in a full ranking, including itself.  "
     "[default: from the metadata of the test file: what is eligible for a user, on average]",
 )
 @own(
@@ -103,15 +103,15 @@ def _cutoffs(_context: click.Context, _option: click.Parameter, value: str) -> t
 def command(**given: Any) -> None:  # noqa: ANN401
     """Compute HR@K, NDCG@K, MRR and AUC from a model's scores for the candidates of a test file.
 
-    SCORES is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input:
-    the rows of a test file (user, item, label) with a column score, where more is better.
+    SCORES is a CSV, TSV, JSON lines or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for
+    standard input: the rows of a test file (user, item, label) with a column score, where more is better.
 
     \b
       negprep evaluate scored.parquet
       negprep evaluate scores.csv --test test.parquet
 
-    A held-out item that ties with t negatives is at each of t + 1 places with the same probability, and a metric is its
-    mean over them: a constant score gets what guessing gets. Figures are means over users. Three estimates of the
+    A held-out item that ties with t negatives is equally likely at each of t + 1 places; metrics are means over them,
+    so that a constant score does as well as a random order. Figures are means over users. Three estimates of the
     metrics over all items, which sampled candidates do not show by themselves, need the number of items, from the
     metadata of the test file or --catalog-size.
 

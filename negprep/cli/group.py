@@ -49,8 +49,9 @@ class LazyGroup(click.Group):
 def negprep() -> None:
     """Turn an implicit-feedback log into what a recommender trains and is tested on.
 
-    A negative is never an item that the user has seen, every other item has exactly the same chance, and one seed gives
-    the same rows on every machine, with any number of threads and any order of the rows.
+    A negative is never an item that the user has seen, every other item has exactly the probability that the sampler
+    defines (by default all the same), and one seed gives the same rows on every machine, with any number of threads
+    and any order of the rows.
 
     \b
       negprep train log.csv train.parquet

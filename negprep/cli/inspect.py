@@ -160,8 +160,8 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 def command(**given: Any) -> None:  # noqa: ANN401
     """Summarise a log, preview `train` and `test`, and warn of what looks wrong.
 
-    INPUT is a CSV, TSV or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for standard input.
-    Nothing is written but the report, to standard output.
+    INPUT is a CSV, TSV, JSON lines or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for
+    standard input. Nothing is written but the report, to standard output.
 
     \b
       negprep inspect log.csv
@@ -170,7 +170,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     With the options of `train` and `test`, it previews those runs: the rows exactly, the size roughly. Options that
     `test` does not have apply to `train` alone. A run that would be refused is shown with the reason.
 
-    Memory: as a run. Time: that of reading the log three times, and once more each for a value and an event column.
+    Memory: as for a run. Time: three reads of the log, and one more each for a value and an event column.
     """  # noqa: D301
     refuse_inputs(given)
     if sys.stdout is None:

@@ -1,4 +1,4 @@
-"""From the words of a command line to a run of the pipeline: the one way of `train` and `test`."""
+"""From the words of a command line to a run of the pipeline: shared by `train` and `test`."""
 
 from __future__ import annotations
 

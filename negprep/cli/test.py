@@ -23,9 +23,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep test log.csv test.parquet --num-neg 99
 
     A negative is never an item that the user was observed with, before or after; every other item of the catalog has
-    exactly the same chance, and the K differ. The held-out item stands at a random place among them, so that a
-    constant score cannot win. Users with one positive are counted, and not tested. OUTPUT appears whole or not at all,
-    and depends on the interactions, the options and the seed alone.
+    exactly the probability that the sampler defines, by default all the same, and the K differ. The held-out item
+    stands at a random place among them, so that a constant score cannot win. Users with one positive are counted, and
+    not tested. OUTPUT appears whole or not at all, and depends on the interactions, the options and the seed alone.
 
     Memory: the interactions of the log, as numbers. Time: mostly reading and writing.
     """  # noqa: D301

@@ -23,8 +23,9 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep train log.csv train.parquet --num-neg 4
 
     Each user's last item is kept out, for `negprep test` (see --holdout). A negative is never one of the user's own
-    train positives, weak interactions or excluded pairs; every other item of the catalog has exactly the same chance.
-    OUTPUT appears whole or not at all, and depends on the interactions, the options and the seed alone.
+    train positives or excluded pairs, nor a weak interaction unless --sampler or --levels draws these; every other item
+    of the catalog has exactly the probability that --sampler defines, by default all the same. OUTPUT appears whole or
+    not at all, and depends on the interactions, the options and the seed alone.
 
     Memory: the interactions of the log, as numbers. Time: mostly reading and writing.
     """  # noqa: D301

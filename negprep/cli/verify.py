@@ -113,8 +113,8 @@ def files_of(log_help: str, *, required: bool) -> Decorator:
             (
                 "--made-by",
                 "SUMMARY",
-                "What `negprep train` or `test` wrote with --summary: it replaces the metadata of a FILE without, such "
-                "as a CSV. Known by the name of its output, or if one FILE and one SUMMARY are given.",
+                "What `negprep train` or `test` wrote with --summary: it stands in for the metadata of a FILE that "
+                "has none, such as a CSV. Matched by the name of its output, or if one FILE and one SUMMARY are given.",
                 {"multiple": True},
             ),
             (
@@ -163,10 +163,10 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep verify a.csv b.csv --log log.csv --made-by a.json --made-by b.json
       negprep verify x.train.rating x.test.negative --log log.csv --holdout last
 
-    Everything is worked out anew from the log, by other means than those that drew: negatives that are positives,
+    Everything is recomputed from the log, with code that the samplers do not use: negatives that are positives,
     weak or excluded; a holdout among its own negatives; negatives that repeat, are too few or too many, or lie outside
     the catalog; positives and users that are missing, invented or in two files; holdouts that are not the latest; a
-    place of the holdout that gives it away; a log q that is not that of the sampler; and, by chi-square, whether every
+    holdout whose place gives it away; a log q that does not match the sampler; and, by chi-square, whether every
     item was drawn as often as the sampler promises. Metadata, or the summary of a run (--made-by), specify what a file
     of negprep promises; options specify it for other files. What is not specified is not checked, and the line names
     the option that would specify it.
@@ -174,7 +174,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     Exit code 1 where a check failed; with --strict, 3 where none failed and there is a warning. A check that could not
     be made gives the reason, and does not count as passed.
 
-    Memory: that of --memory, besides the distinct ids and about 300 bytes for each user. Time: two or three times that
+    Memory: up to --memory, plus the distinct ids and about 300 bytes for each user. Time: two or three times that
     of copying the files.
     """  # noqa: D301
     run_verify(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from negprep.errors import UsageError
@@ -15,7 +15,7 @@ Record: TypeAlias = Any
 AVAILABLE_FROM = "available_from"
 """The column of a catalog file with the times from which its items exist."""
 
-_NO_WEAK, _WEAK = "without weak interactions", "exclude some interactions with --positive, or give --weak FILE"
+_NO_WEAK, _WEAK = "without weak interactions", "name the positives with --positive, or give --weak FILE"
 
 
 def _refuse(is_wrong: object, what: str, remedy: str = "leave one out") -> None:
@@ -177,11 +177,16 @@ def _refuse_rows(options: Record) -> None:
         "leave it out",
     )
     _refuse(is_test and options.shuffle, "--shuffle in test, where the rows of a user stay together", "leave it out")
-    _refuse("epoch" in given and several, "--epoch with --epochs, which begins with epoch 0")
+    refuse_epochs(given, options.epochs)
     _refuse(
         "label_dtype" in given and options.layout != "pointwise",
         f"--label-dtype with --layout {options.layout}, which has no label",
     )
+
+
+def refuse_epochs(given: Collection[str], epochs: int | None) -> None:
+    """Refuse ``--epoch``, if it is among the options given, with ``--epochs``."""
+    _refuse("epoch" in given and epochs is not None, "--epoch with --epochs, which begins with epoch 0")
 
 
 def refuse_unfit(form: FormName, options: Record) -> None:

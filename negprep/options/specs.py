@@ -542,7 +542,7 @@ def _as_counts(shares: list[Fraction]) -> tuple[int, ...]:
 def _parse_term(term: str) -> tuple[str, str | None, Fraction]:
     found = _TERM.fullmatch(term.strip())
     if not found or found[1] not in SAMPLERS:
-        raise UsageError(f"no sampler is called {term!r}", remedy=f"choose of {', '.join(SAMPLERS)}")
+        raise UsageError(f"no sampler is called {term!r}", remedy=f"choose one of {', '.join(SAMPLERS)}")
     name, mark, text = found[1], found[2], found[3]
     if mark is None:
         return name, None, Fraction(1)

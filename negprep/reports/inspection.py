@@ -18,6 +18,7 @@ from negprep.encode.spill import check_spill_folder
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.exchange import LightgcnFiles, NcfFiles, RecboleFiles, open_exchange, unit_of
 from negprep.holdout import in_form, writes_times
+from negprep.options.conflicts import refuse_epochs
 from negprep.options.formats import FOLDERS
 from negprep.options.options import Command, LogSource, Options, ReadOptions
 from negprep.options.specs import quoted_for_shell
@@ -196,7 +197,7 @@ def _size(run: Run) -> int:
 def _first_rows(run: Run, most: int) -> Iterator[pa.RecordBatch]:
     """About the first rows of a run; if it shuffles, in the order that they have among themselves."""
     cutter = Cutter(most)
-    for section in run.sections(run.epochs[0]):
+    for section in (each for epoch in run.epochs for each in run.sections(epoch)):
         for shard in cutter.cut(section):
             rows = shard.make()
             if run.options.shuffle:
@@ -358,6 +359,7 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
     for name in _BESIDE:
         if isinstance(given.get(name), str | os.PathLike) and os.fspath(given[name]) == "-":
             raise UsageError(f"--{name} is '-', and is read more than once", remedy="give a file")
+    refuse_epochs(given.get("given", ()), given.get("epochs"))  # for `train` alone, and a mistake in any case
     read = ReadOptions(**_taken(ReadOptions, given))
     outcomes: dict[Command, Forecast | NegprepError] = {}
     asked: dict[Command, Options] = {}

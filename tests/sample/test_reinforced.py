@@ -181,7 +181,7 @@ def test_exponential():
     ("options", "message"),
     [
         ({"pool": 3, "pool_weak": 4, "weak": WEAK}, "--pool-weak 4 of a pool of 3"),
-        ({"pool_weak": 1}, "--pool-weak without weak interactions; exclude some interactions with --positive"),
+        ({"pool_weak": 1}, "--pool-weak without weak interactions; name the positives with --positive"),
         ({"pool_weak": -1, "weak": WEAK}, "pool_weak is -1; choose a whole number from 0 to 1000"),
         ({"temperature": 0}, "temperature is 0; choose a number from 1e-06"),
         ({"temperature": float("nan")}, "temperature is nan"),
