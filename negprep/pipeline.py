@@ -219,8 +219,8 @@ class Run(Record):
 
     def rows(self) -> Generator[pa.RecordBatch, None, None]:
         """Sample and assemble: the rows, in order, on as many threads as the options ask for."""
-        jobs, schema = self.options.jobs, self.schema
-        ahead = max(jobs, 2)
+        jobs, schema = max(1, self.options.jobs - 1), self.schema  # the thread that writes is one of them
+        ahead = jobs + 1
         if self.options.shuffle:  # a row group may wait, too, or nobody would work while one is written
             ahead = jobs + row_group_rows(self.options) // self._bucket_rows
         for epoch in self.epochs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from negprep.cli import signals
@@ -80,7 +81,10 @@ def execute(command: Command, given: dict[str, Any]) -> None:
     if target == "-" and sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> out.parquet), or name a file")
     check_summary(given["summary"], source, target, options)
-    load_libraries(algebra=0 if options.model is None else options.jobs)
+    load_libraries(
+        algebra=0 if options.model is None else options.jobs,
+        needs_functions=lambda: not _is_numbers_alone(source, target, options),
+    )
     from negprep.pipeline import prepare
 
     with progress_bars(shown=shows_bars(given)) as progress:
@@ -90,3 +94,20 @@ def execute(command: Command, given: dict[str, Any]) -> None:
         tell_warnings(summary.command, summary.warnings)
     else:
         tell(closing_text(summary, source, target))
+
+
+def _is_numbers_alone(source: str, target: str, options: Options) -> bool:
+    """Whether numbers come from one Parquet file and go to another, in columns of their own."""
+    beside = (options.exclude, options.items, options.weights, options.weak, options.model)
+    chosen = (options.positive, options.min_positives, options.core)
+    is_plain = options.layout != "listwise" and options.recipe.sources is None and not options.encode
+    if not is_plain or form_of(target, options.to) != "parquet" or any(each is not None for each in (*beside, *chosen)):
+        return False
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        kinds = pq.read_schema(source).types if Path(source).is_file() else []
+    except (OSError, ValueError, pa.ArrowException):  # reported where it is opened
+        return False
+    return bool(kinds) and all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)

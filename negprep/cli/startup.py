@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -78,15 +79,16 @@ def _is_zen4(cpuinfo: str) -> bool:
     return is_family and "avx512f" in found.get("flags", "").split()
 
 
-def load_libraries(*, algebra: int = 0) -> None:
+def load_libraries(*, algebra: int = 0, needs_functions: Callable[[], bool] = lambda: True) -> None:
     """Import numpy and pyarrow, only now: help and usage errors need not wait for them.
-
-    Arrow's functions are imported, too: a signal should not come in the middle of an import.
 
     Parameters
     ----------
     algebra : int
         Threads that multiply matrices, which need memory of their own.
+    needs_functions : callable
+        Whether the run needs Arrow's functions (10 MB), which are then imported at once: a signal should not come in
+        the middle of an import.
 
     Raises
     ------
@@ -98,8 +100,10 @@ def load_libraries(*, algebra: int = 0) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
     sort_without_avx512()
-    for name in ("numpy", "pyarrow", "pyarrow.parquet", "pyarrow.compute"):
+    for name in ("numpy", "pyarrow", "pyarrow.parquet"):
         _load(name)
+    if needs_functions():
+        _load("pyarrow.compute")
     check_room(algebra=algebra, threads=ARROW_THREADS)
     if algebra:
         import numpy as np
