@@ -264,11 +264,12 @@ def parse_times(array: pa.Array, forms: TimeForms = TimeForms()) -> tuple[pa.Arr
             raise RowError(row, f"the time {_spelled(instants, row)} is out of range", _OUT_OF_RANGE)
         clock = Clock(_NAIVE if pa.types.is_date(kind) or kind.tz is None else _ZONED, _spelled(instants, 0))
         return instants.cast(pa.timestamp("ns")).cast(pa.int64()), clock
-    if pa.types.is_integer(kind):
+    if pa.types.is_uint64(kind):
         row = first_failure(array, lambda part: part.cast(pa.int64()))
         if row is not None:
             raise RowError(row, f"the time {array[row]} is out of range", _OUT_OF_RANGE)
-        return _from_integers(array.cast(pa.int64()), forms)
+    if pa.types.is_integer(kind):  # numpy converts what Arrow would need its functions for
+        return _from_integers(from_numpy(as_numpy(array).astype(np.int64, copy=False)), forms)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _from_floats(array.cast(pa.float64()), forms)
     raise RowError(0, f"the time has the type {kind}", _FORMS)
