@@ -328,11 +328,6 @@ class Loaded:
         """Whether the log outgrew memory."""
         return self._rows.is_spilled
 
-    @property
-    def row_bytes(self) -> int:
-        """What the rows take, in memory or on disk."""
-        return self._rows.n_bytes
-
     def rows(self) -> Iterator[Rows]:
         """The rows of the log, coded, batch by batch. To be asked for before ``sections``."""
         return map(self._encode, self._rows)
