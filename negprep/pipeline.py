@@ -20,13 +20,23 @@ from typing import BinaryIO, Self
 import numpy as np
 import pyarrow as pa
 
+from negprep.arrays import Counts
 from negprep.arrow import from_numpy
 from negprep.assemble.layout import RowLayout, vocabulary_tables
-from negprep.assemble.plan import make_plan, model_rule, needs_survey, read_model_of
+from negprep.assemble.plan import (
+    Knowledge,
+    count_train,
+    find_ids,
+    make_plan,
+    make_scores,
+    model_rule,
+    needs_survey,
+    read_model_of,
+)
 from negprep.assemble.section import Cutter, Section, Shard, by_part, fill, make_form, make_section, row_group_rows
 from negprep.assemble.shuffle import Shuffle
 from negprep.encode.kcore import find_core
-from negprep.encode.load import Progress, load
+from negprep.encode.load import Core, Progress, load
 from negprep.encode.memory import MemoryPlan
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import UsageError, refuse_warnings
@@ -34,9 +44,10 @@ from negprep.exchange import open_exchange, unit_of
 from negprep.holdout import check_times, in_form, nothing_to_write, resolve_rule, settled_cut, writes_times
 from negprep.options.formats import FOLDERS, TEXT, beside, form_of
 from negprep.options.options import LogSource, Options
+from negprep.options.specs import HoldoutRule
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import Bootstrap
-from negprep.summary import Record, Summary, Tally, facts_of, summary_of, warnings_of
+from negprep.summary import ColdItems, Record, Summary, Tally, facts_of, summary_of, warnings_of
 from negprep.threads import on_threads, one_ahead
 from negprep.write.destination import Document, check_output
 from negprep.write.output import PART_ROWS, FolderOutput, Output, Part, kind_of, open_output
@@ -168,14 +179,48 @@ class Run(Record):
                 core = find_core(loaded, options, self._memory.range_rows, self._progress)
             else:
                 core = loaded.whole(self._memory.range_rows, again=again)
-            self._plan, fit, knowledge = make_plan(loaded, core, options, rule, first_times, model)
+            counts = _train_counts(core, options, rule) if needs_survey(options) else None
+            if first_times is not None and core.items is not loaded.items:
+                first_times = first_times[loaded.items.catalog.find(core.items.catalog.ids)]
+            scores, knowledge, self._known = None, None, None
+            if model is not None:
+                place = str(options.model)
+                found = find_ids(model, core.users, "users of the log", place)
+                columns = find_ids(model, core.items.catalog, "items of the catalog", place)
+                scores, self._known = make_scores(model, found, columns, options), found >= 0
+                knowledge = Knowledge.of(model, len(found), int((found < 0).sum()), columns)
+            self._plan, fit = make_plan(options, core.items, loaded.catalog, counts, first_times, scores)
             if options.takes_all:  # of a user's eligible items there are at most as many as in the catalog
                 options = replace(options, most_eligible=core.items.n_catalog)
-            tally = Tally.of(loaded, core, rule, options.recipe.sources or ())
+            tally = Tally(
+                users=len(core.users),
+                items=loaded.n_items - core.removed_items,
+                catalog_items=core.items.n_catalog,
+                removed_users=core.removed_users,
+                removed_items=core.removed_items,
+                removed_positives=core.removed_positives,
+                excluded_pairs=len(loaded.excluded),
+                sources=dict.fromkeys(options.recipe.sources or (), 0),
+                holds_out=rule.kind != "none",
+            )
         except BaseException:
             loaded.close()
             raise
-        super().__init__(log, options, rule, warnings, loaded, core, fit, knowledge, tally)
+        super().__init__(
+            log=log,
+            options=options,
+            rule=rule,
+            warnings=[*warnings, *loaded.warnings],
+            columns=loaded.columns,
+            items=core.items,
+            exclude=loaded.exclude,
+            weak=loaded.weak,
+            weights_fit=fit,
+            knowledge=knowledge,
+            tally=tally,
+        )
+        self.core, self._loaded = core, loaded
+        self._cold = ColdItems(len(core.items)) if rule.kind != "none" else None
         self.watch: Callable[[Section], None] | None = None
         self._rows_written = 0
         self._rows_in_all: int | None = None
@@ -184,7 +229,7 @@ class Run(Record):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.loaded.close()
+        self._loaded.close()
 
     @cached_property
     def form(self) -> RowLayout:
@@ -283,12 +328,15 @@ class Run(Record):
             for section in sections:
                 last_user = first_user + len(section.interactions.users)
                 if is_first:
-                    known = None if self.knowledge is None else self.knowledge.known[first_user:last_user]
-                    self.tally.add(section, known)
+                    self.tally.add(section, None if self._known is None else self._known[first_user:last_user])
+                    if self._cold is not None:
+                        self._cold.add(section)
                 else:  # the same interactions, but drawn with replacement others of them may lead rows
                     self.tally.add_rows(section)
                 first_user = last_user
                 if last_user == len(self.core.users):
+                    if self._cold is not None:
+                        self.tally.cold_holdouts = self._cold.holdouts
                     if is_first and not self.options.bootstrap:  # then all epochs are alike
                         self._rows_in_all = self.tally.rows * len(self.epochs)
                     elif epoch == self.epochs[-1]:
@@ -380,6 +428,13 @@ def _refuse_match(pattern: str, target: str) -> None:
     if Path(target).absolute().match(str(Path(pattern).absolute())):
         what = f"would be one of the files that INPUT, {pattern}, matches"
         raise UsageError(what, place=target, remedy="write elsewhere")
+
+
+def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> Counts:
+    counts = np.zeros(len(core.items), np.int64)
+    for section in core.sections:
+        counts += count_train(section, options, rule)
+    return counts
 
 
 def silent(step: str, done: int, total: int | None) -> None:

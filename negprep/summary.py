@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import InitVar, asdict, dataclass, field, fields
-from typing import Any, Literal
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from negprep._version import __version__
 from negprep.arrays import Counts, Mask
 from negprep.assemble.plan import Knowledge, model_rule, popularity_shape
 from negprep.assemble.section import Section
-from negprep.encode.load import Core, Loaded
-from negprep.encode.side_files import WeightsFit, catalog_misfits
+from negprep.encode.pairs import Items
+from negprep.encode.side_files import Listed, WeightsFit, catalog_misfits
 from negprep.holdout import nothing_held_out
 from negprep.options.options import Options
 from negprep.options.specs import HoldoutRule
@@ -44,6 +44,8 @@ class Tally:
         Distinct positive pairs, and the other observed pairs.
     holdouts, holdout_users, tied_holdouts : int
         Test holdouts, users with one, and users one of whose holdouts a hash chose between equal times.
+    cold_holdouts : int
+        Test holdouts whose item has no train positive.
     cold_users, unheld_users : int
         Users with a test holdout and no train positive, and users with positives but without a test holdout.
     short_users, full_users, dropped_users : int
@@ -70,6 +72,7 @@ class Tally:
     holdouts: int = 0
     holdout_users: int = 0
     tied_holdouts: int = 0
+    cold_holdouts: int = 0
     cold_users: int = 0
     unheld_users: int = 0
     short_users: int = 0
@@ -85,26 +88,20 @@ class Tally:
     sources: dict[str, int] = field(default_factory=dict)
     strangers: int = 0
     holds_out: bool = True
-    n_items: InitVar[int]
 
-    def __post_init__(self, n_items: int) -> None:
-        self._warm, self._held = np.zeros(n_items, bool), np.zeros(n_items, np.int32)
-
-    @classmethod
-    def of(cls, loaded: Loaded, core: Core, rule: HoldoutRule, sources: Sequence[str] = ()) -> Tally:
-        """The counts of a run before its first section."""
-        return cls(
-            users=len(core.users),
-            items=loaded.n_items - core.removed_items,
-            catalog_items=core.items.n_catalog,
-            removed_users=core.removed_users,
-            removed_items=core.removed_items,
-            removed_positives=core.removed_positives,
-            excluded_pairs=len(loaded.excluded),
-            sources=dict.fromkeys(sources, 0),
-            holds_out=rule.kind != "none",
-            n_items=len(core.items),
-        )
+    def __iadd__(self, other: Tally) -> Self:
+        """Add the counts of other users."""
+        for member in fields(self):
+            name = member.name
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if name == "sources":
+                self.add_sources(np.array(list(theirs.values()), np.int64))
+            elif name in ("eligible_min", "eligible_max"):
+                found = [each for each in (mine, theirs) if each is not None]
+                setattr(self, name, (min if name == "eligible_min" else max)(found, default=None))
+            elif name != "holds_out":
+                setattr(self, name, mine + theirs)
+        return self
 
     def add(self, section: Section, known: Mask | None = None) -> None:
         """Count one more section: its interactions, which all epochs share, and its rows.
@@ -131,10 +128,6 @@ class Tally:
         if len(items.others):
             self.positives_outside += _number(positives.items >= items.n_catalog)
             self.holdouts_outside += _number(held.items >= items.n_catalog)
-        if self.holds_out:
-            for begin in range(0, len(section.train), _MARKED):
-                self._warm[section.train.items[begin : begin + _MARKED]] = True
-            np.add.at(self._held, held.items, 1)
         eligible = section.supply if section.sampling.by_group else section.supply[heads.counts > 0]
         if eligible.size:
             least, most = int(eligible.min()), int(eligible.max())
@@ -151,11 +144,6 @@ class Tally:
         """Count the negatives of some rows, by source."""
         for name, count in zip(self.sources, counts.tolist(), strict=True):
             self.sources[name] += count
-
-    @property
-    def cold_holdouts(self) -> int:
-        """Test holdouts whose item has no train positive."""
-        return int(self._held[~self._warm].sum())
 
     def named(self, names: Iterable[str]) -> dict[str, Any]:
         """Some of the counts."""
@@ -174,19 +162,41 @@ def _users_with_none(section: Section) -> int:
     return _number(nothing & section.short)
 
 
-@dataclass(eq=False)
+class ColdItems:
+    """Which items have a train positive, and how many test holdouts each has."""
+
+    def __init__(self, n_items: int) -> None:
+        self.warm, self.held = np.zeros(n_items, bool), np.zeros(n_items, np.int32)
+
+    def add(self, section: Section) -> None:
+        """Look at one more section."""
+        for begin in range(0, len(section.train), _MARKED):
+            self.warm[section.train.items[begin : begin + _MARKED]] = True
+        np.add.at(self.held, section.interactions.positives.items[section.split.test], 1)
+
+    @property
+    def holdouts(self) -> int:
+        """Test holdouts whose item has no train positive."""
+        return int(self.held[~self.warm].sum())
+
+
+@dataclass(eq=False, kw_only=True)
 class Record:
     """What a run was asked for, what it found in the log, and what it counted so far: all that its summary needs.
 
-    ``warnings`` are those from before the log was read; ``knowledge`` is what the model that draws, if any, knows.
+    ``warnings`` are those of the options, and of what was loaded; ``columns`` were read, by role; ``items`` are those
+    of the run; ``exclude`` and ``weak``: what became of the rows of these files; ``knowledge`` is what the model that
+    draws, if any, knows.
     """
 
     log: LogReader
     options: Options
     rule: HoldoutRule
     warnings: list[str]
-    loaded: Loaded
-    core: Core
+    columns: dict[str, str]
+    items: Items
+    exclude: Listed
+    weak: Listed
     weights_fit: WeightsFit
     knowledge: Knowledge | None
     tally: Tally
@@ -353,7 +363,7 @@ def facts_of(run: Record) -> dict[str, Any]:
 
 def summary_of(run: Record, output: str, seconds: float) -> Summary:
     """The facts of a run whose rows were all made."""
-    options, tally, loaded = run.options, run.tally, run.loaded
+    options, tally = run.options, run.tally
     return Summary(
         **tally.named({member.name for member in fields(Summary)} & set(dir(tally))),
         command=options.command,
@@ -366,12 +376,12 @@ def summary_of(run: Record, output: str, seconds: float) -> Summary:
         sampler=str(options.recipe),
         rows_written=tally.rows,
         seen=_seen_policy(run),
-        excluded_unknown=loaded.exclude.unknown,
-        weak_unknown=loaded.weak.unknown,
-        excluded_rows=loaded.exclude.rows,
-        excluded_left_out=loaded.exclude.left_out,
-        weak_rows=loaded.weak.rows,
-        items_outside=len(run.core.items.others),
+        excluded_unknown=run.exclude.unknown,
+        weak_unknown=run.weak.unknown,
+        excluded_rows=run.exclude.rows,
+        excluded_left_out=run.exclude.left_out,
+        weak_rows=run.weak.rows,
+        items_outside=len(run.items.others),
         weights_rows=run.weights_fit.rows,
         weights_unknown=run.weights_fit.unknown,
         unweighted_items=run.weights_fit.unweighted,
@@ -379,7 +389,7 @@ def summary_of(run: Record, output: str, seconds: float) -> Summary:
         epoch=options.epoch,
         epochs=options.epochs,
         split_seed=options.split_seed,
-        columns=loaded.columns,
+        columns=run.columns,
         unused_keys=list(run.log.unused_keys),
         warnings=warnings_of(run),
         notes=notes_of(run),
@@ -391,21 +401,21 @@ def summary_of(run: Record, output: str, seconds: float) -> Summary:
 
 def warnings_of(run: Record) -> list[str]:
     """All warnings of a run whose rows were all made, one line each."""
-    return [*run.log.warnings, *run.warnings, *run.loaded.warnings, *_warnings_of_rows(run)]
+    return [*run.log.warnings, *run.warnings, *_warnings_of_rows(run)]
 
 
 def _warnings_of_rows(run: Record) -> list[str]:
     """Of files beside the log that name strangers, and of values that are of no use."""
     tally = run.tally
     warnings = []
-    if len(run.core.items.others):
+    if len(run.items.others):
         warnings = catalog_misfits(
-            run.core.items,
+            run.items,
             positives=(tally.positives_outside, tally.positives),
             holdouts=(tally.holdouts_outside, tally.holdouts),
         )
     alone = run.options.recipe.names if run.options.with_log_q else ()
-    if alone == ("popularity",) and len(run.core.items) > run.core.items.n_catalog:
+    if alone == ("popularity",) and len(run.items) > run.items.n_catalog:
         warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")
     if any(run.tally.sources.values()) and run.tally.sources.get("weak") == 0:
         warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
@@ -423,7 +433,7 @@ def _warnings_of_rows(run: Record) -> list[str]:
             for name in mine
             if name in model.split and model.split[name] != mine[name]
         ]
-    return warnings + ([] if run.options.weights is None else run.weights_fit.warnings(run.core.items.n_catalog))
+    return warnings + ([] if run.options.weights is None else run.weights_fit.warnings(run.items.n_catalog))
 
 
 def notes_of(run: Record) -> list[str]:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from negprep.arrays import Times
+from negprep.arrays import Codes, Counts, Times
 from negprep.assemble.section import split_train
-from negprep.encode.load import Core, Loaded
+from negprep.encode.load import LoadedSection
 from negprep.encode.pairs import Items
-from negprep.encode.side_files import WeightsFit, read_weights
+from negprep.encode.side_files import CatalogFile, WeightsFit, read_weights
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError, UsageError
 from negprep.model_file import Model, read_model
@@ -35,7 +35,6 @@ class Knowledge:
     ``users``, ``items``: Of the log, and of the catalog.
     ``unknown_users``, ``unknown_items``: Those of them that the model does not know.
     ``split``: What decided which positives the model learnt from; None where the model lacks it.
-    ``known``: bool, shape (users,). Whether the model knows a user.
     """
 
     kind: str
@@ -45,30 +44,21 @@ class Knowledge:
     unknown_users: int
     unknown_items: int
     split: dict[str, Any] | None
-    known: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, model: Model, n_users: int, unknown_users: int, columns: Codes) -> Knowledge:
+        """What a model knows of so many users, and of a catalog with these columns of it."""
+        unknown = int(np.count_nonzero(columns < 0))
+        return cls(model.kind, model.digest, n_users, len(columns), unknown_users, unknown, model.facts.get("split"))
 
 
-def make_scores(
-    model: Model, users: Vocabulary, items: Items, place: str, *, precise: bool
-) -> tuple[Scores, Knowledge]:
-    """The scores of a model for a run, and what it knows.
+def make_scores(model: Model, rows: Codes, columns: Codes, options: Options) -> Scores:
+    """The scores of a model for a run.
 
-    ``place``: What messages call the model.
-    ``precise``: Whether the values of scores matter, and not only their order.
-    Raises BadDataError: The model knows no user or no item of the run.
+    ``rows``, ``columns``: int32, shapes (n_users,) and (n_catalog,). Where the model has each user and each item of the
+      catalog, or -1.
     """
-    rows = model.users.find(users.ids)
-    columns = model.items.find(items.catalog.ids)
-    for what, found, ids, known in (
-        ("users of the log", rows, users.ids, model.users.ids),
-        ("items of the catalog", columns, items.catalog.ids, model.items.ids),
-    ):
-        if not (found >= 0).any():
-            raise BadDataError(
-                f"none of the {len(ids)} {what} is in the model (log: {ids[0].as_py()!r}, model: {known[0].as_py()!r})",
-                place=place,
-                remedy="give a model that was made from this log",
-            )
+    place, precise = str(options.model), options.recipe.scored == "reinforced"  # else their order alone matters
     known_items = np.flatnonzero(columns >= 0)
     of_items = columns[known_items]
     factors = model.item_factors[of_items]
@@ -76,26 +66,37 @@ def make_scores(
         weighted: npt.NDArray[np.float32] = factors if model.h is None else factors * model.h
     if not np.isfinite(weighted).all():
         raise BadDataError("item_factors times h are too large for float32", place=place, remedy="scale them down")
-    scores = Scores(
+    return Scores(
         rows,
         model.user_factors,
         known_items,
         weighted,
         None if model.item_bias is None else model.item_bias[of_items],
-        items.n_catalog,
+        len(columns),
         np.float64 if precise else np.float32,
     )
-    knowledge = Knowledge(
-        model.kind,
-        model.digest,
-        len(rows),
-        len(columns),
-        int((rows < 0).sum()),
-        len(columns) - len(known_items),
-        model.facts.get("split"),
-        rows >= 0,
+
+
+def find_ids(model: Model, vocabulary: Vocabulary, what: str, place: str) -> Codes:
+    """Where the model has each id: int32, -1 for one that it does not know.
+
+    ``what``: What messages call the ids; ``place``: what they call the model.
+    Raises BadDataError: The model knows none of them.
+    """
+    known = model.items if what.startswith("items") else model.users
+    found = known.find(vocabulary.ids)
+    if not (found >= 0).any():
+        raise unknown_to_model(len(found), what, vocabulary.ids[0].as_py(), known, place)
+    return found
+
+
+def unknown_to_model(number: int, what: str, example: object, known: Vocabulary, place: str) -> BadDataError:
+    """The error that a model has none of the users, or of the items, of a run."""
+    return BadDataError(
+        f"none of the {number} {what} is in the model (log: {example!r}, model: {known.ids[0].as_py()!r})",
+        place=place,
+        remedy="give a model that was made from this log",
     )
-    return scores, knowledge
 
 
 _DEFAULT_ALPHA, _DEFAULT_SMOOTH = 0.75, 0.0
@@ -162,67 +163,56 @@ def read_model_of(options: Options) -> Model | None:
 
 
 def make_plan(
-    loaded: Loaded,
-    core: Core,
     options: Options,
-    rule: HoldoutRule,
+    items: Items,
+    catalog: CatalogFile | None,
+    counts: Counts | None,
     first_times: Times | None,
-    model: Model | None = None,
-) -> tuple[Plan, WeightsFit, Knowledge | None]:
+    scores: Scores | None = None,
+) -> tuple[Plan, WeightsFit]:
     """Make the plan of a run.
 
-    ``core``: Its sections are gone through where ``needs_survey``.
-    ``first_times``: int64, shape (n_catalog,), or None. From when on each item of the loaded catalog is there, where
-      the options restrict by that.
+    ``counts``: int64, shape (n_items,). Train positives of each item, where ``needs_survey``.
+    ``first_times``: int64, shape (n_catalog,), or None. From when on each item of the catalog is there, where the
+      options restrict by that.
     Returns ``fit``, WeightsFit: How ``--weights`` fits the catalog.
-    Returns ``knowledge``, Knowledge or None: What the model knows of the run.
-    Raises BadDataError: No item has a weight, or the model knows nobody.
+    Raises BadDataError: No item has a weight.
     """
     recipe = options.recipe
-    counts = _train_counts(core, options, rule) if needs_survey(options) else np.empty(0, np.int64)
     weights, fit = None, WeightsFit()
     if options.weights is not None:
-        weights, fit = read_weights(options.weights, options.read, core.items)
-    elif "popularity" in recipe.names:
-        weights = _popularity(counts[: core.items.n_catalog], options)
+        weights, fit = read_weights(options.weights, options.read, items)
+    elif "popularity" in recipe.names and counts is not None:
+        weights = _popularity(counts[: items.n_catalog], options)
     order = None
     if options.same is not None or options.available_at_time:
-        if first_times is not None and core.items is not loaded.items:
-            first_times = first_times[loaded.items.catalog.find(core.items.catalog.ids)]
         order = CatalogOrder.of(
-            core.items.n_catalog,
-            segments=None if loaded.catalog is None else loaded.catalog.categories,
+            items.n_catalog,
+            segments=None if catalog is None else catalog.categories,
             available=first_times,
             drawable=None if weights is None or recipe.falls_back else weights.units > 0,
         )
-    scores, knowledge, how = None, None, model_rule(options)
-    if model is not None:
-        precise = isinstance(how, Policy)
-        scores, knowledge = make_scores(model, core.users, core.items, str(options.model), precise=precise)
     plan = Plan(
         recipe,
         options.distinct,
         options.with_log_q,
         weights,
         order,
-        int(counts.sum()),
+        0 if counts is None else int(counts.sum()),
         scores,
-        how,
+        model_rule(options),
         options.takes_all,
     )
-    return plan, fit, knowledge
+    return plan, fit
 
 
-def _train_counts(core: Core, options: Options, rule: HoldoutRule) -> npt.NDArray[np.int64]:
-    """Train positives of each item, in the catalog or not."""
-    counts = np.zeros(len(core.items), np.int64)
-    for section in core.sections:
-        _, train = split_train(section.interactions, options, rule)
-        counts += np.bincount(train.items, minlength=len(counts))
-    return counts
+def count_train(section: LoadedSection, options: Options, rule: HoldoutRule) -> Counts:
+    """Train positives of each item, in the catalog or not, of a section: int64, shape (n_items,)."""
+    _, train = split_train(section.interactions, options, rule)
+    return np.bincount(train.items, minlength=len(section.interactions.items))
 
 
-def _popularity(counts: npt.NDArray[np.int64], options: Options) -> Weights:
+def _popularity(counts: Counts, options: Options) -> Weights:
     alpha, smooth = popularity_shape(options)
     if not counts.any() and not smooth:
         raise BadDataError(

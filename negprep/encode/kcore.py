@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from negprep.arrays import Codes, Mask
+from negprep.arrays import Counts, Mask
 from negprep.arrow import from_numpy
 from negprep.encode.load import Core, Loaded, LoadedSection, Progress
 from negprep.encode.pairs import Interactions, Items, Pairs
@@ -30,18 +30,23 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
     sections = loaded.sections(range_rows, again=True)
     users, items, before, after = _alive(loaded, sections, least_of_user, least_of_item, progress)
     if not after:
-        asked = (("--core", options.core), ("--min-positives", options.min_positives))
-        what = " and ".join(f"{name} {least}" for name, least in asked if least)
-        raise BadDataError(f"no user is left by {what}", remedy="choose a smaller number, or look at the log")
-    kept = Items(_kept(loaded.items.catalog, items), loaded.items.others) if options.core else loaded.items
+        raise nobody_left(options)
+    kept = Items(kept_ids(loaded.items.catalog, items), loaded.items.others) if options.core else loaded.items
     return Core(
-        _kept(loaded.users, users),
+        kept_ids(loaded.users, users),
         kept,
         _Restricted(sections, users, items, kept),
         removed_users=int((~users).sum()),
         removed_items=int((~items).sum()),
         removed_positives=before - after,
     )
+
+
+def nobody_left(options: Options) -> BadDataError:
+    """The error that the options leave out everybody."""
+    asked = (("--core", options.core), ("--min-positives", options.min_positives))
+    what = " and ".join(f"{name} {least}" for name, least in asked if least)
+    return BadDataError(f"no user is left by {what}", remedy="choose a smaller number, or look at the log")
 
 
 def _alive(
@@ -56,10 +61,8 @@ def _alive(
         for section in sections:
             positives = section.interactions.positives
             here = slice(section.first_user, section.first_user + positives.n_users)
-            remaining = items[positives.items]
-            users[here] &= positives.where(remaining).counts >= least_of_user
-            remaining &= np.repeat(users[here], positives.counts)
-            counts += np.bincount(positives.items[remaining], minlength=len(items))
+            users[here], of_section = count_remaining(positives, items, least_of_user)
+            counts += of_section
             n_seen += len(positives)
             progress("core", n_seen, n_all)
         n_all = n_seen
@@ -69,7 +72,32 @@ def _alive(
         items = enough
 
 
-def _kept(vocabulary: Vocabulary, mask: Mask) -> Vocabulary:
+def count_remaining(positives: Pairs, items: Mask, least_of_user: int) -> tuple[Mask, Counts]:
+    """Which users of a section have enough positives of the items that remain; how many such positives each item has.
+
+    ``items``: bool, shape (n_items,). The items that remain.
+    Returns bool, shape (n_users,); int64, shape (n_items,): Positives of users who have enough.
+    """
+    remaining = items[positives.items]
+    users = positives.where(remaining).counts >= least_of_user
+    remaining &= np.repeat(users, positives.counts)
+    return users, np.bincount(positives.items[remaining], minlength=len(items))
+
+
+def restrict(section: LoadedSection, users: Mask, items: Mask, kept: Items, *, first_user: int) -> LoadedSection:
+    """A section without the users and the items that were removed.
+
+    ``users``: bool, shape (n_users,). The users of the section that remain.
+    ``items``: bool, shape (n_items,). The items that remain, which are ``kept``.
+    ``first_user``: The code of the first user that remains, among those that remain.
+    """
+    whole = section.interactions
+    positives, weak, excluded = (_of(pairs, users, items) for pairs in (whole.positives, whole.weak, section.excluded))
+    return LoadedSection(first_user, Interactions(kept_ids(whole.users, users), kept, positives, weak), excluded)
+
+
+def kept_ids(vocabulary: Vocabulary, mask: Mask) -> Vocabulary:
+    """The ids that remain."""
     return Vocabulary(vocabulary.ids.take(from_numpy(np.flatnonzero(mask))))
 
 
@@ -83,21 +111,16 @@ class _Restricted:
     kept_items: Items
 
     def __iter__(self) -> Iterator[LoadedSection]:
-        new_codes = np.cumsum(self.items, dtype=np.int32) - np.int32(1)
         first_user = 0
         for section in self.sections:
-            whole = section.interactions
-            mine = self.users[section.first_user : section.first_user + len(whole.users)]
-            if not mine.any():
-                continue
-            positives, weak, excluded = (
-                self._of(pairs, mine, new_codes) for pairs in (whole.positives, whole.weak, section.excluded)
-            )
-            of_these = Interactions(_kept(whole.users, mine), self.kept_items, positives, weak)
-            yield LoadedSection(first_user, of_these, excluded)
-            first_user += len(of_these.users)
+            mine = self.users[section.first_user : section.first_user + len(section.interactions.users)]
+            if mine.any():
+                yield restrict(section, mine, self.items, self.kept_items, first_user=first_user)
+                first_user += int(np.count_nonzero(mine))
 
-    def _of(self, pairs: Pairs, users: Mask, new_codes: Codes) -> Pairs:
-        kept = pairs.where(self.items[pairs.items] & np.repeat(users, pairs.counts))
-        starts = np.append(kept.starts[:-1][users], kept.starts[-1])
-        return Pairs(starts, new_codes[kept.items], kept.times)
+
+def _of(pairs: Pairs, users: Mask, items: Mask) -> Pairs:
+    kept = pairs.where(items[pairs.items] & np.repeat(users, pairs.counts))
+    starts = np.append(kept.starts[:-1][users], kept.starts[-1])
+    new_codes = np.cumsum(items, dtype=np.int32) - np.int32(1)
+    return Pairs(starts, new_codes[kept.items], kept.times)

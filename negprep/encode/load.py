@@ -410,55 +410,91 @@ class Loaded:
         return replace(rows, users=users, items=items if self._recode is None else self._recode[items])
 
     def _section(self, of: UserRange[Any], coded: Iterable[Rows]) -> LoadedSection:
-        """Group the rows of a range."""
-        positives, weak = self._grouped(self._gathered(of, coded), of)
-        listed = self._weak.of_users(of.first, of.last)
-        weak = subtract_pairs(merge_pairs([listed, weak], len(self.items)), positives, len(self.items))
-        of_these = Vocabulary(self.users.ids.slice(of.first, of.last - of.first))
-        return LoadedSection(
-            of.first,
-            Interactions(of_these, self.items, positives, weak),
+        n_users = of.last - of.first
+        rows = gather(
+            coded,
+            Rows.room_for(
+                min(of.n_rows, self._most_gathered), times=self._rows.has_times, positive=self._rows.has_positive
+            ),
+            (n_users, len(self.items)),
+            first_user=of.first,
+            latest=self._latest,
+        )
+        return group(
+            rows,
+            Vocabulary(self.users.ids.slice(of.first, n_users)),
+            self.items,
+            self._weak.of_users(of.first, of.last),
             self.excluded.of_users(of.first, of.last),
+            first_user=of.first,
+            latest=self._latest,
         )
 
-    def _grouped(self, rows: Rows, of: UserRange[Any]) -> tuple[Pairs, Pairs]:
-        """The distinct positives, and the other pairs, without times."""
-        sizes, times, positive = (of.last - of.first, len(self.items)), rows.times, rows.positive
-        if positive is None:
-            positives = group_pairs(rows.users, rows.items, *sizes, times=times, latest=self._latest)
-            return positives, no_pairs(sizes[0])
-        others, timed = ~positive, None if times is None else times[positive]
-        positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=self._latest)
-        return positives, group_pairs(rows.users[others], rows.items[others], *sizes)
 
-    def _gathered(self, of: UserRange[Any], coded: Iterable[Rows]) -> Rows:
-        """The rows of a range in one piece.
+def group(
+    rows: Rows,
+    users: Vocabulary,
+    items: Items,
+    listed: Pairs,
+    excluded: Pairs,
+    *,
+    first_user: int = 0,
+    latest: bool = True,
+) -> LoadedSection:
+    """Group the rows of a range of users, whose codes count from 0.
 
-        A user with many more rows than a range should have makes it as large. Whenever the rows fill what room there
-        is, those that repeat a pair are left out, so that memory grows with the pairs and not with the rows.
-        """
-        columns = {"times": self._rows.has_times, "positive": self._rows.has_positive}
-        room, end = Rows.room_for(min(of.n_rows, self._most_gathered), **columns), 0
-        for rows in coded:
-            if end + len(rows) > len(room):
-                kept = self._distinct(room.take(slice(end)), of)
-                if 2 * (len(kept) + len(rows)) > len(room):
-                    room = Rows.room_for(2 * (len(kept) + len(rows)), **columns)
-                end = room.put(0, kept)
-            begin, end = end, room.put(end, rows)
-            room.users[begin:end] -= np.int32(of.first)
-        return room.take(slice(end))
+    ``listed``, ``excluded``: Their pairs of ``--weak`` and of ``--exclude``.
+    ``latest``: Whether a pair that occurs more than once has the latest of its times; else the earliest.
+    """
+    positives, weak = _pairs_of(rows, (len(users), len(items)), latest=latest)
+    weak = subtract_pairs(merge_pairs([listed, weak], len(items)), positives, len(items))
+    return LoadedSection(first_user, Interactions(users, items, positives, weak), excluded)
 
-    def _distinct(self, rows: Rows, of: UserRange[Any]) -> Rows:
-        """The rows, those of a pair made one."""
-        positives, others = self._grouped(rows, of)
-        times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
-        return Rows(
-            np.append(positives.users(), others.users()),
-            np.append(positives.items, others.items),
-            times,
-            None if rows.positive is None else np.arange(len(positives) + len(others)) < len(positives),
-        )
+
+def gather(
+    pieces: Iterable[Rows], room: Rows, sizes: tuple[int, int], *, first_user: int = 0, latest: bool = True
+) -> Rows:
+    """The rows of a range of users in one piece, with codes of users that count from 0.
+
+    A user with many more rows than a range should have makes it as large. Whenever the rows fill what room there is,
+    those that repeat a pair are left out, so that memory grows with the pairs and not with the rows.
+
+    ``room``: For the rows; more is made where needed.
+    ``sizes``: How many users and items there are.
+    """
+    end = 0
+    for rows in pieces:
+        if end + len(rows) > len(room):
+            kept = _distinct(room.take(slice(end)), sizes, latest=latest)
+            if 2 * (len(kept) + len(rows)) > len(room):
+                needed = 2 * (len(kept) + len(rows))
+                room = Rows.room_for(needed, times=room.times is not None, positive=room.positive is not None)
+            end = room.put(0, kept)
+        begin, end = end, room.put(end, rows)
+        room.users[begin:end] -= np.int32(first_user)
+    return room.take(slice(end))
+
+
+def _pairs_of(rows: Rows, sizes: tuple[int, int], *, latest: bool) -> tuple[Pairs, Pairs]:
+    """The distinct positives, and the other pairs, without times."""
+    times, positive = rows.times, rows.positive
+    if positive is None:
+        return group_pairs(rows.users, rows.items, *sizes, times=times, latest=latest), no_pairs(sizes[0])
+    others, timed = ~positive, None if times is None else times[positive]
+    positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=latest)
+    return positives, group_pairs(rows.users[others], rows.items[others], *sizes)
+
+
+def _distinct(rows: Rows, sizes: tuple[int, int], *, latest: bool) -> Rows:
+    """The rows, those of a pair made one."""
+    positives, others = _pairs_of(rows, sizes, latest=latest)
+    times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
+    return Rows(
+        np.append(positives.users(), others.users()),
+        np.append(positives.items, others.items),
+        times,
+        None if rows.positive is None else np.arange(len(positives) + len(others)) < len(positives),
+    )
 
 
 @dataclass(frozen=True)
