@@ -219,7 +219,7 @@ class Run(Record):
             knowledge=knowledge,
             tally=tally,
         )
-        self.core, self._loaded = core, loaded
+        self.core, self.loaded = core, loaded
         self._cold = ColdItems(len(core.items)) if rule.kind != "none" else None
         self.watch: Callable[[Section], None] | None = None
         self._rows_written = 0
@@ -229,7 +229,7 @@ class Run(Record):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loaded.close()
+        self.loaded.close()
 
     @cached_property
     def form(self) -> RowLayout:

@@ -32,7 +32,7 @@ from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, 
 from negprep.errors import BadDataError
 from negprep.options.options import Options
 from negprep.options.specs import quoted_for_shell
-from negprep.read.convert import doubts, standing_for_none
+from negprep.read.convert import doubts, may_stand_for_none, standing_for_none
 from negprep.read.log import LogReader
 from negprep.threads import on_threads
 
@@ -316,7 +316,7 @@ class Loaded:
         self.excluded, self._weak = self.exclude.pairs, self.weak.pairs
         self.warnings = warnings
         for option, listed in (("--exclude", self.exclude), ("--weak", self.weak)):
-            self.warnings += _misfits(option, listed) if listed.rows or listed.left_out else []
+            self.warnings += misfits(option, listed) if listed.rows or listed.left_out else []
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._most_gathered = 0
@@ -339,11 +339,8 @@ class Loaded:
         for noun, ids in vocabularies.items():
             for place in standing_for_none(ids):
                 code = place if noun == "user" or self._recode is None else self._recode[place]
-                n_rows = sum(np.count_nonzero(_codes_of(rows, noun) == code) for rows in self.rows())
-                found.append(
-                    f"the {noun} id '{ids[place]}' has {n_rows:,} of {len(self._rows):,} rows: if it stands for no "
-                    "id, leave the field empty in the log, and --drop-invalid drops these rows"
-                )
+                n_rows = int(sum(np.count_nonzero(_codes_of(rows, noun) == code) for rows in self.rows()))
+                found.append(may_stand_for_none(noun, ids[place], n_rows, len(self._rows)))
         return found
 
     def first_times(self) -> npt.NDArray[np.int64]:
@@ -544,9 +541,9 @@ def load(
     rows = RowStore(kept_bytes, spill_folder, has_times=with_times, has_positive=positives is not None)
     try:
         roles = ["user", "item", *(["time"] if with_times else [])]
-        watched = _watched(log, options, positives)
+        watched = watched_columns(log, options, positives)
         users, items = _read_rows(log, roles, positives, watched, rows, progress)
-        warnings = _check_labels(log, options)
+        warnings = check_labels(log, options)
         columns = {role: log.columns[role] for role in roles}
         columns |= positives.columns if positives is not None else {}
         loaded = Loaded(rows, columns, users, items, options, positives, warnings)
@@ -557,14 +554,14 @@ def load(
         raise
 
 
-def _watched(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:
+def watched_columns(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:
     """The columns that may hold labels that no rule explains."""
     if options.positive is not None and positives is None:
         return ()
     return tuple(name for name in log.label_columns if positives is None or name != positives.column)
 
 
-def _check_labels(log: LogReader, options: Options) -> list[str]:
+def check_labels(log: LogReader, options: Options) -> list[str]:
     """Warnings of labels that the rule does not use; or, without a rule, the refusal of a log that has some.
 
     Raises BadDataError: Rows that are not positives, by their label, would become positives.
@@ -588,14 +585,14 @@ def _check_labels(log: LogReader, options: Options) -> list[str]:
     return warnings
 
 
-def _misfits(option: str, listed: Listed) -> list[str]:
+def misfits(option: str, listed: Listed) -> list[str]:
     """What is suspicious about a file of pairs."""
     found = []
     if listed.left_out:
         found.append(
             f"{listed.left_out} of {listed.left_out + listed.rows} rows of {option} are left out by --positive"
         )
-    if listed.unknown and not len(listed.pairs):
+    if listed.unknown and listed.unknown == listed.rows:
         what = f"none of the {listed.rows} pairs of {option} has a user and an item that are known"
         found.append(f"{what}: are its ids the log's?{listed.forms}")
     elif is_many(listed.unknown, listed.rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -98,6 +99,14 @@ class Positives:
             self._seen.update(column.unique().to_pylist())
         found = mask_as_numpy(pc.is_in(column, value_set=strings(sorted(set(self.rule.names)))))
         return found if self.rule.operator == "=" else ~found
+
+    def __iadd__(self, other: Positives) -> Self:
+        """Remember what the same rule saw among other interactions."""
+        self._seen |= other._seen
+        self._met |= other._met
+        both = [*self._range, *other._range]
+        self._range = [min(both), max(both)] if both else []
+        return self
 
     def check(self, n_positives: int) -> None:
         """Refuse a rule that names something missing from the log, or that no interaction satisfies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,7 +22,7 @@ from negprep.options.conflicts import AVAILABLE_FROM
 from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import quoted_for_shell
 from negprep.read.columns import Labels, plain_name
-from negprep.read.log import open_beside
+from negprep.read.log import LogReader, open_beside
 from negprep.sample.popularity import Weights, quantised
 
 WEIGHT = "weight"
@@ -208,14 +208,9 @@ def read_pairs(
 
     if source is not None:
         with open_beside(source, read, ("user", "item")) as file:
-            watched = () if takes_all else file.label_columns
-            compared = _same_label(positives, watched) if positives is not None and option == "--exclude" else None
-            also = {positives.role: compared} if positives is not None and compared is not None else {}
-            for batch in file.batches(["user", "item"], also=also, watched=[name for name in watched if not also]):
-                if positives is not None and also:
-                    mask = positives.mask(batch.column(positives.role))
-                    left_out += int(len(mask) - np.count_nonzero(mask))
-                    batch = take_rows(batch, np.flatnonzero(mask))
+            rule = LabelRule.of(file, option, positives, takes_all=takes_all)
+            for batch, n_left_out in rule.rows(file):
+                left_out += n_left_out
                 user_codes, item_codes = users.find(batch.column("user")), known_items.find(batch.column("item"))
                 for each, role, codes in zip(strangers, ("user", "item"), (user_codes, item_codes), strict=True):
                     each.look_at(batch.column(role), codes)
@@ -226,17 +221,50 @@ def read_pairs(
                 n_gathered += len(gathered[-1][0])
                 if n_gathered > max(_GATHERED, len(pairs)):  # so that memory grows with the pairs, not with the rows
                     pairs, n_gathered = joined(), 0
-            for name, labels in file.labels.items():
-                if labels.negatives:
-                    raise _labelled(file.place, name, labels, option)
+            refuse_labelled(file, option)
     forms = "".join(each.forms(option, "the log") for each in strangers) if is_many(unknown, n_rows) else ""
     return Listed(joined(), n_rows, unknown, left_out, forms)
 
 
-def _same_label(positives: Positives, watched: Sequence[str]) -> str | None:
-    """The column of labels of a file that has the name of the one that the rule compares."""
-    alike = [name for name in watched if plain_name(name) == plain_name(positives.column)]
-    return alike[0] if len(alike) == 1 else None
+@dataclass(frozen=True)
+class LabelRule:
+    """Which rows of a file of pairs count, by its columns of labels.
+
+    ``positives`` selects them by ``compared``, the column with the name of the one that the rule of the log compares.
+    Without such a column the values of those ``watched`` are collected.
+    """
+
+    watched: tuple[str, ...]
+    positives: Positives | None = None
+    compared: str | None = None
+
+    @classmethod
+    def of(cls, file: LogReader, option: str, positives: Positives | None, *, takes_all: bool) -> LabelRule:
+        """The rule for a file of ``--exclude`` or ``--weak``, given that of the log."""
+        watched = () if takes_all else file.label_columns
+        if positives is not None and option == "--exclude":
+            alike = [name for name in watched if plain_name(name) == plain_name(positives.column)]
+            if len(alike) == 1:
+                return cls((), positives, alike[0])
+        return cls(watched)
+
+    def rows(self, file: LogReader) -> Iterator[tuple[pa.RecordBatch, int]]:
+        """The rows that count, user and item, and how many of each batch do not."""
+        if self.positives is None or self.compared is None:
+            for batch in file.batches(["user", "item"], watched=self.watched):
+                yield batch, 0
+            return
+        role = self.positives.role
+        for batch in file.batches(["user", "item"], also={role: self.compared}):
+            mask = self.positives.mask(batch.column(role))
+            yield take_rows(batch, np.flatnonzero(mask)), len(mask) - int(np.count_nonzero(mask))
+
+
+def refuse_labelled(file: LogReader, option: str) -> None:
+    """Refuse a file, which was read, whose labels say that its rows do not all mean the same."""
+    for name, labels in file.labels.items():
+        if labels.negatives:
+            raise _labelled(file.place, name, labels, option)
 
 
 def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataError:

@@ -9,6 +9,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import pyarrow as pa
 
@@ -294,6 +295,11 @@ class Labels:
         """Take some rows, of any type."""
         if _OTHER not in self._words:
             self._words |= _words_of(column)
+
+    def __ior__(self, other: Labels) -> Self:
+        """Take the values of other rows."""
+        self._words |= other._words
+        return self
 
     @property
     def negatives(self) -> list[str]:

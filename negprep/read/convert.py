@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -129,24 +129,71 @@ def doubts(ids: pa.Array, noun: str) -> list[str]:
 
     ``ids`` are the distinct ids of a log, int64 or string, none of them empty; ``noun`` is ``user`` or ``item``.
     """
-    if len(ids) == 0 or not pa.types.is_string(ids.type):
-        return []
-    offsets, data = text_bytes(ids)
-    firsts, lasts = data[offsets[:-1] - offsets[0]], data[offsets[1:] - offsets[0] - 1]
-    example = ids[0].as_py()
-    found = [
-        f"all {noun} ids {place} with a space, such as {example!r}: if that is padding, remove it from the log, in "
-        "a CSV file by: sed 's/ *, */,/g'"
-        for place, marks in (("begin", firsts), ("end", lasts))
-        if (marks == ord(" ")).all()
-    ]
-    found += [
-        f"all {noun} ids stand in quotes, such as {example}, which are taken for a part of them: if they are not, "
-        f"remove them from the log by: tr -d {shown}"
-        for mark, shown in (("'", '"\'"'), ('"', "'\"'"), ("`", "'`'"))
-        if (firsts == ord(mark)).all() and (lasts == ord(mark)).all() and (np.diff(offsets) > 1).all()
-    ]
-    return found
+    spelling = Spelling()
+    spelling.look_at(ids)
+    return spelling.doubts(noun)
+
+
+_MARKS = {"'": '"\'"', '"': "'\"'", "`": "'`'"}
+"""Quotes, and how a shell is given each."""
+
+
+class Spelling:
+    """How all ids of some rows are spelled: with a space at an end, or in quotes. Those of other rows can be added."""
+
+    def __init__(self) -> None:
+        self._all: set[str] | None = None
+        self._example: str | None = None
+
+    def look_at(self, ids: pa.Array) -> None:
+        """Take some ids, int64 or string, none of them empty."""
+        if not len(ids) or self._all == set():
+            return
+        if not pa.types.is_string(ids.type):
+            self._all = set()
+            return
+        offsets, data = text_bytes(ids)
+        firsts, lasts = data[offsets[:-1] - offsets[0]], data[offsets[1:] - offsets[0] - 1]
+        found = {end for end, marks in (("begin", firsts), ("end", lasts)) if (marks == ord(" ")).all()}
+        found |= {
+            mark
+            for mark in _MARKS
+            if (firsts == ord(mark)).all() and (lasts == ord(mark)).all() and (np.diff(offsets) > 1).all()
+        }
+        self._join(found, ids[0].as_py() if found else None)
+
+    def __iadd__(self, other: Spelling) -> Self:
+        """Add the ids of other rows."""
+        if other._all is not None:
+            self._join(other._all, other._example)
+        return self
+
+    def _join(self, found: set[str], example: str | None) -> None:
+        self._all = found if self._all is None else self._all & found
+        self._example = min((each for each in (self._example, example) if each is not None), default=None)
+
+    def doubts(self, noun: str) -> list[str]:
+        """The warnings; ``noun`` is ``user`` or ``item``."""
+        found, example = self._all or set(), self._example
+        return [
+            f"all {noun} ids {end} with a space, such as {example!r}: if that is padding, remove it from the log, in a "
+            "CSV file by: sed 's/ *, */,/g'"
+            for end in ("begin", "end")
+            if end in found
+        ] + [
+            f"all {noun} ids stand in quotes, such as {example}, which are taken for a part of them: if they are not, "
+            f"remove them from the log by: tr -d {shown}"
+            for mark, shown in _MARKS.items()
+            if mark in found
+        ]
+
+
+def may_stand_for_none(noun: str, spelled: object, n_rows: int, n_all: int) -> str:
+    """The warning that an id is what other programs write for a missing one."""
+    return (
+        f"the {noun} id '{spelled}' has {n_rows:,} of {n_all:,} rows: if it stands for no id, leave the field empty in "
+        "the log, and --drop-invalid drops these rows"
+    )
 
 
 def standing_for_none(ids: pa.Array) -> list[int]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -113,6 +113,17 @@ def _constant(value: str | None, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(rows, np.int32)), strings([value]))
 
 
+@dataclass(kw_only=True)
+class Found:
+    """What the rows of a log, or of a part of it, hold besides themselves."""
+
+    rows_read: int = 0
+    rows_dropped: dict[str, int] = field(default_factory=dict)
+    clock: Clock | None = None
+    span: Span | None = None
+    labels: dict[str, Labels] = field(default_factory=dict)
+
+
 class LogReader(Closing):
     """A log that is ready to be read; a context manager.
 
@@ -147,6 +158,28 @@ class LogReader(Closing):
         self.rows_dropped: dict[str, int] = {}
         self.unused_keys: tuple[str, ...] = ()
         self.labels: dict[str, Labels] = {}
+        self._span: Span | None = None
+
+    @property
+    def found(self) -> Found:
+        """What was found in the rows that were read."""
+        labels = self.labels
+        return Found(
+            rows_read=self.rows_read, rows_dropped=self.rows_dropped, clock=self.clock, span=self._span, labels=labels
+        )
+
+    def take_over(self, parts: Iterable[Found]) -> None:
+        """Take what others found in all parts of the log for what this reader found; its ``converted`` was asked for.
+
+        Raises ``BadDataError`` as reading does: there are no rows, or not ``expect_rows``; times of two kinds.
+        """
+        for part in parts:
+            self._join_clock(part.clock, self.place)
+            self._join_span(part.span)
+            self._count(part.rows_read, part.rows_dropped)
+            for name, labels in part.labels.items():
+                self.labels[name] |= labels
+        self._end()
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Add warnings, each once, however often the log is read."""
@@ -222,7 +255,7 @@ class LogReader(Closing):
                 if role in self._roles.ambiguous:
                     raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
-        self.rows_read, self.rows_dropped = 0, {}
+        self.rows_read, self.rows_dropped, self._span = 0, {}, None
         self.labels = {name: Labels() for name in watched}
         columns = {role: self.columns[role] for role in wanted} | dict(also or {})
         self.unused_keys = tuple(key for key in self._keys if key not in columns.values())
@@ -236,7 +269,6 @@ class LogReader(Closing):
         watched = {WATCHED + name: labels for name, labels in self.labels.items()}
         read_columns = self._looked_at(columns) | {WATCHED + name: name for name in self.labels}
         tomorrow = time.time_ns() + 86400 * 10**9
-        span: Span | None = None
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical, Made, Span | None]:
             read = piece()
@@ -254,22 +286,34 @@ class LogReader(Closing):
             for _, (piece, rows, made, here) in on_threads(
                 work, part.pieces(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
             ):
-                if self.clock is not None and rows.clock is not None and rows.clock.kind != self.clock.kind:
-                    raise mixed_clocks(rows.clock, self.clock).at(piece.place(0))
-                self.clock = self.clock or rows.clock
-                if here is not None:
-                    span = here if span is None else span.joined(here)
+                self._join_clock(rows.clock, piece.place)
+                self._join_span(here)
                 if ordered:
                     rows = in_order(rows, self.rows_read, roles)
-                self.rows_read += rows.rows
-                for reason, count in rows.dropped.items():
-                    self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count
+                self._count(rows.rows, rows.dropped)
                 if rows.batch.num_rows:
                     yield rows.batch, made
             self.warn(part.input.warnings)
+        self._end()
+
+    def _join_clock(self, clock: Clock | None, place: str | Callable[[int], str]) -> None:
+        if self.clock is not None and clock is not None and clock.kind != self.clock.kind:
+            raise mixed_clocks(clock, self.clock).at(place if isinstance(place, str) else place(0))
+        self.clock = self.clock or clock
+
+    def _join_span(self, span: Span | None) -> None:
+        if span is not None:
+            self._span = span if self._span is None else self._span.joined(span)
+
+    def _count(self, rows: int, dropped: Mapping[str, int]) -> None:
+        self.rows_read += rows
+        for reason, count in dropped.items():
+            self.rows_dropped[reason] = self.rows_dropped.get(reason, 0) + count
+
+    def _end(self) -> None:
         self._check_end()
-        if span is not None and self.clock is not None:
-            self.warn(span.warnings(self.clock, columns["time"]))
+        if self._span is not None and self.clock is not None:
+            self.warn(self._span.warnings(self.clock, self.columns["time"]))
 
     def _looked_at(self, wanted: dict[str, str]) -> dict[str, str]:
         """The columns to read: with ``drop_invalid`` those of all roles, always in the same order.

@@ -162,6 +162,9 @@ def memory_input(table: Any) -> MemoryInput:  # noqa: ANN401 - pandas may not be
     if isinstance(table, pa.Table):
         names = tuple(table.column_names)
         made = MemoryInput(names, partial(_slices_of_table, table), footer=dict(table.schema.metadata or {}))
+    elif isinstance(table, pa.RecordBatchReader):
+        names = tuple(table.schema.names)
+        made = MemoryInput(names, partial(_slices_of_stream, table), footer=dict(table.schema.metadata or {}))
     elif pandas is not None and isinstance(table, pandas.DataFrame):
         names = tuple(str(name) for name in table.columns)
         spare = tuple(str(name) for name in table.index.names if name is not None and str(name) not in names)
@@ -178,6 +181,17 @@ def _slices_of_table(
     first = 0
     for batch in table.select(list(columns.values())).to_batches(max_chunksize=_ROWS_IN_MEMORY):
         yield first, partial(dict, zip(columns, batch.columns, strict=True))
+        first += batch.num_rows
+
+
+def _slices_of_stream(
+    stream: pa.RecordBatchReader, columns: dict[str, str]
+) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
+    """The batches of a stream, which is read once."""
+    first = 0
+    for batch in stream:
+        arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
+        yield first, partial(dict, arrays)
         first += batch.num_rows
 
 
