@@ -137,19 +137,11 @@ def _run(
     output: str | os.PathLike[str] | None,
     keywords: TrainKeywords | TestKeywords,
 ) -> pa.Table | pd.DataFrame | Path:
-    given: dict[str, Any] = dict(keywords)
-    _refuse_unknown(command, given)
-    force = bool(given.pop("force", False))
-    given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
-    reading, rows = parted(given, ReadOptions, Options)
-    options = Options(command=command, read=ReadOptions(**reading), **rows)
+    options, force = options_of_rows(command, keywords)
     if output is not None:
         _warn_of(prepare(log, os.fspath(output), options, force=force).warnings)
         return Path(output)
-    if options.encode:
-        raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
-    if options.to is not None:
-        raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
+    refuse_output_options(options)
     with open_log(log, options.read) as reader, Run(reader, options) as run:
         rows = _plain_strings(pa.Table.from_batches(list(run.rows()), run.schema))
         warnings = warnings_of(run)
@@ -157,6 +149,24 @@ def _run(
         refuse_warnings(warnings)
     _warn_of(warnings)
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
+
+
+def options_of_rows(command: Command, keywords: Mapping[str, Any]) -> tuple[Options, bool]:
+    """The options that the keywords of ``train`` or ``test`` mean, and whether to replace an earlier output."""
+    given = dict(keywords)
+    _refuse_unknown(command, given)
+    force = bool(given.pop("force", False))
+    given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
+    reading, rows = parted(given, ReadOptions, Options)
+    return Options(command=command, read=ReadOptions(**reading), **rows), force
+
+
+def refuse_output_options(options: Options) -> None:
+    """Refuse options that need an output, for rows that go back to the caller."""
+    if options.encode:
+        raise UsageError("encode without an output has no place for the vocabularies", remedy="give an output")
+    if options.to is not None:
+        raise UsageError("to without an output: rows in memory have no form", remedy="give an output")
 
 
 def _plain_strings(rows: pa.Table) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from negprep.cli import signals
 from negprep.cli.click_options import explicit
@@ -14,9 +14,12 @@ from negprep.cli.startup import load_libraries
 from negprep.cli.terminal import progress_bars
 from negprep.errors import OutputError, UsageError
 from negprep.options.commands import parted
-from negprep.options.conflicts import refuse_streams, refuse_unfit
+from negprep.options.conflicts import refuse_engine, refuse_on_spark, refuse_streams, refuse_unfit
 from negprep.options.formats import TEXT, form_of
 from negprep.options.options import Command, Options, ReadOptions
+
+if TYPE_CHECKING:
+    from negprep.summary import Summary
 
 
 def refuse_inputs(given: dict[str, Any]) -> None:
@@ -78,9 +81,14 @@ def execute(command: Command, given: dict[str, Any]) -> None:
     reading, rows = parted(given, ReadOptions, Options)
     options = Options(command=command, read=ReadOptions(**reading), given=explicit(), **rows)
     refuse_unfit(form_of(target, options.to), options)
+    refuse_engine(given["engine"], given["master"], given["spark_conf"])
     if target == "-" and sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> out.parquet), or name a file")
     check_summary(given["summary"], source, target, options)
+    if given["engine"] == "spark":
+        summary = _execute_on_spark(source, target, options, given)
+        report(summary, source, target, quiet=quiet)
+        return
     load_libraries(
         algebra=0 if options.model is None else options.jobs,
         needs_functions=lambda: not _is_numbers_alone(source, target, options),
@@ -90,6 +98,31 @@ def execute(command: Command, given: dict[str, Any]) -> None:
     with progress_bars(shown=shows_bars(given)) as progress:
         signals.expect_traces()
         summary = prepare(source, target, options, force=given["force"], summary=given["summary"], progress=progress)
+    report(summary, source, target, quiet=quiet)
+
+
+def _execute_on_spark(source: str, target: str, options: Options, given: dict[str, Any]) -> Summary:
+    refuse_on_spark(options, source, target, explicit())
+    load_libraries(algebra=0, needs_functions=lambda: True)
+    from negprep.spark import prepare
+
+    settings = dict(setting.split("=", 1) for setting in given["spark_conf"])
+    with progress_bars(shown=shows_bars(given), unit=" tasks") as progress:
+        signals.expect_traces()
+        return prepare(
+            source,
+            target,
+            options,
+            master=given["master"],
+            conf=settings,
+            force=given["force"],
+            summary=given["summary"],
+            progress=progress,
+        )
+
+
+def report(summary: Summary, source: str, target: str, *, quiet: bool) -> None:
+    """Tell a person what a run did; with ``quiet``, its warnings alone."""
     if quiet:
         tell_warnings(summary.command, summary.warnings)
     else:

@@ -15,12 +15,12 @@ _UNITS = {"fit": " epochs", "check": " steps"}
 
 
 @contextmanager
-def progress_bars(*, shown: bool) -> Iterator[Progress]:
+def progress_bars(*, shown: bool, unit: str = " rows") -> Iterator[Progress]:
     """Give a function that draws the progress of a run, and ends it where a signal was swallowed.
 
-    It takes the step, the rows (or epochs) done so far, and their total or None; the words after the first of a step,
-    such as a loss, are shown behind the bar. The bar is wiped on the way out: what comes next starts on a line of its
-    own, an error too.
+    It takes the step, the rows (or what ``unit`` says) done so far, and their total or None; the words after the first
+    of a step, such as a loss, are shown behind the bar. The bar is wiped on the way out: what comes next starts on a
+    line of its own, an error too.
     """
     if not shown:
         yield _check
@@ -37,11 +37,10 @@ def progress_bars(*, shown: bool) -> Iterator[Progress]:
         if bar is None or name != step_shown:
             if bar is not None:
                 bar.close()
-            unit = _UNITS.get(name, " rows")
             bar = tqdm(
                 total=total,
                 desc=f"{name:6}",
-                unit=unit,
+                unit=_UNITS.get(name, unit),
                 unit_scale=name not in _UNITS,
                 mininterval=0 if name == "check" else 0.1,  # a step is long, and the words of each must be seen
                 leave=False,

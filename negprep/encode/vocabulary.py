@@ -54,12 +54,17 @@ class Vocabulary:
             indices: Codes = as_numpy(ids.indices)
             return self.find(ids.dictionary.cast(pa.string()))[indices]
         if self.is_integer and not pa.types.is_integer(ids.type):  # of strings, only canonical integers can be here
-            canonical = from_numpy(_is_canonical(ids).view(np.uint8)).cast(pa.bool_())
-            ids = pc.if_else(canonical, ids, pa.nulls(1, pa.string())[0])
+            ids = integers_among(ids)
         codes: Codes = as_numpy(
             pc.fill_null(pc.index_in(ids.cast(self.ids.type), value_set=self.ids), number(-1, pa.int32()))
         )
         return codes
+
+
+def integers_among(ids: pa.Array) -> pa.Array:
+    """The canonical integers among strings as int64, and null for every other string."""
+    canonical = from_numpy(_is_canonical(ids).view(np.uint8)).cast(pa.bool_())
+    return pc.if_else(canonical, ids, pa.nulls(1, pa.string())[0]).cast(pa.int64())
 
 
 def sorted_distinct(ids: pa.Array) -> pa.Array:

@@ -120,6 +120,30 @@ class CommandOptions:
         metavar="FILE",
         python=False,
     )
+    engine: Literal["local", "spark"] = option(
+        "local",
+        "What makes the rows: this machine, or a Spark cluster, for a log that lives on one; the rows are the same. "
+        "INPUT is then whatever Spark reads (hdfs://, s3a://, table:NAME, Parquet, CSV, JSON lines, ORC), and OUTPUT a "
+        "folder. Needs pip install 'negprep[spark]', and Java.",
+        ("Engine", "train test"),
+        python=False,
+    )
+    master: str | None = option(
+        None,
+        "For --engine spark: the cluster, as for spark-submit, or sc://HOST:PORT of Spark Connect.",
+        ("Engine", "train test"),
+        metavar="URL",
+        shown="that of spark-submit, SPARK_MASTER, else this machine",
+        python=False,
+    )
+    spark_conf: tuple[str, ...] = option(
+        (),
+        "For --engine spark: a setting of Spark, such as spark.driver.memory=8g; may repeat.",
+        ("Engine", "train test"),
+        metavar="K=V",
+        shown="Spark's own",
+        python=False,
+    )
     quiet: bool = option(
         False,
         "Write nothing on standard error but errors and warnings, a line each.",

@@ -189,6 +189,41 @@ def refuse_epochs(given: Collection[str], epochs: int | None) -> None:
     _refuse("epoch" in given and epochs is not None, "--epoch with --epochs, which begins with epoch 0")
 
 
+def refuse_engine(engine: str, master: object, spark_conf: Collection[str]) -> None:
+    """Refuse options of Spark without it, and settings that are not of the form K=V."""
+    for name, value in (("master", master), ("spark-conf", spark_conf)):
+        _refuse(value and engine != "spark", f"--{name} without --engine spark", "add it, or leave this out")
+    for setting in spark_conf:
+        name, equals, _ = setting.partition("=")
+        _refuse(not (name and equals), f"--spark-conf {setting}: not a setting", "write NAME=VALUE")
+
+
+def refuse_on_spark(
+    options: Record, source: object = None, target: str | None = None, given: Collection[str] = ()
+) -> None:
+    """Raise ``UsageError`` for what a cluster has no place for; ``given`` are the options that somebody chose."""
+    what = "with --engine spark"
+    _refuse(
+        options.bootstrap is not None,
+        f"--bootstrap {what}: its draws depend on the place of a positive among all, which no worker knows",
+        "prepare the pairs on one machine",
+    )
+    for name, why in (("memory", "workers have what Spark gives them"), ("spill_dir", "Spark spills by itself")):
+        remedy = "leave it out (--spark-conf spark.executor.memory=8g, spark.local.dir=DIR)"
+        _refuse(getattr(options, name) is not None, f"--{name.replace('_', '-')} {what}: {why}", remedy)
+    _refuse("jobs" in given, f"--jobs {what}, which decides how many tasks run at a time", "leave it out")
+    _refuse(options.to not in (None, "parquet"), f"--to {options.to} {what}, which writes Parquet", "leave it out")
+    named = {"INPUT": source} | {
+        f"--{name}": getattr(options, name) for name in ("items", "exclude", "weak", "weights")
+    }
+    for argument, value in named.items():
+        is_stream = isinstance(value, str) and value == "-"
+        _refuse(is_stream, f"{argument} is '-' {what}, whose workers have no standard input", "name a file")
+    if target is not None:
+        remedy = "end OUTPUT with a slash: NAME/"
+        _refuse(not target.endswith("/"), f"{target} is one file, {what} a folder of part files is written", remedy)
+
+
 def refuse_unfit(form: FormName, options: Record) -> None:
     """Raise ``UsageError`` if options have no effect in the form of the output."""
     lists, given = form in ("ncf", "lightgcn"), options.given

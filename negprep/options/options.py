@@ -6,7 +6,7 @@ Each option is declared here once, as the field of a record (see ``declared``).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
@@ -666,6 +666,12 @@ class Options:
         if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
             raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
         return Recipe.parse(tuple(terms)) if self.levels is None else Recipe.parse_levels(self.levels)
+
+    def without_files(self) -> Options:
+        """The same with a word in place of each file or table, for processes that need none of them."""
+        files = ("items", "exclude", "weak", "weights", "model")
+        words: dict[str, Any] = {name: "given" for name in files if getattr(self, name) is not None}
+        return replace(self, **words)
 
     def facts(self) -> dict[str, Any]:
         """What the metadata of a run hold of its options, by name."""

@@ -159,6 +159,11 @@ class LogReader(Closing):
         self.unused_keys: tuple[str, ...] = ()
         self.labels: dict[str, Labels] = {}
         self._span: Span | None = None
+        self.threads = min(_MOST_THREADS, os.cpu_count() or 1)
+
+    def reading(self) -> Reading:
+        """How other processes read parts of this log."""
+        return Reading(self._roles, replace(self._options, expect_rows=None), self.place, self._may_lack)
 
     @property
     def found(self) -> Found:
@@ -267,7 +272,7 @@ class LogReader(Closing):
         roles = list(columns)
         ordered = self.is_ordered and columns.pop("time", None) is not None
         watched = {WATCHED + name: labels for name, labels in self.labels.items()}
-        read_columns = self._looked_at(columns) | {WATCHED + name: name for name in self.labels}
+        read_columns = self.looked_at(columns) | {WATCHED + name: name for name in self.labels}
         tomorrow = time.time_ns() + 86400 * 10**9
 
         def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical, Made, Span | None]:
@@ -281,7 +286,7 @@ class LogReader(Closing):
                 here = Span.of(as_numpy(rows.batch.column("time")), tomorrow)
             return read, rows, convert(rows.batch), here
 
-        threads = min(_MOST_THREADS, os.cpu_count() or 1)
+        threads = self.threads
         for part in self._parts:
             for _, (piece, rows, made, here) in on_threads(
                 work, part.pieces(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
@@ -315,7 +320,7 @@ class LogReader(Closing):
         if self._span is not None and self.clock is not None:
             self.warn(self._span.warnings(self.clock, self.columns["time"]))
 
-    def _looked_at(self, wanted: dict[str, str]) -> dict[str, str]:
+    def looked_at(self, wanted: dict[str, str]) -> dict[str, str]:
         """The columns to read: with ``drop_invalid`` those of all roles, always in the same order.
 
         A row counts for the first role that it lacks a value of.
@@ -337,6 +342,23 @@ class LogReader(Closing):
             what = "no rows"
         if what is not None:
             raise BadDataError(what, place=self.place, remedy="is the log cut short?")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the rows of a log are read: what a process needs that reads a part of it, as a stream of batches."""
+
+    roles: Roles
+    options: ReadOptions
+    place: str
+    may_lack: tuple[str, ...] | None
+
+    def open(self, stream: pa.RecordBatchReader) -> LogReader:
+        """Open a part, which has the columns that are wanted of it; one thread reads it."""
+        parts = [_Part(self.place, memory_input(stream), {})]
+        reader = LogReader((), parts, self.roles, self.options, self.place, ExitStack(), self.may_lack, [])
+        reader.threads = 1
+        return reader
 
 
 def _batches_of(converted: Generator[tuple[pa.RecordBatch, None], None, None]) -> Iterator[pa.RecordBatch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -63,6 +63,13 @@ class Plan:
         if self.scores is None or self.order is None:
             return self.scores
         return self.scores.reordered(self.order.positions)
+
+    def for_users(self, users: Codes) -> Plan:
+        """The same for some users alone: int32, shape (n_users,), where the model has each of them, or -1."""
+        plan = replace(self, scores=None if self.scores is None else replace(self.scores, users=users))
+        if self.order is not None and self.ordered_scores is not None:  # in this order already
+            vars(plan)["ordered_scores"] = replace(self.ordered_scores, users=users)
+        return plan
 
 
 @dataclass(frozen=True, eq=False)

@@ -248,6 +248,12 @@ class FolderOutput(Output):
         self._part: RowStream | None = None
         self._inner, self._first = "", 0
         self._named: list[TextStream] = []
+        self._is_filled = False
+
+    def hand_out(self) -> Path:
+        """The hidden folder, for another process to write all parts into, with their footers."""
+        self._is_filled = True
+        return self._folder
 
     def open(self) -> None:
         """Make the hidden folder."""
@@ -291,7 +297,7 @@ class FolderOutput(Output):
         """Complete all part files, and give the folder its name."""
         path = self._destination.path
         with machine_errors(self._destination.place):
-            if not self._parts and not self._named:
+            if not self._parts and not self._named and not self._is_filled:
                 self._current()
             for part in [*self._parts, *self._named]:
                 part.close(metadata)

@@ -1,0 +1,378 @@
+"""A Spark session at work: how it starts, what it hands to its workers, how its jobs run, and what its errors mean."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import uuid
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import negprep
+from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.spark.tasks import Carried, Pickled
+from negprep.threads import start
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Progress = Callable[[str, int, int | None], None]
+Made = TypeVar("Made")
+
+_POLL = 0.2
+_PATIENCE = 1.0
+_REACH = 5.0
+"""Seconds: between two looks at a job, that a cancelled job has to end, and to reach a master."""
+
+_LOCAL = r"local(\[.*\])?"
+
+
+def start_session(master: str | None, conf: Mapping[str, str]) -> tuple[SparkSession, bool]:
+    """The session of a command, that of ``spark-submit`` or a new one; and whether it was made here.
+
+    ``master``: As for ``spark-submit``, or ``sc://HOST:PORT`` for Spark Connect; None: that of ``spark-submit``, or
+      `SPARK_MASTER` or `SPARK_REMOTE`, else this machine.
+
+    Raises UsageError: pyspark or Java is missing, or nobody answers at the master.
+    """
+    sql = _pyspark()
+    active = sql.SparkSession.getActiveSession()
+    if active is not None and master is None:
+        return active, False
+    remote = master or os.environ.get("SPARK_REMOTE") or os.environ.get("SPARK_MASTER")
+    is_submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if remote is None and not is_submitted:
+        remote = "local[*,4]"  # a worker that dies is started again, up to four times, as in a cluster
+    if remote is not None:
+        _reach(remote)
+    is_local = remote is not None and re.fullmatch(_LOCAL, remote) is not None
+    if remote is not None and not remote.startswith("sc://") and not is_submitted:
+        _refuse_without_java()
+        if is_local:
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = sql.SparkSession.builder.appName("negprep")
+    usual = {"spark.ui.showConsoleProgress": "false", "spark.log.level": "OFF", "spark.ui.enabled": "false"}
+    if remote is not None and remote.startswith("sc://"):
+        builder, usual = builder.remote(remote), {}
+    elif remote is not None and not is_submitted:
+        builder = builder.master(remote)
+    for name, value in ({} if is_submitted else usual).items() | dict(conf).items():
+        builder = builder.config(name, value)
+    with _quiet() as log:
+        try:
+            session: SparkSession = builder.getOrCreate()
+            session.range(0).schema  # noqa: B018 - Spark Connect reaches its server now
+        except Exception as error:
+            raise _no_session(error, remote, log) from None
+    return session, True
+
+
+def _pyspark() -> Any:  # noqa: ANN401
+    """The module pyspark.sql, whose warnings and logs say what the errors say."""
+    try:
+        from pyspark import sql
+    except ImportError as error:
+        what = f"--engine spark needs pyspark ({error})"
+        raise UsageError(what, remedy="pip install 'negprep[spark]'") from None
+    warnings.filterwarnings("ignore", module=r"pyspark\b")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "PySparkLogger"):
+        logging.getLogger(name).disabled = True
+    return sql
+
+
+def _refuse_without_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    java = Path(home, "bin", "java") if home else shutil.which("java")
+    if java is None or not Path(java).exists():
+        where = f"there is no {java}" if home else "there is no java in PATH, and JAVA_HOME is not set"
+        remedy = "install Java 17 (apt-get install openjdk-17-jre-headless), or correct JAVA_HOME"
+        raise UsageError(f"Spark needs Java, and {where}", remedy=remedy)
+
+
+def _reach(master: str) -> None:
+    """Refuse a master at which nobody answers: Spark itself would wait for minutes."""
+    scheme, _, rest = master.partition("://")
+    if scheme not in ("spark", "sc"):
+        return
+    places = [place.partition("/")[0].partition(";")[0] for place in rest.split(",")]
+    for place in places:
+        host, _, port = place.rpartition(":")
+        try:
+            socket.create_connection((host or place, int(port) if host else 15002), _REACH).close()
+        except (OSError, ValueError):
+            continue
+        return
+    raise OutputError(
+        "nobody answers there", place=f"--master {master}", remedy="is the address right, and the cluster up?"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[Any]:
+    """Keep what Java and the workers write to standard error and output, in a file that has no name.
+
+    Java inherits the file and keeps it for its life. ``NEGPREP_TRACEBACK`` shows all of it instead.
+    """
+    with tempfile.TemporaryFile() as log:
+        if os.environ.get("NEGPREP_TRACEBACK"):
+            yield log
+            return
+        sys.stderr.flush()
+        sys.stdout.flush()
+        kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        try:
+            for descriptor in kept:
+                os.dup2(log.fileno(), descriptor)
+            yield log
+        finally:
+            for descriptor, mine in kept.items():
+                os.dup2(mine, descriptor)
+                os.close(mine)
+
+
+def _no_session(error: Exception, master: str | None, log: Any) -> NegprepError:  # noqa: ANN401
+    log.seek(0)
+    written = log.read().decode(errors="replace").splitlines()
+    said = [line for line in written if "Exception" in line or "rror" in line or "not set" in line]
+    what = said[0].rpartition("Exception: ")[2] if said else _first_line(str(error))
+    return OutputError(
+        f"Spark does not start: {what}", place=master and f"--master {master}", remedy="see docs/guide/spark.md"
+    )
+
+
+class Engine:
+    """A session, and all that a run asks of it.
+
+    ``spark``: The session.
+    ``is_connect``: Whether it is one of Spark Connect, which gives no access to Java.
+    """
+
+    def __init__(self, spark: SparkSession, progress: Progress | None = None) -> None:
+        self.spark = spark
+        self.is_connect = not hasattr(spark, "_jsparkSession")
+        self._progress = progress
+        self._name = f"negprep-{uuid.uuid4().hex[:12]}"
+        _ship(spark, is_connect=self.is_connect)
+
+    @property
+    def parallelism(self) -> int:
+        """How many tasks can run at a time, as far as Spark knows."""
+        if self.is_connect:
+            return int(self.spark.conf.get("spark.sql.shuffle.partitions") or 1)
+        return int(self.spark.sparkContext.defaultParallelism)
+
+    def carry(self, value: Made) -> Carried[Made]:
+        """Hand something to every worker."""
+        if self.is_connect:
+            return Pickled(value)
+        carried: Carried[Made] = self.spark.sparkContext.broadcast(value)
+        return carried
+
+    def do(self, step: str, action: Callable[[], Made], place: str | None = None) -> Made:
+        """Run something that starts jobs, on a thread of its own; cancel them if anything is raised meanwhile.
+
+        ``step``: What progress calls it.
+        ``place``: What errors name.
+
+        Raises NegprepError: What went wrong, in one line.
+        """
+        outcome: list[Made] = []
+        failure: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                with self._grouped(step):
+                    outcome.append(action())
+            except BaseException as error:  # raised again by the thread that waits
+                failure.append(error)
+
+        worker = threading.Thread(target=work, name="negprep-spark", daemon=True)
+        start(worker)
+        try:
+            while worker.is_alive():
+                worker.join(_POLL)
+                self._report(step)
+        except BaseException:
+            self._cancel()
+            worker.join(_PATIENCE)
+            raise
+        if failure:
+            if isinstance(failure[0], NegprepError) or not isinstance(failure[0], Exception):
+                raise failure[0]
+            raise explained(failure[0], place) from (failure[0] if os.environ.get("NEGPREP_TRACEBACK") else None)
+        return outcome[0]
+
+    @contextlib.contextmanager
+    def _grouped(self, step: str) -> Iterator[None]:
+        """Put the jobs of this thread in a group."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if self.is_connect:
+                self.spark.addTag(self._name)
+                try:
+                    yield
+                finally:
+                    self.spark.removeTag(self._name)
+            else:
+                self.spark.sparkContext.setJobGroup(self._name, f"negprep: {step}", interruptOnCancel=True)
+                yield
+
+    def _cancel(self) -> None:
+        if self.is_connect:
+            self.spark.interruptTag(self._name)
+        else:
+            self.spark.sparkContext.cancelJobGroup(self._name)
+
+    def _report(self, step: str) -> None:
+        """Report the tasks that are done, of the jobs that are under way."""
+        if self._progress is None:
+            return
+        done = total = 0
+        if not self.is_connect:
+            tracker = self.spark.sparkContext.statusTracker()
+            active = set(tracker.getActiveJobsIds())
+            for job in tracker.getJobIdsForGroup(self._name):
+                info = tracker.getJobInfo(job) if job in active else None
+                for stage in info.stageIds if info is not None else ():
+                    found = tracker.getStageInfo(stage)
+                    if found is not None:
+                        done, total = done + found.numCompletedTasks, total + found.numTasks
+        self._progress(step, done, total or None)
+
+
+_shipped: set[str] = set()
+
+
+def _ship(spark: SparkSession, *, is_connect: bool) -> None:
+    """Give the workers this package, once a session, unless it came to the driver in the same way."""
+    folder = Path(negprep.__file__).parent
+    name = spark.session_id if is_connect else spark.sparkContext.applicationId  # type: ignore[attr-defined]
+    if name in _shipped or not folder.is_dir():
+        return
+    kept = tempfile.mkdtemp(prefix="negprep-")
+    atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    path = Path(kept, f"negprep-{negprep.__version__}-{uuid.uuid4().hex[:8]}.zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.write(file, Path("negprep", file.relative_to(folder)))
+    if is_connect:
+        spark.addArtifacts(str(path), pyfile=True)
+    else:
+        spark.sparkContext.addPyFile(str(path))
+    _shipped.add(name)
+
+
+def explained(error: Exception, place: str | None = None) -> NegprepError:
+    """What an error of Spark means, in one line."""
+    found = list(_causes(error))
+    conditions = {condition: message for _, condition, message in reversed(found) if condition}
+    text = "\n".join(message or "" for _, _, message in found)
+    file = re.search(r"Encountered error while reading file (\S+?)\.?(\s|$)", text)
+    at = file[1] if file else place
+    for condition, (kind, what, remedy) in _KNOWN.items():
+        if condition in conditions:
+            detail = _first_line(conditions[condition] or "")
+            return kind(what.format(detail=detail), place=at, remedy=remedy)
+    for pattern, (kind, what, remedy) in _SEEN.items():
+        if re.search(pattern, text):
+            return kind(what, place=at, remedy=remedy)
+    python = re.findall(r"^(?:\w+\.)*(\w*(?:Error|Exception)): (.*)$", text, re.MULTILINE)
+    if "PYTHON_EXCEPTION" in conditions or "Python worker" in text:
+        what = (
+            f"a worker failed: {python[-1][0]}: {python[-1][1]}" if python else f"a worker failed: {_first_line(text)}"
+        )
+        remedy = "is the same Python, with numpy and pyarrow, on all workers (PYSPARK_PYTHON)?"
+        return OutputError(what, place=at, remedy=remedy)
+    return OutputError(f"Spark gave up: {_first_line(text) or type(error).__name__}", place=at, remedy=_LOGS)
+
+
+_LOGS = "the log of the driver shows more (NEGPREP_TRACEBACK=1)"
+_KNOWN: dict[str, tuple[type[NegprepError], str, str | None]] = {
+    "PATH_NOT_FOUND": (OutputError, "no such file or folder", None),
+    "TABLE_OR_VIEW_NOT_FOUND": (OutputError, "there is no such table", "name it as Spark does: table:DATABASE.TABLE"),
+    "PARSE_SYNTAX_ERROR": (UsageError, "not the name of a table", "name it as Spark does: table:DATABASE.TABLE"),
+    "PATH_ALREADY_EXISTS": (UsageError, "is there already", "name a new folder"),
+    "UNABLE_TO_INFER_SCHEMA": (BadDataError, "no file of data is in the folder", None),
+    "PARQUET_TYPE_ILLEGAL": (
+        BadDataError,
+        "a column that Spark cannot read, such as times in nanoseconds ({detail})",
+        "--spark-conf spark.sql.legacy.parquet.nanosAsLong=true reads these as numbers",
+    ),
+    "MALFORMED_CSV_RECORD": (BadDataError, "a row with another number of fields ({detail})", "repair or remove it"),
+    "_LEGACY_ERROR_TEMP_3241": (
+        BadDataError,
+        "the header is another than in the first file",
+        "give all files one header",
+    ),
+    "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION": (BadDataError, "a line that is not JSON ({detail})", "repair it"),
+    "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER": (
+        BadDataError,
+        "damaged, or not a file of this format",
+        "copy it again",
+    ),
+    "COLUMN_ALREADY_EXISTS": (BadDataError, "two columns whose names differ in case alone", "rename one"),
+    "AMBIGUOUS_REFERENCE": (BadDataError, "two columns whose names differ in case alone", "rename one"),
+}
+"""The conditions of Spark's errors that have a meaning of their own."""
+
+_SEEN: dict[str, tuple[type[NegprepError], str, str | None]] = {
+    r"No FileSystem for scheme|FileSystem not found": (
+        OutputError,
+        "Spark has no access to this kind of store",
+        "add its package: --spark-conf spark.jars.packages=...",
+    ),
+    r"Python worker exited unexpectedly": (
+        OutputError,
+        "a Python worker died again and again: it had too little memory, or was killed",
+        "give workers more memory (spark.executor.memoryOverhead), or fewer cores each",
+    ),
+    r"ExecutorLostFailure|executor .* exited|Lost executor": (
+        OutputError,
+        "workers were lost again and again",
+        "give them more memory (spark.executor.memory, spark.executor.memoryOverhead)",
+    ),
+    r"ModuleNotFoundError: No module named '(numpy|pyarrow)": (
+        OutputError,
+        "a worker lacks numpy or pyarrow",
+        "give the workers an environment with them (PYSPARK_PYTHON, spark.archives)",
+    ),
+    r"SparkContext was shut down|stopped SparkContext": (OutputError, "the session was stopped meanwhile", None),
+    r"Connection refused|ConnectException|failed on connection": (OutputError, "a server does not answer", None),
+    r"No space left on device": (OutputError, "no space left on a worker's disk", "free some (spark.local.dir)"),
+    r"Permission denied|AccessControlException|AccessDenied": (OutputError, "access is denied", None),
+}
+
+
+def _causes(error: Exception) -> Iterator[tuple[str, str | None, str | None]]:
+    """The class, condition and message of an error and of what caused it, the outermost first."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    if java is None:
+        condition = error.getCondition() if hasattr(error, "getCondition") else None
+        yield type(error).__name__, condition, str(error).partition("\n\nJVM stacktrace:")[0]
+        with contextlib.suppress(Exception):  # a server that does not tell leaves the rest unknown
+            for line in error.getStackTrace().splitlines():  # type: ignore[attr-defined]
+                if caused := re.match(r"Caused by: ([\w.$]+): (?:\[([\w.]+)\] )?(.*)", line):
+                    yield caused[1], caused[2], caused[3]
+    while java is not None:
+        condition = None
+        with contextlib.suppress(Exception):  # not every error of Java has one
+            condition = java.getCondition()
+        yield java.getClass().getName(), condition, java.getMessage()
+        java = java.getCause()
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"\s*SQLSTATE: \w+", "", lines[0]).rstrip(".") if lines else ""
