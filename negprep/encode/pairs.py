@@ -246,7 +246,7 @@ def join_catalog(found: Vocabulary, catalog: Vocabulary | None) -> tuple[Items, 
       they are the same.
     Raises BadDataError: No item of the log is in the catalog: it has other ids, or is another column.
     """
-    empty = found.ids.slice(0, 0)
+    empty = pa.nulls(0, found.ids.type)  # a slice would be pickled with all of its buffers
     if catalog is None:
         return Items(found, Vocabulary(empty)), None
     recode = catalog.find(found.ids).copy()

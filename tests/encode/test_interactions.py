@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 
 import numpy as np
@@ -159,6 +160,17 @@ def test_a_catalog_comes_first(found, catalog, ids, codes):
     whole, positions = items.vocabulary
     assert whole.to_pylist() == sorted(ids)
     assert [whole[position].as_py() for position in positions.tolist()] == ids
+
+
+@pytest.mark.parametrize("ids", [range(10_000), [f"item {one}" for one in range(10_000)]], ids=["integers", "strings"])
+def test_items_are_pickled_once(ids):
+    found = vocabulary(list(ids))
+    whole = len(pickle.dumps(found))
+    for catalog in (None, vocabulary(list(ids))):
+        items, _ = join_catalog(found, catalog)
+        assert len(items.others) == 0
+        assert len(pickle.dumps(items.others)) < 1_000
+        assert whole < len(pickle.dumps(items)) < whole + 1_000
 
 
 def test_a_catalog_of_other_items():
