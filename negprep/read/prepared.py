@@ -357,9 +357,17 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
                 what = f"columns or metadata are not those of {sources[0].name}"
                 raise BadDataError(what, place=source.name, remedy="give files of one run")
         shape, facts = described[0]
-        if facts is not None and Path(name).is_dir() and not Path(name, "_SUCCESS").exists():
+        if facts is not None and Path(name).is_dir() and not _is_whole(Path(name), facts, sources):
             raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
         return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all(), said_in)
+
+
+def _is_whole(folder: Path, facts: dict[str, Any], sources: tuple[Source, ...]) -> bool:
+    """Whether a folder has its ``_SUCCESS``, or, where each epoch was written by a job of Spark, all epochs have."""
+    if (folder / "_SUCCESS").exists():
+        return True
+    found = {source.path.parent for source in sources if source.path is not None} - {folder}
+    return len(found) == facts.get("epochs") and all((each / "_SUCCESS").exists() for each in found)
 
 
 def _input(source: Source, quotes: ReadOptions) -> ParquetInput | TextInput:

@@ -20,15 +20,16 @@ _LARGEST = 1 << 24
 
 _WRITERS = ("train", "test")
 METADATA_KEY = b"negprep"
+SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
 FOLDER_METADATA = "_negprep.json"
-"""Where the metadata are in the footer of a Parquet file, and in a folder of text."""
+"""Where the metadata are in the footer of a Parquet file, in one that Spark wrote, and in a folder of text."""
 
 
 def metadata_in(text: bytes | None, place: str) -> dict[str, Any] | None:
     """The metadata that negprep wrote, from their JSON; None without text.
 
-    ``text`` is what a footer has under ``METADATA_KEY``, or the file ``FOLDER_METADATA``. Raises ``BadDataError`` if it
-    is not the JSON object that negprep writes.
+    ``text`` is what a footer has, or the file ``FOLDER_METADATA``. Raises ``BadDataError`` if it is not the JSON object
+    that negprep writes.
     """
     if text is None:
         return None
@@ -44,8 +45,22 @@ def metadata_in(text: bytes | None, place: str) -> dict[str, Any] | None:
 
 def metadata_of_parts(footers: Sequence[Mapping[bytes, bytes]], place: str) -> dict[str, Any] | None:
     """The metadata that all parts of a file have in their footers; None unless they are the same. Else as above."""
-    texts = {footer.get(METADATA_KEY) for footer in footers}
+    texts = {_text_in(footer) for footer in footers}
     return metadata_in(texts.pop(), place) if len(texts) == 1 else None
+
+
+def _text_in(footer: Mapping[bytes, bytes]) -> bytes | None:
+    """The text of the metadata in a footer: under ``METADATA_KEY``, or, as Spark writes it, with the first column."""
+    if METADATA_KEY in footer:
+        return footer[METADATA_KEY]
+    try:
+        schema = json_value(footer.get(SPARK_SCHEMA, b""))
+    except ValueError:  # of another program
+        return None
+    match schema:
+        case {"fields": [{"metadata": {"negprep": text}}, *_]}:
+            return text.encode(errors="surrogatepass") if isinstance(text, str) else b""
+    return None
 
 
 def metadata_of_folder(path: Path) -> dict[str, Any] | None:
