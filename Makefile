@@ -10,6 +10,7 @@ CHECKS := $(VENV)/.installed-with-checks
 LOWEST := .venv-lowest
 LOADERS := .venv-loaders
 RECBOLE := .venv-recbole
+SPARK := .venv-spark
 DIST := .venv-dist
 DEMO := build/demo
 SIZES ?= 1m 20m
@@ -31,7 +32,7 @@ demo: $(INSTALLED)  ## install into .venv, prepare sample_data for training and 
 
 .PHONY: test
 test: $(CHECKS)  ## run the tests (minutes on two cores)
-	$(BIN)/python -m pytest -n auto -m "not heavy"
+	$(BIN)/python -m pytest -n auto -m "not heavy and not spark"
 
 .PHONY: test-heavy
 test-heavy: $(CHECKS)  ## run the tests that take long
@@ -48,11 +49,16 @@ test-browser: $(CHECKS)  ## look at a report in Chromium, which must be there (a
 
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest -n auto -m "not heavy"
+	$(LOWEST)/bin/python -m pytest -n auto -m "not heavy and not spark"
 
 .PHONY: test-loaders
 test-loaders: $(LOADERS)/.installed $(RECBOLE)/.installed  ## load what negprep wrote into PyTorch, datasets and RecBole
 	NEGPREP_RECBOLE=$(RECBOLE)/bin/python $(LOADERS)/bin/python -m pytest tests/docs/test_loading_doc.py tests/test_recbole.py
+
+.PHONY: test-spark
+test-spark: $(SPARK)/.installed  ## run every option on Spark, on this machine and on a cluster of three processes (needs Java)
+	@test -n "$$JAVA_HOME" || command -v java > /dev/null || { echo "no Java: install it (apt-get install openjdk-17-jre-headless)" >&2; exit 1; }
+	$(SPARK)/bin/python -m pytest -m spark tests/spark
 
 .PHONY: lint
 lint: $(CHECKS)  ## check style and form
@@ -85,7 +91,7 @@ dist: $(DIST)/.installed  ## build the source distribution and the wheel into di
 
 .PHONY: clean
 clean:  ## remove what make made
-	rm -rf build dist $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE) $(DIST)
+	rm -rf build dist $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE) $(SPARK) $(DIST)
 
 # An environment that is there already is kept, with what was installed into it. Some systems package Python without the
 # pip that a new environment gets: theirs installs it then.
@@ -111,6 +117,11 @@ $(LOWEST)/.installed: pyproject.toml tests/lowest_versions.py
 	$(call make_venv,$(LOWEST))
 	$(LOWEST)/bin/python tests/lowest_versions.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python $(PIP) install --constraint $(LOWEST)/constraints.txt --editable '.[test]'
+	@touch $@
+
+$(SPARK)/.installed: pyproject.toml
+	$(call make_venv,$(SPARK))
+	$(SPARK)/bin/python $(PIP) install --editable '.[test,spark]' grpcio grpcio-status googleapis-common-protos zstandard
 	@touch $@
 
 $(DIST)/.installed:

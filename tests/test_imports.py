@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     *("_version errors arrays", "jsons arrow threads", "options", "sample", "read write", "encode"),
     *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "models metrics checks", "reports"),
-    *("api", ".", "cli", "__main__"),
+    *("api", "spark", ".", "cli", "__main__"),
 ]
 """A package or module of the top (`.` is `negprep/__init__.py`) may import those before its own line, and itself."""
 
@@ -49,7 +49,14 @@ KEPT_APART = {
 }
 """Modules with one importer that stay apart, each with its reason; at most ten."""
 
-EXTERNAL = {"click": "cli", "tqdm": "cli", "jinja2": "reports", "implicit": "models", "scipy": "models"}
+EXTERNAL = {
+    "click": "cli",
+    "tqdm": "cli",
+    "jinja2": "reports",
+    "implicit": "models",
+    "scipy": "models",
+    "pyspark": "spark",
+}
 """Packages that one package of ours imports alone."""
 
 FILES = {

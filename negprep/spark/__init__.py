@@ -19,12 +19,12 @@ from negprep.options.options import Command, Options
 from negprep.spark.commit import check_target, write_run
 from negprep.spark.engine import SparkRun
 from negprep.spark.frames import SparkSource, is_frame
-from negprep.spark.session import Engine, Progress, start_session
+from negprep.spark.session import Engine, Progress, Watch, active_session, on_own_thread, start_session
 from negprep.summary import Summary, summary_of, warnings_of
 from negprep.write.destination import Document
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from negprep.api import TestKeywords, TrainKeywords
 
@@ -127,32 +127,51 @@ def prepare(
     NegprepError
         With the place, what is wrong, and the remedy.
     """
-    started = time.perf_counter()
     refuse_on_spark(options, source, target)
-    spark, is_ours = start_session(master, conf or {})
-    try:
-        engine = Engine(spark, progress)
-        beside = (source, options.items, options.exclude, options.weak, options.weights, options.model)
-        check_target(engine, target, [name for name in beside if isinstance(name, str)], force=force)
-        if options.encode and engine.is_connect:
-            what = "--encode with Spark Connect, which gives no file system for the vocabularies"
-            raise UsageError(what, remedy="run it with spark-submit, or leave --encode out")
-        with SparkRun(engine, source, options) as run:
-            if options.strict:
-                refuse_warnings(warnings_of(run))
-            summaries: list[Summary] = []
 
-            def fill(file: BinaryIO) -> None:
-                summaries.append(summary_of(run, target, time.perf_counter() - started))
-                file.write(summaries[0].as_json().encode())
+    active = active_session() if master is None else None
 
-            document = None if summary is None else Document(summary, fill, "give --summary another place")
-            try:
-                write_run(engine, run, target, document, force=force)
-            finally:
-                if document is not None:
-                    document.close()
-            return summaries[0] if summaries else summary_of(run, target, time.perf_counter() - started)
-    finally:
-        if is_ours:
-            spark.stop()
+    def work(watch: Watch) -> Summary:
+        spark = start_session(master, conf or {}) if active is None else active
+        try:
+            return _prepared(watch, spark, source, target, options, force=force, summary=summary)
+        finally:
+            if active is None:
+                spark.stop()
+
+    return on_own_thread(work, progress)
+
+
+def _prepared(
+    watch: Watch,
+    spark: SparkSession,
+    source: SparkSource,
+    target: str,
+    options: Options,
+    *,
+    force: bool,
+    summary: str | None,
+) -> Summary:
+    started = time.perf_counter()
+    engine = watch.engine = Engine(spark)
+    beside = (source, options.items, options.exclude, options.weak, options.weights, options.model)
+    check_target(engine, target, [name for name in beside if isinstance(name, str)], force=force)
+    if options.encode and engine.is_connect:
+        what = "--encode with Spark Connect, which gives no file system for the vocabularies"
+        raise UsageError(what, remedy="run it with spark-submit, or leave --encode out")
+    with SparkRun(engine, source, options) as run:
+        if options.strict:
+            refuse_warnings(warnings_of(run))
+        summaries: list[Summary] = []
+
+        def fill(file: BinaryIO) -> None:
+            summaries.append(summary_of(run, target, time.perf_counter() - started))
+            file.write(summaries[0].as_json().encode())
+
+        document = None if summary is None else Document(summary, fill, "give --summary another place")
+        try:
+            write_run(engine, run, target, document, force=force)
+        finally:
+            if document is not None:
+                document.close()
+        return summaries[0] if summaries else summary_of(run, target, time.perf_counter() - started)

@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import uuid
 import warnings
 import zipfile
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import negprep
+from negprep._version import __version__
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
 from negprep.spark.tasks import Carried, Pickled
 from negprep.threads import start
@@ -31,15 +32,21 @@ Progress = Callable[[str, int, int | None], None]
 Made = TypeVar("Made")
 
 _POLL = 0.2
-_PATIENCE = 1.0
+_PATIENCE = 0.9
 _REACH = 5.0
 """Seconds: between two looks at a job, that a cancelled job has to end, and to reach a master."""
 
 _LOCAL = r"local(\[.*\])?"
 
 
-def start_session(master: str | None, conf: Mapping[str, str]) -> tuple[SparkSession, bool]:
-    """The session of a command, that of ``spark-submit`` or a new one; and whether it was made here.
+def active_session() -> SparkSession | None:
+    """The session that the calling thread has, if any."""
+    sql = sys.modules.get("pyspark.sql")
+    return None if sql is None else sql.SparkSession.getActiveSession()
+
+
+def start_session(master: str | None, conf: Mapping[str, str]) -> SparkSession:
+    """A session for a command; of ``spark-submit``, with its settings.
 
     ``master``: As for ``spark-submit``, or ``sc://HOST:PORT`` for Spark Connect; None: that of ``spark-submit``, or
       `SPARK_MASTER` or `SPARK_REMOTE`, else this machine.
@@ -47,9 +54,6 @@ def start_session(master: str | None, conf: Mapping[str, str]) -> tuple[SparkSes
     Raises UsageError: pyspark or Java is missing, or nobody answers at the master.
     """
     sql = _pyspark()
-    active = sql.SparkSession.getActiveSession()
-    if active is not None and master is None:
-        return active, False
     remote = master or os.environ.get("SPARK_REMOTE") or os.environ.get("SPARK_MASTER")
     is_submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if remote is None and not is_submitted:
@@ -75,7 +79,7 @@ def start_session(master: str | None, conf: Mapping[str, str]) -> tuple[SparkSes
             session.range(0).schema  # noqa: B018 - Spark Connect reaches its server now
         except Exception as error:
             raise _no_session(error, remote, log) from None
-    return session, True
+    return session
 
 
 def _pyspark() -> Any:  # noqa: ANN401
@@ -151,6 +155,10 @@ def _no_session(error: Exception, master: str | None, log: Any) -> NegprepError:
     )
 
 
+class Cancelled(BaseException):
+    """The run is over: nobody waits for what its thread would do."""
+
+
 class Engine:
     """A session, and all that a run asks of it.
 
@@ -158,11 +166,11 @@ class Engine:
     ``is_connect``: Whether it is one of Spark Connect, which gives no access to Java.
     """
 
-    def __init__(self, spark: SparkSession, progress: Progress | None = None) -> None:
+    def __init__(self, spark: SparkSession) -> None:
         self.spark = spark
         self.is_connect = not hasattr(spark, "_jsparkSession")
-        self._progress = progress
         self._name = f"negprep-{uuid.uuid4().hex[:12]}"
+        self._step, self._is_cancelled = "", False
         _ship(spark, is_connect=self.is_connect)
 
     @property
@@ -180,41 +188,26 @@ class Engine:
         return carried
 
     def do(self, step: str, action: Callable[[], Made], place: str | None = None) -> Made:
-        """Run something that starts jobs, on a thread of its own; cancel them if anything is raised meanwhile.
+        """Run something that starts jobs.
 
         ``step``: What progress calls it.
         ``place``: What errors name.
 
         Raises NegprepError: What went wrong, in one line.
         """
-        outcome: list[Made] = []
-        failure: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                with self._grouped(step):
-                    outcome.append(action())
-            except BaseException as error:  # raised again by the thread that waits
-                failure.append(error)
-
-        worker = threading.Thread(target=work, name="negprep-spark", daemon=True)
-        start(worker)
+        if self._is_cancelled:
+            raise Cancelled
+        self._step = step
         try:
-            while worker.is_alive():
-                worker.join(_POLL)
-                self._report(step)
-        except BaseException:
-            self._cancel()
-            worker.join(_PATIENCE)
+            with self._grouped():
+                return action()
+        except NegprepError:
             raise
-        if failure:
-            if isinstance(failure[0], NegprepError) or not isinstance(failure[0], Exception):
-                raise failure[0]
-            raise explained(failure[0], place) from (failure[0] if os.environ.get("NEGPREP_TRACEBACK") else None)
-        return outcome[0]
+        except Exception as error:
+            raise explained(error, place) from (error if os.environ.get("NEGPREP_TRACEBACK") else None)
 
     @contextlib.contextmanager
-    def _grouped(self, step: str) -> Iterator[None]:
+    def _grouped(self) -> Iterator[None]:
         """Put the jobs of this thread in a group."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -225,30 +218,88 @@ class Engine:
                 finally:
                     self.spark.removeTag(self._name)
             else:
-                self.spark.sparkContext.setJobGroup(self._name, f"negprep: {step}", interruptOnCancel=True)
+                self.spark.sparkContext.setJobGroup(self._name, f"negprep: {self._step}", interruptOnCancel=True)
                 yield
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """End the jobs, and start no more. To be called by another thread than the one that waits for them."""
+        self._is_cancelled = True
         if self.is_connect:
             self.spark.interruptTag(self._name)
         else:
             self.spark.sparkContext.cancelJobGroup(self._name)
 
-    def _report(self, step: str) -> None:
-        """Report the tasks that are done, of the jobs that are under way."""
-        if self._progress is None:
-            return
+    def state(self) -> tuple[str, int, int | None]:
+        """The step, and its tasks: those done, and all, as far as Spark knows. For another thread, as `cancel`."""
         done = total = 0
         if not self.is_connect:
             tracker = self.spark.sparkContext.statusTracker()
-            active = set(tracker.getActiveJobsIds())
-            for job in tracker.getJobIdsForGroup(self._name):
-                info = tracker.getJobInfo(job) if job in active else None
-                for stage in info.stageIds if info is not None else ():
-                    found = tracker.getStageInfo(stage)
-                    if found is not None:
-                        done, total = done + found.numCompletedTasks, total + found.numTasks
-        self._progress(step, done, total or None)
+            jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(self._name)]
+            running = [stage for job in jobs if job is not None and job.status == "RUNNING" for stage in job.stageIds]
+            for found in map(tracker.getStageInfo, running):
+                if found is not None and found.numActiveTasks + found.numCompletedTasks:  # others are skipped, or wait
+                    done, total = done + found.numCompletedTasks, total + found.numTasks
+        return self._step, done, total or None
+
+
+class Watch:
+    """What the thread that waits for a run can see of it."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.state: tuple[str, int, int | None] | None = None
+        self.is_over = False
+
+    def look(self) -> None:
+        """Note the state of the run again and again, until it is over."""
+        while not self.is_over:
+            if self.engine is not None:
+                with contextlib.suppress(Exception):  # the session may end at any moment, and then nobody asks
+                    self.state = self.engine.state()
+            time.sleep(_POLL)
+
+    def cancel(self) -> None:
+        """End the jobs."""
+        if self.engine is not None:
+            self.engine.cancel()
+
+
+def on_own_thread(work: Callable[[Watch], Made], progress: Progress | None) -> Made:
+    """Run a whole job on a thread of its own, and report its progress; cancel it if anything is raised meanwhile.
+
+    A signal that came while Python waits for Java would leave half an answer in their connection. So the main thread
+    never talks to Java; each of the threads that do has a connection of its own.
+    """
+    outcome: list[Made] = []
+    failure: list[BaseException] = []
+    watch = Watch()
+
+    def guarded() -> None:
+        try:
+            outcome.append(work(watch))
+        except BaseException as error:  # raised again by the thread that waits
+            failure.append(error)
+
+    worker = threading.Thread(target=guarded, name="negprep-spark", daemon=True)
+    start(worker)
+    if progress is not None:
+        start(threading.Thread(target=watch.look, name="negprep-progress", daemon=True))
+    try:
+        while worker.is_alive():
+            worker.join(_POLL)
+            if progress is not None and watch.state is not None:
+                progress(*watch.state)
+    except BaseException:
+        canceller = threading.Thread(target=watch.cancel, name="negprep-cancel", daemon=True)
+        start(canceller)
+        canceller.join(_PATIENCE)
+        worker.join(_PATIENCE)
+        raise
+    finally:
+        watch.is_over = True
+    if failure:
+        raise failure[0]
+    return outcome[0]
 
 
 _shipped: set[str] = set()
@@ -256,13 +307,13 @@ _shipped: set[str] = set()
 
 def _ship(spark: SparkSession, *, is_connect: bool) -> None:
     """Give the workers this package, once a session, unless it came to the driver in the same way."""
-    folder = Path(negprep.__file__).parent
-    name = spark.session_id if is_connect else spark.sparkContext.applicationId  # type: ignore[attr-defined]
+    folder = Path(__file__).parents[1]
+    name = spark.session_id if is_connect else spark.sparkContext.applicationId
     if name in _shipped or not folder.is_dir():
         return
     kept = tempfile.mkdtemp(prefix="negprep-")
     atexit.register(shutil.rmtree, kept, ignore_errors=True)
-    path = Path(kept, f"negprep-{negprep.__version__}-{uuid.uuid4().hex[:8]}.zip")
+    path = Path(kept, f"negprep-{__version__}-{uuid.uuid4().hex[:8]}.zip")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
@@ -355,14 +406,14 @@ _SEEN: dict[str, tuple[type[NegprepError], str, str | None]] = {
 }
 
 
-def _causes(error: Exception) -> Iterator[tuple[str, str | None, str | None]]:
+def _causes(error: Any) -> Iterator[tuple[str, str | None, str | None]]:  # noqa: ANN401
     """The class, condition and message of an error and of what caused it, the outermost first."""
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     if java is None:
         condition = error.getCondition() if hasattr(error, "getCondition") else None
         yield type(error).__name__, condition, str(error).partition("\n\nJVM stacktrace:")[0]
         with contextlib.suppress(Exception):  # a server that does not tell leaves the rest unknown
-            for line in error.getStackTrace().splitlines():  # type: ignore[attr-defined]
+            for line in error.getStackTrace().splitlines():
                 if caused := re.match(r"Caused by: ([\w.$]+): (?:\[([\w.]+)\] )?(.*)", line):
                     yield caused[1], caused[2], caused[3]
     while java is not None:

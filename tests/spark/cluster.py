@@ -96,8 +96,13 @@ class Killing:
 
 
 @contextmanager
-def killing(victims: Callable[[], Sequence[int]], *, when: Callable[[], bool] = lambda: True) -> Iterator[Killing]:
-    """Kill one process (``kill -9``), the first of ``victims()``, as soon as there is one and ``when()`` holds.
+def killing(
+    victims: Callable[[], Sequence[int]],
+    *,
+    when: Callable[[], bool] = lambda: True,
+    sent: signal.Signals = signal.SIGKILL,
+) -> Iterator[Killing]:
+    """Kill one process (or send it something else), the first of ``victims()``, once there is one and ``when()`` holds.
 
     Both are asked again and again, in a thread, until then or until the block ends. An error in them is raised at the
     end of the block.
@@ -109,7 +114,7 @@ def killing(victims: Callable[[], Sequence[int]], *, when: Callable[[], bool] = 
             while not over.is_set():
                 if when():
                     for pid in victims():
-                        os.kill(pid, signal.SIGKILL)
+                        os.kill(pid, sent)
                         done.pid = pid
                         return
                 over.wait(_POLL)
