@@ -355,7 +355,7 @@ class Reading:
 
     def open(self, stream: pa.RecordBatchReader) -> LogReader:
         """Open a part, which has the columns that are wanted of it; one thread reads it."""
-        parts = [_Part(self.place, memory_input(stream), {})]
+        parts = [_Part(self.place, replace(memory_input(stream), place=self.place), {})]
         reader = LogReader((), parts, self.roles, self.options, self.place, ExitStack(), self.may_lack, [])
         reader.threads = 1
         return reader
@@ -382,6 +382,7 @@ def open_log(
     may_lack: tuple[str, ...] | None = None,
     beside: bool = False,
     unnamed: Unnamed = Unnamed(),  # noqa: B008 - frozen
+    place: str = "the table",
 ) -> LogReader:
     """Find the files of a log and recognise its columns.
 
@@ -401,6 +402,8 @@ def open_log(
         log's are, if negprep wrote it.
     unnamed : Unnamed
         What becomes of a text without a header.
+    place : str
+        What messages call a table.
 
     Raises
     ------
@@ -424,7 +427,6 @@ def open_log(
             warnings += _check_parts(parts)
             place = sources[0].name if len(sources) == 1 else name
         else:
-            place = "the table"
             _refuse_text_options(options, place)
             parts = [_Part(place, memory_input(source), {})]
         roles = _roles(parts, options, fitting, recognise, place)
@@ -444,6 +446,7 @@ def open_beside(
     extra: Mapping[str, str] | None = None,
     *,
     may_lack: tuple[str, ...] = (),
+    place: str = "the table",
 ) -> LogReader:
     """Open a file beside the log: a catalog, weights, or pairs; as ``open_log``, and with its errors.
 
@@ -476,6 +479,7 @@ def open_beside(
         may_lack=may_lack,
         beside=True,
         unnamed=unnamed,
+        place=place,
     )
 
 

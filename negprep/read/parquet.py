@@ -137,23 +137,25 @@ class MemoryInput:
     """A table in memory, which is never changed.
 
     ``spare`` are the named levels of a frame's index that are not columns as well; ``slices`` gives the number of the
-    first row of each slice, and what makes its columns, by role; ``warnings`` stay empty.
+    first row of each slice, and what makes its columns, by role; ``place`` stands for all rows, where their numbers
+    mean nothing; ``warnings`` stay empty.
     """
 
     names: tuple[str, ...]
     slices: Callable[[dict[str, str]], Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]]
     spare: tuple[str, ...] = ()
     footer: dict[bytes, bytes] = field(default_factory=dict)
+    place: str | None = None
     warnings: list[str] = field(default_factory=list)
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         """The rows of the columns, by role, as functions that convert a slice each."""
         for first, arrays in self.slices(columns):
-            yield partial(_piece, first, arrays)
+            yield partial(self._piece, first, arrays)
 
-
-def _piece(first: int, arrays: Callable[[], dict[str, pa.Array]]) -> Piece:
-    return Piece(arrays(), partial(_row, first))
+    def _piece(self, first: int, arrays: Callable[[], dict[str, pa.Array]]) -> Piece:
+        place = self.place
+        return Piece(arrays(), partial(_row, first) if place is None else lambda _: place)
 
 
 def memory_input(table: Any) -> MemoryInput:  # noqa: ANN401 - pandas may not be imported

@@ -35,6 +35,7 @@ _OPTIONS = {
 class Files:
     """The file system of a path, as the driver's Java reaches it."""
 
+    context: Any
     jvm: Any
     system: Any
 
@@ -43,7 +44,7 @@ class Files:
         """That of a path with a scheme, or of the cluster's default one."""
         context = engine.spark.sparkContext
         jvm: Any = context._jvm
-        return cls(jvm, jvm.org.apache.hadoop.fs.Path(path).getFileSystem(context._jsc.hadoopConfiguration()))
+        return cls(context, jvm, jvm.org.apache.hadoop.fs.Path(path).getFileSystem(context._jsc.hadoopConfiguration()))
 
     @property
     def scheme(self) -> str:
@@ -63,9 +64,11 @@ class Files:
         return [status.getPath().getName() for status in self.system.listStatus(self.path(name))]
 
     def rename(self, name: str, new: str) -> None:
-        """Give a file or folder another name."""
-        if not self.system.rename(self.path(name), self.path(new)):
-            raise OutputError(f"cannot be renamed to {new}", place=name, remedy="is another run writing there?")
+        """Give a file or folder another name, which nothing has."""
+        fs = self.jvm.org.apache.hadoop.fs
+        no_options = self.context._gateway.new_array(getattr(fs, "Options$Rename"), 0)
+        old, new_path = self.path(name), self.path(new)
+        fs.FileContext.getFileContext(old.toUri(), self.system.getConf()).rename(old, new_path, no_options)
 
     def delete(self, name: str) -> None:
         """Delete a file or folder, with all that is in it."""

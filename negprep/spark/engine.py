@@ -55,7 +55,7 @@ PART_ROWS = 1 << 22
 _MOST_CARRIED = 1 << 31
 """Bytes that a worker may be handed: Java cannot hold more in one piece."""
 
-_PATH = "\0path"
+_PATH = "__file_of_row__"
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,7 @@ class SparkRun(Record):
     def _prepare(self, source: SparkSource, options: Options) -> None:
         engine = self._engine
         frame = open_frame(engine, source, options.read)
-        log = open_log(frame.empty, frame.read)
-        log.place = frame.place
+        log = open_log(frame.empty, frame.read, place=frame.place)
         rule, warnings = resolve_rule(log, options)
         check_times(log, options)
         model_rule(options)
@@ -258,8 +257,7 @@ class SparkRun(Record):
         self, frame: Frame, options: Options, option: str, positives: Positives | None, *, takes_all: bool
     ) -> Beside:
         """Look through a file of pairs."""
-        file = open_beside(frame.empty, options.read, ("user", "item"))
-        file.place = frame.place
+        file = open_beside(frame.empty, options.read, ("user", "item"), place=frame.place)
         rule = LabelRule.of(file, option, positives, takes_all=takes_all)
         file.batches(["user", "item"], watched=rule.watched)
         scan = tasks.PairScan(file.reading(), rule)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -154,8 +155,8 @@ def _read_text(engine: Engine, name: str, read: ReadOptions, argument: str) -> D
         what = f"--from {read.from_} with --engine spark: Spark does not keep the order of lines"
         raise UsageError(what, place=name, remedy="convert it to rows of user, item and time first")
     lines = engine.spark.read.text(name)
-    head = engine.do("read", lambda: lines.limit(_HEAD_LINES).toArrow(), name)["value"].to_pylist()
-    head = [line.removeprefix("\ufeff") for line in head if line]
+    first = engine.do("read", lambda: lines.limit(_HEAD_LINES).toArrow(), name)["value"].cast(pa.binary()).to_pylist()
+    head = [line.decode("utf-8", "surrogateescape").removeprefix("\ufeff") for line in first if line]
     if head and head[0].startswith(("PAR1", "ORC")):
         form = "parquet" if head[0].startswith("PAR1") else "orc"
         return engine.do("read", partial(engine.spark.read.option("mergeSchema", "true").format(form).load, name), name)
@@ -211,7 +212,7 @@ def _refuse_stray_quotes(engine: Engine, name: str, lines: DataFrame, dialect: D
     found = engine.do("read", lambda: lines.where(broken).select(value, place.alias("file")).limit(1).toArrow(), name)
     if not len(found):
         return
-    line, file = found["value"].cast(pa.binary())[0].as_py(), found["file"][0].as_py()
+    line, file = found["value"].cast(pa.binary())[0].as_py(), unquote(found["file"][0].as_py())
     try:
         shown = line.decode()
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import logging
 import os
+import pickle
 import re
 import shutil
 import socket
@@ -17,8 +18,10 @@ import uuid
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 from negprep._version import __version__
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
@@ -37,6 +40,14 @@ _REACH = 5.0
 """Seconds: between two looks at a job, that a cancelled job has to end, and to reach a master."""
 
 _LOCAL = r"local(\[.*\])?"
+
+_CONNECT_BYTES = 100 << 20
+"""Of a task: a server of Spark Connect takes messages of up to 128 MiB."""
+
+_WORKER_BYTES, _COPIES = 200 << 20, 2.5
+"""What a Python worker takes by itself, with a section; and times what it is handed: pickled, whole, and its tables."""
+
+_MORE_ROOM = "give it more (spark.executor.memoryOverhead, spark.executor.pyspark.memory), or fewer cores an executor"
 
 
 def active_session() -> SparkSession | None:
@@ -181,11 +192,40 @@ class Engine:
         return int(self.spark.sparkContext.defaultParallelism)
 
     def carry(self, value: Made) -> Carried[Made]:
-        """Hand something to every worker."""
+        """Hand something to every worker.
+
+        Raises OutputError: A worker has no room for it.
+        """
+        n_bytes = _size(value)
         if self.is_connect:
+            if n_bytes > _CONNECT_BYTES:
+                what = (
+                    f"the items take {n_bytes / 1e6:,.0f} MB, and Spark Connect hands out {_CONNECT_BYTES / 1e6:.0f} MB"
+                )
+                raise OutputError(what, remedy="run it in a classic session, such as that of spark-submit")
             return Pickled(value)
+        needed = _WORKER_BYTES + _COPIES * n_bytes
+        if needed > self._room:
+            what = f"a worker needs about {needed / 1e6:,.0f} MB for the items, and has {self._room / 1e6:,.0f} MB"
+            raise OutputError(what, remedy=_MORE_ROOM)
         carried: Carried[Made] = self.spark.sparkContext.broadcast(value)
         return carried
+
+    @cached_property
+    def _room(self) -> float:
+        """Bytes that a Python worker may take, as far as Spark or this machine limits them."""
+        conf = self.spark.sparkContext.getConf()
+        master, cores = conf.get("spark.master", ""), int(conf.get("spark.executor.cores", "1"))
+        limit = conf.get("spark.executor.pyspark.memory")
+        if limit is not None:
+            return _bytes_of(limit) / cores
+        if master.startswith(("yarn", "k8s")):
+            usual = max(384 << 20, 0.1 * _bytes_of(conf.get("spark.executor.memory", "1g")))
+            overhead = conf.get("spark.executor.memoryOverhead")
+            return (usual if overhead is None else _bytes_of(overhead)) / cores
+        if re.fullmatch(_LOCAL, master):
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / self.parallelism
+        return float("inf")
 
     def do(self, step: str, action: Callable[[], Made], place: str | None = None) -> Made:
         """Run something that starts jobs.
@@ -240,6 +280,23 @@ class Engine:
                 if found is not None and found.numActiveTasks + found.numCompletedTasks:  # others are skipped, or wait
                     done, total = done + found.numCompletedTasks, total + found.numTasks
         return self._step, done, total or None
+
+
+def _size(value: object) -> int:
+    """The bytes of all arrays in something, without copying them."""
+    n_bytes = 0
+
+    def add(buffer: pickle.PickleBuffer) -> None:
+        nonlocal n_bytes
+        n_bytes += buffer.raw().nbytes
+
+    return len(pickle.dumps(value, protocol=5, buffer_callback=add)) + n_bytes
+
+
+def _bytes_of(size: str) -> int:
+    """A size as Spark writes it: ``512m``, ``4g``; of a bare number, MiB."""
+    found = re.fullmatch(r"\s*(\d+)\s*([kmgt]?)b?\s*", size.lower())
+    return int(found[1]) << {"k": 10, "": 20, "m": 20, "g": 30, "t": 40}[found[2]] if found else 0
 
 
 class Watch:
@@ -331,7 +388,7 @@ def explained(error: Exception, place: str | None = None) -> NegprepError:
     conditions = {condition: message for _, condition, message in reversed(found) if condition}
     text = "\n".join(message or "" for _, _, message in found)
     file = re.search(r"Encountered error while reading file (\S+?)\.?(\s|$)", text)
-    at = file[1] if file else place
+    at = unquote(file[1]) if file else place
     for condition, (kind, what, remedy) in _KNOWN.items():
         if condition in conditions:
             detail = _first_line(conditions[condition] or "")

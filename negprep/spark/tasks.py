@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -186,7 +187,7 @@ def _streams(batches: Batches, path: str | None) -> Iterator[tuple[pa.RecordBatc
         names = batch.column(path).dictionary_encode()
         for code, name in enumerate(names.dictionary.to_pylist()):
             some = batch.drop_columns([path]).take(from_numpy(np.flatnonzero(as_numpy(names.indices) == code)))
-            yield pa.RecordBatchReader.from_batches(some.schema, [some]), name
+            yield pa.RecordBatchReader.from_batches(some.schema, [some]), unquote(name)
 
 
 def _gathered(first: pa.RecordBatch, batches: Batches) -> Batches:
@@ -509,7 +510,7 @@ def users_of(carried: Carried[Job], batches: Batches) -> Batches:
         first += len(ids)
 
 
-WORD = "\0word"
+WORD = "__word__"
 """The column by which rows are shuffled: 64 bits, whose order as signed integers is that of the words."""
 
 

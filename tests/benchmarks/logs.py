@@ -77,6 +77,7 @@ SHAPES = {
     "1m": ML_1M,
     "20m": ML_20M,
     "like-20m-1m": replace(ML_20M, users=6_925, rows=1_000_000),
+    "like-20m-5m": replace(ML_20M, users=34_623, rows=5_000_000),
     "like-20m-10m": replace(ML_20M, users=69_246, rows=10_000_000),
     "like-20m-100m": replace(ML_20M, users=692_465, rows=100_000_000),
     "100m": Shape(
