@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,12 @@ class Servers:
 
     url: str
     folder: Path
-    pids: dict[str, int] = field(default_factory=dict)
+    started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The pids of the servers, by name: ``master``, ``worker-0``, ...; ``connect``."""
+        return {name: process.pid for name, process in self.started.items()}
 
     def alive(self) -> list[Process]:
         """All processes: the servers, and what they started."""
@@ -151,25 +157,28 @@ def standalone(folder: Path, *, workers: int = 2, cores: int = 1, memory: str = 
             own = ("--cores", str(cores), "--memory", memory, "--work-dir", str(servers.folder / name))
             main = "org.apache.spark.deploy.worker.Worker"
             _start(servers, name, "spark-class", main, "--host", "127.0.0.1", "--webui-port", "0", *own, servers.url)
-        for name in list(servers.pids)[1:]:
+        for name in list(servers.started)[1:]:
             _logged(servers, name, "(Successfully registered with master)")
         yield servers
 
 
 @contextmanager
 def connect_server(folder: Path, *, master: str = "local[2]", memory: str = "1g") -> Iterator[Servers]:
-    """A Spark Connect server on 127.0.0.1 (``url`` is ``sc://127.0.0.1:PORT``); it ends with the block, as above."""
+    """A Spark Connect server on 127.0.0.1 (``url`` is ``sc://127.0.0.1:PORT``); it ends with the block, as above.
+
+    Its Python workers are of this Python: a server takes its own, whatever the client has.
+    """
     conf = {
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": "0",
-        "spark.driver.memory": memory,
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.ui.enabled": "false",
     }
     options = [part for name, value in conf.items() for part in ("--conf", f"{name}={value}")]
     main = "org.apache.spark.sql.connect.service.SparkConnectServer"
     with _servers(folder) as servers:
-        _start(servers, "connect", "spark-submit", "--master", master, "--class", main, *options, "spark-internal")
+        submitted = ("--master", master, "--class", main, *options, "spark-internal")
+        _start(servers, "connect", "spark-submit", *submitted, memory=memory)
         port = _logged(servers, "connect", r"Spark Connect server started at: \S*:(\d+)")[0]
         servers.url = f"sc://127.0.0.1:{port}"
         yield servers
@@ -194,8 +203,8 @@ def spark_home() -> Path:
     return Path(spec.origin).parent
 
 
-def _start(servers: Servers, name: str, script: str, *arguments: str) -> None:
-    """Start a JVM by one of Spark's scripts, which it replaces: the pid is that of the JVM."""
+def _start(servers: Servers, name: str, script: str, *arguments: str, memory: str = "256m") -> None:
+    """Start a JVM of so much memory by one of Spark's scripts, which it replaces: the pid is that of the JVM."""
     home = spark_home()
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_", "PYTHON"))
@@ -204,10 +213,11 @@ def _start(servers: Servers, name: str, script: str, *arguments: str) -> None:
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(servers.folder / "local"),
-        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_MEMORY": memory,
+        "PYSPARK_PYTHON": sys.executable,
     }
     with (servers.folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
+        servers.started[name] = subprocess.Popen(
             [home / "bin" / script, *arguments],
             cwd=servers.folder,
             env=environment,
@@ -216,20 +226,19 @@ def _start(servers: Servers, name: str, script: str, *arguments: str) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    servers.pids[name] = process.pid
 
 
 def _logged(servers: Servers, name: str, pattern: str) -> tuple[str, ...]:
     """Wait until a server has logged a line; the groups of the pattern."""
     end = time.monotonic() + _START
     while True:
-        running = any(each.pid == servers.pids[name] for each in servers.alive())
+        running = servers.started[name].poll() is None
         match = re.search(pattern, servers.text(name))
         if match is not None:
             return match.groups()
         if not running or time.monotonic() > end:
             why = f"did not start in {_START} seconds" if running else "ended"
-            raise RuntimeError(f"{name} {why}:\n" + "\n".join(servers.text(name).splitlines()[-20:]))
+            raise RuntimeError(f"{name} {why}:\n" + "\n".join(servers.text(name).splitlines()[-50:]))
         time.sleep(_POLL)
 
 
@@ -243,6 +252,8 @@ def _stop(servers: Servers) -> None:
         while servers.alive() and time.monotonic() < end:
             time.sleep(_POLL)
     left = servers.alive()
+    for process in servers.started.values():
+        process.poll()
     if left:
         raise RuntimeError(f"still run: {left}")
 
