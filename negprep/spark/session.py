@@ -41,8 +41,8 @@ _REACH = 5.0
 
 _LOCAL = r"local(\[.*\])?"
 
-_CONNECT_BYTES = 100 << 20
-"""Of a task: a server of Spark Connect takes messages of up to 128 MiB."""
+_CONNECT_BYTES = 32 << 20
+"""Of a task: a server of Spark Connect takes messages of up to 128 MiB, and needs many times that to plan them."""
 
 _WORKER_BYTES, _COPIES = 200 << 20, 2.5
 """What a Python worker takes by itself, with a section; and times what it is handed: pickled, whole, and its tables."""
@@ -269,8 +269,10 @@ class Engine:
         else:
             self.spark.sparkContext.cancelJobGroup(self._name)
 
-    def state(self) -> tuple[str, int, int | None]:
+    def state(self) -> tuple[str, int, int | None] | None:
         """The step, and its tasks: those done, and all, as far as Spark knows. For another thread, as `cancel`."""
+        if not self._step:
+            return None
         done = total = 0
         if not self.is_connect:
             tracker = self.spark.sparkContext.statusTracker()
@@ -312,7 +314,7 @@ class Watch:
         while not self.is_over:
             if self.engine is not None:
                 with contextlib.suppress(Exception):  # the session may end at any moment, and then nobody asks
-                    self.state = self.engine.state()
+                    self.state = self.engine.state() or self.state
             time.sleep(_POLL)
 
     def cancel(self) -> None:

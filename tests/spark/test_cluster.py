@@ -23,8 +23,8 @@ OPTIONS = {"command": "train", "sampler": ["popularity:0.5", "weak:0.5"], "posit
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
-    """A log of half a million rows, and the rows that the local engine makes of it."""
-    folder, n = tmp_path_factory.mktemp("log"), 500_000
+    """A log of 300,000 rows, and the rows that the local engine makes of it."""
+    folder, n = tmp_path_factory.mktemp("log"), 300_000
     rng = np.random.default_rng(4)
     users, items = rng.integers(0, 5_000, n), (3_000 * rng.random(n) ** 3).astype(np.int64)
     columns = {"user": users, "item": items, "rating": rng.integers(1, 6, n), "time": rng.integers(1, 10**6, n)}
@@ -55,6 +55,15 @@ class Job:
             self.step, done, total = line.split()
             self.done, self.total = int(done), int(total)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            pipe.close()
+
     def works_at(self, step):
         return self.step == step and self.total > self.done
 
@@ -64,24 +73,41 @@ class Job:
         return code, self.process.stderr.read()
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A master with two workers, which the tests share whose victims are started again."""
+    with standalone(tmp_path_factory.mktemp("cluster")) as servers:
+        yield servers
+
+
 @pytest.mark.parametrize("step", ["read", "count", "write"])
-@pytest.mark.parametrize("victim", ["python_workers", "executors", "workers"])
-def test_whoever_is_killed_the_rows_are_the_same(log, tmp_path, victim, step):
-    with standalone(tmp_path / "cluster") as servers:
-        job = Job(servers.url, log, tmp_path / "out")
-        with killing(
-            lambda: servers.workers if victim == "workers" else getattr(servers, victim)(),
-            when=lambda: job.works_at(step),
-        ) as killed:
-            code, errors = job.end()
+@pytest.mark.parametrize("victims", ["python_workers", "executors"])
+def test_whoever_is_killed_the_rows_are_the_same(cluster, log, tmp_path, victims, step):
+    with Job(cluster.url, log, tmp_path / "out") as job:
+        with killing(getattr(cluster, victims), when=lambda: job.works_at(step)) as killed:
+            ended = job.end()
+    check(killed, ended, log, tmp_path)
+
+
+@pytest.mark.parametrize("step", ["read", "count", "write"])
+def test_a_worker_is_killed(log, tmp_path, tmp_path_factory, step):
+    with standalone(tmp_path_factory.mktemp("cluster")) as servers, Job(servers.url, log, tmp_path / "out") as job:
+        with killing(lambda: servers.workers, when=lambda: job.works_at(step)) as killed:
+            ended = job.end()
+    check(killed, ended, log, tmp_path)
+
+
+def check(killed, ended, log, tmp_path):
+    """The output is complete and the same; or there is one line, and nothing is left."""
+    code, errors = ended
     assert killed.pid is not None, "nothing was killed"
     if code:
         assert errors.count("\n") == 1
-        assert not (tmp_path / "out").exists()
+        assert list(tmp_path.iterdir()) == []
     else:
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
         rows = pq.read_table(tmp_path / "out")
         assert rows.replace_schema_metadata().equals(plain(pq.read_table(log / "want.parquet")))
-    assert [path.name for path in tmp_path.iterdir() if path.name not in ("cluster", "out")] == []
 
 
 def plain(table):
@@ -94,20 +120,18 @@ def plain(table):
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_jobs_and_leaves_nothing(log, tmp_path, sent):
-    with standalone(tmp_path / "cluster") as servers:
-        words = ["train", str(log / "log.parquet"), f"{tmp_path / 'out'}/", "--num-neg", "8", "--engine", "spark"]
-        words += ["--master", servers.url, "--spark-conf", "spark.driver.memory=640m", "--no-progress"]
-        words += ["--spark-conf", "spark.executor.memory=640m", "--spark-conf", "spark.driver.host=127.0.0.1"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "negprep", *words], stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+def test_a_signal_ends_the_jobs_and_leaves_nothing(cluster, log, tmp_path, sent):
+    words = ["train", str(log / "log.parquet"), f"{tmp_path / 'out'}/", "--num-neg", "8", "--engine", "spark"]
+    words += ["--master", cluster.url, "--spark-conf", "spark.driver.memory=640m", "--no-progress"]
+    words += ["--spark-conf", "spark.executor.memory=640m", "--spark-conf", "spark.driver.host=127.0.0.1"]
+    command = [sys.executable, "-m", "negprep", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         with killing(lambda: [process.pid], when=lambda: bool(list(tmp_path.glob(".out.*"))), sent=sent) as killed:
             errors = process.communicate(timeout=400)[1]
     assert killed.pid is not None
     assert errors == f"negprep: stopped by {sent.name}\n"
     assert process.returncode == 128 + sent
-    assert [path.name for path in tmp_path.iterdir()] == ["cluster"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_spark_connect(log, tmp_path):
@@ -122,8 +146,8 @@ def test_spark_connect(log, tmp_path):
         "print(frame.count(), frame.where('label = 1').count())\n"
     )
     with connect_server(tmp_path / "server") as server:
-        code, errors = Job(server.url, log, tmp_path / "out").end()
-        assert (code, errors) == (0, "")
+        with Job(server.url, log, tmp_path / "out") as job:
+            assert job.end() == (0, "")
         words = [sys.executable, "-W", "ignore", str(script), server.url, str(log / "log.parquet")]
         found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     rows = pq.read_table(tmp_path / "out")
