@@ -52,9 +52,6 @@ if TYPE_CHECKING:
 PART_ROWS = 1 << 22
 """Rows of the log for a partition, where there are more partitions than workers."""
 
-_MOST_CARRIED = 1 << 31
-"""Bytes that a worker may be handed: Java cannot hold more in one piece."""
-
 _PATH = "__file_of_row__"
 
 
@@ -95,7 +92,9 @@ class SparkRun(Record):
         model_rule(options)
         model = read_model_of(options)
         weak, exclude = (
-            None if given is None else open_frame(engine, given, options.read.of_text_beside(), f"--{name}")
+            None
+            if given is None
+            else open_frame(engine, given, options.read.of_text_beside(), f"--{name}", options.read.columns)
             for name, given in (("weak", options.weak), ("exclude", options.exclude))
         )
         files: dict[str, Any] = {

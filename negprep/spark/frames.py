@@ -79,8 +79,16 @@ def is_frame(source: object) -> bool:
     return hasattr(source, "mapInArrow")
 
 
-def open_frame(engine: Engine, source: SparkSource, read: ReadOptions, argument: str = "INPUT") -> Frame:
+def open_frame(
+    engine: Engine,
+    source: SparkSource,
+    read: ReadOptions,
+    argument: str = "INPUT",
+    columns: tuple[str, ...] | None = None,
+) -> Frame:
     """What Spark reads for an argument: a path, ``table:NAME``, a DataFrame, or a table in memory.
+
+    ``columns``: The names of the columns of a file beside the log, if it has no header and as many.
 
     Raises BadDataError: The file is empty, has no header, or quotes that span lines.
     Raises UsageError: It is not a kind of file that Spark reads.
@@ -100,7 +108,8 @@ def open_frame(engine: Engine, source: SparkSource, read: ReadOptions, argument:
         refuse_text_options(replace(read, from_=None), name)
         reader = engine.spark.read.options(mode="FAILFAST", mergeSchema="true")
         return Frame(engine.do("read", partial(reader.format(form).load, name), name), name, plain, has_files=True)
-    return Frame(_read_text(engine, name, read, argument), name, plain, has_files=True)
+    unnamed = Unnamed() if argument == "INPUT" else Unnamed(("user", "item"), by_option=False, columns=columns)
+    return Frame(_read_text(engine, name, read, unnamed), name, plain, has_files=True)
 
 
 def local_source(engine: Engine, source: SparkSource | None, argument: str) -> LogSource | None:
@@ -147,7 +156,7 @@ def _ending(name: str) -> str:
     return re.sub(r".*(\.[a-z0-9]+)", r"\1", last) if re.fullmatch(r".*\.[a-z][a-z0-9]*", last) else ""
 
 
-def _read_text(engine: Engine, name: str, read: ReadOptions, argument: str) -> DataFrame:
+def _read_text(engine: Engine, name: str, read: ReadOptions, unnamed: Unnamed) -> DataFrame:
     """Text with delimiters: the dialect is found from its first lines, and Spark splits the fields."""
     from pyspark.sql import types
 
@@ -160,7 +169,7 @@ def _read_text(engine: Engine, name: str, read: ReadOptions, argument: str) -> D
     if head and head[0].startswith(("PAR1", "ORC")):
         form = "parquet" if head[0].startswith("PAR1") else "orc"
         return engine.do("read", partial(engine.spark.read.option("mergeSchema", "true").format(form).load, name), name)
-    dialect = _dialect_of(name, head, read, argument)
+    dialect = _dialect_of(name, head, read, unnamed)
     if " " in dialect.delimiter and is_aligned(head, len(dialect.names)):
         what = "fields are aligned by runs of spaces, which Spark does not split"
         raise BadDataError(what, place=name, remedy="write one tab or comma between fields")
@@ -178,10 +187,9 @@ def _read_text(engine: Engine, name: str, read: ReadOptions, argument: str) -> D
     return reader.csv(name)
 
 
-def _dialect_of(name: str, head: list[str], read: ReadOptions, argument: str) -> Dialect:
+def _dialect_of(name: str, head: list[str], read: ReadOptions, unnamed: Unnamed) -> Dialect:
     if not head:
         raise BadDataError("the file is empty", place=name)
-    unnamed = Unnamed() if argument == "INPUT" else Unnamed(("user", "item"), by_option=False, columns=read.columns)
     with tempfile.TemporaryFile() as spool:
         spool.write("".join(f"{line}\n" for line in head).encode("utf-8", "surrogateescape"))
         source = Source(name, None, spool, None, False, ())

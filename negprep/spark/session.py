@@ -399,6 +399,8 @@ def explained(error: Exception, place: str | None = None) -> NegprepError:
         if re.search(pattern, text):
             return kind(what, place=at, remedy=remedy)
     python = re.findall(r"^(?:\w+\.)*(\w*(?:Error|Exception)): (.*)$", text, re.MULTILINE)
+    if python and python[-1][0] in _OURS:
+        return _OURS[python[-1][0]](python[-1][1])
     if "PYTHON_EXCEPTION" in conditions or "Python worker" in text:
         what = (
             f"a worker failed: {python[-1][0]}: {python[-1][1]}" if python else f"a worker failed: {_first_line(text)}"
@@ -408,6 +410,7 @@ def explained(error: Exception, place: str | None = None) -> NegprepError:
     return OutputError(f"Spark gave up: {_first_line(text) or type(error).__name__}", place=at, remedy=_LOGS)
 
 
+_OURS: dict[str, type[NegprepError]] = {kind.__name__: kind for kind in (BadDataError, UsageError, OutputError)}
 _LOGS = "the log of the driver shows more (NEGPREP_TRACEBACK=1)"
 _KNOWN: dict[str, tuple[type[NegprepError], str, str | None]] = {
     "PATH_NOT_FOUND": (OutputError, "no such file or folder", None),

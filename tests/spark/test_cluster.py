@@ -83,17 +83,22 @@ def cluster(tmp_path_factory):
 @pytest.mark.parametrize("step", ["read", "count", "write"])
 @pytest.mark.parametrize("victims", ["python_workers", "executors"])
 def test_whoever_is_killed_the_rows_are_the_same(cluster, log, tmp_path, victims, step):
-    with Job(cluster.url, log, tmp_path / "out") as job:
-        with killing(getattr(cluster, victims), when=lambda: job.works_at(step)) as killed:
-            ended = job.end()
+    with (
+        Job(cluster.url, log, tmp_path / "out") as job,
+        killing(getattr(cluster, victims), when=lambda: job.works_at(step)) as killed,
+    ):
+        ended = job.end()
     check(killed, ended, log, tmp_path)
 
 
 @pytest.mark.parametrize("step", ["read", "count", "write"])
 def test_a_worker_is_killed(log, tmp_path, tmp_path_factory, step):
-    with standalone(tmp_path_factory.mktemp("cluster")) as servers, Job(servers.url, log, tmp_path / "out") as job:
-        with killing(lambda: servers.workers, when=lambda: job.works_at(step)) as killed:
-            ended = job.end()
+    with (
+        standalone(tmp_path_factory.mktemp("cluster")) as servers,
+        Job(servers.url, log, tmp_path / "out") as job,
+        killing(lambda: servers.workers, when=lambda: job.works_at(step)) as killed,
+    ):
+        ended = job.end()
     check(killed, ended, log, tmp_path)
 
 
@@ -125,9 +130,11 @@ def test_a_signal_ends_the_jobs_and_leaves_nothing(cluster, log, tmp_path, sent)
     words += ["--master", cluster.url, "--spark-conf", "spark.driver.memory=640m", "--no-progress"]
     words += ["--spark-conf", "spark.executor.memory=640m", "--spark-conf", "spark.driver.host=127.0.0.1"]
     command = [sys.executable, "-m", "negprep", *words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        with killing(lambda: [process.pid], when=lambda: bool(list(tmp_path.glob(".out.*"))), sent=sent) as killed:
-            errors = process.communicate(timeout=400)[1]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process,
+        killing(lambda: [process.pid], when=lambda: bool(list(tmp_path.glob(".out.*"))), sent=sent) as killed,
+    ):
+        errors = process.communicate(timeout=400)[1]
     assert killed.pid is not None
     assert errors == f"negprep: stopped by {sent.name}\n"
     assert process.returncode == 128 + sent
