@@ -118,6 +118,46 @@ def prepare(
         return summaries[0] if summaries else summary_of(run, target, time.perf_counter() - started)
 
 
+class ReadLog:
+    """A log that was read, encoded and grouped, for one run or for several that hold out alike. To be closed.
+
+    ``options``: Those of one of the runs: what they share decides here.
+    ``again``: Whether its sections may be gone through more than once.
+    """
+
+    def __init__(
+        self, log: LogReader, options: Options, spill_folder: str | None, progress: Progress, *, again: bool
+    ) -> None:
+        memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
+        # What is wrong with options is reported before the log is read.
+        rule, self.warnings = resolve_rule(log, options)
+        check_times(log, options)
+        self.loaded = load(
+            log,
+            options,
+            with_times=rule.needs_times or options.available_at_time or writes_times(log, options),
+            kept_bytes=memory.kept_bytes,
+            spill_folder=options.spill_dir or spill_folder,
+            progress=progress,
+        )
+        try:
+            self.rule = settled_cut(log, rule)
+            self.first_times = self.loaded.first_times() if options.available_at_time else None
+            if options.min_positives or options.core:
+                self.core = find_core(self.loaded, options, memory.range_rows, progress)
+            else:
+                self.core = self.loaded.whole(memory.range_rows, again=again)
+            if self.first_times is not None and self.core.items is not self.loaded.items:
+                self.first_times = self.first_times[self.loaded.items.catalog.find(self.core.items.catalog.ids)]
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Delete the spill files."""
+        self.loaded.close()
+
+
 class Run(Record):
     """One pass from a log to rows, and what it counts. A context manager: leaving it deletes its spill files.
 
@@ -132,6 +172,8 @@ class Run(Record):
         As for ``prepare``.
     again : bool
         Whether `sections` may be gone through more than once.
+    read : ReadLog, optional
+        The log as it was read for several runs, which stays open. None: it is read here.
 
     Attributes
     ----------
@@ -152,36 +194,19 @@ class Run(Record):
         progress: Progress | None = None,
         *,
         again: bool = False,
+        read: ReadLog | None = None,
     ) -> None:
         self._progress, self._spill_folder = progress or silent, options.spill_dir or spill_folder
         self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
-        # What is wrong with options or the model is reported before the log is read.
-        rule, warnings = resolve_rule(log, options)
-        check_times(log, options)
         model_rule(options)
         model = read_model_of(options)
-        # Steps 1 and 2: read and encode.
-        needs_times = rule.needs_times or options.available_at_time or writes_times(log, options)
-        kept_bytes = self._memory.kept_bytes
-        loaded = load(
-            log,
-            options,
-            with_times=needs_times,
-            kept_bytes=kept_bytes,
-            spill_folder=self._spill_folder,
-            progress=self._progress,
-        )
-        try:
-            rule = settled_cut(log, rule)
-            first_times = loaded.first_times() if options.available_at_time else None
+        self._is_shared = read is not None
+        if read is None:
             again = again or needs_survey(options) or (options.epochs or 1) > 1
-            if options.min_positives or options.core:
-                core = find_core(loaded, options, self._memory.range_rows, self._progress)
-            else:
-                core = loaded.whole(self._memory.range_rows, again=again)
+            read = ReadLog(log, options, spill_folder, self._progress, again=again)
+        loaded, core, rule = read.loaded, read.core, read.rule
+        try:
             counts = _train_counts(core, options, rule) if needs_survey(options) else None
-            if first_times is not None and core.items is not loaded.items:
-                first_times = first_times[loaded.items.catalog.find(core.items.catalog.ids)]
             scores, knowledge, self._known = None, None, None
             if model is not None:
                 place = str(options.model)
@@ -189,7 +214,7 @@ class Run(Record):
                 columns = find_ids(model, core.items.catalog, "items of the catalog", place)
                 scores, self._known = make_scores(model, found, columns, options), found >= 0
                 knowledge = Knowledge.of(model, len(found), int((found < 0).sum()), columns)
-            self._plan, fit = make_plan(options, core.items, loaded.catalog, counts, first_times, scores)
+            self._plan, fit = make_plan(options, core.items, loaded.catalog, counts, read.first_times, scores)
             if options.takes_all:  # of a user's eligible items there are at most as many as in the catalog
                 options = replace(options, most_eligible=core.items.n_catalog)
             tally = Tally(
@@ -204,13 +229,14 @@ class Run(Record):
                 holds_out=rule.kind != "none",
             )
         except BaseException:
-            loaded.close()
+            if not self._is_shared:
+                loaded.close()
             raise
         super().__init__(
             log=log,
             options=options,
             rule=rule,
-            warnings=[*warnings, *loaded.warnings],
+            warnings=[*read.warnings, *loaded.warnings],
             columns=loaded.columns,
             items=core.items,
             exclude=loaded.exclude,
@@ -229,7 +255,8 @@ class Run(Record):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.loaded.close()
+        if not self._is_shared:
+            self.loaded.close()
 
     @cached_property
     def form(self) -> RowLayout:
