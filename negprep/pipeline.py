@@ -88,7 +88,7 @@ def prepare(
     started = time.perf_counter()
     form = form_of(target, options.to)
     options = in_form(options, form)
-    outputs = _checked_outputs(source, target, options, force=force, is_text=form in TEXT)
+    outputs = check_outputs(source, target, options, force=force, is_text=form in TEXT)
     with open_log(source, options.read) as log, ExitStack() as stack:
         for path in outputs:
             check_output(path, log.paths, force=force, is_text=form in TEXT)
@@ -424,12 +424,17 @@ def _write(run: Run, output: Output, target: str) -> None:
         unit = unit_of(run.log.clock.kind if run.log.clock else None)
         run.watch = lambda section: exchange.add(section, unit)
         write = exchange.write
+    write_rows(run, write)
+
+
+def write_rows(run: Run, write: Callable[[pa.RecordBatch], None]) -> None:
+    """Write all rows of a run, in order."""
     with closing(run.rows()) as batches:
         for batch in batches:
             write(batch)
 
 
-def _checked_outputs(source: LogSource, target: str, options: Options, *, force: bool, is_text: bool) -> list[str]:
+def check_outputs(source: LogSource, target: str, options: Options, *, force: bool, is_text: bool) -> list[str]:
     """The files of an output, those beside it as well; refused before a pipe is read, which may take long."""
     if options.encode and target == "-":
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")

@@ -16,6 +16,7 @@ from negprep.options.formats import beside
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from negprep.dataset import DataSet
     from negprep.models.fit import FitSummary
     from negprep.options.options import Options
     from negprep.summary import Summary
@@ -33,6 +34,19 @@ def closing_text(summary: Summary, source: str, target: str) -> str:
     """Say in aligned lines what a run did; what did not happen (no row dropped, no user short) is left out."""
     facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
     return titled(f"negprep {summary.command}: {source} -> {target}", facts, summary.warnings)
+
+
+def data_set_text(made: DataSet, source: str, target: str) -> str:
+    """Say in aligned lines what is in a data set."""
+    train, test = made.parts["train"], made.parts["test"]
+    facts = [*_read(train), *_held_out(test)]
+    for name, part in made.parts.items():
+        each = "all eligible items" if part.num_neg == "all" else f"{part.num_neg:,}"
+        facts.append(Fact(name, part.rows_written, f"rows, {each} negatives for each positive"))
+    facts.append(
+        Fact("took", None, f"{made.seconds:.2f} s, {test.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak")
+    )
+    return titled(f"negprep prepare: {source} -> {target}", facts, made.warnings)
 
 
 def titled(title: str, facts: Sequence[Fact], warnings: Sequence[str]) -> str:

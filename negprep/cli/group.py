@@ -14,7 +14,7 @@ from negprep._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "test", "fit", "verify", "inspect", "evaluate", "report")
+COMMANDS = ("train", "test", "prepare", "fit", "verify", "inspect", "evaluate", "report")
 """Those that are functions of Python, too."""
 
 COMPLETES = "_NEGPREP_COMPLETE"
@@ -56,6 +56,7 @@ def negprep() -> None:
     \b
       negprep train log.csv train.parquet
       negprep test  log.csv test.parquet
+      negprep prepare log.csv folder/
       negprep fit log.csv model.npz --kind bpr
       negprep verify train.parquet test.parquet --log log.csv
       negprep inspect log.csv

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sys import float_info
 from typing import Any, Literal
 
@@ -179,14 +179,51 @@ RECORDS: tuple[type[Any], ...] = (FitOptions, ReadOptions, Options, CommandOptio
 """Where options are declared."""
 
 
+OF_CANDIDATES = (*("num_neg", "sampler", "distinct", "on_short", "with_log_q", "alpha", "smooth", "weights", "layout"),)
+"""The options that ``prepare`` takes twice: for train, and with ``test_`` before their name for the candidates."""
+
+
 def takes(command: str) -> dict[str, Option]:
     """The declared options of a command by name, in the order of the help."""
+    if command == "prepare":
+        return _of_prepare()
     return {
         name: each
         for record in RECORDS
         for name, each in options_of(record).items()
         if command in each.declared.commands
     }
+
+
+def _of_prepare() -> dict[str, Option]:
+    """The options of ``train``, and those of ``test`` that differ, with ``test_`` before their name."""
+    train, test = takes("train"), takes("test")
+    found = {name: _for_prepare(each, "train") for name, each in train.items() if name not in _NOT_IN_PREPARE}
+    for name in OF_CANDIDATES:
+        found[f"test_{name}"] = replace(_for_prepare(test[name], "test", prefix="test-"), name=f"test_{name}")
+    return found
+
+
+_NOT_IN_PREPARE = ("bootstrap", "engine", "master", "spark_conf", "fold")
+
+
+def _for_prepare(option: Option, command: str, prefix: str = "") -> Option:
+    """An option of another command as ``prepare`` has it."""
+    differs = dict(option.declared.differs.get(command, {}))
+    spelling, common = (
+        option.declared.spelling,
+        ("prepare",) if command in option.declared.common and not prefix else (),
+    )
+    if prefix:
+        differs |= {"section": "Candidates (valid and test)"}
+        spelling = spelling.replace("--", f"--{prefix}") if spelling else None
+    if option.name == "with_valid":
+        help_ = (
+            "Hold out as many positives of each user again, the ones before, and write their candidates, to tune on."
+        )
+        differs, spelling = {"default": True, "help": help_}, "--with-valid/--no-valid"
+    declared = replace(option.declared, spelling=spelling, common=common, differs={"prepare": differs})
+    return replace(option, declared=declared)
 
 
 def keywords_of(function: str) -> frozenset[str]:

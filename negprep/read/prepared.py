@@ -160,6 +160,9 @@ def _decode(codes: pa.Array, ids: pa.Array, place: Callable[[int], str]) -> pa.A
     return pa.DictionaryArray.from_arrays(from_numpy(values.astype(np.int32)), ids)
 
 
+DATA_SET = "negprep.json"
+"""What a folder of ``prepare`` holds, whose vocabularies all its files share."""
+
 _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 
 
@@ -188,7 +191,9 @@ def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
     for form in _FORMS:
         places = [path.with_name(f"{stem}.{column}s.{form}")] if path.is_file() else []
         if by_folder:
-            places += [(path if path.is_dir() else path.parent) / f"_{column}s.{form}"]
+            folder = path if path.is_dir() else path.parent
+            places += [folder / f"_{column}s.{form}"]
+            places += [folder / f"{column}s.{form}"] if (folder / DATA_SET).is_file() else []
         for place in places:
             if place.is_file():
                 return place

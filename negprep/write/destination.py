@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import tempfile
@@ -35,6 +36,9 @@ STANDARD_OUTPUT = 1
 
 METADATA = "_negprep.json"
 """What holds the metadata in a folder of text."""
+
+DATA_SET = "negprep.json"
+"""What holds the facts of a data set."""
 
 _EXCHANGED = r".+\.(train|test)\.rating|.+\.test\.negative|.+\.inter|(train|valid|test|candidates)\.txt"
 
@@ -164,11 +168,22 @@ def _strange(path: Path) -> list[Path]:
     # Spark writes the same names, and check sums as ._SUCCESS.crc and .part-00000.crc.
     if path.is_dir() and fullmatch(r"epoch=\d+", path.name):
         return [inner for inner in path.iterdir() if inner.is_dir() or not _is_part(inner)]
-    return [path] if path.is_dir() or not (_is_part(path) or _is_exchanged(path)) else []
+    return [path] if path.is_dir() or not (_is_part(path) or _is_exchanged(path) or _is_of_data_set(path)) else []
 
 
 def _is_part(path: Path) -> bool:
     return path.name.removeprefix(".").startswith(("part-", "_"))
+
+
+def _is_of_data_set(path: Path) -> bool:
+    """Whether it is one of the files of a data set, which holds a list of them."""
+    if path.name in (DATA_SET, "README.md", "negprep.toml"):
+        return (path.parent / DATA_SET).is_file()
+    try:
+        listed = json.loads((path.parent / DATA_SET).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return path.name in listed
 
 
 def _is_exchanged(path: Path) -> bool:

@@ -215,6 +215,25 @@ class Part:
             self._stream.end_rows()
 
 
+class NamedFile:
+    """A file of rows of its own within a folder."""
+
+    def __init__(self, stream: RowStream, place: str) -> None:
+        self.rows_written = 0
+        self._stream, self._place = stream, place
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        with machine_errors(self._place):
+            self._stream.write(batch)
+        self.rows_written += batch.num_rows
+
+    def close(self, metadata: dict[str, str]) -> None:
+        """Complete the file."""
+        with machine_errors(self._place):
+            self._stream.close(metadata)
+
+
 class NamedText:
     """A text of its own within a folder."""
 
@@ -279,6 +298,30 @@ class FolderOutput(Output):
         with machine_errors(self._destination.place):
             part, self._part = Part(self._current(), self._destination.place), None
         return part
+
+    def start_file(self, name: str, schema: pa.Schema, kind: Kind) -> NamedFile:
+        """Begin a file of that name, with a footer of its own, in place of parts."""
+        with machine_errors(self._destination.place):
+            make_file(self._folder / name)
+            stream = self._add(PathSink(self._folder / name), schema, kind)
+        self._is_filled = True
+        return NamedFile(stream, self._destination.place)
+
+    def write_table(self, name: str, table: pa.Table, kind: Kind) -> None:
+        """Add a table as a file of that name."""
+        self._write_table(self._folder / name, table, kind)
+        self._is_filled = True
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Add a file of that name."""
+        with machine_errors(self._destination.place):
+            make_file(self._folder / name)
+            PathSink(self._folder / name).write(content)
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a complete file of the folder."""
+        with machine_errors(self._destination.place):
+            return (self._folder / name).read_bytes()
 
     def start_text(self, name: str, header: Sequence[str] = (), separator: str = "\t") -> NamedText:
         """Begin a text of that name, in place of parts."""

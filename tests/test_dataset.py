@@ -1,0 +1,152 @@
+"""`negprep prepare`: byte for byte what the single commands write, from one read; facts, hashes, a data card."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import negprep
+from negprep import BadDataError, NegprepError, Options, ReadOptions, UsageError
+from negprep.dataset import options_of_parts, prepare_all
+
+ROOT = Path(__file__).parents[1]
+LOG = str(ROOT / "sample_data" / "log.csv")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    n = 20_000
+    table = pa.table(
+        {
+            "user": rng.integers(0, 400, n),
+            "item": rng.integers(0, 300, n),
+            "rating": rng.integers(1, 6, n),
+            "time": rng.integers(0, 10**6, n),
+        }
+    )
+    path = tmp_path_factory.mktemp("log") / "log.parquet"
+    pq.write_table(table, path)
+    pq.write_table(
+        pa.table({"user": table["user"][:50], "item": table["item"][50:100]}), path.with_name("weak.parquet")
+    )
+    return path
+
+
+def made(log, target, **chosen):
+    return prepare_all(str(log), f"{target}/", options_of_parts({"distinct": False, "with_valid": True} | chosen))
+
+
+CASES = {
+    "plain": {},
+    "no valid": {"with_valid": False},
+    "after": {"with_valid": False, "holdout": "after:500000"},
+    "random": {"holdout": "random:2", "split_seed": 3, "seed": 9},
+    "positive": {"positive": ">=4", "sampler": ("uniform:0.5", "weak:0.5"), "with_log_q": True},
+    "candidates": {"test_num_neg": 20, "test_sampler": "popularity", "test_alpha": 0.5, "test_with_log_q": True},
+    "core": {"core": 20, "sampler": "popularity"},
+    "lists": {"layout": "listwise", "num_neg": 2, "test_layout": "listwise", "test_num_neg": "all"},
+    "epochs": {"epochs": 2, "shuffle": True},
+    "available": {"available_at_time": True, "on_short": "fewer"},
+    "jobs": {"jobs": 3},
+    "small memory": {"memory": 1 << 20},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_files_are_those_of_the_single_commands(log, tmp_path, case):
+    chosen = CASES[case]
+    whole = made(log, tmp_path / "whole", **chosen)
+    ours = {name.removeprefix("test_"): value for name, value in chosen.items() if name.startswith("test_")}
+    own = {"num_neg", "sampler", "alpha", "with_log_q", "layout", "on_short", "epochs", "shuffle"}
+    shared = {name: value for name, value in chosen.items() if name not in own and not name.startswith("test_")}
+    valid = chosen.get("with_valid", True)
+    train = {name: value for name, value in chosen.items() if not name.startswith("test_")} | {"with_valid": valid}
+    negprep.prepare(str(log), str(tmp_path / "train.parquet"), Options(command="train", **train))
+    for fold in ("valid", "test") if valid else ("test",):
+        options = Options(command="test", distinct=True, **(shared | ours | {"fold": fold, "with_valid": valid}))
+        negprep.prepare(str(log), str(tmp_path / f"{fold}.parquet"), options)
+    names = ["train", *(["valid"] if valid else []), "test"]
+    assert list(whole.parts) == names
+    for name in names:
+        assert (tmp_path / "whole" / f"{name}.parquet").read_bytes() == (tmp_path / f"{name}.parquet").read_bytes(), (
+            name
+        )
+    found = negprep.verify([str(tmp_path / "whole" / f"{name}.parquet") for name in names], str(log))
+    assert not found.failed
+
+
+def test_what_else_is_in_the_folder(log, tmp_path):
+    whole = made(log, tmp_path / "whole", encode=True)
+    folder = tmp_path / "whole"
+    names = {path.name for path in folder.iterdir()}
+    rows = {"train.parquet", "valid.parquet", "test.parquet", "users.parquet", "items.parquet"}
+    assert names == rows | {"negprep.json", "README.md", "_SUCCESS"}
+    facts = json.loads((folder / "negprep.json").read_text())
+    assert facts["files"] == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in rows}
+    assert facts["files"] == whole.files
+    assert facts["parts"]["train"]["counts"]["rows"] == pq.read_metadata(folder / "train.parquet").num_rows
+    card = (folder / "README.md").read_text()
+    assert "20,000 rows were read" in card
+    assert f"| `train.parquet` | {whole.parts['train'].rows_written:,} |" in card
+    users, items = (pq.read_table(folder / f"{name}.parquet") for name in ("users", "items"))
+    coded, plain = pq.read_table(folder / "train.parquet"), negprep.train(str(log), with_valid=True)
+    assert users["user"].take(coded["user"]).equals(plain["user"])
+    assert items["item"].take(coded["item"]).equals(plain["item"])
+    assert not negprep.verify([str(folder / "train.parquet"), str(folder / "test.parquet")], str(log)).failed
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_text(log, tmp_path, form):
+    made(log, tmp_path / "whole", to=form)
+    negprep.prepare(str(log), str(tmp_path / f"train.{form}"), Options(command="train", with_valid=True))
+    assert (tmp_path / "whole" / f"train.{form}").read_bytes() == (tmp_path / f"train.{form}").read_bytes()
+
+
+def test_the_order_of_the_log_decides_nothing(log, tmp_path):
+    table = pq.read_table(log)
+    pq.write_table(table.take(np.random.default_rng(1).permutation(len(table))), tmp_path / "log.parquet")
+    assert made(log, tmp_path / "one").files == made(tmp_path / "log.parquet", tmp_path / "other").files
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kind", "words"),
+    [
+        ({"holdout": "none", "with_valid": False}, UsageError, "--holdout none in prepare"),
+        ({"holdout": "after:500000"}, UsageError, "validation"),
+        ({"to": "ncf"}, UsageError, "negprep test --to ncf"),
+        ({"test_sampler": "weak", "positive": ">=4"}, UsageError, "candidates are items that the user never touched"),
+        ({"positive": ">=9"}, BadDataError, "no interaction has a value"),
+        (
+            {"strict": True, "core": 2, "weights": None, "with_log_q": True, "sampler": "weak", "positive": ">=4"},
+            NegprepError,
+            "",
+        ),
+        ({"on_short": "error", "num_neg": 500, "distinct": True}, BadDataError, "eligible items"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(log, tmp_path, chosen, kind, words):
+    if words:
+        with pytest.raises(kind, match=words):
+            made(log, tmp_path / "whole", **chosen)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_target(log, tmp_path):
+    with pytest.raises(UsageError, match="end OUTPUT with a slash"):
+        prepare_all(str(log), str(tmp_path / "whole"), options_of_parts({"distinct": False, "with_valid": True}))
+    made(log, tmp_path / "whole")
+    with pytest.raises(UsageError, match="is not empty"):
+        made(log, tmp_path / "whole")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("user,item,time\n1,2,3\n,3,4\n")
+    with pytest.raises(BadDataError, match="null user id"):
+        made(bad, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    options = options_of_parts({"distinct": False, "with_valid": True})
+    prepare_all(str(log), f"{tmp_path / 'whole'}/", options, force=True)
+    assert ReadOptions() == options["train"].read
