@@ -88,6 +88,7 @@ def _types() -> str:
         "RowKeywords": ("ReadKeywords", "train", rows, "What ``train``, ``test`` and ``inspect`` take."),
         "TrainKeywords": ("RowKeywords", "train", list(takes("train")), "What ``train`` takes."),
         "TestKeywords": ("RowKeywords", "test", list(takes("test")), "What ``test`` takes."),
+        "PrepareKeywords": ("RowKeywords", "prepare", list(takes("prepare")), "What ``prepare`` takes."),
         "InspectKeywords": ("RowKeywords", "inspect", list(takes("inspect")), "What ``inspect`` takes."),
         "FitKeywords": ("ReadKeywords", "fit", list(takes("fit")), "What ``fit`` takes."),
         "ReportKeywords": ("ReadKeywords", "report", list(takes("report")), "What ``report`` takes."),

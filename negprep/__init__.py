@@ -2,7 +2,7 @@
 
 ``train`` and ``test`` prepare data, ``fit`` makes a model that ``train`` can draw with, ``verify`` checks prepared
 files against their log, ``inspect`` summarises a log and previews a run, ``evaluate`` computes ranking metrics from
-scores, ``report`` makes a page of files. ``prepare`` runs a whole job from file to file and returns its summary.
+scores, ``report`` makes a page of files. ``prepare`` writes the whole data set of a log, from one split.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from negprep.errors import BadDataError, NegprepError, NegprepWarning, OutputErr
 if TYPE_CHECKING:
     from negprep.api import fit as fit
     from negprep.api import inspect as inspect
+    from negprep.api import prepare as prepare
     from negprep.api import report as report
     from negprep.api import test as test
     from negprep.api import train as train
     from negprep.api import verify as verify
     from negprep.checks.verify import Report as Report
+    from negprep.dataset import DataSet as DataSet
     from negprep.metrics.evaluate import Evaluation as Evaluation
     from negprep.metrics.evaluate import evaluate as evaluate
     from negprep.models.fit import FitSummary as FitSummary
     from negprep.options.options import Options as Options
     from negprep.options.options import ReadOptions as ReadOptions
-    from negprep.pipeline import prepare as prepare
     from negprep.reports.inspection import Inspection as Inspection
     from negprep.summary import Summary as Summary
 
 _HOMES = {
     name: home
     for home, names in {
-        "api": "train test fit verify inspect report",
+        "api": "train test prepare fit verify inspect report",
         "checks.verify": "Report",
-        "pipeline": "prepare",
+        "dataset": "DataSet",
         "metrics.evaluate": "Evaluation evaluate",
         "models.fit": "FitSummary",
         "options.options": "Options ReadOptions",

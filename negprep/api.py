@@ -1,4 +1,4 @@
-"""The functions: `train`, `test`, `fit`, `inspect`, `verify` and `report`, on files, Arrow tables and pandas frames."""
+"""The functions: `train`, `test`, `prepare`, `fit`, `inspect`, `verify`, `report`, on files, tables and frames."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import pyarrow as pa
 from negprep.checks.promises import Promised
 from negprep.checks.verify import Report
 from negprep.checks.verify import verify as run_verify
+from negprep.dataset import DataSet, options_of_parts, prepare_all
+from negprep.encode.load import Progress
 from negprep.errors import NegprepWarning, UsageError, printable, refuse_warnings
 from negprep.models.fit import FitSummary, learning_of
 from negprep.models.fit import fit as run_fit
@@ -24,11 +26,12 @@ from negprep.options.declared import checked
 from negprep.options.formats import FormName, SourceForm
 from negprep.options.options import Command, Layout, LogSource, OnShort, Options, ReadOptions
 from negprep.options.specs import whole
-from negprep.pipeline import Run, prepare, silent
+from negprep.pipeline import Run, silent
+from negprep.pipeline import prepare as prepare_one
 from negprep.read.log import open_log
 from negprep.reports.inspection import Inspection, inspect_log
 from negprep.reports.page import report as run_report
-from negprep.summary import warnings_of
+from negprep.summary import Summary, warnings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +142,7 @@ def _run(
 ) -> pa.Table | pd.DataFrame | Path:
     options, force = options_of_rows(command, keywords)
     if output is not None:
-        _warn_of(prepare(log, os.fspath(output), options, force=force).warnings)
+        _warn_of(prepare_one(log, os.fspath(output), options, force=force).warnings)
         return Path(output)
     refuse_output_options(options)
     with open_log(log, options.read) as reader, Run(reader, options) as run:
@@ -149,6 +152,91 @@ def _run(
         refuse_warnings(warnings)
     _warn_of(warnings)
     return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
+
+
+@overload
+def prepare(
+    log: LogSource,
+    output: str | os.PathLike[str],
+    options: Options,
+    *,
+    force: bool = False,
+    summary: str | None = None,
+    progress: Progress | None = None,
+) -> Summary: ...
+@overload
+def prepare(
+    log: LogSource,
+    output: str | os.PathLike[str],
+    options: None = None,
+    *,
+    summary: str | None = None,
+    progress: Progress | None = None,
+    **keywords: Unpack[PrepareKeywords],
+) -> DataSet: ...
+def prepare(
+    log: LogSource,
+    output: str | os.PathLike[str],
+    options: Options | None = None,
+    *,
+    summary: str | None = None,
+    progress: Progress | None = None,
+    **keywords: Any,
+) -> Summary | DataSet:
+    """Write the whole data set of a log into a folder; with ``options``, one output as ``train`` or ``test`` does.
+
+    Parameters
+    ----------
+    log : str, path, pyarrow.Table or pandas.DataFrame
+        As for ``train``. It is read once, and not changed.
+    output : str or path
+        A folder, which appears whole or not at all; with ``options``, whatever ``negprep train`` takes.
+    options : Options, optional
+        Those of one output.
+    summary : str, optional
+        A file for the facts as JSON (``-``: standard output). It appears with the output, or neither does.
+    progress : callable, optional
+        Called with a step ("read", "encode", "core", "shuffle", "write"), the rows done, and all rows where they are
+        known.
+    **keywords
+        The options of ``negprep prepare``, with ``_`` for ``-``: docs/reference/cli.md explains each. Those that begin
+        with ``test_`` are for the candidates of valid and test. ``force`` replaces an earlier output.
+
+    Returns
+    -------
+    DataSet; with ``options``, Summary
+        What was written; ``warnings`` has one line each.
+
+    Raises
+    ------
+    NegprepError
+        With the place, what is wrong, and the remedy.
+
+    Examples
+    --------
+    >>> import negprep, os, pyarrow as pa, tempfile
+    >>> log = pa.table({"user": [1, 1, 1, 2], "item": [10, 11, 12, 13], "time": [1, 2, 3, 4]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = negprep.prepare(log, os.path.join(folder, "data"), num_neg=1, test_num_neg=1)
+    >>> {name: part.rows_written for name, part in made.parts.items()}
+    {'train': 4, 'valid': 2, 'test': 2}
+    """
+    if options is not None:
+        force = bool(keywords.pop("force", False))
+        if keywords:
+            what = f"{min(keywords)} beside options, which hold it"
+            raise UsageError(what, remedy="give either options, or keywords")
+        return prepare_one(log, os.fspath(output), options, force=force, summary=summary, progress=progress)
+    _refuse_unknown("prepare", keywords)
+    force = bool(keywords.pop("force", False))
+    known = takes("prepare")
+    for name in ("distinct", "with_valid"):
+        keywords.setdefault(name, known[name].of("prepare", "default"))
+    target = os.fspath(output)
+    target = target if target.endswith("/") else f"{target}/"
+    made = prepare_all(log, target, options_of_parts(keywords), force=force, summary=summary, progress=progress)
+    _warn_of(made.warnings)
+    return made
 
 
 def options_of_rows(command: Command, keywords: Mapping[str, Any]) -> tuple[Options, bool]:
@@ -510,6 +598,32 @@ class TestKeywords(RowKeywords, total=False):
     fold: Literal["valid", "test"]
     distinct: bool
     force: bool
+
+
+class PrepareKeywords(RowKeywords, total=False):
+    """What ``prepare`` takes."""
+
+    distinct: bool
+    model: str | os.PathLike[str] | None
+    pool: int | None
+    top: int | None
+    skip_top: int | None
+    pool_weak: int | None
+    temperature: float | None
+    epoch: int
+    epochs: int | None
+    shuffle: bool
+    levels: str | None
+    force: bool
+    test_num_neg: int | Literal["all"] | None
+    test_sampler: str | tuple[str, ...] | None
+    test_distinct: bool
+    test_on_short: OnShort
+    test_with_log_q: bool
+    test_alpha: float | None
+    test_smooth: float | None
+    test_weights: LogSource | None
+    test_layout: Layout
 
 
 class InspectKeywords(RowKeywords, total=False):

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     *("_version errors arrays", "jsons arrow threads", "options", "sample", "read write", "encode"),
-    *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "models metrics checks", "reports"),
+    *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "dataset", "models metrics checks", "reports"),
     *("api", "spark", ".", "cli", "__main__"),
 ]
 """A package or module of the top (`.` is `negprep/__init__.py`) may import those before its own line, and itself."""
@@ -39,7 +39,6 @@ NAMED_TWICE = {"parquet", "verify", "fit", "evaluate"}
 """Module names that may stand twice: a format read and written; a command and its engine."""
 
 KEPT_APART = {
-    "assemble.shuffle": "an order of rows, which the pipeline need not know",
     "cli.exit_codes": "the one place where an error becomes a line and a code",
     "cli.main": "`python -m negprep` is a file of its own",
     "cli.verify": "a command a file, though `report` takes its options, too",
