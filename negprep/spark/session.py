@@ -444,6 +444,7 @@ _KNOWN: dict[str, tuple[type[NegprepError], str, str | None]] = {
         "damaged, or not a file of this format",
         "copy it again",
     ),
+    "CANNOT_MERGE_SCHEMAS": (BadDataError, "parts have a column of different types", "write it alike in all parts"),
     "COLUMN_ALREADY_EXISTS": (BadDataError, "two columns whose names differ in case alone", "rename one"),
     "AMBIGUOUS_REFERENCE": (BadDataError, "two columns whose names differ in case alone", "rename one"),
 }
