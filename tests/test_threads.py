@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -142,6 +143,15 @@ def test_a_long_task_ends_between_its_steps_where_nobody_waits_for_it():
         assert time.monotonic() - begun < 5  # of ten seconds
         assert len(steps) < 1_000
     go_on()  # in no such thread: nothing
+
+
+def test_signals_are_held_back_in_a_thread_and_not_from_the_main_thread():
+    before, of_thread = signal.pthread_sigmask(signal.SIG_BLOCK, []), []
+    worker = threading.Thread(target=lambda: of_thread.append(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+    start(worker)
+    worker.join()
+    assert set(signal.Signals) - of_thread[0] == {signal.SIGKILL, signal.SIGSTOP}  # which nothing can hold back
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 def test_a_thread_that_the_machine_refuses_is_a_limit(monkeypatch):

@@ -19,7 +19,7 @@ from negprep.options.options import Command, Options
 from negprep.spark.commit import check_target, write_run
 from negprep.spark.engine import SparkRun
 from negprep.spark.frames import SparkSource, is_frame
-from negprep.spark.session import Engine, Progress, Watch, active_session, on_own_thread, start_session
+from negprep.spark.session import Engine, Progress, Watch, active_session, end_session, on_own_thread, start_session
 from negprep.summary import Summary, summary_of, warnings_of
 from negprep.write.destination import Document
 
@@ -137,7 +137,7 @@ def prepare(
             return _prepared(watch, spark, source, target, options, force=force, summary=summary)
         finally:
             if active is None:
-                spark.stop()
+                end_session(spark)
 
     return on_own_thread(work, progress)
 

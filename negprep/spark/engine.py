@@ -204,7 +204,10 @@ class SparkRun(Record):
 
         def surveyed() -> pa.Table:
             parts = self._mapped(rows, tasks.survey, self._carry(scan), tasks.SURVEYED)
-            return parts.groupBy("number", "text", "note").agg(functions.min("first").alias("first")).toArrow()
+            # The notes of two tasks may be the same, and count twice.
+            task = functions.when(functions.col("note").isNotNull(), functions.spark_partition_id())
+            found = parts.withColumn("task", task).groupBy("number", "text", "note", "task")
+            return found.agg(functions.min("first").alias("first")).toArrow()
 
         table = self._engine.do("read", surveyed, frame.place)
         try:

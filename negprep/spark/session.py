@@ -361,7 +361,16 @@ def on_own_thread(work: Callable[[Watch], Made], progress: Progress | None) -> M
     return outcome[0]
 
 
-_shipped: set[str] = set()
+_shipped: dict[str, str] = {}
+"""The folder of what was given to the workers, by session."""
+
+
+def end_session(spark: SparkSession) -> None:
+    """Stop a session that was made here, and remove what its workers were given."""
+    for folder in _shipped.values():
+        shutil.rmtree(folder, ignore_errors=True)
+    _shipped.clear()
+    spark.stop()
 
 
 def _ship(spark: SparkSession, *, is_connect: bool) -> None:
@@ -381,7 +390,7 @@ def _ship(spark: SparkSession, *, is_connect: bool) -> None:
         spark.addArtifacts(str(path), pyfile=True)
     else:
         spark.sparkContext.addPyFile(str(path))
-    _shipped.add(name)
+    _shipped[name] = kept
 
 
 def explained(error: Exception, place: str | None = None) -> NegprepError:
@@ -435,6 +444,7 @@ _KNOWN: dict[str, tuple[type[NegprepError], str, str | None]] = {
         "damaged, or not a file of this format",
         "copy it again",
     ),
+    "CANNOT_MERGE_SCHEMAS": (BadDataError, "parts have a column of different types", "write it alike in all parts"),
     "COLUMN_ALREADY_EXISTS": (BadDataError, "two columns whose names differ in case alone", "rename one"),
     "AMBIGUOUS_REFERENCE": (BadDataError, "two columns whose names differ in case alone", "rename one"),
 }

@@ -55,6 +55,7 @@ def parameters_of(command):
 
 
 OF_A_PERSON = {"quiet", "progress", "summary", "as_json", "help_all", "source", "target"}
+OF_A_PERSON |= {"engine", "master", "spark_conf"}  # negprep.spark has functions of its own
 
 
 @pytest.mark.parametrize("command", ["train", "test", "inspect", "fit", "verify", "report"])

@@ -88,7 +88,7 @@ def test_distinct_draws_of_nearly_all_items_differ(tmp_path, model, pools):
     """Weak items are in a pool again once eligible ones run out, and must not be drawn again."""
     options = {"positive": "purchase", "sampler": "reinforced", "distinct": True, "num_neg": 560, **pools}
     log = pq.read_table(SAMPLE_LOG).slice(0, 1500)
-    early = pa.array([place < 400 for place in range(1500)])
+    early = pa.array([place < 150 for place in range(1500)])
     log = log.filter(pc.or_(early, pc.not_equal(log["event"], "purchase")))  # a list takes a quarter of a second
     negprep.train(log, tmp_path / "o.parquet", layout="listwise", model=model, **options)
     lists = pq.read_table(tmp_path / "o.parquet")["neg_items"].to_pylist()

@@ -29,6 +29,8 @@ from negprep.checks.promises import Promised
 from negprep.checks.ranges import PairParts, Ranges
 from negprep.checks.rows import Block, RowParts
 from negprep.checks.verify import verify
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
 from negprep.encode import spill
 
 RANGE_ROWS = 50
@@ -68,8 +70,7 @@ def same(files, log, claims, spills):
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_are_told_alike(tmp_path, spills, monkeypatch, name):
     case = FAULTS[name]
-    if isinstance(case.log, str):
-        monkeypatch.setattr(room, "_FEWEST_ROWS", 9_000)
+    monkeypatch.setattr(room, "_FEWEST_ROWS", 9_000 if isinstance(case.log, str) else 150)
     path, _, claims = spoiled(tmp_path, case)
     assert same([path], log_of(case), claims, spills)["failed"]
 
@@ -81,8 +82,9 @@ RIGHT = [
 
 
 @pytest.mark.parametrize(("case", "layout"), RIGHT)
-def test_right_files_are_told_alike(tmp_path, spills, case, layout):
+def test_right_files_are_told_alike(tmp_path, spills, monkeypatch, case, layout):
     log, options = (CASES | TRAIN_CASES)[case]
+    monkeypatch.setattr(room, "_FEWEST_ROWS", 150 if log is TINY else RANGE_ROWS)
     negprep.train(log, tmp_path / "train.parquet", layout=layout, **options)
     claims = Promised(**{name: options[name] for name in BESIDE if name in options})
     files = [tmp_path / "train.parquet"]
@@ -280,24 +282,30 @@ def run_in_child(script, *words, cwd):
     )  # fmt: skip
 
 
-def test_the_command_tells_the_same_with_little_memory_and_refuses_what_it_cannot_do(tmp_path):
-    negprep.train(SAMPLE_LOG, tmp_path / "o.parquet", holdout="last")
-    words = ["o.parquet", "--log", SAMPLE_LOG, "--json"]
-    tiny = "from negprep.encode import memory\nfrom negprep.checks import ranges\nranges._FEWEST_ROWS = 9_000\n"
-    processes = [
-        run_in_child("", *words, cwd=tmp_path),
-        run_in_child(tiny, *words, "--memory", "1M", cwd=tmp_path),
-        run_in_child("", *words, "--memory", "1K", cwd=tmp_path),
-        run_in_child("", *words, "--spill-dir", "nowhere", cwd=tmp_path),
-        run_in_child("", *words, "--memory", "1M", "--spill-dir", "o.parquet", cwd=tmp_path),
+def test_the_command_tells_the_same_with_little_memory_and_refuses_what_it_cannot_do(
+    tmp_path, spills, monkeypatch, capsys
+):
+    monkeypatch.setattr(room, "_FEWEST_ROWS", 9_000)
+    monkeypatch.chdir(tmp_path)
+    negprep.train(SAMPLE_LOG, "o.parquet", holdout="last")
+
+    def told(*words):
+        code = guarded(lambda: invoke(["verify", "o.parquet", "--log", SAMPLE_LOG, "--json", *words]))
+        return *capsys.readouterr(), code
+
+    kept = told()
+    assert (kept[1:], len(spills)) == (("", 0), 0)
+    assert told("--memory", "1M") == kept
+    assert len(spills) == 1
+    refused = [
+        told("--memory", "1K"),
+        told("--spill-dir", "nowhere"),
+        told("--memory", "1M", "--spill-dir", "o.parquet"),
     ]
-    told = [(*process.communicate(timeout=60), process.returncode) for process in processes]
-    assert told[0][1:] == ("", 0)
-    assert told[1] == told[0]
-    assert [code for _, _, code in told[2:]] == [2, 4, 4]
-    assert "'1K' is not a size of at least 1M" in told[2][1]
-    assert told[3][1] == "negprep: nowhere: is not a folder; name one that is there with --spill-dir\n"
-    assert told[4][1] == "negprep: o.parquet: is not a folder; name one that is there with --spill-dir\n"
+    assert [code for _, _, code in refused] == [2, 4, 4]
+    assert "'1K' is not a size of at least 1M" in refused[0][1]
+    assert refused[1][1] == "negprep: nowhere: is not a folder; name one that is there with --spill-dir\n"
+    assert refused[2][1] == "negprep: o.parquet: is not a folder; name one that is there with --spill-dir\n"
 
 
 def test_a_signal_leaves_nothing_of_what_was_spilled(tmp_path):

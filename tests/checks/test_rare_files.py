@@ -58,7 +58,7 @@ def test_they_pass(tmp_path, command, case, layout):
     if options.get("distinct"):
         del options["with_log_q"]
     claims = Promised(**{name: options[name] for name in ("items", "exclude", "weights") if name in options})
-    for seed in range(3):
+    for seed in range(3 if layout == "pairwise" else 1):  # pairs tell least of what is not there
         path = tmp_path / f"{seed}.parquet"
         getattr(negprep, command)(LOG, path, layout=layout, seed=seed, split_seed=seed, **options)
         report = verify([(str(path), None)], LOG, promised=claims)

@@ -65,7 +65,7 @@ def test_the_full_help_lists_sections_in_order(line, capsys):
     assert line.run("test", "--help-all") == 0
     lines = capsys.readouterr().out.splitlines()
     titles = [text for text in lines if text.endswith(":") and not text.startswith(" ")]
-    assert titles == ["Reading:", "Positives:", "Holdout:", "Negatives:", "Output:", "Run:", "Help:"]
+    assert titles == ["Reading:", "Positives:", "Holdout:", "Negatives:", "Output:", "Run:", "Engine:", "Help:"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

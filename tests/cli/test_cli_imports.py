@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import negprep
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -56,22 +58,12 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_imports_neither_pandas_nor_datasets(name, tmp_path):
-    """They take a quarter of a second and 40 MB. pyarrow imports pandas where it converts Python objects or numpy."""
-    command, *words = RUNS[name]
-    script = f"""
-import sys
-from negprep.cli.main import outcome
-sys.argv = ["negprep", *{[command, *words, "o.parquet", "--quiet"]}]
-assert outcome() == 0
-"""
-    assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
-    assert (tmp_path / "o.parquet").exists()
+def test_a_run_imports_neither_pandas_nor_datasets_and_functions_of_arrow_only_early(name, tmp_path):
+    """The first two take a quarter of a second and 40 MB. pyarrow imports pandas where it converts objects or numpy.
 
-
-@pytest.mark.parametrize("name", RUNS)
-def test_functions_of_arrow_are_imported_before_a_signal_would_have_to_be_cleaned_up_after(name, tmp_path):
-    """An exception in the middle of an import may leave a lock of Python's taken."""
+    Functions of Arrow are imported before a signal would have to be cleaned up after: an exception in the middle of an
+    import may leave a lock of Python's taken.
+    """
     command, *words = RUNS[name]
     script = f"""
 import sys
@@ -82,26 +74,20 @@ sys.argv = ["negprep", *{[command, *words, "o.parquet", "--quiet"]}]
 assert main.outcome() == 0
 assert before == ["pyarrow.compute" in sys.modules], before
 """
-    loaded(script, folder=tmp_path)
+    assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
+    assert (tmp_path / "o.parquet").exists()
 
 
 @pytest.mark.parametrize("layout", ["pointwise", "listwise"])
 def test_verify_imports_neither_pandas_nor_datasets(layout, tmp_path):
-    def script(*words):
-        return f"""
+    negprep.test(LOG, tmp_path / "o.parquet", layout=layout)
+    script = f"""
 import sys
 from negprep.cli.main import outcome
-sys.argv = ["negprep", *{list(words)}]
+sys.argv = ["negprep", "verify", "o.parquet", "--log", {LOG!r}, "--quiet"]
 assert outcome() == 0
 """
-
-    subprocess.run(
-        [sys.executable, "-c", script("test", LOG, "o.parquet", "--layout", layout, "--quiet")],
-        cwd=tmp_path,
-        check=True,
-    )
-    words = script("verify", "o.parquet", "--log", LOG, "--quiet")
-    assert loaded(words, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
+    assert loaded(script, "pandas", "pyarrow.dataset", "pyarrow.parquet", folder=tmp_path) == ["pyarrow.parquet"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

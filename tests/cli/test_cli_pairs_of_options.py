@@ -1,5 +1,8 @@
 """Every pair of options of a command: it works, or it is refused in one line that names one of the two.
 
+Pairs that work are tried many at a time: up to `MOST` options that go together two by two, in one run. Where one fails,
+each of its pairs is tried alone; and the heavy test tries all of them alone.
+
 The options are those of the command itself, so that a new one is not forgotten: it must get a value here.
 """
 
@@ -9,6 +12,7 @@ import random
 import shutil
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 
 import click
 import pyarrow as pa
@@ -30,7 +34,7 @@ class Choice:
     """An option with a value, and what it needs beside it: words for other options, unless the pair says those."""
 
     words: str
-    needs: dict[str, str] = field(default_factory=dict)
+    needs: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def option(self):
@@ -273,14 +277,14 @@ def observed(folder):
     return users
 
 
-def words_of(pair):
-    options = {choice.option for choice in pair}
+def words_of(choices):
+    options = {choice.option for choice in choices}
     needed = {}
-    for choice in pair:
+    for choice in choices:
         for option, words in choice.needs.items():
             if option not in options:
                 needed.setdefault(option, words)
-    return " ".join([*needed.values(), *(choice.words for choice in pair)]).split()
+    return " ".join([*needed.values(), *(choice.words for choice in choices)]).split()
 
 
 def check_rows(rows, command, users):
@@ -345,9 +349,9 @@ OUTPUTS = {
 """Of a form, the name of an output and what reads it."""
 
 
-def run_pair(folder, capsys, command, *pair):
+def run_together(folder, capsys, command, *choices):
     """The exit code and standard error; what was written is checked."""
-    words, options = words_of(pair), {choice.option for choice in pair}
+    words, options = words_of(choices), {choice.option for choice in choices}
     target, reader = OUTPUTS[words[words.index("--to") + 1] if "--to" in words else "parquet"]
     output = folder / target
     shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
@@ -387,11 +391,53 @@ def names_one(told, *pair):
     return any(choice.option.removeprefix("--") in told for choice in pair)
 
 
-def turn_of(command, first, second):
-    """Whether this command runs the pair: one of the two in turn if both have and accept it, else each that has it."""
-    if is_refused(first, second) or not all(one in choices_of(name) for one in (first, second) for name in COMMANDS):
-        return True
-    return (CHOICES.index(first) + CHOICES.index(second)) % 2 == list(COMMANDS).index(command)
+MOST = 12
+ENDING = ("--strict", "--on-short error")
+"""The beginnings of those that end a run for what others do."""
+
+BLIND = {"--encode", "--levels", "--shuffle"}
+"""With one of these, fewer checks of the rows are made."""
+
+
+def pairs_of(group):
+    """Those that a run of a group is as good a test of as a run of their own."""
+    blind = {choice for choice in group if choice.option in BLIND}
+    return [pair for pair in combinations(group, 2) if blind <= set(pair)]
+
+
+@cache
+def groups_of(command):
+    """By their first options, groups with every pair that is not refused."""
+    choices = choices_of(command)
+    fitting = {pair for pair in combinations(choices, 2) if pair[0].option != pair[1].option and not is_refused(*pair)}
+    fitting |= {(second, first) for first, second in fitting}
+    todo = dict.fromkeys(pair for pair in combinations(choices, 2) if pair in fitting)
+    found = {choice: [] for choice in choices}
+    while todo:
+        group = list(next(iter(todo)))
+        blind = [choice for choice in group if choice.option in BLIND]
+        others = [one for one in choices if one.option not in BLIND and not one.words.startswith(ENDING)]
+        if any(choice.words.startswith(ENDING) for choice in group) or len(blind) == 2:
+            others = []
+        while len(group) < MOST:
+            others = [one for one in others if all((one, each) in fitting for each in group)]
+            gains = [sum((a, b) in todo or (b, a) in todo for a in blind or group) for b in others]
+            if not any(gains):
+                break
+            group.append(others[gains.index(max(gains))])
+        group.sort(key=choices.index)
+        for pair in pairs_of(group):
+            todo.pop(pair, None)
+        found[group[0]].append(group)
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_pair_is_in_a_group_or_refused(command):
+    tried = {pair for groups in groups_of(command).values() for group in groups for pair in pairs_of(group)}
+    for pair in combinations(choices_of(command), 2):
+        if pair[0].option != pair[1].option:
+            assert (pair in tried) != is_refused(*pair), pair
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.heavy)])
@@ -404,20 +450,20 @@ def test_pairs(folder, capsys, monkeypatch, command, first, every):
     """Alone, and with each of the options that follow in the list."""
     monkeypatch.chdir(folder)
     choices, wrong = choices_of(command), []
-    others = [
-        (second,)
-        for second in choices[choices.index(first) :]
-        if second.option != first.option and (every or turn_of(command, first, second))
-    ]
-    for rest in [(), *others]:
-        code, told = run_pair(folder, capsys, command, first, *rest)
+    pairs = [(first, second) for second in choices[choices.index(first) + 1 :] if second.option != first.option]
+    todo = [(first,), *(pair for pair in pairs if every or is_refused(*pair))]
+    for group in [] if every else groups_of(command)[first]:
+        code, _ = run_together(folder, capsys, command, *group)
+        todo += pairs_of(group) if code else []
+    for tried in todo:
+        code, told = run_together(folder, capsys, command, *tried)
         if code == 3 and "leave out --strict" in told:
             continue
-        refused = bool(rest) and is_refused(first, *rest)
+        refused = len(tried) == 2 and is_refused(*tried)
         if code not in ((2, 3) if refused else (0,)):
-            wrong.append((code, words_of((first, *rest)), told))
-        elif refused and not (told.count("\n") == 1 and names_one(told, first, *rest)):
-            wrong.append(("not clear", words_of((first, *rest)), told))
+            wrong.append((code, words_of(tried), told))
+        elif refused and not (told.count("\n") == 1 and names_one(told, *tried)):
+            wrong.append(("not clear", words_of(tried), told))
     assert wrong == []
 
 
@@ -425,7 +471,7 @@ def test_pairs(folder, capsys, monkeypatch, command, first, every):
 def test_what_a_test_set_cannot_be_made_with(folder, capsys, monkeypatch, words):
     monkeypatch.chdir(folder)
     choice = Choice(next(choice.words for choice in CHOICES if choice.words.startswith(words)))
-    code, told = run_pair(folder, capsys, "test", choice)
+    code, told = run_together(folder, capsys, "test", choice)
     assert code == 2
     assert told.count("\n") == 1
     assert names_one(told, choice)

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
 
 SCRIPT = """
 import sys, types
@@ -91,14 +93,13 @@ def test_a_pipe_sees_bars_only_if_so_asked(script, words, bars):
 
 
 @pytest.mark.parametrize("words", [[], ["--shuffle"], ["--epochs", "3"], ["--memory", "200M"]], ids=str)
-def test_the_bar_of_the_rows_to_write_knows_their_number_from_the_start(tmp_path, words):
+def test_the_bar_of_the_rows_to_write_knows_their_number_from_the_start(tmp_path, capsys, words):
     log = pa.table({"user": list(range(500)) * 4, "item": [k // 500 + k % 7 for k in range(2000)]})
     pq.write_table(log, tmp_path / "log.parquet")
-    command = [sys.executable, "-m", "negprep", "train", "log.parquet", "out.parquet", "--num-neg", "1", *words]
-    code, _, shown = watched(command, tmp_path)
-    assert code == 0
+    line = ["train", f"{tmp_path}/log.parquet", f"{tmp_path}/out.parquet", "--num-neg", "1", "--progress", *words]
+    assert guarded(lambda: invoke(line)) == 0
     rows = pq.read_metadata(tmp_path / "out.parquet").num_rows
-    bars = [bar for bar in shown.split("\r") if bar.startswith("write")]
+    bars = [bar for bar in capsys.readouterr().err.split("\r") if bar.startswith("write")]
     assert bars
     assert all(f"/{rows / 1000:.2f}k" in bar for bar in bars)
 

@@ -13,9 +13,13 @@ import termios
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 LOG = SAMPLE / "log.csv"
@@ -52,7 +56,7 @@ def test_quiet_says_nothing(tmp_path):
 
 @pytest.mark.parametrize("command", ["train", "test"])
 def test_pipes_carry_the_same_bytes_as_files(tmp_path, command):
-    assert negprep(command, LOG, tmp_path / "out.parquet").returncode == 0
+    assert guarded(lambda: invoke([command, str(LOG), str(tmp_path / "out.parquet"), "--quiet"])) == 0
     with LOG.open("rb") as log:
         piped = negprep(command, "-", "-", "--quiet", stdin=log)
     assert (piped.returncode, piped.stderr) == (0, b"")
@@ -77,12 +81,14 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
         (["train", SAMPLE / "catalog.csv", "out.parquet"], 3, "user"),
     ],
 )
-def test_a_failure_is_one_line_and_leaves_nothing(tmp_path, words, code, message):
-    done = negprep(*words, cwd=tmp_path, text=True)
-    assert done.returncode == code
-    assert message in done.stderr.replace(",", "")
-    assert done.stderr.startswith("negprep: ")
-    assert done.stderr.count("\n") == 1
+def test_a_failure_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capfd, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    assert guarded(lambda: invoke([*map(str, words)])) == code
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert message in err.replace(",", "")
+    assert err.startswith("negprep: ")
+    assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +160,7 @@ def test_a_signal_in_any_step_leaves_what_was_there(tmp_path, on_terminal, signu
 
 def test_no_room_for_memory_is_one_line(tmp_path):
     log = tmp_path / "log.parquet"
-    pq.write_table(pa.table({"user": pa.array(range(4_000_000)), "item": pa.array([1] * 4_000_000)}), log)
+    pq.write_table(pa.table({"user": np.arange(4_000_000), "item": np.ones(4_000_000, np.int64)}), log)
     command = f'ulimit -v 700000; exec "{sys.executable}" -m negprep train "{log}" "{tmp_path}/out.parquet"'
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}

@@ -92,17 +92,17 @@ def test_a_user_with_half_of_all_rows(tmp_path, tiny_ranges):
 
 @pytest.fixture
 def heavy():
-    """8,000 rows in small batches, all but a few of one user, who has 25 items over and over."""
+    """4,000 rows in small batches, all but a few of one user, who has 25 items over and over."""
     chance = np.random.default_rng(3)
     table = pa.table(
         {
-            "user": np.where(np.arange(8_000) % 50 == 0, chance.integers(0, 30, 8_000), 7),
-            "item": chance.integers(0, 25, 8_000),
-            "time": chance.integers(0, 10**6, 8_000),
-            "value": chance.integers(1, 6, 8_000),
+            "user": np.where(np.arange(4_000) % 50 == 0, chance.integers(0, 30, 4_000), 7),
+            "item": chance.integers(0, 25, 4_000),
+            "time": chance.integers(0, 10**6, 4_000),
+            "value": chance.integers(1, 6, 4_000),
         }
     )
-    return pa.Table.from_batches(table.to_batches(max_chunksize=100))
+    return pa.Table.from_batches(table.to_batches(max_chunksize=50))
 
 
 @pytest.mark.parametrize("keep_time", ["last", "first"])

@@ -163,14 +163,15 @@ def check_draws(scenario, restriction, command, *, distinct, seed, size=1, least
     keywords = keywords | {"num_neg": num_neg, "distinct": distinct, "layout": "listwise"}
     place = {item: at for at, item in enumerate([*ITEMS, 300, 301])}
     per_draw: dict[int, tuple[list[int], list[np.ndarray]]] = {}
-    laws: dict[tuple[Any, Any, int], np.ndarray] = {}
+    laws: dict[tuple[Any, Any, int], np.ndarray] = {}  # positives with the same supply have the same law
     n_runs = 4 if distinct or model.fixed else 1
     for run in range(n_runs * size * (4 if command == "test" and n_runs > 1 else 1)):
         for group in independent_samplers.drawn_groups(make(command, **keywords, seed=seed + run)):
+            supply = model.supply(group.user, group.positive)
             for draw, item in enumerate(group.negatives[: 2 if distinct else None]):
-                key = (group.user, group.positive, draw if distinct or model.fixed else 0)
+                key = (supply.eligible, supply.weak, draw if distinct or model.fixed else 0)
                 if key not in laws:
-                    laws[key] = law(model, *key, place, distinct=distinct)
+                    laws[key] = law(model, supply, key[-1], place, distinct=distinct)
                 items, of = per_draw.setdefault(draw if distinct else 0, ([], []))
                 items.append(place[item])
                 of.append(laws[key])
@@ -180,9 +181,8 @@ def check_draws(scenario, restriction, command, *, distinct, seed, size=1, least
             raise Rejected(f"{scenario}, {restriction}, {command}, draw {draw}", p)
 
 
-def law(model, user, positive, draw, place, *, distinct):
-    """The probability of each item in the given draw of a group."""
-    supply = model.supply(user, positive)
+def law(model, supply, draw, place, *, distinct):
+    """The probability of each item in the given draw of a group that has this supply."""
     given = (model.names, model.shares, supply.eligible, supply.weak, model.weights)
     chances = np.zeros(len(place))
     if distinct:

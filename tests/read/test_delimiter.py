@@ -85,7 +85,7 @@ def test_aligned_columns(here, read, pack, end):
 
 def test_aligned_columns_over_many_blocks(here, read):
     chance = random.Random(5)
-    rows = [(chance.randrange(10**6), chance.randrange(10**4)) for _ in range(300_000)]
+    rows = [(chance.randrange(10**6), chance.randrange(10**4)) for _ in range(150_000)]
     text = "".join(f"{' ' * chance.randrange(9)}{user}{' ' * chance.randrange(1, 30)}{item}\n" for user, item in rows)
     (here / "log.txt").write_text("user  item\n" + text)
     assert read("log.txt").rows == rows

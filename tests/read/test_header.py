@@ -135,7 +135,7 @@ def random_log(chance):
     return [[chance.choice(users), chance.choice(items), *(make() for make in chosen)] for _ in range(60)]
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", range(100))  # of a fault in one log of twenty: 0.994 to find it
 def test_no_row_of_a_random_log_is_lost(here, read, seed):
     """Without a header it is refused, and read whole by the line of the message; with one it is read without it."""
     chance = random.Random(seed)

@@ -57,8 +57,8 @@ def test_exact_nanoseconds(here, read):
 
 
 def test_a_value_that_gets_a_fraction_far_into_the_file(here, read):
-    rows = [{"user": 1, "item": n, "rating": 1} for n in range(300_000)]
-    rows[250_000]["rating"] = 2.5
+    rows = [{"user": 1, "item": n, "rating": 1, "title": "x" * 60} for n in range(90_000)]
+    rows[75_000]["rating"] = 2.5
     (here / "log").write_text(lines(*rows))
     assert (here / "log").stat().st_size > 2 * MAX_LINE
     found = read("log", ("item", "value"))

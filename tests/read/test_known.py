@@ -110,7 +110,7 @@ def test_lists(here, read, pack):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lists_over_many_blocks(here, read, end):
     chance = np.random.default_rng(3)
-    lists = [(user, chance.integers(0, 10**6, chance.integers(0, 60)).tolist()) for user in range(60_000)]
+    lists = [(user, chance.integers(0, 10**18, chance.integers(0, 60)).tolist()) for user in range(18_000)]
     (here / "train.txt").write_text(
         end.join(" ".join(map(str, [user, *items])) for user, items in lists) + end, newline=""
     )

@@ -6,6 +6,8 @@ import gzip
 import pyarrow as pa
 import pytest
 
+from negprep.read.lines import MAX_LINE
+
 ROWS = [("u1", 10, 978300760), ("u2", 20, 978300761), ("u,3", 30, 978300762)]
 PLAIN = b'user,item,time\nu1,10,978300760\nu2,20,978300761\n"u,3",30,978300762\n'
 WANTED = [(user, item, time * 10**9) for user, item, time in ROWS]
@@ -42,12 +44,12 @@ def test_every_form_gives_the_same_rows(here, read, data):
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 @pytest.mark.parametrize("quote", [b"", b'"'], ids=["plain", "quoted"])
 def test_blocks_lose_no_row(here, read, end, quote):
-    rows = [
-        b"%d,%s%d%s" % (n, quote if n == 400_000 else b"", n * 7, quote if n == 400_000 else b"")
-        for n in range(700_000)
-    ]
+    pairs = [(n, n * 7 * 10**11) for n in range(350_000)]
+    rows = [b"%d,%d" % pair for pair in pairs]
+    rows[200_000] = b"%d,%s%d%s" % (pairs[200_000][0], quote, pairs[200_000][1], quote)
     (here / "in.csv").write_bytes(end.join([b"user,item", *rows, b""]))
-    assert read("in.csv").rows == [(n, n * 7) for n in range(700_000)]
+    assert (here / "in.csv").stat().st_size > 2 * MAX_LINE
+    assert read("in.csv").rows == pairs
 
 
 def test_quoted_newlines_stay_in_ids(here, read):

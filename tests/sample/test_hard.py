@@ -328,9 +328,9 @@ def test_same_rows_for_any_jobs_shards_memory_and_order(tmp_path, monkeypatch, l
     }
     plain = drawn(log, model, **options)
     shuffled = log.take(np.random.default_rng(3).permutation(len(log)))
-    for changed in ({"jobs": 4, "shard_rows": 100}, {"shard_rows": 7000}, {"memory": 1 << 20, "jobs": 2}):
+    for changed in ({"jobs": 4, "shard_rows": 701}, {"shard_rows": 7000}, {"memory": 1 << 20, "jobs": 2}):
         if "memory" in changed:
-            monkeypatch.setattr(memory, "_FEWEST_ROWS", 200)  # many ranges of users, each grouped by itself
+            monkeypatch.setattr(memory, "_FEWEST_ROWS", 800)  # several ranges of users, each grouped by itself
         assert drawn(shuffled, model, **options, **changed).equals(plain)
 
 

@@ -32,7 +32,7 @@ def test_rows_do_not_depend_on_how_they_are_made(monkeypatch, scenario, restrict
     make = getattr(negprep, command)
     whole = make(LOG, **keywords)
     assert whole.num_rows
-    for jobs, shard_rows in ((1, 7), (2, 64), (8, 1 << 20)):
+    for jobs, shard_rows in ((1, 29), (2, 64), (8, 1 << 20)):
         assert make(LOG, **keywords, jobs=jobs, shard_rows=shard_rows).equals(whole)
     moved = {name: shuffled(given, 5) for name, given in keywords.items() if isinstance(given, pa.Table)}
     assert make(shuffled(LOG, 6), **keywords | moved).equals(whole)

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,8 @@ OPTIONS = {"command": "train", "sampler": ["popularity:0.5", "weak:0.5"], "posit
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
-    """A log of 300,000 rows, and the rows that the local engine makes of it."""
-    folder, n = tmp_path_factory.mktemp("log"), 300_000
+    """A log of 200,000 rows, and the rows that the local engine makes of it."""
+    folder, n = tmp_path_factory.mktemp("log"), 200_000
     rng = np.random.default_rng(4)
     users, items = rng.integers(0, 5_000, n), (3_000 * rng.random(n) ** 3).astype(np.int64)
     columns = {"user": users, "item": items, "rating": rng.integers(1, 6, n), "time": rng.integers(1, 10**6, n)}
@@ -80,32 +82,34 @@ def cluster(tmp_path_factory):
         yield servers
 
 
-@pytest.mark.parametrize("step", ["read", "count", "write"])
+STEPS = ("read", "count", "write")
+
+
 @pytest.mark.parametrize("victims", ["python_workers", "executors"])
-def test_whoever_is_killed_the_rows_are_the_same(cluster, log, tmp_path, victims, step):
-    with (
-        Job(cluster.url, log, tmp_path / "out") as job,
-        killing(getattr(cluster, victims), when=lambda: job.works_at(step)) as killed,
-    ):
-        ended = job.end()
-    check(killed, ended, log, tmp_path)
+def test_whoever_is_killed_at_each_step_the_rows_are_the_same(cluster, log, tmp_path, victims):
+    check(*killed_at_each_step(cluster, getattr(cluster, victims), log, tmp_path), log, tmp_path)
 
 
-@pytest.mark.parametrize("step", ["read", "count", "write"])
-def test_a_worker_is_killed(log, tmp_path, tmp_path_factory, step):
-    with (
-        standalone(tmp_path_factory.mktemp("cluster")) as servers,
-        Job(servers.url, log, tmp_path / "out") as job,
-        killing(lambda: servers.workers, when=lambda: job.works_at(step)) as killed,
-    ):
+def test_a_worker_is_killed_at_each_step(log, tmp_path, tmp_path_factory):
+    """With what it runs: of four workers, one is left."""
+    with standalone(tmp_path_factory.mktemp("cluster"), workers=4) as servers:
+        made = killed_at_each_step(servers, lambda: servers.workers, log, tmp_path)
+    check(*made, log, tmp_path)
+
+
+def killed_at_each_step(servers, victims, log, tmp_path):
+    """A run in which one of the victims is killed once tasks of each step are at work; the pids, and how it ended."""
+    with Job(servers.url, log, tmp_path / "out") as job, ExitStack() as stack:
+        killed = [stack.enter_context(killing(victims, when=partial(job.works_at, step))) for step in STEPS]
         ended = job.end()
-    check(killed, ended, log, tmp_path)
+    return [each.pid for each in killed], ended
 
 
 def check(killed, ended, log, tmp_path):
     """The output is complete and the same; or there is one line, and nothing is left."""
     code, errors = ended
-    assert killed.pid is not None, "nothing was killed"
+    assert None not in killed
+    assert len(set(killed)) == len(STEPS)
     if code:
         assert errors.count("\n") == 1
         assert list(tmp_path.iterdir()) == []

@@ -291,3 +291,12 @@ def test_a_stream_of_batches_is_the_log(log):
     with open_log(reader) as stream, open_log(table) as whole:
         streamed, at_once = (list(each.batches(["user", "item", "time"])) for each in (stream, whole))
     assert pa.Table.from_batches(streamed).equals(pa.Table.from_batches(at_once))
+
+
+def test_parts_that_are_alike(spark, folder, tmp_path):
+    """Tasks that find the same in as many rows all count."""
+    path = folder / "alike"
+    path.mkdir()
+    for part in "abc":
+        (path / f"{part}.csv").write_text("user,item\n" + "".join(f"{n % 4},{n % 5}\n" for n in range(20)))
+    both(str(path), tmp_path, holdout="none")

@@ -43,7 +43,8 @@ def test_the_nth_call_fails(tmp_path, monkeypatch, kind, target):
     assert states["old"][1] != states["new"][1]
     found = []
     for n in range(1, 300):
-        prepare(target, 0, **TARGETS[target])
+        if found[-1:] != ["old"]:
+            prepare(target, 0, **TARGETS[target])
         calls = 0
 
         def fails(call, *, nth=n):

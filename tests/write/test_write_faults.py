@@ -56,7 +56,7 @@ def outcome(path, patch):
     """What became of one run with small row groups: "new" when it said nothing, or the error."""
     with small_row_groups(patch, 100):
         try:
-            run(path, rows(500, seed=1), name="new", beside=True, force=True)
+            run(path, rows(300, seed=1), name="new", beside=True, force=True)
         except (OutputError, KeyboardInterrupt) as caught:
             return caught
     return "new"
@@ -67,7 +67,7 @@ def outcome(path, patch):
 @pytest.mark.parametrize("kind", CALLS)
 def test_the_nth_call_fails(tmp_path, monkeypatch, kind, target, error):
     path = f"{tmp_path}/{target}"
-    run(path, rows(500), name="old", beside=True)
+    run(path, rows(300), name="old", beside=True)
     before = contents(tmp_path)
     expected = f"{path}: cannot be written: Input/output error; check the disk, or name an OUTPUT elsewhere"
     found = []
@@ -86,7 +86,7 @@ def test_the_nth_call_fails(tmp_path, monkeypatch, kind, target, error):
             assert said == "new"
             break
         if found[-1] == "new":  # start again from the old one
-            run(path, rows(500), name="old", beside=True, force=True)
+            run(path, rows(300), name="old", beside=True, force=True)
     assert (found[0], found[-1]) == ("old", "new")
     assert len(found) > 2
     gc.collect()
@@ -96,7 +96,7 @@ def test_the_nth_call_fails(tmp_path, monkeypatch, kind, target, error):
 @pytest.mark.parametrize("target", ["out.parquet", "out/"])
 def test_everything_fails_from_the_nth_call_on(tmp_path, monkeypatch, kind, target):
     path = f"{tmp_path}/{target}"
-    run(path, rows(500), name="old", beside=True)
+    run(path, rows(300), name="old", beside=True)
     before = contents(tmp_path)
     expected = f"{path}: cannot be written: No space left on device; free some space, or name an OUTPUT elsewhere"
     for n in range(1, 1000):
@@ -107,7 +107,7 @@ def test_everything_fails_from_the_nth_call_on(tmp_path, monkeypatch, kind, targ
             break
         assert str(said) == expected
         if check(tmp_path, target, before) == "new":  # only the last fsync, that of the folder, is after the rename
-            run(path, rows(500), name="old", beside=True, force=True)
+            run(path, rows(300), name="old", beside=True, force=True)
     assert n > 3
     gc.collect()
 
@@ -223,7 +223,7 @@ def test_signals_between_the_renames(tmp_path, monkeypatch):
     """A signal just after each of the renames: all or nothing."""
     # A process that was started in the background, or under nohup, ignores SIGINT, and so do its children.
     monkeypatch.setattr(signal, "raise_signal", raised_as_by_default(signal.raise_signal))
-    run(f"{tmp_path}/out.parquet", rows(500), name="old", beside=True)
+    run(f"{tmp_path}/out.parquet", rows(300), name="old", beside=True)
     before = contents(tmp_path)
     found = []
     for n in range(1, 4):
