@@ -38,7 +38,7 @@ OF_THE_LOG = TABLES[:3]
 """Tables that describe the log and its split, for every command."""
 
 _KEYS = {
-    "recipe": ("name", "title", "url", "licence", "files", "note", "sources"),
+    "recipe": ("name", "title", "url", "licence", "files", "note", "convert", "sources"),
     "expected": (*COUNTS, *DIGITS),
 }
 _BESIDE = ("items", "exclude", "weak", "weights")

@@ -19,7 +19,7 @@ COUNTS = ("rows", "users", "items", "positives")
 DIGITS = {"sha256": 64, "md5": 32}
 """The checksums of files that may be published, and how many hexadecimal digits each has."""
 
-_TEXTS = ("name", "title", "url", "licence", "note")
+_TEXTS = ("name", "title", "url", "licence", "note", "convert")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,9 @@ class DataSet:
 
     Attributes
     ----------
-    name, title, url, licence, note : str
-        Empty where the recipe does not give it; a name is always there.
+    name, title, url, licence, note, convert : str
+        Empty where the recipe does not give it; a name is always there. ``convert`` is a command that makes INPUT of
+        a download that negprep does not read.
     files : tuple of str
         The files of the download that are INPUT.
     sources : mapping
@@ -47,6 +48,7 @@ class DataSet:
     url: str = ""
     licence: str = ""
     note: str = ""
+    convert: str = ""
     files: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     rows: int | None = None
