@@ -37,33 +37,219 @@ class Data(NamedTuple):
 MOVIES = "userId,movieId,rating,timestamp\r\n1,2,3.5,1112486027\r\n1,29,4.0,1112484676\r\n1,32,4.5,1112484819\r\n"
 CHECK_INS = "0\t2010-10-19T23:55:27Z\t30.2359091167\t-97.7951395833\t{0}\n0\t2010-10-18T22:17:43Z\t30.26\t-97.76\t{1}\n"
 DATA = {
-    "movielens-100k": Data("u.data", "196\t242\t3\t881250949\n196\t302\t4\t891717742\n22\t377\t5\t878887116\n", {(196, 302), (22, 377)}, 1),
-    "movielens-1m": Data("ratings.dat", "1::1193::5::978300760\n1::661::1::978302109\n2::1193::3::978298413\n", {(1, 1193), (1, 661), (2, 1193)}, 0, (1, 661)),
-    "movielens-10m": Data("ratings.dat", "1::122::5::838985046\n1::185::3.5::838983525\n2::231::4.5::838983392\n", {(1, 122), (2, 231)}, 1),
-    "movielens-20m": Data("ratings.csv", MOVIES + "".join(f"2,{item},4.0,{item}\n" for item in range(1, 6)) + "2,9,1,9\n", {(2, item) for item in range(1, 6)}, 1, (2, 5)),
-    "movielens-25m": Data("ratings.csv", MOVIES, {(1, 29), (1, 32)}, 1, (1, 32)),
-    "movielens-32m": Data("ratings.csv", b"\xef\xbb\xbf" + MOVIES.encode(), {(1, 29), (1, 32)}, 1, (1, 32)),
-    "amazon-2014": Data("ratings_Baby.csv", "A9,B001,5.0,1203379200\nA9,B002,2.0,1203379300\nA8,B001,1.0,1203379200\n", {("A9", "B001"), ("A9", "B002"), ("A8", "B001")}, 0, ("A9", "B002")),
-    "amazon-2018": Data("Toys.csv", "B001,A9,5.0,1203379200\nB002,A9,2.0,1203379300\nB001,A8,1.0,1203379200\n", {("A9", "B001"), ("A9", "B002"), ("A8", "B001")}, 0, ("A9", "B002")),
-    "amazon-2023": Data("Toys.csv", "user_id,parent_asin,rating,timestamp\nAG,B006,3.0,1452647382000\nAG,B004,4.0,1454675785000\nAH,B006,1.0,1454675785000\n", {("AG", "B006"), ("AG", "B004"), ("AH", "B006")}, 0, ("AG", "B004")),
-    "yelp": Data("yelp_academic_dataset_review.json", '{"review_id":"r1","user_id":"u_-1","business_id":"b1","stars":3.0,"useful":0,"text":"Say \\"hi\\", {really}\\n","date":"2018-07-07 22:09:11"}\n{"review_id":"r2","user_id":"u_-1","business_id":"b2","stars":1.0,"useful":1,"text":"","date":"2012-01-03 15:28:18"}\n', {("u_-1", "b1"), ("u_-1", "b2")}, 0, ("u_-1", "b1")),
-    "gowalla": Data("loc-gowalla_totalCheckins.txt", CHECK_INS.format(22847, 420315) + "1\t2010-05-22T02:49:04Z\t40.1\t-73.9\t22847\n", {(0, 22847), (0, 420315), (1, 22847)}, 0, (0, 22847)),
-    "brightkite": Data("loc-brightkite_totalCheckins.txt", CHECK_INS.format("88c46bf20db2", "7a0f88982aa0") + "1\t\t\t\t\n", {("0", "88c46bf20db2"), ("0", "7a0f88982aa0")}, 0, ("0", "88c46bf20db2")),
-    "lastfm-360k": Data("usersha1-artmbid-artname-plays.tsv", '00000c2\t3bd73256\tbetty blowtorch\t2137\n00000c2\t\tdie "ärzte\t1099\n00001411\tf2fb0ff0\tBjörk, live\t10\n00001411\t\t\t3\n', {("00000c2", "betty blowtorch"), ("00000c2", 'die "ärzte'), ("00001411", "Björk, live")}),
-    "hetrec-lastfm": Data("user_artists.dat", "userID\tartistID\tweight\r\n2\t51\t13883\r\n2\t52\t11690\r\n3\t51\t1\r\n", {(2, 51), (2, 52), (3, 51)}),
-    "book-crossing": Data("BX-Book-Ratings.csv", b'"User-ID";"ISBN";"Book-Rating"\r\n"276725";"034545104X";"0"\r\n"276726";"0155061224";"5"\r\n"276726";"\\"0330";"0"\r\n"276727";"\xb4X;3";"0"\r\n', {(276725, "034545104X"), (276726, "0155061224"), (276726, '"0330'), (276727, "´X;3")}),
-    "steam": Data("australian_users_items.json", "{'user_id': \"o'neil\", 'items_count': 2, 'steam_id': '7656', 'items': [{'item_id': '10', 'item_name': 'Counter-Strike', 'playtime_forever': 6, 'playtime_2weeks': 0}, {'item_id': '20', 'item_name': u'Team, Fortress', 'playtime_forever': 0, 'playtime_2weeks': 0}]}\n{'user_id': 'js', 'items_count': 0, 'steam_id': '1', 'items': []}\n{'user_id': 'k', 'items_count': 1, 'steam_id': '2', 'items': [{'item_id': '10', 'playtime_forever': 5}]}\n", {("o'neil", 10), ("o'neil", 20), ("k", 10)}),
-    "retailrocket": Data("events.csv", "timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n1433224214164,257597,transaction,248676,4000\n1433224244282,287857,transaction,248676,4001\n1433224214999,287857,addtocart,5206,\n", {(257597, 248676), (287857, 248676)}, 2),
-    "taobao": Data("UserBehavior.csv", "1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511561733\n1,2333347,2520771,buy,1511561734\n2,2268318,2520377,fav,1511544071\n2,2333346,2520377,cart,1511544072\n2,9,7,buy,1511544073\n", {(1, 2333346), (1, 2333347), (2, 9)}, 3, (1, 2333347)),
-    "mind-small": Data("MINDsmall_train/behaviors.tsv", "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0\n2\tU91836\t11/12/2019 6:11:30 PM\t\tN20678-0 N39317-1 N55689-1\n3\tU13740\t11/12/2019 1:00:00 AM\tN5\tN7-1\n", {("U13740", "N55689"), ("U91836", "N39317"), ("U91836", "N55689"), ("U13740", "N7")}, 2, ("U13740", "N7")),
-    "hm": Data("transactions_train.csv", "t_dat,customer_id,article_id,price,sales_channel_id\n2018-09-20,000058a1,0663713001,0.0508,2\n2018-09-24,000058a1,0541518023,0.0304,2\n2018-09-20,00007d2d,0505221004,0.0152,2\n", {("000058a1", "0663713001"), ("000058a1", "0541518023"), ("00007d2d", "0505221004")}, 0, ("000058a1", "0541518023")),
-    "otto": Data("train.jsonl", '{"session":42,"events":[{"aid":0,"ts":1661200010000,"type":"clicks"},{"aid":2,"ts":1661200080000,"type":"orders"}]}\n{"session":43,"events":[{"aid":2,"ts":1661200040000,"type":"carts"}]}\n', {(42, 0), (42, 2), (43, 2)}, 0, (42, 2)),
-    "citeulike-a": Data("users.dat", "2 496 3559\n0\n1 3559\n", {(0, 496), (0, 3559), (2, 3559)}),
-    "pinterest": Data("pinterest/pinterest-20.train.rating", "0\t12\t1\t0\n0\t76\t1\t0\n1\t12\t1\t0\n", {(0, 12), (0, 76), (1, 12)}),
-    "kuairec": Data("big_matrix.csv", "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio\n0,3649,13838,10867,2020-07-05 00:08:23.438,20200705,1593878903.438,1.273397\n0,9598,33665,10984,2020-07-05 00:13:41.297,20200705,1593879221.297,3.06\n0,5262,851,423,2020-07-05 00:16:06.687,20200705,1593879366.687,2.01\n1,9598,2,1,2020-07-05 00:16:06.687,20200705,1593879366.687,2.0\n", {(0, 9598), (0, 5262)}, 2, (0, 5262)),
-    "tmall": Data("ijcai2016_taobao.csv", "use_ID,sel_ID,ite_ID,cat_ID,act_ID,time\n1980536,9666,1348067,1,0,20150826\n1980536,9666,1348068,1,1,20150826\n1980536,9666,1348069,1,1,20150901\n3,9666,1348067,1,1,20150826\n", {(1980536, 1348068), (1980536, 1348069), (3, 1348067)}, 1, (1980536, 1348069)),
-    "yoochoose": Data("yoochoose-clicks.dat", "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,S\n2,2014-04-07T13:56:37.614Z,214662742,0\n", {(1, 214536502), (1, 214536500), (2, 214662742)}, 0, (1, 214536500)),
-}  # fmt: skip
+    "movielens-100k": Data(
+        "u.data",
+        "196\t242\t3\t881250949\n196\t302\t4\t891717742\n22\t377\t5\t878887116\n",
+        {(196, 302), (22, 377)},
+        1,
+    ),
+    "movielens-1m": Data(
+        "ratings.dat",
+        "1::1193::5::978300760\n1::661::1::978302109\n2::1193::3::978298413\n",
+        {(1, 1193), (1, 661), (2, 1193)},
+        0,
+        (1, 661),
+    ),
+    "movielens-10m": Data(
+        "ratings.dat",
+        "1::122::5::838985046\n1::185::3.5::838983525\n2::231::4.5::838983392\n",
+        {(1, 122), (2, 231)},
+        1,
+    ),
+    "movielens-20m": Data(
+        "ratings.csv",
+        MOVIES + "".join(f"2,{item},4.0,{item}\n" for item in range(1, 6)) + "2,9,1,9\n",
+        {(2, item) for item in range(1, 6)},
+        1,
+        (2, 5),
+    ),
+    "movielens-25m": Data(
+        "ratings.csv",
+        MOVIES,
+        {(1, 29), (1, 32)},
+        1,
+        (1, 32),
+    ),
+    "movielens-32m": Data(
+        "ratings.csv",
+        b"\xef\xbb\xbf" + MOVIES.encode(),
+        {(1, 29), (1, 32)},
+        1,
+        (1, 32),
+    ),
+    "amazon-2014": Data(
+        "ratings_Baby.csv",
+        "A9,B001,5.0,1203379200\nA9,B002,2.0,1203379300\nA8,B001,1.0,1203379200\n",
+        {("A8", "B001"), ("A9", "B001"), ("A9", "B002")},
+        0,
+        ("A9", "B002"),
+    ),
+    "amazon-2018": Data(
+        "Toys.csv",
+        "B001,A9,5.0,1203379200\nB002,A9,2.0,1203379300\nB001,A8,1.0,1203379200\n",
+        {("A8", "B001"), ("A9", "B001"), ("A9", "B002")},
+        0,
+        ("A9", "B002"),
+    ),
+    "amazon-2023": Data(
+        "Toys.csv",
+        "user_id,parent_asin,rating,timestamp\n"
+        "AG,B006,3.0,1452647382000\n"
+        "AG,B004,4.0,1454675785000\n"
+        "AH,B006,1.0,1454675785000\n",
+        {("AG", "B004"), ("AG", "B006"), ("AH", "B006")},
+        0,
+        ("AG", "B004"),
+    ),
+    "yelp": Data(
+        "yelp_academic_dataset_review.json",
+        '{"review_id":"r1","user_id":"u_-1","business_id":"b1","stars":3.0,"useful":0,'
+        '"text":"Say \\"hi\\", {really}\\n","date":"2018-07-07 22:09:11"}\n'
+        '{"review_id":"r2","user_id":"u_-1","business_id":"b2","stars":1.0,"useful":1,'
+        '"text":"","date":"2012-01-03 15:28:18"}\n',
+        {("u_-1", "b1"), ("u_-1", "b2")},
+        0,
+        ("u_-1", "b1"),
+    ),
+    "gowalla": Data(
+        "loc-gowalla_totalCheckins.txt",
+        CHECK_INS.format(22847, 420315) + "1\t2010-05-22T02:49:04Z\t40.1\t-73.9\t22847\n",
+        {(0, 22847), (0, 420315), (1, 22847)},
+        0,
+        (0, 22847),
+    ),
+    "brightkite": Data(
+        "loc-brightkite_totalCheckins.txt",
+        CHECK_INS.format("88c46bf20db2", "7a0f88982aa0") + "1\t\t\t\t\n",
+        {(0, "7a0f88982aa0"), (0, "88c46bf20db2")},
+        0,
+        (0, "88c46bf20db2"),
+    ),
+    "lastfm-360k": Data(
+        "usersha1-artmbid-artname-plays.tsv",
+        "00000c2\t3bd73256\tbetty blowtorch\t2137\n"
+        '00000c2\t\tdie "ärzte\t1099\n'
+        "00001411\tf2fb0ff0\tBjörk, live\t10\n"
+        "00001411\t\t\t3\n",
+        {("00000c2", "betty blowtorch"), ("00000c2", 'die "ärzte'), ("00001411", "Björk, live")},
+    ),
+    "hetrec-lastfm": Data(
+        "user_artists.dat",
+        "userID\tartistID\tweight\r\n2\t51\t13883\r\n2\t52\t11690\r\n3\t51\t1\r\n",
+        {(2, 51), (2, 52), (3, 51)},
+    ),
+    "book-crossing": Data(
+        "BX-Book-Ratings.csv",
+        b'"User-ID";"ISBN";"Book-Rating"\r\n'
+        b'"276725";"034545104X";"0"\r\n'
+        b'"276726";"0155061224";"5"\r\n'
+        b'"276726";"\\"0330";"0"\r\n'
+        b'"276727";"\xb4X;3";"0"\r\n',
+        {(276725, "034545104X"), (276726, '"0330'), (276726, "0155061224"), (276727, "´X;3")},
+    ),
+    "steam": Data(
+        "australian_users_items.json",
+        "{'user_id': \"o'neil\", 'items_count': 2, 'steam_id': '7656',"
+        " 'items': [{'item_id': '10', 'item_name': 'Counter-Strike',"
+        " 'playtime_forever': 6, 'playtime_2weeks': 0}, {'item_id': '20',"
+        " 'item_name': u'Team, Fortress', 'playtime_forever': 0, 'playtime_2weeks': 0}]}\n"
+        "{'user_id': 'js', 'items_count': 0, 'steam_id': '1', 'items': []}\n"
+        "{'user_id': 'k', 'items_count': 1, 'steam_id': '2', 'items': [{'item_id': '10',"
+        " 'playtime_forever': 5}]}\n",
+        {("o'neil", 10), ("o'neil", 20), ("k", 10)},
+    ),
+    "retailrocket": Data(
+        "events.csv",
+        "timestamp,visitorid,event,itemid,transactionid\n"
+        "1433221332117,257597,view,355908,\n"
+        "1433224214164,257597,transaction,248676,4000\n"
+        "1433224244282,287857,transaction,248676,4001\n"
+        "1433224214999,287857,addtocart,5206,\n",
+        {(257597, 248676), (287857, 248676)},
+        2,
+    ),
+    "taobao": Data(
+        "UserBehavior.csv",
+        "1,2268318,2520377,pv,1511544070\n"
+        "1,2333346,2520771,buy,1511561733\n"
+        "1,2333347,2520771,buy,1511561734\n"
+        "2,2268318,2520377,fav,1511544071\n"
+        "2,2333346,2520377,cart,1511544072\n"
+        "2,9,7,buy,1511544073\n",
+        {(1, 2333346), (1, 2333347), (2, 9)},
+        3,
+        (1, 2333347),
+    ),
+    "mind-small": Data(
+        "MINDsmall_train/behaviors.tsv",
+        "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0\n"
+        "2\tU91836\t11/12/2019 6:11:30 PM\t\tN20678-0 N39317-1 N55689-1\n"
+        "3\tU13740\t11/12/2019 1:00:00 AM\tN5\tN7-1\n",
+        {("U13740", "N55689"), ("U13740", "N7"), ("U91836", "N39317"), ("U91836", "N55689")},
+        2,
+        ("U13740", "N7"),
+    ),
+    "hm": Data(
+        "transactions_train.csv",
+        "t_dat,customer_id,article_id,price,sales_channel_id\n"
+        "2018-09-20,000058a1,0663713001,0.0508,2\n"
+        "2018-09-24,000058a1,0541518023,0.0304,2\n"
+        "2018-09-20,00007d2d,0505221004,0.0152,2\n",
+        {("000058a1", "0541518023"), ("000058a1", "0663713001"), ("00007d2d", "0505221004")},
+        0,
+        ("000058a1", "0541518023"),
+    ),
+    "otto": Data(
+        "train.jsonl",
+        '{"session":42,"events":[{"aid":0,"ts":1661200010000,"type":"clicks"},{"aid":2,'
+        '"ts":1661200080000,"type":"orders"}]}\n'
+        '{"session":43,"events":[{"aid":2,"ts":1661200040000,"type":"carts"}]}\n',
+        {(42, 0), (42, 2), (43, 2)},
+        0,
+        (42, 2),
+    ),
+    "citeulike-a": Data(
+        "users.dat",
+        "2 496 3559\n0\n1 3559\n",
+        {(0, 3559), (0, 496), (2, 3559)},
+    ),
+    "pinterest": Data(
+        "pinterest/pinterest-20.train.rating",
+        "0\t12\t1\t0\n0\t76\t1\t0\n1\t12\t1\t0\n",
+        {(0, 12), (0, 76), (1, 12)},
+    ),
+    "kuairec": Data(
+        "big_matrix.csv",
+        "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio\n"
+        "0,3649,13838,10867,2020-07-05 00:08:23.438,20200705,1593878903.438,1.273397\n"
+        "0,9598,33665,10984,2020-07-05 00:13:41.297,20200705,1593879221.297,3.06\n"
+        "0,5262,851,423,2020-07-05 00:16:06.687,20200705,1593879366.687,2.01\n"
+        "1,9598,2,1,2020-07-05 00:16:06.687,20200705,1593879366.687,2.0\n",
+        {(0, 5262), (0, 9598)},
+        2,
+        (0, 5262),
+    ),
+    "tmall": Data(
+        "ijcai2016_taobao.csv",
+        "use_ID,sel_ID,ite_ID,cat_ID,act_ID,time\n"
+        "1980536,9666,1348067,1,0,20150826\n"
+        "1980536,9666,1348068,1,1,20150826\n"
+        "1980536,9666,1348069,1,1,20150901\n"
+        "3,9666,1348067,1,1,20150826\n",
+        {(1980536, 1348068), (1980536, 1348069), (3, 1348067)},
+        1,
+        (1980536, 1348069),
+    ),
+    "yoochoose": Data(
+        "yoochoose-clicks.dat",
+        "1,2014-04-07T10:51:09.277Z,214536502,0\n"
+        "1,2014-04-07T10:54:09.868Z,214536500,S\n"
+        "2,2014-04-07T13:56:37.614Z,214662742,0\n",
+        {(1, 214536500), (1, 214536502), (2, 214662742)},
+        0,
+        (1, 214536500),
+    ),
+}
 
 
 def write(name, folder):
