@@ -21,6 +21,7 @@ from negprep.errors import NegprepWarning, UsageError, printable, refuse_warning
 from negprep.models.fit import FitSummary, learning_of
 from negprep.models.fit import fit as run_fit
 from negprep.options.commands import LEARNING, keywords_of, parted, takes
+from negprep.options.config import read_options
 from negprep.options.conflicts import Files, named_files, refuse_streams, refuse_unread, summaries
 from negprep.options.declared import checked
 from negprep.options.formats import FormName, SourceForm
@@ -241,12 +242,19 @@ def prepare(
 
 def options_of_rows(command: Command, keywords: Mapping[str, Any]) -> tuple[Options, bool]:
     """The options that the keywords of ``train`` or ``test`` mean, and whether to replace an earlier output."""
-    given = dict(keywords)
-    _refuse_unknown(command, given)
+    given = _completed(command, keywords)
     force = bool(given.pop("force", False))
     given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
     reading, rows = parted(given, ReadOptions, Options)
-    return Options(command=command, read=ReadOptions(**reading), **rows), force
+    return Options(command=command, read=ReadOptions(**reading), given=given["suggested"], **rows), force
+
+
+def _completed(function: str, keywords: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
+    """The keywords, which are known, with what ``config`` and ``recipe`` hold in place of those left out."""
+    given = dict(keywords)
+    _refuse_unknown(function, given, named)
+    files = read_options(function, given.pop("config", None), given.pop("recipe", None))
+    return files.completed(given, given)
 
 
 def refuse_output_options(options: Options) -> None:
@@ -302,8 +310,12 @@ def inspect(log: LogSource, **keywords: Unpack[InspectKeywords]) -> Inspection:
     >>> found.log.users, found.log.density, found.train.rows, found.test.rows
     (2, 0.5, 10, 6)
     """
-    _refuse_unknown("inspect", keywords)
-    found = inspect_log(log, keywords)
+    given: dict[str, Any] = dict(keywords)
+    _refuse_unknown("inspect", given)
+    files = read_options("inspect", given.pop("config", None), given.pop("recipe", None))
+    completed = files.completed(given, given)
+    of_rows = files.of_rows_but(given)
+    found = inspect_log(log, {**completed, "given": completed["suggested"]}, of_rows=of_rows)
     if keywords.get("strict"):
         refuse_warnings(found.warnings)
     return found
@@ -349,15 +361,14 @@ def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKey
     >>> found.positives, found.users, found.held_out
     (2, 2, 0)
     """
-    given: dict[str, Any] = dict(keywords)
-    _refuse_unknown("fit", given)
+    given = _completed("fit", keywords)
     target = os.fspath(model)
     if not target:
         raise UsageError("model is empty", remedy="give a path")
     kind, learning = given.pop("kind", None), {name: given.pop(name) for name in LEARNING if name in given}
     learnt = learning_of(kind, threads=given.get("jobs", 1), **learning)
     reading, rest = parted(given, ReadOptions, Options)
-    options = Options(command="train", read=ReadOptions(**reading), **rest)
+    options = Options(command="train", read=ReadOptions(**reading), given=given["suggested"], **rest)
     return run_fit(log, target, options, kind, learnt, silent)
 
 
@@ -508,9 +519,8 @@ def _refuse_unknown(function: str, given: Mapping[str, Any], named: Collection[s
 
 def _promised_of(function: str, given: Mapping[str, Any], named: Collection[str]) -> tuple[Promised, ReadOptions]:
     """What the keywords of ``verify`` or ``report`` promise of files, and how the log is read; both checked."""
-    _refuse_unknown(function, given, named)
-    known = takes(function)
-    chosen = {name: checked(known[name], value, function) for name, value in given.items()}
+    known, chosen = takes(function), _completed(function, given, named)
+    chosen = {name: checked(known[name], value, function) if name in known else value for name, value in chosen.items()}
     sampler = chosen.get("sampler")
     if isinstance(sampler, str) or sampler is None:
         chosen["sampler"] = () if sampler is None else (sampler,)
@@ -572,6 +582,8 @@ class RowKeywords(ReadKeywords, total=False):
     memory: int | None
     spill_dir: str | None
     strict: bool
+    config: str | os.PathLike[str] | None
+    recipe: str | os.PathLike[str] | None
 
 
 class TrainKeywords(RowKeywords, total=False):
@@ -675,6 +687,8 @@ class FitKeywords(ReadKeywords, total=False):
     memory: int | None
     spill_dir: str | None
     strict: bool
+    config: str | os.PathLike[str] | None
+    recipe: str | os.PathLike[str] | None
 
 
 class ReportKeywords(ReadKeywords, total=False):
@@ -694,6 +708,8 @@ class ReportKeywords(ReadKeywords, total=False):
     smooth: float | None
     weights: LogSource | None
     strict: bool
+    config: str | os.PathLike[str] | None
+    recipe: str | os.PathLike[str] | None
 
 
 class VerifyKeywords(ReportKeywords, total=False):

@@ -228,6 +228,7 @@ class Run(Record):
                 sources=dict.fromkeys(options.recipe.sources or (), 0),
                 holds_out=rule.kind != "none",
             )
+            log.compare(users=len(loaded.users), items=loaded.n_items)
         except BaseException:
             if not self._is_shared:
                 loaded.close()

@@ -358,6 +358,7 @@ def facts_of(run: Record) -> dict[str, Any]:
         "shuffle": options.shuffle,
         "split_seed": options.split_seed,
         "counts": run.tally.named(_IN_METADATA),
+        **({} if options.read.data_set is None else {"recipe": options.read.data_set.name}),
     }
 
 
@@ -414,6 +415,9 @@ def _warnings_of_rows(run: Record) -> list[str]:
             positives=(tally.positives_outside, tally.positives),
             holdouts=(tally.holdouts_outside, tally.holdouts),
         )
+    data_set = run.options.read.data_set
+    if data_set is not None and all(getattr(run.options, name) == value for name, value in data_set.rule.items()):
+        warnings += data_set.differences(run.log.place, positives=tally.positives)
     alone = run.options.recipe.names if run.options.with_log_q else ()
     if alone == ("popularity",) and len(run.items) > run.items.n_catalog:
         warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")

@@ -196,11 +196,13 @@ class LogIds:
             item_ids.add(raw_ids(batch.column("item")))
         self._refuse_labels()
         in_log = item_ids.finish()
+        self.users = Codebook(user_ids.finish(), "user")
+        log.compare(users=len(self.users), items=len(in_log))
         vocabulary, catalog_ids = in_log, None
         if terms.items and promised.items is not None:
             catalog_ids = read_catalog_ids(promised.items, read)
             vocabulary = in_log.union(catalog_ids)
-        self.users, self.items = Codebook(user_ids.finish(), "user"), Codebook(vocabulary, "item")
+        self.items = Codebook(vocabulary, "item")
         self.catalog = np.ones(len(self.items), bool)  # bool (n_items,): Before ``--core``
         if catalog_ids is not None:
             self.catalog[:] = False

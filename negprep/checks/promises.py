@@ -23,6 +23,8 @@ class Promised:
     positive, keep_time, num_neg, holdout, with_valid, distinct, sampler, alpha, smooth
         As the options of ``train`` and ``test``. What is None, or empty, is not specified, and not checked.
     items, exclude, weak, weights : path or table, or None
+    suggested : frozenset of str
+        Those of them that come from a file of options, which may be about more files than those at hand.
     """
 
     positive: str | None = None
@@ -38,6 +40,7 @@ class Promised:
     exclude: LogSource | None = None
     weak: LogSource | None = None
     weights: LogSource | None = None
+    suggested: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name, least, most in (("alpha", -MAX_ALPHA, MAX_ALPHA), ("smooth", 0.0, 1e9)):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from negprep.errors import UsageError
 from negprep.options.commands import takes
 from negprep.options.declared import Option
-from negprep.options.specs import real_in_words
+from negprep.options.specs import column_names_of, delimiter_of, real_in_words, size_of
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -28,6 +28,8 @@ class SectionOption(click.Option):
 
 
 _ALL = "negprep.help-all"
+FILES = "negprep.files"
+"""In the context, where files of options were given: what they hold."""
 
 
 def _show_all(context: click.Context, _option: click.Parameter, asked: bool) -> None:
@@ -55,12 +57,18 @@ class SectionCommand(click.Command):
             self.params.append(everything)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the words; every error names this command, even where click leaves that out."""
+        """Parse the words; every error names this command, even where click leaves that out.
+
+        What --config and --recipe hold takes the place of the options that the words do not give.
+        """
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+        if not ctx.resilient_parsing:
+            _take_files(ctx)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list a section, or one of the common options."""
@@ -111,11 +119,28 @@ def arguments(*metavars: str) -> Decorator:
     return decorate
 
 
-def explicit() -> frozenset[str]:
-    """The parameters of the command that were given, even if with their default."""
-    context = click.get_current_context()
+def explicit(*, with_files: bool = True) -> frozenset[str]:
+    """The parameters of the command that were given, even if with their default; those of files of options, too."""
+    return _given(click.get_current_context(), with_files=with_files)
+
+
+def _given(context: click.Context, *, with_files: bool) -> frozenset[str]:
+    ungiven = (ParameterSource.DEFAULT,) if with_files else (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
     names = (each.name or "" for each in context.command.params)
-    return frozenset(name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT)
+    return frozenset(name for name in names if context.get_parameter_source(name) not in ungiven)
+
+
+def _take_files(context: click.Context) -> None:
+    config, recipe = context.params.pop("config", None), context.params.pop("recipe", None)
+    if config is None and recipe is None:
+        return
+    from negprep.options.config import read_options  # only now: most runs have no such file
+
+    found = read_options(context.command.name or "", config, recipe)
+    context.params = found.completed(context.params, _given(context, with_files=False))
+    for name in context.params["suggested"]:
+        context.set_parameter_source(name, ParameterSource.DEFAULT_MAP)
+    context.meta[FILES] = found
 
 
 def _as_click(option: Option, command: str) -> Decorator:
@@ -188,32 +213,16 @@ class _Number(click.types.FloatParamType):
         return number
 
 
-_SPELLED = {r"\t": "\t", "tab": "\t"}
+def _spelled(read: Callable[[str], Any]) -> Callable[..., Any]:
+    """A callback for a value that the command line spells in a way of its own."""
 
+    def take(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:  # noqa: ANN401
+        try:
+            return None if value is None else read(value)
+        except UsageError as error:
+            raise click.BadParameter(error.what) from None
 
-def _delimiter(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    r"""Take one character, ``::``, or a tab as ``\t`` or ``tab``; return the characters that the file holds."""
-    if value is None or value == "::":
-        return value
-    characters = _SPELLED.get(value, value)
-    if len(characters) != 1 or not characters.isascii() or characters in '"\n\r\0':
-        raise click.BadParameter(rf"{value!r} is neither one ASCII character, nor '::', '\t' or 'tab'")
-    return characters
-
-
-def _column_names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Take names with commas between them, all different, at least two; return them in the order of the file."""
-    if value is None:
-        return None
-    names = tuple(name.strip() for name in value.split(","))
-    if "" in names:
-        raise click.BadParameter(f"name {names.index('') + 1} of {len(names)} is empty")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise click.BadParameter(f"{twice!r} is there twice")
-    if len(names) < 2:
-        raise click.BadParameter("at least a user and an item column are needed, such as user,item")
-    return names
+    return take
 
 
 def _seed(_context: click.Context, _option: click.Parameter, value: str) -> int:
@@ -225,17 +234,6 @@ def _seed(_context: click.Context, _option: click.Parameter, value: str) -> int:
     return number
 
 
-def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
-    """Take a number of bytes, with K, M, G or T for the powers of 1024; at least 1 MiB."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)(i?B)?", value.strip(), re.IGNORECASE | re.ASCII)
-    size = int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[found[2].upper()] if found else 0
-    if size < 1 << 20:
-        raise click.BadParameter(f"{value!r} is not a size of at least 1M, such as 512M or 4G")
-    return size
-
-
 def _cpus(_context: click.Context, _option: click.Parameter, value: int | None) -> int:
     """Take a number of threads; by default as many as the CPUs that this process may use."""
     if value is not None:
@@ -244,4 +242,10 @@ def _cpus(_context: click.Context, _option: click.Parameter, value: int | None) 
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-_READERS = {"seed": _seed, "size": _size, "names": _column_names, "delimiter": _delimiter, "cpus": _cpus}
+_READERS = {
+    "seed": _seed,
+    "size": _spelled(size_of),
+    "names": _spelled(column_names_of),
+    "delimiter": _spelled(delimiter_of),
+    "cpus": _cpus,
+}

@@ -26,7 +26,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Name the commands in the order of use."""
-        return [*COMMANDS, "completion"]
+        return [*COMMANDS, "recipes", "completion"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command, or suggest the name that may have been meant."""
@@ -62,6 +62,7 @@ def negprep() -> None:
       negprep inspect log.csv
       negprep evaluate scores.csv --test test.parquet
       negprep report train.parquet test.parquet report.html --log log.csv
+      negprep recipes
 
     Exit codes: 0 done, 1 verify found a fault, 2 usage, 3 bad data, 4 I/O or a limit, 128 + n after signal n. A failed
     run leaves an earlier output as it was.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from negprep.cli import signals
-from negprep.cli.click_options import SectionCommand, arguments, declared, explicit
+from negprep.cli.click_options import FILES, SectionCommand, arguments, declared, explicit
 from negprep.cli.closing import Fact, aligned
 from negprep.cli.run import refuse_inputs, shows_bars
 from negprep.cli.signals import is_terminal
@@ -176,12 +176,15 @@ def command(**given: Any) -> None:  # noqa: ANN401
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it (> report.txt)")
     load_libraries()
+    from negprep.options.config import FileOptions
     from negprep.reports.inspection import inspect_log
 
     source, strict = given.pop("source"), given.pop("strict")
     with progress_bars(shown=shows_bars(given)) as progress:
         signals.expect_traces()
-        found = inspect_log(source, {**given, "given": explicit()}, progress)
+        files = click.get_current_context().meta.get(FILES, FileOptions())
+        of_rows = files.of_rows_but(explicit(with_files=False))
+        found = inspect_log(source, {**given, "given": explicit()}, progress, of_rows=of_rows)
     if given["as_json"]:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
     else:

@@ -32,7 +32,7 @@ def run_report(given: dict[str, Any]) -> None:
     files = named_files(given["files"], given["train"], given["test"])
     made_by = summaries(given["made_by"])
     refuse_quiet_bars(given)
-    refuse_unread(given["log"], explicit() - _WITHOUT_LOG)
+    refuse_unread(given["log"], explicit(with_files=False) - _WITHOUT_LOG)
     load_libraries(algebra=1)
     from negprep.checks.promises import Promised
     from negprep.reports.page import report

@@ -202,6 +202,7 @@ def fit(
         )
         try:
             rule = settled_cut(log, rule)
+            log.compare(users=len(loaded.users), items=loaded.n_items)
             if options.min_positives or options.core:
                 core = find_core(loaded, options, memory.range_rows, progress)
             else:

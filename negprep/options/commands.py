@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from sys import float_info
 from typing import Any, Literal
@@ -106,8 +107,22 @@ LEARNING = (*(name for name in options_of(FitOptions) if name != "kind"), "seed"
 
 @dataclass(frozen=True, kw_only=True)
 class CommandOptions:
-    """How a command reports, and what it may replace."""
+    """Where options come from, how a command reports, and what it may replace."""
 
+    config: str | os.PathLike[str] | None = option(
+        None,
+        "Options from a TOML file with the tables [read], [positives], [split], [train] and [test]: "
+        "num_neg = 8 under [train]. Those given here take precedence.",
+        ("Reading", "train test inspect fit verify report"),
+        metavar="FILE",
+    )
+    recipe: str | os.PathLike[str] | None = option(
+        None,
+        "How to read a public data set, such as movielens-1m (negprep recipes lists them), or a FILE.toml of your own. "
+        "A log that differs from what is published of it is warned of. --config takes precedence.",
+        ("Reading", "train test inspect fit verify report"),
+        metavar="NAME",
+    )
     force: bool = option(
         False,
         "Replace the contents of a folder that is not empty. A file is replaced without it.",

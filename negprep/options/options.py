@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from negprep.errors import UsageError
 from negprep.options.conflicts import refuse_columns, refuse_conflicts
+from negprep.options.data_set import DataSet
 from negprep.options.declared import check_options, option, options_of
 from negprep.options.formats import FormName, SourceForm
 from negprep.options.specs import (
@@ -155,6 +156,8 @@ class ReadOptions:
         metavar="N",
         limits=(0, 2**63 - 1),
     )
+    data_set: DataSet | None = field(default=None, repr=False, compare=False)
+    """What a recipe says of the data set that the log is."""
     time_forms: TimeForms = field(init=False, repr=False, compare=False)
     """``time_format``, parsed."""
 

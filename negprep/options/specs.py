@@ -410,6 +410,39 @@ def check_marks(options: object) -> None:
             raise UsageError(what, remedy=remedy)
 
 
+_TABS = {r"\t": "\t", "tab": "\t"}
+
+
+def delimiter_of(text: str) -> str:
+    r"""The characters that a file holds for one character, ``::``, or a tab as ``\t`` or ``tab``."""
+    characters = _TABS.get(text, text)
+    if text != "::" and (len(characters) != 1 or not characters.isascii() or characters in '"\n\r\0'):
+        raise UsageError(rf"{text!r} is neither one ASCII character, nor '::', '\t' or 'tab'")
+    return characters
+
+
+def column_names_of(text: str) -> tuple[str, ...]:
+    """Names with commas between them, all different, at least two."""
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names:
+        raise UsageError(f"name {names.index('') + 1} of {len(names)} is empty")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"{twice!r} is there twice")
+    if len(names) < 2:
+        raise UsageError("at least a user and an item column are needed, such as user,item")
+    return names
+
+
+def size_of(text: str) -> int:
+    """A number of bytes, with K, M, G or T for the powers of 1024; at least 1 MiB."""
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)(i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
+    size = int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[found[2].upper()] if found else 0
+    if size < 1 << 20:
+        raise UsageError(f"{text!r} is not a size of at least 1M, such as 512M or 4G")
+    return size
+
+
 def check_bool(name: str, value: Any) -> None:  # noqa: ANN401
     """Refuse anything but True and False."""
     if not isinstance(value, bool):

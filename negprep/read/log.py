@@ -159,6 +159,7 @@ class LogReader(Closing):
         self.unused_keys: tuple[str, ...] = ()
         self.labels: dict[str, Labels] = {}
         self._span: Span | None = None
+        self._compares_files = False
         self.threads = min(_MOST_THREADS, os.cpu_count() or 1)
 
     def reading(self) -> Reading:
@@ -185,6 +186,16 @@ class LogReader(Closing):
             for name, labels in part.labels.items():
                 self.labels[name] |= labels
         self._end()
+
+    def compare(self, **counts: int) -> None:
+        """Warn where the log, which was read, is not the data set of ``--recipe``: its rows, its files, more counts."""
+        data_set = self._options.data_set
+        if data_set is None:
+            return
+        self.warn(data_set.differences(self.place, rows=self.rows_read, **counts))
+        if not self._compares_files:
+            self._compares_files = True
+            self.warn(data_set.changed_files(self.paths))
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Add warnings, each once, however often the log is read."""

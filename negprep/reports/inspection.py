@@ -339,7 +339,13 @@ class Inspection:
         return facts
 
 
-def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress | None = None) -> Inspection:
+def inspect_log(
+    source: LogSource,
+    given: Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    of_rows: Mapping[Command, Mapping[str, Any]] | None = None,
+) -> Inspection:
     """Read a log several times, summarise it, and preview `train` and `test`.
 
     Parameters
@@ -350,6 +356,8 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
         command has its own default. Those that ``test`` lacks (epochs, for example) are for ``train`` alone.
     progress : callable, optional
         As for ``prepare``.
+    of_rows : mapping, optional
+        By command, what replaces ``given`` in its preview alone.
 
     Raises
     ------
@@ -365,7 +373,7 @@ def inspect_log(source: LogSource, given: Mapping[str, Any], progress: Progress 
     asked: dict[Command, Options] = {}
     for command in _DEFAULTS:
         try:
-            asked[command] = _options(command, given, read)
+            asked[command] = _options(command, given, read, (of_rows or {}).get(command, {}))
         except UsageError as error:
             outcomes[command] = error
     _refuse_useless(outcomes, given)
@@ -401,7 +409,7 @@ def _as_forecast(command: Command, outcome: Forecast | NegprepError) -> Forecast
     return outcome if isinstance(outcome, Forecast) else Forecast(command=command, refused=str(outcome))
 
 
-def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> Options:
+def _options(command: Command, given: Mapping[str, Any], read: ReadOptions, of_command: Mapping[str, Any]) -> Options:
     chosen = {name: value for name, value in _taken(Options, given).items() if name not in ("command", "read")}
     for name, default in _DEFAULTS[command].items():
         chosen[name] = default if chosen.get(name) is None else chosen[name]
@@ -409,6 +417,8 @@ def _options(command: Command, given: Mapping[str, Any], read: ReadOptions) -> O
         chosen.pop(name, None)
     if given.get("fold") == "valid" and chosen.get("holdout") != "none":  # test refuses it
         chosen["with_valid"] = True
+    chosen |= of_command
+    chosen["given"] = frozenset(chosen.get("given", ())) | set(of_command)
     options = Options(command=command, read=read, **chosen)
     return in_form(options, options.to or "parquet")
 

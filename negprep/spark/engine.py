@@ -170,6 +170,8 @@ class SparkRun(Record):
             tally=Tally(holds_out=rule.kind != "none"),
         )
         self._count(pairs, model, columns)
+        tally = self.tally
+        log.compare(users=tally.users + tally.removed_users, items=tally.items + tally.removed_items)
 
     def close(self) -> None:
         """Let go of what is kept on the cluster."""

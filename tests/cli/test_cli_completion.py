@@ -64,11 +64,11 @@ def test_bash_completes_commands_options_choices_and_files(line, capsys, tmp_pat
     )
     assert done.stderr == ""
     shown = [text for text in done.stdout.splitlines() if not text.startswith("negprep_")]
-    assert shown[0].split() == [*COMMANDS, "completion"]
+    assert shown[0].split() == [*COMMANDS, "recipes", "completion"]
     assert shown[1].split() == ["train"]
     assert shown[2].split() == ["--holdout"]
     assert shown[3].split() == ["pointwise", "pairwise", "listwise"]
     assert shown[4].split() == ["pairwise"]
     assert shown[5:7] == ["compopt -o default", ""]  # bash completes the names of files itself
     assert shown[7:9] == ["compopt -o default", ""]
-    assert shown[9:] == [""] or shown[9].split() == [*COMMANDS, "completion"]
+    assert shown[9:] == [""] or shown[9].split() == [*COMMANDS, "recipes", "completion"]

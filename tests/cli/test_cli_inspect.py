@@ -210,13 +210,13 @@ def test_every_option_has_an_effect():
     """Each is an attribute of the options that the inspection is made with, or says how it is shown."""
     known = {field.name for record in (Options, ReadOptions) for field in fields(record)}
     given = {parameter.name for parameter in command.params}
-    assert given - known == {"source", "as_json", "progress", "help_all"}
+    assert given - known == {"source", "as_json", "progress", "help_all", "config"}
     assert known - given == {
         "command",
         "given",
         "read",
         "rule",
-        "recipe",
+        "data_set",
         "shard_rows",
         "most_eligible",
         "time_forms",
