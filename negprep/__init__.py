@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from negprep.api import test as test
     from negprep.api import train as train
     from negprep.api import verify as verify
+    from negprep.bundle import Bundle as Bundle
     from negprep.checks.verify import Report as Report
-    from negprep.dataset import DataSet as DataSet
     from negprep.metrics.evaluate import Evaluation as Evaluation
     from negprep.metrics.evaluate import evaluate as evaluate
     from negprep.models.fit import FitSummary as FitSummary
@@ -36,7 +36,7 @@ _HOMES = {
     for home, names in {
         "api": "train test prepare fit verify inspect report",
         "checks.verify": "Report",
-        "dataset": "DataSet",
+        "bundle": "Bundle",
         "metrics.evaluate": "Evaluation evaluate",
         "models.fit": "FitSummary",
         "options.options": "Options ReadOptions",

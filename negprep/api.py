@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, Unpack, ove
 
 import pyarrow as pa
 
+from negprep.bundle import Bundle, options_of_parts, prepare_all
 from negprep.checks.promises import Promised
 from negprep.checks.verify import Report
 from negprep.checks.verify import verify as run_verify
-from negprep.dataset import DataSet, options_of_parts, prepare_all
 from negprep.encode.load import Progress
 from negprep.errors import NegprepWarning, UsageError, printable, refuse_warnings
 from negprep.models.fit import FitSummary, learning_of
@@ -174,7 +174,7 @@ def prepare(
     summary: str | None = None,
     progress: Progress | None = None,
     **keywords: Unpack[PrepareKeywords],
-) -> DataSet: ...
+) -> Bundle: ...
 def prepare(
     log: LogSource,
     output: str | os.PathLike[str],
@@ -183,7 +183,7 @@ def prepare(
     summary: str | None = None,
     progress: Progress | None = None,
     **keywords: Any,
-) -> Summary | DataSet:
+) -> Summary | Bundle:
     """Write the whole data set of a log into a folder; with ``options``, one output as ``train`` or ``test`` does.
 
     Parameters
@@ -205,7 +205,7 @@ def prepare(
 
     Returns
     -------
-    DataSet; with ``options``, Summary
+    Bundle; with ``options``, Summary
         What was written; ``warnings`` has one line each.
 
     Raises
@@ -228,14 +228,16 @@ def prepare(
             what = f"{min(keywords)} beside options, which hold it"
             raise UsageError(what, remedy="give either options, or keywords")
         return prepare_one(log, os.fspath(output), options, force=force, summary=summary, progress=progress)
-    _refuse_unknown("prepare", keywords)
-    force = bool(keywords.pop("force", False))
+    given = _completed("prepare", keywords)
+    force = bool(given.pop("force", False))
     known = takes("prepare")
     for name in ("distinct", "with_valid"):
-        keywords.setdefault(name, known[name].of("prepare", "default"))
+        given.setdefault(name, known[name].of("prepare", "default"))
     target = os.fspath(output)
     target = target if target.endswith("/") else f"{target}/"
-    made = prepare_all(log, target, options_of_parts(keywords), force=force, summary=summary, progress=progress)
+    made = prepare_all(
+        log, target, options_of_parts(given, given.pop("suggested")), force=force, summary=summary, progress=progress
+    )
     _warn_of(made.warnings)
     return made
 

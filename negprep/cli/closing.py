@@ -16,7 +16,7 @@ from negprep.options.formats import beside
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from negprep.dataset import DataSet
+    from negprep.bundle import Bundle
     from negprep.models.fit import FitSummary
     from negprep.options.options import Options
     from negprep.summary import Summary
@@ -36,7 +36,7 @@ def closing_text(summary: Summary, source: str, target: str) -> str:
     return titled(f"negprep {summary.command}: {source} -> {target}", facts, summary.warnings)
 
 
-def data_set_text(made: DataSet, source: str, target: str) -> str:
+def data_set_text(made: Bundle, source: str, target: str) -> str:
     """Say in aligned lines what is in a data set."""
     train, test = made.parts["train"], made.parts["test"]
     facts = [*_read(train), *_held_out(test)]

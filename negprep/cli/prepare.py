@@ -31,7 +31,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
     """  # noqa: D301
     refuse_inputs(given)
     source, target = given["source"], given["target"]
-    from negprep.dataset import options_of_parts, prepare_all
+    from negprep.bundle import options_of_parts, prepare_all
 
     chosen = {name: value for name, value in given.items() if name not in _OWN}
     parts = options_of_parts(chosen, explicit())

@@ -219,7 +219,7 @@ def _of_prepare() -> dict[str, Option]:
     return found
 
 
-_NOT_IN_PREPARE = ("bootstrap", "engine", "master", "spark_conf", "fold")
+_NOT_IN_PREPARE = ("bootstrap", "engine", "master", "spark_conf")
 
 
 def _for_prepare(option: Option, command: str, prefix: str = "") -> Option:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from negprep.errors import UsageError
-from negprep.options.commands import takes
+from negprep.options.commands import OF_CANDIDATES, takes
 from negprep.options.data_set import COUNTS, DIGITS, DataSet
 from negprep.options.declared import Option, checked, options_of
 from negprep.options.options import Command, Options, ReadOptions
@@ -114,10 +114,22 @@ def read_options(
     values = {name: value for table in used for name, value in tables[table].items() if name in known}
     if command in ("fit", "verify", "report"):
         values |= _beside(tables, ("train",) if command == "fit" else ("train", "test"), known)
+    if command == "prepare":
+        values |= _of_prepare(tables, known)
     if command in ("verify", "report") and "holdout" not in values and {"with_valid", "keep_time"} & set(values):
         values["holdout"] = "auto"  # as train and test have it where the files do not say
     of_rows: dict[Command, Table] = {"train": tables["train"], "test": tables["test"]}
     return FileOptions(values=values, of_rows=of_rows, data_set=general.data_set)
+
+
+def _of_prepare(tables: Mapping[str, Table], known: Iterable[str]) -> Table:
+    """The options of train, and those of the candidates, with ``test_`` before their name."""
+    train, test = tables["train"], tables["test"]
+    for name, value in test.items():
+        if name not in OF_CANDIDATES and train.get(name) != value:
+            raise UsageError(f"[test] has {name}, which prepare takes once for all parts", remedy="put it into [train]")
+    values = {name: value for name, value in train.items() if name in known}
+    return values | {f"test_{name}": value for name, value in test.items() if name in OF_CANDIDATES}
 
 
 def _beside(tables: Mapping[str, Table], names: Iterable[str], known: Iterable[str]) -> Table:

@@ -11,7 +11,7 @@ import pytest
 
 import negprep
 from negprep import BadDataError, NegprepError, Options, ReadOptions, UsageError
-from negprep.dataset import options_of_parts, prepare_all
+from negprep.bundle import options_of_parts, prepare_all
 
 ROOT = Path(__file__).parents[1]
 LOG = str(ROOT / "sample_data" / "log.csv")

@@ -34,7 +34,7 @@ CARD = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataSet:
+class Bundle:
     """What ``prepare`` wrote.
 
     Attributes
@@ -97,6 +97,7 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] = frozense
         "levels",
     }
     shared = {name: value for name, value in rows.items() if name not in {*OF_CANDIDATES, *of_train_alone, "bootstrap"}}
+    shared |= {name: value for name, value in rows.items() if name == "data_set"}
     own = {name.removeprefix("test_"): value for name, value in chosen.items() if name.startswith("test_")}
     own.setdefault("distinct", True)
     test = Options(command="test", read=read, **shared, **own)
@@ -114,7 +115,7 @@ def prepare_all(
     force: bool = False,
     summary: str | None = None,
     progress: Progress | None = None,
-) -> DataSet:
+) -> Bundle:
     """Read a log once and write train, valid and test, the vocabularies and a data card into a folder, whole or not.
 
     ``target``: A folder (ends in ``/``).
@@ -139,10 +140,10 @@ def prepare_all(
         ending = kind_of(form, "").ending
         summaries: dict[str, Summary] = {}
         hashes: dict[str, Hash] = {}
-        results: list[DataSet] = []
+        results: list[Bundle] = []
 
         def fill_summary(file: BinaryIO) -> None:
-            results.append(DataSet(output=target, parts=summaries, files=sums(), seconds=time.perf_counter() - started))
+            results.append(Bundle(output=target, parts=summaries, files=sums(), seconds=time.perf_counter() - started))
             file.write(results[0].as_json().encode())
 
         def sums() -> dict[str, str]:
@@ -174,7 +175,7 @@ def prepare_all(
             output.write_bytes(CARD, card(facts, summaries, ending).encode())
             output.finish({}, companion)
         seconds = time.perf_counter() - started
-        return results[0] if results else DataSet(output=target, parts=summaries, files=sums(), seconds=seconds)
+        return results[0] if results else Bundle(output=target, parts=summaries, files=sums(), seconds=seconds)
 
 
 class Hash:
