@@ -16,17 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     *("_version errors arrays", "jsons arrow threads", "options", "sample", "read write", "encode"),
-    *(
-        "holdout model_file",
-        "assemble",
-        "exchange",
-        "summary",
-        "pipeline",
-        "dataset",
-        "models metrics checks",
-        "reports",
-    ),
-    *("api", "spark", ".", "cli", "__main__"),
+    *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "bundle", "models metrics checks"),
+    *("reports", "api", "spark", ".", "cli", "__main__"),
 ]
 """A package or module of the top (`.` is `negprep/__init__.py`) may import those before its own line, and itself."""
 
