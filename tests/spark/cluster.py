@@ -251,6 +251,8 @@ def _stop(servers: Servers) -> None:
         end = time.monotonic() + _STOP
         while servers.alive() and time.monotonic() < end:
             time.sleep(_POLL)
+    for process in servers.started.values():
+        process.wait(_STOP)
     left = servers.alive()
     for process in servers.started.values():
         process.poll()
