@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _RENAMES = ("hdfs", "viewfs", "webhdfs", "swebhdfs", "ofs", "o3fs")
 """Schemes of file systems that rename a folder in one step; on others ``_SUCCESS`` shows that a folder is whole."""
+
+_ATTEMPTS, _PAUSE = 20, 0.02
 
 _OPTIONS = {
     "compression": "zstd",
@@ -144,7 +147,11 @@ def _write_locally(engine: Engine, run: SparkRun, output: Any, document: Documen
     if not isinstance(output, FolderOutput):
         raise TypeError("part files go into a folder")
     folder = output.hand_out()
-    _write_parts(engine, run, f"file:{folder}", mode="append")
+    try:
+        _write_parts(engine, run, f"file:{folder}", mode="append")
+    except BaseException:
+        _remove(engine, folder)
+        raise
     written = sum(pq.read_metadata(part).num_rows for part in folder.rglob("part-*.parquet"))
     if written != run.tally.rows:
         what = f"{written:,} of {run.tally.rows:,} rows arrived: the workers have file systems of their own"
@@ -152,6 +159,16 @@ def _write_locally(engine: Engine, run: SparkRun, output: Any, document: Documen
     if run.options.encode:
         _write_vocabularies(engine, run, f"file:{folder}")
     output.finish({}, document)
+
+
+def _remove(engine: Engine, folder: Path) -> None:
+    """Remove a folder in which cancelled tasks may still write for a moment."""
+    engine.wait_for_tasks()
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_PAUSE)
 
 
 def _write_hidden(engine: Engine, run: SparkRun, target: str, document: Document | None, *, force: bool) -> None:

@@ -269,6 +269,16 @@ class Engine:
         else:
             self.spark.sparkContext.cancelJobGroup(self._name)
 
+    def wait_for_tasks(self) -> None:
+        """Wait until no task is at work, or so long that it will not end."""
+        end = time.monotonic() + _PATIENCE / 2
+        while not self.is_connect and time.monotonic() < end:
+            tracker = self.spark.sparkContext.statusTracker()
+            found = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+            if not any(each is not None and each.numActiveTasks for each in found):
+                return
+            time.sleep(_POLL / 10)
+
     def state(self) -> tuple[str, int, int | None] | None:
         """The step, and its tasks: those done, and all, as far as Spark knows. For another thread, as `cancel`."""
         if not self._step:
@@ -332,27 +342,29 @@ def on_own_thread(work: Callable[[Watch], Made], progress: Progress | None) -> M
     outcome: list[Made] = []
     failure: list[BaseException] = []
     watch = Watch()
+    ended = threading.Event()  # a signal within Thread.join makes Python 3.11 take a live thread for an ended one
 
     def guarded() -> None:
         try:
             outcome.append(work(watch))
         except BaseException as error:  # raised again by the thread that waits
             failure.append(error)
+        finally:
+            ended.set()
 
     worker = threading.Thread(target=guarded, name="negprep-spark", daemon=True)
     start(worker)
     if progress is not None:
         start(threading.Thread(target=watch.look, name="negprep-progress", daemon=True))
     try:
-        while worker.is_alive():
-            worker.join(_POLL)
+        while not ended.wait(_POLL):
             if progress is not None and watch.state is not None:
                 progress(*watch.state)
     except BaseException:
         canceller = threading.Thread(target=watch.cancel, name="negprep-cancel", daemon=True)
         start(canceller)
         canceller.join(_PATIENCE)
-        worker.join(_PATIENCE)
+        ended.wait(_PATIENCE)
         raise
     finally:
         watch.is_over = True
