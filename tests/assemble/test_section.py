@@ -14,9 +14,9 @@ from negprep.encode.load import load
 from negprep.encode.pairs import Interactions, Pairs
 from negprep.encode.vocabulary import Vocabulary
 from negprep.options.options import Options
-from negprep.pipeline import Tally
 from negprep.read.log import open_log
 from negprep.sample.sampler import Plan
+from negprep.summary import ColdItems, Tally
 
 ROWS = random_rows(21, users=30, items=25, most=25)
 
@@ -106,11 +106,13 @@ def test_a_tally_of_parts_is_that_of_the_whole(command, on_short):
     options = options_of(command, on_short=on_short)
     tallies = []
     for cuts in ([], [3], [1, 10, 11, 28]):
-        tally = Tally(n_items=len(loaded_of(options).interactions.items))
+        tally, cold = Tally(), ColdItems(len(loaded_of(options).interactions.items))
         for section in sections_of(options, cuts):
-            tally.add(section)
-        facts = {name: value for name, value in vars(tally).items() if not name.startswith("_")}
-        tallies.append({**facts, "cold_holdouts": tally.cold_holdouts})
+            one = Tally()
+            one.add(section)
+            tally += one  # as those of several workers are
+            cold.add(section)
+        tallies.append({**vars(tally), "cold_holdouts": cold.holdouts})
     assert tallies[0] == tallies[1] == tallies[2]
     rows = rows_of(sections_of(options, []))
     labels = rows["label"].to_pylist()

@@ -99,7 +99,10 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
         ("train a b --summary", "option '--summary' requires an argument; see 'negprep train --help'"),
         ("train a b c", "got unexpected extra argument (c); see 'negprep train --help'"),
         ("trian a b", "no command 'trian' (did you mean train?); see 'negprep --help'"),
-        ("mutate a", "no command 'mutate' (train, test, fit, verify, inspect, evaluate or report); see 'negprep"),
+        (
+            "mutate a",
+            "no command 'mutate' (train, test, prepare, fit, verify, inspect, evaluate or report); see",
+        ),
         ("train a b --num-neg 0", "invalid value for '--num-neg': 0 is not in the range 1<=x<=1000000; see"),
         ("train a b --num-neg 2.5", "'2.5' is not a valid integer"),
         ("train a b --jobs 0", "0 is not in the range 1<=x<=1024"),

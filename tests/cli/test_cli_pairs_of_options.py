@@ -229,6 +229,10 @@ def choices_of(command):
     return [choice for choice in CHOICES if choice.option in names and not choice.words.startswith(never)]
 
 
+ELSEWHERE = ("--engine", "--master", "--spark-conf", "--config", "--recipe")
+"""Those that tests/spark and tests/options combine with the others."""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_option_is_forgotten(command):
     said = {choice.option for choice in CHOICES}
@@ -236,7 +240,7 @@ def test_no_option_is_forgotten(command):
         name
         for option in options_of(command)
         for name in [*option.opts, *option.secondary_opts]
-        if name not in said | {"--help", "-h", "--help-all"}
+        if name not in said | {"--help", "-h", "--help-all", *ELSEWHERE}
     ]
     assert missing == [], "give them values in CHOICES"
 
