@@ -10,6 +10,7 @@ import pytest
 
 import negprep.spark
 from negprep import BadDataError, NegprepError, Options, OutputError, ReadOptions, UsageError
+from negprep.spark.session import Engine
 
 GOOD = "user,item,time\n" + "".join(f"{n % 5},{n % 7},{n}\n" for n in range(60))
 
@@ -212,21 +213,9 @@ def test_the_command_says_what_it_did(tmp_path):
     assert np.array_equal(rows["item"], negprep.train(log, seed=3)["item"])
 
 
-def test_items_that_do_not_fit_into_a_worker(tmp_path):
-    """In a process of its own, since the room of a worker is that of its session."""
-    n = 2_000_000
-    pq.write_table(pa.table({"user": np.arange(n) // 2, "item": np.arange(n)}), tmp_path / "log.parquet")
-    words = ["train", str(tmp_path / "log.parquet"), f"{tmp_path / 'out'}/", "--engine", "spark"]
-    words += [
-        "--master",
-        "local[1]",
-        "--spark-conf",
-        "spark.executor.pyspark.memory=220m",
-        "--spark-conf",
-        "spark.driver.memory=1g",
-    ]
-    done = subprocess.run([sys.executable, "-m", "negprep", *words], capture_output=True, text=True)
-    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
-    assert "a worker needs about" in done.stderr
-    assert "and has 231 MB" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+def test_items_that_do_not_fit_into_a_worker(spark, monkeypatch):
+    n = 200_000
+    frame = spark.createDataFrame(pa.table({"user": np.arange(n) // 2, "item": np.arange(n)}))
+    monkeypatch.setattr(Engine, "_room", 212e6)
+    with pytest.raises(OutputError, match=r"a worker needs about .* MB for the items, and has 212 MB"):
+        negprep.spark.train(frame)

@@ -1,10 +1,13 @@
 """docs/guide/spark.md is true: its commands and its Python run, and a terminal sees Spark's progress."""
 
+import fcntl
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -44,6 +47,7 @@ def test_the_frames(spark, tmp_path):
 
 def test_a_terminal_shows_the_tasks_of_each_step(tmp_path):
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     words = ["train", str(ROOT / "sample_data" / "log.csv"), f"{tmp_path / 'out'}/", "--engine", "spark"]
     words += ["--master", "local[1]", "--spark-conf", "spark.driver.memory=640m"]
     process = subprocess.Popen([sys.executable, "-m", "negprep", *words], stderr=theirs)
