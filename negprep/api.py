@@ -229,15 +229,14 @@ def prepare(
             raise UsageError(what, remedy="give either options, or keywords")
         return prepare_one(log, os.fspath(output), options, force=force, summary=summary, progress=progress)
     given = _completed("prepare", keywords)
-    force = bool(given.pop("force", False))
+    force, dry_run = bool(given.pop("force", False)), bool(given.pop("dry_run", False))
     known = takes("prepare")
     for name in ("distinct", "with_valid"):
         given.setdefault(name, known[name].of("prepare", "default"))
     target = os.fspath(output)
     target = target if target.endswith("/") else f"{target}/"
-    made = prepare_all(
-        log, target, options_of_parts(given, given.pop("suggested")), force=force, summary=summary, progress=progress
-    )
+    parts = options_of_parts(given, given.pop("suggested"))
+    made = prepare_all(log, target, parts, force=force, summary=summary, progress=progress, dry_run=dry_run)
     _warn_of(made.warnings)
     return made
 
@@ -638,6 +637,7 @@ class PrepareKeywords(RowKeywords, total=False):
     test_smooth: float | None
     test_weights: LogSource | None
     test_layout: Layout
+    dry_run: bool
 
 
 class InspectKeywords(RowKeywords, total=False):

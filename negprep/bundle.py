@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, BinaryIO
 
 from negprep._version import __version__
@@ -19,6 +20,7 @@ from negprep.assemble.section import row_group_rows
 from negprep.encode.load import Progress
 from negprep.errors import UsageError, refuse_warnings
 from negprep.options.commands import OF_CANDIDATES, parted
+from negprep.options.config import config_of, path_from
 from negprep.options.formats import FOLDERS, TEXT, FormName
 from negprep.options.options import LogSource, Options, ReadOptions
 from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
@@ -29,13 +31,13 @@ from negprep.threads import start
 from negprep.write.destination import DATA_SET, Document, check_output
 from negprep.write.output import FolderOutput, kind_of, open_output
 
-CARD = "README.md"
-"""The file with its data card."""
+CARD, CONFIG = "README.md", "negprep.toml"
+"""The files with the data card, and with the options."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """What ``prepare`` wrote.
+    """What ``prepare`` wrote, or would write.
 
     Attributes
     ----------
@@ -44,7 +46,7 @@ class Bundle:
     parts : dict of str to Summary
         By ``train``, ``valid``, ``test``: the facts of each file, as the single command gives them.
     files : dict of str to str
-        The SHA-256 of each file of rows or ids, by its name.
+        The SHA-256 of each file of rows or ids, by its name; empty if nothing was written.
     seconds : float
     """
 
@@ -67,17 +69,17 @@ class Bundle:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
-def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] = frozenset()) -> dict[str, Options]:
+def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = None) -> dict[str, Options]:
     """The options of each part from those of the whole.
 
     ``chosen``: Values by name; those that begin with ``test_`` are for the candidates, all others for all parts, but
       for the negatives, which are those of train.
-    ``given``: The names of those that somebody chose, even if they chose the default.
+    ``given``: The names of those that somebody chose, even if they chose the default; None: all.
     Raises UsageError: Options that contradict each other.
     """
     reading, rows = parted(dict(chosen), ReadOptions, Options)
     read = ReadOptions(**reading)
-    shown = given | chosen.keys()
+    shown = chosen.keys() if given is None else given
     train = Options(
         command="train", read=read, given=frozenset(name for name in shown if hasattr(Options, name)), **rows
     )
@@ -115,11 +117,13 @@ def prepare_all(
     force: bool = False,
     summary: str | None = None,
     progress: Progress | None = None,
+    dry_run: bool = False,
 ) -> Bundle:
     """Read a log once and write train, valid and test, the vocabularies and a data card into a folder, whole or not.
 
     ``target``: A folder (ends in ``/``).
     ``parts``: As ``options_of_parts`` gives them.
+    ``dry_run``: Count what would be written, and write nothing.
 
     Raises NegprepError: With the place, what is wrong, and the remedy.
     """
@@ -127,6 +131,8 @@ def prepare_all(
     first = parts["train"]
     if not target.endswith("/"):
         raise UsageError("prepare writes a folder", place=target, remedy="end OUTPUT with a slash: NAME/")
+    if dry_run and summary is not None:
+        raise UsageError("--summary with --dry-run, which writes nothing", remedy="leave one of them out")
     form: FormName = first.to or "parquet"
     if form in FOLDERS:
         what = f"--to {form} in prepare"
@@ -149,6 +155,15 @@ def prepare_all(
         def sums() -> dict[str, str]:
             return {name: each.result() for name, each in sorted(hashes.items())}
 
+        if dry_run:
+            for name, options in parts.items():
+                begun = time.perf_counter()
+                with Run(log, options, folder, progress, read=read) as run:
+                    run.count()
+                    if options.strict:
+                        refuse_warnings(warnings_of(run))
+                    summaries[name] = summary_of(run, f"{target}{name}{ending}", time.perf_counter() - begun)
+            return Bundle(output=target, parts=summaries, files={}, seconds=time.perf_counter() - started)
         companion = None
         if summary is not None:
             companion = stack.enter_context(closing(Document(summary, fill_summary, "give --summary another place")))
@@ -172,7 +187,9 @@ def prepare_all(
                 hashes[f"{name}{ending}"] = Hash(inner / f"{name}{ending}")
             facts = facts_of_all(source, summaries, sums())
             output.write_bytes(DATA_SET, (json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
-            output.write_bytes(CARD, card(facts, summaries, ending).encode())
+            log_place = path_from(target, os.fspath(source)) if isinstance(source, str | os.PathLike) else "LOG"
+            output.write_bytes(CONFIG, config_of(parts, source, target).encode())
+            output.write_bytes(CARD, card(facts, summaries, ending, log_place).encode())
             output.finish({}, companion)
         seconds = time.perf_counter() - started
         return results[0] if results else Bundle(output=target, parts=summaries, files=sums(), seconds=seconds)
@@ -206,7 +223,7 @@ def facts_of_all(source: LogSource, parts: Mapping[str, Summary], files: Mapping
     return {
         "version": __version__,
         "algorithm": ALGORITHM,
-        "source": os.fspath(source) if isinstance(source, str | os.PathLike) else "a table",
+        "source": Path(source).name if isinstance(source, str | os.PathLike) else "a table",
         "rows_read": parts["train"].rows_read,
         "rows_dropped": parts["train"].rows_dropped,
         "columns": parts["train"].columns,
@@ -215,27 +232,27 @@ def facts_of_all(source: LogSource, parts: Mapping[str, Summary], files: Mapping
     }
 
 
-def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], ending: str) -> str:
-    """The data card: what is in the folder, in words."""
+def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], ending: str, log: str) -> str:
+    """The data card: what is in the folder, in words; ``log`` is where the log is, from there."""
     train, test = parts["train"], parts["test"]
     dropped = sum(train.rows_dropped.values())
-    source = Path(facts["source"]).name
     rows = [f"{train.rows_read:,} rows were read" + (f", {dropped:,} of them dropped" if dropped else "")]
     rows.append(f"{train.users:,} users and {train.items:,} items with {train.positives:,} positive pairs")
     if train.removed_users or train.removed_items:
         rows.append(
             f"{train.removed_users:,} users and {train.removed_items:,} items with too few were left out before"
         )
-    lines = ["# Prepared data", "", f"Made from `{source}` by negprep {facts['version']}.", ""]
+    lines = ["# Prepared data", "", f"Made from `{facts['source']}` by negprep {facts['version']}.", ""]
     lines += ["| file | rows | what it holds |", "| --- | --: | --- |"]
     for name, part in parts.items():
-        each = "all eligible items" if part.num_neg == "all" else f"{part.num_neg:,}"
+        each = "all eligible items as" if part.num_neg == "all" else f"{part.num_neg:,}"
         what = "train positives" if name == "train" else f"the {name} holdouts"
         text = f"{what}, each with {each} negatives ({part.sampler})"
         lines.append(f"| `{name}{ending}` | {part.rows_written:,} | {text} |")
     lines += [f"| `users{ending}` | {train.users:,} | the code of each user |"]
     lines += [f"| `items{ending}` | {train.catalog_items + train.items_outside:,} | the code of each item |"]
-    lines += [f"| `{DATA_SET}` | | options, counts and the SHA-256 of each file |", "", "## Source", ""]
+    lines += [f"| `{DATA_SET}` | | counts and the SHA-256 of each file |"]
+    lines += [f"| `{CONFIG}` | | the options |", "", "## Source", ""]
     lines += [f"- {row}." for row in rows]
     lines += [
         "",
@@ -249,5 +266,6 @@ def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], ending: str) ->
     lines += [f"- A negative in train avoids {train.seen}; a candidate avoids {test.seen}."]
     lines += ["- Every other item has the probability that the sampler defines."]
     lines += [f"- The same log, options and seed ({train.seed}) give the same bytes.", ""]
-    lines += ["## Check", "", "```sh", f"negprep verify train{ending} test{ending} --log {source}", "```", ""]
+    lines += ["## Check, and make again", "", "```sh"]
+    lines += [f"negprep verify . --log {quote(log)}", f"negprep prepare --config {CONFIG} copy/", "```", ""]
     return "\n".join(lines)

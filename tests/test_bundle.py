@@ -12,6 +12,9 @@ import pytest
 import negprep
 from negprep import BadDataError, NegprepError, Options, ReadOptions, UsageError
 from negprep.bundle import options_of_parts, prepare_all
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
+from negprep.options.config import read_options
 
 ROOT = Path(__file__).parents[1]
 LOG = str(ROOT / "sample_data" / "log.csv")
@@ -37,8 +40,13 @@ def log(tmp_path_factory):
     return path
 
 
-def made(log, target, **chosen):
-    return prepare_all(str(log), f"{target}/", options_of_parts({"distinct": False, "with_valid": True} | chosen))
+def made(log, target, dry_run=False, **chosen):
+    parts = options_of_parts({"distinct": False, "with_valid": True} | chosen)
+    return prepare_all(str(log), f"{target}/", parts, dry_run=dry_run)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 CASES = {
@@ -76,8 +84,16 @@ def test_the_files_are_those_of_the_single_commands(log, tmp_path, case):
         assert (tmp_path / "whole" / f"{name}.parquet").read_bytes() == (tmp_path / f"{name}.parquet").read_bytes(), (
             name
         )
-    found = negprep.verify([str(tmp_path / "whole" / f"{name}.parquet") for name in names], str(log))
-    assert not found.failed
+    assert not negprep.verify(str(tmp_path / "whole"), str(log)).failed
+    again = read_options("prepare", tmp_path / "whole" / "negprep.toml", None)
+    assert again.target == f"{tmp_path / 'whole'}/"
+    prepare_all(again.source, f"{tmp_path / 'again'}/", options_of_parts(again.values))
+    assert contents(tmp_path / "again") == contents(tmp_path / "whole")
+    dry = made(log, tmp_path / "dry", **chosen, dry_run=True)
+    assert not (tmp_path / "dry").exists()
+    assert dry.files == {}
+    rows = {name: (part.rows_written, part.negatives, part.holdouts) for name, part in whole.parts.items()}
+    assert {name: (part.rows_written, part.negatives, part.holdouts) for name, part in dry.parts.items()} == rows
 
 
 def test_what_else_is_in_the_folder(log, tmp_path):
@@ -85,7 +101,7 @@ def test_what_else_is_in_the_folder(log, tmp_path):
     folder = tmp_path / "whole"
     names = {path.name for path in folder.iterdir()}
     rows = {"train.parquet", "valid.parquet", "test.parquet", "users.parquet", "items.parquet"}
-    assert names == rows | {"negprep.json", "README.md", "_SUCCESS"}
+    assert names == rows | {"negprep.json", "negprep.toml", "README.md", "_SUCCESS"}
     facts = json.loads((folder / "negprep.json").read_text())
     assert facts["files"] == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in rows}
     assert facts["files"] == whole.files
@@ -105,6 +121,12 @@ def test_text(log, tmp_path, form):
     made(log, tmp_path / "whole", to=form)
     negprep.prepare(str(log), str(tmp_path / f"train.{form}"), Options(command="train", with_valid=True))
     assert (tmp_path / "whole" / f"train.{form}").read_bytes() == (tmp_path / f"train.{form}").read_bytes()
+    found = negprep.verify(str(tmp_path / "whole"), str(log))
+    assert not found.failed
+    assert [(file.part, file.rows > 0) for file in found.files] == [("test", True), ("train", True), ("valid", True)]
+    (tmp_path / "whole" / "negprep.json").write_text("{}")
+    with pytest.raises(BadDataError, match="not what negprep prepare writes"):
+        negprep.verify(str(tmp_path / "whole"), str(log))
 
 
 def test_the_order_of_the_log_decides_nothing(log, tmp_path):
@@ -150,3 +172,45 @@ def test_the_target(log, tmp_path):
     options = options_of_parts({"distinct": False, "with_valid": True})
     prepare_all(str(log), f"{tmp_path / 'whole'}/", options, force=True)
     assert ReadOptions() == options["train"].read
+
+
+def test_the_config_of_a_data_set(log, tmp_path, monkeypatch):
+    """All that decides a byte is in it, wherever the command runs; what cannot be is named."""
+    folder = tmp_path / 'a "folder" ü'
+    folder.mkdir()
+    weak, items = folder / "weak.csv", folder / "items.csv"
+    weak.write_text("user,item\n" + "".join(f"{n},{n + 1}\n" for n in range(200)))
+    items.write_text("item\n" + "".join(f"{n}\n" for n in range(310)))
+    keywords = {"weak": str(weak), "items": str(items), "sampler": ("uniform=2", "weak=1"), "time_col": "time"}
+    keywords |= {"encode": True, "label_dtype": "float32", "test_on_short": "drop", "split_seed": 2**64 - 1}
+    negprep.prepare(str(log), folder / "one", **keywords)
+    text = (folder / "one" / "negprep.toml").read_text()
+    assert 'weak = "../weak.csv"' in text
+    assert "num_neg" not in text.split("[test]")[0]  # the sum of fixed counts
+    monkeypatch.chdir(folder)
+    negprep.prepare(str(log), "two", config="one/negprep.toml")
+    assert contents(folder / "two") == contents(folder / "one")
+    table = pq.read_table(log)
+    negprep.prepare(table, folder / "three", weak=pa.table({"user": [1], "item": [2]}), sampler="weak")
+    lines = (folder / "three" / "negprep.toml").read_text().splitlines()
+    assert {"# input: a table in memory", "# weak: a table in memory", 'sampler = "weak"'} <= set(lines)
+
+
+def test_a_config_names_input_and_output(capsys, log, tmp_path):
+    def run(*arguments, code=0):
+        assert guarded(lambda: invoke(["prepare", *map(str, arguments)])) == code
+        return capsys.readouterr().err
+
+    negprep.prepare(str(log), tmp_path / "one", num_neg=2)
+    config = tmp_path / "one" / "negprep.toml"
+    assert "is not empty" in run("--config", config, code=2)
+    assert run("--config", config, "--force", "--quiet") == ""
+    run("--config", config, f"{tmp_path}/two/")
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert "(dry run: nothing is written)" in run("--config", config, log, f"{tmp_path}/three/", "--dry-run")
+    assert not (tmp_path / "three").exists()
+    assert "missing argument 'OUTPUT'" in run("--config", config, log, code=2)
+    assert "missing argument 'INPUT'" in run(code=2)
+    assert "--summary with --dry-run" in run(log, "a/", "--dry-run", "--summary", "s.json", code=2)
+    config.write_text("input = 3\n")
+    assert "input is 3; give a path" in run("--config", config, code=2)

@@ -68,6 +68,9 @@ class SectionCommand(click.Command):
             raise
         if not ctx.resilient_parsing:
             _take_files(ctx)
+            for each in self.params:
+                if isinstance(each, click.Argument) and ctx.params[each.name or ""] is None:
+                    raise click.MissingParameter(ctx=ctx, param=each)
         return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -108,12 +111,12 @@ def declared(command: str, *names: str) -> Decorator:
     return decorate
 
 
-def arguments(*metavars: str) -> Decorator:
-    """Take a source and a target."""
+def arguments(*metavars: str, by_config: bool = False) -> Decorator:
+    """Take a source and a target; with ``by_config``, --config may name them."""
 
     def decorate(function: Function) -> Function:
         for name, metavar in reversed(list(zip(("source", "target"), metavars, strict=False))):
-            function = click.argument(name, metavar=metavar, type=click.Path())(function)
+            function = click.argument(name, metavar=metavar, type=click.Path(), required=not by_config)(function)
         return function
 
     return decorate
@@ -137,7 +140,12 @@ def _take_files(context: click.Context) -> None:
     from negprep.options.config import read_options  # only now: most runs have no such file
 
     found = read_options(context.command.name or "", config, recipe)
-    context.params = found.completed(context.params, _given(context, with_files=False))
+    given = context.params
+    if found.source is not None and given.get("target", "") is None:  # a lone argument is OUTPUT, if it can be one
+        lone = given["source"]
+        if lone is None or lone.endswith("/"):
+            given |= {"source": found.source, "target": lone or found.target}
+    context.params = found.completed(given, _given(context, with_files=False))
     for name in context.params["suggested"]:
         context.set_parameter_source(name, ParameterSource.DEFAULT_MAP)
     context.meta[FILES] = found

@@ -46,7 +46,8 @@ def data_set_text(made: Bundle, source: str, target: str) -> str:
     facts.append(
         Fact("took", None, f"{made.seconds:.2f} s, {test.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak")
     )
-    return titled(f"negprep prepare: {source} -> {target}", facts, made.warnings)
+    title = f"negprep prepare: {source} -> {target}"
+    return titled(title if made.files else f"{title} (dry run: nothing is written)", facts, made.warnings)
 
 
 def titled(title: str, facts: Sequence[Fact], warnings: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from negprep.cli.terminal import progress_bars
 
 
 @click.command(name="prepare", cls=SectionCommand, short_help="Write train, valid and test in one run.")
-@arguments("INPUT", "OUTPUT")
+@arguments("INPUT", "OUTPUT", by_config=True)
 @declared("prepare")
 def command(**given: Any) -> None:  # noqa: ANN401
     """Write the whole data set of INPUT into the folder OUTPUT, from one split: train instances, the candidates of
@@ -27,7 +27,8 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     INPUT is read once. train.parquet, valid.parquet and test.parquet are byte for byte what `negprep train` and
     `negprep test` write with the same options. The negatives of the candidates have options of their own, which begin
-    with --test-. OUTPUT appears whole or not at all.
+    with --test-. OUTPUT appears whole or not at all. It holds the options as negprep.toml: `negprep prepare --config
+    folder/negprep.toml copy/` makes the same files again.
     """  # noqa: D301
     refuse_inputs(given)
     source, target = given["source"], given["target"]
@@ -39,11 +40,19 @@ def command(**given: Any) -> None:  # noqa: ANN401
     load_libraries(algebra=0 if parts["train"].model is None else parts["train"].jobs, needs_functions=lambda: True)
     with progress_bars(shown=shows_bars(given)) as progress:
         signals.expect_traces()
-        made = prepare_all(source, target, parts, force=given["force"], summary=given["summary"], progress=progress)
+        made = prepare_all(
+            source,
+            target,
+            parts,
+            force=given["force"],
+            summary=given["summary"],
+            progress=progress,
+            dry_run=given["dry_run"],
+        )
     if given["quiet"]:
         tell_warnings("prepare", made.warnings)
     else:
         tell(data_set_text(made, source, target))
 
 
-_OWN = ("source", "target", "force", "summary", "quiet", "progress")
+_OWN = ("source", "target", "force", "summary", "quiet", "progress", "dry_run")

@@ -135,6 +135,12 @@ class CommandOptions:
         metavar="FILE",
         python=False,
     )
+    dry_run: bool = option(
+        False,
+        "Read and count, show what would be written, and write nothing.",
+        ("Run", "prepare"),
+        common="prepare",
+    )
     engine: Literal["local", "spark"] = option(
         "local",
         "What makes the rows: this machine, or a Spark cluster, for a log that lives on one; the rows are the same. "
@@ -200,14 +206,13 @@ OF_CANDIDATES = (*("num_neg", "sampler", "distinct", "on_short", "with_log_q", "
 
 def takes(command: str) -> dict[str, Option]:
     """The declared options of a command by name, in the order of the help."""
-    if command == "prepare":
-        return _of_prepare()
-    return {
+    found = {
         name: each
         for record in RECORDS
         for name, each in options_of(record).items()
         if command in each.declared.commands
     }
+    return _of_prepare() | found if command == "prepare" else found
 
 
 def _of_prepare() -> dict[str, Option]:

@@ -2,14 +2,15 @@
 
 A file has the tables ``[read]``, ``[positives]``, ``[split]``, ``[train]`` and ``[test]``, whose keys are options as
 the functions spell them. Which table an option belongs to follows from its declaration. The command line takes
-precedence over the config, and the config over the recipe.
+precedence over the config, and the config over the recipe. ``config_of`` writes such a file.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -18,7 +19,7 @@ from negprep.errors import UsageError
 from negprep.options.commands import OF_CANDIDATES, takes
 from negprep.options.data_set import COUNTS, DIGITS, DataSet
 from negprep.options.declared import Option, checked, options_of
-from negprep.options.options import Command, Options, ReadOptions
+from negprep.options.options import Command, LogSource, Options, ReadOptions
 from negprep.options.specs import (
     HoldoutRule,
     PositiveRule,
@@ -41,6 +42,9 @@ _KEYS = {
     "recipe": ("name", "title", "url", "licence", "files", "note", "convert", "sources"),
     "expected": (*COUNTS, *DIGITS),
 }
+_PLACES = ["input", "output"]
+"""Of a config: what ``prepare`` reads and writes."""
+
 _BESIDE = ("items", "exclude", "weak", "weights")
 _SPELLED = {"from": "from_"}
 _READERS = {"size": size_of, "delimiter": delimiter_of}
@@ -65,11 +69,15 @@ class FileOptions:
         The tables ``train`` and ``test``, for a command that previews both.
     data_set : DataSet or None
         What the recipe says of its data.
+    source, target : str or None
+        INPUT and OUTPUT of ``prepare``.
     """
 
     values: Table = field(default_factory=dict)
     of_rows: dict[Command, Table] = field(default_factory=dict)
     data_set: DataSet | None = None
+    source: str | None = None
+    target: str | None = None
 
     def completed(self, given: Mapping[str, Any], chosen: Iterable[str]) -> Table:
         """``given`` with what the files hold in place of all that is not ``chosen``."""
@@ -88,11 +96,13 @@ class FileOptions:
 
 @dataclass(frozen=True)
 class _File:
-    """A file of options: its checked tables, the recipe that a config names, and what a recipe says of its data."""
+    """A file of options: its checked tables, what else a config names, and what a recipe says of its data."""
 
     tables: dict[str, Table]
-    recipe: str | None = None
     data_set: DataSet | None = None
+    recipe: str | None = None
+    input: str | None = None
+    output: str | None = None
 
 
 def read_options(
@@ -119,7 +129,9 @@ def read_options(
     if command in ("verify", "report") and "holdout" not in values and {"with_valid", "keep_time"} & set(values):
         values["holdout"] = "auto"  # as train and test have it where the files do not say
     of_rows: dict[Command, Table] = {"train": tables["train"], "test": tables["test"]}
-    return FileOptions(values=values, of_rows=of_rows, data_set=general.data_set)
+    data_set = None if general.data_set is None else replace(general.data_set, place=named or "")
+    target = None if own.output is None else f"{own.output.rstrip('/')}/"
+    return FileOptions(values=values, of_rows=of_rows, data_set=data_set, source=own.input, target=target)
 
 
 def _of_prepare(tables: Mapping[str, Table], known: Iterable[str]) -> Table:
@@ -209,21 +221,24 @@ def _read_file(kind: Kind, path: Path) -> _File:
 
 def _checked_file(kind: Kind, document: Table, folder: Path) -> _File:
     own, allowed = document.get("recipe"), [*TABLES, "recipe"]
+    allowed += ["expected"] if kind == "recipe" else _PLACES
     if kind == "recipe":
-        allowed.append("expected")
+        pass
     elif isinstance(own, dict):
         raise UsageError("[recipe] makes a file a recipe", remedy="give it with --recipe")
     for name, table in document.items():
         if name not in allowed:
             _refuse_unknown("there is no table", f"[{name}]", name, allowed)
-        if not isinstance(table, dict) and not (kind == "config" and name == "recipe"):
+        if not isinstance(table, dict) and not (kind == "config" and name in ("recipe", *_PLACES)):
             raise UsageError(f"{name} is {table!r}, not a table", remedy=f"write [{name}], and its options below it")
     tables = {name: _checked_table(name, document.get(name, {}), folder) for name in TABLES}
     if kind == "config":
         if own is not None and not isinstance(own, str):
             raise UsageError(f"recipe is {own!r}", remedy="give a name or a file")
         is_file = own is not None and own.endswith(".toml")
-        return _File(tables, str(folder / own) if own is not None and is_file else own)
+        source, target = (_path_in(name, document[name], folder) if name in document else None for name in _PLACES)
+        recipe = str(folder / own) if own is not None and is_file else own
+        return _File(tables, recipe=recipe, input=source, output=target)
     if not isinstance(own, dict):
         raise UsageError("there is no table [recipe]", remedy="add it, with a name, or give the file with --config")
     for table, keys in _KEYS.items():
@@ -269,6 +284,13 @@ def _checked_table(table: str, given: Table, folder: Path) -> Table:
     return found
 
 
+def _path_in(name: str, value: Any, folder: Path) -> str:  # noqa: ANN401
+    """A path in a file of options, from where that file is."""
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{name} is {value!r}", remedy="give a path, as a string")
+    return value if value == "-" or "://" in value else os.path.normpath(folder / value)
+
+
 def _checked_value(option: Option, value: Any, table: str, folder: Path) -> Any:  # noqa: ANN401
     """The value as the option takes it: several as a tuple, a path from where the file is."""
     name, command = option.name, table if table in ("train", "test") else ""
@@ -278,9 +300,7 @@ def _checked_value(option: Option, value: Any, table: str, folder: Path) -> Any:
             raise UsageError(f"{name} is {value!r}", remedy="give a string, or a list of strings")
         value = column_names_of(",".join(value)) if name == "columns" else tuple(value)
     elif option.declared.metavar in ("FILE", "DIR"):
-        if not isinstance(value, str) or not value:
-            raise UsageError(f"{name} is {value!r}", remedy="give a path, as a string")
-        value = value if value == "-" else str(folder / value)
+        value = _path_in(name, value, folder)
     elif option.declared.reads in _READERS and isinstance(value, str):
         value = _READERS[option.declared.reads](value)
     value = checked(option, value, command)
@@ -289,3 +309,75 @@ def _checked_value(option: Option, value: Any, table: str, folder: Path) -> Any:
     elif table == "read":
         ReadOptions(**{name: value})
     return value
+
+
+def config_of(parts: Mapping[str, Options], source: LogSource, target: str) -> str:
+    """A file of options, as TOML, with which ``prepare`` writes the same data set again.
+
+    ``parts``: The options of train and of the candidates, by ``train``, ``test``.
+    ``source``, ``target``: INPUT and OUTPUT, a folder in which the file is: paths are relative to it.
+    """
+    train, test = parts["train"], parts["test"]
+    lines = ["# What negprep prepare was asked for, without what is as always; paths start from this folder."]
+    lines += _assigned("input", source, target)
+    lines += ['output = "."']
+    if train.read.data_set is not None:
+        named = train.read.data_set.place
+        lines += _assigned("recipe", Path(named) if named.endswith(".toml") else named, target)
+    for table, options in _declared().items():
+        record: Any = test if table == "test" else train
+        values = [_assigned(name, _value_of(each, record), target) for name, each in options.items()]
+        chosen = [line for written in values for line in written]
+        if chosen:
+            lines += ["", f"[{table}]", *chosen]
+    return "\n".join(lines) + "\n"
+
+
+_SETTLED = ("holdout", "with_valid", "num_neg", "sampler", "seed")
+"""Written even where nobody chose them."""
+
+
+def _value_of(option: Option, options: Options) -> object:
+    """The value of an option that decides what is written, where it is not as always; None where it does not."""
+    name = option.name
+    if hasattr(ReadOptions, name):
+        value = getattr(options.read, name)
+        return value if value != option.default else None
+    if option.declared.section == "Run" or (options.command == "test" and name not in OF_CANDIDATES):
+        return None
+    if name == "num_neg" and options.recipe.fixed:  # their sum
+        return None
+    value = getattr(options, name)
+    if name == "sampler" and value is None and options.levels is None:
+        return "uniform"
+    is_own = name in options.given or value != option.default
+    return value if name in _SETTLED or is_own else None
+
+
+def _assigned(key: str, value: object, folder: str) -> list[str]:
+    """The line that gives a key its value; paths are written as from the folder."""
+    if value is None:
+        return []
+    known = options_of(Options).get(key)
+    is_path = key in _PLACES or isinstance(value, os.PathLike) or (known and known.declared.metavar in ("FILE", "DIR"))
+    if is_path and not isinstance(value, str | os.PathLike):
+        return [f"# {key}: a table in memory"]
+    if is_path:
+        value = path_from(folder, os.fspath(value))  # type: ignore[call-overload]
+        if value == "-":
+            return [f"# {key}: standard input"]
+    return [f"{key.rstrip('_')} = {_toml(value)}"]
+
+
+def path_from(folder: str, path: str) -> str:
+    """A path as it is written in a file of that folder."""
+    return path if path == "-" or "://" in path else os.path.relpath(path, folder)
+
+
+def _toml(value: object) -> str:
+    """A value in TOML, whose strings are those of JSON but for DEL."""
+    if isinstance(value, tuple | list):
+        return _toml(value[0]) if len(value) == 1 else f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -40,6 +40,8 @@ class DataSet:
         The checksum of a file by its name.
     rule : mapping
         The options under ``[positives]`` in the recipe, to which ``positives`` refers.
+    place : str
+        The name or the file by which the recipe was asked for.
     """
 
     name: str
@@ -57,6 +59,7 @@ class DataSet:
     sha256: Mapping[str, str] = field(default_factory=dict)
     md5: Mapping[str, str] = field(default_factory=dict)
     rule: Mapping[str, Any] = field(default_factory=dict)
+    place: str = ""
 
     @classmethod
     def parse(cls, recipe: Mapping[str, Any], expected: Mapping[str, Any], rule: Mapping[str, Any]) -> DataSet:

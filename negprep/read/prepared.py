@@ -40,7 +40,7 @@ from negprep.read.prepared_kinds import (
     shape_of,
     split_lists,
 )
-from negprep.read.prepared_metadata import Told, metadata_of, metadata_of_folder, metadata_of_parts
+from negprep.read.prepared_metadata import DATA_SET, Told, metadata_of, metadata_of_folder, metadata_of_parts
 from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
@@ -159,9 +159,6 @@ def _decode(codes: pa.Array, ids: pa.Array, place: Callable[[int], str]) -> pa.A
         return from_numpy(as_numpy(ids).take(values))
     return pa.DictionaryArray.from_arrays(from_numpy(values.astype(np.int32)), ids)
 
-
-DATA_SET = "negprep.json"
-"""What a folder of ``prepare`` holds, whose vocabularies all its files share."""
 
 _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 

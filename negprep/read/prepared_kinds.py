@@ -20,7 +20,7 @@ from negprep.errors import BadDataError, NegprepError
 from negprep.options.options import ReadOptions
 from negprep.read.columns import find_roles, listed
 from negprep.read.lines import filled_lines
-from negprep.read.prepared_metadata import FOLDER_METADATA
+from negprep.read.prepared_metadata import FOLDER_METADATA, parts_of_data_set
 from negprep.read.sources import HEAD, Piece, Source
 
 Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"]
@@ -437,8 +437,11 @@ _APART = (".rating", ".negative", ".inter", ".txt")
 
 
 def members(where: str) -> list[str]:
-    """The files to open one by one: those of a folder that holds several kinds, as NCF's, else what was given."""
+    """The files to open one by one: those of a folder that holds several kinds or parts, else what was given."""
     folder = Path(where)
+    parts = parts_of_data_set(folder)
+    if parts:
+        return [str(folder / name) for name in parts]
     if not (folder / FOLDER_METADATA).is_file():
         return [where]
     apart = sorted(file for file in folder.iterdir() if file.suffix in _APART and file.is_file())

@@ -24,6 +24,9 @@ SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
 FOLDER_METADATA = "_negprep.json"
 """Where the metadata are in the footer of a Parquet file, in one that Spark wrote, and in a folder of text."""
 
+DATA_SET = "negprep.json"
+"""What a folder of ``prepare`` holds: the metadata of all its parts, whose vocabularies it has as well."""
+
 
 def metadata_in(text: bytes | None, place: str) -> dict[str, Any] | None:
     """The metadata that negprep wrote, from their JSON; None without text.
@@ -70,7 +73,27 @@ def metadata_of_folder(path: Path) -> dict[str, Any] | None:
         if file.is_file():
             with machine_errors(str(file)):
                 return metadata_in(file.read_bytes(), str(file))
-    return None
+    return parts_of_data_set(path.parent).get(path.name)
+
+
+def parts_of_data_set(folder: Path) -> dict[str, dict[str, Any]]:
+    """The files of rows that ``prepare`` wrote into a folder, with the metadata of each; empty for another folder.
+
+    Raises ``BadDataError`` if its ``negprep.json`` is not what ``prepare`` writes.
+    """
+    file = folder / DATA_SET
+    if not file.is_file():
+        return {}
+    with machine_errors(str(file)):
+        text = file.read_bytes()
+    try:
+        written = json_value(text)
+    except ValueError:
+        written = None
+    match written:
+        case {"parts": dict(parts), "files": dict(files)} if all(map(_is_metadata, parts.values())):
+            return {name: parts[name.split(".")[0]] for name in files if name.split(".")[0] in parts}
+    raise BadDataError("not what negprep prepare writes", place=str(file), remedy="make the folder again")
 
 
 def _is_metadata(value: object) -> bool:

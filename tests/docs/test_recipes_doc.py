@@ -36,7 +36,7 @@ def test_the_examples_run(tmp_path):
             )
             assert (command, done.returncode, done.stdout) == (command, 0, shown)
             commands += 1
-    assert commands == 7
+    assert commands == 12
     facts = json.loads(pq.read_metadata(tmp_path / "fewer.parquet").metadata[b"negprep"])
     assert (facts["num_neg"], facts["sampler"]) == (2, "uniform:0.7 weak:0.3")
 
