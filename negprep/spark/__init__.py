@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import reduce
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
@@ -18,8 +19,17 @@ from negprep.options.conflicts import refuse_on_spark
 from negprep.options.options import Command, Options
 from negprep.spark.commit import check_target, write_run
 from negprep.spark.engine import SparkRun
-from negprep.spark.frames import SparkSource, is_frame
-from negprep.spark.session import Engine, Progress, Watch, active_session, end_session, on_own_thread, start_session
+from negprep.spark.frames import SparkSource, is_frame, is_table
+from negprep.spark.session import (
+    Engine,
+    Progress,
+    Watch,
+    active_session,
+    end_session,
+    names_as_written,
+    on_own_thread,
+    start_session,
+)
 from negprep.summary import Summary, summary_of, warnings_of
 from negprep.write.destination import Document
 
@@ -159,7 +169,11 @@ def _prepared(
     if options.encode and engine.is_connect:
         what = "--encode with Spark Connect, which gives no file system for the vocabularies"
         raise UsageError(what, remedy="run it with spark-submit, or leave --encode out")
-    with SparkRun(engine, source, options) as run:
+    is_named = (isinstance(name, str | None) and not is_table(name) for name in (source, options.weak, options.exclude))
+    with ExitStack() as stack:
+        if all(is_named):  # tables and DataFrames have names and types already
+            engine.do("read", lambda: stack.enter_context(names_as_written(spark)))
+        run = stack.enter_context(SparkRun(engine, source, options))
         if options.strict:
             refuse_warnings(warnings_of(run))
         summaries: list[Summary] = []

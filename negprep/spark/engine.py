@@ -449,6 +449,10 @@ class SparkRun(Record):
         return carried
 
     def _mapped(self, rows: DataFrame, task: Callable[..., Any], carried: object, schema: pa.Schema) -> DataFrame:
+        names = rows.columns
+        if any(mark in name for name in names for mark in ".`"):  # mapInArrow itself names columns without quoting them
+            rows = rows.toDF(*(f"c{place}" for place in range(len(names))))
+            task = partial(tasks.with_names, names, task)
         return rows.mapInArrow(partial(task, carried), spark_schema(schema))
 
     def _notes(self, rows: DataFrame, task: Callable[..., Any], value: object, step: str, frame: Frame) -> list[Any]:

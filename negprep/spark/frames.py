@@ -79,6 +79,11 @@ def is_frame(source: object) -> bool:
     return hasattr(source, "mapInArrow")
 
 
+def is_table(source: object) -> bool:
+    """Whether it is the name of a table of Spark's catalog."""
+    return isinstance(source, str) and source.startswith(TABLE)
+
+
 def open_frame(
     engine: Engine,
     source: SparkSource,

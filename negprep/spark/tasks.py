@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
@@ -101,6 +101,11 @@ def _or_its_error(schema: pa.Schema, made: Iterable[pa.RecordBatch]) -> Batches:
         yield from made
     except NegprepError as error:
         yield _noted(schema, error)
+
+
+def with_names(names: list[str], task: Callable[..., Batches], carried: object, batches: Batches) -> Batches:
+    """What a task makes of columns that go by other names on their way to it."""
+    return task(carried, (batch.rename_columns(names) for batch in batches))
 
 
 # Reading

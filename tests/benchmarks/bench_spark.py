@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from bench_jobs import negprep
 from logs import SHAPES
 from measure.processes import CACHE, Argument, make_log, remove
@@ -27,6 +29,7 @@ RUNS: dict[str, tuple[str, list[Argument]]] = {
     "20 M rows": ("20m", []),
     "10 M items, popularity": ("huge-catalog", ["--sampler", "popularity", "--smooth", "1"]),
 }
+ITEMS = 10_000_000
 MOST = 1.15
 
 
@@ -86,6 +89,10 @@ def main() -> None:
     rows, seconds = [], {}
     for name, (log, options) in RUNS.items():
         source = make_log(log)
+        if log == "huge-catalog":  # the log has a part of them
+            catalog = CACHE / "items-10m.parquet"
+            pq.write_table(pa.table({"item": pa.array(range(ITEMS), pa.int64())}), catalog)
+            options = [*options, "--items", catalog]
         for engine, more, target in (("Spark", spark, CACHE / "spark"), ("one machine", [], CACHE / "one")):
             remove(target)
             took, cpu, peaks = measured([*negprep("train", source, f"{target}/"), *options, *more])

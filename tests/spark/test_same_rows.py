@@ -300,3 +300,16 @@ def test_parts_that_are_alike(spark, folder, tmp_path):
     for part in "abc":
         (path / f"{part}.csv").write_text("user,item\n" + "".join(f"{n % 4},{n % 5}\n" for n in range(20)))
     both(str(path), tmp_path, holdout="none")
+
+
+def test_names_as_they_are_written(spark, tmp_path):
+    """Names of columns with dots, quotes and capitals; keys in paths that look like numbers."""
+    rng = np.random.default_rng(3)
+    table = pa.table({"user.id": rng.integers(0, 30, 400), "it`em": rng.integers(0, 40, 400), "IT`EM": ["x"] * 400})
+    for key in ("007", "7"):
+        (tmp_path / f"log/kind={key}").mkdir(parents=True)
+        pq.write_table(table if key == "7" else table.slice(0, 300), tmp_path / f"log/kind={key}/part.parquet")
+    read = ReadOptions(user_col="user.id", item_col="it`em", event_col="kind")
+    before = spark.conf.get("spark.sql.caseSensitive")
+    both(f"{tmp_path}/log", tmp_path, read=read, holdout="random", positive="007")
+    assert spark.conf.get("spark.sql.caseSensitive") == before
