@@ -562,6 +562,7 @@ class RowKeywords(ReadKeywords, total=False):
     holdout: str
     with_valid: bool
     split_seed: int
+    test_users: int | float | str | None
     num_neg: int | Literal["all"] | None
     sampler: str | tuple[str, ...] | None
     seed: int
@@ -609,6 +610,7 @@ class TestKeywords(RowKeywords, total=False):
     """What ``test`` takes."""
 
     fold: Literal["valid", "test"]
+    drop_cold: Literal["users", "items", "both"] | None
     distinct: bool
     force: bool
 
@@ -628,6 +630,7 @@ class PrepareKeywords(RowKeywords, total=False):
     shuffle: bool
     levels: str | None
     force: bool
+    drop_cold: Literal["users", "items", "both"] | None
     test_num_neg: int | Literal["all"] | None
     test_sampler: str | tuple[str, ...] | None
     test_distinct: bool
@@ -644,6 +647,7 @@ class InspectKeywords(RowKeywords, total=False):
     """What ``inspect`` takes."""
 
     fold: Literal["valid", "test"]
+    drop_cold: Literal["users", "items", "both"] | None
     distinct: bool | None
     model: str | os.PathLike[str] | None
     pool: int | None
@@ -678,6 +682,7 @@ class FitKeywords(ReadKeywords, total=False):
     holdout: str
     with_valid: bool
     split_seed: int
+    test_users: int | float | str | None
     seed: int
     items: LogSource | None
     exclude: LogSource | None

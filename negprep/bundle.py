@@ -80,6 +80,7 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
     reading, rows = parted(dict(chosen), ReadOptions, Options)
     read = ReadOptions(**reading)
     shown = chosen.keys() if given is None else given
+    drop_cold = rows.pop("drop_cold", None)
     train = Options(
         command="train", read=read, given=frozenset(name for name in shown if hasattr(Options, name)), **rows
     )
@@ -100,9 +101,9 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
     }
     shared = {name: value for name, value in rows.items() if name not in {*OF_CANDIDATES, *of_train_alone, "bootstrap"}}
     shared |= {name: value for name, value in rows.items() if name == "data_set"}
-    own = {name.removeprefix("test_"): value for name, value in chosen.items() if name.startswith("test_")}
+    own = {name: chosen[f"test_{name}"] for name in OF_CANDIDATES if f"test_{name}" in chosen}
     own.setdefault("distinct", True)
-    test = Options(command="test", read=read, **shared, **own)
+    test = Options(command="test", read=read, drop_cold=drop_cold, **shared, **own)
     parts = {"train": train}
     if train.with_valid:
         parts["valid"] = replace(test, fold="valid")

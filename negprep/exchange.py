@@ -86,7 +86,7 @@ class NcfFiles:
 
     def add(self, section: Section, unit: int) -> None:
         """Write the ratings of the next users."""
-        _write_pairs(self._train, section, section.interactions.positives.where(section.split.train), unit)
+        _write_pairs(self._train, section, section.interactions.positives.where(section.split.part("train")), unit)
         _write_pairs(self._test, section, section.heads, unit)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -112,7 +112,7 @@ class LightgcnFiles:
         """Write the lists of the next users; without users who have no item: LightGCN's loader fails on them."""
         positives, form = section.interactions.positives, section.form
         for name, file in self._files.items():
-            pairs = positives.where(getattr(section.split, name))
+            pairs = positives.where(section.split.part(name))
             last = 0
             while (first := last) < pairs.n_users:
                 enough = int(np.searchsorted(pairs.starts, pairs.starts[first] + TEXT_ROWS))
@@ -154,7 +154,7 @@ class RecboleFiles:
     def add(self, section: Section, unit: int) -> None:
         """Write the positives of the next users, each to its part."""
         for part, file in self._parts.items():
-            _write_pairs(file, section, section.interactions.positives.where(getattr(section.split, part)), unit)
+            _write_pairs(file, section, section.interactions.positives.where(section.split.part(part)), unit)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write the next labelled rows."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Mask, Positions, Times, Words
-from negprep.encode.pairs import Interactions, pair_keys
+from negprep.encode.load import LoadedSection
+from negprep.encode.pairs import Interactions, Pairs, pair_keys
 from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.conflicts import refuse_unfit
 from negprep.options.formats import TIMED, FormName
@@ -16,7 +18,7 @@ from negprep.options.options import Options
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import LogReader
 from negprep.read.times import mixed, parse_instant
-from negprep.sample.rng import purpose_key
+from negprep.sample.rng import combine, purpose_key
 
 _BEFORE_ALL = np.iinfo(np.int64).min
 
@@ -27,26 +29,38 @@ class Split:
 
     ``test``, ``valid``: bool, shape (n_positives,). Whether a positive is held out, for which fold; never for both.
     ``tied``: bool, shape (n_users,). Whether a keyed hash chose between positives of equal time.
+    ``spared``: bool, shape (n_users,), or None. Who would have a test holdout, but is not in the sample of
+      ``--test-users``.
+    ``cold``: bool, shape (n_positives,), or None. Which holdouts ``--drop-cold`` drops: they are nobody's candidates.
     """
 
     test: Mask
     valid: Mask
     tied: Mask
+    spared: Mask | None = None
+    cold: Mask | None = None
 
     @property
     def train(self) -> Mask:
         """Which positives stay in train: bool, shape (n_positives,)."""
         return ~(self.test | self.valid)
 
+    def part(self, name: str) -> Mask:
+        """Which positives are written as those of ``train``, ``valid`` or ``test``: bool, shape (n_positives,)."""
+        mask: Mask = getattr(self, name)
+        return mask if self.cold is None else mask & ~self.cold
+
 
 def hold_out(interactions: Interactions, rule: HoldoutRule, *, seed: int, with_valid: bool) -> Split:
     """Decide for every positive whether it is held out, and for which fold.
 
-    Except with ``after``, a user's positives are ranked, the latest first, and those of equal time (with ``random``,
-    all) in the order of a hash of (seed, user id, item id), so that the rows' order in the log, which a cluster does
-    not have, decides nothing. The first h are for test, and with ``with_valid`` the next h for validation; h is the
-    rule's number, or with ``fraction`` that part of the user's positives, rounded, halves up. One positive of each user
-    stays in train. With ``after`` the positives at or after the cut are for test, whoever's they are.
+    Mostly a user's positives are ranked, the latest first, and those of equal time (with ``random``, all) in the order
+    of a hash of (seed, user id, item id), so that the rows' order in the log, which a cluster does not have, decides
+    nothing. The first h are for test, and with ``with_valid`` the next h for validation; h is the rule's number, or its
+    share of the user's positives, rounded, halves up. One positive of each user stays in train. With ``after`` the
+    positives at or after the cut are for test, whoever's they are; with ``random-global`` those whose hash is below the
+    share, and the next share of the range for validation; with ``session`` all at the user's latest time, and those at
+    the time before, unless that is all there is.
 
     ``interactions``: Its positives have times if the rule needs them.
     ``rule``: Not ``auto``.
@@ -54,6 +68,17 @@ def hold_out(interactions: Interactions, rule: HoldoutRule, *, seed: int, with_v
 
     Source of ``last``: He et al., WWW 2017, section 4.1 (leave-one-out).
     """
+    split = _split(interactions, rule, seed, with_valid)
+    if rule.tested is None:
+        return split
+    can = _some(interactions.positives, split.test)
+    chosen = can & (_user_words(interactions, seed) <= np.uint64(rule.tested))
+    mine = np.repeat(chosen, interactions.positives.counts)
+    return Split(split.test & mine, split.valid & mine, split.tied & chosen, can & ~chosen)
+
+
+def _split(interactions: Interactions, rule: HoldoutRule, seed: int, with_valid: bool) -> Split:
+    """The holdouts of everybody who can have some."""
     positives = interactions.positives
     times = positives.times if rule.needs_times else None
     nothing, nobody = np.zeros(len(positives), bool), np.zeros(positives.n_users, bool)
@@ -63,17 +88,79 @@ def hold_out(interactions: Interactions, rule: HoldoutRule, *, seed: int, with_v
         raise ValueError(f"positives without times have no holdout {rule}")
     if times is not None and rule.cut is not None:
         return Split(times >= rule.cut, nothing, nobody)
-    if rule.kind == "fraction" or rule.number > 1:
+    if times is not None and rule.kind == "session":
+        test = _last_session(positives, times, ~nothing)
+        return Split(test, _last_session(positives, times, ~test) if with_valid else nothing, nobody)
+    if rule.kind == "random-global":
+        keys = _keys(interactions, np.arange(len(positives)), positives.users(), seed)
+        test = keys < _below(rule.share)
+        return Split(test, (keys < _below(rule.share, 2)) & ~test if with_valid else nothing, nobody)
+    if rule.is_share or rule.number > 1:
         return _split_by_rank(interactions, times, _wanted(positives.counts, rule), seed, with_valid)
     return _split_first(interactions, times, seed, with_valid)
 
 
 def _wanted(counts: Positions, rule: HoldoutRule) -> Positions:
     """How many positives of each user the rule holds out for a fold, before one is left in train."""
-    if rule.kind != "fraction":
+    if not rule.is_share:
         return np.full_like(counts, rule.number)
     numerator, denominator = rule.share
     return (2 * numerator * counts + denominator) // (2 * denominator)
+
+
+def _below(share: tuple[int, int], times: int = 1) -> np.uint64:
+    """The word below which is a share of all words, ``times`` over, which is less than all."""
+    return np.uint64((times * share[0] << 64) // share[1])
+
+
+def _last_session(positives: Pairs, times: Times, candidates: Mask) -> Mask:
+    """Of each user the candidates at the latest time of any, unless all are."""
+    present = np.flatnonzero(positives.counts)
+    if not present.size:
+        return np.zeros(len(positives), bool)
+    firsts, counts = positives.starts[present], positives.counts[present]
+    newest = np.maximum.reduceat(np.where(candidates, times, _BEFORE_ALL), firsts)
+    last = candidates & (times == np.repeat(newest, counts))
+    others: Mask = np.logical_or.reduceat(candidates & ~last, firsts)
+    return last & np.repeat(others, counts)
+
+
+def _some(pairs: Pairs, mask: Mask) -> Mask:
+    """Which users have a pair of those in the mask: bool, shape (n_users,)."""
+    found = np.zeros(pairs.n_users, bool)
+    present = np.flatnonzero(pairs.counts)
+    if present.size:
+        found[present] = np.logical_or.reduceat(mask, pairs.starts[present])
+    return found
+
+
+def _user_words(interactions: Interactions, seed: int) -> Words:
+    """The word of each user, which decides who is in the sample of ``--test-users``."""
+    return combine(purpose_key(seed, "test users"), interactions.users.keys)
+
+
+def choose_users(
+    rule: HoldoutRule, sections: Iterable[LoadedSection], options: Options
+) -> tuple[HoldoutRule, list[str]]:
+    """The rule with whom ``--test-users`` holds out, and warnings. Goes through all sections where it is given.
+
+    Of the users who have a test holdout by the rule, those with the smallest hashes of (split seed, user id).
+    """
+    if options.sample is None:
+        return rule, []
+    found = [np.empty(0, np.uint64)]
+    for section in sections:
+        interactions = section.interactions
+        split = _split(interactions, rule, options.split_seed, with_valid=False)
+        found.append(_user_words(interactions, options.split_seed)[_some(interactions.positives, split.test)])
+    words = np.concatenate(found)
+    wanted = options.sample.of(len(words))
+    warnings = []
+    if options.sample.number > len(words) > 0:
+        what = f"--test-users {options.test_users}, and {len(words)} users have a holdout"
+        warnings = [f"{what}: all of them are held out"]
+    largest = int(np.partition(words, wanted - 1)[wanted - 1]) if wanted else 0
+    return replace(rule, tested=largest), warnings
 
 
 def _split_by_rank(
@@ -176,6 +263,9 @@ def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[st
         option = f"--holdout {rule.kind}" if rule.kind == "after" else "--available-at-time"
         what = f"{option} compares the times of users, and a log whose order is the time has none"
         raise UsageError(what, remedy="choose --holdout last" if rule.kind == "after" else "leave it out")
+    if log.is_ordered and rule.kind == "session":
+        what = "--holdout session holds out what has one time, and in a log whose order is the time no two rows do"
+        raise UsageError(what, remedy="choose --holdout last")
     if rule.kind == "after":
         try:
             return replace(rule, cut=parse_instant(rule.time)[0]), []
@@ -223,15 +313,22 @@ def nothing_held_out(rule: HoldoutRule) -> str:
     return f"--holdout {rule} holds nothing out of this log"
 
 
-def nothing_to_write(rule: HoldoutRule, options: Options) -> BadDataError | None:
-    """Why no positive leads a group, if that is a mistake."""
+def nothing_to_write(rule: HoldoutRule, options: Options, *, n_cold: int = 0) -> BadDataError | None:
+    """Why no positive leads a group, if that is a mistake; ``n_cold`` holdouts were dropped."""
+    if n_cold:
+        what = f"--drop-cold {options.drop_cold} drops all {n_cold} holdouts"
+        return BadDataError(what, remedy="leave it out, or keep more of the log in train")
     if rule.kind == "after":
         missing, other = ("before", "a later") if options.command == "train" else ("at or after", "an earlier")
         return BadDataError(f"no positive is {missing} {rule.time}", remedy=f"cut at {other} time")
+    if rule.kind == "random-global":
+        return BadDataError(f"--holdout {rule} leaves nothing for {options.command}", remedy="choose another share")
     if options.command == "train":
         return None
-    if rule.kind == "fraction":
+    if rule.is_share:
         remedy = "that part of a user's positives must round to one at least, and one more stays in train"
+    elif rule.kind == "session":
+        remedy = "a test holdout needs positives at 2 times, a validation holdout at 3"
     else:
         h = rule.number
         remedy = f"a test holdout needs 2 positives of a user, a validation holdout {h + 2}"

@@ -26,6 +26,7 @@ from negprep.assemble.layout import RowLayout, vocabulary_tables
 from negprep.assemble.plan import (
     Knowledge,
     count_train,
+    drops_cold_items,
     find_ids,
     make_plan,
     make_scores,
@@ -41,7 +42,15 @@ from negprep.encode.memory import MemoryPlan
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import UsageError, refuse_warnings
 from negprep.exchange import open_exchange, unit_of
-from negprep.holdout import check_times, in_form, nothing_to_write, resolve_rule, settled_cut, writes_times
+from negprep.holdout import (
+    check_times,
+    choose_users,
+    in_form,
+    nothing_to_write,
+    resolve_rule,
+    settled_cut,
+    writes_times,
+)
 from negprep.options.formats import FOLDERS, TEXT, beside, form_of
 from negprep.options.options import LogSource, Options
 from negprep.options.specs import HoldoutRule
@@ -141,14 +150,16 @@ class ReadLog:
             progress=progress,
         )
         try:
-            self.rule = settled_cut(log, rule)
+            rule = settled_cut(log, rule)
             self.first_times = self.loaded.first_times() if options.available_at_time else None
             if options.min_positives or options.core:
                 self.core = find_core(self.loaded, options, memory.range_rows, progress)
             else:
-                self.core = self.loaded.whole(memory.range_rows, again=again)
+                self.core = self.loaded.whole(memory.range_rows, again=again or options.sample is not None)
             if self.first_times is not None and self.core.items is not self.loaded.items:
                 self.first_times = self.first_times[self.loaded.items.catalog.find(self.core.items.catalog.ids)]
+            self.rule, warnings = choose_users(rule, self.core.sections, options)
+            self.warnings += warnings
         except BaseException:
             self.close()
             raise
@@ -207,6 +218,7 @@ class Run(Record):
         loaded, core, rule = read.loaded, read.core, read.rule
         try:
             counts = _train_counts(core, options, rule) if needs_survey(options) else None
+            self._warm = counts > 0 if counts is not None and drops_cold_items(options) else None
             scores, knowledge, self._known = None, None, None
             if model is not None:
                 place = str(options.model)
@@ -284,7 +296,8 @@ class Run(Record):
             bootstrap = Bootstrap(options.seed, epoch, options.bootstrap, self._plan.n_train)
         for loaded in self.core.sections:
             interactions, first_user = loaded.interactions, loaded.first_user
-            section = make_section(interactions, loaded.excluded, options, self.rule, self._plan, first_user, bootstrap)
+            shared = loaded.excluded, options, self.rule, self._plan, first_user, bootstrap
+            section = make_section(interactions, *shared, warm=self._warm)
             if options.shuffle:  # then of codes, until their order is known
                 coded = section.form.coded(first_user, len(interactions.users), len(interactions.items))
                 section = replace(section, form=coded)
@@ -408,7 +421,7 @@ class Run(Record):
 
     def _refuse_nothing(self) -> None:
         if not self.tally.groups and not self.tally.dropped_users:
-            mistake = nothing_to_write(self.rule, self.options)
+            mistake = nothing_to_write(self.rule, self.options, n_cold=self.tally.dropped_cold)
             if mistake is not None:
                 raise mistake
 

@@ -47,7 +47,11 @@ class Tally:
     cold_holdouts : int
         Test holdouts whose item has no train positive.
     cold_users, unheld_users : int
-        Users with a test holdout and no train positive, and users with positives but without a test holdout.
+        Users with a test holdout and no train positive, and users with positives who can have no test holdout.
+    spared_users : int
+        Users who could have a test holdout and are not in the sample of ``--test-users``.
+    dropped_cold : int
+        Holdouts of the fold that ``--drop-cold`` drops.
     short_users, full_users, dropped_users : int
         Users with too few eligible items, those of them with none, and those left out for it.
     positives_outside, holdouts_outside : int
@@ -75,6 +79,8 @@ class Tally:
     cold_holdouts: int = 0
     cold_users: int = 0
     unheld_users: int = 0
+    spared_users: int = 0
+    dropped_cold: int = 0
     short_users: int = 0
     full_users: int = 0
     dropped_users: int = 0
@@ -119,6 +125,12 @@ class Tally:
         self.tied_holdouts += _number(section.split.tied)
         self.cold_users += _number(has_test & (section.train.counts == 0))
         self.unheld_users += _number((positives.counts > 0) & ~has_test) if self.holds_out else 0
+        if section.split.spared is not None:
+            n_spared = _number(section.split.spared)
+            self.spared_users += n_spared
+            self.unheld_users -= n_spared
+        if section.split.cold is not None:
+            self.dropped_cold += _number(getattr(section.split, section.fold) & section.split.cold)
         self.short_users += _number(section.short)
         self.full_users += _users_with_none(section)
         self.dropped_users += _number(section.short) if section.drops_short else 0
@@ -262,6 +274,8 @@ class Summary:
     cold_holdouts: int
     cold_users: int
     unheld_users: int
+    spared_users: int = 0
+    dropped_cold: int = 0
     num_neg: int | Literal["all"]
     sampler: str
     sources: dict[str, int]
@@ -314,7 +328,9 @@ def peak_memory_bytes() -> int:
 
 def split_facts(options: Options, rule: HoldoutRule) -> dict[str, Any]:
     """What decides which positives are for training."""
+    asked = {} if options.test_users is None else {"test_users": options.test_users}
     return {
+        **asked,
         "holdout": str(rule),
         "with_valid": options.with_valid,
         "split_seed": options.split_seed,
@@ -334,6 +350,11 @@ _IN_METADATA = (
     *("excluded_pairs", "holdouts", "holdout_users", "tied_holdouts", "cold_holdouts", "cold_users", "short_users"),
     *("full_users", "dropped_users", "groups", "negatives", "rows", "sources", "eligible_min", "eligible_max"),
 )
+
+
+def _in_metadata(options: Options) -> tuple[str, ...]:
+    asked = {"spared_users": options.test_users, "dropped_cold": options.drop_cold}
+    return (*_IN_METADATA, *(name for name, given in asked.items() if given is not None))
 
 
 def facts_of(run: Record) -> dict[str, Any]:
@@ -357,7 +378,7 @@ def facts_of(run: Record) -> dict[str, Any]:
         "epochs": options.epochs,
         "shuffle": options.shuffle,
         "split_seed": options.split_seed,
-        "counts": run.tally.named(_IN_METADATA),
+        "counts": run.tally.named(_in_metadata(options)),
         **({} if options.read.data_set is None else {"recipe": options.read.data_set.name}),
     }
 
@@ -430,12 +451,12 @@ def _warnings_of_rows(run: Record) -> list[str]:
         warnings.append(f"{tally.strangers} users with rows are not in the model: their draws are uniform")
     warnings += [text for text, share in _unknown_items(run) if share > MOST_UNKNOWN]
     if model is not None and isinstance(model.split, dict):
-        mine = split_facts(run.options, run.rule)
+        mine, its = ({"test_users": None} | facts for facts in (split_facts(run.options, run.rule), model.split))
         warnings += [
-            f"the model was made with {name} {_shown(model.split[name])}, and this run has {_shown(mine[name])}: it "
+            f"the model was made with {name} {_shown(its[name])}, and this run has {_shown(mine[name])}: it "
             "may have learnt from what is held out"
             for name in mine
-            if name in model.split and model.split[name] != mine[name]
+            if name in its and its[name] != mine[name]
         ]
     return warnings + ([] if run.options.weights is None else run.weights_fit.warnings(run.items.n_catalog))
 

@@ -161,7 +161,11 @@ def _sizes(known: Observed, holdout: str, *, with_valid: bool) -> tuple[int, int
         wanted = 0
     elif kind == "after":
         wanted, fewest = sum(known.times[item] >= int(size) for item in known.positives), 0
-    elif kind == "fraction":
+    elif kind == "session":
+        sizes = [count for _, count in sorted(Counter(known.times[item] for item in known.positives).items())]
+        test, valid = (sizes[-back] if len(sizes) > back else 0 for back in (1, 2))
+        return test, test + valid * with_valid
+    elif kind == "fraction" or "." in size:
         wanted = int(Decimal(n_positives * Decimal(size)).to_integral_value(ROUND_HALF_UP))
     else:
         wanted = int(size or 1)
@@ -179,7 +183,7 @@ def _check_held(
     assert len(held) == wanted, (
         f"user {user!r} with {len(known.positives)} positives has {len(held)} holdouts, not {wanted}"
     )
-    if holdout.partition(":")[0] in ("last", "fraction", "after"):
+    if holdout.partition(":")[0] in ("last", "fraction", "after", "session"):
         times = sorted((known.times[item] for item in known.positives), reverse=True)[first:last]
         found = sorted((known.times[item] for item in held), reverse=True)
         assert found == times, f"the holdouts of user {user!r} are of {found}, the latest of {times}"

@@ -13,7 +13,7 @@ from typing import Any
 
 WRAP = (1 << 64) - 1
 GAMMA = 0x9E3779B97F4A7C15
-PURPOSES = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4, "bootstrap": 6}
+PURPOSES = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4, "bootstrap": 6, "test users": 20}
 SHUFFLE = 1 << 63
 
 
@@ -110,14 +110,30 @@ def hold_out(
     if kind == "after":
         return [item for item in positives if positives[item] >= int(size)], []
 
+    if kind == "random-global":
+        words = {item: pair_key(split_seed, "split", user, item) / Fraction(1 << 64) for item in positives}
+        test = [item for item in positives if words[item] < Fraction(size)]
+        return test, [item for item in positives if Fraction(size) <= words[item] < 2 * Fraction(size) and with_valid]
+    if kind == "session":
+        sessions = sorted(set(positives.values()))
+        folds = [sessions[-back] if len(sessions) > back else None for back in (1, 2)]
+        test, valid = ([item for item in positives if positives[item] == session] for session in folds)
+        return test, valid if with_valid else []
+
     def rank(item: Any) -> tuple[int, int]:
         return (0 if kind == "random" else positives[item], pair_key(split_seed, "split", user, item))
 
     latest = sorted(positives, key=rank, reverse=True)
-    wanted = floor(Fraction(size) * len(positives) + Fraction(1, 2)) if kind == "fraction" else int(size or 1)
+    wanted = floor(Fraction(size) * len(positives) + Fraction(1, 2)) if "." in size else int(size or 1)
     most = max(0, len(positives) - 1)
     test = latest[: min(wanted, most)]
     return test, latest[len(test) : min(2 * wanted, most)] if with_valid else []
+
+
+def tested(users: dict[Any, dict[Any, int]], rule: str, number: int, split_seed: int) -> set[Any]:
+    """Whom ``--test-users`` holds out, of users with the time of each item."""
+    can = [user for user in users if hold_out(users[user], user, rule, split_seed, with_valid=False)[0]]
+    return set(sorted(can, key=lambda user: mix(purpose_key(split_seed, "test users") ^ id_key(user)))[:number])
 
 
 def rows(

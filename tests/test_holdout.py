@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import pairwise
+from math import floor
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import reference
 
+from negprep.encode.load import LoadedSection
 from negprep.encode.pairs import Interactions, Items, Pairs, group_pairs
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import UsageError
-from negprep.holdout import hold_out
-from negprep.options.specs import HoldoutRule
+from negprep.holdout import choose_users, hold_out
+from negprep.options.options import Options
+from negprep.options.specs import HoldoutRule, UserSample
 
 EMPTY = Vocabulary(pa.array([], pa.int64()))
 
@@ -64,6 +68,7 @@ def held_of(positives, mask):
 
 SPECS = ["last", "random", "last:2", "last:3", "last:100", "random:2", "random:7"]
 SPECS += ["fraction:0.2", "fraction:0.5", "fraction:0.99", "fraction:0.000000001"]
+SPECS += ["random:0.2", "random:0.5", "random:0.99", "session"]
 
 
 @pytest.mark.parametrize("with_valid", [False, True])
@@ -83,7 +88,74 @@ def test_holdouts_are_those_of_the_reference(spec, seed, with_valid):
 
 
 @pytest.mark.parametrize("with_valid", [False, True])
-@pytest.mark.parametrize("spec", [spec for spec in SPECS if not spec.startswith("random")])
+@pytest.mark.parametrize(
+    ("spec", "seed"), [("random-global:0.1", 0), ("random-global:0.45", 7), ("random-global:.3", 1)]
+)
+def test_a_share_of_all_positives(spec, seed, with_valid):
+    """Each by itself, so that a user may lose everything; one more user changes nobody else's."""
+    users = random_users(seed)
+    positives, split = split_of(users, spec, seed, with_valid=with_valid)
+    found = list(zip(held_of(positives, split.test), held_of(positives, split.valid), strict=True))
+    for user, (mine, folds) in enumerate(zip(users, found, strict=True)):
+        by_id = {10 * item: time for item, time in mine.items()}
+        wanted = reference.hold_out(by_id, 10 * user, spec, seed, with_valid=with_valid)
+        assert folds == tuple(map(sorted, wanted))
+    assert not split.tied.any()
+    fewer, alone = split_of(users[:20], spec, seed, with_valid=with_valid)
+    assert held_of(fewer, alone.test) == held_of(positives, split.test)[:20]
+
+
+def test_a_share_of_all_positives_is_as_large_as_it_says():
+    _, split = split_of([dict.fromkeys(range(20), 0)] * 5_000, "random-global:0.1", with_valid=True)
+    for mask in (split.test, split.valid):
+        assert abs(mask.sum() - 10_000) < 4 * (100_000 * 0.09) ** 0.5
+        of_items = mask.reshape(-1, 20).sum(axis=0)
+        assert ((of_items - 500) ** 2 / 450).sum() < 45.3  # chi-square of 20: p = 0.001
+
+
+@pytest.mark.parametrize("n_sections", [1, 3])
+@pytest.mark.parametrize(
+    ("spec", "asked", "seed"),
+    [("last", 10, 0), ("random:0.3", 1, 3), ("session", 0.5, 1), ("random-global:0.2", "7", 2), ("last:2", "0.25", 5)],
+)
+def test_a_sample_of_users(spec, asked, seed, n_sections):
+    users, rule = random_users(seed), HoldoutRule.parse(spec)
+    whole = interactions_of(users)
+    bounds = np.linspace(0, len(users), n_sections + 1).astype(int).tolist()
+    parts = [
+        replace(whole, users=Vocabulary(whole.users.ids.slice(a, b - a)), positives=whole.positives.of_users(a, b))
+        for a, b in pairwise(bounds)
+    ]
+    options = Options(command="test", distinct=True, holdout=spec, test_users=asked, split_seed=seed)
+    sections = [LoadedSection(a, part, None) for a, part in zip(bounds, parts, strict=False)]
+    chosen, warnings = choose_users(rule, sections, options)
+    assert warnings == []
+    everybody, held = (hold_out(whole, each, seed=seed, with_valid=True) for each in (rule, chosen))
+    owners = whole.positives.users()
+    can = set(owners[everybody.test].tolist())
+    by_id = {10 * user: {10 * item: time for item, time in mine.items()} for user, mine in enumerate(users)}
+    number = int(asked) if isinstance(asked, int) or asked == "7" else floor(float(asked) * len(can) + 0.5)
+    wanted = {user // 10 for user in reference.tested(by_id, spec, number, seed)}
+    assert len(wanted) == number
+    assert set(owners[held.test].tolist()) == wanted
+    mine = np.isin(owners, sorted(wanted))
+    assert (held.test == everybody.test & mine).all()
+    assert (held.valid == everybody.valid & mine).all()
+    assert np.flatnonzero(held.spared).tolist() == sorted(can - wanted)
+    assert not held.tied[held.spared].any()
+
+
+def test_a_sample_larger_than_there_are_users():
+    options = Options(command="test", distinct=True, test_users=99)
+    section = LoadedSection(0, interactions_of([{1: 1}, {1: 1, 2: 2}]), None)
+    rule, warnings = choose_users(HoldoutRule("last"), [section], options)
+    assert warnings == ["--test-users 99, and 1 users have a holdout: all of them are held out"]
+    assert hold_out(section.interactions, rule, seed=0, with_valid=False).test.sum() == 1
+    assert choose_users(HoldoutRule("last"), [], options) == (HoldoutRule("last", tested=0), [])
+
+
+@pytest.mark.parametrize("with_valid", [False, True])
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if not spec.startswith(("random", "session"))])
 def test_ties(spec, with_valid):
     """A user is tied where the last held out for a fold and the first that is not are of equal time."""
     users = random_users(5, times=3)
@@ -95,7 +167,7 @@ def test_ties(spec, with_valid):
         assert split.tied[user] == any(times[end - 1] == times[end] for end in ends)
 
 
-@pytest.mark.parametrize("spec", ["random", "random:3"])
+@pytest.mark.parametrize("spec", ["random", "random:3", "random:0.4", "session"])
 def test_nothing_is_tied_at_random(spec):
     assert not split_of(random_users(5, times=3), spec, with_valid=True)[1].tied.any()
 
@@ -117,7 +189,7 @@ def test_none():
     assert not split.test.any()
 
 
-@pytest.mark.parametrize("spec", ["last", "last:2", "fraction:0.5", "after:1"])
+@pytest.mark.parametrize("spec", ["last", "last:2", "fraction:0.5", "after:1", "session"])
 def test_no_times(spec):
     interactions = interactions_of(random_users(1))
     timeless = replace(interactions, positives=interactions.positives.without_times())
@@ -151,6 +223,8 @@ def test_random_holdouts_of_neighbours_are_independent():
         ("fraction:.2", "fraction:0.2"),
         ("fraction:0.250", "fraction:0.25"),
         ("fraction:0.05", "fraction:0.05"),
+        ("random:.20", "random:0.2"),
+        ("random-global:.1", "random-global:0.1"),
         ("after:-5", "after:-5"),
         ("after:1700000000.25", "after:1700000000.25"),
     ],
@@ -172,6 +246,14 @@ def test_a_rule_is_what_was_written(spec, written):
         ("random:-1", "'-1' is not a whole number"),
         ("random:1000001", "'1000001' is not a whole number"),
         ("last:2.5", "'2.5' is not a whole number"),
+        ("last:0.5", "'0.5' is not a whole number from 1 to 1000000; write"),
+        (
+            "random:1.5",
+            "'1.5' is not a whole number from 1 to 1000000, nor a decimal number between 0 and 1 with up to",
+        ),
+        ("random-global:1", "'1' is not a decimal number between 0 and 1 with up to 9 digits; write, for example, ran"),
+        ("random-global", "'' is not a decimal number between 0 and 1"),
+        ("session:2", "holdout is 'session:2'; choose one of"),
         (
             "fraction:1",
             "'1' is not a decimal number between 0 and 1 with up to 9 digits; write, for example, fraction:0.",
@@ -193,7 +275,7 @@ def test_a_rule_is_what_was_written(spec, written):
         ("fraction", "holdout is 'fraction', but '' is not a decimal number"),
         (
             "none:1",
-            "holdout is 'none:1'; choose one of none, last, last:N, random, random:N, fraction:F, after:TIME or",
+            "holdout is 'none:1'; choose one of none, last, last:N, random, random:N, random:F, random-global:F, fra",
         ),
         ("auto:1", "holdout is 'auto:1'; choose one of"),
         ("Last", "holdout is 'Last'; choose one of"),
@@ -207,3 +289,25 @@ def test_rules_that_are_refused(spec, complaint):
     with pytest.raises(UsageError) as caught:
         HoldoutRule.parse(spec)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "of_90", "kept"),
+    [
+        *(("30", 30, 30), (30, 30, 30), (np.int32(7), 7, 7), ("1000", 90, 1000), ("0.1", 9, 0.1)),
+        *((0.05, 5, 0.05), (".005", 1, 0.005), ("0.999", 90, 0.999), (1e-5, 1, 1e-5)),
+    ],
+    ids=str,
+)
+def test_how_many_users(given, of_90, kept):
+    sample = UserSample.parse(given)
+    assert (sample.of(90), sample.of(0), sample.given) == (of_90, 0, kept)
+    assert UserSample.parse(sample.given) == sample
+
+
+@pytest.mark.parametrize(
+    "given", ["0", 0, "-1", "1.0", 1.0, "0.0", 2.5, "some", True, float("nan"), "1e3", [1]], ids=str
+)
+def test_samples_that_are_refused(given):
+    with pytest.raises(UsageError, match="choose a number of users, such as 10000, or a share of them"):
+        UserSample.parse(given)

@@ -106,7 +106,13 @@ _DEFAULT_POLICY_POOL, _DEFAULT_POOL_WEAK, _DEFAULT_TEMPERATURE = 30, 1, 1.0
 
 def needs_survey(options: Options) -> bool:
     """Whether the users are gone through once before anything is drawn."""
-    return ("popularity" in options.recipe.names and options.weights is None) or options.bootstrap is not None
+    is_popular = "popularity" in options.recipe.names and options.weights is None
+    return is_popular or options.bootstrap is not None or drops_cold_items(options)
+
+
+def drops_cold_items(options: Options) -> bool:
+    """Whether it matters which items have a train positive."""
+    return options.drop_cold in ("items", "both")
 
 
 def popularity_shape(options: Options) -> tuple[float, float]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ class Section:
     ``purpose``: {"negatives", "candidates"}. Apart, so that the negatives a model was trained on are not candidates by
       construction.
     ``has_slots``: Whether the positive stands at a random place among its negatives; else first.
+    ``fold``: Whose holdouts lead the groups, in test.
     ``occurrences``: int32, shape (n_groups,), or None. Which of the groups of its positive each one is, where positives
       are drawn with replacement.
     """
@@ -64,6 +65,7 @@ class Section:
     purpose: Purpose
     has_slots: bool
     drops_short: bool
+    fold: Literal["valid", "test"] = "test"
     occurrences: Codes | None = None
 
     @cached_property
@@ -211,6 +213,16 @@ def split_train(interactions: Interactions, options: Options, rule: HoldoutRule)
     return split, train if rule.kind == "none" else train.where(split.train)
 
 
+def _cold(positives: Pairs, split: Split, train: Pairs, options: Options, warm: Mask | None) -> Mask:
+    """Which holdouts ``drop_cold`` drops."""
+    cold = np.zeros(len(positives), bool)
+    if options.drop_cold != "items":
+        cold |= np.repeat(train.counts == 0, positives.counts)
+    if warm is not None:
+        cold |= ~warm[positives.items]
+    return cold & ~split.train
+
+
 def make_section(
     interactions: Interactions,
     excluded: Pairs,
@@ -219,6 +231,7 @@ def make_section(
     plan: Plan,
     first_user: int = 0,
     bootstrap: Bootstrap | None = None,
+    warm: Mask | None = None,
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
@@ -226,15 +239,18 @@ def make_section(
     ``rule``: Of the holdouts.
     ``first_user``: The code of the first user.
     ``bootstrap``: Draws the positives; those of these users come next.
+    ``warm``: bool, shape (n_items,), or None. Which items have a train positive, where ``drop_cold`` asks for that.
     Raises BadDataError: With ``on_short="error"``: a user has too few eligible items.
     Raises UsageError: Where all are taken: a user has more than a list can have.
     """
     positives, items = interactions.positives, interactions.items
     split, train = split_train(interactions, options, rule)
+    if options.drop_cold is not None:
+        split = replace(split, cold=_cold(positives, split, train, options, warm))
     if options.command == "train":
         heads = avoided = train
     else:
-        heads, avoided = positives.where(split.test if options.fold == "test" else split.valid), positives
+        heads, avoided = positives.where(split.part(options.fold)), positives
     seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
     occurrences = None
     if bootstrap is not None:
@@ -291,6 +307,7 @@ def make_section(
         purpose="negatives" if options.command == "train" else "candidates",
         has_slots=options.command == "test" and options.layout == "pointwise",
         drops_short=options.on_short == "drop",
+        fold=options.fold,
         occurrences=occurrences,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Mask
 from negprep.checks.expected import Expected, Supply, expected, per_user, supply_of, window_sizes
-from negprep.checks.observed import LogByRange
+from negprep.checks.observed import LogByRange, UsersOfLog
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
 from negprep.checks.results import ABSENT, COUNTS, HOLDOUTS, METADATA, MISSING, OR_SUMMARY, SEEN, Findings
@@ -29,6 +30,8 @@ class Known:
     open_users: Mask = field(default_factory=lambda: np.zeros(0, bool))  # bool (n_users,)
     hits: int = 0  # How often held-out positives were drawn in train
     someone_full: bool = False  # Whether nothing can be drawn for someone
+    tested: Mask | None = None  # bool (n_users,), or None: Whom ``--test-users`` holds out. None: everybody
+    warm: tuple[Mask, Mask] | None = None  # bool (n_items,) each: Which items have a train positive, surely and perhaps
 
 
 class RangeCheck:
@@ -40,8 +43,7 @@ class RangeCheck:
         self.present: Mask = self.tallies.present > 0
         self.expected: Expected | None = None
         if self.terms.rule is not None:
-            with_valid = self.terms.with_valid
-            self.expected = expected(self.in_log, self.terms.rule, self.terms.part, with_valid=with_valid)
+            self.expected = due_of(self.in_log, self.terms, self.terms.part, settled)
         self.open_users: Mask = np.zeros(len(self.in_log.users), bool)  # bool (n_users,)
         self.held_here, self.closed = self._held()
 
@@ -60,8 +62,8 @@ class RangeCheck:
         terms, positives = self.terms, self.in_log.positives
         if self.expected is None or terms.rule is None:
             return (~self.present if terms.is_train else self.present), True
-        if not terms.is_train and terms.with_valid:
-            of_both = expected(self.in_log, terms.rule, "train", with_valid=True)
+        if not terms.is_train and (terms.with_valid or terms.drop_cold is not None):
+            of_both = due_of(self.in_log, terms, "train", self.settled)
             return of_both.may, of_both.settled(positives)
         # A user without a row, or a positive for which nothing could be drawn, shows nothing: there the rule decides.
         nowhere = (per_user(positives, self.present) == 0)[positives.users]
@@ -89,9 +91,8 @@ class RangeCheck:
     def surely_train(self) -> Rows:
         """How many positives with each item are in training, whichever are held out: int64, shape (n_items,)."""
         sure = self.present if self.terms.is_train else np.zeros(len(self.in_log.positives), bool)
-        if self.expected is not None and self.terms.rule is not None:
-            with_valid = self.terms.with_valid
-            sure = sure | ~expected(self.in_log, self.terms.rule, "train", with_valid=with_valid).may
+        if self.expected is not None:
+            sure = sure | ~due_of(self.in_log, self.terms, "train", self.settled).may
         return np.bincount(self.in_log.positives.items[sure], minlength=len(self.in_log.items))
 
     def example(self, place: int, note: str) -> str:
@@ -136,9 +137,38 @@ class RangeCheck:
         self.settled.hits += int(hits.sum() - hits[places].sum())
 
 
+def due_of(in_log: UsersOfLog, terms: Promise, part: str, settled: Known) -> Expected:
+    """What must be in a fold, of a file with a rule."""
+    if terms.rule is None:
+        raise ValueError("how positives were held out is not specified")
+
+    def of(part: str) -> Expected:
+        due = expected(in_log, terms.rule, part, with_valid=terms.with_valid, seed=terms.split_seed)  # type: ignore[arg-type]
+        if settled.tested is None:
+            return due
+        first = in_log.users.first
+        return due.of_users(in_log.positives, settled.tested[first : first + len(in_log.users)])
+
+    if part == "train" or terms.drop_cold is None or settled.warm is None:
+        return of(part)
+    return of(part).without_cold(in_log.positives, of("train"), terms.drop_cold, settled.warm)
+
+
+def warm_items(ranges: Iterable[UsersOfLog], terms: Promise, settled: Known) -> tuple[Mask, Mask] | None:
+    """Which items surely have a train positive, and which may have one; None where that does not matter."""
+    found: tuple[Mask, Mask] | None = None
+    for in_log in ranges if terms.rule is not None and terms.drop_cold is not None else ():
+        found = found or (np.zeros(len(in_log.items), bool), np.zeros(len(in_log.items), bool))
+        held = due_of(in_log, terms, "train", settled)
+        found[0][in_log.positives.items[~held.may]] = True
+        found[1][in_log.positives.items[~held.must]] = True
+    return found
+
+
 def holdouts_known(terms: Promise, settled: Known) -> bool:
     """Whether it is known which positives are held out, at least for some users."""
-    by_rule = terms.rule is not None and not terms.is_train and terms.with_valid
+    apart = terms.with_valid or terms.drop_cold is not None
+    by_rule = terms.rule is not None and not terms.is_train and apart
     return settled.closed or not (by_rule or (terms.rule is not None and terms.heads_repeat))
 
 
@@ -345,7 +375,8 @@ class Belonging:
         here = per_user(positives, self._present)
         due = positives.counts - rule.sizes if terms.is_train else rule.sizes
         nowhere = (here == 0) & (due > 0)
-        lost = np.flatnonzero(nowhere & ~self._excused())
+        sure = nowhere if rule.unsure is None else nowhere & ~rule.unsure
+        lost = np.flatnonzero(sure & ~self._excused())
         self._found(ABSENT, lost, lambda user: checked.user(user, f" has {due[user]} positives due, and no row"))
         if terms.is_train:
             self._of_train(rule, nowhere, here)
@@ -421,12 +452,16 @@ class Belonging:
         wrong = np.flatnonzero(self._present & ~rule.may)
         timed = self._terms.rule is not None and self._terms.rule.needs_times
         note = " is not among the latest" if timed else " is of a user with no holdout due"
+        if self._terms.rule is not None and self._terms.rule.kind == "random-global":
+            note = " is not held out"
         self._found(HOLDOUTS, wrong, lambda at: checked.at_first(at, note))
         lost = np.flatnonzero(self._unexplained(rule.must & ~self._present & ~nowhere[positives.users]))
         self._found(HOLDOUTS, lost, lambda at: checked.example(at, " is due, and not there"), stage=1)
         open_users = self._undecided(nowhere, wrong, lost)
         if self._terms.restricted and self._leaves_out:
             open_users &= here > sizes
+        if rule.unsure is not None:
+            open_users &= ~rule.unsure | (here > sizes)
         odd = np.flatnonzero(open_users & (here != sizes))
         self._found(
             HOLDOUTS, odd, lambda user: checked.user(user, f": {here[user]} holdouts, not {sizes[user]}"), stage=2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +26,39 @@ class Expected:
     sizes: Rows  # int64 (n_users,): How many each user has
     may: Mask  # bool (n_positives,): Whether a positive may be one of them
     must: Mask  # bool (n_positives,): Whether it must be
+    unsure: Mask | None = None  # bool (n_users,), or None: Of whom ``sizes`` are the most that there may be
 
     def settled(self, positives: PairSet) -> bool:
         """Whether the rule leaves no choice."""
         return bool((per_user(positives, self.may) == self.sizes).all())
 
+    def of_users(self, positives: PairSet, chosen: Mask) -> Expected:
+        """The same for some users; of the others nothing."""
+        mine = chosen[positives.users]
+        return Expected(np.where(chosen, self.sizes, 0), self.may & mine, self.must & mine)
 
-def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bool) -> Expected:
+    def without_cold(self, positives: PairSet, held: Expected, mode: str, items: tuple[Mask, Mask]) -> Expected:
+        """Without the holdouts that ``--drop-cold`` drops.
+
+        ``held``: What is held out of train. ``items``: bool, shape (n_items,) each: which surely have a positive in
+        train, and which may have one.
+        """
+        users, may, must = positives.users, self.may, self.must
+        if mode != "items":
+            warm = (positives.counts > held.sizes)[users]
+            may, must = may & warm, must & warm
+        open_items = np.zeros(len(may), bool)
+        if mode != "users":
+            sure, possible = items
+            open_items = may & ~sure[positives.items] & possible[positives.items]
+            may, must = may & possible[positives.items], must & sure[positives.items]
+        left, before = per_user(positives, may), per_user(positives, self.may)
+        touched = (left < before) & (before != self.sizes)  # some are dropped, and it is open whether these were due
+        unsure = touched | (per_user(positives, open_items) > 0)
+        return Expected(np.minimum(self.sizes, left), may, must, unsure)
+
+
+def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bool, seed: int = 0) -> Expected:
     """What must be in a fold."""
     positives = in_log.positives
     counts = positives.counts
@@ -39,7 +66,11 @@ def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bo
         return _nothing(positives)
     if rule.kind == "after":
         held = _times(in_log) >= cut_of(rule, in_log.clock)
-        return _nothing(positives) if part == "valid" else Expected(per_user(positives, held), held, held)
+        return _nothing(positives) if part == "valid" else _exactly(positives, held)
+    if rule.kind in ("session", "random-global"):
+        test, valid = _sessions(in_log) if rule.kind == "session" else _drawn_globally(in_log, rule, seed)
+        valid &= with_valid
+        return _exactly(positives, {"train": test | valid, "test": test, "valid": valid}[part])
     wanted = _wanted(counts, rule)
     n_test = np.minimum(wanted, counts - 1).clip(0)
     n_all = np.minimum(2 * wanted if with_valid else wanted, counts - 1).clip(0)
@@ -69,6 +100,74 @@ def cut_of(rule: HoldoutRule, clock: Clock | None = None) -> int:
         raise UsageError(f"--holdout {rule}: {error.what}", remedy=error.remedy) from None
 
 
+def _exactly(positives: PairSet, held: Mask) -> Expected:
+    return Expected(per_user(positives, held), held, held)
+
+
+def _sessions(in_log: UsersOfLog) -> tuple[Mask, Mask]:
+    """The positives of each user's last session, and of the one before; the first of all is in neither."""
+    positives, times = in_log.positives, _times(in_log)
+    order = np.lexsort((times, positives.users))
+    users, when = positives.users[order], times[order]
+    begins = np.ones(len(order), bool)
+    begins[1:] = (users[1:] != users[:-1]) | (when[1:] != when[:-1])
+    number = np.cumsum(begins)  # from 1, of all sessions in the order of users and times
+    firsts, lasts = np.zeros(positives.n_users, np.int64), np.zeros(positives.n_users, np.int64)
+    some = positives.counts > 0
+    firsts[some], lasts[some] = number[positives.starts[:-1][some]], number[positives.starts[1:][some] - 1]
+    from_end = np.empty(len(order), np.int64)
+    from_end[order] = np.where(number == firsts[users], -1, lasts[users] - number)
+    return from_end == 0, from_end == 1
+
+
+def _drawn_globally(in_log: UsersOfLog, rule: HoldoutRule, seed: int) -> tuple[Mask, Mask]:
+    """The positives whose word is in the first share of all words, and in the next one."""
+    positives = in_log.positives
+    of_users = _mixed(_purpose(seed, _SPLIT) ^ _user_keys(in_log))
+    words = _mixed(of_users[positives.users] ^ in_log.items.vocabulary.keys[positives.items])
+    numerator, denominator = rule.share
+    ends = [(each * numerator * 2**64) // denominator for each in (1, 2)]
+    test = words < np.uint64(ends[0])
+    return test, ~test & (words < np.uint64(min(ends[1], 2**64 - 1)))
+
+
+def tested_users(ranges: Iterable[UsersOfLog], terms: Promise) -> Mask | None:
+    """Which users of all ranges ``--test-users`` may hold out: bool, shape (n_users,). None: everybody."""
+    if terms.sample is None or terms.rule is None:
+        return None
+    can, words = [], []
+    for in_log in ranges:
+        due = expected(in_log, terms.rule, "test", with_valid=terms.with_valid, seed=terms.split_seed)
+        can.append(due.sizes > 0)
+        words.append(_mixed(_purpose(terms.split_seed, _TEST_USERS) ^ _user_keys(in_log)))
+    chosen, of_users = np.concatenate(can), np.concatenate(words)
+    places = np.flatnonzero(chosen)
+    chosen[places[np.argsort(of_users[places], kind="stable")[terms.sample.of(len(places)) :]]] = False
+    return chosen
+
+
+_GAMMA, _SPLIT, _TEST_USERS = 0x9E3779B97F4A7C15, 3, 20
+
+
+def _purpose(seed: int, number: int) -> npt.NDArray[np.uint64]:
+    """The key of a purpose: docs/internals/randomness.md."""
+    of_seed = _mixed(np.array([(seed + _GAMMA) % 2**64], np.uint64))
+    return _mixed(of_seed + np.uint64((number + 1) * _GAMMA % 2**64))
+
+
+def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The finaliser of splitmix64."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def _user_keys(in_log: UsersOfLog) -> npt.NDArray[np.uint64]:
+    """The hash of the id of each user of a range: uint64, shape (n_users,)."""
+    first = in_log.users.first
+    return in_log.users.codebook.vocabulary.keys[first : first + len(in_log.users)]
+
+
 def _nothing(positives: PairSet) -> Expected:
     none = np.zeros(len(positives), bool)
     return Expected(np.zeros(positives.n_users, np.int64), none, none)
@@ -81,7 +180,7 @@ def _times(in_log: UsersOfLog) -> npt.NDArray[np.int64]:
 
 
 def _wanted(counts: Rows, rule: HoldoutRule) -> Rows:
-    if rule.kind != "fraction":
+    if not rule.is_share:
         return np.full(len(counts), rule.number)
     numerator, denominator = rule.share
     whole, rest = np.divmod(counts * numerator, denominator)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from negprep.errors import BadDataError, UsageError
 from negprep.options.options import LogSource
-from negprep.options.specs import FALLBACK, LEVEL_SOURCES, MAX_ALPHA, SAMPLERS, HoldoutRule, Recipe
+from negprep.options.specs import FALLBACK, LEVEL_SOURCES, MAX_ALPHA, SAMPLERS, HoldoutRule, Recipe, UserSample
 from negprep.read.prepared import Prepared
 
 
@@ -92,6 +92,9 @@ class Promise:
     weights: bool  # Popularity comes from a file
     rule: HoldoutRule | None
     with_valid: bool
+    split_seed: int = 0
+    sample: UserSample | None = None
+    drop_cold: str | None = None
     drops_short: bool
     bootstrap: int | None
     shuffled: bool
@@ -187,6 +190,9 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promis
         weights=facts["weights"] == "a file",
         rule=rule,
         with_valid=bool(facts["with_valid"]),
+        split_seed=int(facts["split_seed"]),
+        sample=UserSample.parse(facts["test_users"]) if facts.get("test_users") is not None else None,
+        drop_cold=facts.get("drop_cold"),
         drops_short=facts["on_short"] == "drop",
         bootstrap=facts["bootstrap"],
         shuffled=bool(facts["shuffle"]),
@@ -212,6 +218,9 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
     rule = None if promised.holdout is None else HoldoutRule.parse(promised.holdout)
     if rule is not None and rule.kind == "auto":
         rule = HoldoutRule("last" if log_has_times else "random")
+    if rule is not None and rule.kind == "random-global":
+        what = f"--holdout {rule}: which pairs it holds out follows from the split seed, which the file does not say"
+        raise UsageError(what, place=prepared.name, remedy="give the summary of its run: --made-by SUMMARY")
     recipe = Recipe.parse(promised.sampler or ("uniform",))
     epochs, sources = _shown(prepared)
     samplers = recipe.names if promised.sampler or not sources else sources

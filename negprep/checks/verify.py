@@ -21,9 +21,10 @@ from negprep.checks.completeness import (
     check_metadata,
     holdouts_certain,
     holdouts_known,
+    warm_items,
 )
 from negprep.checks.draws import Drawable
-from negprep.checks.expected import cut_of
+from negprep.checks.expected import cut_of, tested_users
 from negprep.checks.log_q import LogQ, note_open, units_of_counts, units_of_weights, why_not
 from negprep.checks.observed import LogByRange, LogIds, UsersOfLog, item_weights
 from negprep.checks.pair_set import Rows
@@ -196,6 +197,8 @@ class FileCheck:
     def _settle(self, given_weights: npt.NDArray[np.float64] | None) -> None:
         """Find what only all ranges together show."""
         terms, settled = self.terms, self._settled
+        settled.tested = tested_users(self.log, terms)
+        settled.warm = warm_items(self.log, terms, settled)
         popular, n_items = "popularity" in terms.samplers, len(self.log.log_ids.items)
         counts, sure = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
         for checked in self._all_checked():

@@ -139,8 +139,16 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
     if summary.cold_users:
         yield Fact("cold users", summary.cold_users, "with holdouts and without a train positive")
     if summary.unheld_users:
-        few = "none that late" if summary.holdout.startswith("after") else "too few positives"
-        yield Fact("not held out", summary.unheld_users, f"users with {few}")
+        kind = summary.holdout.partition(":")[0]
+        yield Fact("not held out", summary.unheld_users, f"users with {_WITHOUT.get(kind, 'too few positives')}")
+    if summary.spared_users:
+        yield Fact("whole in train", summary.spared_users, "users that --test-users leaves out")
+    if summary.dropped_cold:
+        yield Fact("dropped cold", summary.dropped_cold, "holdouts of a user or an item without a train positive")
+
+
+_WITHOUT = {"after": "none that late", "random-global": "none by chance", "session": "one session"}
+"""What users who are not held out have, by the kind of the rule, where that is not too few positives."""
 
 
 def _drawn(summary: Summary) -> Iterator[Fact]:

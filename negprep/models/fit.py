@@ -22,7 +22,7 @@ from negprep.encode.pairs import Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.encode.side_files import catalog_misfits
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import UsageError, refuse_warnings
-from negprep.holdout import check_times, nothing_held_out, nothing_to_write, resolve_rule, settled_cut
+from negprep.holdout import check_times, choose_users, nothing_held_out, nothing_to_write, resolve_rule, settled_cut
 from negprep.model_file import Model, sorted_model, write_model
 from negprep.models.factorise import Learning, ReportEpoch, Training, learn_als, learn_bpr, need_library
 from negprep.models.rns import Epoch, RnsLearning, learn_policy
@@ -206,7 +206,9 @@ def fit(
             if options.min_positives or options.core:
                 core = find_core(loaded, options, memory.range_rows, progress)
             else:
-                core = loaded.whole(memory.range_rows)
+                core = loaded.whole(memory.range_rows, again=options.sample is not None)
+            rule, more = choose_users(rule, core.sections, options)
+            warnings += more
             training, n_positives = _training(core, options, rule, place)
         finally:
             loaded.close()

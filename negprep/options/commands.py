@@ -219,6 +219,7 @@ def _of_prepare() -> dict[str, Option]:
     """The options of ``train``, and those of ``test`` that differ, with ``test_`` before their name."""
     train, test = takes("train"), takes("test")
     found = {name: _for_prepare(each, "train") for name, each in train.items() if name not in _NOT_IN_PREPARE}
+    found["drop_cold"] = _for_prepare(test["drop_cold"], "test")
     for name in OF_CANDIDATES:
         found[f"test_{name}"] = replace(_for_prepare(test[name], "test", prefix="test-"), name=f"test_{name}")
     return found

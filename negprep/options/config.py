@@ -25,6 +25,7 @@ from negprep.options.specs import (
     PositiveRule,
     Recipe,
     TimeForms,
+    UserSample,
     column_names_of,
     delimiter_of,
     size_of,
@@ -54,6 +55,7 @@ _PARSERS: dict[str, Callable[[Any], object]] = {
     "sampler": lambda value: Recipe.parse(tuple(value)),
     "levels": Recipe.parse_levels,
     "time_format": TimeForms.parse,
+    "test_users": UserSample.parse,
 }
 
 
@@ -325,8 +327,11 @@ def config_of(parts: Mapping[str, Options], source: LogSource, target: str) -> s
         named = train.read.data_set.place
         lines += _assigned("recipe", Path(named) if named.endswith(".toml") else named, target)
     for table, options in _declared().items():
-        record: Any = test if table == "test" else train
-        values = [_assigned(name, _value_of(each, record), target) for name, each in options.items()]
+        of_test = {"drop_cold"} if table != "test" else set(options)
+        values = [
+            _assigned(name, _value_of(each, test if name in of_test else train), target)
+            for name, each in options.items()
+        ]
         chosen = [line for written in values for line in written]
         if chosen:
             lines += ["", f"[{table}]", *chosen]
@@ -343,7 +348,7 @@ def _value_of(option: Option, options: Options) -> object:
     if hasattr(ReadOptions, name):
         value = getattr(options.read, name)
         return value if value != option.default else None
-    if option.declared.section == "Run" or (options.command == "test" and name not in OF_CANDIDATES):
+    if option.declared.section == "Run" or (options.command == "test" and name not in (*OF_CANDIDATES, "drop_cold")):
         return None
     if name == "num_neg" and options.recipe.fixed:  # their sum
         return None

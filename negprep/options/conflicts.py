@@ -163,13 +163,24 @@ def _refuse_rows(options: Record) -> None:
         )
         _refuse(options.with_valid, "--with-valid with --holdout none, which holds nothing out")
         _refuse(chosen_seed, "--split-seed with --holdout none, which holds nothing out")
+        _refuse(options.test_users is not None, "--test-users with --holdout none, which holds nothing out")
     if rule.kind == "after":
         _refuse(
             options.with_valid,
             f"--holdout {rule} with a validation holdout: one cut has no second",
             "tune with a run of its own, with an earlier TIME",
         )
-        _refuse(chosen_seed, "--split-seed with --holdout after, which leaves nothing to chance", "leave it out")
+    _refuse(
+        rule.kind in ("after", "session") and chosen_seed and options.test_users is None,
+        f"--split-seed with --holdout {rule.kind}, which leaves nothing to chance",
+        "leave it out",
+    )
+    _refuse(
+        rule.kind == "random-global" and options.with_valid and 2 * rule.share[0] >= rule.share[1],
+        f"--holdout {rule} with a validation holdout of the same share, which leaves nothing in train",
+        "choose a share below 0.5",
+    )
+    _refuse(options.drop_cold and not is_test, "--drop-cold in train, which has no candidates", "give it to test")
     several = options.epochs is not None
     _refuse(
         is_test and (options.epoch or several),
@@ -207,6 +218,11 @@ def refuse_on_spark(
         options.bootstrap is not None,
         f"--bootstrap {what}: its draws depend on the place of a positive among all, which no worker knows",
         "prepare the pairs on one machine",
+    )
+    _refuse(
+        options.test_users is not None,
+        f"--test-users {what}: who is in the sample depends on all users, whom no worker knows",
+        "prepare the candidates on one machine",
     )
     for name, why in (("memory", "workers have what Spark gives them"), ("spill_dir", "Spark spills by itself")):
         remedy = "leave it out (--spark-conf spark.executor.memory=8g, spark.local.dir=DIR)"

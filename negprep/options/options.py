@@ -25,6 +25,7 @@ from negprep.options.specs import (
     PositiveRule,
     Recipe,
     TimeForms,
+    UserSample,
     check_marks,
     whole,
 )
@@ -229,29 +230,32 @@ class Options:
     )
     holdout: str = option(
         "auto",
-        "Which positives are kept out of training: the last of each user in time (last, last:N), random ones (random, "
-        "random:N), the latest part (fraction:0.2), or all from a time (after:2024-05-01, or after: and a number as in "
-        "the log); none is for a log that is split already. auto is last where the log has times, else random. With "
-        "the same SPEC, `negprep test` on the same log agrees on them.",
+        "Which positives are kept out of training: of each user the last in time (last, last:N), random ones (random, "
+        "random:N, random:0.2), the latest part (fraction:0.2) or all of the latest time (session); a random share of "
+        "the whole log (random-global:0.1); or all from a time (after:2024-05-01, or after: and a number as in the "
+        "log). none is for a log that is split already. auto is last where the log has times, else random. With the "
+        "same SPEC, `negprep test` on the same log agrees on them.",
         ("Holdout", _LOGS),
         metavar="SPEC",
         common=_LOGS,
         differs={
             "test": {
-                "help": "Which positives are test items: the last of each user in time (last, last:N), random ones "
-                "(random, random:N), the latest part (fraction:0.2), or all from a time (after:2024-05-01, or after: "
+                "help": "Which positives are test items: of each user the last in time (last, last:N), random ones "
+                "(random, random:N, random:0.2), the latest part (fraction:0.2) or all of the latest time (session); a "
+                "random share of the whole log (random-global:0.1); or all from a time (after:2024-05-01, or after: "
                 "and a number as in the log). auto is last where the log has times, else random."
             },
             "inspect": {
                 "help": "Which positives are kept out of training and tested: none, last, last:N, random, random:N, "
-                "fraction:0.2, after:2024-05-01 or auto, as for the commands."
+                "random:0.2, random-global:0.1, fraction:0.2, session, after:2024-05-01 or auto, as for the commands."
             },
             "fit": {
                 "help": "Which positives are kept out of training, as in train: give both the same, so that the model "
                 "learns from nothing that is held out."
             },
             **_checks(
-                "How positives were held out: none, last, last:N, random, random:N, fraction:F, after:TIME or auto.",
+                "How positives were held out: none, last, last:N, random, random:N, random:F, fraction:F, session, "
+                "after:TIME or auto.",
                 "not checked",
                 default=None,
             ),
@@ -279,6 +283,21 @@ class Options:
         limits=_SEEDS,
         reads="seed",
         fact=True,
+    )
+    test_users: int | float | str | None = option(
+        None,
+        "Hold out for a random sample of the users alone: N of those who could be, or a share of them, such as 0.1. "
+        "The others stay whole in train.",
+        ("Holdout", f"{_ROWS} fit"),
+        metavar="N|SHARE",
+        shown="everybody who can be",
+    )
+    drop_cold: Literal["users", "items", "both"] | None = option(
+        None,
+        "Write no candidates for holdouts of users, of items, or of both, that have no positive in train. They stay "
+        "out of train, and are counted.",
+        ("Holdout", "test inspect"),
+        shown="none are dropped",
     )
     num_neg: int | Literal["all"] | None = option(
         None,
@@ -635,6 +654,8 @@ class Options:
     """The options that somebody chose, even if they chose the default."""
     rule: HoldoutRule = field(init=False, repr=False, compare=False)
     """``holdout``, parsed."""
+    sample: UserSample | None = field(init=False, repr=False, compare=False)
+    """``test_users``, parsed."""
     positive_rule: PositiveRule | None = field(init=False, repr=False, compare=False)
     """``positive``, parsed."""
     recipe: Recipe = field(init=False, repr=False, compare=False)
@@ -655,6 +676,8 @@ class Options:
         self._settle("recipe", self._parse_recipe())
         self._settle("positive_rule", None if self.positive is None else PositiveRule.parse(self.positive))
         self._settle("rule", HoldoutRule.parse(self.holdout))
+        self._settle("sample", None if self.test_users is None else UserSample.parse(self.test_users))
+        self._settle("test_users", None if self.sample is None else self.sample.given)
         refuse_conflicts(self)
         if self.num_neg is None:
             fixed = self.recipe.num_neg or (1 if self.bootstrap is not None else None)
@@ -678,7 +701,9 @@ class Options:
 
     def facts(self) -> dict[str, Any]:
         """What the metadata of a run hold of its options, by name."""
-        return {name: getattr(self, name) for name, each in options_of(type(self)).items() if each.declared.fact}
+        return {name: getattr(self, name) for name, each in options_of(type(self)).items() if each.declared.fact} | {
+            name: getattr(self, name) for name in ("test_users", "drop_cold") if getattr(self, name) is not None
+        }
 
     @property
     def negatives_each(self) -> int:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from math import lcm
+from math import isfinite, lcm
 from operator import index
 from sys import float_info
 from typing import Any, Literal
 
 from negprep.errors import UsageError
 
-HoldoutKind = Literal["none", "auto", "last", "random", "fraction", "after"]
+HoldoutKind = Literal["none", "auto", "last", "random", "random-global", "fraction", "session", "after"]
 
 MAX_HELD = 1_000_000
 
-_FORMS = "none, last, last:N, random, random:N, fraction:F, after:TIME or auto"
+_FORMS = "none, last, last:N, random, random:N, random:F, random-global:F, fraction:F, session, after:TIME or auto"
 _FRACTION_DIGITS = 9
 _TIME = re.compile(r"-?[0-9]+(\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9].*)?", re.ASCII)
 
@@ -27,8 +28,9 @@ class HoldoutRule:
     """Which positives are kept out of training.
 
     ``number`` is that of each user's positives (``last``, ``random``), ``share`` the numerator and denominator of their
-    part (``fraction``), ``time`` the cut as it was written (``after``), and ``cut`` the cut in nanoseconds since 1970,
-    once the times of the log are known to be like it.
+    part (``fraction``, ``random:F``) or of all positives (``random-global``), ``time`` the cut as it was written
+    (``after``), and ``cut`` the cut in nanoseconds since 1970, once the times of the log are known to be like it.
+    ``tested`` is the largest word of a user who is held out, once ``--test-users`` has chosen some.
     """
 
     kind: HoldoutKind
@@ -36,30 +38,28 @@ class HoldoutRule:
     share: tuple[int, int] = (0, 1)
     time: str = ""
     cut: int | None = None
+    tested: int | None = None
 
     @classmethod
     def parse(cls, spec: object) -> HoldoutRule:
-        """Parse ``none``, ``auto``, ``last``, ``last:N``, ``random``, ``random:N``, ``fraction:F`` or ``after:TIME``.
-
-        Raises ``UsageError`` for anything else.
-        """
+        """Parse ``last:2``, ``random:0.2``, ``after:2024-05-01`` and the like; ``UsageError`` for anything else."""
         kind, colon, rest = str(spec).partition(":")
-        if kind in ("none", "auto", "last", "random") and not colon:
+        if kind in ("none", "auto", "last", "random", "session") and not colon:
             return cls(kind)  # type: ignore[arg-type]  # mypy does not narrow by membership
+        share = _share(rest)
+        if share is not None and kind in ("fraction", "random", "random-global"):
+            return cls(kind, share=share)  # type: ignore[arg-type]
         if kind in ("last", "random"):
             number = int(rest) if re.fullmatch("[1-9][0-9]{0,6}", rest, re.ASCII) else 0
             if not 1 <= number <= MAX_HELD:
-                raise _bad_holdout(
-                    spec, f"{rest!r} is not a whole number from 1 to {MAX_HELD}", f"{kind}:2, or {kind} alone"
-                )
+                what = f"{rest!r} is not a whole number from 1 to {MAX_HELD}"
+                if kind == "random" and "." in rest:
+                    what += f", nor a decimal number between 0 and 1 with up to {_FRACTION_DIGITS} digits"
+                raise _bad_holdout(spec, what, f"{kind}:2, or {kind} alone")
             return cls(kind, number=number)  # type: ignore[arg-type]
-        if kind == "fraction":
-            # Exact, as decimals: 0.29 of 50 is 14.5, which binary fractions make a little less.
-            digits = re.fullmatch(rf"0?\.([0-9]{{1,{_FRACTION_DIGITS}}})", rest, re.ASCII)
-            if digits is None or not int(digits[1]):
-                what = f"{rest!r} is not a decimal number between 0 and 1 with up to {_FRACTION_DIGITS} digits"
-                raise _bad_holdout(spec, what, "fraction:0.2")
-            return cls("fraction", share=(int(digits[1]), 10 ** len(digits[1])))
+        if kind in ("fraction", "random-global"):
+            what = f"{rest!r} is not a decimal number between 0 and 1 with up to {_FRACTION_DIGITS} digits"
+            raise _bad_holdout(spec, what, f"{kind}:0.2")
         if kind == "after":
             if not _TIME.fullmatch(rest):
                 raise _bad_holdout(
@@ -70,9 +70,9 @@ class HoldoutRule:
 
     def __str__(self) -> str:
         """The shortest way to write it."""
-        if self.kind == "fraction":
+        if self.is_share:
             numerator, denominator = self.share
-            return "fraction:0." + str(denominator + numerator)[1:].rstrip("0")
+            return f"{self.kind}:0." + str(denominator + numerator)[1:].rstrip("0")
         if self.kind == "after":
             return f"after:{self.time}"
         return self.kind if self.number == 1 else f"{self.kind}:{self.number}"
@@ -80,7 +80,53 @@ class HoldoutRule:
     @property
     def needs_times(self) -> bool:
         """Whether the log must have times."""
-        return self.kind in ("last", "fraction", "after")
+        return self.kind in ("last", "fraction", "session", "after")
+
+    @property
+    def is_share(self) -> bool:
+        """Whether ``share`` says how many are held out, in place of ``number``."""
+        return self.share[0] > 0
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a hash decides, so that the split seed matters."""
+        return self.kind not in ("none", "session", "after")
+
+
+def _share(text: str) -> tuple[int, int] | None:
+    """A decimal number between 0 and 1 as numerator and denominator; None for other text."""
+    # Exact, as decimals: 0.29 of 50 is 14.5, which binary fractions make a little less.
+    digits = re.fullmatch(rf"0?\.([0-9]{{1,{_FRACTION_DIGITS}}})", text, re.ASCII)
+    return None if digits is None or not int(digits[1]) else (int(digits[1]), 10 ** len(digits[1]))
+
+
+@dataclass(frozen=True)
+class UserSample:
+    """How many users ``--test-users`` holds out: a number, or a share of those who could be."""
+
+    given: int | float
+    number: int = 0
+    share: tuple[int, int] = (0, 1)
+
+    @classmethod
+    def parse(cls, given: Any) -> UserSample:  # noqa: ANN401
+        """Parse a whole number or a decimal number between 0 and 1, as text, too; ``UsageError`` for anything else."""
+        is_number = hasattr(given, "__index__") or isinstance(given, float | str)
+        text = "" if isinstance(given, bool) or not is_number else str(given)
+        share = _share(f"{Decimal(text):f}") if isinstance(given, float) and isfinite(given) else _share(text)
+        if share is not None:
+            return cls(share[0] / share[1], share=share)
+        if re.fullmatch("[1-9][0-9]{0,9}", text, re.ASCII):
+            return cls(int(text), number=int(text))
+        what = f"test_users is {given!r}"
+        raise UsageError(what, remedy="choose a number of users, such as 10000, or a share of them, such as 0.1")
+
+    def of(self, n_users: int) -> int:
+        """How many of so many users: a share is rounded, halves up, to one at least."""
+        if self.number:
+            return min(self.number, n_users)
+        numerator, denominator = self.share
+        return min(n_users, max(1, (2 * numerator * n_users + denominator) // (2 * denominator)))
 
 
 def _bad_holdout(spec: object, what: str, example: str) -> UsageError:

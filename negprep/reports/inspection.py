@@ -413,7 +413,7 @@ def _options(command: Command, given: Mapping[str, Any], read: ReadOptions, of_c
     chosen = {name: value for name, value in _taken(Options, given).items() if name not in ("command", "read")}
     for name, default in _DEFAULTS[command].items():
         chosen[name] = default if chosen.get(name) is None else chosen[name]
-    for name in _OF_TRAIN if command == "test" else ("fold",):
+    for name in _OF_TRAIN if command == "test" else ("fold", "drop_cold"):
         chosen.pop(name, None)
     if given.get("fold") == "valid" and chosen.get("holdout") != "none":  # test refuses it
         chosen["with_valid"] = True

@@ -19,6 +19,7 @@ from negprep.arrow import as_numpy, pc
 from negprep.assemble.layout import RowLayout, vocabulary_tables
 from negprep.assemble.plan import (
     Knowledge,
+    drops_cold_items,
     find_ids,
     make_plan,
     make_scores,
@@ -156,6 +157,8 @@ class SparkRun(Record):
         self._job = replace(
             job, options=travelling, plan=plan, model=model, counts_sources=options.recipe.sources is not None
         )
+        if counts is not None and drops_cold_items(options):
+            self._job = replace(self._job, warm=counts > 0)
         super().__init__(
             log=log,
             options=options,
@@ -350,7 +353,7 @@ class SparkRun(Record):
         tally.negatives *= several
         tally.rows *= several
         if not tally.groups and not tally.dropped_users:
-            mistake = nothing_to_write(self.rule, self.options)
+            mistake = nothing_to_write(self.rule, self.options, n_cold=tally.dropped_cold)
             if mistake is not None:
                 raise mistake
 

@@ -392,6 +392,7 @@ class Job:
     ``has_positive``: Whether some rows of the log are not positives.
     ``first_users``: The code of the first user of each partition, where they are known.
     ``model``: Which draws, if any; ``plan`` has its scores for no user yet.
+    ``warm``: bool, shape (n_items,), or None. Which items have a train positive, where ``drop_cold`` asks for that.
     ``counts_sources``: Whether the draws are made when rows are counted, since the metadata have their sources.
     """
 
@@ -403,6 +404,7 @@ class Job:
     plan: Plan | None = None
     model: Model | None = None
     first_users: dict[int, int] = field(default_factory=dict)
+    warm: Mask | None = None
     counts_sources: bool = False
 
 
@@ -562,7 +564,7 @@ def _section(job: Job, loaded: LoadedSection, first_user: int = 0) -> tuple[Sect
     if plan.scores is not None and job.model is not None:
         found = job.model.users.find(users.ids)
         plan, known = plan.for_users(found), found >= 0
-    section = make_section(loaded.interactions, loaded.excluded, job.options, job.rule, plan)
+    section = make_section(loaded.interactions, loaded.excluded, job.options, job.rule, plan, warm=job.warm)
     if job.options.encode:
         section = replace(section, form=make_form(users, loaded.interactions.items, job.options, first_user))
     return section, known
