@@ -54,6 +54,7 @@ CASES = {
     "no valid": {"with_valid": False},
     "after": {"with_valid": False, "holdout": "after:500000"},
     "random": {"holdout": "random:2", "split_seed": 3, "seed": 9},
+    "some users, no cold": {"holdout": "random-global:0.1", "test_users": 0.2, "drop_cold": "both", "test_num_neg": 9},
     "positive": {"positive": ">=4", "sampler": ("uniform:0.5", "weak:0.5"), "with_log_q": True},
     "candidates": {"test_num_neg": 20, "test_sampler": "popularity", "test_alpha": 0.5, "test_with_log_q": True},
     "core": {"core": 20, "sampler": "popularity"},
@@ -69,11 +70,13 @@ CASES = {
 def test_the_files_are_those_of_the_single_commands(log, tmp_path, case):
     chosen = CASES[case]
     whole = made(log, tmp_path / "whole", **chosen)
-    ours = {name.removeprefix("test_"): value for name, value in chosen.items() if name.startswith("test_")}
-    own = {"num_neg", "sampler", "alpha", "with_log_q", "layout", "on_short", "epochs", "shuffle"}
-    shared = {name: value for name, value in chosen.items() if name not in own and not name.startswith("test_")}
+    of_test = {name: value for name, value in chosen.items() if name.startswith("test_") and name != "test_users"}
+    ours = {name.removeprefix("test_"): value for name, value in of_test.items()}
+    own = {"num_neg", "sampler", "alpha", "with_log_q", "layout", "on_short", "epochs", "shuffle", *of_test}
+    shared = {name: value for name, value in chosen.items() if name not in own}
     valid = chosen.get("with_valid", True)
-    train = {name: value for name, value in chosen.items() if not name.startswith("test_")} | {"with_valid": valid}
+    train = {name: value for name, value in chosen.items() if name not in {*of_test, "drop_cold"}}
+    train["with_valid"] = valid
     negprep.prepare(str(log), str(tmp_path / "train.parquet"), Options(command="train", **train))
     for fold in ("valid", "test") if valid else ("test",):
         options = Options(command="test", distinct=True, **(shared | ours | {"fold": fold, "with_valid": valid}))

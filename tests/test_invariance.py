@@ -29,6 +29,8 @@ MAKES = {
     "test, random:2, valid": lambda log, **options: negprep.test(
         log, num_neg=9, holdout="random:2", fold="valid", **options
     ),
+    "train, session": lambda log, **options: negprep.train(log, num_neg=2, holdout="session", **options),
+    "test, random-global": lambda log, **options: negprep.test(log, num_neg=9, holdout="random-global:0.2", **options),
     "train, after": lambda log, **options: negprep.train(log, num_neg=2, holdout="after:5", **options),
     "test, after": lambda log, **options: negprep.test(log, num_neg=9, holdout="after:5", **options),
 }

@@ -177,7 +177,9 @@ def test_counts_of_holdouts():
     assert facts(log, "train")["holdouts"] == 0
 
 
-HELD = pytest.mark.parametrize("holdout", ["last:2", "last:4", "random:3", "fraction:0.2", "fraction:0.5", "after:5"])
+HELD = pytest.mark.parametrize(
+    "holdout", ["last:2", "last:4", "random:3", "random:0.4", "fraction:0.2", "fraction:0.5", "session", "after:5"]
+)
 
 
 @HELD

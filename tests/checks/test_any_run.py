@@ -22,6 +22,7 @@ PARTS = 10
 FORMS = ("o.parquet", "o/", "o.csv", "o.tsv", "o.csv.gz", "o.dat --to csv", "o/ --to csv", "o/ --to tsv")
 FOLDERS = ("o/ --to recbole", "o/ --to ncf", "o/ --to lightgcn")
 HOLDOUTS = ("last", "last:2", "random", "random:2", "fraction:0.3", "after:2", "auto")
+HOLDOUTS += ("random:0.3", "random-global:0.3", "session")
 POPULAR = (
     *("popularity", "popularity --alpha 0.3", "popularity --smooth 1", "popularity --weights weights.csv"),
     *("uniform:0.6 --sampler popularity:0.4", "uniform=2 --sampler popularity=1"),
@@ -93,7 +94,8 @@ def split_of(draw):
     words += draw(0.3, "--keep-time first")
     words += draw(0.3, "--min-positives 2", "--min-positives 4", "--core 2", "--core 3")
     holdout = draw.chance.choice(HOLDOUTS)
-    words += draw(0.5, "--split-seed 5") if "after" not in holdout else []
+    words += draw(0.25, "--test-users 9", "--test-users 0.3")
+    words += draw(0.5, "--split-seed 5") if "after" not in holdout and "session" not in holdout else []
     return words, ["--holdout", holdout], draw(0.3, "--with-valid") if "after" not in holdout else []
 
 
@@ -147,10 +149,12 @@ def any_run(folder, capsys, seed):
     valid = ["--with-valid"] if len(parts) == 3 else valid
     for part in parts:
         command = "test" if part == "valid" else part
-        held = ["--holdout", "none"] if parts == ("train",) and draw(0.3, "x") else holdout
+        none = parts == ("train",) and "--test-users" not in shared and draw(0.3, "x")
+        held = ["--holdout", "none"] if none else holdout
         words, (name, *form) = draws_of(draw, command, shared)
         words += valid if held is holdout else []
         words += ["--fold", "valid"] if part == "valid" else []
+        words += draw(0.2, "--drop-cold users", "--drop-cold items", "--drop-cold both") if command == "test" else []
         target = name.replace("o", part, 1)
         summary = f"{part}.json"
         line = [command, "log.csv", target, *form, *shared, *held, *words, *reading, "--summary", summary, "--quiet"]

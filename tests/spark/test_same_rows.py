@@ -130,6 +130,9 @@ TRAIN = {
     "holdout last:2 with valid": {"holdout": "last:2", "with_valid": True},
     "holdout random": {"holdout": "random", "split_seed": 5},
     "holdout random:3": {"holdout": "random:3"},
+    "holdout random share": {"holdout": "random:0.3", "split_seed": 2},
+    "holdout global share": {"holdout": "random-global:0.1", "with_valid": True},
+    "holdout session": {"holdout": "session"},
     "holdout fraction": {"holdout": "fraction:0.2"},
     "holdout after": {"holdout": "after:1500300000"},
     "positive by value": {"positive": ">=4"},
@@ -166,6 +169,7 @@ TEST = {
     "popularity": {"sampler": "popularity", "num_neg": 20, "with_log_q": True},
     "listwise encode": {"layout": "listwise", "encode": True, "num_neg": 10},
     "after": {"holdout": "after:1500300000", "num_neg": 30},
+    "no cold": {"holdout": "random-global:0.8", "num_neg": 30, "drop_cold": "both"},
     "positive": {"positive": ">=4", "num_neg": 30},
 }
 BESIDE = {
