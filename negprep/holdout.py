@@ -121,8 +121,8 @@ def _last_session(positives: Pairs, times: Times, candidates: Mask) -> Mask:
     firsts, counts = positives.starts[present], positives.counts[present]
     newest = np.maximum.reduceat(np.where(candidates, times, _BEFORE_ALL), firsts)
     last = candidates & (times == np.repeat(newest, counts))
-    others: Mask = np.logical_or.reduceat(candidates & ~last, firsts)
-    return last & np.repeat(others, counts)
+    last &= np.repeat(np.logical_or.reduceat(candidates & ~last, firsts), counts)
+    return last
 
 
 def _some(pairs: Pairs, mask: Mask) -> Mask:

@@ -146,6 +146,8 @@ def any_run(folder, capsys, seed):
     shared, holdout, valid = split_of(draw)
     files, told, beside, lines = [], [], {}, []
     parts = draw.chance.choice([("train",), ("test",), ("valid",), ("train", "test"), ("train", "valid", "test")])
+    if "after:2" in holdout:  # which has no second
+        parts = tuple(part for part in parts if part != "valid") or ("test",)
     valid = ["--with-valid"] if len(parts) == 3 else valid
     for part in parts:
         command = "test" if part == "valid" else part
