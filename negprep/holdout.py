@@ -120,7 +120,7 @@ def _last_session(positives: Pairs, times: Times, candidates: Mask) -> Mask:
         return np.zeros(len(positives), bool)
     firsts, counts = positives.starts[present], positives.counts[present]
     newest = np.maximum.reduceat(np.where(candidates, times, _BEFORE_ALL), firsts)
-    last = candidates & (times == np.repeat(newest, counts))
+    last: Mask = candidates & (times == np.repeat(newest, counts))
     last &= np.repeat(np.logical_or.reduceat(candidates & ~last, firsts), counts)
     return last
 

@@ -18,6 +18,7 @@ import negprep
 from negprep import BadDataError, NegprepWarning, Options, UsageError
 from negprep.checks.results import ABSENT, HOLDOUTS, MISSING
 from negprep.model_file import read_model
+from negprep.options.conflicts import refuse_on_spark
 
 ROWS = random_rows(11, users=60, items=50, most=20, times=6)
 LOG = as_table(ROWS)
@@ -369,3 +370,8 @@ def test_what_a_person_reads(tmp_path, capsys):
     assert f"dropped cold {facts['dropped_cold']} holdouts of a user or an item without a train positive" in told
     assert "users with none by chance" in told
     assert Path(tmp_path / "o.parquet").exists()
+
+
+def test_a_sample_of_users_needs_one_machine():
+    with pytest.raises(UsageError, match="--test-users with --engine spark: who is in the sample depends on all users"):
+        refuse_on_spark(Options(command="test", distinct=True, test_users=5))

@@ -216,6 +216,7 @@ def test_every_option_has_an_effect():
         "given",
         "read",
         "rule",
+        "sample",
         "data_set",
         "shard_rows",
         "most_eligible",

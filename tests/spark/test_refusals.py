@@ -97,6 +97,7 @@ def test_rows_and_options(refused, tmp_path):
     assert "no positive is at or after" in refused(log, BadDataError, "test", distinct=True, holdout="after:1000")
     assert "no user is left" in refused(log, BadDataError, core=1000)
     assert "--bootstrap with --engine spark" in refused(log, UsageError, bootstrap=9, layout="pairwise")
+    assert "--test-users with --engine spark" in refused(log, UsageError, test_users=9)
     assert "--memory with --engine spark" in refused(log, UsageError, memory=1 << 30)
     assert "one file" in refused(log, UsageError, target=str(tmp_path / "there" / "out.parquet"))
     assert "--to csv with --engine spark" in refused(log, UsageError, to="csv")
