@@ -207,8 +207,11 @@ def as_heads(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
 
 def split_train(interactions: Interactions, options: Options, rule: HoldoutRule) -> tuple[Split, Pairs]:
     """Hold out; the positives that stay in train, with times where those matter."""
-    positives = interactions.positives
-    split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
+    positives, key = interactions.positives, (rule, options.split_seed, options.with_valid)
+    split = interactions.splits.get(key)
+    if split is None:
+        split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
+        interactions.splits[key] = split
     train = positives if options.available_at_time else positives.without_times()
     return split, train if rule.kind == "none" else train.where(split.train)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -224,12 +226,14 @@ class Interactions:
 
     ``users``: All users, those without a positive among them.
     ``weak``: Observed pairs that are not positives; disjoint from them.
+    ``splits``: What was held out of the positives, by what decided it, for runs that hold out alike.
     """
 
     users: Vocabulary
     items: Items
     positives: Pairs
     weak: Pairs
+    splits: dict[Hashable, Any] = field(default_factory=dict)
 
 
 def as_seen(pairs: Pairs, items: Items) -> Seen:
