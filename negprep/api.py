@@ -268,7 +268,7 @@ def refuse_output_options(options: Options) -> None:
 
 def _plain_strings(rows: pa.Table) -> pa.Table:
     """The rows with strings instead of dictionaries, as the log has them."""
-    fields_ = [pa.field(field.name, _plain(field.type), nullable=False) for field in rows.schema]
+    fields_ = [pa.field(field.name, _plain(field.type), nullable=field.nullable) for field in rows.schema]
     return rows.cast(pa.schema(fields_))
 
 
@@ -578,6 +578,7 @@ class RowKeywords(ReadKeywords, total=False):
     weights: LogSource | None
     layout: Layout
     label_dtype: Literal["int8", "float32"]
+    keep: str | tuple[str, ...]
     encode: bool
     to: FormName | None
     jobs: int

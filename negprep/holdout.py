@@ -292,7 +292,18 @@ def check_times(log: LogReader, options: Options) -> None:
 
 def writes_times(log: LogReader, options: Options) -> bool:
     """Whether the output holds the times of the log. If it is open which column they are, reading it reports that."""
-    return options.to in TIMED and ("time" in log.columns or log.problem("time") is not None)
+    return options.to in TIMED and _may_have_times(log)
+
+
+def needs_times(log: LogReader, options: Options, rule: HoldoutRule) -> bool:
+    """Whether the times of the log are read: those of a pair decide which of its rows the values kept are of."""
+    if rule.needs_times or options.available_at_time or writes_times(log, options):
+        return True
+    return bool(options.carried) and _may_have_times(log)
+
+
+def _may_have_times(log: LogReader) -> bool:
+    return "time" in log.columns or log.problem("time") is not None
 
 
 def settled_cut(log: LogReader, rule: HoldoutRule) -> HoldoutRule:

@@ -46,6 +46,7 @@ from negprep.holdout import (
     check_times,
     choose_users,
     in_form,
+    needs_times,
     nothing_to_write,
     resolve_rule,
     settled_cut,
@@ -144,7 +145,7 @@ class ReadLog:
         self.loaded = load(
             log,
             options,
-            with_times=rule.needs_times or options.available_at_time or writes_times(log, options),
+            with_times=needs_times(log, options, rule),
             kept_bytes=memory.kept_bytes,
             spill_folder=options.spill_dir or spill_folder,
             progress=progress,
@@ -274,7 +275,7 @@ class Run(Record):
     @cached_property
     def form(self) -> RowLayout:
         """The layout and the columns of the rows."""
-        return make_form(self.core.users, self.core.items, self.options)
+        return make_form(self.core.users, self.core.items, self.options, values=self.core.values)
 
     @property
     def schema(self) -> pa.Schema:
@@ -297,7 +298,7 @@ class Run(Record):
         for loaded in self.core.sections:
             interactions, first_user = loaded.interactions, loaded.first_user
             shared = loaded.excluded, options, self.rule, self._plan, first_user, bootstrap
-            section = make_section(interactions, *shared, warm=self._warm)
+            section = make_section(interactions, *shared, warm=self._warm, values=self.core.values)
             if options.shuffle:  # then of codes, until their order is known
                 coded = section.form.coded(first_user, len(interactions.users), len(interactions.items))
                 section = replace(section, form=coded)

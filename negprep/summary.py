@@ -380,6 +380,7 @@ def facts_of(run: Record) -> dict[str, Any]:
         "split_seed": options.split_seed,
         "counts": run.tally.named(_in_metadata(options)),
         **({} if options.read.data_set is None else {"recipe": options.read.data_set.name}),
+        **({"keep": list(options.keep)} if options.keep else {}),
     }
 
 

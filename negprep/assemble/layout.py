@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,16 @@ class Ids:
     """What is written for each code of a column.
 
     ``values``: int64, shape (n,), or pyarrow string array, or range. Strings are written through a dictionary. A range:
-      the codes themselves, counted from its start on, as int32.
+      the codes themselves, counted from its start on, as int32. Of a column that is kept: pyarrow array of any type,
+      in which a null is last.
     """
 
-    values: npt.NDArray[np.int64] | Codes | pa.StringArray | range
+    values: npt.NDArray[np.int64] | Codes | pa.Array | range
 
     @classmethod
     def of(cls, ids: pa.Array) -> Ids:
-        """The ids of a vocabulary: int64 or string."""
-        return cls(as_numpy(ids) if pa.types.is_integer(ids.type) else ids)
+        """The ids of a vocabulary: int64 or string; or the values of a column that is kept."""
+        return cls(as_numpy(ids) if ids.type == pa.int64() and not ids.null_count else ids)
 
     @property
     def type(self) -> pa.DataType:
@@ -39,7 +40,11 @@ class Ids:
             return from_numpy(self.values[:0]).type
         if isinstance(self.values, range):
             return pa.int32()
-        return pa.dictionary(pa.int32(), pa.string())
+        return pa.dictionary(pa.int32(), pa.string()) if self._is_by_dictionary else self.values.type
+
+    @property
+    def _is_by_dictionary(self) -> bool:
+        return pa.types.is_string(self.values.type) and not self.values.null_count  # type: ignore[union-attr]
 
     def take(self, codes: Codes) -> pa.Array:
         """The column of the codes: shape (len(codes),)."""
@@ -47,6 +52,8 @@ class Ids:
             return from_numpy(_by_blocks(self.values, codes))
         if isinstance(self.values, range):
             return from_numpy(np.ascontiguousarray(codes + np.int32(self.values.start) if self.values.start else codes))
+        if not self._is_by_dictionary:
+            return self.values.take(from_numpy(np.ascontiguousarray(codes)))
         return pa.DictionaryArray.from_arrays(from_numpy(codes), self.values)
 
     def repeat(self, codes: Codes, times: Positions | int) -> pa.Array:
@@ -79,6 +86,7 @@ class Groups:
     ``pos_log_q``: float64, shape (n_groups,), or None. That of the positive.
     ``upper``: int32, shape (n_groups, num_neg), or None. What is written in the place of the positive beside each
       negative, in pairs.
+    ``kept``: By column, int32, shape (n_groups,). Codes of the values of the positives.
     """
 
     users: Codes
@@ -90,6 +98,7 @@ class Groups:
     log_q: npt.NDArray[np.float64] | None = None
     pos_log_q: npt.NDArray[np.float64] | None = None
     upper: Codes | None = None
+    kept: Mapping[str, Codes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -106,6 +115,7 @@ class RowLayout:
     """How groups become rows.
 
     ``sources``: The names of ``Groups.sources``. None: no such column.
+    ``kept``: What the codes of each column of ``Groups.kept`` stand for.
     """
 
     layout: Layout
@@ -114,6 +124,7 @@ class RowLayout:
     label_type: pa.DataType
     sources: tuple[str, ...] | None = None
     with_log_q: bool = False
+    kept: Mapping[str, Ids] = field(default_factory=dict)
 
     @property
     def schema(self) -> pa.Schema:
@@ -131,11 +142,13 @@ class RowLayout:
             columns += [] if pointwise else [("pos_log_q", pa.float64())]
             columns.append(("log_q" if pointwise else "neg_log_q", wrap(pa.float64())))
         fields = [("user", self.users.type), *columns]
-        return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+        kept = [pa.field(name, values.type) for name, values in self.kept.items()]
+        return pa.schema([*(pa.field(name, kind, nullable=False) for name, kind in fields), *kept])
 
     def coded(self, first_user: int, n_users: int, n_items: int) -> RowLayout:
         """The same with codes in place of ids, for the users from code ``first_user`` on: a coded form."""
-        return replace(self, users=Ids(range(first_user, first_user + n_users)), items=Ids(range(n_items)))
+        users, items = Ids(range(first_user, first_user + n_users)), Ids(range(n_items))
+        return replace(self, users=users, items=items, kept=dict.fromkeys(self.kept, Ids(range(0))))
 
     @property
     def first_user(self) -> int:
@@ -144,7 +157,11 @@ class RowLayout:
 
     def decode(self, coded: Sequence[pa.Array]) -> pa.RecordBatch:
         """The columns of a coded form as rows with the ids of this one."""
-        ids = dict.fromkeys(("item", "pos_item", "neg_item", "neg_items"), self.items) | {"user": self.users}
+        ids = {
+            "user": self.users,
+            **dict.fromkeys(("item", "pos_item", "neg_item", "neg_items"), self.items),
+            **self.kept,
+        }
         columns = []
         for name, column in zip(self.schema.names, coded, strict=True):
             values = column
@@ -200,7 +217,7 @@ class RowLayout:
             columns.append(self._source_column(rows(_beside(groups, positives, groups.sources)).astype(np.int32)))
         if groups.log_q is not None and groups.pos_log_q is not None:
             columns.append(from_numpy(rows(_beside(groups, groups.pos_log_q, groups.log_q))))
-        return columns
+        return columns + self._beside_rows(groups, sizes)
 
     def _pairwise(self, groups: Groups) -> list[pa.Array]:
         negatives, *extra = self._of_negatives(groups)
@@ -212,7 +229,7 @@ class RowLayout:
         columns = [self.users.repeat(groups.users, counts), upper]
         if groups.pos_log_q is not None:
             extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
-        return [*columns, negatives, *extra]
+        return [*columns, negatives, *extra, *self._beside_rows(groups, counts)]
 
     def _listwise(self, groups: Groups) -> list[pa.Array]:
         starts = np.zeros(len(groups) + 1, np.int32)
@@ -224,7 +241,11 @@ class RowLayout:
         ]
         if groups.pos_log_q is not None:
             lists.insert(-1, from_numpy(groups.pos_log_q))
-        return [self.users.take(groups.users), self.items.take(groups.positives), *lists]
+        return [self.users.take(groups.users), self.items.take(groups.positives), *lists, *self._beside_rows(groups, 1)]
+
+    def _beside_rows(self, groups: Groups, times: Positions | int) -> list[pa.Array]:
+        """What is kept of the positive, beside each of the rows of its group, which are so many."""
+        return [values.repeat(groups.kept[name], times) for name, values in self.kept.items()]
 
     def _of_negatives(self, groups: Groups) -> list[pa.Array]:
         """The negatives of all groups end to end; where asked for, their sources; their log q."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +15,7 @@ import pyarrow as pa
 from negprep.arrays import Codes, Mask, Positions, Words
 from negprep.assemble.layout import Groups, Ids, RowLayout
 from negprep.encode.pairs import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
-from negprep.encode.vocabulary import Vocabulary
+from negprep.encode.vocabulary import Values, Vocabulary
 from negprep.errors import BadDataError, UsageError
 from negprep.holdout import Split, hold_out
 from negprep.options.options import Options
@@ -137,6 +137,7 @@ class Section:
             log_q=drawn.log_q,
             pos_log_q=drawn.pos_log_q,
             upper=drawn.upper,
+            kept={name: self.heads.carried[name][begin : begin + len(heads)] for name in self.form.kept},
         )
 
     def order_words(self, first_row: int, last_row: int) -> Words:
@@ -235,6 +236,8 @@ def make_section(
     first_user: int = 0,
     bootstrap: Bootstrap | None = None,
     warm: Mask | None = None,
+    *,
+    values: Mapping[str, Values] | None = None,
 ) -> Section:
     """Split, and decide for every user how many negatives its groups get.
 
@@ -243,6 +246,7 @@ def make_section(
     ``first_user``: The code of the first user.
     ``bootstrap``: Draws the positives; those of these users come next.
     ``warm``: bool, shape (n_items,), or None. Which items have a train positive, where ``drop_cold`` asks for that.
+    ``values``: Of the columns that are carried along.
     Raises BadDataError: With ``on_short="error"``: a user has too few eligible items.
     Raises UsageError: Where all are taken: a user has more than a list can have.
     """
@@ -303,7 +307,7 @@ def make_section(
         supply=supply,
         counts=counts,
         short=short,
-        form=make_form(interactions.users, items, options, first_user),
+        form=make_form(interactions.users, items, options, first_user, values=values),
         num_neg=options.negatives_each,
         seed=options.seed,
         epoch=options.epoch,
@@ -315,15 +319,28 @@ def make_section(
     )
 
 
-def make_form(users: Vocabulary, items: Items, options: Options, first_user: int = 0) -> RowLayout:
-    """The layout and the columns of an output, for the users from code ``first_user`` on."""
+def make_form(
+    users: Vocabulary,
+    items: Items,
+    options: Options,
+    first_user: int = 0,
+    *,
+    values: Mapping[str, Values] | None = None,
+) -> RowLayout:
+    """The layout and the columns of an output, for the users from code ``first_user`` on.
+
+    ``values``: Of the columns that are carried along.
+    """
     if options.encode:
         codes = np.arange(first_user, first_user + len(users), dtype=np.int32)
         written = (Ids(codes), Ids(items.vocabulary[1]))
     else:
         written = (Ids.of(users.ids), Ids.of(items.ids))
     label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
-    return RowLayout(options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q)
+    kept = {name: Ids.of(values[name].values) for name in options.keep} if values else {}
+    return RowLayout(
+        options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q, kept=kept
+    )
 
 
 class RowSource(Protocol):

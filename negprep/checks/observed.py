@@ -15,11 +15,12 @@ from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings
 from negprep.checks.pair_set import PairSet, Rows, distinct
 from negprep.checks.promises import LogPromise, Promised
 from negprep.checks.ranges import ArrayStore, Laid, Ranges, taken
-from negprep.encode.vocabulary import DistinctIds, Vocabulary, raw_ids
+from negprep.encode.vocabulary import DistinctIds, DistinctValues, Values, Vocabulary, raw_ids, raw_values
 from negprep.errors import BadDataError, UsageError
 from negprep.options.options import LogSource, ReadOptions
 from negprep.options.specs import PositiveRule, quoted_for_shell
-from negprep.read.columns import plain_name
+from negprep.read.columns import CARRIED, listed, plain_name
+from negprep.read.convert import parse_carried
 from negprep.read.log import LogReader, open_beside
 from negprep.read.times import Clock
 
@@ -121,6 +122,47 @@ class CodesFrom:
         return self.codebook.name(code if code < 0 else int(code) + self.first)
 
 
+class KeptValues:
+    """The distinct values of a column of the log that files keep; the code of one is its place in ascending order."""
+
+    def __init__(self, name: str, values: Values) -> None:
+        self.name, self._values = name, values
+
+    def codes(self, column: pa.Array) -> Codes:
+        """The codes of a column as the log is read: int32, shape (n_rows,)."""
+        return self._values.codes(raw_values(column))
+
+    @cached_property
+    def _texts(self) -> pa.Array:
+        """The values as a text file has them."""
+        return pc.fill_null(self._values.values.cast(pa.string()), "")
+
+    @cached_property
+    def first_alike(self) -> Codes:
+        """The first of the values that are written alike as text: int32, shape (n_values,)."""
+        return as_numpy(pc.index_in(self._texts, value_set=self._texts))
+
+    def in_file(self, column: pa.Array, *, is_text: bool) -> Codes:
+        """The codes of a column of a prepared file: int32, shape (n_rows,), -1 for a value that the log does not have.
+
+        Of those that a text cannot tell apart, the first.
+        """
+        distinct, rows = raw_values(parse_carried(column, CARRIED + self.name))
+        try:
+            if is_text:
+                found = pc.index_in(pc.fill_null(distinct.cast(pa.string()), ""), value_set=self._texts)
+                codes: Codes = as_numpy(pc.fill_null(found, pa.scalar(-1, pa.int32())))
+            else:
+                codes = self._values.find(distinct)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # another type, whose values are others, too
+            codes = np.full(len(distinct), -1, np.int32)
+        return codes[rows]
+
+    def shown(self, code: int) -> str:
+        """A value for a message."""
+        return repr(self._values.values[int(code)].as_py())
+
+
 _FIRST = "available_from"
 
 
@@ -180,6 +222,7 @@ class Records:
     items: Codes  # int32 (n,)
     kinds: npt.NDArray[np.int8]  # int8 (n,): ``POSITIVE``, ``WEAK`` (or listed as such) or ``EXCLUDED``
     times: Rows | None  # int64 (n,), or None
+    kept: Codes | None = None  # int32 (n, n_columns), or None: The values of columns that files keep
 
 
 class LogIds:
@@ -191,9 +234,19 @@ class LogIds:
         self._compared = {} if self._rule is None else log.compared(self._rule)
         self._log, self._promised, self._read = log, promised, read
         user_ids, item_ids = DistinctIds(), DistinctIds()
-        for batch in log.batches(["user", "item"], watched=() if self._rule else log.label_columns):
+        lost = next((name for name in terms.kept if name not in log.names), None)
+        if lost is not None:
+            what = f"no column {lost!r} (found: {listed(log.names)}), and a file keeps it"
+            raise BadDataError(what, place=log.place, remedy="give the log that the file was made of")
+        self._roles = log.carried(terms.kept)
+        values = {role: DistinctValues(name, is_untyped=log.is_untyped(name)) for role, name in self._roles.items()}
+        watched = () if self._rule else log.label_columns
+        for batch in log.batches(["user", "item"], also=self._roles, watched=watched):
             user_ids.add(raw_ids(batch.column("user")))
             item_ids.add(raw_ids(batch.column("item")))
+            for role, distinct_values in values.items():
+                distinct_values.add(raw_values(batch.column(role)))
+        self.kept = [KeptValues(self._roles[role], each.finish()) for role, each in values.items()]
         self._refuse_labels()
         in_log = item_ids.finish()
         self.users = Codebook(user_ids.finish(), "user")
@@ -239,7 +292,7 @@ class LogIds:
         """The pairs of the log, and of the files beside it that count."""
         with_times = self.terms.with_times or self.firsts is not None
         roles = ["user", "item", *(["time"] if with_times else [])]
-        for batch in self._log.batches(roles, also=self._compared):
+        for batch in self._log.batches(roles, also=self._compared | self._roles):
             users, items = self.users(batch.column("user")), self.items(batch.column("item"))
             when = as_numpy(batch.column("time")) if with_times else None
             if self.firsts is not None and when is not None:
@@ -248,13 +301,15 @@ class LogIds:
             for role in self._compared:
                 if self._rule is not None:
                     kinds[~is_positive(self._rule, batch.column(role))] = WEAK
-            yield Records(users, items, kinds, when if self.terms.with_times else None)
+            of_columns = [each.codes(batch.column(role)) for each, role in zip(self.kept, self._roles, strict=True)]
+            kept = np.stack(of_columns, axis=1) if of_columns else None
+            yield Records(users, items, kinds, when if self.terms.with_times else None, kept)
         yield from self._listed()
 
     def _listed(self) -> Iterator[Records]:
         promised, terms = self._promised, self.terms
-        for listed, source, kind in ((terms.weak, promised.weak, WEAK), (terms.exclude, promised.exclude, EXCLUDED)):
-            if listed and source is not None:
+        for counts, source, kind in ((terms.weak, promised.weak, WEAK), (terms.exclude, promised.exclude, EXCLUDED)):
+            if counts and source is not None:
                 with open_beside(source, self._read, ("user", "item")) as file:
                     labels = self._compared_in(file) if kind == EXCLUDED else {}
                     for batch in file.batches(["user", "item"], also=labels):
@@ -264,7 +319,8 @@ class LogIds:
                             known &= is_positive(self._rule, batch.column(role))  # type: ignore[arg-type]
                         users, items = users[known], items[known]
                         times = np.zeros(len(users), np.int64) if terms.with_times else None
-                        yield Records(users, items, np.full(len(users), kind, np.int8), times)
+                        kept = np.zeros((len(users), len(self.kept)), np.int32) if self.kept else None
+                        yield Records(users, items, np.full(len(users), kind, np.int8), times, kept)
 
     def _compared_in(self, file: LogReader) -> dict[str, str]:
         """The column of a file of pairs with the labels that the rule compares, if it has it, by its role."""
@@ -320,6 +376,7 @@ class UserPairs:
     times: npt.NDArray[np.int64] | None  # int64 (n_positives,), or None
     weak: PairSet  # Observed pairs that are not positives, and those of ``--weak``
     excluded: PairSet
+    kept: Codes | None  # int32 (n_positives, n_columns), or None: The values of columns that files keep
 
     @classmethod
     def of(cls, records: Iterable[Records], n_users: int, log_ids: LogIds, *, gathered: int | None = None) -> UserPairs:
@@ -329,21 +386,25 @@ class UserPairs:
         user, and not with the rows. None: all at once, which takes half the time.
         """
         n_items, latest = len(log_ids.items), log_ids.terms.keep_time == "last"
-        found = [_Found(latest, gathered, timed=kind == POSITIVE and log_ids.terms.with_times) for kind in range(3)]
+        found = [_Found(latest, gathered, timed=False) for _ in range(3)]
+        found[POSITIVE] = _Found(latest, gathered, timed=log_ids.terms.with_times, n_kept=len(log_ids.kept))
         for some in records:
             mine = some.users * np.int64(n_items) + some.items
             for kind in np.flatnonzero(np.bincount(some.kinds, minlength=3)).tolist():
                 where = slice(None) if (chosen := some.kinds == kind).all() else chosen
-                found[kind].add(mine[where], None if some.times is None else some.times[where])
+                times = None if some.times is None else some.times[where]
+                found[kind].add(mine[where], times, None if some.kept is None else some.kept[where])
         sets = [PairSet(each.keys(), n_users, n_items) for each in found]
         pairs, weak, excluded = sets[POSITIVE], sets[WEAK], sets[EXCLUDED]
-        return cls(pairs, found[POSITIVE].times, weak.without(pairs), excluded)
+        return cls(pairs, found[POSITIVE].times, weak.without(pairs), excluded, found[POSITIVE].kept)
 
     def left(self, users: Mask, items: Mask) -> UserPairs:
         """What is left where some users and items are left out."""
         kept = users[self.positives.users] & items[self.positives.items]
         weak, excluded = (each.where(users[each.users] & items[each.items]) for each in (self.weak, self.excluded))
-        return UserPairs(self.positives.where(kept), None if self.times is None else self.times[kept], weak, excluded)
+        times = None if self.times is None else self.times[kept]
+        values = None if self.kept is None else self.kept[kept]
+        return UserPairs(self.positives.where(kept), times, weak, excluded, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,6 +418,7 @@ class UsersOfLog(UserPairs):
     firsts: npt.NDArray[np.int64] | None  # int64 (n_items,), or None: From when on each item is available
     categories: npt.NDArray[np.int64] | None  # int64 (n_items,), or None
     clock: Clock | None  # How the log writes its times, where they were read
+    columns: list[KeptValues]  # Those of ``kept``
 
     def keys(self, users: Codes, items: Codes) -> Rows:
         """The keys of pairs, as those of the sets; -1 where the log lacks the user or the item."""
@@ -371,19 +433,23 @@ class UsersOfLog(UserPairs):
 
 
 class _Found:
-    """Keys that come in pieces, and the latest or the earliest time of each."""
+    """Keys that come in pieces, the latest or the earliest time of each, and what columns hold in its row."""
 
-    def __init__(self, latest: bool, gathered: int | None, *, timed: bool) -> None:
+    def __init__(self, latest: bool, gathered: int | None, *, timed: bool, n_kept: int = 0) -> None:
         self.times: Rows | None = np.empty(0, np.int64) if timed else None
+        self.kept: Codes | None = np.empty((0, n_kept), np.int32) if n_kept else None
         self._latest, self._gathered = latest, gathered
         self._keys, self._pieces, self._pieces_of_times = np.empty(0, np.int64), list[Rows](), list[Rows]()
+        self._pieces_of_kept = list[Codes]()
         self._waiting = 0
 
-    def add(self, keys: Rows, times: Rows | None) -> None:
+    def add(self, keys: Rows, times: Rows | None, kept: Codes | None) -> None:
         """Take the next."""
         self._pieces.append(keys)
         if self.times is not None and times is not None:
             self._pieces_of_times.append(times)
+        if self.kept is not None and kept is not None:
+            self._pieces_of_kept.append(kept)
         self._waiting += len(keys)
         if self._gathered is not None and self._waiting > max(self._gathered, len(self._keys)):
             self.keys()
@@ -393,7 +459,13 @@ class _Found:
         if self._pieces:
             joined = np.concatenate([self._keys, *self._pieces])
             self._pieces.clear()
-            if self.times is None:
+            if self.kept is not None:
+                kept = np.concatenate([self.kept, *self._pieces_of_kept])
+                when = None if self.times is None else np.concatenate([self.times, *self._pieces_of_times])
+                self._pieces_of_kept.clear()
+                self._pieces_of_times.clear()
+                self._keys, self.times, self.kept = _of_first_rows(joined, when, kept, self._latest)
+            elif self.times is None:
                 self._keys = distinct(joined)
             else:
                 when = np.concatenate([self.times, *self._pieces_of_times])
@@ -414,6 +486,19 @@ def _timed(keys: Rows, times: Rows, latest: bool) -> tuple[Rows, Rows]:
     if len(firsts) == len(keys):
         return keys, times
     return keys[firsts], (np.maximum if latest else np.minimum).reduceat(times, firsts)
+
+
+def _of_first_rows(keys: Rows, times: Rows | None, kept: Codes, latest: bool) -> tuple[Rows, Rows | None, Codes]:
+    """The distinct keys, ascending, with the time and the values of one row each.
+
+    It is the latest or the earliest, and of several the one whose values are the smallest, column by column.
+    """
+    by_time = [] if times is None else [-times if latest else times]
+    order = np.lexsort((*kept.T[::-1], *by_time, keys))
+    keys = keys[order]
+    order = order[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
+    keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
+    return keys, None if times is None else times[order], kept[order]
 
 
 _GATHERED = 1 << 19
@@ -467,10 +552,10 @@ class LogByRange:
     def _users(self, at: int) -> UsersOfLog:
         log_ids, (first, last) = self.log_ids, self.ranges.bounds[at : at + 2]
         kept = self._remaining(at)
-        pairs = kept.positives, kept.times, kept.weak, kept.excluded
+        pairs = kept.positives, kept.times, kept.weak, kept.excluded, kept.kept
         users, known = CodesFrom(log_ids.users, first, last - first), self.known_users[first:last]
         of_items = log_ids.firsts, log_ids.categories
-        return UsersOfLog(*pairs, users, log_ids.items, self.catalog, known, *of_items, log_ids.clock)
+        return UsersOfLog(*pairs, users, log_ids.items, self.catalog, known, *of_items, log_ids.clock, log_ids.kept)
 
     def _remaining(self, at: int) -> UserPairs:
         first, last = self.ranges.bounds[at : at + 2]
@@ -478,7 +563,7 @@ class LogByRange:
         return kept if self._left is None else kept.left(self.known_users[first:last], self._left)
 
     def _lay(self, kept: UserPairs) -> Laid:
-        arrays = {"positives": kept.positives.keys, "times": kept.times}
+        arrays = {"positives": kept.positives.keys, "times": kept.times, "kept": kept.kept}
         return self._store.put({**arrays, "weak": kept.weak.keys, "excluded": kept.excluded.keys})
 
     def _first_pairs(self, at: int) -> UserPairs:
@@ -486,7 +571,7 @@ class LogByRange:
         n_users = self.ranges.bounds[at + 1] - self.ranges.bounds[at]
         names = ("positives", "weak", "excluded")
         positives, weak, excluded = (PairSet(arrays[name], n_users, len(self.log_ids.items)) for name in names)  # type: ignore[arg-type]
-        return UserPairs(positives, arrays["times"], weak, excluded)
+        return UserPairs(positives, arrays["times"], weak, excluded, arrays["kept"])
 
     def _by_range(self) -> Iterator[Iterable[Records]]:
         """The records of each range, their users counted from its first one."""

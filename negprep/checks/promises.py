@@ -72,6 +72,7 @@ class LogPromise:
     weak: bool = False  # Whether the files of these names count
     with_times: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
     with_firsts: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
+    kept: tuple[str, ...] = ()  # Columns that decide, one after the other, which of several rows a positive's is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,7 @@ class Promise:
     available: bool
     of_log: LogPromise
     counts: dict[str, Any]  # The numbers of the metadata
+    kept: tuple[str, ...] = ()  # Columns of the log that the file has
     unspecified: frozenset[str] = frozenset()
 
     @property
@@ -157,7 +159,7 @@ def terms_of(prepared: Prepared, part: str | None, promised: Promised, *, log_ha
     if prepared.facts is None:
         return _by_options(prepared, part, promised, log_has_times)
     try:
-        terms = _by_metadata(prepared, part, prepared.facts)
+        terms = _by_metadata(prepared, part, prepared.facts, log_has_times)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"the metadata 'negprep' is not what negprep writes ({error})"
         raise BadDataError(what, place=prepared.said_in, remedy="make the file again") from None
@@ -170,8 +172,8 @@ def terms_of(prepared: Prepared, part: str | None, promised: Promised, *, log_ha
     return terms
 
 
-def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promise:
-    rule = HoldoutRule.parse(facts["holdout"])
+def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_times: bool) -> Promise:
+    rule, kept = HoldoutRule.parse(facts["holdout"]), tuple(map(str, facts.get("keep", ())))
     words = [word for word in facts["sampler"].split() if word != "levels"]
     names = tuple(re.split("[:=]", word)[0] for word in words)
     shares = tuple(float(re.split("[:=]", word)[1]) if re.search("[:=]", word) else 1.0 for word in words)
@@ -207,10 +209,12 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any]) -> Promis
             items=facts["catalog"] == "a file",
             exclude="excluded pairs" in facts["seen"],
             weak=facts["weak"] == "a file",
-            with_times=rule.needs_times or bool(facts["available_at_time"]),
+            with_times=rule.needs_times or bool(facts["available_at_time"]) or (bool(kept) and log_has_times),
             with_firsts=bool(facts["available_at_time"]),
+            kept=tuple(sorted(kept)),
         ),
         counts=dict(facts["counts"]),
+        kept=kept,
     )
 
 

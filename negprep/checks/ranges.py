@@ -82,7 +82,7 @@ class ArrayStore:
         self._file: SpillFile | None = None
 
     def put(self, arrays: Arrays) -> Laid:
-        """Lay arrays aside: int8, int32, int64, float64 or bool, one-dimensional."""
+        """Lay arrays aside: int8, int32, int64, float64 or bool, with one dimension or, but for bool, two."""
         if not self.spilled:
             return dict(arrays)
         if self._file is None:
@@ -102,14 +102,18 @@ class ArrayStore:
     def _write(file: SpillFile, array: npt.NDArray[Any]) -> Extent:
         kind = "mask" if array.dtype == np.bool_ else "array"
         array = array.view(np.uint8) if kind == "mask" else array
-        return file.write(pa.record_batch({kind: from_numpy(np.ascontiguousarray(array))}))
+        kind = f"{array.shape[1]} columns" if array.ndim == 2 else kind
+        return file.write(pa.record_batch({kind: from_numpy(np.ascontiguousarray(array).reshape(-1))}))
 
     def _read(self, extent: Extent) -> npt.NDArray[Any]:
         if self._file is None:
             raise ValueError("nothing was put here")
         batch = self._file.read(extent)
         array: npt.NDArray[Any] = as_numpy(batch.column(0))
-        return array.view(np.bool_) if batch.schema.names[0] == "mask" else array
+        kind = batch.schema.names[0]
+        if kind not in ("mask", "array"):
+            return array.reshape(-1, int(kind.split()[0]))
+        return array.view(np.bool_) if kind == "mask" else array
 
 
 _BYTES_PER_ROW = 80

@@ -37,6 +37,7 @@ class Columns:
     ends: Rows | None = None  # int64 (n_rows,), or None: Of lists, where the negatives of each end
     log_q: Floats | None = None
     head_log_q: Floats | None = None  # float64 (n_rows,), or None: Beside labels there is none: ``log_q`` has it
+    kept: Codes | None = None  # int32 (n_rows, n_columns), or None: The values of columns of the log
 
     def __len__(self) -> int:
         return len(self.users)
@@ -85,6 +86,8 @@ class Block:
     head_sources: npt.NDArray[np.int8] | None = None  # int8 (n_groups,), or None
     log_q: Floats | None = None  # float64 (n_negatives,), or None: As the file has it, if it was asked for
     head_log_q: Floats | None = None  # float64 (n_groups,), or None: That of the positives
+    kept: Codes | None = None  # int32 (n_negatives, n_columns), or None: Columns of the log, beside each negative
+    head_kept: Codes | None = None  # int32 (n_groups, n_columns), or None
     odd_labels: Rows = field(default_factory=lambda: NO_ROWS)  # Rows whose label is neither 0 nor 1
     odd_groups: Rows = field(default_factory=lambda: NO_ROWS)
     strays: Rows = field(default_factory=lambda: NO_ROWS)  # Negatives that follow no positive of their user
@@ -271,6 +274,14 @@ def with_log_q(block: Block, columns: Columns) -> Block:
     return replace(block, log_q=of_negatives, head_log_q=columns.log_q[block.head_rows - columns.first])
 
 
+def with_kept(block: Block, columns: Columns) -> Block:
+    """A block that was made of columns, with what these keep of the log."""
+    if columns.kept is None:
+        return block
+    of_heads, of_negatives = (columns.kept[rows - columns.first] for rows in (block.head_rows, block.negative_rows))
+    return replace(block, head_kept=of_heads, kept=of_negatives)
+
+
 class Blocks:
     """The blocks of a file."""
 
@@ -285,7 +296,7 @@ class Blocks:
     def _blocks(self) -> Iterator[Block]:
         if self._terms.layout == "listwise":
             for columns in self._columns():
-                yield with_log_q(of_lists(columns), columns)
+                yield with_kept(with_log_q(of_lists(columns), columns), columns)
             return
         carried: Columns | None = None
         for columns in self._columns():
@@ -326,10 +337,10 @@ class Blocks:
         else:
             full = None if not terms.restricted or terms.num_neg is None else terms.num_neg + 1
             block = of_candidates(columns, full)
-        return with_log_q(block, columns)
+        return with_kept(with_log_q(block, columns), columns)
 
     def _columns(self) -> Iterator[Columns]:
-        for batch in self._prepared.batches(self._log_q.names):
+        for batch in self._prepared.batches((*self._log_q.names, *self._terms.kept)):
             yield from _by_epoch(self._coded(batch), batch)
 
     def _coded(self, batch: Batch) -> Columns:
@@ -350,7 +361,14 @@ class Blocks:
         if "source" in rows.schema.names:
             column = rows.column("source")
             sources = self._source_codes(column if ends is None else column.flatten())
-        return Columns(batch.first, 0, users, heads, others, sources, ends, *self._log_q.values(batch))
+        log_q, is_text = self._log_q.values(batch), self._prepared.shape.kind == "text"
+        of_columns = [
+            each.in_file(rows.column(each.name), is_text=is_text)
+            for each in log_ids.kept
+            if each.name in self._terms.kept
+        ]
+        kept = np.stack(of_columns, axis=1) if of_columns else None
+        return Columns(batch.first, 0, users, heads, others, sources, ends, *log_q, kept)
 
     def _source_codes(self, column: pa.Array) -> npt.NDArray[np.int8]:
         coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column.cast(pa.string()))
@@ -374,8 +392,8 @@ def _by_epoch(columns: Columns, batch: Batch) -> Iterator[Columns]:
         yield replace(columns.slice(begin, end), epoch=int(epochs[begin]))
 
 
-_OF_HEADS = ("heads", "head_items", "head_rows", "counts", "slots", "head_sources")
-_OF_NEGATIVES = ("users", "items", "negative_rows", "groups", "sources", "log_q")
+_OF_HEADS = ("heads", "head_items", "head_rows", "counts", "slots", "head_sources", "head_kept")
+_OF_NEGATIVES = ("users", "items", "negative_rows", "groups", "sources", "log_q", "kept")
 _OF_ROWS = ("odd_labels", "odd_groups", "strays")
 MEMBERS = (*_OF_HEADS, *_OF_NEGATIVES, "head_log_q", *_OF_ROWS)
 """The arrays of a block."""

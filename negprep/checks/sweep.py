@@ -21,6 +21,7 @@ from negprep.checks.results import (
     DRAWN_WEAK,
     EXCLUDED,
     ITEMS,
+    KEPT,
     LABELS,
     ONCE,
     OR_SUMMARY,
@@ -274,7 +275,44 @@ class Heads:
             self._totals.strays += len(block.strays)
             found(COUNTS, block.strays, lambda row: f"{self._prepared.place(row)}{note}", rows=block.strays)
         self._counts(block)
-        return self._look_up(block)
+        places = self._look_up(block)
+        self._kept(block, places)
+        return places
+
+    def _kept(self, block: Block, places: Rows) -> None:
+        """Whether the columns kept hold what the log has in the row of the positive, beside its negatives, too."""
+        if block.head_kept is None or block.kept is None or self._in_log.kept is None:
+            return
+        columns = [each for each in self._in_log.columns if each.name in self._terms.kept]
+        at = [self._in_log.columns.index(each) for each in columns]
+        is_text = self._prepared.shape.kind == "text"
+
+        def expected(some: Rows) -> Codes:
+            codes = self._in_log.kept[some][:, at]  # type: ignore[index]  # it is not None
+            if is_text:
+                codes = np.stack([each.first_alike[codes[:, i]] for i, each in enumerate(columns)], axis=1)
+            return codes
+
+        def report(users: Codes, items: Codes, rows: Rows, some: Rows, found: Codes) -> None:
+            right = expected(some)
+            wrong = np.flatnonzero((found != right).any(axis=1))
+
+            def describe(place: int) -> str:
+                differs = np.flatnonzero(found[place] != right[place])
+                values = ", ".join(f"{columns[i].name} {columns[i].shown(right[place, i])}" for i in differs)
+                return self._sweep.name(int(rows[place]), users[place], items[place], f": the log has {values}")
+
+            self._findings.found(KEPT, wrong, describe, rows=rows[wrong])
+
+        if self._terms.layout != "pairwise":  # in pairs the rows of positives are those of negatives
+            known = np.flatnonzero(places >= 0)
+            of_heads = block.heads[known], block.head_items[known], block.head_rows[known]
+            report(*of_heads, places[known], block.head_kept[known])
+        if block.groups is None or self._terms.layout == "listwise":
+            return
+        mates = np.flatnonzero(np.where(block.groups >= 0, places.take(block.groups, mode="clip"), -1) >= 0)
+        some = places[block.groups[mates]]
+        report(block.users[mates], block.items[mates], block.negative_rows[mates], some, block.kept[mates])
 
     def _look_up(self, block: Block) -> Rows:
         """Where positives are among those of the log, and count them."""
@@ -566,6 +604,8 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
     no_weak = f"which pairs are weak is not specified: add --positive RULE, --weak FILE {OR_SUMMARY}"
     if terms.levels and "weak" in terms.unspecified:
         findings.skip(POSITIVES, no_weak)
+    if terms.kept:
+        findings.ask(KEPT)
     if terms.layout == "positives":
         return
     findings.ask(SEEN)
@@ -595,6 +635,8 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
             findings.skip(name, "rows are in no order: which negative is beside which positive is not known")
         if terms.distinct:
             findings.skip(DISTINCT, "rows are in no order")
+        if terms.kept:
+            findings.ask(KEPT).note = "beside positives: which negative is beside which is not known"
     apart = terms.heads_repeat or (terms.shuffled and terms.is_train)
     if terms.distinct and terms.layout == "pairwise" and apart:
         findings.skip(DISTINCT, "the pairs of one positive are not side by side")

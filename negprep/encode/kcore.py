@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,7 @@ def find_core(loaded: Loaded, options: Options, range_rows: int, progress: Progr
         kept_ids(loaded.users, users),
         kept,
         _Restricted(sections, users, items, kept),
+        values=loaded.values,
         removed_users=int((~users).sum()),
         removed_items=int((~items).sum()),
         removed_positives=before - after,
@@ -123,4 +124,4 @@ def _of(pairs: Pairs, users: Mask, items: Mask) -> Pairs:
     kept = pairs.where(items[pairs.items] & np.repeat(users, pairs.counts))
     starts = np.append(kept.starts[:-1][users], kept.starts[-1])
     new_codes = np.cumsum(items, dtype=np.int32) - np.int32(1)
-    return Pairs(starts, new_codes[kept.items], kept.times)
+    return replace(kept, starts=starts, items=new_codes[kept.items])

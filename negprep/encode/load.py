@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
@@ -28,10 +28,21 @@ from negprep.encode.pairs import (
 from negprep.encode.positives import Positives
 from negprep.encode.side_files import CatalogFile, Listed, is_many, read_catalog, read_pairs
 from negprep.encode.spill import Extent, SpillFile
-from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
+from negprep.encode.vocabulary import (
+    DistinctIds,
+    DistinctValues,
+    Encoder,
+    RawIds,
+    RawValues,
+    Values,
+    Vocabulary,
+    raw_ids,
+    raw_values,
+)
 from negprep.errors import BadDataError
 from negprep.options.options import Options
 from negprep.options.specs import quoted_for_shell
+from negprep.read.columns import CARRIED
 from negprep.read.convert import doubts, may_stand_for_none, standing_for_none
 from negprep.read.log import LogReader
 from negprep.threads import on_threads
@@ -44,32 +55,35 @@ class Rows:
     ``users``, ``items``: `RawIds`; of coded rows int32, shape (n,).
     ``times``: int64, shape (n,), or None.
     ``positive``: bool, shape (n,), or None. None: all are.
+    ``carried``: By column that is carried along, `RawValues`; of coded rows int32, shape (n,).
     """
 
     users: Any
     items: Any
     times: npt.NDArray[np.int64] | None
     positive: npt.NDArray[np.bool_] | None
+    carried: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def room_for(cls, n_rows: int, *, times: bool, positive: bool) -> Rows:
+    def room_for(cls, n_rows: int, *, times: bool, positive: bool, carried: Iterable[str] = ()) -> Rows:
         """Room for so many coded rows."""
         return cls(
             np.empty(n_rows, np.int32),
             np.empty(n_rows, np.int32),
             np.empty(n_rows, np.int64) if times else None,
             np.empty(n_rows, bool) if positive else None,
+            {name: np.empty(n_rows, np.int32) for name in carried},
         )
 
     def __len__(self) -> int:
         return len(self.users[1] if isinstance(self.users, tuple) else self.users)
 
-    def take(self, which: slice | npt.NDArray[np.int64]) -> Rows:
+    def take(self, which: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Rows:
         """Some of the rows, which are coded, in that order; of a slice, views."""
         times = None if self.times is None else self.times[which]
-        return Rows(
-            self.users[which], self.items[which], times, None if self.positive is None else self.positive[which]
-        )
+        positive = None if self.positive is None else self.positive[which]
+        carried = {name: codes[which] for name, codes in self.carried.items()}
+        return Rows(self.users[which], self.items[which], times, positive, carried)
 
     def put(self, begin: int, rows: Rows) -> int:
         """Copy coded rows to where they begin; where they end."""
@@ -80,6 +94,8 @@ class Rows:
             self.times[here] = rows.times
         if self.positive is not None and rows.positive is not None:
             self.positive[here] = rows.positive
+        for name, codes in self.carried.items():
+            codes[here] = rows.carried[name]
         return end
 
     def to_arrow(self) -> pa.RecordBatch:
@@ -89,6 +105,7 @@ class Rows:
             columns["times"] = from_numpy(self.times)
         if self.positive is not None:
             columns["positive"] = from_numpy(self.positive.view(np.uint8))
+        columns |= {CARRIED + name: _ids_to_arrow(values) for name, values in self.carried.items()}
         return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
     @classmethod
@@ -100,6 +117,11 @@ class Rows:
             _ids_from_arrow(batch.column("items")),
             as_numpy(batch.column("times")) if "times" in has else None,
             as_numpy(batch.column("positive")).view(np.bool_) if "positive" in has else None,
+            {
+                name.removeprefix(CARRIED): _ids_from_arrow(batch.column(name))
+                for name in batch.schema.names
+                if name.startswith(CARRIED)
+            },
         )
 
 
@@ -132,7 +154,7 @@ class RowStore:
         """Add rows."""
         self._kept.append(rows)
         self._count += len(rows)
-        self.n_bytes += _size(rows.users) + _size(rows.items) + _size(rows.times) + _size(rows.positive)
+        self.n_bytes += sum(map(_size, (rows.users, rows.items, rows.times, rows.positive, *rows.carried.values())))
         if self._spill is None and self.n_bytes > self._limit:
             self._spill = SpillFile(self.folder)
         if self._spill is not None:
@@ -269,7 +291,8 @@ class LoadedSection:
 class Core:
     """The part of a log that a run is about: its users and items, and the sections of these alone, in their codes.
 
-    ``removed_users``, ``removed_items`` and ``removed_positives`` are what else the log has.
+    ``removed_users``, ``removed_items`` and ``removed_positives`` are what else the log has; ``values`` are those of
+    each column that is carried along.
     """
 
     users: Vocabulary
@@ -278,6 +301,7 @@ class Core:
     removed_users: int = 0
     removed_items: int = 0
     removed_positives: int = 0
+    values: Mapping[str, Values] = field(default_factory=dict)
 
 
 class Loaded:
@@ -287,6 +311,7 @@ class Loaded:
     ``n_items``: Distinct items of the log, in the catalog or not.
     ``excluded``: The pairs of ``--exclude`` whose user and item are known.
     ``exclude``, ``weak``: What became of the rows of ``--exclude`` and ``--weak``.
+    ``values``: Of each column that is carried along, by its name: what its codes in ``positives.carried`` stand for.
     ``warnings``: What is suspicious about the labels of the log, and the files beside it.
     """
 
@@ -299,8 +324,9 @@ class Loaded:
         options: Options,
         positives: Positives | None,
         warnings: list[str],
+        values: Mapping[str, Values],
     ) -> None:
-        self.columns = columns
+        self.columns, self.values = columns, values
         catalog = self.catalog = _read_catalog(options)
         self.items, self._recode = join_catalog(found_items, None if catalog is None else catalog.items)
         self.users, self.n_items = users, len(found_items)
@@ -391,7 +417,7 @@ class Loaded:
 
     def whole(self, range_rows: int, *, again: bool = False) -> Core:
         """All users and items; ``range_rows`` and ``again`` as for `sections`."""
-        return Core(self.users, self.items, self.sections(range_rows, again=again))
+        return Core(self.users, self.items, self.sections(range_rows, again=again), values=self.values)
 
     def close(self) -> None:
         """Give back what the rows took."""
@@ -404,14 +430,19 @@ class Loaded:
             encoder(ids, in_place=in_place)
             for encoder, ids in ((self._user_encoder, rows.users), (self._item_encoder, rows.items))
         )
-        return replace(rows, users=users, items=items if self._recode is None else self._recode[items])
+        items = items if self._recode is None else self._recode[items]
+        carried = {name: values.codes(rows.carried[name]) for name, values in self.values.items()}
+        return replace(rows, users=users, items=items, carried=carried)
 
     def _section(self, of: UserRange[Any], coded: Iterable[Rows]) -> LoadedSection:
         n_users = of.last - of.first
         rows = gather(
             coded,
             Rows.room_for(
-                min(of.n_rows, self._most_gathered), times=self._rows.has_times, positive=self._rows.has_positive
+                min(of.n_rows, self._most_gathered),
+                times=self._rows.has_times,
+                positive=self._rows.has_positive,
+                carried=self.values,
             ),
             (n_users, len(self.items)),
             first_user=of.first,
@@ -464,8 +495,8 @@ def gather(
         if end + len(rows) > len(room):
             kept = _distinct(room.take(slice(end)), sizes, latest=latest)
             if 2 * (len(kept) + len(rows)) > len(room):
-                needed = 2 * (len(kept) + len(rows))
-                room = Rows.room_for(needed, times=room.times is not None, positive=room.positive is not None)
+                columns = {"times": room.times is not None, "positive": room.positive is not None}
+                room = Rows.room_for(2 * (len(kept) + len(rows)), **columns, carried=room.carried)
             end = room.put(0, kept)
         begin, end = end, room.put(end, rows)
         room.users[begin:end] -= np.int32(first_user)
@@ -474,23 +505,28 @@ def gather(
 
 def _pairs_of(rows: Rows, sizes: tuple[int, int], *, latest: bool) -> tuple[Pairs, Pairs]:
     """The distinct positives, and the other pairs, without times."""
-    times, positive = rows.times, rows.positive
-    if positive is None:
-        return group_pairs(rows.users, rows.items, *sizes, times=times, latest=latest), no_pairs(sizes[0])
-    others, timed = ~positive, None if times is None else times[positive]
-    positives = group_pairs(rows.users[positive], rows.items[positive], *sizes, times=timed, latest=latest)
+    if rows.positive is None:
+        return _positives_of(rows, sizes, latest=latest), no_pairs(sizes[0])
+    others = ~rows.positive
+    positives = _positives_of(rows.take(rows.positive), sizes, latest=latest)
     return positives, group_pairs(rows.users[others], rows.items[others], *sizes)
+
+
+def _positives_of(rows: Rows, sizes: tuple[int, int], *, latest: bool) -> Pairs:
+    return group_pairs(rows.users, rows.items, *sizes, times=rows.times, latest=latest, carried=rows.carried)
 
 
 def _distinct(rows: Rows, sizes: tuple[int, int], *, latest: bool) -> Rows:
     """The rows, those of a pair made one."""
     positives, others = _pairs_of(rows, sizes, latest=latest)
     times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
+    none = np.zeros(len(others), np.int32)
     return Rows(
         np.append(positives.users(), others.users()),
         np.append(positives.items, others.items),
         times,
         None if rows.positive is None else np.arange(len(positives) + len(others)) < len(positives),
+        {name: np.append(codes, none) for name, codes in positives.carried.items()},
     )
 
 
@@ -542,11 +578,13 @@ def load(
     try:
         roles = ["user", "item", *(["time"] if with_times else [])]
         watched = watched_columns(log, options, positives)
-        users, items = _read_rows(log, roles, positives, watched, rows, progress)
+        carried = log.carried(options.carried)
+        users, items, values = _read_rows(log, roles, positives, watched, carried, rows, progress)
         warnings = check_labels(log, options)
         columns = {role: log.columns[role] for role in roles}
         columns |= positives.columns if positives is not None else {}
-        loaded = Loaded(rows, columns, users, items, options, positives, warnings)
+        columns |= {name: name for name in carried.values() if name not in columns}
+        loaded = Loaded(rows, columns, users, items, options, positives, warnings, values)
         log.warn(loaded.doubtful_ids())
         return loaded
     except BaseException:
@@ -606,18 +644,27 @@ def _read_rows(
     roles: list[str],
     positives: Positives | None,
     watched: tuple[str, ...],
+    carried: Mapping[str, str],
     rows: RowStore,
     progress: Progress,
-) -> tuple[Vocabulary, Vocabulary]:
-    """Fill the store; the vocabularies of users and of items."""
+) -> tuple[Vocabulary, Vocabulary, dict[str, Values]]:
+    """Fill the store; the vocabularies of users, of items, and of each column that is ``carried`` along, by role."""
     users, items = DistinctIds(), DistinctIds()
+    distinct = {name: DistinctValues(name, is_untyped=log.is_untyped(name)) for name in carried.values()}
     n_positive = 0
-    also = {} if positives is None else {positives.role: positives.column}
-    for batch, ids in log.converted(roles, _raw_ids, also=also, watched=watched):
+    also = dict(carried) if positives is None else {positives.role: positives.column, **carried}
+
+    def raw(batch: pa.RecordBatch) -> tuple[RawIds, RawIds, dict[str, RawValues]]:
+        values = {name: raw_values(batch.column(role)) for role, name in carried.items()}
+        return raw_ids(batch.column("user")), raw_ids(batch.column("item")), values
+
+    for batch, (of_users, of_items, found) in log.converted(roles, raw, also=also, watched=watched):
         times = as_numpy(batch.column("time")) if rows.has_times else None
-        some = Rows(*ids, times, positives(batch) if positives else None)
+        some = Rows(of_users, of_items, times, positives(batch) if positives else None, found)
         users.add(some.users)
         items.add(some.items)
+        for name, values in found.items():
+            distinct[name].add(values)
         rows.append(some)
         n_positive += 0 if some.positive is None else int(some.positive.sum())
         progress("read", log.rows_read, None)
@@ -626,11 +673,6 @@ def _read_rows(
         raise BadDataError("no rows are left after those dropped as invalid", remedy="look at the log")
     if positives is not None:
         positives.check(n_positive)
-    vocabularies = users.finish(), items.finish()
+    vocabularies = users.finish(), items.finish(), {name: each.finish() for name, each in distinct.items()}
     progress("encode", log.rows_read, log.rows_read)
     return vocabularies
-
-
-def _raw_ids(batch: pa.RecordBatch) -> tuple[RawIds, RawIds]:
-    """Of users and of items."""
-    return raw_ids(batch.column("user")), raw_ids(batch.column("item"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -32,11 +32,14 @@ class Pairs:
     ``starts``: int64, shape (n_users + 1,). User ``u`` has ``items[starts[u]:starts[u + 1]]``.
     ``items``: int32, shape (n_pairs,). Ascending within a user.
     ``times``: int64, shape (n_pairs,), or None. Nanoseconds since 1970.
+    ``carried``: By column of the log that is carried along, int32, shape (n_pairs,). The code of the value of the row
+      that gave the pair its time.
     """
 
     starts: Positions
     items: Codes
     times: Times | None = None
+    carried: Mapping[str, Codes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -64,22 +67,24 @@ class Pairs:
         if _FEW * np.count_nonzero(mask) < len(mask):
             places = np.flatnonzero(mask)
             starts: Positions = places.searchsorted(self.starts)
-            return Pairs(starts, self.items[places], None if self.times is None else self.times[places])
+            return self._with(starts, lambda values: values[places])
         lost_before = np.flatnonzero(~mask).searchsorted(self.starts)
-        times = None if self.times is None else self.times[mask]
-        return Pairs(self.starts - lost_before, self.items[mask], times)
+        return self._with(self.starts - lost_before, lambda values: values[mask])
 
     def repeated(self, counts: npt.NDArray[np.int32]) -> Pairs:
         """Each pair ``counts`` times, shape (n_pairs,): no longer distinct."""
         ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        times = None if self.times is None else np.repeat(self.times, counts)
-        return Pairs(ends[self.starts], np.repeat(self.items, counts), times)
+        return self._with(ends[self.starts], lambda values: np.repeat(values, counts))
 
     def of_users(self, first: int, last: int) -> Pairs:
         """The pairs of the users from ``first`` up to ``last``, who become 0, 1, ..."""
         begin, end = self.starts[first], self.starts[last]
-        times = None if self.times is None else self.times[begin:end]
-        return Pairs(self.starts[first : last + 1] - begin, self.items[begin:end], times)
+        return self._with(self.starts[first : last + 1] - begin, lambda values: values[begin:end])
+
+    def _with(self, starts: Positions, choose: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Pairs:
+        """Some of the pairs, as chosen from each array, with starts of their own."""
+        times = None if self.times is None else choose(self.times)
+        return Pairs(starts, choose(self.items), times, {name: choose(codes) for name, codes in self.carried.items()})
 
     def without_times(self) -> Pairs:
         """The same pairs, their times forgotten."""
@@ -97,27 +102,54 @@ def pair_keys(purpose: Words, users: Words, items: Words) -> Words:
 
 
 def group_pairs(
-    users: Codes, items: Codes, n_users: int, n_items: int, *, times: Times | None = None, latest: bool = True
+    users: Codes,
+    items: Codes,
+    n_users: int,
+    n_items: int,
+    *,
+    times: Times | None = None,
+    latest: bool = True,
+    carried: Mapping[str, Codes] | None = None,
 ) -> Pairs:
     """Distinct pairs of the rows of a log, given the codes of each row.
 
-    A pair that occurs more than once has the latest of its times, or, if not ``latest``, the earliest.
+    A pair that occurs more than once has the latest of its times, or, if not ``latest``, the earliest; and what is
+    ``carried`` of a row with that time: of several, of the one whose codes are the smallest, column by column.
     """
+    carried = carried or {}
     if _ascend(users, items):
-        return Pairs(_starts(users, n_users), items, times)
+        return Pairs(_starts(users, n_users), items, times, carried)
     packed = users * np.int64(n_items)
     packed += items
-    if times is None:
+    if times is None and not carried:
         packed.sort()
     else:
         order = np.argsort(packed)
-        packed, times = packed[order], times[order]
+        packed = packed[order]
+        times = None if times is None else times[order]
+        carried = {name: codes[order] for name, codes in carried.items()}
     first = _first_of_run(packed)
     if not first.all():
-        packed = packed[first]
+        packed, starts = packed[first], np.flatnonzero(first)
+        sizes, rows = np.diff(starts, append=len(first)), np.arange(len(first) if carried else 0)
         if times is not None:
-            times = (np.maximum if latest else np.minimum).reduceat(times, np.flatnonzero(first))
-    return replace(_unpack(packed, n_users, n_items), times=times)
+            given, times = times, (np.maximum if latest else np.minimum).reduceat(times, starts)
+            if carried:
+                rows = np.flatnonzero(given == np.repeat(times, sizes))
+        carried = _smallest(carried, rows, starts, sizes)
+    return replace(_unpack(packed, n_users, n_items), times=times, carried=carried)
+
+
+def _smallest(carried: Mapping[str, Codes], rows: Positions, starts: Positions, sizes: Positions) -> dict[str, Codes]:
+    """Of the rows that each run has among those given, the codes of the smallest, column by column."""
+    found = {}
+    runs = np.repeat(np.arange(len(starts)), sizes)[rows] if carried else rows
+    for name, codes in carried.items():
+        begins = np.flatnonzero(np.append(True, runs[1:] != runs[:-1]))
+        found[name] = np.minimum.reduceat(codes[rows], begins)
+        kept = codes[rows] == found[name][runs]
+        rows, runs = rows[kept], runs[kept]
+    return found
 
 
 def merge_pairs(parts: list[Pairs], n_items: int) -> Pairs:

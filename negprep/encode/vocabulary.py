@@ -1,4 +1,4 @@
-"""Vocabularies: the sorted distinct ids of a column; collecting ids, and turning them into codes."""
+"""Vocabularies: the sorted distinct ids, or other values, of a column; collecting them, and turning them into codes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from negprep.arrays import Codes, Words
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, text_buffers
+from negprep.errors import BadDataError
 from negprep.sample.rng import integer_keys, text_keys
 
 
@@ -205,3 +206,144 @@ class Encoder:
             codes = ids.view(np.int32) if is_mine else np.empty(len(ids), np.int32)
             return self._table.take(np.subtract(ids, self._lowest, dtype=np.int64), mode="clip", out=codes)
         return np.searchsorted(self._ids, ids).astype(np.int32)
+
+
+RawValues: TypeAlias = "tuple[pa.Array, Codes]"
+"""The values of some rows of a column that is carried along: distinct ones, and which of them each row has."""
+
+
+def raw_values(column: pa.DictionaryArray) -> RawValues:
+    """The values that occur in a column, which is a dictionary without a null among its indices."""
+    indices = as_numpy(column.indices)
+    occurs = np.zeros(len(column.dictionary), bool)
+    occurs[indices] = True
+    positions = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+    return column.dictionary.take(from_numpy(np.flatnonzero(occurs))), positions[indices]
+
+
+class DistinctValues:
+    """Collects the distinct values of a column that is carried along.
+
+    ``name``: Of the column, for messages.
+    ``is_untyped``: Whether they are text because their source has no types.
+    """
+
+    def __init__(self, name: str, *, is_untyped: bool) -> None:
+        self._name, self._is_untyped = name, is_untyped
+        self._parts = _Pool(lambda parts: self._joined(parts).unique())
+
+    def add(self, values: RawValues) -> None:
+        """Add the values of some rows."""
+        self._parts.add(values[0])
+
+    def finish(self) -> Values:
+        """The vocabulary; untyped values are integers where all are canonical integers, and nothing is null."""
+        distinct = self._joined(self._parts.parts).unique() if self._parts.parts else pa.nulls(0)
+        if self._is_untyped and pa.types.is_string(distinct.type):
+            distinct = _without_empty(distinct)
+            there = distinct.drop_null()
+            if len(there) and _is_canonical(there).all():
+                distinct = distinct.cast(pa.int64())
+        there = distinct.drop_null().unique()
+        there = there.take(pc.sort_indices(there)) if len(there) else there
+        if distinct.null_count:
+            there = pa.concat_arrays([there, pa.nulls(1, there.type)])
+        return Values(there, self._is_untyped)
+
+    def _joined(self, parts: list[pa.Array]) -> pa.Array:
+        kinds = list(dict.fromkeys(part.type for part in parts if not pa.types.is_null(part.type)))
+        kind = kinds[0] if kinds else pa.null()
+        for other in kinds[1:]:
+            kind = _common(kind, other, self._name)
+        return pa.concat_arrays([part if part.type == kind else part.cast(kind) for part in parts])
+
+
+def _common(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType:
+    """The type of a column that has two in different parts."""
+    types, units = pa.types, ("s", "ms", "us", "ns")
+    if types.is_integer(one) and types.is_integer(other) and pa.uint64() not in (one, other):
+        return pa.int64()
+    if all(types.is_integer(kind) or types.is_floating(kind) for kind in (one, other)):
+        return pa.float64()
+    if types.is_timestamp(one) and types.is_timestamp(other) and one.tz == other.tz:
+        return pa.timestamp(max(one.unit, other.unit, key=units.index), one.tz)
+    what = f"the column {name!r} has the type {one} here and {other} there"
+    raise BadDataError(what, remedy="give all parts of the log one type")
+
+
+def _without_empty(texts: pa.Array) -> pa.Array:
+    """The texts, null in place of the empty one: a field without a value."""
+    return pc.if_else(pc.equal(texts, ""), pa.nulls(1, pa.string())[0], texts)
+
+
+class Values:
+    """The distinct values of a column that is carried along, in ascending order; the code of one is its position.
+
+    ``values``: pyarrow array, shape (n,), of the column's type. A null is last.
+    ``is_untyped``: Whether what is looked up comes as text, whatever the values are.
+    """
+
+    def __init__(self, values: pa.Array, is_untyped: bool = False) -> None:
+        self.values, self._is_untyped = values, is_untyped
+        self._there = values.drop_null()
+        words = _words_of(self._there)
+        self._order: Codes | None = None
+        if not _is_ascending(words):
+            self._order = np.argsort(words, kind="stable").astype(np.int32)
+            words = words[self._order]
+        self._words = words if _is_ascending(words) else None  # two texts may have one hash
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def codes(self, values: RawValues) -> Codes:
+        """Codes of the values of some rows: int32, one a row."""
+        return self.find(values[0])[values[1]]
+
+    def find(self, distinct: pa.Array) -> Codes:
+        """Codes of values, as they are read: int32, shape (len(distinct),), -1 for one that is not here."""
+        if self._is_untyped and pa.types.is_string(distinct.type):
+            distinct = _without_empty(distinct)
+        if distinct.type != self.values.type:
+            distinct = distinct.cast(self.values.type)
+        found = np.full(len(distinct), len(self._there) if self.values.null_count else -1, np.int32)
+        present = np.arange(len(distinct))
+        if distinct.null_count:
+            present = np.flatnonzero(mask_as_numpy(distinct.is_valid()))
+            distinct = distinct.drop_null()
+        if not len(present):
+            return found
+        if self._words is None:
+            places: Codes = as_numpy(pc.fill_null(pc.index_in(distinct, value_set=self._there), number(-1, pa.int32())))
+        else:
+            words = _words_of(distinct)
+            ascending = np.argsort(words)  # neighbours are found within a cache
+            words = words[ascending]
+            at = np.searchsorted(self._words, words).clip(max=max(0, len(self._there) - 1))
+            met = self._words.take(at) if len(self._there) else words[:0]
+            codes = at if self._order is None else self._order[at]
+            places = np.empty(len(words), np.int32)
+            places[ascending] = (
+                np.where((met == words) | ((met != met) & (words != words)), codes, -1) if len(met) else -1
+            )
+        found[present] = places
+        return found
+
+
+def _words_of(values: pa.Array) -> npt.NDArray[Any]:
+    """A number for each of some values without nulls, in the order of the values, but for text and decimals."""
+    types, kind = pa.types, values.type
+    if types.is_integer(kind) or types.is_floating(kind):
+        return as_numpy(values)
+    if types.is_boolean(kind):
+        return as_numpy(values.cast(pa.uint8()))
+    if types.is_temporal(kind):
+        return as_numpy(values.view(pa.int32() if kind.bit_width == 32 else pa.int64()))
+    return text_keys(*text_buffers(values.cast(pa.string())))
+
+
+def _is_ascending(words: npt.NDArray[Any]) -> bool:
+    """Whether each is greater than the one before; a NaN may be last."""
+    if len(words) and words[-1] != words[-1]:
+        words = words[:-1]
+    return bool((words[1:] > words[:-1]).all())

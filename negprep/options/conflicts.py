@@ -25,6 +25,7 @@ def _refuse(is_wrong: object, what: str, remedy: str = "leave one out") -> None:
 
 def refuse_conflicts(options: Record) -> None:
     """Raise ``UsageError`` if options, checked one by one and parsed, contradict each other or have no effect."""
+    _refuse_kept(options)
     _refuse_counts(options)
     _refuse_samplers(options)
     _refuse_scored(options, options.recipe.scored)
@@ -94,6 +95,29 @@ def _refuse_samplers(options: Record) -> None:
         f"--same {options.same} with --available-at-time, which reads it",
     )
     _refuse(options.bootstrap is not None and no_pairs, "--bootstrap writes pairs to train on", "add --layout pairwise")
+
+
+_TAKEN = (
+    *("user", "item", "label", "pos_item", "neg_item", "neg_items", "source", "log_q", "pos_log_q", "neg_log_q"),
+    *("epoch", "time", "history"),
+)
+"""Columns that an output may have by itself."""
+
+
+def _refuse_kept(options: Record) -> None:
+    keep = options.keep
+    twice = next((name for name in keep if keep.count(name) > 1), None)
+    _refuse(twice is not None, f"--keep {twice} is given twice")
+    taken = next((name for name in keep if name in _TAKEN), None)
+    _refuse(
+        taken is not None,
+        f"--keep {taken}: an output has a column of that name by itself",
+        "leave it out, or rename the column of the log",
+    )
+    _refuse(
+        options.levels is not None and bool(keep),
+        "--keep with --levels, in whose pairs a weak item may stand in the place of the positive",
+    )
 
 
 _OF_MODELS = {
@@ -224,6 +248,11 @@ def refuse_on_spark(
         f"--test-users {what}: who is in the sample depends on all users, whom no worker knows",
         "prepare the candidates on one machine",
     )
+    _refuse(
+        bool(options.keep),
+        f"--keep {what}, whose workers read no columns but those that decide the rows",
+        "prepare on one machine, or join the column",
+    )
     for name, why in (("memory", "workers have what Spark gives them"), ("spill_dir", "Spark spills by itself")):
         remedy = "leave it out (--spark-conf spark.executor.memory=8g, spark.local.dir=DIR)"
         _refuse(getattr(options, name) is not None, f"--{name.replace('_', '-')} {what}: {why}", remedy)
@@ -248,6 +277,11 @@ def refuse_unfit(form: FormName, options: Record) -> None:
         form in FOLDERS and "layout" in given,
         f"--layout with --to {form}, which has a layout of its own",
         "leave --layout out",
+    )
+    _refuse(
+        form in FOLDERS and bool(options.keep),
+        f"--keep with --to {form}, which has no place for it",
+        "write Parquet, CSV or TSV",
     )
     _refuse(
         lists and options.command == "train",

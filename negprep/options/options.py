@@ -179,6 +179,14 @@ class ReadOptions:
         refuse_columns(self)
 
 
+def _names(option: str, given: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Names of columns, as a tuple."""
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) and name for name in names):
+        raise UsageError(f"{option} is {given!r}", remedy="give the name of a column, or several in a tuple")
+    return tuple(names)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What decides the rows of an output, and how they are made.
@@ -549,6 +557,14 @@ class Options:
     label_dtype: Literal["int8", "float32"] = option(
         "int8", "The type of the label, 1 or 0. PyTorch's BCE loss wants float32.", ("Output", _ROWS), fact=True
     )
+    keep: str | tuple[str, ...] = option(
+        (),
+        "Keep this column of the log: its value in the row of the positive stands beside each row of its group; may "
+        "repeat.",
+        ("Output", _ROWS),
+        metavar="COLUMN",
+        shown="none",
+    )
     encode: bool = option(
         False,
         "Write codes from 0 instead of ids, and the vocabularies beside the output. One log gives the same codes in "
@@ -665,6 +681,7 @@ class Options:
         if self.command not in get_args(Command):
             raise UsageError(f"command is {self.command!r}", remedy="choose one of train, test")
         check_options(self)
+        self._settle("keep", _names("keep", self.keep))
         self._settle("shard_rows", whole("shard_rows", self.shard_rows, 1, _MOST))
         changed = {
             name
@@ -704,6 +721,15 @@ class Options:
         return {name: getattr(self, name) for name, each in options_of(type(self)).items() if each.declared.fact} | {
             name: getattr(self, name) for name in ("test_users", "drop_cold") if getattr(self, name) is not None
         }
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """The columns of the log that are carried along with its rows, each with the option that names it.
+
+        They ascend: in this order they decide which of several rows of one time is that of a pair.
+        """
+        named = dict.fromkeys(self.keep, "--keep")
+        return dict(sorted(named.items()))
 
     @property
     def negatives_each(self) -> int:

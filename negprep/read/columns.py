@@ -259,6 +259,9 @@ def _named(name: str, is_exact: bool, roles: Roles, names: Sequence[str], place:
 WATCHED = "watched "
 """How the role of a column begins that is looked at, and not used."""
 
+CARRIED = "column "
+"""How the role of a column begins whose values are read along as they are; its name follows."""
+
 _NAMES = """
 label labels target targets y ylabel ytrue outcome response feedback click clicks clicked isclick isclicked hasclicked
 clk isclk like likes liked islike isliked positive ispositive relevant isrelevant relevance buy bought isbuy isbought

@@ -13,7 +13,7 @@ from negprep.arrays import Mask
 from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, strings, text_bytes
 from negprep.errors import RowError
 from negprep.options.specs import TimeForms
-from negprep.read.columns import FLAG, NAME, NUMBER, VALUE
+from negprep.read.columns import CARRIED, FLAG, NAME, NUMBER, VALUE
 from negprep.read.sources import Piece
 from negprep.read.times import ORDERED, Clock, parse_times
 
@@ -273,6 +273,65 @@ def parse_names(array: pa.Array) -> pa.Array:
     raise RowError(0, what, "compare it with numbers, such as --positive 'NAME=1'")
 
 
+_SINGLE = (
+    *(pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_temporal),
+    *(pa.types.is_string, pa.types.is_null),
+)
+
+
+def parse_carried(array: pa.Array, role: str) -> pa.Array:
+    """Values that are carried along, as a dictionary: distinct values of the column's own type, a null among them.
+
+    Text and bytes, which must be UTF-8, become ``pa.string()``, UUIDs their text, float16 float32, and -0.0 0.0.
+    ``role`` is ``CARRIED`` and the name of the column. Raises ``RowError`` for a type that does not hold single values.
+    """
+    if pa.types.is_dictionary(array.type):
+        codes = as_numpy(array.indices.cast(pa.int32()))
+        values = _one_by_one(array.dictionary, role)
+        if array.indices.null_count:
+            codes = np.where(mask_as_numpy(array.indices.is_valid()), codes, np.int32(len(values)))
+            values = pa.concat_arrays([values, pa.nulls(1, values.type)])
+    else:
+        encoded = _one_by_one(array, role, encode=True)
+        codes, values = as_numpy(encoded.indices), encoded.dictionary
+    if pa.types.is_floating(values.type):
+        numbers = as_numpy(values)
+        plain = from_numpy(np.where(np.isnan(numbers), np.nan, numbers + 0.0).astype(numbers.dtype))
+        values = _spread_over(plain, values)
+    elif pa.types.is_string(values.type):
+        broken = first_failure(values, lambda part: part.validate(full=True))
+        if broken is not None:
+            row = int(np.flatnonzero(codes == broken)[0]) if (codes == broken).any() else 0
+            raise RowError(row, f"the {role} is not UTF-8", "convert the text to UTF-8")
+    return pa.DictionaryArray.from_arrays(from_numpy(codes), values)
+
+
+def _one_by_one(array: pa.Array, role: str, *, encode: bool = False) -> pa.Array:
+    """Single values of a type that is kept; on request encoded, which is done first where a value may be long."""
+    kind = array.type
+    if pa.types.is_float16(kind):
+        array = array.cast(pa.float32())
+    elif isinstance(kind, pa.BaseExtensionType) or not any(fits(kind) for fits in _SINGLE):
+        array = _simplified(array)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if not any(fits(array.type) for fits in _SINGLE) or pa.types.is_interval(array.type):
+        raise RowError(0, f"the {role} has the type {kind}", "carried along are single values: numbers, text, times")
+    if not encode:
+        return array
+    if pa.types.is_null(array.type):
+        return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(len(array), np.int32)), pa.nulls(1))
+    return array.dictionary_encode(null_encoding="encode")
+
+
+def _spread_over(values: pa.Array, like: pa.Array) -> pa.Array:
+    """The values, null where those of another array are."""
+    if not like.null_count:
+        return values
+    validity = np.packbits(mask_as_numpy(like.is_valid()), bitorder="little")
+    return pa.Array.from_buffers(values.type, len(values), [pa.py_buffer(validity), values.buffers()[1]])
+
+
 def parse_labels(array: pa.Array) -> pa.Array:
     """Labels as float64, 1 for a positive and 0 for a negative; ``RowError`` for the first that is neither."""
     labels = parse_values(array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array, "label")
@@ -321,10 +380,13 @@ def canonical(
     roles that may be null in a row of a file beside the log; None: this is the log. ``roles`` are those to convert
     (None: all); of the others only missing values matter.
     """
-    columns = {role: _simplified(column) for role, column in piece.columns.items()}
-    rows = len(next(iter(columns.values())))
+    rows = len(next(iter(piece.columns.values())))
     row_numbers = None
     try:
+        columns = {
+            role: parse_carried(column, role) if role.startswith(CARRIED) else _simplified(column)
+            for role, column in piece.columns.items()
+        }
         missing = {role: mask for role, column in columns.items() if (mask := _missing(role, column)) is not None}
         lacking = {role: missing.pop(role) for role in may_lack or () if role in missing}
         if missing and not drop_invalid:
@@ -362,6 +424,9 @@ def _parsed(
     clock = None
     parsed = {}
     for role, column in columns.items():
+        if role.startswith(CARRIED):
+            parsed[role] = column
+            continue
         present = np.flatnonzero(~lacking[role]) if role in lacking else None
         given = column if present is None else column.take(from_numpy(present))
         try:
@@ -486,7 +551,9 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _missing(role: str, column: pa.Array) -> Mask | None:
-    """The rows without a usable value, or None where there is none."""
+    """The rows without a usable value, or None where there is none; what is carried may lack some."""
+    if role.startswith(CARRIED):
+        return None
     mask = mask_as_numpy(column.is_null()) if column.null_count else None
     other: Mask | None = None
     if pa.types.is_dictionary(column.type):

@@ -18,7 +18,7 @@ from negprep.arrays import Counts
 from negprep.arrow import as_numpy, from_numpy, pc, strings
 from negprep.errors import BadDataError, UsageError
 from negprep.options.options import ReadOptions
-from negprep.read.columns import FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
+from negprep.read.columns import CARRIED, FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
 from negprep.read.lines import filled_lines, line_blocks, place_of
 from negprep.read.sources import Piece, Source, one_line
 
@@ -276,7 +276,7 @@ class JsonInput:
         fields: dict[str, pa.DataType] = {}
         for role, name in columns.items():
             kind = types[self.kinds[name]]
-            loose = (role in _LOOSE or role.startswith(WATCHED)) and self.kinds[name] is int
+            loose = (role in _LOOSE or role.startswith((WATCHED, CARRIED))) and self.kinds[name] is int
             fields[name] = pa.type_for_alias(numbers_as) if loose and fields.get(name) != pa.int64() else kind
         return pa.schema(list(fields.items()))
 
@@ -296,7 +296,7 @@ class JsonInput:
 
     def _problem(self, role: str, name: str, value: Any, place: str) -> BadDataError | None:  # noqa: ANN401
         kind, first = type(value), self.kinds[name]
-        numeric = role in _LOOSE and {kind, first} <= {int, float}
+        numeric = (role in _LOOSE or role.startswith(CARRIED)) and {kind, first} <= {int, float}
         if kind in (list, _Object):
             return BadDataError(f"the {role} is {_KINDS[kind]}", place=place, remedy="write a string or a number")
         if kind is str and any("\ud800" <= character <= "\udfff" for character in value):

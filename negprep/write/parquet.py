@@ -40,6 +40,7 @@ def encodings_of(first: pa.Table) -> dict[str, Any]:
     encodings, codecs = {}, {}
     for path, column in _leaves(first):
         values = column[:_TRIED_VALUES].combine_chunks()
+        values = values.drop_null() if values.null_count else values
         tried = cache(partial(_tried, values))
         encodings[path] = _encoding(values, len(column), tried)
         codecs[path] = _codec(encodings[path], tried)
@@ -66,9 +67,9 @@ def _leaves(rows: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
 def _encoding(values: pa.Array, n_all: int, tried: _Tried) -> str:
     """The encoding of a column, from the first values of a row group that has ``n_all``.
 
-    Numbers have no nulls, and are of the types that outputs have: int8, int32, int64, float32, float64.
+    Numbers have no nulls.
     """
-    if not n_all:
+    if not n_all or not len(values):
         return "PLAIN"
     if pa.types.is_dictionary(values.type):
         return "RLE_DICTIONARY" if len(values.dictionary) <= _LARGEST_DICTIONARY else "PLAIN"

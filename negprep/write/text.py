@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from negprep.arrow import pc
+from negprep.arrow import pc, strings
 from negprep.errors import BadDataError
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class TextStream:
         self._pending = bytearray()
         self._fields = Fields(separator)
         if names:
-            self._pending += f"{separator.join(names)}\n".encode()
+            header = quoted(strings(list(names)).cast(pa.large_string()), separator).to_pylist()
+            self._pending += f"{separator.join(header)}\n".encode()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows."""
@@ -96,6 +97,11 @@ class Fields:
 
         Raises BadDataError: An id in a list holds a space, which separates the elements.
         """
+        if column.null_count:
+            return pc.fill_null(self._of(place, column), "")
+        return self._of(place, column)
+
+    def _of(self, place: int, column: pa.Array) -> pa.Array:
         if pa.types.is_list(column.type):
             return quoted(self.listed(place, column, " "), self._separator)
         if pa.types.is_dictionary(column.type):

@@ -124,6 +124,8 @@ def draws_of(draw, command, shared):
     output = draw.chance.choice(FORMS if layout else (*FORMS, *(2 * FOLDERS if command == "test" else FOLDERS[:1])))
     words += draw(0.9 if "ncf" in output or "lightgcn" in output else 0.3, "--encode")
     words += draw(0.3, "--label-dtype float32") if output in FORMS[:2] and not layout else []
+    if output not in FOLDERS and "--levels" not in words:
+        words += draw(0.25, "--keep rating", "--keep event --keep rating")
     return words + layout, output.split(" ")
 
 

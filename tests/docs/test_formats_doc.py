@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import negprep
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
 from negprep.read.columns import _GROUPS, _KNOWN, _OTHERS, _RARE
 from negprep.summary import Summary
 from negprep.write.output import PART_ROWS
@@ -114,3 +116,18 @@ def test_times_that_are_read(times):
     assert all(f"`{time}`" in PAGE for time in times[:1])
     log = pa.table({"user": [1] * len(times) + [2], "item": range(len(times) + 1), "time": [*times, times[0]]})
     assert negprep.test(log, num_neg=1).num_rows == 2
+
+
+def test_columns_kept_from_the_log(tmp_path, monkeypatch):
+    """The example of the page, on a log of two devices."""
+    (command,) = re.findall(r"^    negprep (train log\.csv train\.parquet --keep .*)$", PAGE, flags=re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    lines = ["user,item,time,device,price", "u,a,1,phone,5", "u,b,2,,7", "v,c,3,tv,"]
+    Path("log.csv").write_text("\n".join(lines) + "\n")
+    assert guarded(lambda: invoke([*command.split(), "--quiet"])) == 0
+    rows = pq.read_table("train.parquet")
+    assert rows.schema.names == ["user", "item", "label", "device", "price"]
+    assert set(zip(*(rows[name].to_pylist() for name in ("user", "device", "price")), strict=True)) == {
+        ("u", "phone", 5),
+        ("v", "tv", None),
+    }

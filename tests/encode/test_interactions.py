@@ -67,6 +67,34 @@ def test_group(order, latest):
         assert all((now == before).all() for now, before in zip((users, items, times), given, strict=True))
 
 
+@pytest.mark.parametrize("latest", [True, False, None], ids=str)
+@pytest.mark.parametrize("ascending", [True, False])
+def test_what_is_carried_is_of_the_row_that_gave_the_time(latest, ascending):
+    """Of rows of one time, and where there are no times, of the smallest row; whatever their order."""
+    for seed in range(10):
+        users, items, times = rows_of(seed)
+        order = np.lexsort((items, users)) if ascending else np.arange(len(users))
+        chance = np.random.default_rng(seed)
+        carried = {name: chance.integers(0, 3, len(users), np.int32) for name in ("one", "two")}
+        times = times % 2
+        wanted = {}
+        for user, item, time, *codes in zip(users, items, times, *carried.values(), strict=True):
+            rank = (0 if latest is None else -time if latest else time, *codes)
+            wanted[user, item] = min(rank, wanted.get((user, item), rank))
+        pairs = group_pairs(
+            users[order],
+            items[order],
+            N_USERS,
+            N_ITEMS,
+            times=None if latest is None else times[order],
+            latest=bool(latest),
+            carried={name: codes[order] for name, codes in carried.items()},
+        )
+        check(pairs)
+        found = zip(*(codes.tolist() for codes in pairs.carried.values()), strict=True)
+        assert list(found) == [wanted[pair][1:] for pair in sorted(wanted)]
+
+
 def test_group_nothing():
     empty = np.empty(0, np.int32)
     check(group_pairs(empty, empty, N_USERS, N_ITEMS))
@@ -194,13 +222,15 @@ def test_pairs_by_a_mask_of_any_density(share):
     counts = chance.integers(0, 30, 200)
     starts = np.concatenate([[0], np.cumsum(counts)])
     times = chance.integers(0, 1 << 40, starts[-1])
-    pairs = Pairs(starts, chance.integers(0, 1_000, starts[-1]).astype(np.int32), times)
+    carried = {"one": chance.integers(0, 9, starts[-1], np.int32)}
+    pairs = Pairs(starts, chance.integers(0, 1_000, starts[-1]).astype(np.int32), times, carried)
     mask = chance.random(len(pairs)) < share
     kept = pairs.where(mask)
     expected = [(user, row) for user in range(200) for row in range(starts[user], starts[user + 1]) if mask[row]]
     assert kept.users().tolist() == [user for user, _ in expected]
     assert kept.items.tolist() == [pairs.items[row] for _, row in expected]
     assert kept.times.tolist() == [times[row] for _, row in expected]
+    assert kept.carried["one"].tolist() == [carried["one"][row] for _, row in expected]
 
 
 @pytest.mark.parametrize("wrong", [None, 0, 3, 4, 5, 8, 9])

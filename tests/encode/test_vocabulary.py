@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pytest
 import reference
 
 from negprep.encode import vocabulary as module
-from negprep.encode.vocabulary import DistinctIds, Encoder, Vocabulary, raw_ids
+from negprep.encode.vocabulary import DistinctIds, DistinctValues, Encoder, Vocabulary, raw_ids, raw_values
+from negprep.errors import BadDataError
+from negprep.read.convert import parse_carried
 
 WIDE = [-(2**63), 2**63 - 1, 0, 9007199254740993, 9007199254740992]
 
@@ -160,3 +163,63 @@ def test_union():
     assert one.union(other).ids.to_pylist() == [1, 2, 10]
     assert one.union(text).ids.to_pylist() == ["1", "10", "x"]
     assert len(one.union(Vocabulary(pa.array([], pa.int64())))) == 2
+
+
+def carried(*batches, untyped=False):
+    """The vocabulary of a column that comes in batches, and the codes of each batch."""
+    raw = [raw_values(parse_carried(batch, "column x")) for batch in batches]
+    distinct = DistinctValues("x", is_untyped=untyped)
+    for each in raw:
+        distinct.add(each)
+    values = distinct.finish()
+    return values, [values.codes(each).tolist() for each in raw]
+
+
+@pytest.mark.parametrize(
+    ("batches", "wanted", "kind"),
+    [
+        (([3, None], [1, 3]), [1, 3, None], pa.int64()),
+        (([0.5, float("nan")], [-0.0, 0.0, None]), [0.0, 0.5, "nan", None], pa.float64()),
+        ((["b", ""], [None, "a"]), ["", "a", "b", None], pa.string()),
+        (([None], [None]), [None], pa.null()),
+        (([None], [7]), [7, None], pa.int64()),
+        (([7], [0.5]), [0.5, 7.0], pa.float64()),
+        (([True], [False, None]), [False, True, None], pa.bool_()),
+        (([Decimal("1.5")], [Decimal("-2.5")]), [Decimal("-2.5"), Decimal("1.5")], pa.decimal128(2, 1)),
+    ],
+    ids=str,
+)
+def test_values_of_a_column_ascend_and_null_is_last(batches, wanted, kind):
+    values, codes = carried(*map(pa.array, batches))
+    assert values.values.type == kind
+    shown = ["nan" if each != each else each for each in values.values.to_pylist()]
+    assert shown == wanted
+    given = [["nan" if each != each else each for each in batch] for batch in batches]
+    assert codes == [[wanted.index(each) for each in batch] for batch in given]
+
+
+def test_values_of_a_column_without_types():
+    assert carried(pa.array(["7", ""]), pa.array(["-12"]), untyped=True)[0].values.to_pylist() == [-12, 7, None]
+    assert carried(pa.array(["7", ""]), pa.array(["07"]), untyped=True)[0].values.to_pylist() == ["07", "7", None]
+    assert carried(pa.array(["7", ""]), pa.array(["07"]))[0].values.to_pylist() == ["", "07", "7"]
+
+
+def test_values_that_are_not_there():
+    numbers, words = carried(pa.array([1.5, 4]))[0], carried(pa.array(["a", "c", None]))[0]
+    assert numbers.find(pa.array([4, float("nan"), None, 2, 99])).tolist() == [1, -1, -1, -1, -1]
+    assert words.find(pa.array(["c", "b", None])).tolist() == [1, -1, 2]
+    assert carried(pa.nulls(1))[0].find(pa.nulls(2)).tolist() == [0, 0]
+
+
+def test_texts_of_one_hash(monkeypatch):
+    monkeypatch.setattr(
+        "negprep.encode.vocabulary.text_keys", lambda data, offsets: np.zeros(len(offsets) - 1, np.uint64)
+    )
+    values, codes = carried(pa.array(["b", "a", None, "b"]))
+    assert (values.values.to_pylist(), codes) == (["a", "b", None], [[1, 0, 2, 1]])
+    assert values.find(pa.array(["c"])).tolist() == [-1]
+
+
+def test_a_column_of_two_types_is_refused():
+    with pytest.raises(BadDataError, match="the column 'x' has the type int64 here and string there; give all parts"):
+        carried(pa.array([1]), pa.array(["a"]))
