@@ -16,7 +16,7 @@ from negprep.cli.click_options import SectionCommand, full_help
 from negprep.cli.group import negprep
 from negprep.options.commands import keywords_of, takes
 from negprep.options.declared import options_of
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 
 PAGE = Path(__file__).parent / "reference" / "cli.md"
 FUNCTIONS = Path(__file__).parents[1] / "negprep" / "api.py"

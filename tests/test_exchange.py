@@ -23,7 +23,7 @@ import pytest
 
 import negprep
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.log import open_log
 
 FORMS = ("csv", "tsv", "ncf", "recbole", "lightgcn")

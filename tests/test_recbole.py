@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import negprep
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.log import open_log
 
 PYTHON = os.environ.get("NEGPREP_RECBOLE")

@@ -17,7 +17,7 @@ from negprep.checks.promises import LogPromise, Promised
 from negprep.checks.ranges import ArrayStore, Laid, Ranges, taken
 from negprep.encode.vocabulary import DistinctIds, DistinctValues, Values, Vocabulary, raw_ids, raw_values
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import PositiveRule, quoted_for_shell
 from negprep.read.columns import CARRIED, listed, plain_name
 from negprep.read.convert import parse_carried

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import LogSource
+from negprep.options.reading import LogSource
 from negprep.options.specs import FALLBACK, LEVEL_SOURCES, MAX_ALPHA, SAMPLERS, HoldoutRule, Recipe, UserSample
 from negprep.read.prepared import Prepared
 

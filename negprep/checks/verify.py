@@ -47,7 +47,7 @@ from negprep.checks.rows import NOTHING, Block, Blocks, LogQColumns, RowParts
 from negprep.checks.sweep import Sweep, Tallies, Totals, ask
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions
 from negprep.read.log import LogReader, open_log
 from negprep.read.prepared import Prepared, open_prepared
 from negprep.read.prepared_kinds import members

@@ -16,7 +16,7 @@ from negprep.cli.verify import files_of
 from negprep.errors import printable
 from negprep.options.commands import parted
 from negprep.options.conflicts import named_files, refuse_unread, summaries
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 
 _WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "strict", "progress"}
 

@@ -15,7 +15,7 @@ from negprep.cli.startup import load_libraries
 from negprep.errors import OutputError, UsageError, printable, refuse_warnings
 from negprep.options.commands import parted
 from negprep.options.conflicts import named_files, refuse_streams, summaries
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

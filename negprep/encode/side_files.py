@@ -19,7 +19,7 @@ from negprep.encode.positives import Positives
 from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError
 from negprep.options.conflicts import AVAILABLE_FROM
-from negprep.options.options import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import quoted_for_shell
 from negprep.read.columns import Labels, plain_name
 from negprep.read.log import LogReader, open_beside

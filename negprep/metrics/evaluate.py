@@ -31,7 +31,7 @@ from negprep.metrics.estimators import (
 )
 from negprep.metrics.lists import CodedScores, Lists, PreparedRows, ScoredRows, read_lists
 from negprep.metrics.ranking import interval, list_metrics, metric_names, resamples, top_names
-from negprep.options.options import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import check_bool
 from negprep.read.columns import Roles, ScoredColumns
 from negprep.read.dialect import Unnamed

@@ -14,7 +14,7 @@ from typing import Self
 import pyarrow as pa
 
 from negprep.errors import BadDataError, NegprepError, UsageError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.options.specs import PositiveRule, quoted_for_shell, spelled_column
 
 ROLES = ("user", "item", "time", "value", "event")

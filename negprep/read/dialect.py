@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import Literal
 
 from negprep.errors import BadDataError, UsageError, printable
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.columns import ROLES, find_roles, is_id_name, refuse_duplicates, role_of
 from negprep.read.foreign import READABLE, UNPACK
 from negprep.read.lines import Dialect, filled_lines, physical_lines, records, undecodable

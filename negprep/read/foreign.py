@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from negprep.errors import BadDataError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.columns import find_roles
 from negprep.read.lines import MAX_LINE, filled_lines
 from negprep.read.sources import CODECS, PARQUET, Source, quoted_file, zip_files

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy, from_numpy, strings
 from negprep.errors import BadDataError, NegprepError, UsageError
-from negprep.options.options import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import PositiveRule
 from negprep.read.columns import (
     CARRIED,

@@ -17,7 +17,7 @@ import pyarrow as pa
 from negprep.arrays import Counts
 from negprep.arrow import as_numpy, from_numpy, pc, strings
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.columns import CARRIED, FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
 from negprep.read.lines import filled_lines, line_blocks, place_of
 from negprep.read.sources import Piece, Source, one_line

@@ -19,7 +19,7 @@ from negprep.arrays import Counts, Floats, Mask
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc
 from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.formats import ending_of
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.convert import canonical, parse_values
 from negprep.read.delimited import TextInput
 from negprep.read.dialect import Unnamed, first_lines, read_dialect

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings
 from negprep.errors import BadDataError, NegprepError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.columns import find_roles, listed
 from negprep.read.lines import filled_lines
 from negprep.read.prepared_metadata import FOLDER_METADATA, parts_of_data_set

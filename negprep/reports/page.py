@@ -18,7 +18,7 @@ from negprep.checks.promises import Promised
 from negprep.checks.results import LEAK
 from negprep.checks.verify import Overlap, Report, verify
 from negprep.errors import BadDataError, UsageError, printable, refuse_warnings
-from negprep.options.options import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import MAX_NUM_NEG
 from negprep.read.log import open_log
 from negprep.read.prepared import Prepared, open_prepared

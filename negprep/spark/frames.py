@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions
 from negprep.read.dialect import Unnamed, is_aligned, read_dialect
 from negprep.read.lines import Dialect
 from negprep.read.sources import Source

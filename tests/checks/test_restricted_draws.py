@@ -20,7 +20,7 @@ from negprep.checks.observed import LogByRange, LogIds
 from negprep.checks.promises import LogPromise, Promised
 from negprep.checks.ranges import ArrayStore, Ranges
 from negprep.checks.verify import verify
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.log import open_log
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"

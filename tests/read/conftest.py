@@ -2,7 +2,7 @@ from typing import NamedTuple
 
 import pytest
 
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.log import open_log
 
 

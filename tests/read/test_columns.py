@@ -3,7 +3,7 @@
 import pytest
 
 from negprep.errors import BadDataError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.columns import find_roles, refuse_duplicates
 
 HEADERS = {

@@ -7,7 +7,7 @@ import string
 import pytest
 
 from negprep.errors import BadDataError, NegprepError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.dialect import guessed, judged, kind_of
 from negprep.read.log import open_log
 

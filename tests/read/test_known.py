@@ -9,7 +9,7 @@ import pytest
 
 import negprep
 from negprep.errors import BadDataError, NegprepError, UsageError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.lines import MAX_LINE
 from negprep.read.log import open_log
 

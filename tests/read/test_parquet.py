@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.log import open_log
 
 TABLE = pa.table({"user": [1, 2, 3], "item": ["a", "007", "7"], "time": [5, 6, 7], "event": [1, 1, 2]})

@@ -7,7 +7,7 @@ import pytest
 
 import negprep
 from negprep.errors import BadDataError, UsageError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.delimited import BLOCK
 from negprep.read.dialect import read_dialect
 from negprep.read.sources import find_sources

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from negprep.errors import BadDataError
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read.log import open_log
 
 STRAY = (

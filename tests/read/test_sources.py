@@ -244,7 +244,7 @@ def test_files_do_not_import_pandas(here):
     pq.write_table(table, "in.parquet")
     code = """
 import sys
-from negprep.options.options import ReadOptions
+from negprep.options.reading import ReadOptions
 from negprep.read import open_log
 for name in ("in.csv", "in.parquet"):
     log = open_log(name, ReadOptions(drop_invalid=True))
