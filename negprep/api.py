@@ -563,7 +563,7 @@ class RowKeywords(ReadKeywords, total=False):
     with_valid: bool
     split_seed: int
     test_users: int | float | str | None
-    num_neg: int | Literal["all"] | None
+    num_neg: int | float | Literal["all"] | None
     sampler: str | tuple[str, ...] | None
     seed: int
     items: LogSource | None
@@ -632,7 +632,7 @@ class PrepareKeywords(RowKeywords, total=False):
     levels: str | None
     force: bool
     drop_cold: Literal["users", "items", "both"] | None
-    test_num_neg: int | Literal["all"] | None
+    test_num_neg: int | float | Literal["all"] | None
     test_sampler: str | tuple[str, ...] | None
     test_distinct: bool
     test_on_short: OnShort
@@ -706,7 +706,7 @@ class ReportKeywords(ReadKeywords, total=False):
     keep_time: Literal["last", "first"]
     holdout: str | None
     with_valid: bool
-    num_neg: int | Literal["all"] | None
+    num_neg: int | float | Literal["all"] | None
     sampler: str | tuple[str, ...] | None
     distinct: bool | None
     items: LogSource | None

@@ -342,7 +342,7 @@ class Run(Record):
 
         Raises BadDataError: What `rows` would raise.
         """
-        alike = self.options.bootstrap is None
+        alike = not self.options.epochs_differ
         for epoch in self.epochs[:1] if alike else self.epochs:
             with closing(self._counted(epoch)) as sections:
                 for _ in sections:
@@ -373,13 +373,13 @@ class Run(Record):
                     self.tally.add(section, None if self._known is None else self._known[first_user:last_user])
                     if self._cold is not None:
                         self._cold.add(section)
-                else:  # the same interactions, but drawn with replacement others of them may lead rows
+                else:  # the same interactions, but chance may give them other numbers of rows
                     self.tally.add_rows(section)
                 first_user = last_user
                 if last_user == len(self.core.users):
                     if self._cold is not None:
                         self.tally.cold_holdouts = self._cold.holdouts
-                    if is_first and not self.options.bootstrap:  # then all epochs are alike
+                    if is_first and not self.options.epochs_differ:
                         self._rows_in_all = self.tally.rows * len(self.epochs)
                     elif epoch == self.epochs[-1]:
                         self._rows_in_all = self.tally.rows

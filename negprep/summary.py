@@ -148,7 +148,7 @@ class Tally:
 
     def add_rows(self, section: Section) -> None:
         """Count the rows of a section whose interactions were counted in an earlier epoch."""
-        sizes = section.counts if section.sampling.by_group else section.heads.counts * section.counts
+        sizes = section.counts if section.by_group else section.heads.counts * section.counts
         self.negatives += int(sizes.sum())
         self.rows += section.n_rows
 
@@ -228,7 +228,7 @@ class Summary:
         Reason and count.
     holdout, holdout_asked : str
         The rule that chose the holdouts, and the rule as it was given: ``auto`` where the log decided which.
-    num_neg : int or "all"
+    num_neg : int, float or "all"
         Negatives asked for each positive.
     seen : str
         What a user's negatives avoid.
@@ -276,7 +276,7 @@ class Summary:
     unheld_users: int
     spared_users: int = 0
     dropped_cold: int = 0
-    num_neg: int | Literal["all"]
+    num_neg: int | float | Literal["all"]
     sampler: str
     sources: dict[str, int]
     negatives: int

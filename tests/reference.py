@@ -13,7 +13,7 @@ from typing import Any
 
 WRAP = (1 << 64) - 1
 GAMMA = 0x9E3779B97F4A7C15
-PURPOSES = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4, "bootstrap": 6, "test users": 20}
+PURPOSES = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4, "bootstrap": 6, "number": 9, "test users": 20}
 SHUFFLE = 1 << 63
 
 

@@ -11,11 +11,16 @@ from negprep.options.options import Options
 
 LOG = pa.table({"user": [1, 1, 2, 2, 3], "item": [10, 11, 10, 12, 13]})
 
+DECIMALS = "choose a whole number from 1 to 1000000, or one with up to nine decimals, such as 0.5"
+
 
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"num_neg": 2.5}, "num_neg is 2.5; choose a whole number from 1 to 1000000"),
+        ({"num_neg": -0.5}, f"num_neg is -0.5; {DECIMALS}"),
+        ({"num_neg": 1e-10}, f"num_neg is 1e-10; {DECIMALS}"),
+        ({"num_neg": float("nan")}, f"num_neg is nan; {DECIMALS}"),
+        ({"num_neg": 1e6 + 0.5}, f"num_neg is 1000000.5; {DECIMALS}"),
         ({"num_neg": True}, "num_neg is True; choose a whole number from 1 to 1000000"),
         ({"num_neg": "4"}, "num_neg is '4'; choose a whole number from 1 to 1000000"),
         ({"num_neg": 0}, "num_neg is 0; choose a whole number from 1 to 1000000"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, Protocol
@@ -39,7 +40,8 @@ class Section:
     ``train``: The positives that stay in train.
     ``heads``: The positives that lead a group of rows: those of train, or the holdouts.
     ``supply``: int64, shape (n_users,) or (n_groups,). Different items that can be drawn, for each user or each group.
-    ``counts``: int64, of the same shape. Negatives of each group, at most ``num_neg``.
+    ``counts``: int64, shape (n_users,), or, ``by_group``, (n_groups,). Negatives of each group, at most ``num_neg``.
+    ``by_chance``: Whether chance has decided if a group has the last of them.
     ``short``: bool, shape (n_users,). Users who lead a group for which too few items can be drawn; ``drops_short``:
       they get no rows.
     ``purpose``: {"negatives", "candidates"}. Apart, so that the negatives a model was trained on are not candidates by
@@ -67,11 +69,17 @@ class Section:
     drops_short: bool
     fold: Literal["valid", "test"] = "test"
     occurrences: Codes | None = None
+    by_chance: bool = False
+
+    @property
+    def by_group(self) -> bool:
+        """Whether the groups of a user may differ in size."""
+        return self.by_chance or self.sampling.by_group
 
     @cached_property
     def row_starts(self) -> Positions:
         """The first row of each user, and the end: int64, shape (n_users + 1,)."""
-        if self.sampling.by_group:
+        if self.by_group:
             return self._group_rows[self.heads.starts]
         return np.concatenate([[0], np.cumsum(self.heads.counts * self.form.rows_of(self.counts))])
 
@@ -89,7 +97,7 @@ class Section:
         """The group of a row, and which of the group's rows it is."""
         if row == self.n_rows:
             return len(self.heads), 0
-        if self.sampling.by_group:
+        if self.by_group:
             group = int(np.searchsorted(self._group_rows, row, side="right")) - 1
             return group, row - int(self._group_rows[group])
         user = int(np.searchsorted(self.row_starts, row, side="right")) - 1
@@ -122,7 +130,9 @@ class Section:
         """The groups from ``begin`` on, with these heads and so many negatives each."""
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
         keys = self._keys(self.purpose, heads, begin)
-        drawn = self.sampling.draw(heads, keys, counts, max(1, int(counts.max(initial=0))))
+        # By chance, a group may have one more than the largest, and must draw as if it had.
+        most = min(int(counts.max(initial=0)) + self.by_chance, self.num_neg)
+        drawn = self.sampling.draw(heads, keys, counts, max(1, most))
         slots = None
         if self.has_slots:
             slots = bounded(self._keys("slot", heads, begin), counts + 1, np.zeros_like(counts), attempt=0)
@@ -155,7 +165,7 @@ class Section:
 
     def _counts_of(self, heads: Heads, begin: int) -> Positions:
         """Negatives of each group from ``begin`` on, with these heads."""
-        return self.counts[begin : begin + len(heads)] if self.sampling.by_group else self.counts.take(heads.users)
+        return self.counts[begin : begin + len(heads)] if self.by_group else self.counts.take(heads.users)
 
     def _keys(self, purpose: Purpose, heads: Heads, begin: int) -> Words:
         """The random key of each group from ``begin`` on, with these heads."""
@@ -166,6 +176,16 @@ class Section:
         if self.occurrences is None:
             return keys
         return combine(keys, self.occurrences[begin : begin + len(heads)].astype(np.uint64))
+
+    def with_chance(self, chance: Fraction) -> Section:
+        """The same, where a group has the last of its ``num_neg`` negatives with a probability of its own."""
+        counts, limits, draws = np.empty(len(self.heads), np.int64), np.array([chance.denominator]), np.zeros(1, int)
+        for begin in range(0, len(counts), _BLOCK_WORDS):
+            heads = as_heads(self.heads, begin, min(begin + _BLOCK_WORDS, len(counts)))
+            most = self._counts_of(heads, begin)
+            lacks = bounded(self._keys("number", heads, begin), limits, draws, attempt=0) >= chance.numerator
+            counts[begin : begin + len(heads)] = most - (lacks & (most == self.num_neg))
+        return replace(self, counts=counts, by_chance=True)
 
 
 def _level_pieces(counts: Positions) -> list[tuple[int, int]]:
@@ -298,7 +318,7 @@ def make_section(
         if options.distinct
         else np.where(supply > 0, options.negatives_each, 0)
     )
-    return Section(
+    section = Section(
         interactions=interactions,
         split=split,
         train=train,
@@ -317,6 +337,7 @@ def make_section(
         fold=options.fold,
         occurrences=occurrences,
     )
+    return section if options.chance_of_last is None else section.with_chance(options.chance_of_last)
 
 
 def make_form(

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Floats
-from negprep.checks.completeness import RangeCheck
+from negprep.checks.completeness import RangeCheck, heads_due
 from negprep.checks.draws import Drawable, Law, law_of
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
-from negprep.checks.results import DRAWS, OR_SUMMARY, SHARES, SLOT, Findings
+from negprep.checks.results import DRAWS, FRACTION, OR_SUMMARY, SHARES, SLOT, Findings
 from negprep.checks.sweep import CHOICES, Totals, choice_of, first_draws_alone
 
 _STEPS = 100_000
@@ -296,6 +296,41 @@ def _tenths(order: Rows, draws: Law) -> npt.NDArray[np.int64]:
     n_bins = min(_TENTHS, len(order), max(1, int(draws.expected.sum() // 50)))
     bins[order] = np.arange(len(order)) * n_bins // max(1, len(order))
     return bins
+
+
+class LastNegatives:
+    """Adds up how many positives have one more negative, where chance decides it and enough can be drawn."""
+
+    def __init__(self, terms: Promise, findings: Findings) -> None:
+        self._terms, self._findings = terms, findings
+        self._positives = self._found = 0
+
+    def add(self, checked: RangeCheck) -> None:
+        """Take the next users."""
+        terms, supply = self._terms, checked.supply
+        if terms.chance is None or terms.num_neg is None:
+            return
+        hidden = terms.samplers == ("popularity",) and checked.weights is None
+        if supply is None or terms.restricted or hidden:
+            self._findings.skip(FRACTION, "it is not known what can be drawn for each positive")
+            return
+        sure = (supply.sizes >= (1 if terms.distinct is False else terms.num_neg)) & ~checked.open_users
+        heads, negatives = heads_due(checked)[sure], checked.tallies.negatives_of[sure]
+        self._positives += int(heads.sum())
+        self._found += int((negatives - heads * (terms.num_neg - 1)).sum())
+
+    def check(self) -> None:
+        """Make the check: of a binomial, by the bound of Chernoff and Hoeffding, as for an item."""
+        terms, findings, n = self._terms, self._findings, self._positives
+        if terms.chance is None or findings.ask(FRACTION).status == "not checked":
+            return
+        if not n:
+            findings.skip(FRACTION, "enough can be drawn for no positive")
+            return
+        p, q = float(terms.chance), min(max(self._found / n, 0.0), 1.0)
+        far = sum(part * math.log(part / whole) for part, whole in ((q, p), (1 - q, 1 - p)) if part > 0)
+        note = f"{self._found:,} of {n:,} positives have {terms.num_neg}, {n * p:,.1f} expected"
+        findings.chance(FRACTION, min(1.0, 2 * math.exp(-min(700.0, n * far))), note)
 
 
 _FEWEST_ROWS = 5

@@ -116,7 +116,7 @@ class RangeCheck:
         if hits is None:
             return np.zeros(len(self.present), bool)
         wrong: Mask = (hits > 0) & self.present
-        if self.terms.heads_repeat and self.expected is not None:
+        if self.terms.heads_by_chance and self.expected is not None:
             wrong = (hits > 0) & (~self.expected.may | self.present)
         return wrong
 
@@ -167,9 +167,10 @@ def warm_items(ranges: Iterable[UsersOfLog], terms: Promise, settled: Known) -> 
 
 def holdouts_known(terms: Promise, settled: Known) -> bool:
     """Whether it is known which positives are held out, at least for some users."""
-    apart = terms.with_valid or terms.drop_cold is not None
-    by_rule = terms.rule is not None and not terms.is_train and apart
-    return settled.closed or not (by_rule or (terms.rule is not None and terms.heads_repeat))
+    if terms.rule is None:
+        return settled.closed and not terms.heads_may_lack
+    by_rule = not terms.is_train and (terms.with_valid or terms.drop_cold is not None)
+    return settled.closed or not (by_rule or terms.heads_by_chance)
 
 
 def holdouts_certain(terms: Promise, settled: Known) -> bool:
@@ -249,16 +250,18 @@ class GroupSizes:
             self._findings.skip(COUNTS, "rows are in no order, and what can be drawn depends on the positive")
             return
         heads, found = heads_due(self._checked), self._tallies.negatives_of
-        num_neg = self._num_neg
-        wanted = heads * supply.wanted(self._terms, num_neg)
+        wanted = heads * supply.wanted(self._terms, self._num_neg)
         if self._terms.drops_short:
             wanted = np.where(found > 0, wanted, 0)
-        least = heads * _due(self._checked.least.sizes, num_neg, distinct=self._terms.distinct is not False)
+        least = heads * self._fewest(self._checked.least.sizes)
         wrong = self._surely(found, wanted, heads, supply.sizes)
         wrong = wrong[~(self._unsure & (found >= least) & (found <= wanted))[wrong]]
-        note = "negatives, not"
         self._findings.found(
-            COUNTS, wrong, lambda user: self._checked.user(user, f": {found[user]} {note} {wanted[user]}")
+            COUNTS,
+            wrong,
+            lambda user: self._checked.user(
+                user, f": {found[user]} negatives, not {self._in_words(wanted[user], heads[user])}"
+            ),
         )
 
     def _of_pairs(self, supply: Supply) -> None:
@@ -281,7 +284,18 @@ class GroupSizes:
         sizes = least.sizes[self._in_log.positives.users[places]]
         if terms.restricted:
             sizes = window_sizes(self._in_log, terms, least, places)
-        return _due(sizes, self._num_neg, distinct=terms.distinct is not False)
+        return self._fewest(sizes)
+
+    def _fewest(self, sizes: Rows) -> Rows:
+        """Negatives that a positive has in any case, if so many different items can be drawn for it."""
+        return _due(sizes, self._terms.fewest or 0, distinct=self._terms.distinct is not False)
+
+    def _in_words(self, wanted: int, times: int) -> str:
+        """How many negatives ``times`` positives must have, if ``wanted`` are the most."""
+        if self._terms.chance is None:
+            return str(wanted)
+        fewest = min(wanted, times * (self._num_neg - 1))
+        return f"{fewest} {'or' if fewest + 1 == wanted else 'to'} {wanted}" if fewest < wanted else str(wanted)
 
     def _excused(self, places: Rows, counts: Rows, wanted: Rows, epochs: int) -> Mask:
         """Which of some positives have a number that may be right."""
@@ -312,7 +326,7 @@ class GroupSizes:
 
         def describe(at: int) -> str:
             place, user = self._checked.sweep.prepared.place(int(rows[at])), self._in_log.users.name(int(owners[at]))
-            return f"{place}: user {user}: {counts[at]} negatives, not {wanted[at] * epochs}"
+            return f"{place}: user {user}: {counts[at]} negatives, not {self._in_words(wanted[at] * epochs, epochs)}"
 
         self._findings.found(COUNTS, wrong, describe, rows=rows[wrong])
 
@@ -322,6 +336,9 @@ class GroupSizes:
         if self._terms.distinct is None:
             wrong &= found != _due(sizes, self._num_neg, distinct=True) * times
             wrong &= found != _due(sizes, self._num_neg, distinct=False) * times
+        if self._terms.chance is not None:
+            most = _due(sizes, self._num_neg, distinct=bool(self._terms.distinct))
+            wrong &= (found < self._fewest(sizes) * times) | (found > np.maximum(wanted, most * times))
         return np.flatnonzero(wrong)
 
 
@@ -338,7 +355,7 @@ def by_user(terms: Promise) -> bool:
 def heads_due(checked: RangeCheck) -> Rows:
     """How many positives of each user negatives are due to, in all epochs: int64, shape (n_users,)."""
     heads = per_user(checked.in_log.positives, checked.present)
-    if checked.terms.levels and checked.expected is not None:
+    if (checked.terms.levels or checked.terms.heads_may_lack) and checked.expected is not None:
         heads = checked.in_log.positives.counts - checked.expected.sizes
     return heads * checked.terms.epochs
 
@@ -367,7 +384,7 @@ class Belonging:
             for name in (HOLDOUTS, ABSENT, *([MISSING] if terms.is_train else [])):
                 skip(name, f"how positives were held out is not specified: add --holdout {OR_SUMMARY}")
             return
-        if terms.heads_repeat:  # in train alone
+        if terms.heads_by_chance:  # in train alone
             self._leaked(rule)
             for name in (MISSING, ABSENT):
                 skip(name, "chance decides which positives lead rows")

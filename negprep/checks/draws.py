@@ -362,6 +362,8 @@ def law_of(drawable: Drawable, ranges: Callable[[], Iterator[RangeCheck]], name:
     if drawn.first_items is not None and drawn.first_draws is not None:
         return Draws(sets, weights, drawn.first_items, drawn.first_draws.astype(np.float64))
     draws = drawn.draws.astype(np.float64)
+    if terms.chance is not None and terms.num_neg == 1:  # of a group there is one draw at most
+        return Draws(sets, weights, drawn.items, draws)
     if terms.distinct and _is_apart(terms):
         if _has_no_number(terms) or terms.num_neg is None:
             return None
@@ -446,4 +448,5 @@ def _is_apart(terms: Promise) -> bool:
 
 def _has_no_number(terms: Promise) -> bool:
     """Whether it is not known how many draws of a sampler a group has."""
-    return len(terms.samplers) > 1 or terms.samplers == ("weak",) or terms.num_neg is None or terms.heads_repeat
+    by_chance = terms.heads_repeat or terms.chance is not None
+    return len(terms.samplers) > 1 or terms.samplers == ("weak",) or terms.num_neg is None or by_chance

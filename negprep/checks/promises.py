@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -31,7 +33,7 @@ class Promised:
     keep_time: str = "last"
     holdout: str | None = None
     with_valid: bool = False
-    num_neg: int | Literal["all"] | None = None
+    num_neg: int | float | Literal["all"] | None = None
     distinct: bool | None = None
     sampler: tuple[str, ...] = ()
     alpha: float | None = None
@@ -82,7 +84,7 @@ class Promise:
     part: str
     layout: str
     has_metadata: bool  # Whether the file has the metadata of negprep
-    num_neg: int | None  # ``ALL``: as many as there are. None: not specified
+    num_neg: int | None  # The most that a positive has. ``ALL``: as many as there are. None: not specified
     distinct: bool | None  # None: not specified
     samplers: tuple[str, ...]  # Names; of ``--levels`` the names of its sources
     shares: tuple[float, ...]  # Of the samplers
@@ -104,12 +106,18 @@ class Promise:
     of_log: LogPromise
     counts: dict[str, Any]  # The numbers of the metadata
     kept: tuple[str, ...] = ()  # Columns of the log that the file has
+    chance: Fraction | None = None  # With which a positive has the last of ``num_neg``. None: it has
     unspecified: frozenset[str] = frozenset()
 
     @property
     def takes_all(self) -> bool:
         """Whether every item that can be drawn is there, so that nothing is left to chance."""
         return self.num_neg == ALL
+
+    @property
+    def fewest(self) -> int | None:
+        """The fewest negatives of a positive for which enough can be drawn."""
+        return self.num_neg if self.num_neg is None or self.chance is None else self.num_neg - 1
 
     @property
     def is_train(self) -> bool:
@@ -135,6 +143,16 @@ class Promise:
     def heads_repeat(self) -> bool:
         """Whether which positives lead rows, and how many, is left to chance."""
         return self.bootstrap is not None or self.levels
+
+    @property
+    def heads_may_lack(self) -> bool:
+        """Whether chance may leave a positive without a negative, and so without a row."""
+        return self.chance is not None and self.num_neg == 1 and self.layout == "pairwise"
+
+    @property
+    def heads_by_chance(self) -> bool:
+        """Whether it is left to chance which positives lead rows."""
+        return self.heads_repeat or self.heads_may_lack
 
 
 _WHOLE = ("negprep", "text")
@@ -181,7 +199,8 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
         part=part,
         layout=prepared.layout,
         has_metadata=True,
-        num_neg=ALL if facts["num_neg"] == "all" else int(facts["num_neg"]),
+        num_neg=ALL if facts["num_neg"] == "all" else ceil(facts["num_neg"]),
+        chance=_chance(facts["num_neg"]),
         distinct=facts["draws"] == "distinct",
         samplers=names,
         shares=shares,
@@ -234,7 +253,8 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
         part=part,
         layout=prepared.layout,
         has_metadata=False,
-        num_neg=ALL if promised.num_neg == "all" else promised.num_neg,
+        num_neg=ALL if promised.num_neg == "all" else None if promised.num_neg is None else ceil(promised.num_neg),
+        chance=_chance(promised.num_neg),
         distinct=promised.distinct,
         samplers=samplers,
         shares=tuple(map(float, recipe.shares)) if samplers is recipe.names else (1.0,) * len(samplers),
@@ -261,6 +281,11 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
         counts={},
         unspecified=frozenset(unspecified),
     )
+
+
+def _chance(num_neg: object) -> Fraction | None:
+    """The part behind the point."""
+    return Fraction(repr(num_neg)) % 1 if isinstance(num_neg, float) and num_neg % 1 else None
 
 
 def _shown(prepared: Prepared) -> tuple[int, tuple[str, ...]]:

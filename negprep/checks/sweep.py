@@ -348,7 +348,10 @@ class Heads:
         if block.counts is None or self._terms.layout in ("pairwise", "positives") or not len(block.counts):
             return
         totals = self._totals
-        odd = np.flatnonzero((block.counts != self._terms.num_neg) & (block.counts >= 0))
+        is_odd = (block.counts != self._terms.num_neg) & (block.counts >= 0)
+        if self._terms.chance is not None:
+            is_odd &= block.counts != self._terms.fewest
+        odd = np.flatnonzero(is_odd)
         if odd.size and self._terms.num_neg is not None:
             heads = OddGroups(block.heads, block.head_items, block.head_rows, block.counts)
             self._tallies.exceptions.append(taken(heads, odd))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from negprep.checks.chance import Shares, check_draws
+from negprep.checks.chance import LastNegatives, Shares, check_draws
 from negprep.checks.completeness import (
     Belonging,
     GroupSizes,
@@ -83,7 +83,7 @@ class FileCheck:
         self._refuse_strange()
         self._settle(given_weights)
         check_metadata(self.prepared, self.log, self.terms, self.totals, self.findings)
-        shares = Shares(self.terms, self.totals, self.findings)
+        shares, last = Shares(self.terms, self.totals, self.findings), LastNegatives(self.terms, self.findings)
         drawable = Drawable(self.log, self.terms, self.totals, self._settled, self.findings, self._store)
         for checked in self._all_checked():
             checked.check_hits()
@@ -92,6 +92,7 @@ class FileCheck:
             Belonging(checked).check()
             if self.terms.layout != "positives":
                 shares.add(checked)
+                last.add(checked)
                 drawable.add(checked)
         if self._settled.hits and self.findings.ask(SEEN).status == "passed":
             self.findings.ask(SEEN).note = f"{self._settled.hits:,} are held out, which training must not know"
@@ -99,6 +100,7 @@ class FileCheck:
             self._count_again()
             check_bootstrap(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
             shares.check()
+            last.check()
             self._check_log_q(known=drawable.known)
             check_draws(drawable, self._all_checked)
         self._remark()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from click.core import ParameterSource
 from negprep.errors import UsageError
 from negprep.options.commands import takes
 from negprep.options.declared import Option
-from negprep.options.specs import column_names_of, delimiter_of, real_in_words, size_of
+from negprep.options.specs import column_names_of, decimal, delimiter_of, real_in_words, size_of
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -166,7 +167,7 @@ def _as_click(option: Option, command: str) -> Decorator:
     if option.kind is bool and "/" not in (option.declared.spelling or ""):
         attributes["is_flag"] = True
     elif reads in (None, "cpus") and option.kind is not bool:
-        attributes["type"] = _type(option)
+        attributes["type"] = _type(option, command)
     if reads == "seed":
         attributes["default"] = str(default)
     elif reads is None and not option.several and default is not None:
@@ -178,29 +179,34 @@ def _as_click(option: Option, command: str) -> Decorator:
     return own(spelled, option.name, section=section, common=is_common, **attributes)
 
 
-def _type(option: Option) -> click.ParamType[Any]:
+def _type(option: Option, command: str) -> click.ParamType[Any]:
     limits = option.declared.limits
     if isinstance(option.kind, tuple):
         return click.Choice(option.kind)
     if option.kind is int and limits is not None:
         least, most = int(limits[0]), int(limits[1])
-        return _WholeOr(option.words, least, most)
+        return _WholeOr(option.words, least, most, decimals=option.of(command, "decimals"))
     if option.kind is float and limits is not None:
         return _Number(*limits)
     return click.Path() if option.declared.metavar in ("FILE", "DIR") else click.STRING
 
 
 class _WholeOr(click.IntRange):
-    """A whole number within limits, or a word. The help shows no limit that nobody comes near."""
+    """A whole number within limits, a word, or a decimal number. The help shows no limit that nobody comes near."""
 
-    def __init__(self, words: tuple[str, ...], least: int, most: int) -> None:
+    def __init__(self, words: tuple[str, ...], least: int, most: int, *, decimals: bool) -> None:
         super().__init__(least, most if most < 2**31 - 1 else None)
-        self.words, self.most = words, most
+        self.words, self.most, self.decimals = words, most, decimals
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
         """The number, or the word."""
         if value in self.words:
             return value
+        if self.decimals and isinstance(value, str) and re.fullmatch(r"[0-9]*\.[0-9]+", value, re.ASCII):
+            try:
+                return decimal(param.name or "" if param else "", float(value), self.most)
+            except UsageError:
+                self.fail(f"{value} is not a number above 0 with up to nine decimals", param, ctx)
         number = super().convert(value, param, ctx)
         if number > self.most:
             self.fail(f"{value} is not in the range {self.min}<=x<={self.most}.", param, ctx)

@@ -46,6 +46,11 @@ def _refuse_counts(options: Record) -> None:
         f"{what}, and --num-neg is {num_neg}",
         "leave --num-neg out",
     )
+    _refuse(
+        options.command == "test" and options.chance_of_last is not None,
+        f"--num-neg {num_neg} in test, where every holdout has as many negatives beside it",
+        "give a whole number",
+    )
     if not options.takes_all:
         return
     _refuse(
@@ -252,6 +257,11 @@ def refuse_on_spark(
         bool(options.keep),
         f"--keep {what}, whose workers read no columns but those that decide the rows",
         "prepare on one machine, or join the column",
+    )
+    _refuse(
+        options.chance_of_last is not None,
+        f"--num-neg {options.num_neg} {what}, which counts the rows of one epoch for all",
+        "give a whole number, or prepare them on one machine",
     )
     for name, why in (("memory", "workers have what Spark gives them"), ("spill_dir", "Spark spills by itself")):
         remedy = "leave it out (--spark-conf spark.executor.memory=8g, spark.local.dir=DIR)"

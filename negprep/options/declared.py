@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from negprep.errors import UsageError
-from negprep.options.specs import check_bool, check_real, whole
+from negprep.options.specs import check_bool, check_real, decimal, whole
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Declared:
 
     ``commands`` take it, and the short help of ``common`` shows it. ``spelling`` is given where it does not follow from
     the name (``--from``), ``reads`` where the command line spells a value that is not a plain number or text, ``shown``
-    is the default in words. The metadata of a run hold the value of a ``fact``. ``python``: the functions take it, too.
-    ``differs`` has by command what is different there: ``help``, ``section``, ``shown``, ``default``, ``limits``,
-    ``required``.
+    is the default in words. ``decimals``: besides whole numbers, decimal ones above 0 are taken. The metadata of a run
+    hold the value of a ``fact``. ``python``: the functions take it, too. ``differs`` has by command what is different
+    there: ``help``, ``section``, ``shown``, ``default``, ``limits``, ``decimals``, ``required``.
     """
 
     help: str
@@ -36,6 +36,7 @@ class Declared:
     spelling: str | None = None
     reads: Literal["size", "seed", "names", "delimiter", "cpus"] | None = None
     shown: str | None = None
+    decimals: bool = False
     fact: bool = False
     python: bool = True
     differs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -126,6 +127,8 @@ def checked(option: Option, value: Any, command: str = "") -> Any:  # noqa: ANN4
     elif option.kind is bool:
         check_bool(name, value)
     elif option.kind is int and limits is not None:
+        if option.of(command, "decimals") and isinstance(value, float):
+            return decimal(name, value, int(limits[1]))
         return whole(name, value, int(limits[0]), int(limits[1]))
     elif option.kind is float and limits is not None:
         check_real(name, value, *limits)

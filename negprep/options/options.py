@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil
 from typing import Any, Literal, get_args
 
 from negprep.errors import UsageError
@@ -176,17 +178,20 @@ class Options:
         ("Holdout", "test inspect"),
         shown="none are dropped",
     )
-    num_neg: int | Literal["all"] | None = option(
+    num_neg: int | float | Literal["all"] | None = option(
         None,
-        "Negatives for each positive. Time and the size of the output grow in proportion.",
+        "Negatives for each positive. Time and the size of the output grow in proportion. With decimals (0.5, 2.5) "
+        "chance decides for each positive whether it has one more.",
         ("Negatives", f"{_ROWS} verify report"),
         metavar="K",
         limits=(1, MAX_NUM_NEG),
         common=f"{_ROWS} verify",
         shown="4, or the sum of fixed counts",
+        decimals=True,
         fact=True,
         differs={
             "test": {
+                "decimals": False,
                 "help": "Negatives for each positive, or all: every item that the user has not touched. Time and the "
                 "size of the output grow in proportion.",
                 "shown": "99, or the sum of fixed counts",
@@ -602,10 +607,20 @@ class Options:
 
     @property
     def negatives_each(self) -> int:
-        """``num_neg`` as it is settled; where all are taken, the most that a user can have."""
+        """``num_neg`` as it is settled, rounded up; where all are taken, the most that a user can have."""
         if self.num_neg == "all":
             return self.most_eligible
-        return self.num_neg or DEFAULT_NUM_NEG[self.command]
+        return ceil(self.num_neg or DEFAULT_NUM_NEG[self.command])
+
+    @property
+    def chance_of_last(self) -> Fraction | None:
+        """Where ``num_neg`` has decimals: the probability that a positive has the last of ``negatives_each``."""
+        return Fraction(repr(self.num_neg)) % 1 if isinstance(self.num_neg, float) else None
+
+    @property
+    def epochs_differ(self) -> bool:
+        """Whether epochs may have different numbers of rows."""
+        return self.bootstrap is not None or self.chance_of_last is not None
 
     @property
     def leaves_weak(self) -> bool:

@@ -444,6 +444,18 @@ def whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
     return index(value)
 
 
+_MOST_DECIMALS = 9
+
+
+def decimal(name: str, value: float, most: int) -> int | float:
+    """A number above 0 with at most nine decimals; as an int where it is whole."""
+    number = Fraction(repr(float(value))) if isfinite(value) else Fraction(0)
+    if not 0 < number <= most or (number * 10**_MOST_DECIMALS).denominator > 1:
+        remedy = f"choose a whole number from 1 to {most}, or one with up to nine decimals, such as 0.5"
+        raise UsageError(f"{name} is {value!r}", remedy=remedy)
+    return int(number) if number.denominator == 1 else float(value)
+
+
 def check_marks(options: object) -> None:
     """Refuse a ``quote`` or an ``escape`` that is not a character to mark text with."""
     for name, words, example in (("quote", ("none",), '"'), ("escape", (), "\\")):

@@ -66,7 +66,7 @@ class Forecast:
     refused : str or None
         Why the run would fail; everything below is then empty.
     holdout, sampler, layout, to : str
-    num_neg : int or "all"
+    num_neg : int, float or "all"
         Negatives requested for each positive.
     needed : int
         A user with fewer eligible items is short.
@@ -93,7 +93,7 @@ class Forecast:
     sampler: str = ""
     layout: str = ""
     to: str = ""
-    num_neg: int | Literal["all"] = 0
+    num_neg: int | float | Literal["all"] = 0
     needed: int = 0
     epochs: int = 0
     users: int = 0

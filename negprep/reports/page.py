@@ -87,6 +87,11 @@ class Described:
         given = (self.facts or {}).get("num_neg")
         return given if isinstance(given, int) and _is_whole(given) and 0 < given <= MAX_NUM_NEG else None
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether chance has decided how many negatives a positive has, within one."""
+        return isinstance((self.facts or {}).get("num_neg"), float)
+
     def compared(self) -> list[tuple[str, int, int]]:
         """Name, count in the metadata, and count in the file."""
         gathered, counts = self.gathered, self.counts
@@ -314,6 +319,7 @@ def _tiles(file: Described) -> list[Tile]:
     if gathered.positives and gathered.negatives and gathered.grouped:
         asked = f"asked for: {file.num_neg:,}" if file.num_neg is not None else ""
         asked = "asked for: all" if facts.get("num_neg") == "all" else asked
+        asked = f"asked for: {facts['num_neg']}" if file.by_chance else asked
         tiles.append(Tile("Negatives each", number(round(gathered.negatives / gathered.positives, 2)), asked))
     if file.checks is not None:
         failed = sum(check.style == "failed" for check in file.checks)
@@ -344,7 +350,8 @@ def _charts(ident: str, file: Described) -> list[Chart]:
         sampler = (file.facts or {}).get("sampler")
         made.append(charts.sources(f"{ident}-sources", gathered.sources, None if sampler is None else str(sampler)))
     if gathered.negatives and gathered.positives and gathered.grouped:
-        made.append(charts.negatives_per_positive(f"{ident}-each", positives, negatives, file.num_neg))
+        if not file.by_chance:
+            made.append(charts.negatives_per_positive(f"{ident}-each", positives, negatives, file.num_neg))
     elif gathered.positives and not gathered.negatives:
         made.append(charts.positives_per_user(f"{ident}-users", positives))
     return made

@@ -18,7 +18,7 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _BYTES_IN_WORD = 8
 
-Purpose = Literal["negatives", "slot", "split", "candidates", "bootstrap", "order", "evaluate", "test users"]
+Purpose = Literal["negatives", "slot", "split", "candidates", "bootstrap", "order", "number", "evaluate", "test users"]
 _PURPOSES: dict[Purpose, int] = {
     "negatives": 1,
     "slot": 2,
@@ -26,6 +26,7 @@ _PURPOSES: dict[Purpose, int] = {
     "candidates": 4,
     "bootstrap": 6,
     "order": 7,
+    "number": 9,
     "evaluate": 16,
     "test users": 20,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import subprocess
@@ -54,6 +55,14 @@ def test_the_example_computes_the_corrected_loss(tmp_path, monkeypatch):
         weights = np.exp(scores - [row["pos_log_q"], *row["neg_log_q"]])
         expected.append(-np.log(weights[0] / weights.sum()))
     assert names["loss"] == pytest.approx(np.mean(expected))
+
+
+def test_the_console_shows_what_is_printed(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    examples = re.findall(r"```pycon\n(.*?)```", PAGE, flags=re.DOTALL)
+    for number, example in enumerate(examples):
+        parsed = doctest.DocTestParser().get_doctest(example, {}, f"example {number}", None, 0)
+        assert doctest.DocTestRunner().run(parsed).failed == 0
 
 
 def test_every_sampler_has_its_heading_and_every_picture_is_shown():
