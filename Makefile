@@ -10,6 +10,7 @@ CHECKS := $(VENV)/.installed-with-checks
 LOWEST := .venv-lowest
 LOADERS := .venv-loaders
 RECBOLE := .venv-recbole
+LIBRARIES := .venv-libraries
 SPARK := .venv-spark
 DIST := .venv-dist
 DEMO := build/demo
@@ -52,8 +53,9 @@ test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies
 	$(LOWEST)/bin/python -m pytest -n auto -m "not heavy and not spark"
 
 .PHONY: test-loaders
-test-loaders: $(LOADERS)/.installed $(RECBOLE)/.installed  ## load what negprep wrote into PyTorch, datasets and RecBole
-	NEGPREP_RECBOLE=$(RECBOLE)/bin/python $(LOADERS)/bin/python -m pytest tests/docs/test_loading_doc.py tests/test_recbole.py
+test-loaders: $(LOADERS)/.installed $(RECBOLE)/.installed $(LIBRARIES)/.installed  ## load what negprep wrote into PyTorch, RecBole, LensKit, Cornac ...
+	NEGPREP_RECBOLE=$(RECBOLE)/bin/python NEGPREP_LIBRARIES=$(LIBRARIES)/bin/python \
+		$(LOADERS)/bin/python -m pytest tests/docs/test_loading_doc.py tests/test_recbole.py tests/test_libraries.py
 
 .PHONY: test-spark
 test-spark: $(SPARK)/.installed  ## run every option on Spark, on this machine and on a cluster of three processes (needs Java)
@@ -141,4 +143,12 @@ $(LOADERS)/.installed: pyproject.toml
 $(RECBOLE)/.installed:
 	$(call make_venv,$(RECBOLE))
 	$(RECBOLE)/bin/python $(PIP) install 'recbole==1.2.1' 'numpy<2' 'pandas<2.2' 'scipy<1.14'
+	@touch $@
+
+# What loads a data set is all that is called of RecPack and Recommenders: their models need more, and other versions.
+$(LIBRARIES)/.installed:
+	$(call make_venv,$(LIBRARIES))
+	$(LIBRARIES)/bin/python $(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) '$(TORCH)' || true
+	$(LIBRARIES)/bin/python $(PIP) install 'lenskit==2025.8.1' 'cornac==3.0.1' 'pandas<3' pyyaml tqdm
+	$(LIBRARIES)/bin/python $(PIP) install --no-deps 'recpack==0.3.6' 'recommenders==1.2.1'
 	@touch $@

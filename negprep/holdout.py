@@ -13,7 +13,7 @@ from negprep.encode.load import LoadedSection
 from negprep.encode.pairs import Interactions, Pairs, pair_keys
 from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.conflicts import refuse_unfit
-from negprep.options.formats import TIMED, FormName
+from negprep.options.formats import EXCHANGES, TIMED, FormName
 from negprep.options.options import Options
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import LogReader
@@ -240,7 +240,8 @@ def in_form(options: Options, form: FormName) -> Options:
     Raises UsageError: An option means nothing in that form.
     """
     refuse_unfit(form, options)
-    return replace(options, to=form, layout="listwise" if form in ("ncf", "lightgcn") else options.layout)
+    is_listed = form in EXCHANGES and EXCHANGES[form].layout == "listwise"
+    return replace(options, to=form, layout="listwise" if is_listed else options.layout)
 
 
 def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[str]]:

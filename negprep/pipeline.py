@@ -41,7 +41,7 @@ from negprep.encode.load import Core, Progress, load
 from negprep.encode.memory import MemoryPlan
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import UsageError, refuse_warnings
-from negprep.exchange import open_exchange, unit_of
+from negprep.exchange import ExchangeFiles, unit_of
 from negprep.holdout import (
     check_times,
     choose_users,
@@ -52,7 +52,7 @@ from negprep.holdout import (
     settled_cut,
     writes_times,
 )
-from negprep.options.formats import FOLDERS, TEXT, beside, form_of
+from negprep.options.formats import FOLDERS, TEXT, beside, first_code, form_of
 from negprep.options.options import LogSource, Options
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import LogReader, open_log
@@ -120,7 +120,8 @@ def prepare(
             with open_output(target, schema, kind=kind, force=force) as output:
                 _write(run, output, target)
                 if options.encode:
-                    for name, table in vocabulary_tables(run.core.users.ids, run.core.items.vocabulary[0]).items():
+                    ids = (run.core.users.ids, run.core.items.vocabulary[0])
+                    for name, table in vocabulary_tables(*ids, first=first_code(form)).items():
                         output.write_beside(name, table)
                 if options.strict:
                     refuse_warnings(warnings_of(run))
@@ -429,17 +430,18 @@ class Run(Record):
 
 def _write(run: Run, output: Output, target: str) -> None:
     """Write the rows, where the output takes them: part by part, or in order; or positives and rows, for others."""
-    write = output.write
     if isinstance(output, FolderOutput):
         if run.options.to not in FOLDERS:
             run.fill_parts(output.start_part, row_group_rows(run.options) * (PART_ROWS // ROW_GROUP_ROWS))
             return
         is_timed = writes_times(run.log, run.options)
-        exchange = open_exchange(run.options, output, target, run.form, run.schema, timed=is_timed)
+        exchange = ExchangeFiles(run.options, output, target, run.form, run.schema, timed=is_timed)
         unit = unit_of(run.log.clock.kind if run.log.clock else None)
         run.watch = lambda section: exchange.add(section, unit)
-        write = exchange.write
-    write_rows(run, write)
+        write_rows(run, exchange.write)
+        exchange.end()
+        return
+    write_rows(run, output.write)
 
 
 def write_rows(run: Run, write: Callable[[pa.RecordBatch], None]) -> None:

@@ -23,10 +23,11 @@ import pytest
 
 import negprep
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.options.formats import FOLDERS
 from negprep.options.reading import ReadOptions
 from negprep.read.log import open_log
 
-FORMS = ("csv", "tsv", "ncf", "recbole", "lightgcn")
+FORMS = ("csv", "tsv", *FOLDERS)
 WORDS = ["plain", "a,b", "tab\there", 'a "quote"', "two\nlines", "=1", " space ", "é", "007", "a:token", "x|y", "';--"]
 
 
@@ -300,7 +301,7 @@ def test_bytes_depend_on_the_rows_alone(tmp_path, form):
     log = make_log(n_users=60, n_items=80)
     log.to_csv(tmp_path / "log.csv", index=False)
     output = tmp_path / ("out.tsv.gz" if form == "tsv" else "out.csv" if form == "csv" else "out")
-    target = f"{output}/" if form in ("ncf", "recbole", "lightgcn") else str(output)
+    target = f"{output}/" if form in FOLDERS else str(output)
     variants = [
         (log, {"jobs": 1}),
         (log.sample(frac=1, random_state=3), {"jobs": 3, "shard_rows": 37}),
@@ -309,26 +310,26 @@ def test_bytes_depend_on_the_rows_alone(tmp_path, form):
     ]
     found = []
     for source, options in variants:
-        negprep.test(source, target, to=form, num_neg=5, encode=True, force=True, **options)
+        negprep.test(source, target, to=form, num_neg=5, encode=True, with_valid=True, force=True, **options)
         found.append(whole(output))
     assert len(found[0]) >= 1
     assert all(other == found[0] for other in found[1:])
 
 
-@pytest.mark.parametrize("form", ["ncf", "recbole", "lightgcn"])
+@pytest.mark.parametrize("form", FOLDERS)
 def test_force_replaces_what_negprep_wrote_and_nothing_else(tmp_path, form):
     log, target = make_log(), f"{tmp_path}/o/"
     negprep.test(log, target, to=form, num_neg=1, with_valid=True, holdout="last", encode=True)
     before = whole(tmp_path / "o")
     with pytest.raises(UsageError, match="is not empty"):
-        negprep.test(log, target, to=form, num_neg=1)
+        negprep.test(log, target, to=form, num_neg=1, with_valid=True)
     negprep.test(log, target, to="csv", num_neg=1, force=True)
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"part-00000.csv", "_SUCCESS", "_negprep.json"}
     negprep.test(log, target, to=form, num_neg=1, with_valid=True, holdout="last", encode=True, force=True)
     assert whole(tmp_path / "o") == before
     (tmp_path / "o" / "_negprep.json").unlink()
     with pytest.raises(UsageError, match="which negprep did not write"):
-        negprep.test(log, target, to=form, num_neg=1, force=True)
+        negprep.test(log, target, to=form, num_neg=1, with_valid=True, force=True)
 
 
 @pytest.mark.parametrize("form", ["ncf", "lightgcn"])
@@ -374,7 +375,12 @@ REFUSED = {
     "log q": ("test", "o/", {"to": "ncf", "with_log_q": True}, "--with-log-q with --to ncf"),
     "a label type": ("test", "o.csv", {"label_dtype": "float32"}, "--label-dtype with --to csv"),
     "a form of rows in memory": ("test", None, {"to": "csv"}, "to without an output"),
-    "no form": ("test", "o", {"to": "arrow"}, "to is 'arrow'; choose one of parquet, csv, tsv, ncf, recbole, lightgcn"),
+    "no form": (
+        "test",
+        "o",
+        {"to": "arrow"},
+        "to is 'arrow'; choose one of parquet, csv, tsv, ncf, recbole, lightgcn, elliot",
+    ),
 }
 
 
@@ -434,14 +440,14 @@ def run(folder, *lines):
 def test_commands_import_neither_pandas_nor_datasets(tmp_path):
     log = make_log()
     (tmp_path / "log.jsonl").write_text(log.to_json(orient="records", lines=True))
-    outputs = [f"{form}/" if form in ("ncf", "recbole", "lightgcn") else f"o.{form}.gz" for form in FORMS]
+    outputs = [f"{form}/" if form in FOLDERS else f"o.{form}.gz" for form in FORMS]
     lists_of = log.astype(str).groupby("user")["item"].apply(" ".join)
     (tmp_path / "lists.txt").write_text("".join(f"{user} {items}\n" for user, items in lists_of.items()))
     log.sort_values("time")[["user", "item"]].to_csv(tmp_path / "pairs.txt", sep=" ", header=False, index=False)
     run(
         tmp_path,
         *(
-            f"test log.jsonl {output} --to {form} --encode --num-neg 2"
+            f"test log.jsonl {output} --to {form} --encode --num-neg 2 --with-valid"
             for output, form in zip(outputs, FORMS, strict=True)
         ),
         "train lists.txt lists.csv --from lightgcn --layout listwise --holdout none",

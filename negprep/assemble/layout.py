@@ -288,9 +288,9 @@ def _flat(groups: Groups, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values[np.arange(values.shape[1]) < groups.counts[:, None]]
 
 
-def vocabulary_tables(users: pa.Array, items: pa.Array) -> dict[str, pa.Table]:
-    """What the codes of ``--encode`` mean: tables of code and id, in the order of codes."""
+def vocabulary_tables(users: pa.Array, items: pa.Array, *, first: int = 0) -> dict[str, pa.Table]:
+    """What the codes of ``--encode``, from ``first`` on, mean: tables of code and id, in the order of codes."""
     return {
-        f"{column}s": pa.table({"code": from_numpy(np.arange(len(ids), dtype=np.int32)), column: ids})
+        f"{column}s": pa.table({"code": from_numpy(np.arange(first, first + len(ids), dtype=np.int32)), column: ids})
         for column, ids in (("user", users), ("item", items))
     }

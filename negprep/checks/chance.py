@@ -204,7 +204,7 @@ def check_draws(drawable: Drawable, each_range: Callable[[], Iterator[RangeCheck
     totals, findings, terms = drawable.totals, drawable.findings, drawable.terms
     if terms.layout == "positives":
         return
-    if terms.layout == "pointwise" and not terms.is_train:
+    if terms.layout == "pointwise" and terms.has_slots and not terms.is_train:
         result = even_slots(totals.slots) if totals.slots.size else None
         if result is None:
             findings.skip(SLOT, "the lists differ in length" if terms.takes_all else "too few groups")

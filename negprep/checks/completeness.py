@@ -193,7 +193,7 @@ def check_metadata(prepared: Prepared, log: LogByRange, terms: Promise, totals: 
         "excluded_pairs": (log.n_excluded_at_first, "of --exclude"),
     }
     kind = prepared.shape.kind
-    lists = kind in ("ncf negatives", "lightgcn")  # which have no place for the sources
+    lists = kind in ("ncf negatives", "lightgcn", "exchanged")  # which have no place for the sources
     for source, number in () if lists else (counts.get("sources") or {}).items():
         found[f"{source} draws"] = (totals.source_counts.get(source, 0), "of the file")
         counts = counts | {f"{source} draws": number}

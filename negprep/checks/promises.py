@@ -107,6 +107,7 @@ class Promise:
     counts: dict[str, Any]  # The numbers of the metadata
     kept: tuple[str, ...] = ()  # Columns of the log that the file has
     chance: Fraction | None = None  # With which a positive has the last of ``num_neg``. None: it has
+    has_slots: bool = True  # A holdout in labelled rows stands at a random place among its candidates
     unspecified: frozenset[str] = frozenset()
 
     @property
@@ -234,6 +235,7 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
         ),
         counts=dict(facts["counts"]),
         kept=kept,
+        has_slots=prepared.shape.kind != "exchanged",
     )
 
 

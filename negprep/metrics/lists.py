@@ -16,7 +16,7 @@ from negprep.arrow import as_numpy, from_numpy
 from negprep.encode.vocabulary import DistinctIds, Encoder, raw_ids
 from negprep.errors import BadDataError
 from negprep.read.log import LogReader
-from negprep.read.prepared import Prepared, candidate_lists, decoded, find_vocabularies
+from negprep.read.prepared import CodedIds, Prepared, candidate_lists, decoded, find_vocabularies
 
 ROWS_AT_ONCE = 1 << 23
 """About 60 bytes each."""
@@ -37,7 +37,7 @@ class PreparedRows:
         self.columns = ("user", "item", "label", *(() if prepared.layout == "pointwise" else ("group",)))
 
     @property
-    def vocabularies(self) -> dict[str, pa.Array] | None:
+    def vocabularies(self) -> dict[str, CodedIds] | None:
         """The ids by code, where the file holds codes."""
         facts = self._prepared.facts
         encoded = None if facts is None else bool(facts.get("encode"))
@@ -85,7 +85,7 @@ def _labelled(rows: pa.RecordBatch) -> pa.RecordBatch:
 class CodedScores:
     """Scores that name users and items by their codes, for the same use as a `LogReader`."""
 
-    def __init__(self, scores: LogReader, ids: dict[str, pa.Array]) -> None:
+    def __init__(self, scores: LogReader, ids: dict[str, CodedIds]) -> None:
         self._scores, self._ids, self.place = scores, ids, scores.place
 
     def batches(self, roles: Iterable[str]) -> Iterator[pa.RecordBatch]:

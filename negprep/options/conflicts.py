@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from negprep.errors import UsageError
-from negprep.options.formats import FOLDERS, TEXT, FormName
+from negprep.options.formats import EXCHANGES, TEXT, FormName
 
 Record: TypeAlias = Any
 """``Options`` or ``ReadOptions``, whose module imports this one."""
@@ -281,24 +281,37 @@ def refuse_on_spark(
 
 def refuse_unfit(form: FormName, options: Record) -> None:
     """Raise ``UsageError`` if options have no effect in the form of the output."""
-    lists, given = form in ("ncf", "lightgcn"), options.given
+    given, spec = options.given, EXCHANGES.get(form)
     _refuse(form in TEXT and "label_dtype" in given, f"--label-dtype with --to {form}: numbers in text have no type")
+    if spec is None:
+        return
     _refuse(
-        form in FOLDERS and "layout" in given,
+        "layout" in given,
         f"--layout with --to {form}, which has a layout of its own",
         "leave --layout out",
     )
     _refuse(
-        form in FOLDERS and bool(options.keep),
+        bool(options.keep),
         f"--keep with --to {form}, which has no place for it",
         "write Parquet, CSV or TSV",
     )
     _refuse(
-        lists and options.command == "train",
+        options.command == "train" and not spec.reads_rows,
         f"train with --to {form}, whose train file holds positives only",
         f"negprep test --to {form} writes it beside the test files",
     )
-    _refuse(lists and options.with_log_q, f"--with-log-q with --to {form}, which has no place for it")
+    is_listed, rule = spec.layout == "listwise", options.rule
+    _refuse(is_listed and options.with_log_q, f"--with-log-q with --to {form}, which has no place for it")
+    _refuse(
+        "valid" in spec.needs and not options.with_valid,
+        f"--to {form} without --with-valid: {spec.program} reads a validation part",
+        "add it",
+    )
+    _refuse(
+        spec.one_holdout and str(rule) not in ("auto", "last", "random"),
+        f"--holdout {rule} with --to {form}: {spec.program} reads one list of candidates for each user",
+        "choose --holdout last or random",
+    )
 
 
 def refuse_columns(options: Record) -> None:

@@ -449,8 +449,8 @@ class Options:
     )
     to: FormName | None = option(
         None,
-        "The format of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for NCF, RecBole or "
-        "LightGCN.",
+        "The format of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for a program or library, "
+        "such as RecBole.",
         ("Output", _ROWS),
         shown="by the name of OUTPUT, else parquet",
         differs={

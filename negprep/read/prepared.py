@@ -33,6 +33,7 @@ from negprep.read.prepared_kinds import (
     Lines,
     Part,
     Shape,
+    is_bare,
     is_gcn_list,
     is_rating_file,
     lines_of,
@@ -132,7 +133,15 @@ def _small(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array
     return from_numpy(values.astype(np.int8 if name == "label" else np.int64))
 
 
-def decoded(rows: pa.RecordBatch, ids: dict[str, pa.Array], place: Callable[[int], str]) -> pa.RecordBatch:
+@dataclass(frozen=True, eq=False)
+class CodedIds:
+    """A vocabulary as it was written: the ids, and the code of the first."""
+
+    ids: pa.Array
+    first: int
+
+
+def decoded(rows: pa.RecordBatch, ids: dict[str, CodedIds], place: Callable[[int], str]) -> pa.RecordBatch:
     """Rows with the ids (``users``, ``items``) that their codes stand for; refuses a code without one."""
     columns = {}
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
@@ -146,14 +155,15 @@ def decoded(rows: pa.RecordBatch, ids: dict[str, pa.Array], place: Callable[[int
     return pa.record_batch(columns)
 
 
-def _decode(codes: pa.Array, ids: pa.Array, place: Callable[[int], str]) -> pa.Array:
+def _decode(codes: pa.Array, vocabulary: CodedIds, place: Callable[[int], str]) -> pa.Array:
+    ids = vocabulary.ids
     if not pa.types.is_integer(codes.type):
         raise BadDataError("ids where --encode writes codes", place=place(0), remedy="make the file again")
-    values = as_numpy(codes)
+    values = as_numpy(codes) - vocabulary.first
     outside = np.flatnonzero((values < 0) | (values >= len(ids)))
     if outside.size:
         row = int(outside[0])
-        what = f"the code {values[row]} is not in the vocabulary, which has {len(ids)}"
+        what = f"the code {values[row] + vocabulary.first} is not in the vocabulary, which has {len(ids)}"
         raise BadDataError(what, place=place(row), remedy="are file and vocabulary of one run?")
     if pa.types.is_integer(ids.type):
         return from_numpy(as_numpy(ids).take(values))
@@ -163,12 +173,12 @@ def _decode(codes: pa.Array, ids: pa.Array, place: Callable[[int], str]) -> pa.A
 _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
 
 
-def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, pa.Array] | None:
+def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, CodedIds] | None:
     """The vocabularies beside a prepared file, or in its folder: ``users`` and ``items``, the ids by code.
 
     ``encoded``: whether the metadata promise them; None, without metadata: vocabularies of the file's name count.
-    Returns None if the file holds ids. Raises ``BadDataError`` if one is missing, or its codes do not run from 0
-    without gaps.
+    Returns None if the file holds ids. Raises ``BadDataError`` if one is missing, or its codes do not run from 0, or
+    from 1, without gaps.
     """
     if encoded is False:  # what lies beside is left from another run
         return None
@@ -197,7 +207,7 @@ def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
     return None
 
 
-def _read(path: Path, column: str) -> pa.Array:
+def _read(path: Path, column: str) -> CodedIds:
     (source,) = find_sources(str(path))
     table: ParquetInput | TextInput
     if source.parquet:
@@ -217,10 +227,12 @@ def _read(path: Path, column: str) -> pa.Array:
         except pa.ArrowInvalid:
             raise BadDataError("a code is not an integer", place=str(path), remedy="make the file again") from None
         ids.append(canonical(piece, drop_invalid=False).batch.column(0))
-    if not np.array_equal(np.concatenate([np.empty(0, np.int64), *codes]), np.arange(sum(map(len, codes)))):
+    found = np.concatenate([np.empty(0, np.int64), *codes])
+    first = int(found[:1].sum() == 1)  # where a program keeps 0 for itself, as ReChorus does
+    if not np.array_equal(found, np.arange(first, first + len(found))):
         raise BadDataError("the codes do not run from 0 without gaps", place=str(path), remedy="make the file again")
     kind = pa.int64() if all(pa.types.is_integer(part.type) for part in ids) else pa.string()
-    return pa.concat_arrays([part.cast(kind) for part in ids]) if ids else pa.nulls(0, kind)
+    return CodedIds(pa.concat_arrays([part.cast(kind) for part in ids]) if ids else pa.nulls(0, kind), first)
 
 
 _EPOCH = re.compile(r"epoch=([0-9]{1,10})")
@@ -285,14 +297,15 @@ class Prepared(Closing):
         vocabularies = find_vocabularies(Path(self.name), encoded=encoded)
         return self._read(columns, vocabularies)
 
-    def _read(self, columns: dict[str, str], vocabularies: dict[str, pa.Array] | None) -> Iterator[Batch]:
+    def _read(self, columns: dict[str, str], vocabularies: dict[str, CodedIds] | None) -> Iterator[Batch]:
         self._places = []
         first = 0
         for source, each in zip(self._sources, self._inputs, strict=True):
             epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
             for task in each.pieces(columns):
                 piece = task()
-                rows = canonical_rows(piece, by_spaces=self.facts is not None)
+                by_spaces = self.facts is not None and self.shape.kind != "exchanged"
+                rows = canonical_rows(piece, by_spaces=by_spaces)
                 if not rows.num_rows:
                     continue
                 if vocabularies is not None:
@@ -376,14 +389,15 @@ def _input(source: Source, quotes: ReadOptions) -> ParquetInput | TextInput:
     with machine_errors(source.name):
         if source.parquet:
             return parquet_input(source)
-        if is_rating_file(source.name):
-            return TextInput(source, _rating_dialect(source, quotes))
+        if is_rating_file(source.name) or is_bare(source.name):
+            given = ReadOptions(quote="none") if is_bare(source.name) else quotes
+            return TextInput(source, _rating_dialect(source, given))
         unnamed = Unnamed(("user", "item", "label"), by_option=False)
         return delimited(source, with_quotes(source, quotes), beside=True, unnamed=unnamed)
 
 
 def _rating_dialect(source: Source, quotes: ReadOptions) -> Dialect:
-    """A ``.rating`` has no header, and two to four columns."""
+    """Ratings without a header have two to four columns."""
     lines = [line for _, line in first_lines(source)]
     width = min(max(2, lines[0].count("\t") + 1), len(RATING_COLUMNS)) if lines else 2
     try:

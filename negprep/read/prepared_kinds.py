@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings
 from negprep.errors import BadDataError, NegprepError
+from negprep.options.formats import is_exchanged
 from negprep.options.reading import ReadOptions
 from negprep.read.columns import find_roles, listed
 from negprep.read.lines import filled_lines
 from negprep.read.prepared_metadata import FOLDER_METADATA, parts_of_data_set
 from negprep.read.sources import HEAD, Piece, Source
 
-Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn"]
+Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn", "exchanged"]
 Layout = Literal["pointwise", "pairwise", "listwise", "positives"]
 Part = Literal["train", "valid", "test"]
 
@@ -38,6 +39,7 @@ _PART = re.compile(
     r"(?:^|[./_-])(train|valid|test|dev|val)\.(rating|negative|inter|csv|tsv|txt|parquet)(\.(gz|zst|bz2|zip))?$"
 )
 _CANDIDATES = re.compile(r"(^|[./])candidates\.(inter|txt)$|\.negative$")
+_OF_EXCHANGE = (".csv", ".tsv", ".parquet")
 _TYPED = re.compile(r":(token|float)(_seq)?$")
 _RECBOLE_TYPE = re.compile(r"(\w+):(token|float)(_seq)?")
 
@@ -46,7 +48,8 @@ _RECBOLE_TYPE = re.compile(r"(\w+):(token|float)(_seq)?")
 class Shape:
     """How the columns of a file become canonical ones: ``columns`` gives the file's own name of each.
 
-    The kind ``negprep`` is Parquet with its metadata; in the layout ``positives`` each row is a positive of a user.
+    The kind ``negprep`` is Parquet with its metadata, ``exchanged`` a file for another program that no other kind
+    describes; in the layout ``positives`` each row is a positive of a user.
     """
 
     kind: Kind
@@ -60,7 +63,8 @@ def part_of(name: str, facts: dict[str, Any] | None) -> Part | None:
     use: Any = None
     if facts is not None:
         use = (facts.get("fold") or "test") if facts.get("command") == "test" else facts.get("command")
-        whole = use == "train" or found is None or not name.endswith((".rating", ".inter", ".txt"))
+        of_folder = name.endswith((".rating", ".inter", ".txt")) or is_of_exchange(name)
+        whole = use == "train" or found is None or not of_folder
         # NCF's test.rating has the holdouts of test.negative, whichever fold's they are.
         if whole or _CANDIDATES.search(name) or name.endswith("test.rating"):
             return use if use in ("train", "valid", "test") else None
@@ -81,21 +85,36 @@ def holds_positives_alone(name: str, facts: dict[str, Any] | None) -> bool:
     )
 
 
+def is_of_exchange(name: str) -> bool:
+    """Whether a table is one of those of a folder for another program, which shows in its name and beside it."""
+    path = Path(name)
+    return path.suffix in _OF_EXCHANGE and is_exchanged(path.name) and (path.parent / FOLDER_METADATA).is_file()
+
+
+def is_bare(name: str) -> bool:
+    """Whether a table of such a folder has neither a header nor quotes: Elliot's, Cornac's and DaisyRec's positives."""
+    return name.endswith(".tsv") and _PART.search(name) is not None and is_of_exchange(name)
+
+
 def is_rating_file(name: str) -> bool:
     """Whether a text file is named like one of NCF's ratings."""
     return _RATING.search(name) is not None
 
 
 def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, parquet: bool, rating: bool) -> Shape:
-    """Recognise the columns of a file; ``rating`` for NCF's ``.rating``, which has no header.
+    """Recognise the columns of a file; ``rating`` for NCF's ``.rating`` and the like, which have no header.
 
     Raises ``BadDataError`` if they fit no layout.
     """
+    ours = facts is not None and is_of_exchange(place)
     if rating:
-        return Shape("ncf", "positives", {"user": "user", "item": "item"})
+        return Shape("exchanged" if ours else "ncf", "positives", {"user": "user", "item": "item"})
     typed = not parquet and all(_TYPED.search(name) for name in names)
     plain = {_TYPED.sub("", name): name for name in names} if typed else {name: name for name in names}
     kind: Kind = "recbole" if typed else "text" if not parquet else "parquet" if facts is None else "negprep"
+    if ours and "label" not in plain:
+        kind = "exchanged"
+        plain |= {"label": plain["rating"]} if "test_batch" in plain else {}
     optional = {name: plain[name] for name in OPTIONAL if name in plain and (not typed or facts is not None)}
     user = plain.get("user") or _role(names, "user", place)
     layouts: tuple[tuple[Layout, tuple[str, ...]], ...] = (
@@ -109,7 +128,7 @@ def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, 
     item = plain.get("item") or _role(names, "item", place)
     if "label" in plain and not holds_positives_alone(place, facts):
         return Shape(kind, "pointwise", {"user": user, "item": item, "label": plain["label"]} | optional)
-    if typed:
+    if typed or kind == "exchanged":
         return Shape(kind, "positives", {"user": user, "item": item})
     roles = find_roles(names, ReadOptions(), place).found
     if not parquet and part_of(place, facts) == "train" and set(names) <= set(roles.values()):
@@ -433,7 +452,7 @@ def is_gcn_list(name: str) -> bool:
     return PurePath(name).name in _LISTS
 
 
-_APART = (".rating", ".negative", ".inter", ".txt")
+_APART = (".rating", ".negative", ".inter", ".txt", *_OF_EXCHANGE)
 
 
 def members(where: str) -> list[str]:
@@ -444,5 +463,6 @@ def members(where: str) -> list[str]:
         return [str(folder / name) for name in parts]
     if not (folder / FOLDER_METADATA).is_file():
         return [where]
-    apart = sorted(file for file in folder.iterdir() if file.suffix in _APART and file.is_file())
+    files = (file for file in folder.iterdir() if file.suffix in _APART and file.is_file())
+    apart = sorted(file for file in files if file.suffix not in _OF_EXCHANGE or is_exchanged(file.name))
     return [str(file) for file in apart] or [where]

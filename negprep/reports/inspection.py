@@ -16,10 +16,10 @@ from negprep.assemble.section import Cutter, row_group_rows
 from negprep.encode.load import Progress
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import BadDataError, NegprepError, UsageError
-from negprep.exchange import LightgcnFiles, NcfFiles, RecboleFiles, open_exchange, unit_of
+from negprep.exchange import ExchangeFiles, unit_of
 from negprep.holdout import in_form, writes_times
 from negprep.options.conflicts import refuse_epochs
-from negprep.options.formats import FOLDERS
+from negprep.options.formats import EXCHANGES, FOLDERS
 from negprep.options.options import Command, LogSource, Options, ReadOptions
 from negprep.options.specs import quoted_for_shell
 from negprep.pipeline import Run, silent
@@ -27,7 +27,7 @@ from negprep.read.log import LogReader, open_log
 from negprep.reports.log_facts import MOST_SINGLE, FloatIds, LogFacts, Values, read_facts
 from negprep.summary import facts_of, summary_of
 from negprep.write.atomic import Sink
-from negprep.write.output import NamedText, RowStream, kind_of
+from negprep.write.output import Kind, NamedFile, NamedText, RowStream, kind_of
 from negprep.write.text import TextStream
 
 if TYPE_CHECKING:
@@ -165,6 +165,16 @@ class _Scale(Sink):
         self.streams.append(stream)
         return NamedText(stream, name)
 
+    def start_rows(self, name: str, schema: pa.Schema) -> NamedFile:
+        """Begin a Parquet file of that name."""
+        stream = Kind().stream(self, schema)
+        self.streams.append(stream)
+        return NamedFile(stream, name)
+
+    def write_bytes(self, name: str, content: bytes) -> None:  # noqa: ARG002
+        """Add a file of that name."""
+        self._append(content)
+
 
 def _size(run: Run) -> int:
     """The bytes of the output, to one digit: what does not grow with the rows, and a row group in proportion.
@@ -173,10 +183,10 @@ def _size(run: Run) -> int:
     """
     options, scale, group_rows = run.options, _Scale(), row_group_rows(run.options)
     form, schema = options.to or "parquet", run.form.schema
-    output: NcfFiles | LightgcnFiles | RecboleFiles | RowStream
+    output: ExchangeFiles | RowStream
     if form in FOLDERS:
         timed = writes_times(run.log, options)
-        output = open_exchange(options, scale, "out/", run.form, schema, timed=timed)
+        output = ExchangeFiles(options, scale, "out/", run.form, schema, timed=timed)
         for section in run.sections(0) if options.command == "test" else ():
             output.add(section, unit_of(run.log.clock.kind if run.log.clock else None))
     else:
@@ -398,11 +408,16 @@ def inspect_log(
 
 def _refuse_useless(outcomes: Mapping[Command, Forecast | NegprepError], given: Mapping[str, Any]) -> None:
     """Raise the error about options that neither command takes: for options of ``test`` alone, its error."""
-    of_test = given.get("num_neg") == "all" or given.get("to") in ("ncf", "lightgcn")
+    of_test = given.get("num_neg") == "all" or _is_of_test(given.get("to"))
     errors = [outcomes.get(command) for command in _DEFAULTS]
     error = errors[1 if of_test else 0]
     if isinstance(error, UsageError) and all(isinstance(each, UsageError) for each in errors):
         raise error
+
+
+def _is_of_test(form: object) -> bool:
+    """Whether ``test`` alone writes a form."""
+    return form in FOLDERS and not EXCHANGES[str(form)].reads_rows
 
 
 def _as_forecast(command: Command, outcome: Forecast | NegprepError) -> Forecast:

@@ -190,6 +190,7 @@ FORMS = {
     "ncf": "NCF's .rating",
     "ncf negatives": "NCF's .negative",
     "lightgcn": "LightGCN's lists",
+    "exchanged": "a table for another program",
 }
 PARTS = {"train": "train instances", "valid": "candidates to tune on", "test": "candidates to test on"}
 LAYOUTS = {

@@ -14,6 +14,7 @@ from re import fullmatch
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from negprep.errors import OutputError, UsageError
+from negprep.options.formats import is_exchanged
 from negprep.write.atomic import (
     PARTS,
     Sink,
@@ -39,8 +40,6 @@ METADATA = "_negprep.json"
 
 DATA_SET = "negprep.json"
 """What holds the facts of a data set."""
-
-_EXCHANGED = r".+\.(train|test)\.rating|.+\.test\.negative|.+\.inter|(train|valid|test|candidates)\.txt"
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def _is_of_data_set(path: Path) -> bool:
 
 def _is_exchanged(path: Path) -> bool:
     """Whether it has the name of a file for another program, in a folder whose metadata negprep wrote."""
-    return fullmatch(_EXCHANGED, path.name) is not None and (path.parent / METADATA).is_file()
+    return is_exchanged(path.name) and (path.parent / METADATA).is_file()
 
 
 def _refuse_parent(destination: Destination) -> None:

@@ -266,7 +266,7 @@ class FolderOutput(Output):
         self._parts: list[RowStream] = []
         self._part: RowStream | None = None
         self._inner, self._first = "", 0
-        self._named: list[TextStream] = []
+        self._named: list[RowStream] = []
         self._is_filled = False
 
     def hand_out(self) -> Path:
@@ -331,6 +331,14 @@ class FolderOutput(Output):
         self._streams.append(stream)
         self._named.append(stream)
         return NamedText(stream, self._destination.place)
+
+    def start_rows(self, name: str, schema: pa.Schema) -> NamedFile:
+        """Begin a Parquet file of that name, in place of parts; `finish` completes it."""
+        with machine_errors(self._destination.place):
+            make_file(self._folder / name)
+            stream = self._add(PathSink(self._folder / name), schema, Kind())
+        self._named.append(stream)
+        return NamedFile(stream, self._destination.place)
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
         """Add a file whose name begins with an underscore."""

@@ -86,10 +86,10 @@ def joined(fields: Sequence[pa.Array], separator: str) -> memoryview:
 
 
 class Fields:
-    """Columns as fields, whose dictionaries are looked at once."""
+    """Columns as fields, whose dictionaries are looked at once; without ``quotes`` as they are, whatever they hold."""
 
-    def __init__(self, separator: str) -> None:
-        self._separator = separator
+    def __init__(self, separator: str, *, quotes: bool = True) -> None:
+        self._separator, self._quotes = separator, quotes
         self._known: dict[int, tuple[pa.Array, pa.Array]] = {}
 
     def of(self, place: int, column: pa.Array) -> pa.Array:
@@ -103,12 +103,15 @@ class Fields:
 
     def _of(self, place: int, column: pa.Array) -> pa.Array:
         if pa.types.is_list(column.type):
-            return quoted(self.listed(place, column, " "), self._separator)
+            return self._quoted(self.listed(place, column, " "))
         if pa.types.is_dictionary(column.type):
-            return self._spelled(place, column, lambda words: quoted(words, self._separator))
+            return self._spelled(place, column, self._quoted)
         if pa.types.is_string(column.type):
-            return quoted(column.cast(pa.large_string()), self._separator)
+            return self._quoted(column.cast(pa.large_string()))
         return column.cast(pa.large_string())
+
+    def _quoted(self, words: pa.Array) -> pa.Array:
+        return quoted(words, self._separator) if self._quotes else words
 
     def listed(self, place: int, column: pa.ListArray, between: str) -> pa.Array:
         """A column of lists as ``large_string``, with ``between`` between the elements."""

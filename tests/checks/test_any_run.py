@@ -16,11 +16,13 @@ import pytest
 
 from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
+from negprep.options.formats import EXCHANGES
 
 RUNS, FIRST = int(os.environ.get("ANY_RUNS", "60")), int(os.environ.get("ANY_FIRST", "0"))
 PARTS = 10
 FORMS = ("o.parquet", "o/", "o.csv", "o.tsv", "o.csv.gz", "o.dat --to csv", "o/ --to csv", "o/ --to tsv")
-FOLDERS = ("o/ --to recbole", "o/ --to ncf", "o/ --to lightgcn")
+FOLDERS = ("o/ --to recbole", *(f"o/ --to {form}" for form, spec in EXCHANGES.items() if not spec.one_holdout))
+OF_CODES = [form for form, spec in EXCHANGES.items() if spec.first_code is not None]
 HOLDOUTS = ("last", "last:2", "random", "random:2", "fraction:0.3", "after:2", "auto")
 HOLDOUTS += ("random:0.3", "random-global:0.3", "session")
 POPULAR = (
@@ -122,7 +124,7 @@ def draws_of(draw, command, shared):
     if command == "train":
         words += draw(0.25, "--epochs 2", "--epoch 3") + draw(0.3, "--shuffle")
     output = draw.chance.choice(FORMS if layout else (*FORMS, *(2 * FOLDERS if command == "test" else FOLDERS[:1])))
-    words += draw(0.9 if "ncf" in output or "lightgcn" in output else 0.3, "--encode")
+    words += draw(0.9 if any(f"--to {form}" in output for form in OF_CODES) else 0.3, "--encode")
     words += draw(0.3, "--label-dtype float32") if output in FORMS[:2] and not layout else []
     if output not in FOLDERS and "--levels" not in words:
         words += draw(0.25, "--keep rating", "--keep event --keep rating")

@@ -37,6 +37,10 @@ SETS = [
     ("test", {"to": "ncf", "num_neg": 30, "holdout": "last:2", "with_valid": True, "encode": True}),
     ("test", {"to": "lightgcn", "num_neg": 30, "encode": True}),
     ("test", {"to": "recbole", "num_neg": 30, "holdout": "random", "with_valid": True}),
+    ("test", {"to": "rechorus", "num_neg": 30, "on_short": "drop", "with_valid": True, "encode": True}),
+    ("test", {"to": "recommenders", "num_neg": 30, "encode": True}),
+    ("test", {"to": "recpack", "num_neg": 30, "encode": True}),
+    ("test", {"to": "lenskit", "num_neg": 30, "holdout": "random"}),
 ]
 
 
@@ -57,6 +61,8 @@ def test_bytes(tmp_path, monkeypatch, command, options, log):
     rows, size = written(command, log, tmp_path, options)
     assert (told.refused, told.to, told.rows) == (None, options["to"], rows)
     assert told.bytes == pytest.approx(size, rel=WITHIN)
+    if options["to"] == "lenskit":  # Parquet, whose small row groups take more
+        return
     monkeypatch.setattr("negprep.assemble.section.ROW_GROUP_ROWS", 2_000)
     told = getattr(negprep.inspect(log, **options), command)
     assert told.bytes == pytest.approx(size, rel=WITHIN)
