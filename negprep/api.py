@@ -579,6 +579,8 @@ class RowKeywords(ReadKeywords, total=False):
     layout: Layout
     label_dtype: Literal["int8", "float32"]
     keep: str | tuple[str, ...]
+    with_time: bool
+    with_history: int | None
     encode: bool
     to: FormName | None
     jobs: int

@@ -281,8 +281,17 @@ def resolve_rule(log: LogReader, options: Options) -> tuple[HoldoutRule, list[st
 
 def check_times(log: LogReader, options: Options) -> None:
     """Refuse options that need times where the log has none; before it is read."""
-    asked = "--available-at-time" if options.available_at_time else "--keep-time first"
-    if "time" in log.columns or not (options.available_at_time or options.keep_time == "first"):
+    given = {
+        "--available-at-time": options.available_at_time,
+        "--with-history": options.with_history,
+        "--with-time": options.with_time,
+        "--keep-time first": options.keep_time == "first",
+    }
+    asked = next((name for name, value in given.items() if value), None)
+    if asked is not None and log.is_ordered and options.with_time:
+        what = "--with-time writes the times of a log, and one whose order is the time has none"
+        raise UsageError(what, place=log.place, remedy="leave it out")
+    if "time" in log.columns or asked is None:
         return
     raise log.problem("time") or UsageError(
         f"{asked} needs times, and the log has no column that is recognised as one",
@@ -298,9 +307,9 @@ def writes_times(log: LogReader, options: Options) -> bool:
 
 def needs_times(log: LogReader, options: Options, rule: HoldoutRule) -> bool:
     """Whether the times of the log are read: those of a pair decide which of its rows the values kept are of."""
-    if rule.needs_times or options.available_at_time or writes_times(log, options):
+    if rule.needs_times or options.available_at_time or options.with_history or writes_times(log, options):
         return True
-    return bool(options.carried) and _may_have_times(log)
+    return bool(options.carried or options.with_time) and _may_have_times(log)
 
 
 def _may_have_times(log: LogReader) -> bool:

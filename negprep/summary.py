@@ -14,7 +14,7 @@ import numpy as np
 from negprep._version import __version__
 from negprep.arrays import Counts, Mask
 from negprep.assemble.plan import Knowledge, model_rule, popularity_shape
-from negprep.assemble.section import Section
+from negprep.assemble.section import Section, as_heads
 from negprep.encode.pairs import Items
 from negprep.encode.side_files import Listed, WeightsFit, catalog_misfits
 from negprep.holdout import nothing_held_out
@@ -62,6 +62,8 @@ class Tally:
         Negatives from each sampler, and uniform ones that fell back from it; empty where there is one source.
     strangers : int
         Users with train positives whom the model that draws does not know.
+    without_history : int
+        Positives that lead rows of the first epoch and whose history, if it is written, is empty.
     """
 
     users: int = 0
@@ -93,6 +95,7 @@ class Tally:
     eligible_max: int | None = None
     sources: dict[str, int] = field(default_factory=dict)
     strangers: int = 0
+    without_history: int = 0
     holds_out: bool = True
 
     def __iadd__(self, other: Tally) -> Self:
@@ -135,6 +138,8 @@ class Tally:
         self.full_users += _users_with_none(section)
         self.dropped_users += _number(section.short) if section.drops_short else 0
         self.groups += len(heads)
+        if section.history is not None:
+            self.without_history += section.history.none(as_heads(heads))
         if known is not None:
             self.strangers += _number((section.train.counts > 0) & ~known)
         if len(items.others):
@@ -381,6 +386,8 @@ def facts_of(run: Record) -> dict[str, Any]:
         "counts": run.tally.named(_in_metadata(options)),
         **({} if options.read.data_set is None else {"recipe": options.read.data_set.name}),
         **({"keep": list(options.keep)} if options.keep else {}),
+        **({"with_time": True} if options.with_time else {}),
+        **({"with_history": options.with_history} if options.with_history else {}),
     }
 
 
@@ -465,6 +472,9 @@ def _warnings_of_rows(run: Record) -> list[str]:
 def notes_of(run: Record) -> list[str]:
     """What follows from the options, or is usual, and is worth a line all the same."""
     notes = [text for text, share in _unknown_items(run) if share <= MOST_UNKNOWN]
+    if run.tally.without_history:
+        what = f"{run.tally.without_history:,} of {run.tally.groups:,} positives"
+        notes.append(f"the history of {what} is empty: their users have no train positive before them")
     if run.options.with_log_q and run.options.recipe.names == ("weak",):
         notes.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
     if run.options.with_log_q and run.options.recipe.scored == "reinforced":

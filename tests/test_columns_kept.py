@@ -258,7 +258,7 @@ def test_files_with_more_columns_are_read_by_all(tmp_path, monkeypatch, capsys):
         ("--keep item", "--keep item: an output has a column of that name by itself; leave it out, or rename"),
         ("--keep price --layout pairwise --levels 0.5,0.2 --positive score>0", "--keep with --levels"),
         ("--keep price --to recbole", "--keep with --to recbole, which has no place for it"),
-        ("--keep price --engine spark", "--keep with --engine spark, whose workers read no columns"),
+        ("--keep price --engine spark", "--keep with --engine spark, whose workers make no columns"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, capsys, words, message):

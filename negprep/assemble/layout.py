@@ -87,6 +87,8 @@ class Groups:
     ``upper``: int32, shape (n_groups, num_neg), or None. What is written in the place of the positive beside each
       negative, in pairs.
     ``kept``: By column, int32, shape (n_groups,). Codes of the values of the positives.
+    ``history``: int64, shape (n_groups + 1,), and int32; or None. Where the history of each group begins, and the end;
+      the codes of the items of all, end to end.
     """
 
     users: Codes
@@ -99,6 +101,7 @@ class Groups:
     pos_log_q: npt.NDArray[np.float64] | None = None
     upper: Codes | None = None
     kept: Mapping[str, Codes] = field(default_factory=dict)
+    history: tuple[Positions, Codes] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -125,6 +128,7 @@ class RowLayout:
     sources: tuple[str, ...] | None = None
     with_log_q: bool = False
     kept: Mapping[str, Ids] = field(default_factory=dict)
+    with_history: bool = False
 
     @property
     def schema(self) -> pa.Schema:
@@ -142,7 +146,8 @@ class RowLayout:
             columns += [] if pointwise else [("pos_log_q", pa.float64())]
             columns.append(("log_q" if pointwise else "neg_log_q", wrap(pa.float64())))
         fields = [("user", self.users.type), *columns]
-        kept = [pa.field(name, values.type) for name, values in self.kept.items()]
+        kept = [pa.field(name, values.type, nullable=name != "time") for name, values in self.kept.items()]
+        kept += [pa.field("history", _list_of(item), nullable=False)] if self.with_history else []
         return pa.schema([*(pa.field(name, kind, nullable=False) for name, kind in fields), *kept])
 
     def coded(self, first_user: int, n_users: int, n_items: int) -> RowLayout:
@@ -159,7 +164,7 @@ class RowLayout:
         """The columns of a coded form as rows with the ids of this one."""
         ids = {
             "user": self.users,
-            **dict.fromkeys(("item", "pos_item", "neg_item", "neg_items"), self.items),
+            **dict.fromkeys(("item", "pos_item", "neg_item", "neg_items", "history"), self.items),
             **self.kept,
         }
         columns = []
@@ -245,7 +250,15 @@ class RowLayout:
 
     def _beside_rows(self, groups: Groups, times: Positions | int) -> list[pa.Array]:
         """What is kept of the positive, beside each of the rows of its group, which are so many."""
-        return [values.repeat(groups.kept[name], times) for name, values in self.kept.items()]
+        columns = [values.repeat(groups.kept[name], times) for name, values in self.kept.items()]
+        if groups.history is None:
+            return columns
+        bounds, codes = groups.history
+        counts = np.repeat(np.diff(bounds), times)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        codes = codes[np.arange(starts[-1]) + np.repeat(np.repeat(bounds[:-1], times) - starts[:-1], counts)]
+        lists = pa.ListArray.from_arrays(from_numpy(starts.astype(np.int32)), self.items.take(codes))
+        return [*columns, lists.cast(_list_of(self.items.type))]
 
     def _of_negatives(self, groups: Groups) -> list[pa.Array]:
         """The negatives of all groups end to end; where asked for, their sources; their log q."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Codes, Mask, Positions, Words
+from negprep.arrays import Codes, Mask, Positions, Times, Words
 from negprep.assemble.layout import Groups, Ids, RowLayout
 from negprep.encode.pairs import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.encode.vocabulary import Values, Vocabulary
@@ -34,6 +34,54 @@ _MOST_CELLS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
+class History:
+    """The train positives of a section's users in the order of time; of one time, in that of their ids.
+
+    ``items``: int32, shape (n_train,). Codes, by user.
+    ``starts``: int64, shape (n_users + 1,). Where those of each user begin.
+    ``times``: int64, shape (n_times,). All times, each once, ascending.
+    ``ranks``: int64, shape (n_train,). Ascending: user * n_times + the place of the time among ``times``.
+    ``most``: Items of a history.
+    """
+
+    items: Codes
+    starts: Positions
+    times: Times
+    ranks: Positions
+    most: int
+
+    @classmethod
+    def of(cls, train: Pairs, items: Items, most: int) -> History:
+        """Of the positives that stay in train, with their times."""
+        given = np.empty(0, np.int64) if train.times is None else train.times
+        times, ranks = np.unique(given, return_inverse=True)
+        ranks = ranks + train.users().astype(np.int64) * len(times)
+        if len(items.others):  # then codes do not ascend as ids do
+            order = np.lexsort((items.vocabulary[1][train.items], ranks))
+        else:
+            order = np.argsort(ranks, kind="stable")
+        return cls(train.items[order], train.starts, times, ranks[order], most)
+
+    def none(self, heads: Heads) -> int:
+        """How many of the heads have no item in their history."""
+        if heads.times is None:
+            return len(heads)
+        firsts = np.full(len(self.starts) - 1, np.iinfo(np.int64).max)
+        some = np.flatnonzero(np.diff(self.starts))
+        firsts[some] = self.times[self.ranks[self.starts[some]] - some * len(self.times)]
+        return int(np.count_nonzero(heads.times <= firsts[heads.users]))
+
+    def before(self, heads: Heads) -> tuple[Positions, Codes]:
+        """The last items of each head's user before its time: where those of each begin, and the end; their codes."""
+        times = np.empty(0, np.int64) if heads.times is None else heads.times
+        users = heads.users.astype(np.int64)
+        ends = np.searchsorted(self.ranks, users * len(self.times) + np.searchsorted(self.times, times))
+        begins = np.maximum(ends - self.most, self.starts[users])
+        bounds = np.concatenate([[0], np.cumsum(ends - begins)])
+        return bounds, self.items[np.arange(bounds[-1]) + np.repeat(begins - bounds[:-1], ends - begins)]
+
+
+@dataclass(frozen=True, eq=False)
 class Section:
     """The part of an output that belongs to a range of users.
 
@@ -50,6 +98,7 @@ class Section:
     ``fold``: Whose holdouts lead the groups, in test.
     ``occurrences``: int32, shape (n_groups,), or None. Which of the groups of its positive each one is, where positives
       are drawn with replacement.
+    ``history``: What users had before each head, if it is written.
     """
 
     interactions: Interactions
@@ -70,6 +119,7 @@ class Section:
     fold: Literal["valid", "test"] = "test"
     occurrences: Codes | None = None
     by_chance: bool = False
+    history: History | None = None
 
     @property
     def by_group(self) -> bool:
@@ -148,6 +198,7 @@ class Section:
             pos_log_q=drawn.pos_log_q,
             upper=drawn.upper,
             kept={name: self.heads.carried[name][begin : begin + len(heads)] for name in self.form.kept},
+            history=None if self.history is None else self.history.before(heads),
         )
 
     def order_words(self, first_row: int, last_row: int) -> Words:
@@ -233,7 +284,8 @@ def split_train(interactions: Interactions, options: Options, rule: HoldoutRule)
     if split is None:
         split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
         interactions.splits[key] = split
-    train = positives if options.available_at_time else positives.without_times()
+    timed = options.available_at_time or options.with_history is not None
+    train = positives if timed else positives.without_times()
     return split, train if rule.kind == "none" else train.where(split.train)
 
 
@@ -336,6 +388,7 @@ def make_section(
         drops_short=options.on_short == "drop",
         fold=options.fold,
         occurrences=occurrences,
+        history=None if options.with_history is None else History.of(train, items, options.with_history),
     )
     return section if options.chance_of_last is None else section.with_chance(options.chance_of_last)
 
@@ -358,9 +411,15 @@ def make_form(
     else:
         written = (Ids.of(users.ids), Ids.of(items.ids))
     label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
-    kept = {name: Ids.of(values[name].values) for name in options.keep} if values else {}
+    names = (*options.keep, *(["time"] if options.with_time else []))
     return RowLayout(
-        options.layout, *written, label_type, options.recipe.sources, with_log_q=options.with_log_q, kept=kept
+        options.layout,
+        *written,
+        label_type,
+        options.recipe.sources,
+        with_log_q=options.with_log_q,
+        kept={name: Ids.of(values[name].values) for name in names} if values else {},
+        with_history=options.with_history is not None,
     )
 
 
@@ -394,8 +453,9 @@ class Shard:
 
 
 def row_group_rows(options: Options) -> int:
-    """Rows of a row group, and of a shard at most: fewer where each holds a list, for about as many items."""
-    return max(1, ROW_GROUP_ROWS // options.negatives_each) if options.layout == "listwise" else ROW_GROUP_ROWS
+    """Rows of a row group, and of a shard at most: fewer where each holds lists, for about as many items."""
+    items = (options.negatives_each if options.layout == "listwise" else 0) + (options.with_history or 0)
+    return max(1, ROW_GROUP_ROWS // max(1, items))
 
 
 class Cutter:

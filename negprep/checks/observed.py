@@ -234,19 +234,23 @@ class LogIds:
         self._compared = {} if self._rule is None else log.compared(self._rule)
         self._log, self._promised, self._read = log, promised, read
         user_ids, item_ids = DistinctIds(), DistinctIds()
-        lost = next((name for name in terms.kept if name not in log.names), None)
+        columns = {name: log.columns["time"] if name == "time" else name for name in terms.kept}
+        lost = next((column for column in columns.values() if column not in log.names), None)
         if lost is not None:
             what = f"no column {lost!r} (found: {listed(log.names)}), and a file keeps it"
             raise BadDataError(what, place=log.place, remedy="give the log that the file was made of")
-        self._roles = log.carried(terms.kept)
-        values = {role: DistinctValues(name, is_untyped=log.is_untyped(name)) for role, name in self._roles.items()}
+        self._roles = {CARRIED + name: column for name, column in columns.items()}
+        values = {
+            CARRIED + name: DistinctValues(column, is_untyped=log.is_untyped(column))
+            for name, column in columns.items()
+        }
         watched = () if self._rule else log.label_columns
         for batch in log.batches(["user", "item"], also=self._roles, watched=watched):
             user_ids.add(raw_ids(batch.column("user")))
             item_ids.add(raw_ids(batch.column("item")))
             for role, distinct_values in values.items():
                 distinct_values.add(raw_values(batch.column(role)))
-        self.kept = [KeptValues(self._roles[role], each.finish()) for role, each in values.items()]
+        self.kept = [KeptValues(role.removeprefix(CARRIED), each.finish()) for role, each in values.items()]
         self._refuse_labels()
         in_log = item_ids.finish()
         self.users = Codebook(user_ids.finish(), "user")

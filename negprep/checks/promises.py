@@ -108,7 +108,13 @@ class Promise:
     kept: tuple[str, ...] = ()  # Columns of the log that the file has
     chance: Fraction | None = None  # With which a positive has the last of ``num_neg``. None: it has
     has_slots: bool = True  # A holdout in labelled rows stands at a random place among its candidates
+    history: int | None = None  # Items of a history at most
     unspecified: frozenset[str] = frozenset()
+
+    @property
+    def compares_histories(self) -> bool:
+        """Whether the histories of a group are on rows of their own, and which rows are a group is known."""
+        return self.history is not None and self.layout == "pointwise" and not (self.shuffled and self.is_train)
 
     @property
     def takes_all(self) -> bool:
@@ -193,6 +199,8 @@ def terms_of(prepared: Prepared, part: str | None, promised: Promised, *, log_ha
 
 def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_times: bool) -> Promise:
     rule, kept = HoldoutRule.parse(facts["holdout"]), tuple(map(str, facts.get("keep", ())))
+    kept += ("time",) if facts.get("with_time") else ()
+    history = None if facts.get("with_history") is None else int(facts["with_history"])
     words = [word for word in facts["sampler"].split() if word != "levels"]
     names = tuple(re.split("[:=]", word)[0] for word in words)
     shares = tuple(float(re.split("[:=]", word)[1]) if re.search("[:=]", word) else 1.0 for word in words)
@@ -229,13 +237,17 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
             items=facts["catalog"] == "a file",
             exclude="excluded pairs" in facts["seen"],
             weak=facts["weak"] == "a file",
-            with_times=rule.needs_times or bool(facts["available_at_time"]) or (bool(kept) and log_has_times),
+            with_times=rule.needs_times
+            or bool(facts["available_at_time"])
+            or history is not None
+            or (bool(kept) and log_has_times),
             with_firsts=bool(facts["available_at_time"]),
             kept=tuple(sorted(kept)),
         ),
         counts=dict(facts["counts"]),
         kept=kept,
         has_slots=prepared.shape.kind != "exchanged",
+        history=history,
     )
 
 

@@ -37,7 +37,7 @@ class Columns:
     ends: Rows | None = None  # int64 (n_rows,), or None: Of lists, where the negatives of each end
     log_q: Floats | None = None
     head_log_q: Floats | None = None  # float64 (n_rows,), or None: Beside labels there is none: ``log_q`` has it
-    kept: Codes | None = None  # int32 (n_rows, n_columns), or None: The values of columns of the log
+    kept: Codes | None = None  # int32 (n_rows, n_columns), or None: Values of columns of the log; two of a history
 
     def __len__(self) -> int:
         return len(self.users)
@@ -282,6 +282,20 @@ def with_kept(block: Block, columns: Columns) -> Block:
     return replace(block, head_kept=of_heads, kept=of_negatives)
 
 
+def fingerprints(lists: pa.Array, codes: Codes) -> Codes:
+    """Two numbers for each list of codes, alike for equal lists: int32, shape (n_lists, 2)."""
+    bounds = as_numpy(lists.offsets).astype(np.int64)
+    bounds -= bounds[0]
+    counts = np.diff(bounds)
+    places = (np.arange(len(codes)) - np.repeat(bounds[:-1], counts)).astype(np.uint64)
+    words = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(29))) * (places * np.uint64(2) + np.uint64(0xD1B54A32D192ED03))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(words ^ (words >> np.uint64(32)))])
+    found = sums[bounds[1:]] - sums[bounds[:-1]] + counts.astype(np.uint64)
+    prints: Codes = found.view(np.int32).reshape(-1, 2)
+    return prints
+
+
 class Blocks:
     """The blocks of a file."""
 
@@ -340,7 +354,8 @@ class Blocks:
         return with_kept(with_log_q(block, columns), columns)
 
     def _columns(self) -> Iterator[Columns]:
-        for batch in self._prepared.batches((*self._log_q.names, *self._terms.kept)):
+        beside = (*self._terms.kept, *(["history"] if self._terms.compares_histories else []))
+        for batch in self._prepared.batches((*self._log_q.names, *beside)):
             yield from _by_epoch(self._coded(batch), batch)
 
     def _coded(self, batch: Batch) -> Columns:
@@ -368,6 +383,10 @@ class Blocks:
             if each.name in self._terms.kept
         ]
         kept = np.stack(of_columns, axis=1) if of_columns else None
+        if self._terms.compares_histories:
+            lists = rows.column("history")
+            prints = fingerprints(lists, log_ids.items.with_strangers(lists.flatten()))
+            kept = prints if kept is None else np.concatenate([kept, prints], axis=1)
         return Columns(batch.first, 0, users, heads, others, sources, ends, *log_q, kept)
 
     def _source_codes(self, column: pa.Array) -> npt.NDArray[np.int8]:

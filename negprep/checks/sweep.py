@@ -20,6 +20,7 @@ from negprep.checks.results import (
     DISTINCT,
     DRAWN_WEAK,
     EXCLUDED,
+    HISTORY,
     ITEMS,
     KEPT,
     LABELS,
@@ -281,24 +282,26 @@ class Heads:
 
     def _kept(self, block: Block, places: Rows) -> None:
         """Whether the columns kept hold what the log has in the row of the positive, beside its negatives, too."""
-        if block.head_kept is None or block.kept is None or self._in_log.kept is None:
+        if block.head_kept is None or block.kept is None:
             return
         columns = [each for each in self._in_log.columns if each.name in self._terms.kept]
         at = [self._in_log.columns.index(each) for each in columns]
         is_text = self._prepared.shape.kind == "text"
 
         def expected(some: Rows) -> Codes:
-            codes = self._in_log.kept[some][:, at]  # type: ignore[index]  # it is not None
+            if self._in_log.kept is None:
+                return np.empty((len(some), 0), np.int32)
+            codes = self._in_log.kept[some][:, at]
             if is_text:
                 codes = np.stack([each.first_alike[codes[:, i]] for i, each in enumerate(columns)], axis=1)
             return codes
 
         def report(users: Codes, items: Codes, rows: Rows, some: Rows, found: Codes) -> None:
             right = expected(some)
-            wrong = np.flatnonzero((found != right).any(axis=1))
+            wrong = np.flatnonzero((found[:, : len(at)] != right).any(axis=1))
 
             def describe(place: int) -> str:
-                differs = np.flatnonzero(found[place] != right[place])
+                differs = np.flatnonzero(found[place, : len(at)] != right[place])
                 values = ", ".join(f"{columns[i].name} {columns[i].shown(right[place, i])}" for i in differs)
                 return self._sweep.name(int(rows[place]), users[place], items[place], f": the log has {values}")
 
@@ -313,6 +316,18 @@ class Heads:
         mates = np.flatnonzero(np.where(block.groups >= 0, places.take(block.groups, mode="clip"), -1) >= 0)
         some = places[block.groups[mates]]
         report(block.users[mates], block.items[mates], block.negative_rows[mates], some, block.kept[mates])
+        if self._terms.compares_histories:  # those of positives are compared with the log once it is known what is held
+            others = block.head_kept[block.groups[mates], -2:] != block.kept[mates, -2:]
+            self._others(block, mates[others.any(axis=1)])
+
+    def _others(self, block: Block, negatives: Rows) -> None:
+        """Report negatives with other histories than their positives."""
+        rows, users, items = block.negative_rows, block.users, block.items
+
+        def describe(at: int) -> str:
+            return self._sweep.name(int(rows[at]), users[at], items[at], ": another history than its positive has")
+
+        self._findings.found(HISTORY, negatives, describe, rows=rows[negatives])
 
     def _look_up(self, block: Block) -> Rows:
         """Where positives are among those of the log, and count them."""
@@ -609,6 +624,8 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
         findings.skip(POSITIVES, no_weak)
     if terms.kept:
         findings.ask(KEPT)
+    if terms.history is not None:
+        findings.ask(HISTORY)
     if terms.layout == "positives":
         return
     findings.ask(SEEN)
@@ -638,8 +655,8 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
             findings.skip(name, "rows are in no order: which negative is beside which positive is not known")
         if terms.distinct:
             findings.skip(DISTINCT, "rows are in no order")
-        if terms.kept:
-            findings.ask(KEPT).note = "beside positives: which negative is beside which is not known"
+        for name in (*([KEPT] if terms.kept else []), *([HISTORY] if terms.history is not None else [])):
+            findings.ask(name).note = "beside positives: which negative is beside which is not known"
     apart = terms.heads_repeat or (terms.shuffled and terms.is_train)
     if terms.distinct and terms.layout == "pairwise" and apart:
         findings.skip(DISTINCT, "the pairs of one positive are not side by side")

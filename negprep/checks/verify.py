@@ -25,6 +25,7 @@ from negprep.checks.completeness import (
 )
 from negprep.checks.draws import Drawable
 from negprep.checks.expected import cut_of, tested_users
+from negprep.checks.history import RangeHistories, histories
 from negprep.checks.log_q import LogQ, note_open, units_of_counts, units_of_weights, why_not
 from negprep.checks.observed import LogByRange, LogIds, UsersOfLog, item_weights
 from negprep.checks.pair_set import Rows
@@ -33,6 +34,7 @@ from negprep.checks.ranges import ArrayStore, Laid, MemoryBudget, Ranges
 from negprep.checks.results import (
     ABSENT,
     CATALOG,
+    HISTORY,
     HOLDOUTS,
     ITEMS,
     LEAK,
@@ -101,6 +103,7 @@ class FileCheck:
             check_bootstrap(self.terms, self.totals, self._settled, self.findings, self.prepared.name)
             shares.check()
             last.check()
+            self._check_histories()
             self._check_log_q(known=drawable.known)
             check_draws(drawable, self._all_checked)
         self._remark()
@@ -155,6 +158,18 @@ class FileCheck:
         parts.lay_aside()
         for at in range(len(ranges)):
             yield at, parts.of_range(at), blocks.sources
+
+    def _check_histories(self) -> None:
+        """In a pass of its own over the rows: which positives are in training is known only now."""
+        if self.terms.history is None:
+            return
+        apart = 0
+        for at, parts in histories(self.prepared, self.log.log_ids, self.log.ranges, self._store):
+            check = RangeHistories(self._range_check(at), self.terms.history)
+            apart += sum(map(check.take, parts))
+        if apart:
+            note = f"of {apart:,} only that all came before, in order: which positives are in training is open"
+            self.findings.ask(HISTORY).note = note
 
     def _check_log_q(self, *, known: bool) -> None:
         """In a second pass over the rows, of a file that has a column for it."""

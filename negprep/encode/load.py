@@ -578,18 +578,30 @@ def load(
     try:
         roles = ["user", "item", *(["time"] if with_times else [])]
         watched = watched_columns(log, options, positives)
-        carried = log.carried(options.carried)
+        carried = carried_columns(log, options)
         users, items, values = _read_rows(log, roles, positives, watched, carried, rows, progress)
         warnings = check_labels(log, options)
         columns = {role: log.columns[role] for role in roles}
         columns |= positives.columns if positives is not None else {}
-        columns |= {name: name for name in carried.values() if name not in columns}
+        columns |= {name: column for name, column in carried.items() if name not in columns}
         loaded = Loaded(rows, columns, users, items, options, positives, warnings, values)
         log.warn(loaded.doubtful_ids())
         return loaded
     except BaseException:
         rows.close()
         raise
+
+
+def carried_columns(log: LogReader, options: Options) -> dict[str, str]:
+    """The columns that are carried along, by the name of each among what is carried: its own, or ``time``.
+
+    They ascend by name: in this order they decide which of several rows of one time is that of a pair.
+    Raises UsageError: The log has no such column.
+    """
+    for name, option in options.carried.items():
+        log.require(name, option)
+    of_time = {"time": log.columns["time"]} if options.with_time else {}
+    return dict(sorted(({name: name for name in options.carried} | of_time).items()))
 
 
 def watched_columns(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:
@@ -648,14 +660,15 @@ def _read_rows(
     rows: RowStore,
     progress: Progress,
 ) -> tuple[Vocabulary, Vocabulary, dict[str, Values]]:
-    """Fill the store; the vocabularies of users, of items, and of each column that is ``carried`` along, by role."""
+    """Fill the store; the vocabularies of users, of items, and of each column that is ``carried`` along, by name."""
     users, items = DistinctIds(), DistinctIds()
-    distinct = {name: DistinctValues(name, is_untyped=log.is_untyped(name)) for name in carried.values()}
+    distinct = {name: DistinctValues(column, is_untyped=log.is_untyped(column)) for name, column in carried.items()}
     n_positive = 0
-    also = dict(carried) if positives is None else {positives.role: positives.column, **carried}
+    also = {} if positives is None else {positives.role: positives.column}
+    also |= {CARRIED + name: column for name, column in carried.items()}
 
     def raw(batch: pa.RecordBatch) -> tuple[RawIds, RawIds, dict[str, RawValues]]:
-        values = {name: raw_values(batch.column(role)) for role, name in carried.items()}
+        values = {name: raw_values(batch.column(CARRIED + name)) for name in carried}
         return raw_ids(batch.column("user")), raw_ids(batch.column("item")), values
 
     for batch, (of_users, of_items, found) in log.converted(roles, raw, also=also, watched=watched):

@@ -119,10 +119,17 @@ def _refuse_kept(options: Record) -> None:
         f"--keep {taken}: an output has a column of that name by itself",
         "leave it out, or rename the column of the log",
     )
+    beside = beside_rows(options)
     _refuse(
-        options.levels is not None and bool(keep),
-        "--keep with --levels, in whose pairs a weak item may stand in the place of the positive",
+        options.levels is not None and beside,
+        f"{beside} with --levels, in whose pairs a weak item may stand in the place of the positive",
     )
+
+
+def beside_rows(options: Record) -> str | None:
+    """The first option that writes something of the positive beside its rows, if there is one."""
+    given = {"--keep": options.keep, "--with-time": options.with_time, "--with-history": options.with_history}
+    return next((name for name, value in given.items() if value), None)
 
 
 _OF_MODELS = {
@@ -248,15 +255,16 @@ def refuse_on_spark(
         f"--bootstrap {what}: its draws depend on the place of a positive among all, which no worker knows",
         "prepare the pairs on one machine",
     )
+    beside = beside_rows(options)
     _refuse(
         options.test_users is not None,
         f"--test-users {what}: who is in the sample depends on all users, whom no worker knows",
         "prepare the candidates on one machine",
     )
     _refuse(
-        bool(options.keep),
-        f"--keep {what}, whose workers read no columns but those that decide the rows",
-        "prepare on one machine, or join the column",
+        beside is not None,
+        f"{beside} {what}, whose workers make no columns but those of the layout",
+        "prepare on one machine, or join what is missing",
     )
     _refuse(
         options.chance_of_last is not None,
@@ -290,9 +298,10 @@ def refuse_unfit(form: FormName, options: Record) -> None:
         f"--layout with --to {form}, which has a layout of its own",
         "leave --layout out",
     )
+    beside = beside_rows(options)
     _refuse(
-        bool(options.keep),
-        f"--keep with --to {form}, which has no place for it",
+        beside is not None,
+        f"{beside} with --to {form}, which has no place for it",
         "write Parquet, CSV or TSV",
     )
     _refuse(

@@ -21,6 +21,7 @@ from negprep.options.reading import ReadOptions as ReadOptions
 from negprep.options.specs import (
     MAX_ALPHA,
     MAX_BOOTSTRAP,
+    MAX_HISTORY,
     MAX_JOBS,
     MAX_NUM_NEG,
     MAX_POOL,
@@ -439,6 +440,18 @@ class Options:
         metavar="COLUMN",
         shown="none",
     )
+    with_time: bool = option(
+        False, "Write the positive's time beside each row of its group, as the log has it.", ("Output", _ROWS)
+    )
+    with_history: int | None = option(
+        None,
+        "Write the user's last N train positives before the positive's time, oldest first: a list in the column "
+        "'history'.",
+        ("Output", _ROWS),
+        metavar="N",
+        limits=(1, MAX_HISTORY),
+        shown="none",
+    )
     encode: bool = option(
         False,
         "Write codes from 0 instead of ids, and the vocabularies beside the output. One log gives the same codes in "
@@ -598,12 +611,8 @@ class Options:
 
     @property
     def carried(self) -> dict[str, str]:
-        """The columns of the log that are carried along with its rows, each with the option that names it.
-
-        They ascend: in this order they decide which of several rows of one time is that of a pair.
-        """
-        named = dict.fromkeys(self.keep, "--keep")
-        return dict(sorted(named.items()))
+        """The columns of the log that are carried along with its rows, each with the option that names it."""
+        return dict.fromkeys(self.keep, "--keep")
 
     @property
     def negatives_each(self) -> int:

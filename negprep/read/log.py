@@ -19,7 +19,6 @@ from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import PositiveRule
 from negprep.read.columns import (
-    CARRIED,
     ROLES,
     WATCHED,
     Labels,
@@ -229,18 +228,12 @@ class LogReader(Closing):
             raise BadDataError(what, place=self.place, remedy=remedy)
         return everywhere
 
-    def carried(self, columns: Mapping[str, str] | Iterable[str]) -> dict[str, str]:
-        """The roles of columns to be read along, for ``also`` of ``batches``; a mapping has the option of each.
-
-        Raises ``UsageError`` for a column that is not there.
-        """
-        for name in columns:
-            if name not in self.names:
-                near = difflib.get_close_matches(name, self.names[:1000], n=1, cutoff=0.6)
-                option = columns[name] if isinstance(columns, Mapping) else "the option"
-                remedy = f"did you mean {near[0]!r}?" if near else f"name one of them with {option}"
-                raise UsageError(f"no column {name!r} (found: {listed(self.names)})", place=self.place, remedy=remedy)
-        return {CARRIED + name: name for name in columns}
+    def require(self, name: str, option: str) -> None:
+        """Raise ``UsageError`` if there is no column of a name that an option gives."""
+        if name not in self.names:
+            near = difflib.get_close_matches(name, self.names[:1000], n=1, cutoff=0.6)
+            remedy = f"did you mean {near[0]!r}?" if near else f"name one of them with {option}"
+            raise UsageError(f"no column {name!r} (found: {listed(self.names)})", place=self.place, remedy=remedy)
 
     def is_untyped(self, name: str) -> bool:
         """Whether the values of a column are text because the log has no types: in a text file, or a path."""
@@ -262,9 +255,9 @@ class LogReader(Closing):
         ``user`` and ``item`` are int64 if every id of the batch is a canonical integer, else string or dictionary of
         strings; ``time`` int64, nanoseconds since 1970; ``value`` float64; ``event`` string or dictionary of strings.
         ``also`` are more roles, with their columns, as ``compared`` gives them (float64, string or dictionary of
-        strings), or ``carried`` (dictionaries of the column's own type, nulls among their values). The labels of the
-        columns ``watched`` are collected in ``labels``; no value in them is refused. With ``drop_invalid`` the columns
-        of all roles are read: the same rows are dropped whatever is wanted.
+        strings), or begin with ``CARRIED`` (dictionaries of the column's own type, nulls among their values). The
+        labels of the columns ``watched`` are collected in ``labels``; no value in them is refused. With
+        ``drop_invalid`` the columns of all roles are read: the same rows are dropped whatever is wanted.
 
         Raises ``UsageError`` at once if a role has no column, ``BadDataError`` if several could be it, a row cannot be
         used, the number of rows is 0 or not ``expect_rows``, or a file changed meanwhile, ``OutputError`` if a file

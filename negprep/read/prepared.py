@@ -45,21 +45,23 @@ from negprep.read.prepared_metadata import DATA_SET, Told, metadata_of, metadata
 from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
+_LISTS = {"neg_items": "null list of negatives", "history": "null history"}
 
 
 def canonical_rows(piece: Piece, *, by_spaces: bool) -> pa.RecordBatch:
     """The columns of a piece, by their canonical names; ``by_spaces`` if lists in text have spaces between.
 
-    ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string; ``neg_items``: lists of such;
-    ``label``: int8; ``epoch``: int64; all others as they are, but ``source`` beside lists is a list. Raises
-    ``BadDataError`` at the place of a null, a bad id, an unreadable list, or a label that is not a small whole number.
+    ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string; ``neg_items`` and
+    ``history``, which is read where it is asked for: lists of such; ``label``: int8; ``epoch``: int64; all others as
+    they are, but ``source`` beside lists is a list. Raises ``BadDataError`` at the place of a null, a bad id, an
+    unreadable list, or a label that is not a small whole number.
     """
     columns = {}
     for name, column in piece.columns.items():
         if name in _IDS:
             columns[name] = _ids(name, column, piece.place)
-        elif name == "neg_items":
-            columns[name] = _lists(column, piece.place, by_spaces=by_spaces)
+        elif name in _LISTS:
+            columns[name] = _lists(name, column, piece.place, by_spaces=by_spaces)
         elif name == "source" and "neg_items" in piece.columns and pa.types.is_string(column.type):
             columns[name] = split_lists(pc.fill_null(column, ""), piece.place, by_spaces=by_spaces)
         elif name in ("label", "epoch"):
@@ -74,16 +76,16 @@ def _ids(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
     return canonical(Piece({role: column}, place), drop_invalid=False, may_lack=()).batch.column(0)
 
 
-def _lists(column: pa.Array, place: Callable[[int], str], *, by_spaces: bool) -> pa.Array:
+def _lists(name: str, column: pa.Array, place: Callable[[int], str], *, by_spaces: bool) -> pa.Array:
     """Lists of ids, which may be texts."""
     column = _spelled_out(column)
-    _refuse_null(column, "null list of negatives", place)
+    _refuse_null(column, _LISTS[name], place)
     if pa.types.is_string(column.type):
         column = split_lists(column, place, by_spaces=by_spaces)
     if pa.types.is_fixed_size_list(column.type):
         column = column.cast(pa.large_list(column.type.value_type))
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-        raise BadDataError(f"the column 'neg_items' has the type {column.type}", place=place(0), remedy="give lists")
+        raise BadDataError(f"the column {name!r} has the type {column.type}", place=place(0), remedy="give lists")
     ends = as_numpy(column.offsets).astype(np.int64)
     ends -= ends[0]
     values = _ids("item", column.flatten(), _place_in_lists(ends, place))
@@ -147,7 +149,7 @@ def decoded(rows: pa.RecordBatch, ids: dict[str, CodedIds], place: Callable[[int
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
         if name in _IDS:
             columns[name] = _decode(column, ids[f"{_IDS[name]}s"], place)
-        elif name == "neg_items":
+        elif name in _LISTS:
             values = _decode(column.values, ids["items"], _place_in_lists(as_numpy(column.offsets), place))
             columns[name] = pa.LargeListArray.from_arrays(column.offsets, values)
         else:

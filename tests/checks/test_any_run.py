@@ -127,7 +127,8 @@ def draws_of(draw, command, shared):
     words += draw(0.9 if any(f"--to {form}" in output for form in OF_CODES) else 0.3, "--encode")
     words += draw(0.3, "--label-dtype float32") if output in FORMS[:2] and not layout else []
     if output not in FOLDERS and "--levels" not in words:
-        words += draw(0.25, "--keep rating", "--keep event --keep rating")
+        words += draw(0.25, "--keep rating", "--keep event --keep rating --with-time", "--with-time")
+        words += draw(0.25, "--with-history 2", "--with-history 9")
     return words + layout, output.split(" ")
 
 

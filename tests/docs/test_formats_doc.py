@@ -122,12 +122,11 @@ def test_columns_kept_from_the_log(tmp_path, monkeypatch):
     """The example of the page, on a log of two devices."""
     (command,) = re.findall(r"^    negprep (train log\.csv train\.parquet --keep .*)$", PAGE, flags=re.MULTILINE)
     monkeypatch.chdir(tmp_path)
-    lines = ["user,item,time,device,price", "u,a,1,phone,5", "u,b,2,,7", "v,c,3,tv,"]
+    lines = ["user,item,time,device,price", "u,a,1,phone,5", "u,b,2,,7", "u,d,3,tv,1", "v,c,3,tv,"]
     Path("log.csv").write_text("\n".join(lines) + "\n")
     assert guarded(lambda: invoke([*command.split(), "--quiet"])) == 0
     rows = pq.read_table("train.parquet")
-    assert rows.schema.names == ["user", "item", "label", "device", "price"]
-    assert set(zip(*(rows[name].to_pylist() for name in ("user", "device", "price")), strict=True)) == {
-        ("u", "phone", 5),
-        ("v", "tv", None),
-    }
+    beside = ["device", "price", "time", "history"]
+    assert rows.schema.names == ["user", "item", "label", *beside]
+    heads = [[row["item"], *(row[name] for name in beside)] for row in rows.to_pylist() if row["label"] == 1]
+    assert heads == [["a", "phone", 5, 1, []], ["b", None, 7, 2, ["a"]], ["c", "tv", None, 3, []]]
