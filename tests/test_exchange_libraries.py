@@ -6,9 +6,12 @@ The loaders are those that negprep/exchange.py names; tests/test_libraries.py ru
 from __future__ import annotations
 
 import csv
+import json
 import re
 from ast import literal_eval
 from collections import Counter
+from contextlib import ExitStack, closing
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,15 @@ import negprep
 from negprep.checks import results
 from negprep.checks.verify import verify
 from negprep.errors import BadDataError, NegprepError, UsageError
+from negprep.exchange import ExchangeFiles, unit_of
+from negprep.holdout import in_form
 from negprep.options.formats import EXCHANGES
+from negprep.options.options import Options
+from negprep.options.reading import ReadOptions
+from negprep.pipeline import ReadLog, Run, silent, write_rows
+from negprep.read.log import open_log
+from negprep.summary import facts_of
+from negprep.write.output import kind_of, open_output
 
 LIBRARIES = ("elliot", "cornac", "lenskit", "rechorus", "recpack", "daisyrec", "recommenders", "clayrs")
 OF_WORDS = ("cornac", "lenskit", "clayrs")
@@ -172,11 +183,13 @@ def decoder(folder, *, encoded):
     """From what a file has to the id in the log: by the vocabularies, or itself."""
     if not encoded:
         return str, str
-    found = []
-    for name in ("user", "item"):
-        ids = pd.read_csv(folder / f"_{name}s.tsv", sep="\t", dtype=str, keep_default_na=False)
-        found.append(dict(zip(ids["code"], ids[name], strict=True)).__getitem__)
-    return found
+    return [codes(folder, name).__getitem__ for name in ("user", "item")]
+
+
+def codes(folder, name):
+    """The id of each code, as text."""
+    ids = pd.read_csv(folder / f"_{name}s.tsv", sep="\t", dtype=str, keep_default_na=False)
+    return dict(zip(ids["code"], ids[name], strict=True))
 
 
 def expected(log, options):
@@ -376,6 +389,73 @@ def test_verify_finds_a_planted_negative_and_a_missing_pair(tmp_path, form):
         lines = train.read_text().splitlines(keepends=True)
         train.write_text("".join([*lines[:5], *lines[6:]]))
         assert {results.MISSING, results.ABSENT} & failing(tmp_path / "o", log).keys()
+
+
+def test_codes_of_rechorus_begin_with_1_wherever_they_are_read(tmp_path):
+    log = make_log(words=True)
+    negprep.test(log, f"{tmp_path}/o/", to="rechorus", num_neg=7, encode=True, **SPLIT)
+    rows = negprep.test(log, num_neg=7, **SPLIT).assign(score=lambda rows: np.arange(len(rows)) % 11)
+    scores = [rows.drop(columns="label")]
+    user_of, item_of = (
+        {each: int(code) for code, each in codes(tmp_path / "o", name).items()} for name in ("user", "item")
+    )
+    scores.append(scores[0].assign(user=rows["user"].map(user_of), item=rows["item"].map(item_of)))
+    wanted = negprep.evaluate(rows, resamples=0).metrics
+    for each in scores:
+        each.to_csv(tmp_path / "scores.csv", index=False)
+        assert negprep.evaluate(tmp_path / "scores.csv", f"{tmp_path}/o/", resamples=0).metrics == wanted
+    lines = (tmp_path / "o" / "_items.tsv").read_text().splitlines()
+    (tmp_path / "o" / "_items.tsv").write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    with pytest.raises(BadDataError, match="the codes do not run from 0 without gaps"):
+        verify([(f"{tmp_path}/o/", None)], pa.Table.from_pandas(log))
+
+
+def into_one_folder(log, target, form):
+    """What one run writes that has the candidates of both folds: those of each from a run that holds out alike."""
+    options = {
+        fold: Options(command="test", fold=fold, num_neg=7, distinct=True, to=form, encode=True, **SPLIT)
+        for fold in ("valid", "test")
+    }
+    options = {fold: in_form(each, form) for fold, each in options.items()}
+    with ExitStack() as stack:
+        reader = stack.enter_context(open_log(log, ReadOptions()))
+        read = stack.enter_context(closing(ReadLog(reader, options["test"], None, silent, again=True)))
+        runs = {fold: stack.enter_context(Run(reader, each, read=read)) for fold, each in options.items()}
+        output = stack.enter_context(open_output(target, runs["test"].form.schema, kind=kind_of(form, target)))
+        form_of_rows = runs["test"].form
+        files = ExchangeFiles(
+            options["test"], output, target, form_of_rows, form_of_rows.schema, timed=True, folds=tuple(runs)
+        )
+        for fold, run in runs.items():
+            run.watch = partial(files.add, unit=unit_of(reader.clock.kind), fold=fold)
+            write_rows(run, partial(files.write, fold=fold))
+        files.end()
+        output.finish({"negprep": json.dumps(facts_of(runs["test"]))})
+
+
+@pytest.mark.parametrize("form", EXCHANGES)
+def test_one_folder_takes_the_candidates_of_both_folds(tmp_path, form):
+    """Byte for byte the files of two runs, where NCF, RecBole and LightGCN name them alike."""
+    log, held = make_log(), {}
+    for name in ("both", "valid", "test"):
+        (tmp_path / name).mkdir()
+    into_one_folder(log, f"{tmp_path}/both/o/", form)
+    for fold in ("valid", "test"):
+        negprep.test(log, f"{tmp_path}/{fold}/o/", to=form, num_neg=7, encode=True, fold=fold, **SPLIT)
+        held[fold] = {path.name: path for path in (tmp_path / fold / "o").iterdir() if path.name[0] != "_"}
+    spec = EXCHANGES[form]
+    wanted = dict(held["test"])
+    name = spec.candidates["valid"].format("o")
+    wanted[name] = held["valid"][name if spec.by_fold else spec.candidates["test"].format("o")]
+    if form == "ncf":
+        wanted["o.valid.rating"] = held["valid"]["o.test.rating"]
+    found = {path.name: path for path in (tmp_path / "both" / "o").iterdir() if path.name[0] != "_"}
+    assert found.keys() == wanted.keys()
+    for name, path in found.items():
+        if form == "lenskit":
+            assert pq.read_table(path).equals(pq.read_table(wanted[name]))
+        else:
+            assert path.read_bytes() == wanted[name].read_bytes()
 
 
 @pytest.mark.parametrize("form", LIBRARIES)

@@ -75,6 +75,8 @@ KINDS = {
     "ncf/": {"to": "ncf"},
     "recbole/": {"to": "recbole"},
     "lightgcn/": {"to": "lightgcn"},
+    "clayrs/": {"to": "clayrs"},
+    "recommenders/": {"to": "recommenders"},
 }
 
 
