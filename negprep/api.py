@@ -594,6 +594,7 @@ class RowKeywords(ReadKeywords, total=False):
 class TrainKeywords(RowKeywords, total=False):
     """What ``train`` takes."""
 
+    per: Literal["positive", "user"]
     distinct: bool
     model: str | os.PathLike[str] | None
     pool: int | None
@@ -621,6 +622,7 @@ class TestKeywords(RowKeywords, total=False):
 class PrepareKeywords(RowKeywords, total=False):
     """What ``prepare`` takes."""
 
+    per: Literal["positive", "user"]
     distinct: bool
     model: str | os.PathLike[str] | None
     pool: int | None
@@ -651,6 +653,7 @@ class InspectKeywords(RowKeywords, total=False):
 
     fold: Literal["valid", "test"]
     drop_cold: Literal["users", "items", "both"] | None
+    per: Literal["positive", "user"]
     distinct: bool | None
     model: str | os.PathLike[str] | None
     pool: int | None

@@ -96,6 +96,7 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
         "temperature",
         "epoch",
         "epochs",
+        "per",
         "shuffle",
         "levels",
     }
@@ -248,7 +249,8 @@ def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], ending: str, lo
     for name, part in parts.items():
         each = "all eligible items as" if part.num_neg == "all" else f"{part.num_neg:,}"
         what = "train positives" if name == "train" else f"the {name} holdouts"
-        text = f"{what}, each with {each} negatives ({part.sampler})"
+        whose = "each user" if part.metadata.get("per") == "user" else "each"
+        text = f"{what}, {whose} with {each} negatives ({part.sampler})"
         lines.append(f"| `{name}{ending}` | {part.rows_written:,} | {text} |")
     lines += [f"| `users{ending}` | {train.users:,} | the code of each user |"]
     lines += [f"| `items{ending}` | {train.catalog_items + train.items_outside:,} | the code of each item |"]

@@ -391,8 +391,7 @@ class Run(Record):
     def _scattered(self, epoch: int) -> Shuffle:
         """The rows of an epoch in buckets."""
         options, cutter = self.options, Cutter(self._shard_rows)
-        rows_each = int(self.form.rows_of(np.array(options.negatives_each)))
-        most_rows = options.bootstrap or self.log.rows_read * rows_each
+        most_rows = options.bootstrap or self._most_rows
         kept_bytes, folder = self._memory.shuffled_bytes, self._spill_folder
         shuffle = Shuffle(self.form, len(self.core.items), most_rows, self._bucket_rows, kept_bytes, folder)
         done = 0
@@ -408,6 +407,15 @@ class Run(Record):
             shuffle.close()
             raise
         return shuffle
+
+    @property
+    def _most_rows(self) -> int:
+        """An upper bound of the rows of an epoch."""
+        positives, each, form = self.log.rows_read, self.options.negatives_each, self.form
+        if self.options.per_user:
+            users = len(self.core.users)
+            return users if form.layout == "listwise" else positives + users * each
+        return positives * int(form.rows_of(np.array(each)))
 
     @property
     def _shard_rows(self) -> int:

@@ -137,7 +137,7 @@ class Tally:
         self.short_users += _number(section.short)
         self.full_users += _users_with_none(section)
         self.dropped_users += _number(section.short) if section.drops_short else 0
-        self.groups += len(heads)
+        self.groups += section.n_groups
         if section.history is not None:
             self.without_history += section.history.none(as_heads(heads))
         if known is not None:
@@ -153,8 +153,7 @@ class Tally:
 
     def add_rows(self, section: Section) -> None:
         """Count the rows of a section whose interactions were counted in an earlier epoch."""
-        sizes = section.counts if section.by_group else section.heads.counts * section.counts
-        self.negatives += int(sizes.sum())
+        self.negatives += section.n_negatives
         self.rows += section.n_rows
 
     def add_sources(self, counts: Counts) -> None:
@@ -234,7 +233,9 @@ class Summary:
     holdout, holdout_asked : str
         The rule that chose the holdouts, and the rule as it was given: ``auto`` where the log decided which.
     num_neg : int, float or "all"
-        Negatives asked for each positive.
+        Negatives asked for each positive, or each user.
+    per : {"positive", "user"}
+        Which of the two.
     seen : str
         What a user's negatives avoid.
     excluded_unknown, weak_unknown : int
@@ -282,6 +283,7 @@ class Summary:
     spared_users: int = 0
     dropped_cold: int = 0
     num_neg: int | float | Literal["all"]
+    per: Literal["positive", "user"] = "positive"
     sampler: str
     sources: dict[str, int]
     negatives: int
@@ -384,6 +386,7 @@ def facts_of(run: Record) -> dict[str, Any]:
         "shuffle": options.shuffle,
         "split_seed": options.split_seed,
         "counts": run.tally.named(_in_metadata(options)),
+        **({"per": options.per} if options.per_user else {}),
         **({} if options.read.data_set is None else {"recipe": options.read.data_set.name}),
         **({"keep": list(options.keep)} if options.keep else {}),
         **({"with_time": True} if options.with_time else {}),
@@ -403,6 +406,7 @@ def summary_of(run: Record, output: str, seconds: float) -> Summary:
         holdout=str(run.rule),
         holdout_asked=str(options.rule),
         num_neg=options.num_neg or options.negatives_each,
+        per=options.per,
         sampler=str(options.recipe),
         rows_written=tally.rows,
         seen=_seen_policy(run),

@@ -74,7 +74,7 @@ def _by_blocks(values: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Positives and the negatives drawn for each.
+    """Positives and the negatives drawn for each; or users, with their positives and negatives.
 
     ``users``, ``positives``: int32, shape (n_groups,). Codes.
     ``negatives``: int32, shape (n_groups, num_neg). Codes; row ``g`` holds ``counts[g]`` of them, then -1.
@@ -89,6 +89,8 @@ class Groups:
     ``kept``: By column, int32, shape (n_groups,). Codes of the values of the positives.
     ``history``: int64, shape (n_groups + 1,), and int32; or None. Where the history of each group begins, and the end;
       the codes of the items of all, end to end.
+    ``pos_counts``: int64, shape (n_groups,), or None. How many of ``positives`` (and of ``pos_log_q``), end to end,
+      each group has. None: one.
     """
 
     users: Codes
@@ -102,6 +104,7 @@ class Groups:
     upper: Codes | None = None
     kept: Mapping[str, Codes] = field(default_factory=dict)
     history: tuple[Positions, Codes] | None = None
+    pos_counts: Positions | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -119,6 +122,7 @@ class RowLayout:
 
     ``sources``: The names of ``Groups.sources``. None: no such column.
     ``kept``: What the codes of each column of ``Groups.kept`` stand for.
+    ``per_user``: Whether groups have ``pos_counts``. Not in pairs.
     """
 
     layout: Layout
@@ -129,6 +133,7 @@ class RowLayout:
     with_log_q: bool = False
     kept: Mapping[str, Ids] = field(default_factory=dict)
     with_history: bool = False
+    per_user: bool = False
 
     @property
     def schema(self) -> pa.Schema:
@@ -139,11 +144,14 @@ class RowLayout:
             "pairwise": [("pos_item", item), ("neg_item", item)],
             "listwise": [("pos_item", item), ("neg_items", _list_of(item))],
         }[self.layout]
+        one = _itself
+        if self.per_user and self.layout == "listwise":
+            one, columns[0] = _list_of, ("pos_items", _list_of(item))
         pointwise, wrap = self.layout == "pointwise", _list_of if self.layout == "listwise" else _itself
         if self.sources is not None:
             columns.append(("source", wrap(_SOURCE)))
         if self.with_log_q:
-            columns += [] if pointwise else [("pos_log_q", pa.float64())]
+            columns += [] if pointwise else [("pos_log_q", one(pa.float64()))]
             columns.append(("log_q" if pointwise else "neg_log_q", wrap(pa.float64())))
         fields = [("user", self.users.type), *columns]
         kept = [pa.field(name, values.type, nullable=name != "time") for name, values in self.kept.items()]
@@ -164,7 +172,7 @@ class RowLayout:
         """The columns of a coded form as rows with the ids of this one."""
         ids = {
             "user": self.users,
-            **dict.fromkeys(("item", "pos_item", "neg_item", "neg_items", "history"), self.items),
+            **dict.fromkeys(("item", "pos_item", "pos_items", "neg_item", "neg_items", "history"), self.items),
             **self.kept,
         }
         columns = []
@@ -182,8 +190,16 @@ class RowLayout:
         """How many rows groups with so many negatives become: int64, the shape of ``counts``."""
         return {"pointwise": counts + 1, "pairwise": counts, "listwise": np.ones_like(counts)}[self.layout]
 
+    def rows_of_users(self, positives: Positions, counts: Positions) -> Positions:
+        """``per_user``: how many rows groups with so many positives and negatives become: int64, their shape."""
+        return np.ones_like(counts) if self.layout == "listwise" else positives + counts
+
     def batch(self, groups: Groups) -> pa.RecordBatch:
         """The rows of the groups, in their order."""
+        if groups.pos_counts is not None:
+            make_lists = self.layout == "listwise"
+            columns = (self._listwise if make_lists else self._labelled)(groups, groups.pos_counts)
+            return pa.RecordBatch.from_arrays(columns, schema=self.schema)
         make = {"pointwise": self._pointwise, "pairwise": self._pairwise, "listwise": self._listwise}[self.layout]
         return pa.RecordBatch.from_arrays(make(groups), schema=self.schema)
 
@@ -236,17 +252,39 @@ class RowLayout:
             extra.insert(-1, from_numpy(np.repeat(groups.pos_log_q, counts)))
         return [*columns, negatives, *extra, *self._beside_rows(groups, counts)]
 
-    def _listwise(self, groups: Groups) -> list[pa.Array]:
-        starts = np.zeros(len(groups) + 1, np.int32)
-        counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
-        np.cumsum(np.broadcast_to(counts, len(groups)), out=starts[1:])
-        lists = [
-            pa.ListArray.from_arrays(from_numpy(starts), values).cast(_list_of(values.type))
-            for values in self._of_negatives(groups)
+    def _labelled(self, groups: Groups, pos_counts: Positions) -> list[pa.Array]:
+        """Of each user the positives, then the negatives, row by row."""
+        counts = np.broadcast_to(groups.negatives.shape[1] if groups.counts is None else groups.counts, len(groups))
+        sizes = pos_counts + counts
+        places = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        is_positive = places < np.repeat(pos_counts, sizes)
+
+        def rows(of_positives: npt.ArrayLike, of_negatives: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            values = np.empty(len(places), of_negatives.dtype)
+            values[is_positive], values[~is_positive] = of_positives, _flat(groups, of_negatives)
+            return values
+
+        columns = [
+            self.users.repeat(groups.users, sizes),
+            self.items.take(rows(groups.positives, groups.negatives)),
+            from_numpy(is_positive.astype(as_numpy(pa.nulls(0, self.label_type)).dtype)),
         ]
+        if self.sources is not None and groups.sources is not None:
+            columns.append(self._source_column(rows(len(self.sources), groups.sources).astype(np.int32)))
+        if groups.log_q is not None and groups.pos_log_q is not None:
+            columns.append(from_numpy(rows(groups.pos_log_q, groups.log_q)))
+        return columns
+
+    def _listwise(self, groups: Groups, pos_counts: Positions | None = None) -> list[pa.Array]:
+        counts = groups.negatives.shape[1] if groups.counts is None else groups.counts
+        lists = [_lists(counts, values, len(groups)) for values in self._of_negatives(groups)]
+        positives = self.items.take(groups.positives)
         if groups.pos_log_q is not None:
-            lists.insert(-1, from_numpy(groups.pos_log_q))
-        return [self.users.take(groups.users), self.items.take(groups.positives), *lists, *self._beside_rows(groups, 1)]
+            of_positives = from_numpy(groups.pos_log_q)
+            lists.insert(-1, of_positives if pos_counts is None else _lists(pos_counts, of_positives, len(groups)))
+        if pos_counts is not None:
+            positives = _lists(pos_counts, positives, len(groups))
+        return [self.users.take(groups.users), positives, *lists, *self._beside_rows(groups, 1)]
 
     def _beside_rows(self, groups: Groups, times: Positions | int) -> list[pa.Array]:
         """What is kept of the positive, beside each of the rows of its group, which are so many."""
@@ -272,6 +310,13 @@ class RowLayout:
 
 def _itself(kind: pa.DataType) -> pa.DataType:
     return kind
+
+
+def _lists(counts: Positions | int, values: pa.Array, size: int) -> pa.Array:
+    """Values end to end as ``size`` lists with so many in each."""
+    starts = np.zeros(size + 1, np.int32)
+    np.cumsum(np.broadcast_to(counts, size), out=starts[1:])
+    return pa.ListArray.from_arrays(from_numpy(starts), values).cast(_list_of(values.type))
 
 
 def _list_of(kind: pa.DataType) -> pa.DataType:

@@ -90,6 +90,8 @@ class Section:
     ``supply``: int64, shape (n_users,) or (n_groups,). Different items that can be drawn, for each user or each group.
     ``counts``: int64, shape (n_users,), or, ``by_group``, (n_groups,). Negatives of each group, at most ``num_neg``.
     ``by_chance``: Whether chance has decided if a group has the last of them.
+    ``per_user``: Whether a group has all heads of a user. Then groups are numbered as their users, and those of users
+      without a head have no rows.
     ``short``: bool, shape (n_users,). Users who lead a group for which too few items can be drawn; ``drops_short``:
       they get no rows.
     ``purpose``: {"negatives", "candidates"}. Apart, so that the negatives a model was trained on are not candidates by
@@ -120,6 +122,7 @@ class Section:
     occurrences: Codes | None = None
     by_chance: bool = False
     history: History | None = None
+    per_user: bool = False
 
     @property
     def by_group(self) -> bool:
@@ -129,6 +132,9 @@ class Section:
     @cached_property
     def row_starts(self) -> Positions:
         """The first row of each user, and the end: int64, shape (n_users + 1,)."""
+        if self.per_user:
+            sizes = self.form.rows_of_users(self.heads.counts, self.counts)
+            return np.concatenate([[0], np.cumsum(np.where(self.heads.counts > 0, sizes, 0))])
         if self.by_group:
             return self._group_rows[self.heads.starts]
         return np.concatenate([[0], np.cumsum(self.heads.counts * self.form.rows_of(self.counts))])
@@ -143,14 +149,33 @@ class Section:
         """Rows of all users."""
         return int(self.row_starts[-1])
 
+    @property
+    def n_groups(self) -> int:
+        """Groups of all users."""
+        return len(self._users) if self.per_user else len(self.heads)
+
+    @property
+    def n_negatives(self) -> int:
+        """Negatives of all groups."""
+        if self.per_user:
+            return int(self.counts[self._users].sum())
+        return int((self.counts if self.by_group else self.heads.counts * self.counts).sum())
+
+    @cached_property
+    def _users(self) -> Codes:
+        """``per_user``: those with a group."""
+        return np.flatnonzero(self.heads.counts).astype(np.int32)
+
     def locate(self, row: int) -> tuple[int, int]:
         """The group of a row, and which of the group's rows it is."""
         if row == self.n_rows:
-            return len(self.heads), 0
+            return self.heads.n_users if self.per_user else len(self.heads), 0
         if self.by_group:
             group = int(np.searchsorted(self._group_rows, row, side="right")) - 1
             return group, row - int(self._group_rows[group])
         user = int(np.searchsorted(self.row_starts, row, side="right")) - 1
+        if self.per_user:
+            return user, row - int(self.row_starts[user])
         rows_of_group = int(self.form.rows_of(self.counts[user : user + 1])[0])
         group, within = divmod(row - int(self.row_starts[user]), rows_of_group)
         return int(self.heads.starts[user]) + group, within
@@ -166,6 +191,10 @@ class Section:
 
         They come in one piece, or, where their sizes are very uneven, in several, each to be let go before the next.
         """
+        if self.per_user:
+            users, skip = self._users_of(first_row, last_row)
+            parts = _level_pieces(self.counts[users])
+            return (self._groups_of_users(users[first:last]) for first, last in parts), skip
         heads, begin, skip = self._heads_of(first_row, last_row)
         counts = self._counts_of(heads, begin)
 
@@ -201,8 +230,32 @@ class Section:
             history=None if self.history is None else self.history.before(heads),
         )
 
+    def _groups_of_users(self, users: Codes) -> Groups:
+        """``per_user``: the groups of ascending users."""
+        starts, counts = self.heads.starts, self.counts[users]
+        begin, end = (int(starts[users[0]]), int(starts[users[-1] + 1])) if len(users) else (0, 0)
+        firsts = Heads(users, self.heads.items[starts[users]], None)
+        drawn = self.sampling.draw(
+            firsts, self._user_keys(self.purpose, users), counts, max(1, int(counts.max(initial=0)))
+        )
+        heads = as_heads(self.heads, begin, end)
+        return Groups(
+            users,
+            heads.items,
+            drawn.items,
+            None if bool((counts == drawn.items.shape[1]).all()) else counts,
+            sources=drawn.sources,
+            log_q=drawn.log_q,
+            pos_log_q=None if drawn.pos_log_q is None else self.sampling.log_q_of_heads(heads),
+            pos_counts=self.heads.counts[users],
+        )
+
     def order_words(self, first_row: int, last_row: int) -> Words:
         """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
+        if self.per_user:
+            users, skip = self._users_of(first_row, last_row)
+            sizes = self.form.rows_of_users(self.heads.counts[users], self.counts[users])
+            return _words_of_groups(self._user_keys("order", users), sizes)[skip : skip + last_row - first_row]
         heads, first_group, skip = self._heads_of(first_row, last_row)
         sizes = self.form.rows_of(self._counts_of(heads, first_group))
         keys = self._keys("order", heads, first_group)
@@ -213,6 +266,16 @@ class Section:
         """The heads of a range of rows, the first of their groups, and how many rows come before in it."""
         (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
         return as_heads(self.heads, begin, end + (rest > 0)), begin, skip
+
+    def _users_of(self, first_row: int, last_row: int) -> tuple[Codes, int]:
+        """``per_user``: those with the rows of a range, and how many rows come before in the group of the first."""
+        (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
+        first, last = np.searchsorted(self._users, [begin, end + (rest > 0)])
+        return self._users[first:last], skip
+
+    def _user_keys(self, purpose: Purpose, users: Codes) -> Words:
+        """The random key of each user."""
+        return combine(purpose_key(self.seed, purpose, self.epoch), self.interactions.users.keys[users])
 
     def _counts_of(self, heads: Heads, begin: int) -> Positions:
         """Negatives of each group from ``begin`` on, with these heads."""
@@ -389,6 +452,7 @@ def make_section(
         fold=options.fold,
         occurrences=occurrences,
         history=None if options.with_history is None else History.of(train, items, options.with_history),
+        per_user=options.per_user,
     )
     return section if options.chance_of_last is None else section.with_chance(options.chance_of_last)
 
@@ -418,6 +482,7 @@ def make_form(
         label_type,
         options.recipe.sources,
         with_log_q=options.with_log_q,
+        per_user=options.per_user,
         kept={name: Ids.of(values[name].values) for name in names} if values else {},
         with_history=options.with_history is not None,
     )
@@ -452,9 +517,14 @@ class Shard:
         return self.source.make(self.begin, self.end)
 
 
+_USUAL_POSITIVES = 100
+"""Of a user, where all are in one list."""
+
+
 def row_group_rows(options: Options) -> int:
     """Rows of a row group, and of a shard at most: fewer where each holds lists, for about as many items."""
     items = (options.negatives_each if options.layout == "listwise" else 0) + (options.with_history or 0)
+    items += _USUAL_POSITIVES if options.layout == "listwise" and options.per_user else 0
     return max(1, ROW_GROUP_ROWS // max(1, items))
 
 

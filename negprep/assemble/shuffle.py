@@ -27,7 +27,8 @@ _BLOCK_GROUPS = 1 << 14
 
 def packing_of(form: RowLayout, n_items: int) -> AsTheyAre | AsNumbers:
     """How the rows of a form are kept, with items from a catalog of ``n_items``."""
-    if form.layout != "pointwise" or form.sources is not None or form.with_log_q or form.kept or form.with_history:
+    is_plain = form.sources is None and not form.with_log_q and not form.kept and not form.with_history
+    if form.layout != "pointwise" or not is_plain or form.per_user:
         return AsTheyAre()
     label = as_numpy(form.schema.empty_table()["label"].combine_chunks())
     return AsNumbers(max(1, n_items - 1).bit_length(), label.dtype)

@@ -235,6 +235,9 @@ class GroupSizes:
             self._by_user(supply)
         elif terms.layout == "pairwise":
             self._of_pairs(supply)
+        elif terms.per_user:  # a group may be right, and one of several that its user has
+            self._exceptions(supply)
+            self._by_user(supply, of_groups=False)
         else:
             self._exceptions(supply)
 
@@ -244,8 +247,8 @@ class GroupSizes:
         hidden = self._terms.samplers == ("popularity",) and self._checked.weights is None
         return self._checked.open_users & self._terms.is_train | hidden
 
-    def _by_user(self, supply: Supply) -> None:
-        """Where it is not known which negative is whose."""
+    def _by_user(self, supply: Supply, *, of_groups: bool = True) -> None:
+        """Where it is not known which negative is whose. Not ``of_groups``: of users whose groups are right."""
         if self._terms.restricted:
             self._findings.skip(COUNTS, "rows are in no order, and what can be drawn depends on the positive")
             return
@@ -256,6 +259,7 @@ class GroupSizes:
         least = heads * self._fewest(self._checked.least.sizes)
         wrong = self._surely(found, wanted, heads, supply.sizes)
         wrong = wrong[~(self._unsure & (found >= least) & (found <= wanted))[wrong]]
+        wrong = wrong if of_groups else np.setdiff1d(wrong, self._tallies.odd_groups.users)
         self._findings.found(
             COUNTS,
             wrong,
@@ -353,11 +357,11 @@ def by_user(terms: Promise) -> bool:
 
 
 def heads_due(checked: RangeCheck) -> Rows:
-    """How many positives of each user negatives are due to, in all epochs: int64, shape (n_users,)."""
+    """How many groups of each user negatives are due to, in all epochs: int64, shape (n_users,)."""
     heads = per_user(checked.in_log.positives, checked.present)
     if (checked.terms.levels or checked.terms.heads_may_lack) and checked.expected is not None:
         heads = checked.in_log.positives.counts - checked.expected.sizes
-    return heads * checked.terms.epochs
+    return (heads > 0 if checked.terms.per_user else heads) * checked.terms.epochs
 
 
 def check_bootstrap(terms: Promise, totals: Totals, settled: Known, findings: Findings, name: str) -> None:

@@ -106,6 +106,7 @@ class Promise:
     of_log: LogPromise
     counts: dict[str, Any]  # The numbers of the metadata
     kept: tuple[str, ...] = ()  # Columns of the log that the file has
+    per_user: bool = False  # A group has all positives of a user
     chance: Fraction | None = None  # With which a positive has the last of ``num_neg``. None: it has
     has_slots: bool = True  # A holdout in labelled rows stands at a random place among its candidates
     history: int | None = None  # Items of a history at most
@@ -191,6 +192,9 @@ def terms_of(prepared: Prepared, part: str | None, promised: Promised, *, log_ha
     if prepared.shape.kind in _WHOLE and terms.layout != prepared.facts["layout"]:
         what = f"{prepared.layout} rows, and {prepared.said_in} says {prepared.facts['layout']}"
         raise BadDataError(what, place=prepared.name, remedy="are they of one run?")
+    if prepared.layout == "listwise" and terms.per_user != ("pos_items" in prepared.shape.columns):
+        what = f"a positive in each row, and {prepared.said_in} says --per user"
+        raise BadDataError(what, place=prepared.name, remedy="are they of one run?")
     for option in ("items", "exclude", "weak"):
         if getattr(terms.of_log, option) and getattr(promised, option) is None:
             raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
@@ -246,6 +250,7 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
         ),
         counts=dict(facts["counts"]),
         kept=kept,
+        per_user=prepared.per_user,
         has_slots=prepared.shape.kind != "exchanged",
         history=history,
     )
@@ -293,6 +298,7 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
             with_times=rule is not None and rule.needs_times,
         ),
         counts={},
+        per_user=prepared.per_user,
         unspecified=frozenset(unspecified),
     )
 

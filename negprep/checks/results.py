@@ -25,6 +25,11 @@ DISTINCT = "the negatives of a positive differ"
 KEPT = "columns kept hold what the log has"
 HISTORY = "histories hold what came before"
 COUNTS = "each positive has as many negatives as it must"
+OF_USERS = {
+    DISTINCT: "the negatives of a user differ",
+    COUNTS: "each user has as many negatives as it must",
+}
+"""What they are called where a group has all positives of a user."""
 FRACTION = "one more negative as often as promised"
 WITHIN = "negatives are within the restriction"
 DRAWN_WEAK = "draws marked as weak are weak"
@@ -102,6 +107,11 @@ class Findings:
         check = self.ask(name)
         if check.status == "passed":
             check.status, check.note = "not checked", reason
+
+    def rename(self, name: str, shown: str) -> None:
+        """Show a check under another name."""
+        if name in self._checks:
+            self._checks[name].name = shown
 
     def remark(self, name: str, text: str) -> None:
         """Add a remark to a check that failed."""

@@ -38,6 +38,7 @@ class Columns:
     log_q: Floats | None = None
     head_log_q: Floats | None = None  # float64 (n_rows,), or None: Beside labels there is none: ``log_q`` has it
     kept: Codes | None = None  # int32 (n_rows, n_columns), or None: Values of columns of the log; two of a history
+    head_ends: Rows | None = None  # int64 (n_rows,), or None: Of lists of users, where the positives of each end
 
     def __len__(self) -> int:
         return len(self.users)
@@ -45,23 +46,26 @@ class Columns:
     def slice(self, begin: int, end: int) -> Columns:
         """Some of the rows."""
         cut: dict[str, Any] = {name: values[begin:end] for name, values in self._of_rows().items()}
-        if self.ends is not None:
-            first, last = int(self.ends[begin - 1]) if begin else 0, int(self.ends[end - 1])
-            cut |= {name: values[first:last] for name, values in self._of_elements().items()}
-            cut["ends"] = cut["ends"] - first
+        for name, ends in (("ends", self.ends), ("head_ends", self.head_ends)):
+            if ends is not None:
+                first, last = int(ends[begin - 1]) if begin else 0, int(ends[end - 1])
+                cut |= {each: values[first:last] for each, values in self._of_elements(name).items()}
+                cut[name] = cut[name] - first
         return replace(self, first=self.first + begin, **cut)
 
     def _of_rows(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays with one value a row."""
-        elements = self._of_elements()
+        elements = self._of_elements("ends") | self._of_elements("head_ends")
         arrays = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("first", "epoch")}
         return {name: values for name, values in arrays.items() if values is not None and name not in elements}
 
-    def _of_elements(self) -> dict[str, npt.NDArray[Any]]:
-        """Of lists, the arrays with one value for each negative."""
-        if self.ends is None:
+    def _of_elements(self, ends: str) -> dict[str, npt.NDArray[Any]]:
+        """Of lists, the arrays with one value for each negative, or, of those with ``head_ends``, each positive."""
+        if getattr(self, ends) is None:
             return {}
-        arrays = {"others": self.others, "sources": self.sources, "log_q": self.log_q}
+        arrays: dict[str, Any] = {"others": self.others, "sources": self.sources, "log_q": self.log_q}
+        if ends == "head_ends":
+            arrays = {"items": self.items, "head_log_q": self.head_log_q}
         return {name: values for name, values in arrays.items() if values is not None}
 
 
@@ -76,7 +80,8 @@ class Block:
     heads: Codes  # int32 (n_groups,): The users of the positives
     head_items: Codes
     head_rows: Rows
-    counts: Rows | None  # int64 (n_groups,): Negatives of each group; None where no order shows which one is whose
+    counts: Rows | None  # int64 (n_groups,): Negatives of each group; None where no order shows which one is whose. Of
+    # users, the first positive of each leads the group, and the others have -1
     slots: Rows | None  # int64 (n_groups,): The place of each positive in its list of candidates; -1 if unclear
     users: Codes  # int32 (n_negatives,)
     items: Codes  # int32 (n_negatives,)
@@ -129,6 +134,52 @@ def of_lists(columns: Columns) -> Block:
     others = columns.others.astype(np.int32, copy=False)
     of_rows = columns.epoch, len(columns), columns.users, columns.items, rows, counts
     return Block(*of_rows, None, columns.users[groups], others, rows[groups], groups, columns.sources)
+
+
+def of_user_lists(columns: Columns) -> Block:
+    """Each row is a group of a user."""
+    counts, head_counts = (
+        np.diff(ends if ends is not None else NO_ROWS, prepend=0) for ends in (columns.ends, columns.head_ends)
+    )
+    heads, negatives = (np.repeat(np.arange(len(columns)), each) for each in (head_counts, counts))
+    rows = columns.first + np.arange(len(columns))
+    groups, sizes = _led_by_first(heads, negatives, len(columns))
+    return Block(
+        columns.epoch,
+        len(columns),
+        columns.users[heads],
+        columns.items,
+        rows[heads],
+        sizes,
+        None,
+        columns.users[negatives],
+        columns.others.astype(np.int32, copy=False),
+        rows[negatives],
+        groups,
+        columns.sources,
+        strays=rows[negatives[groups < 0]],
+    )
+
+
+def of_user_labels(columns: Columns) -> Block:
+    """The neighbouring rows of a user are a group."""
+    labels, users = columns.others, columns.users
+    heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    runs = np.concatenate([[0], np.cumsum(users[1:] != users[:-1])])
+    groups, sizes = _led_by_first(runs[heads], runs[negatives], int(runs[-1]) + 1)
+    return _block(columns, heads, negatives, groups, sizes, strays=columns.first + negatives[groups < 0])
+
+
+def _led_by_first(heads: Rows, negatives: Rows, n_groups: int) -> tuple[Rows, Rows]:
+    """For negatives the first positive of their group, and for positives how many negatives they lead, or -1.
+
+    ``heads``, ``negatives``: the group of each, ascending.
+    """
+    firsts = np.searchsorted(heads, np.arange(n_groups + 1))
+    has = firsts[1:] > firsts[:-1]
+    sizes = np.full(len(heads), -1)
+    sizes[firsts[:-1][has]] = np.bincount(negatives, minlength=n_groups)[has]
+    return np.where(has, firsts[:-1], -1)[negatives], sizes
 
 
 def of_pairs(columns: Columns, *, apart: bool) -> Block:
@@ -222,8 +273,9 @@ NOTHING = LogQColumns()
 
 
 def _numbers(column: pa.Array, name: str, batch: Batch) -> Floats:
-    if "neg_items" in batch.rows.schema.names and name.startswith("neg"):
-        column = _flat(column, name, batch)
+    lists = f"{name.partition('_')[0]}_items"
+    if lists in batch.rows.schema.names:
+        column = _flat(column, name, batch, lists)
     try:
         found: Floats = as_numpy(pc.fill_null(column.cast(pa.float64()), np.nan))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -231,7 +283,7 @@ def _numbers(column: pa.Array, name: str, batch: Batch) -> Floats:
     return found
 
 
-def _flat(column: pa.Array, name: str, batch: Batch) -> pa.Array:
+def _flat(column: pa.Array, name: str, batch: Batch, lists: str) -> pa.Array:
     """The values of lists, which in text have spaces between, end to end."""
     if pa.types.is_string(column.type):
         trimmed = pc.utf8_trim_whitespace(column)
@@ -241,9 +293,10 @@ def _flat(column: pa.Array, name: str, batch: Batch) -> pa.Array:
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise _not_a_number(batch, name)
     found = as_numpy(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
-    wanted = np.diff(as_numpy(batch.rows.column("neg_items").offsets))
+    wanted = np.diff(as_numpy(batch.rows.column(lists).offsets))
     for row in np.flatnonzero(found != wanted)[:1].tolist():
-        what = f"{wanted[row]} negatives and {found[row]} values of {name!r}"
+        noun = "negatives" if lists == "neg_items" else "positives"
+        what = f"{wanted[row]} {noun} and {found[row]} values of {name!r}"
         raise BadDataError(what, place=batch.place(row), remedy="make the file again")
     return column.flatten()
 
@@ -308,9 +361,11 @@ class Blocks:
         return one_ahead(self._blocks(), name="negprep-verify")
 
     def _blocks(self) -> Iterator[Block]:
-        if self._terms.layout == "listwise":
+        terms = self._terms
+        if terms.layout == "listwise":
             for columns in self._columns():
-                yield with_kept(with_log_q(of_lists(columns), columns), columns)
+                block = (of_user_lists if terms.per_user else of_lists)(columns)
+                yield with_kept(with_log_q(block, columns), columns)
             return
         carried: Columns | None = None
         for columns in self._columns():
@@ -332,7 +387,7 @@ class Blocks:
             return len(columns)
         if terms.layout == "pairwise":
             same = (columns.users == columns.users[-1]) & (columns.items == columns.items[-1])
-        elif terms.is_train:
+        elif terms.is_train and not terms.per_user:
             heads = np.flatnonzero(columns.others == 1)
             return int(heads[-1]) if heads.size else 0
         else:
@@ -346,6 +401,8 @@ class Blocks:
             block = of_pairs(columns, apart=terms.levels)
         elif terms.layout == "positives":
             block = of_positives(columns)
+        elif terms.per_user and not terms.shuffled:
+            block = of_user_labels(columns)
         elif terms.is_train:
             block = of_labels(columns, grouped=not terms.shuffled)
         else:
@@ -360,9 +417,13 @@ class Blocks:
 
     def _coded(self, batch: Batch) -> Columns:
         rows, log_ids = batch.rows, self._log_ids
+        sources, ends, head_ends = None, None, None
         users = log_ids.users.with_strangers(rows.column("user"))
-        heads = log_ids.items.with_strangers(rows.column("item" if "item" in rows.schema.names else "pos_item"))
-        sources, ends = None, None
+        if "pos_items" in rows.schema.names:
+            lists = rows.column("pos_items")
+            heads, head_ends = log_ids.items.with_strangers(lists.values), as_numpy(lists.offsets)[1:]
+        else:
+            heads = log_ids.items.with_strangers(rows.column("item" if "item" in rows.schema.names else "pos_item"))
         others: Codes | npt.NDArray[np.int8] = heads[:0]
         if "label" in rows.schema.names:
             others = as_numpy(rows.column("label"))
@@ -387,7 +448,7 @@ class Blocks:
             lists = rows.column("history")
             prints = fingerprints(lists, log_ids.items.with_strangers(lists.flatten()))
             kept = prints if kept is None else np.concatenate([kept, prints], axis=1)
-        return Columns(batch.first, 0, users, heads, others, sources, ends, *log_q, kept)
+        return Columns(batch.first, 0, users, heads, others, sources, ends, *log_q, kept, head_ends)
 
     def _source_codes(self, column: pa.Array) -> npt.NDArray[np.int8]:
         coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column.cast(pa.string()))

@@ -407,7 +407,8 @@ class Negatives:
         if not self._whole_catalog:
             found(CATALOG, np.flatnonzero(~unknown & ~in_log.catalog[block.items.clip(0)]))
         own = self._own(block)
-        found(OWN, np.flatnonzero(own))
+        if not terms.per_user:
+            found(OWN, np.flatnonzero(own))
         keys = in_log.keys(block.users, block.items)
         choices = self._choices(block, sources)
         listed = None if choices is None else choices == CHOICES.index("weak")
@@ -435,7 +436,7 @@ class Negatives:
 
     def _own(self, block: Block) -> npt.NDArray[np.bool_]:
         """Which negatives are the positive of their own group."""
-        if block.groups is None or not len(block.heads) or self._terms.levels:
+        if block.groups is None or not len(block.heads) or self._terms.levels or self._terms.per_user:
             return np.zeros(len(block.items), bool)  # with levels, a weak item may stand in the positive's place
         found: npt.NDArray[np.bool_] = (block.items == block.head_items[block.groups]) & (block.groups >= 0)
         return found
@@ -639,7 +640,7 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
             findings.skip(DRAWN_WEAK, no_weak)
     if log.n_excluded:
         findings.ask(EXCLUDED)
-    for name in (CATALOG, OWN, DISTINCT, COUNTS):
+    for name in (CATALOG, *([] if terms.per_user else [OWN]), DISTINCT, COUNTS):
         findings.ask(name)
     if terms.restricted:
         findings.ask(WITHIN)
@@ -651,7 +652,7 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
     elif not terms.distinct:
         findings.skip(DISTINCT, "they may repeat")
     if ungrouped:
-        for name in (OWN, *([WITHIN] if terms.restricted else [])):
+        for name in (*([] if terms.per_user else [OWN]), *([WITHIN] if terms.restricted else [])):
             findings.skip(name, "rows are in no order: which negative is beside which positive is not known")
         if terms.distinct:
             findings.skip(DISTINCT, "rows are in no order")

@@ -40,6 +40,7 @@ from negprep.checks.results import (
     LEAK,
     LOG_Q,
     MISSING,
+    OF_USERS,
     OR_SUMMARY,
     SEEN,
     Check,
@@ -107,6 +108,8 @@ class FileCheck:
             self._check_log_q(known=drawable.known)
             check_draws(drawable, self._all_checked)
         self._remark()
+        for name, shown in OF_USERS.items() if self.terms.per_user else ():
+            self.findings.rename(name, shown)
         listed = self.terms.layout != "positives" and self.findings.ask(CATALOG).status == "passed"
         if listed and self.findings.ask(ITEMS).status == "failed":
             self.findings.ask(CATALOG).note = "those that are known"

@@ -42,7 +42,7 @@ def data_set_text(made: Bundle, source: str, target: str) -> str:
     facts = [*_read(train), *_held_out(test)]
     for name, part in made.parts.items():
         each = "all eligible items" if part.num_neg == "all" else f"{part.num_neg:,}"
-        facts.append(Fact(name, part.rows_written, f"rows, {each} negatives for each positive"))
+        facts.append(Fact(name, part.rows_written, f"rows, {each} negatives for each {part.per}"))
     facts.append(
         Fact("took", None, f"{made.seconds:.2f} s, {test.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak")
     )
@@ -153,7 +153,7 @@ _WITHOUT = {"after": "none that late", "random-global": "none by chance", "sessi
 
 def _drawn(summary: Summary) -> Iterator[Fact]:
     each = "all eligible items" if summary.num_neg == "all" else f"{summary.num_neg:,}"
-    yield Fact("negatives", summary.negatives, f"{each} for each positive, avoiding {summary.seen}")
+    yield Fact("negatives", summary.negatives, f"{each} for each {summary.per}, avoiding {summary.seen}")
     if summary.sampler != "uniform":
         sources = ", ".join(f"{count:,} {name}" for name, count in summary.sources.items())
         yield Fact("sampler", None, f"{summary.sampler}: {sources}" if sources else summary.sampler)

@@ -547,6 +547,9 @@ def _prepared(
         what = "holds positives alone" if not lists else f"{len(lists)} files of the folder have candidates"
         raise BadDataError(what, place=name, remedy="name the file of the candidates, such as x.test.negative")
     (found,) = lists
+    if found.per_user:
+        what = "has all positives of a user in one group, and evaluate ranks one holdout among its candidates"
+        raise BadDataError(what, place=name, remedy="give what negprep test writes")
     if found.layout != "pointwise" or len(opened) > 1:
         return found
     try:

@@ -27,6 +27,8 @@ def refuse_conflicts(options: Record) -> None:
     """Raise ``UsageError`` if options, checked one by one and parsed, contradict each other or have no effect."""
     _refuse_kept(options)
     _refuse_counts(options)
+    if options.per_user:
+        _refuse_per_user(options)
     _refuse_samplers(options)
     _refuse_scored(options, options.recipe.scored)
     _refuse_rows(options)
@@ -64,6 +66,35 @@ def _refuse_counts(options: Record) -> None:
         "leave --sampler out, or give a number",
     )
     _refuse(not options.distinct, "--num-neg all with --repeats, but no item is taken twice")
+
+
+def _refuse_per_user(options: Record) -> None:
+    _refuse(
+        options.command == "test",
+        "--per user in test, whose lists have one holdout each, as evaluate reads them",
+        "leave it out",
+    )
+    _refuse(
+        options.chance_of_last is not None,
+        f"--num-neg {options.num_neg} with --per user, which draws one number for everybody",
+        "give a whole number",
+    )
+    for name, why in (
+        ("levels", "writes pairs of a positive each"),
+        ("bootstrap", "writes pairs of a positive each"),
+        ("available_at_time", "draws by the time of a positive"),
+        ("same", "draws by a column of the positive"),
+        ("keep", "writes beside each negative what its positive has"),
+        ("with_time", "writes beside each negative the time of its positive"),
+        ("with_history", "writes what came before a positive"),
+    ):
+        given = getattr(options, name) not in (None, False, ())
+        _refuse(given, f"--{name.replace('_', '-')} with --per user: it {why}")
+    _refuse(
+        options.layout == "pairwise",
+        "--layout pairwise with --per user: a pair has one positive",
+        "choose pointwise or listwise",
+    )
 
 
 def _refuse_samplers(options: Record) -> None:
@@ -271,6 +302,7 @@ def refuse_on_spark(
         f"--num-neg {options.num_neg} {what}, which counts the rows of one epoch for all",
         "give a whole number, or prepare them on one machine",
     )
+    _refuse(options.per_user, f"--per user {what}, which makes groups of positives", "prepare them on one machine")
     for name, why in (("memory", "workers have what Spark gives them"), ("spill_dir", "Spark spills by itself")):
         remedy = "leave it out (--spark-conf spark.executor.memory=8g, spark.local.dir=DIR)"
         _refuse(getattr(options, name) is not None, f"--{name.replace('_', '-')} {what}: {why}", remedy)

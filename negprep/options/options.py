@@ -204,6 +204,12 @@ class Options:
             **_checks("Negatives of each positive, or all: as many as there are.", "not checked"),
         },
     )
+    per: Literal["positive", "user"] = option(
+        "positive",
+        "Whether each positive has K negatives, or each user: then one group has all train positives of the user and K "
+        "negatives.",
+        ("Negatives", "train inspect"),
+    )
     sampler: str | tuple[str, ...] | None = option(
         None,
         "The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user without "
@@ -625,6 +631,11 @@ class Options:
     def chance_of_last(self) -> Fraction | None:
         """Where ``num_neg`` has decimals: the probability that a positive has the last of ``negatives_each``."""
         return Fraction(repr(self.num_neg)) % 1 if isinstance(self.num_neg, float) else None
+
+    @property
+    def per_user(self) -> bool:
+        """Whether a group has all positives of a user."""
+        return self.per == "user"
 
     @property
     def epochs_differ(self) -> bool:

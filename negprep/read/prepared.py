@@ -45,15 +45,19 @@ from negprep.read.prepared_metadata import DATA_SET, Told, metadata_of, metadata
 from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
-_LISTS = {"neg_items": "null list of negatives", "history": "null history"}
+_LISTS = {
+    "neg_items": "null list of negatives",
+    "pos_items": "null list of positives",
+    "history": "null history",
+}
 
 
 def canonical_rows(piece: Piece, *, by_spaces: bool) -> pa.RecordBatch:
     """The columns of a piece, by their canonical names; ``by_spaces`` if lists in text have spaces between.
 
-    ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string; ``neg_items`` and
-    ``history``, which is read where it is asked for: lists of such; ``label``: int8; ``epoch``: int64; all others as
-    they are, but ``source`` beside lists is a list. Raises ``BadDataError`` at the place of a null, a bad id, an
+    ``user``, ``item``, ``pos_item``, ``neg_item``: int64, string or dictionary of string; ``neg_items``, ``pos_items``,
+    and ``history``, which is read where it is asked for: lists of such; ``label``: int8; ``epoch``: int64; all others
+    as they are, but ``source`` beside lists is a list. Raises ``BadDataError`` at the place of a null, a bad id, an
     unreadable list, or a label that is not a small whole number.
     """
     columns = {}
@@ -245,8 +249,9 @@ class Batch:
     """Some consecutive rows; the number of the first one, from 0; and what turns a row of them, from 0, into its place.
 
     Columns: ``user``, and by layout ``item`` and ``label`` (pointwise), ``pos_item`` and ``neg_item`` (pairwise),
-    ``pos_item`` and ``neg_items`` (listwise), ``item`` (positives); then ``source`` and ``epoch``, if the file has
-    them, and the extra columns. Ids are int64, string or dictionary of string, never codes; labels int8, epochs int64.
+    ``pos_item`` and ``neg_items`` (listwise; of users, ``pos_items``), ``item`` (positives); then ``source`` and
+    ``epoch``, if the file has them, and the extra columns. Ids are int64, string or dictionary of string, never codes;
+    labels int8, epochs int64.
     Only extra columns may have nulls.
     """
 
@@ -284,6 +289,11 @@ class Prepared(Closing):
     def layout(self) -> str:
         """``pointwise``, ``pairwise``, ``listwise`` or ``positives``."""
         return self.shape.layout
+
+    @property
+    def per_user(self) -> bool:
+        """Whether a group has all positives of a user, as far as columns or metadata show it."""
+        return "pos_items" in self.shape.columns or (self.facts or {}).get("per") == "user"
 
     def batches(self, extra: tuple[str, ...] = ()) -> Iterator[Batch]:
         """Yield the rows in order; every call starts anew. ``extra`` columns are passed on unchanged.

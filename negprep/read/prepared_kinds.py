@@ -31,6 +31,9 @@ Part = Literal["train", "valid", "test"]
 OPTIONAL = ("source", "epoch")
 """Columns that any layout may have besides those that it must have."""
 
+PER_USER = {"pos_items", "neg_items"}
+"""Columns of lists that have all positives of a user."""
+
 RATING_COLUMNS = ("user", "item", "value", "time")
 """Those of NCF's ``.rating``, which has no header."""
 
@@ -117,6 +120,8 @@ def shape_of(names: Sequence[str], facts: dict[str, Any] | None, place: str, *, 
         plain |= {"label": plain["rating"]} if "test_batch" in plain else {}
     optional = {name: plain[name] for name in OPTIONAL if name in plain and (not typed or facts is not None)}
     user = plain.get("user") or _role(names, "user", place)
+    if plain.keys() >= PER_USER:
+        return Shape(kind, "listwise", {"user": user} | {name: plain[name] for name in sorted(PER_USER)} | optional)
     layouts: tuple[tuple[Layout, tuple[str, ...]], ...] = (
         ("pairwise", ("pos_item", "neg_item")),
         ("listwise", ("pos_item", "neg_items")),

@@ -260,12 +260,22 @@ def _lists(batch: pa.RecordBatch, tallies: _Tallies) -> None:
     starts: Counts = as_numpy(lists.offsets).astype(np.int64)
     lengths = starts[1:] - starts[:-1]
     negatives = lists.flatten()
-    tallies.items.add(batch.column("pos_item"), ones, None)
+    positives, per_row = positives_of_lists(batch)
+    tallies.items.add(positives, np.ones(len(positives), np.int64), None)
     tallies.items.add(negatives, None, np.ones(len(negatives), np.int64))
-    tallies.users.add(batch.column("user"), ones, lengths)
+    tallies.users.add(batch.column("user"), ones if per_row is None else per_row, lengths)
     if "source" in batch.schema.names:
         words = batch.column("source").flatten()
         _count_words(words, np.ones(len(words), np.int64), tallies.sources)
+
+
+def positives_of_lists(batch: pa.RecordBatch) -> tuple[pa.Array, Counts | None]:
+    """The positives of lists, end to end, and how many each row has; None: one."""
+    if "pos_items" not in batch.schema.names:
+        return batch.column("pos_item"), None
+    lists = batch.column("pos_items")
+    starts: Counts = as_numpy(lists.offsets).astype(np.int64)
+    return lists.flatten(), starts[1:] - starts[:-1]
 
 
 def _count_words(words: pa.Array, weights: Counts, sources: Counter[str]) -> None:

@@ -67,7 +67,9 @@ class Forecast:
         Why the run would fail; everything below is then empty.
     holdout, sampler, layout, to : str
     num_neg : int, float or "all"
-        Negatives requested for each positive.
+        Negatives requested for each positive, or each user.
+    per : {"positive", "user"}
+        Which of the two.
     needed : int
         A user with fewer eligible items is short.
     epochs : int
@@ -76,7 +78,7 @@ class Forecast:
     positives, holdouts, users_held_out : int
         Distinct positives, those held out for test, and their users.
     groups : int
-        Positives that lead rows in the first epoch; for ``test``, the holdouts of the fold.
+        Positives that lead rows in the first epoch, or users with rows; for ``test``, the holdouts of the fold.
     negatives, rows : int
         Exact, over all epochs.
     short_users, full_users, dropped_users : int
@@ -94,6 +96,7 @@ class Forecast:
     layout: str = ""
     to: str = ""
     num_neg: int | float | Literal["all"] = 0
+    per: Literal["positive", "user"] = "positive"
     needed: int = 0
     epochs: int = 0
     users: int = 0
@@ -130,6 +133,7 @@ def forecast(log: LogReader, options: Options, progress: Progress) -> Forecast:
             layout=options.layout,
             to=options.to or "parquet",
             num_neg=summary.num_neg,
+            per=summary.per,
             needed=options.needed,
             epochs=len(run.epochs),
             users=summary.users,
@@ -326,7 +330,7 @@ def _of_short(forecast: Forecast) -> Iterator[str]:
 
 
 _DEFAULTS: dict[Command, dict[str, Any]] = {"train": {"distinct": False}, "test": {"distinct": True}}
-_OF_TRAIN = ("epoch", "epochs", "shuffle", "bootstrap", "levels")
+_OF_TRAIN = ("epoch", "epochs", "per", "shuffle", "bootstrap", "levels")
 _BESIDE = ("items", "exclude", "weak", "weights", "model")
 
 

@@ -26,7 +26,7 @@ from negprep.read.prepared_kinds import members
 from negprep.read.prepared_metadata import allotted
 from negprep.reports import charts
 from negprep.reports.charts import Table, capital, count, listed, number, popularity, share, shown_id
-from negprep.reports.gather import Gathered, LogTimes, Pairs, gather
+from negprep.reports.gather import Gathered, LogTimes, Pairs, gather, positives_of_lists
 from negprep.reports.svg import Picture, swatch
 from negprep.write.destination import check_output, write_whole
 
@@ -92,12 +92,17 @@ class Described:
         """Whether chance has decided how many negatives a positive has, within one."""
         return isinstance((self.facts or {}).get("num_neg"), float)
 
+    @property
+    def per_user(self) -> bool:
+        """Whether a group has all positives of a user."""
+        return (self.facts or {}).get("per") == "user"
+
     def compared(self) -> list[tuple[str, int, int]]:
         """Name, count in the metadata, and count in the file."""
         gathered, counts = self.gathered, self.counts
         found = {"rows": gathered.rows, "negatives": gathered.negatives}
         if self.layout != "pairwise" and (self.facts or {}).get("epochs") is None:
-            found["groups"] = gathered.positives
+            found["groups"] = len(gathered.user_ids) if self.per_user else gathered.positives
         return [(name, counts[name], value) for name, value in found.items() if name in counts]
 
 
@@ -200,6 +205,8 @@ LAYOUTS = {
     "positives": "a row is a positive",
 }
 
+OF_USERS = "a row is a user with the lists of all positives and of the negatives"
+
 _RESULTS = {
     "passed": ("ok", "passed"),
     "failed": ("failed", "failed"),
@@ -240,6 +247,7 @@ def section(ident: str, file: Described) -> FilePart:
     what, form = PARTS.get(file.part or "", "rows"), FORMS.get(file.kind, file.kind)
     maker = "By others" if file.facts is None else "Prepared by negprep"
     checks = _own_checks(file) if file.checks is None else file.checks
+    in_lists = file.per_user and file.layout == "listwise"
     if file.checks is None:
         note = (
             "Whether a negative is one of its user's positives (a collision) cannot be seen in this file alone. "
@@ -251,7 +259,7 @@ def section(ident: str, file: Described) -> FilePart:
     return FilePart(
         ident=ident,
         name=file.name,
-        kind=f"{maker} · {form} · {what} · {file.layout}: {LAYOUTS[file.layout]}",
+        kind=f"{maker} · {form} · {what} · {file.layout}: {OF_USERS if in_lists else LAYOUTS[file.layout]}",
         lead=_lead(file),
         tiles=_tiles(file),
         charts=_charts(ident, file),
@@ -321,7 +329,10 @@ def _tiles(file: Described) -> list[Tile]:
         asked = f"asked for: {file.num_neg:,}" if file.num_neg is not None else ""
         asked = "asked for: all" if facts.get("num_neg") == "all" else asked
         asked = f"asked for: {facts['num_neg']}" if file.by_chance else asked
-        tiles.append(Tile("Negatives each", number(round(gathered.negatives / gathered.positives, 2)), asked))
+        title, groups = "Negatives each", gathered.positives
+        if file.per_user:
+            title, groups = "Negatives a user", len(gathered.user_ids)
+        tiles.append(Tile(title, number(round(gathered.negatives / groups, 2)), asked))
     if file.checks is not None:
         failed = sum(check.style == "failed" for check in file.checks)
         tiles.append(Tile("Checks failed", f"{failed}", f"of {len(file.checks)}", "failed" if failed else "ok"))
@@ -351,7 +362,7 @@ def _charts(ident: str, file: Described) -> list[Chart]:
         sampler = (file.facts or {}).get("sampler")
         made.append(charts.sources(f"{ident}-sources", gathered.sources, None if sampler is None else str(sampler)))
     if gathered.negatives and gathered.positives and gathered.grouped:
-        if not file.by_chance:
+        if not file.by_chance and not file.per_user:
             made.append(charts.negatives_per_positive(f"{ident}-each", positives, negatives, file.num_neg))
     elif gathered.positives and not gathered.negatives:
         made.append(charts.positives_per_user(f"{ident}-users", positives))
@@ -656,7 +667,10 @@ def _positives(rows: pa.RecordBatch, layout: str) -> tuple[pa.Array, pa.Array]:
     if layout == "pointwise":
         at: pa.Array = from_numpy(np.flatnonzero(as_numpy(rows.column("label")) > 0))
         return users.take(at), rows.column("item").take(at)
-    return users, rows.column("item" if layout == "positives" else "pos_item")
+    if layout != "listwise":
+        return users, rows.column("item" if layout == "positives" else "pos_item")
+    items, counts = positives_of_lists(rows)
+    return users if counts is None else users.take(from_numpy(np.repeat(np.arange(len(counts)), counts))), items
 
 
 def _times(pairs: Pairs, log: LogSource, reading: ReadOptions) -> LogTimes | None:

@@ -176,6 +176,12 @@ class Sampling:
             upper = upper_items(heads.items, sources, groups, listed, item_order)
         return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, upper)
 
+    def log_q_of_heads(self, heads: Heads) -> npt.NDArray[np.float64]:
+        """The log q of positives alone, as that of ``draw``: float64, shape (n,)."""
+        if isinstance(self.plan.rule, Policy):
+            return np.full(len(heads), -np.inf)
+        return self._log_q(heads, np.empty((len(heads), 0), np.int32), None)[1]
+
     def _take_all(self, heads: Heads, keys: Words, num_neg: int) -> Codes:
         """Every item that each group can have, in random order: int32, shape (n_groups, num_neg), padded by -1."""
         items = np.full((num_neg, len(heads)), -1, np.int32)

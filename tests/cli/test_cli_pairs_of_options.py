@@ -53,7 +53,9 @@ REINFORCED = {"--sampler": "--sampler reinforced", "--model": "--model own.parqu
 MODEL = {"--model": "--model own.parquet"}
 CHOICES = [
     Choice("--num-neg 3"),
+    Choice("--num-neg 0.5"),
     Choice("--num-neg all"),
+    Choice("--per user"),
     Choice("--sampler popularity"),
     Choice("--sampler weak", RATED),
     Choice("--sampler uniform:0.5 --sampler weak:0.5", RATED),
@@ -140,7 +142,10 @@ CHOICES = [
 
 NEVER = {
     "train": ("--num-neg all", "--to ncf", "--to lightgcn"),
-    "test": ("--sampler weak", "--sampler uniform:0.5", "--sampler hard", "--sampler reinforced", "--holdout none"),
+    "test": (
+        *("--sampler weak", "--sampler uniform:0.5", "--sampler hard", "--sampler reinforced", "--holdout none"),
+        "--num-neg 0.5",
+    ),
 }
 """Refused with anything and alone."""
 
@@ -154,6 +159,11 @@ OTHER_SAMPLERS = (
 
 REFUSED = [
     ("--num-neg", "--bootstrap"),
+    ("--num-neg 0.5", "--sampler uniform=2"),
+    *(
+        ("--per", other)
+        for other in ("--num-neg 0.5", "--available-at-time", "--same", "--bootstrap", "--levels", "--layout pairwise")
+    ),
     *(("--num-neg all", other) for other in ("--sampler", "--alpha", "--smooth", "--weights", "--repeats")),
     ("--sampler", "--levels"),
     ("--alpha", "--levels"),
@@ -309,8 +319,9 @@ def check_rows(rows, command, users):
             (positives if label else negatives).setdefault(user, set()).add(item)
     else:
         lists = columns.get("neg_items") or [[item] for item in columns["neg_item"]]
-        for user, positive, found in zip(columns["user"], columns["pos_item"], lists, strict=True):
-            positives.setdefault(user, set()).add(positive)
+        leading = columns.get("pos_items") or [[item] for item in columns["pos_item"]]
+        for user, of_row, found in zip(columns["user"], leading, lists, strict=True):
+            positives.setdefault(user, set()).update(of_row)
             negatives.setdefault(user, set()).update(found)
     for column in columns.values():
         assert None not in column
@@ -326,8 +337,13 @@ def read_csv(path):
     rows = pa.csv.read_csv(path)
     if "neg_items" not in rows.column_names:
         return rows
-    lists = pa.array([[int(item) for item in str(text).split()] for text in rows["neg_items"].to_pylist()])
-    return rows.set_column(2, "neg_items", lists)
+    for place, name in enumerate(rows.column_names):
+        if name.endswith("_items"):
+            lists = pa.array(
+                [[int(item) for item in str("" if text is None else text).split()] for text in rows[name].to_pylist()]
+            )
+            rows = rows.set_column(place, name, lists)
+    return rows
 
 
 def read_ncf(folder):

@@ -9,7 +9,7 @@ from negprep.checks import results
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "verify.md").read_text(encoding="utf-8")
 
-OTHERS = {"FAILS_BELOW", "OR_SUMMARY"}
+OTHERS = {"FAILS_BELOW", "OR_SUMMARY", "OF_USERS"}
 """Constants that are not names of checks."""
 
 
