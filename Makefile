@@ -55,7 +55,8 @@ test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies
 .PHONY: test-loaders
 test-loaders: $(LOADERS)/.installed $(RECBOLE)/.installed $(LIBRARIES)/.installed  ## load what negprep wrote into PyTorch, RecBole, LensKit, Cornac ...
 	NEGPREP_RECBOLE=$(RECBOLE)/bin/python NEGPREP_LIBRARIES=$(LIBRARIES)/bin/python \
-		$(LOADERS)/bin/python -m pytest tests/docs/test_loading_doc.py tests/test_recbole.py tests/test_libraries.py
+		$(LOADERS)/bin/python -m pytest tests/docs/test_loading_doc.py tests/test_recbole.py tests/test_libraries.py \
+		tests/read/test_tables.py
 
 .PHONY: test-spark
 test-spark: $(SPARK)/.installed  ## run every option on Spark, on this machine and on a cluster of three processes (needs Java)
@@ -136,7 +137,7 @@ $(DIST)/.installed:
 $(LOADERS)/.installed: pyproject.toml
 	$(call make_venv,$(LOADERS))
 	$(LOADERS)/bin/python $(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) '$(TORCH)' || $(LOADERS)/bin/python $(PIP) install torch
-	$(LOADERS)/bin/python $(PIP) install --editable '.[test,torch]' datasets
+	$(LOADERS)/bin/python $(PIP) install --editable '.[test,torch]' datasets duckdb polars
 	@touch $@
 
 # RecBole 1.2 uses names that numpy 2 and pandas 3 no longer have, and negprep needs numpy 2.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, Unpack, overload
@@ -26,6 +26,7 @@ from negprep.options.conflicts import Files, named_files, refuse_streams, refuse
 from negprep.options.declared import checked
 from negprep.options.formats import FormName, SourceForm
 from negprep.options.options import Command, Layout, LogSource, OnShort, Options, ReadOptions
+from negprep.options.reading import ArrowStream
 from negprep.options.specs import whole
 from negprep.pipeline import Run, silent
 from negprep.pipeline import prepare as prepare_one
@@ -42,8 +43,12 @@ if TYPE_CHECKING:
 def train(log: pd.DataFrame, output: None = None, **keywords: Unpack[TrainKeywords]) -> pd.DataFrame: ...
 @overload
 def train(
-    log: pa.Table | str | os.PathLike[str], output: None = None, **keywords: Unpack[TrainKeywords]
+    log: pa.Table | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: None = None,
+    **keywords: Unpack[TrainKeywords],
 ) -> pa.Table: ...
+@overload
+def train(log: ArrowStream, output: None = None, **keywords: Unpack[TrainKeywords]) -> Any: ...  # noqa: ANN401
 @overload
 def train(log: LogSource, output: str | os.PathLike[str], **keywords: Unpack[TrainKeywords]) -> Path: ...
 def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywords: Unpack[TrainKeywords]) -> Any:
@@ -51,9 +56,10 @@ def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywor
 
     Parameters
     ----------
-    log : str, path, pyarrow.Table or pandas.DataFrame
+    log : str, path, list of them, table, frame or stream
         One row per interaction; columns are recognised by their usual names, or named by ``user_col`` and so on.
-        It is not changed.
+        It is not changed. Tables are pyarrow's, pandas', Polars', DuckDB's, a data set of pyarrow or Hugging Face, or
+        anything else with ``__arrow_c_stream__``; what streams is not held as a whole.
     output : str or path, optional
         Write there, as ``negprep train`` does. None: return the rows.
     **keywords
@@ -62,7 +68,7 @@ def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywor
 
     Returns
     -------
-    pandas.DataFrame for a frame, pyarrow.Table for a table or a path, pathlib.Path of the output where one is given
+    a frame of pandas or Polars for such a frame, else a pyarrow.Table; pathlib.Path of the output where one is given
         Columns ``user``, ``item``, ``label`` (int8: 1 for positives), or those of the layout. Ids are int64 where every
         id of the column is a canonical integer, else strings. Rows ascend by user and positive, unless they are
         shuffled.
@@ -96,7 +102,13 @@ def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywor
 @overload
 def test(log: pd.DataFrame, output: None = None, **keywords: Unpack[TestKeywords]) -> pd.DataFrame: ...
 @overload
-def test(log: pa.Table | str | os.PathLike[str], output: None = None, **keywords: Unpack[TestKeywords]) -> pa.Table: ...
+def test(
+    log: pa.Table | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: None = None,
+    **keywords: Unpack[TestKeywords],
+) -> pa.Table: ...
+@overload
+def test(log: ArrowStream, output: None = None, **keywords: Unpack[TestKeywords]) -> Any: ...  # noqa: ANN401
 @overload
 def test(log: LogSource, output: str | os.PathLike[str], **keywords: Unpack[TestKeywords]) -> Path: ...
 def test(log: LogSource, output: str | os.PathLike[str] | None = None, **keywords: Unpack[TestKeywords]) -> Any:
@@ -152,7 +164,15 @@ def _run(
     if options.strict:
         refuse_warnings(warnings)
     _warn_of(warnings)
-    return rows if isinstance(log, pa.Table | str | os.PathLike) else rows.to_pandas()
+    return _like(log, rows)
+
+
+def _like(log: LogSource, rows: pa.Table) -> Any:  # noqa: ANN401
+    """The rows as what the log was: a frame of pandas or Polars, else an Arrow table."""
+    library = type(log).__module__.split(".")[0]
+    if library == "pandas":
+        return rows.to_pandas()
+    return sys.modules["polars"].from_arrow(rows) if library == "polars" else rows
 
 
 @overload

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from negprep.options.commands import OF_CANDIDATES, parted
 from negprep.options.config import config_of, path_from
 from negprep.options.formats import FOLDERS, TEXT, FormName
 from negprep.options.options import LogSource, Options, ReadOptions
+from negprep.options.reading import paths_in
 from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
 from negprep.read.log import open_log
 from negprep.sample.rng import ALGORITHM
@@ -189,7 +189,8 @@ def prepare_all(
                 hashes[f"{name}{ending}"] = Hash(inner / f"{name}{ending}")
             facts = facts_of_all(source, summaries, sums())
             output.write_bytes(DATA_SET, (json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
-            log_place = path_from(target, os.fspath(source)) if isinstance(source, str | os.PathLike) else "LOG"
+            named = paths_in(source)
+            log_place = path_from(target, named[0]) if len(named) == 1 else "LOG"
             output.write_bytes(CONFIG, config_of(parts, source, target).encode())
             output.write_bytes(CARD, card(facts, summaries, ending, log_place).encode())
             output.finish({}, companion)
@@ -225,7 +226,7 @@ def facts_of_all(source: LogSource, parts: Mapping[str, Summary], files: Mapping
     return {
         "version": __version__,
         "algorithm": ALGORITHM,
-        "source": Path(source).name if isinstance(source, str | os.PathLike) else "a table",
+        "source": ", ".join(Path(each).name for each in paths_in(source)) or "a table",
         "rows_read": parts["train"].rows_read,
         "rows_dropped": parts["train"].rows_dropped,
         "columns": parts["train"].columns,

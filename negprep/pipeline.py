@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
@@ -54,6 +53,7 @@ from negprep.holdout import (
 )
 from negprep.options.formats import FOLDERS, TEXT, beside, first_code, form_of
 from negprep.options.options import LogSource, Options
+from negprep.options.reading import paths_in
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import Bootstrap
@@ -77,8 +77,8 @@ def prepare(
 
     Parameters
     ----------
-    source : str, path, pyarrow.Table or pandas.DataFrame
-        A file, a folder, a glob, ``-`` for standard input, or a table in memory.
+    source : str, path, list of them, table or stream
+        A file, a folder, a glob, ``-`` for standard input, several of them, or anything that gives Arrow batches.
     target : str
         A file, a folder (ends in ``/``), or ``-`` for standard output, in the form that the options or its name give.
     options : Options
@@ -465,8 +465,9 @@ def check_outputs(source: LogSource, target: str, options: Options, *, force: bo
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     inputs = [
         Path("/dev/stdin" if given == "-" else given)
-        for given in (source, options.exclude, options.items, options.weak, options.weights, options.model)
-        if isinstance(given, str | os.PathLike) and not given == target == "-"  # which the reading looks at
+        for named in (source, options.exclude, options.items, options.weak, options.weights, options.model)
+        for given in paths_in(named)
+        if not given == target == "-"  # which the reading looks at
     ]
     outputs = [target]
     if options.encode and not target.endswith("/"):  # in a folder the vocabularies are among its own files

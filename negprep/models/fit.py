@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +29,7 @@ from negprep.options.commands import takes
 from negprep.options.declared import checked
 from negprep.options.formats import refuse_foreign_ending
 from negprep.options.options import LogSource, Options
+from negprep.options.reading import paths_in
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import open_log
 from negprep.summary import peak_memory_bytes, split_facts
@@ -178,11 +178,12 @@ def fit(
     if kind != "rns":
         need_library(kind)
     check_room(algebra=2, threads=learning.threads + ARROW_THREADS)
-    place = os.fspath(source) if isinstance(source, str | os.PathLike) else "the table"
+    place = ", ".join(paths_in(source)) or "the table"
     named = [
         Path("/dev/stdin" if given == "-" else given)
-        for given in (source, options.weak, options.exclude)
-        if isinstance(given, str | os.PathLike) and os.fspath(given)
+        for each in (source, options.weak, options.exclude)
+        for given in paths_in(each)
+        if given
     ]
     check_whole(target, named)  # before a pipe is read, which may take long
     check_spill_folder(options.spill_dir)

@@ -366,7 +366,7 @@ def _assigned(key: str, value: object, folder: str) -> list[str]:
     known = options_of(Options).get(key)
     is_path = key in _PLACES or isinstance(value, os.PathLike) or (known and known.declared.metavar in ("FILE", "DIR"))
     if is_path and not isinstance(value, str | os.PathLike):
-        return [f"# {key}: a table in memory"]
+        return [f"# {key}: {'several files' if isinstance(value, list | tuple) else 'a table in memory'}"]
     if is_path:
         value = path_from(folder, os.fspath(value))  # type: ignore[call-overload]
         if value == "-":

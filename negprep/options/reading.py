@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from negprep.errors import UsageError
 from negprep.options.conflicts import refuse_columns
 from negprep.options.data_set import DataSet
 from negprep.options.declared import check_options, option
@@ -13,11 +14,43 @@ from negprep.options.formats import SourceForm
 from negprep.options.specs import TimeForms, check_marks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
 
-LogSource: TypeAlias = "str | os.PathLike[str] | pa.Table | pd.DataFrame"
-"""A path (file, folder, glob, or ``-``), or a table in memory."""
+
+class ArrowStream(Protocol):
+    """What gives Arrow batches: a frame of Polars, a relation of DuckDB, a ``pa.RecordBatchReader`` and others."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule with a C stream of batches."""
+
+
+LogSource: TypeAlias = (
+    "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | pa.Table | pd.DataFrame | ArrowStream | Dataset"
+)
+"""A path (file, folder, glob, or ``-``) or several, a table in memory, or anything that gives Arrow batches."""
+
+
+def paths_in(source: object) -> list[str]:
+    """The paths that a source consists of; none for a table.
+
+    Raises UsageError: It is an empty list.
+    Raises TypeError: It is a list with something else.
+    """
+    if isinstance(source, str | os.PathLike):
+        return [os.fspath(source)]
+    if not isinstance(source, list | tuple):
+        return []
+    for each in source:
+        if not isinstance(each, str | os.PathLike):
+            raise TypeError(f"a log is a path, or a list of paths, not a list with {type(each).__name__}")
+    if not source:
+        raise UsageError("the list of files is empty", remedy="give a path, or several")
+    return [os.fspath(each) for each in source]
+
 
 LOGS = "train test inspect fit verify report"
 """The commands that read a log."""

@@ -20,7 +20,7 @@ from negprep.read.sources import CODECS, PARQUET, Source, quoted_file, zip_files
 UNPACK = {None: "cat", "gzip": "gzip -dc", "zstd": "zstd -dc", "bz2": "bzip2 -dc", "zip": "unzip -p"}
 """The command that decompresses a file to standard output, by codec."""
 
-READABLE = "negprep reads CSV, TSV, JSON lines and Parquet, and text in gzip, zstd, bzip2 or zip"
+READABLE = "negprep reads CSV, TSV, JSON lines, Parquet and Arrow files, and text in gzip, zstd, bzip2 or zip"
 
 _TAR = 512
 _PACKED = re.compile(r"\.(gz|zst|bz2|zip)$", re.IGNORECASE)
@@ -32,14 +32,9 @@ _BINARY = (
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so FILE MEMBER | negprep train - OUTPUT"),
     (rb"Rar!\x1a\x07", "a RAR archive", "unrar p -inul FILE MEMBER | negprep train - OUTPUT"),
     (
-        rb"ARROW1|FEA1",
-        "an Arrow (Feather) file",
+        rb"FEA1",
+        "a Feather file of version 1",
         'PYTHON import pyarrow.feather as f, pyarrow.parquet as p; p.write_table(f.read_table("IN"), "OUT")',
-    ),
-    (
-        rb"\xff\xff\xff\xff[\s\S]{2}\x00\x00",
-        "an Arrow stream",
-        'PYTHON import pyarrow as a, pyarrow.parquet as p; p.write_table(a.ipc.open_stream("IN").read_all(), "OUT")',
     ),
     (
         rb"ORC(?=[\s\S]*[\x00-\x08\x0e-\x1f])",

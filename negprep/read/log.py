@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy, from_numpy, strings
 from negprep.errors import BadDataError, NegprepError, UsageError
-from negprep.options.reading import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions, paths_in
 from negprep.options.specs import PositiveRule
 from negprep.read.columns import (
     ROLES,
@@ -34,13 +34,14 @@ from negprep.read.delimited import TextInput
 from negprep.read.dialect import Unnamed, byte_order_mark, first_lines, is_aligned, likely_delimiter, read_dialect
 from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse_documents, refuse_foreign
 from negprep.read.other_formats import JsonInput, ListsInput, as_text, form_of_file, is_file_of, json_input, with_quotes
-from negprep.read.parquet import MemoryInput, ParquetInput, memory_input, parquet_input
+from negprep.read.parquet import ParquetInput
 from negprep.read.quoting import is_quoted_as_written
 from negprep.read.sources import NULL_KEY, Closing, Piece, Source, find_sources, machine_errors
+from negprep.read.tables import ArrowInput, MemoryInput, memory_input, table_input
 from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.threads import on_threads
 
-Input: TypeAlias = TextInput | JsonInput | ListsInput | ParquetInput | MemoryInput
+Input: TypeAlias = TextInput | JsonInput | ListsInput | ParquetInput | ArrowInput | MemoryInput
 Made = TypeVar("Made")
 
 _MOST_THREADS = 8
@@ -244,8 +245,9 @@ class LogReader(Closing):
         return self._roles.problems[role] if role in self._roles.ambiguous else None
 
     def footers(self) -> list[dict[bytes, bytes]]:
-        """The metadata of each Parquet file, or of the Arrow table; empty for others."""
-        return [part.input.footer if isinstance(part.input, ParquetInput | MemoryInput) else {} for part in self._parts]
+        """The metadata of each Parquet or Arrow file, or of the Arrow table; empty for others."""
+        have = ParquetInput | ArrowInput | MemoryInput
+        return [part.input.footer if isinstance(part.input, have) else {} for part in self._parts]
 
     def batches(
         self, roles: Iterable[str], *, also: Mapping[str, str] | None = None, watched: Sequence[str] = ()
@@ -412,8 +414,8 @@ def open_log(
 
     Parameters
     ----------
-    source : str, path, pa.Table or pd.DataFrame
-        A file, a folder, a glob, ``-`` for standard input, or a table in memory.
+    source : str, path, list of them, table or stream
+        A file, a folder, a glob, ``-`` for standard input, or what ``memory_input`` takes.
     options : ReadOptions
     required : tuple of str
         The roles (``user``, ``item``, ``time``, ``value``, ``event``) that must be there.
@@ -439,9 +441,12 @@ def open_log(
     with ExitStack() as stack:
         sources: tuple[Source, ...] = ()
         warnings: list[str] = []
-        if isinstance(source, str | os.PathLike):
-            name = os.fspath(source)
-            sources = find_sources(name, lambda file: is_file_of(file, options.from_))
+        if isinstance(source, str | os.PathLike | list | tuple):
+            names = paths_in(source)
+            name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+            sources = tuple(
+                file for each in names for file in find_sources(each, partial(is_file_of, form=options.from_))
+            )
             for each in sources:
                 stack.callback(each.close)
                 if not each.parquet:
@@ -594,10 +599,10 @@ def _missing(problem: NegprepError, first: Input, role: str, unnamed: Unnamed) -
 
 def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:
     with machine_errors(source.name):
-        if not source.parquet:
+        if not source.is_table:
             return _text_input(source, options, unnamed, beside=beside)
         _refuse_text_options(options, source.name)
-        return parquet_input(source)
+        return table_input(source)
 
 
 def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:

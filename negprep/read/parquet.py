@@ -1,8 +1,7 @@
-"""Rows from Arrow data: a Parquet file, its page checksums verified; a table or a pandas frame in memory."""
+"""Rows from a Parquet file, its page checksums verified."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +13,14 @@ import pyarrow as pa
 
 from negprep.arrow import first_failure
 from negprep.errors import BadDataError
-from negprep.read.columns import WATCHED, refuse_duplicates
+from negprep.read.columns import refuse_duplicates
 from negprep.read.sources import Piece, Source, machine_errors, one_line
 from negprep.threads import one_ahead
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow.parquet as pq
 
 _ROWS = 1 << 17
-_ROWS_IN_MEMORY = 1 << 18
 _BUFFER = 1 << 20
 
 
@@ -76,7 +73,7 @@ class ParquetInput:
                 first += batch.num_rows
 
     def _place(self, first: int, row: int) -> str:
-        return f"{self.source.name}: {_row(first, row)}"
+        return f"{self.source.name}: {row_number(first, row)}"
 
 
 def parquet_input(source: Source) -> ParquetInput:
@@ -128,99 +125,6 @@ def readable(source: Source) -> Iterator[None]:
         raise BadDataError(f"unreadable Parquet: {one_line(error)}", place=source.name, remedy=remedy) from None
 
 
-def _row(first: int, row: int) -> str:
+def row_number(first: int, row: int) -> str:
+    """A row, counted from 0, in the words of messages."""
     return f"row {first + row + 1}"
-
-
-@dataclass(frozen=True)
-class MemoryInput:
-    """A table in memory, which is never changed.
-
-    ``spare`` are the named levels of a frame's index that are not columns as well; ``slices`` gives the number of the
-    first row of each slice, and what makes its columns, by role; ``place`` stands for all rows, where their numbers
-    mean nothing; ``warnings`` stay empty.
-    """
-
-    names: tuple[str, ...]
-    slices: Callable[[dict[str, str]], Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]]
-    spare: tuple[str, ...] = ()
-    footer: dict[bytes, bytes] = field(default_factory=dict)
-    place: str | None = None
-    warnings: list[str] = field(default_factory=list)
-
-    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows of the columns, by role, as functions that convert a slice each."""
-        for first, arrays in self.slices(columns):
-            yield partial(self._piece, first, arrays)
-
-    def _piece(self, first: int, arrays: Callable[[], dict[str, pa.Array]]) -> Piece:
-        place = self.place
-        return Piece(arrays(), partial(_row, first) if place is None else lambda _: place)
-
-
-def memory_input(table: Any) -> MemoryInput:  # noqa: ANN401 - pandas may not be imported
-    """The input over a ``pa.Table`` or a pandas frame; ``TypeError`` for something else."""
-    pandas = sys.modules.get("pandas")
-    if isinstance(table, pa.Table):
-        names = tuple(table.column_names)
-        made = MemoryInput(names, partial(_slices_of_table, table), footer=dict(table.schema.metadata or {}))
-    elif isinstance(table, pa.RecordBatchReader):
-        names = tuple(table.schema.names)
-        made = MemoryInput(names, partial(_slices_of_stream, table), footer=dict(table.schema.metadata or {}))
-    elif pandas is not None and isinstance(table, pandas.DataFrame):
-        names = tuple(str(name) for name in table.columns)
-        spare = tuple(str(name) for name in table.index.names if name is not None and str(name) not in names)
-        made = MemoryInput(names, partial(_slices_of_frame, table, names), spare)
-    else:
-        raise TypeError(f"a log is a path, a pyarrow.Table or a pandas.DataFrame, not {type(table).__name__}")
-    refuse_duplicates(names, "the table")
-    return made
-
-
-def _slices_of_table(
-    table: pa.Table, columns: dict[str, str]
-) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
-    first = 0
-    for batch in table.select(list(columns.values())).to_batches(max_chunksize=_ROWS_IN_MEMORY):
-        yield first, partial(dict, zip(columns, batch.columns, strict=True))
-        first += batch.num_rows
-
-
-def _slices_of_stream(
-    stream: pa.RecordBatchReader, columns: dict[str, str]
-) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
-    """The batches of a stream, which is read once."""
-    first = 0
-    for batch in stream:
-        arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
-        yield first, partial(dict, arrays)
-        first += batch.num_rows
-
-
-def _slices_of_frame(
-    frame: pd.DataFrame, names: tuple[str, ...], columns: dict[str, str]
-) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
-    for first in range(0, len(frame), _ROWS_IN_MEMORY):
-        yield first, partial(_converted, frame.iloc[first : first + _ROWS_IN_MEMORY], names, columns)
-
-
-def _converted(rows: pd.DataFrame, names: tuple[str, ...], columns: dict[str, str]) -> dict[str, pa.Array]:
-    """Some rows of a frame as Arrow arrays, by role."""
-    arrays = {}
-    for role, name in columns.items():
-        series: Any
-        if name in names:
-            series = rows.iloc[:, names.index(name)]
-        else:
-            series = rows.index.get_level_values([str(level) for level in rows.index.names].index(name)).to_series()
-        if type(series.dtype).__name__ == "SparseDtype":
-            series = series.sparse.to_dense()
-        try:
-            arrays[role] = pa.Array.from_pandas(series)
-        except (pa.ArrowException, OverflowError) as error:
-            if role.startswith(WATCHED):  # nothing in it is refused
-                arrays[role] = pa.Array.from_pandas(series.astype(str))
-                continue
-            what = f"the column {name!r} holds mixed types: {one_line(error)}"
-            raise BadDataError(what, remedy="make it one type, such as str") from None
-    return arrays

@@ -27,7 +27,7 @@ from negprep.read.foreign import refuse_foreign
 from negprep.read.lines import Dialect
 from negprep.read.log import delimited
 from negprep.read.other_formats import with_quotes
-from negprep.read.parquet import ParquetInput, parquet_input
+from negprep.read.parquet import ParquetInput
 from negprep.read.prepared_kinds import (
     RATING_COLUMNS,
     Lines,
@@ -43,6 +43,7 @@ from negprep.read.prepared_kinds import (
 )
 from negprep.read.prepared_metadata import DATA_SET, Told, metadata_of, metadata_of_folder, metadata_of_parts
 from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
+from negprep.read.tables import ArrowInput, table_input
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
 _LISTS = {
@@ -176,7 +177,7 @@ def _decode(codes: pa.Array, vocabulary: CodedIds, place: Callable[[int], str]) 
     return pa.DictionaryArray.from_arrays(from_numpy(values.astype(np.int32)), ids)
 
 
-_FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz")
+_FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz", "arrow")
 
 
 def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, CodedIds] | None:
@@ -215,9 +216,9 @@ def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
 
 def _read(path: Path, column: str) -> CodedIds:
     (source,) = find_sources(str(path))
-    table: ParquetInput | TextInput
-    if source.parquet:
-        table = parquet_input(source)
+    table: ParquetInput | ArrowInput | TextInput
+    if source.is_table:
+        table = table_input(source)
     else:
         unnamed = Unnamed(("code", column), by_option=False)
         table = TextInput(source, read_dialect(source, ReadOptions(quote='"'), unnamed))
@@ -272,7 +273,7 @@ class Prepared(Closing):
         self,
         name: str,
         sources: tuple[Source, ...],
-        inputs: list[ParquetInput | TextInput | Lines],
+        inputs: list[ParquetInput | ArrowInput | TextInput | Lines],
         shape: Shape,
         facts: dict[str, Any] | None,
         resources: ExitStack,
@@ -357,9 +358,9 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
             stack.callback(source.close)
             if not source.parquet:
                 refuse_foreign(source)
-        facts = metadata_of(name, metadata_of_folder(Path(name)) if not sources[0].parquet else None, told)
+        facts = metadata_of(name, metadata_of_folder(Path(name)) if not sources[0].is_table else None, told)
         said_in = None if told is None else told.place
-        lines = None if sources[0].parquet else lines_of(sources[0], is_ours=facts is not None)
+        lines = None if sources[0].is_table else lines_of(sources[0], is_ours=facts is not None)
         if lines is not None:
             shape = Shape(
                 "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives",
@@ -397,10 +398,10 @@ def _is_whole(folder: Path, facts: dict[str, Any], sources: tuple[Source, ...]) 
     return len(found) == facts.get("epochs") and all((each / "_SUCCESS").exists() for each in found)
 
 
-def _input(source: Source, quotes: ReadOptions) -> ParquetInput | TextInput:
+def _input(source: Source, quotes: ReadOptions) -> ParquetInput | ArrowInput | TextInput:
     with machine_errors(source.name):
-        if source.parquet:
-            return parquet_input(source)
+        if source.is_table:
+            return table_input(source)
         if is_rating_file(source.name) or is_bare(source.name):
             given = ReadOptions(quote="none") if is_bare(source.name) else quotes
             return TextInput(source, _rating_dialect(source, given))
@@ -420,9 +421,9 @@ def _rating_dialect(source: Source, quotes: ReadOptions) -> Dialect:
 
 
 def _described(
-    source: Source, each: ParquetInput | TextInput, facts: dict[str, Any] | None, told: Told | None
+    source: Source, each: ParquetInput | ArrowInput | TextInput, facts: dict[str, Any] | None, told: Told | None
 ) -> tuple[Shape, dict[str, Any] | None]:
-    if isinstance(each, ParquetInput):
+    if not isinstance(each, TextInput):
         facts = metadata_of(source.name, metadata_of_parts([each.footer], source.name), told)
         return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
     return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts

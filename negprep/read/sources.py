@@ -36,6 +36,7 @@ CODECS = {
 """The first bytes of each kind of compressed file, as a regular expression."""
 
 PARQUET = rb"PAR[1E]"
+_ARROW = rb"ARROW1\0\0|\xff\xff\xff\xff[\s\S]{3}\0"
 HEAD = 4096
 NULL_KEY = "__HIVE_DEFAULT_PARTITION__"
 
@@ -71,6 +72,11 @@ class Source:
         """The first bytes, decompressed; an empty source has none."""
         with machine_errors(self.name), self.open() as stream:
             return stream.read(HEAD)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its columns have types: Parquet, or an Arrow file or stream, perhaps compressed as a whole."""
+        return self.parquet or re.match(_ARROW, self.head) is not None
 
     def raw(self) -> BinaryIO:
         """The bytes as they are, from the start."""

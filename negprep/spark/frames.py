@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -16,13 +17,14 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from negprep.errors import BadDataError, UsageError
-from negprep.options.reading import LogSource, ReadOptions
+from negprep.options.reading import LogSource, ReadOptions, paths_in
 from negprep.read.dialect import Unnamed, is_aligned, read_dialect
 from negprep.read.lines import Dialect
 from negprep.read.sources import Source
 from negprep.spark.session import Engine
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pyspark.sql import Column, DataFrame
 
 SparkSource: TypeAlias = "LogSource | DataFrame"
@@ -101,7 +103,10 @@ def open_frame(
     plain = replace(read, columns=None, delimiter=None, quote=None, escape=None, from_=None)
     if not isinstance(source, str | os.PathLike):
         refuse_text_options(read, argument)
-        data: Any = source if is_frame(source) else engine.spark.createDataFrame(source)
+        if paths_in(source):
+            what = f"{argument} is a list of files with --engine spark"
+            raise UsageError(what, remedy="give a folder or a pattern that holds them")
+        data: Any = source if is_frame(source) else engine.spark.createDataFrame(_held(source))
         return Frame(data, "the DataFrame" if argument == "INPUT" else f"the DataFrame of {argument}", plain)
     name = os.fspath(source)
     if name.startswith(TABLE):
@@ -115,6 +120,13 @@ def open_frame(
         return Frame(engine.do("read", partial(reader.format(form).load, name), name), name, plain, has_files=True)
     unnamed = Unnamed() if argument == "INPUT" else Unnamed(("user", "item"), by_option=False, columns=columns)
     return Frame(_read_text(engine, name, read, unnamed), name, plain, has_files=True)
+
+
+def _held(source: Any) -> pa.Table | pd.DataFrame:  # noqa: ANN401
+    """A table that Spark takes: whatever else gives Arrow batches is held as a whole."""
+    library = sys.modules.get("pandas")
+    is_frame_of_pandas = library is not None and isinstance(source, library.DataFrame)
+    return source if is_frame_of_pandas or isinstance(source, pa.Table) else pa.table(source)
 
 
 def local_source(engine: Engine, source: SparkSource | None, argument: str) -> LogSource | None:
