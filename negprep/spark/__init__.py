@@ -36,7 +36,7 @@ from negprep.write.destination import Document
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from negprep.api import TestKeywords, TrainKeywords
+    from negprep.keywords import TestKeywords, TrainKeywords
 
 __all__ = ["prepare", "test", "train"]
 

@@ -71,7 +71,7 @@ def test_one_edit_is_enough(tmp_path):
     python("docs/make_cli_reference.py", "--check", code=1)
     python("docs/make_cli_reference.py")
     assert (tmp_path / "docs" / "reference" / "cli.md").read_text().count("--made-up N") == 1  # test names it: As train
-    assert "    made_up: int | None\n" in (tmp_path / "negprep" / "api.py").read_text()
+    assert "    made_up: int | None\n" in (tmp_path / "negprep" / "keywords.py").read_text()
 
 
 def test_a_declaration_decides_what_is_taken():
