@@ -314,6 +314,13 @@ def test_users_who_are_dropped_are_not_tested(tmp_path, form):
     assert failing(tmp_path / "o", pa.Table.from_pandas(log)) == {}
 
 
+@pytest.mark.parametrize("form", EXCHANGES)
+def test_a_run_that_drops_everybody_writes_what_is_read(tmp_path, form):
+    log = make_log(n_users=8, n_items=9)
+    negprep.test(log, f"{tmp_path}/o/", to=form, num_neg=9, on_short="drop", **SPLIT)
+    assert failing(tmp_path / "o", pa.Table.from_pandas(log)) == {}
+
+
 @pytest.mark.parametrize("form", [form for form in LIBRARIES if not EXCHANGES[form].one_holdout])
 def test_several_holdouts_of_a_user(tmp_path, form):
     log, options = make_log(), {"holdout": "last:2", "with_valid": False}

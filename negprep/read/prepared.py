@@ -30,6 +30,7 @@ from negprep.read.other_formats import with_quotes
 from negprep.read.parquet import ParquetInput
 from negprep.read.prepared_kinds import (
     RATING_COLUMNS,
+    Kind,
     Lines,
     Part,
     Shape,
@@ -363,7 +364,7 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
         lines = None if sources[0].is_table else lines_of(sources[0], is_ours=facts is not None)
         if lines is not None:
             shape = Shape(
-                "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives",
+                _kind_of_lines(name),
                 "positives" if lines.form == "items" else "listwise",
                 dict(zip(lines.names, lines.names, strict=True)),
             )
@@ -388,6 +389,12 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
         if facts is not None and Path(name).is_dir() and not _is_whole(Path(name), facts, sources):
             raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
         return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all(), said_in)
+
+
+def _kind_of_lines(name: str) -> Kind:
+    if is_bare(name):
+        return "exchanged"
+    return "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives"
 
 
 def _is_whole(folder: Path, facts: dict[str, Any], sources: tuple[Source, ...]) -> bool:

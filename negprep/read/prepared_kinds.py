@@ -322,7 +322,7 @@ _LISTS: dict[str, Form] = {
     "test.txt": "items",
     "candidates.txt": "candidates",
 }
-_EMPTY: dict[str, Form] = {".negative": "negatives", ".rating": "items"}
+_EMPTY: dict[str, Form] = {".negative": "negatives", "_negative.tsv": "negatives", ".rating": "items"}
 _OF_NEGATIVES = re.compile(r"\.negative(\.(gz|zst|bz2))?$")
 _HEADER = {
     *("user", "item", "uid", "iid", "user_id", "item_id", "userid", "itemid"),
@@ -433,7 +433,8 @@ def lines_of(source: Source, *, is_ours: bool) -> Lines | None:
     name = PurePath(source.name).name
     head = source.head
     if is_ours and not head:
-        form = _EMPTY.get(PurePath(name).suffix, _LISTS.get(name))
+        form = next((form for ending, form in _EMPTY.items() if name.endswith(ending)), _LISTS.get(name))
+        form = "items" if is_bare(source.name) else form
         return None if form is None else Lines(source, form, "\t" if form == "negatives" else None)
     lines = re.split(r"[\r\n]", head.decode("utf-8-sig", "replace").lstrip(), maxsplit=1)
     first = lines[0] if len(lines) > 1 or len(head) < HEAD else lines[0][: -len(lines[0].split()[-1])]  # cut short
