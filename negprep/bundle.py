@@ -105,6 +105,9 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
     own = {name: chosen[f"test_{name}"] for name in OF_CANDIDATES if f"test_{name}" in chosen}
     own.setdefault("distinct", True)
     test = Options(command="test", read=read, drop_cold=drop_cold, **shared, **own)
+    if len({train.group_col, test.group_col} - {None}) > 1:
+        what = f"--group-col {train.group_col} and --test-group-col {test.group_col}: a log is read once for all parts"
+        raise UsageError(what, remedy="name the same column")
     parts = {"train": train}
     if train.with_valid:
         parts["valid"] = replace(test, fold="valid")
@@ -143,7 +146,8 @@ def prepare_all(
     with open_log(source, first.read) as log, ExitStack() as stack:
         check_output(target, log.paths, force=force, is_text=form in TEXT)
         folder = str(Path(target.rstrip("/")).parent)
-        read = stack.enter_context(closing(ReadLog(log, first, folder, progress or silent, again=True)))
+        by_impression = next((each for each in parts.values() if each.group_col is not None), first)
+        read = stack.enter_context(closing(ReadLog(log, by_impression, folder, progress or silent, again=True)))
         users, items = read.core.users, read.core.items
         ending = kind_of(form, "").ending
         summaries: dict[str, Summary] = {}

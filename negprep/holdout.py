@@ -309,7 +309,7 @@ def needs_times(log: LogReader, options: Options, rule: HoldoutRule) -> bool:
     """Whether the times of the log are read: those of a pair decide which of its rows the values kept are of."""
     if rule.needs_times or options.available_at_time or options.with_history or writes_times(log, options):
         return True
-    return bool(options.carried or options.with_time) and _may_have_times(log)
+    return bool(options.carried or options.group_col or options.with_time) and _may_have_times(log)
 
 
 def _may_have_times(log: LogReader) -> bool:

@@ -50,6 +50,7 @@ class RowKeywords(ReadKeywords, total=False):
     with_log_q: bool
     available_at_time: bool
     same: str | None
+    group_col: str | None
     alpha: float | None
     smooth: float | None
     weights: LogSource | None
@@ -118,6 +119,7 @@ class PrepareKeywords(RowKeywords, total=False):
     test_distinct: bool
     test_on_short: OnShort
     test_with_log_q: bool
+    test_group_col: str | None
     test_alpha: float | None
     test_smooth: float | None
     test_weights: LogSource | None
@@ -194,6 +196,7 @@ class ReportKeywords(ReadKeywords, total=False):
     items: LogSource | None
     exclude: LogSource | None
     weak: LogSource | None
+    group_col: str | None
     alpha: float | None
     smooth: float | None
     weights: LogSource | None

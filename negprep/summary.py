@@ -456,6 +456,9 @@ def _warnings_of_rows(run: Record) -> list[str]:
         warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")
     if any(run.tally.sources.values()) and run.tally.sources.get("weak") == 0:
         warnings.append("no weak interaction could be drawn: all negatives come from elsewhere")
+    if any(run.tally.sources.values()) and run.tally.sources.get("impression") == 0:
+        what = f"no positive has a weak interaction beside it in the column {run.options.group_col!r}"
+        warnings.append(f"{what}: all negatives come from elsewhere")
     if run.rule.kind != "none" and not tally.holdouts:
         warnings.append(nothing_held_out(run.rule))
     model = run.knowledge
@@ -479,8 +482,10 @@ def notes_of(run: Record) -> list[str]:
     if run.tally.without_history:
         what = f"{run.tally.without_history:,} of {run.tally.groups:,} positives"
         notes.append(f"the history of {what} is empty: their users have no train positive before them")
-    if run.options.with_log_q and run.options.recipe.names == ("weak",):
-        notes.append("the log q of a positive is -inf where weak alone draws; mix it with uniform to correct by it")
+    names = run.options.recipe.names
+    if run.options.with_log_q and names in (("weak",), ("impression",)):
+        what = f"the log q of a positive is -inf where {names[0]} alone draws"
+        notes.append(f"{what}; mix it with uniform to correct by it")
     if run.options.with_log_q and run.options.recipe.scored == "reinforced":
         notes.append("the log q of a positive is -inf: it is in no pool of reinforced")
     return notes
@@ -524,6 +529,7 @@ def _sampler_facts(run: Record) -> dict[str, Any]:
         "weights": ("a file" if options.weights is not None else "train positives") if popular else None,
         "available_at_time": options.available_at_time,
         "same": options.same,
+        **({} if options.group_col is None else {"group_col": options.group_col}),
         "with_log_q": options.with_log_q,
         "q_kind": "conditional" if options.recipe.scored == "reinforced" else "exact",
         **_model_facts(run),

@@ -35,6 +35,7 @@ class Supply:
 
     eligible: tuple[Any, ...]
     weak: tuple[Any, ...]
+    shown: tuple[Any, ...]
     size: int
     q: Mapping[Any, float]
     positive_q: float
@@ -55,6 +56,11 @@ class Model:
     alpha, smooth : numbers
     weights : {item: weight}, optional
     holdout : {"none", "last"}
+    keep_time : {"last", "first"}
+    group_col : str, optional
+        The column of impressions; None in it is no impression.
+    takes_all : bool
+        The negatives are the whole impression, and nothing else.
     """
 
     def __init__(
@@ -75,11 +81,25 @@ class Model:
         smooth: float = 0.0,
         weights: Mapping[Any, float] | None = None,
         holdout: str = "none",
+        keep_time: str = "last",
+        group_col: str | None = None,
+        takes_all: bool = False,
     ) -> None:
+        self.takes_all = takes_all
         self.command, self.names, self.shares, self.fixed = command, names, shares, fixed
         self.same, self.at_time, self.categories = same, at_time, catalog
-        self.users = independent.observe(log, positive=positive)
+        self.users = independent.observe(log, positive=positive, keep_time=keep_time)
         columns = independent.columns_of(log)
+        self.group: dict[tuple[Any, Any], Any] = {}
+        self.shown: dict[tuple[Any, Any], set[Any]] = {}
+        for row in zip(*columns.values(), strict=True) if group_col is not None else ():
+            values = dict(zip(columns, row, strict=True))
+            user, item, group = values["user"], values["item"], values[group_col]
+            if positive is not None and positive(values):
+                if values["time"] == self.users[user].times[item]:
+                    self.group[user, item] = group
+            elif group is not None:
+                self.shown.setdefault((user, group), set()).add(item)
         first: dict[Any, int] = {}
         for item, time in zip(columns["item"], columns["time"], strict=True):
             first[item] = min(time, first.get(item, time))
@@ -125,18 +145,24 @@ class Model:
         inside = [item for item in self.catalog if fits(item)]
         eligible = tuple(item for item in inside if item not in self.seen[user])
         weak = tuple(item for item in inside if item in self.weak[user] and "weak" in self.names)
+        beside = self.shown.get((user, self.group.get((user, positive))), set()) & self.weak[user]
+        shown = tuple(item for item in inside if item in beside)
         alone = self.names == ("popularity",)
-        size = sum(self.weights[item] > 0 for item in eligible) if alone else len(eligible) + len(weak)
-        q = plain_samplers.one_draw(self.names, self.shares, eligible, weak, self.weights, falls_back=not alone)
-        return Supply(eligible, weak, size, q, self._positive_q(positive, eligible, weak))
+        size = sum(self.weights[item] > 0 for item in eligible) if alone else len({*eligible, *weak, *shown})
+        size = len(shown) if self.takes_all else size
+        of = self.names, self.shares, eligible, weak, self.weights
+        q = plain_samplers.one_draw(*of, falls_back=not alone, shown=shown)
+        return Supply(eligible, weak, shown, size, q, self._positive_q(positive, eligible, weak, shown))
 
-    def _positive_q(self, positive: Any, eligible: tuple[Any, ...], weak: tuple[Any, ...]) -> float:
+    def _positive_q(
+        self, positive: Any, eligible: tuple[Any, ...], weak: tuple[Any, ...], shown: tuple[Any, ...]
+    ) -> float:
         total = 0.0
         weights = self.weights | {positive: self.weights.get(positive, 0.0)}
         for name, share in zip(self.names, self.shares, strict=True):
-            if self.names != ("popularity",) and not plain_samplers.points_of(name, eligible, weak, weights):
+            if self.names != ("popularity",) and not plain_samplers.points_of(name, eligible, weak, weights, shown):
                 name = "uniform"
-            points = plain_samplers.points_of(name, [*eligible, positive], weak, weights)
+            points = plain_samplers.points_of(name, [*eligible, positive], weak, weights, shown)
             if sum(points.values()):
                 total += share / sum(self.shares) * float(points.get(positive, 0) / sum(points.values()))
         return total
@@ -208,14 +234,14 @@ def check(
     found = [(group.user, group.positive) for group in groups]
     assert len(found) == len(set(found)), "a positive leads two groups"
     assert set(found) == wanted, f"other positives lead groups: {sorted(set(found) ^ wanted)[:3]}"
-    has_sources = len(model.names) > 1 or model.names == ("weak",)
+    has_sources = len(model.names) > 1 or model.names in (("weak",), ("impression",))
     for group in groups:
         supply = model.supply(group.user, group.positive)
         who = f"of user {group.user!r}, positive {group.positive!r}"
         count = min(num_neg, supply.size) if distinct else num_neg * (supply.size > 0)
         assert len(group.negatives) == count, f"{len(group.negatives)} negatives {who}, not {count}"
         assert not distinct or len(set(group.negatives)) == count, f"a negative {who} occurs twice"
-        stray = set(group.negatives) - {*supply.eligible, *supply.weak}
+        stray = set(group.negatives) - {*supply.eligible, *supply.weak, *supply.shown}
         assert not stray, f"{sorted(stray)} {who} may not be drawn"
         if model.names == ("popularity",):
             light = [item for item in group.negatives if not model.weights[item]]
@@ -237,18 +263,20 @@ def check(
 def _check_sources(model: Model, supply: Supply, group: Drawn, who: str, *, distinct: bool) -> None:
     for item, source in zip(group.negatives, group.sources or [], strict=False):
         assert source in (*model.names, "fallback"), f"the source {source!r} {who}"
-        assert (source == "weak") == (item in supply.weak), f"{item} {who} comes from {source}"
+        listed = item in supply.weak or item in supply.shown
+        assert (source in plain_samplers.LISTED) == listed, f"{item} {who} comes from {source}"
+        assert source != "impression" or item in supply.shown, f"{item} {who} was not shown with it"
         if source == "popularity":
             assert model.weights[item] > 0, f"{item} {who} has no weight"
         if source == "fallback" and not distinct:
             empty = [
                 name
                 for name in model.names
-                if not plain_samplers.points_of(name, supply.eligible, supply.weak, model.weights)
+                if not plain_samplers.points_of(name, supply.eligible, supply.weak, model.weights, supply.shown)
             ]
             assert empty, f"{item} {who} fell back, and every component had something"
     if model.fixed and not distinct and group.sources:
         of_draw = [name for name, share in zip(model.names, model.shares, strict=True) for _ in range(share)]
         for name, source in zip(of_draw, group.sources, strict=True):
-            has = plain_samplers.points_of(name, supply.eligible, supply.weak, model.weights)
+            has = plain_samplers.points_of(name, supply.eligible, supply.weak, model.weights, supply.shown)
             assert not has or source == name, f"the source {source} {who}, not {name}"

@@ -7,6 +7,7 @@ A *measure* is a list of (code, points), in the order of positions: what a user 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
@@ -184,6 +185,7 @@ def train_rows(
     at_time: bool = False,
     categories: dict[Any, str] | None = None,
     holdout: str = "none",
+    shown: Callable[[Any, Any], set[Any]] = lambda user, positive: set(),
     bootstrap: int | None = None,
     as_pairs: bool = False,
     seed: int = 0,
@@ -191,7 +193,8 @@ def train_rows(
 ) -> list[tuple[Any, Any, Any, str]]:
     """(user, item, label, source) rows of a log of (user, item, time, value) rows; values of ``least`` on are liked.
 
-    ``as_pairs``: (user, pos_item, neg_item, source) instead. The names of ``--levels`` are weak, uniform and level.
+    ``shown`` has the weak items beside a positive. ``as_pairs``: (user, pos_item, neg_item, source) instead. The names
+    of ``--levels`` are weak, uniform and level.
     """
     catalog = in_order({item for _, item, _, _ in log})
     codes = {item: code for code, item in enumerate(catalog)}
@@ -230,6 +233,7 @@ def train_rows(
                 "uniform": eligible,
                 "popularity": [(code, units[code]) for code, _ in eligible],
                 "weak": [(code, 1) for code in window if catalog[code] in weak[user]],
+                "impression": [(code, 1) for code in window if catalog[code] in shown(user, positive) & weak[user]],
             }
             measures["level"] = eligible if measures["weak"] else []
             mixture = Mixture(
@@ -242,7 +246,8 @@ def train_rows(
                 alias_table(units) if "popularity" in names and not restricted else None,
             )
             supply = len(eligible) if falls_back else sum(points > 0 for _, points in measures["popularity"])
-            supply += len(measures["weak"]) if "weak" in names else 0
+            listed = next((name for name in ("weak", "impression") if name in names), None)
+            supply += len(measures[listed]) if listed else 0
             count = min(num_neg, supply) if distinct else num_neg if supply else 0
             key = pair_key(seed, "negatives", user, positive)
             if bootstrap is not None:

@@ -30,6 +30,7 @@ def log(tmp_path_factory):
             "item": rng.integers(0, 300, n),
             "rating": rng.integers(1, 6, n),
             "time": rng.integers(0, 10**6, n),
+            "slate": np.arange(n) % 7,
         }
     )
     path = tmp_path_factory.mktemp("log") / "log.parquet"
@@ -49,6 +50,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+SHOWN = {"positive": ">=4", "test_sampler": "impression", "test_group_col": "slate"}
 CASES = {
     "plain": {},
     "no valid": {"with_valid": False},
@@ -57,6 +59,8 @@ CASES = {
     "some users, no cold": {"holdout": "random-global:0.1", "test_users": 0.2, "drop_cold": "both", "test_num_neg": 9},
     "positive": {"positive": ">=4", "sampler": ("uniform:0.5", "weak:0.5"), "with_log_q": True},
     "candidates": {"test_num_neg": 20, "test_sampler": "popularity", "test_alpha": 0.5, "test_with_log_q": True},
+    "impressions": SHOWN | {"sampler": "impression", "group_col": "slate", "test_num_neg": "all"},
+    "impressions in test": SHOWN,
     "core": {"core": 20, "sampler": "popularity"},
     "lists": {"layout": "listwise", "num_neg": 2, "test_layout": "listwise", "test_num_neg": "all"},
     "epochs": {"epochs": 2, "shuffle": True},
@@ -72,7 +76,8 @@ def test_the_files_are_those_of_the_single_commands(log, tmp_path, case):
     whole = made(log, tmp_path / "whole", **chosen)
     of_test = {name: value for name, value in chosen.items() if name.startswith("test_") and name != "test_users"}
     ours = {name.removeprefix("test_"): value for name, value in of_test.items()}
-    own = {"num_neg", "sampler", "alpha", "with_log_q", "layout", "on_short", "epochs", "shuffle", *of_test}
+    own = {"num_neg", "sampler", "group_col", "alpha", "with_log_q", "layout", "on_short", "epochs", "shuffle"}
+    own |= of_test.keys()
     shared = {name: value for name, value in chosen.items() if name not in own}
     valid = chosen.get("with_valid", True)
     train = {name: value for name, value in chosen.items() if name not in {*of_test, "drop_cold"}}

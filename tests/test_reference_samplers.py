@@ -85,6 +85,34 @@ def test_rows_of_restricted_draws(by, recipe, distinct):
     assert made(log, recipe, **options) == expected(log, recipe, **options)
 
 
+@pytest.mark.parametrize("distinct", [False, True], ids=["repeats", "distinct"])
+@pytest.mark.parametrize(
+    "recipe", [("impression",), ("uniform:0.5", "impression:0.5"), ("impression=2", "weak=1")], ids=" ".join
+)
+def test_rows_of_impressions(recipe, distinct):
+    """A slate is of a user and a tenth of the times."""
+    log = log_with_values(12, SHAPES["small"] | {"items": 15})
+    latest, beside = {}, {}
+    for user, item, time, value in log:
+        if value >= 2:
+            latest[user, item] = max(time, latest.get((user, item), time))
+        else:
+            beside.setdefault((user, time % 3), set()).add(item)
+    table = pa.table(
+        {
+            **{name: [row[place] for row in log] for place, name in enumerate(("user", "item", "time", "value"))},
+            "slate": [time % 3 for _, _, time, _ in log],
+        }
+    )
+    options = {"num_neg": Recipe.parse(recipe).num_neg or 5, "distinct": distinct, "seed": 4, "holdout": "none"}
+    rows = negprep.train(table, sampler=recipe, positive=">=2", group_col="slate", **options).to_pylist()
+    wanted = expected(
+        log, recipe, shown=lambda user, positive: beside.get((user, latest[user, positive] % 3), set()), **options
+    )
+    assert [(row["user"], row["item"], row["label"], row["source"]) for row in rows] == wanted
+    assert {source for _, _, _, source in wanted} > {"impression", "fallback"}
+
+
 def pairs(log, sources=None, **options):
     """What the package gives as pairs; ``sources`` are other names of its own."""
     names = ("user", "item", "time", "value")

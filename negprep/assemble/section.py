@@ -20,7 +20,8 @@ from negprep.encode.vocabulary import Values, Vocabulary
 from negprep.errors import BadDataError, UsageError
 from negprep.holdout import Split, hold_out
 from negprep.options.options import Options
-from negprep.options.specs import MAX_NUM_NEG, HoldoutRule
+from negprep.options.specs import IMPRESSION, MAX_NUM_NEG, HoldoutRule
+from negprep.sample.measures import Impressions
 from negprep.sample.rng import Bootstrap, Purpose, bounded, combine, purpose_key, word
 from negprep.sample.sampler import Heads, Plan, Sampling
 from negprep.threads import go_on
@@ -28,6 +29,9 @@ from negprep.write.output import Part
 from negprep.write.parquet import ROW_GROUP_ROWS
 
 _BLOCK_WORDS = 1 << 15
+
+_SHOWN_AT_MOST = 1 << 6
+"""Items of most impressions."""
 
 _MOST_CELLS = 1 << 22
 """Of the table of negatives, with a row for each group and as many columns as the largest has: eight usual shards."""
@@ -337,7 +341,8 @@ def as_heads(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
     """The pairs from ``begin`` up to ``end``, as heads of groups."""
     end = len(heads) if end is None else end
     times = None if heads.times is None else heads.times[begin:end]
-    return Heads(heads.users(begin, end), heads.items[begin:end], times)
+    groups = heads.carried[IMPRESSION][begin:end] if IMPRESSION in heads.carried else None
+    return Heads(heads.users(begin, end), heads.items[begin:end], times, groups)
 
 
 def split_train(interactions: Interactions, options: Options, rule: HoldoutRule) -> tuple[Split, Pairs]:
@@ -360,6 +365,14 @@ def _cold(positives: Pairs, split: Split, train: Pairs, options: Options, warm: 
     if warm is not None:
         cold |= ~warm[positives.items]
     return cold & ~split.train
+
+
+def _impressions(interactions: Interactions, excluded: Pairs) -> Impressions | None:
+    """What was shown and passed over, and may be drawn."""
+    if interactions.shown is None:
+        return None
+    shown, items = interactions.shown.without(excluded, len(interactions.items)), interactions.items
+    return Impressions(shown.starts, shown.groups, as_seen(shown.pairs, items))
 
 
 def make_section(
@@ -401,7 +414,8 @@ def make_section(
         firsts = np.cumsum(drawn) - drawn
         occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
     weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
-    sampling = Sampling(plan, seen, weak, first_user)
+    impressions = None if options.group_col is None else _impressions(interactions, excluded)
+    sampling = Sampling(plan, seen, weak, first_user, impressions)
     supply = sampling.supply(as_heads(heads))
     needed = options.needed
     if sampling.by_group:
@@ -523,7 +537,8 @@ _USUAL_POSITIVES = 100
 
 def row_group_rows(options: Options) -> int:
     """Rows of a row group, and of a shard at most: fewer where each holds lists, for about as many items."""
-    items = (options.negatives_each if options.layout == "listwise" else 0) + (options.with_history or 0)
+    each = _SHOWN_AT_MOST if options.takes_all and "impression" in options.recipe.names else options.negatives_each
+    items = (each if options.layout == "listwise" else 0) + (options.with_history or 0)
     items += _USUAL_POSITIVES if options.layout == "listwise" and options.per_user else 0
     return max(1, ROW_GROUP_ROWS // max(1, items))
 

@@ -240,6 +240,8 @@ def _reason(drawable: Drawable, name: str, total: int) -> str | None:
         return "which positives are held out is not known, and so not what can be drawn"
     if name == "weak" and not drawable.any_weak:
         return "what is weak is not known: the log has none that could be drawn"
+    if name == "weak" and terms.draws_shown and terms.distinct:
+        return "what impression draws, weak draws no more: the rest has no closed form"
     open_draws = drawable.totals.negatives_of[open_users].sum() if terms.is_train else 0
     if open_draws > _OPEN * drawable.totals.negatives:
         return f"of {int(open_users.sum())} users it is not known which positives are held out"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Codes, Floats
 from negprep.checks.completeness import Known, RangeCheck
-from negprep.checks.expected import Placed, PlaceRanges, Windows
+from negprep.checks.expected import Placed, PlacedShown, PlaceRanges, Windows
 from negprep.checks.observed import Codebook, LogByRange
 from negprep.checks.pair_set import PairSet, Rows
 from negprep.checks.promises import Promise
@@ -409,12 +409,16 @@ def _of_range(checked: RangeCheck, windows: Windows, name: str, weights: Rows, *
     supply, in_log, terms, drawn = checked.supply, checked.in_log, checked.terms, checked.tallies.drawn[name]
     if supply is None:
         raise ValueError("it is not known which positives are held out")
-    left_out = name != "weak"
+    left_out = name not in ("weak", "impression")
     placed = Placed(supply.avoided if left_out else supply.weak, windows)
 
     def sets(owners: Rows) -> WindowSets:
-        ranges = PlaceRanges.of(windows, placed, in_log, owners)
-        return WindowSets(windows.items, placed.places, ranges, left_out, len(in_log.items))
+        ranges, listed = PlaceRanges.of(windows, placed, in_log, owners), placed.places
+        if name == "impression":
+            shown = PlacedShown(in_log, windows)
+            begins, ends = shown.within(owners, ranges.lows, ranges.highs)
+            ranges, listed = PlaceRanges(ranges.lows, ranges.highs, begins, ends), shown.places
+        return WindowSets(windows.items, listed, ranges, left_out, len(in_log.items))
 
     if drawn.first_items is not None and drawn.first_draws is not None:
         owners = np.flatnonzero(drawn.first_draws)
@@ -449,4 +453,5 @@ def _is_apart(terms: Promise) -> bool:
 def _has_no_number(terms: Promise) -> bool:
     """Whether it is not known how many draws of a sampler a group has."""
     by_chance = terms.heads_repeat or terms.chance is not None
-    return len(terms.samplers) > 1 or terms.samplers == ("weak",) or terms.num_neg is None or by_chance
+    falls_back = terms.samplers in (("weak",), ("impression",))
+    return len(terms.samplers) > 1 or falls_back or terms.num_neg is None or by_chance

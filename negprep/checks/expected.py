@@ -244,7 +244,7 @@ def supply_of(
             heavy = weights > 0
             taken = np.bincount(avoided.users[heavy[avoided.items]], minlength=len(in_log.users))
             sizes = int(heavy.sum()) - taken
-    if terms.draws_weak:
+    if terms.draws_weak or terms.draws_shown:  # at most: what impressions have, ``window_sizes`` counts
         sizes = sizes + weak.counts
     return Supply(avoided, weak, eligible, weights, sizes)
 
@@ -317,6 +317,30 @@ class Placed:
         return found[0], found[1]
 
 
+class PlacedShown:
+    """The weak items of impressions that may be drawn, each impression's in the order of places."""
+
+    def __init__(self, in_log: UsersOfLog, windows: Windows) -> None:
+        shown = in_log.drawable_shown
+        if shown is None:
+            raise ValueError("the log was read without impressions")
+        self._of_positives, self._is_empty = shown.of_positives, not len(shown.pairs)
+        self._placed = Placed(shown.pairs, windows)
+
+    @property
+    def places(self) -> Codes:
+        """The place of each item: int32, shape (n_pairs,)."""
+        return self._placed.places
+
+    def within(self, positives: Rows, lows: Rows | Codes, highs: Rows | Codes) -> tuple[Rows, Rows]:
+        """The items of the impressions of some positives in a range of places each: from which on, and the end."""
+        if self._is_empty:
+            return np.zeros(len(positives), np.int64), np.zeros(len(positives), np.int64)
+        impressions = self._of_positives[positives]
+        begins, ends = self._placed.within(impressions.clip(0), lows, highs)
+        return begins, np.where(impressions < 0, begins, ends)
+
+
 @dataclass(frozen=True, eq=False)
 class PlaceRanges:
     """What each of some positives can be given: a range of places, and within it pairs of its user."""
@@ -348,10 +372,16 @@ def window_sizes(in_log: UsersOfLog, terms: Promise, supply: Supply, places: Row
     if supply.weights is not None and terms.samplers == ("popularity",):
         drawable = drawable & (supply.weights > 0)
     windows = Windows(in_log, drawable, available=terms.available)
+    if terms.draws_shown and terms.takes_all:
+        begins, ends = PlacedShown(in_log, windows).within(places, *windows.of(places))
+        return ends - begins
     avoided = Placed(supply.avoided.where(drawable[supply.avoided.items]), windows)
     found = PlaceRanges.of(windows, avoided, in_log, places)
     sizes = found.highs.astype(np.int64) - found.lows - (found.ends - found.begins)
     if terms.draws_weak:
         begins, ends = Placed(supply.weak, windows).within(in_log.positives.users[places], found.lows, found.highs)
+        sizes += ends - begins
+    elif terms.draws_shown:
+        begins, ends = PlacedShown(in_log, windows).within(places, found.lows, found.highs)
         sizes += ends - begins
     return sizes

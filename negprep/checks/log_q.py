@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 
 import numpy as np
-import numpy.typing as npt
 
-from negprep.arrays import Codes, Floats, Units
+from negprep.arrays import Codes, Floats, Mask, Units
 from negprep.checks.completeness import Known, RangeCheck
-from negprep.checks.expected import Placed, PlaceRanges, Supply, Windows
+from negprep.checks.expected import Placed, PlacedShown, PlaceRanges, Supply, Windows
 from negprep.checks.observed import UsersOfLog
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
+from negprep.checks.ranges import taken
 from negprep.checks.results import LOG_Q, OR_SUMMARY, Findings
 from negprep.checks.rows import Block
 from negprep.checks.sweep import CHOICES, Totals, choice_of
@@ -76,6 +76,7 @@ class Points:
     eligible: Rows  # int64 (n,): Items
     units: Rows  # int64 (n,): Their units of popularity
     weak: Rows  # int64 (n,): Weak items
+    shown: Rows  # int64 (n,): Those of the impression
 
 
 class ByUser:
@@ -91,7 +92,7 @@ class ByUser:
 
     def points(self, owners: Rows) -> Points:
         """What some users have."""
-        return Points(self._eligible[owners], self._units[owners], self._weak[owners])
+        return Points(self._eligible[owners], self._units[owners], self._weak[owners], np.zeros(len(owners), np.int64))
 
 
 class ByPositive:
@@ -101,6 +102,7 @@ class ByPositive:
         self._in_log, self._windows = in_log, Windows(in_log, in_log.catalog, available=terms.available)
         self._avoided = Placed(supply.avoided, self._windows)
         self._weak = Placed(supply.weak, self._windows) if terms.draws_weak else None
+        self._shown = PlacedShown(in_log, self._windows) if terms.draws_shown else None
         self._before = self._avoided_before = None
         if units is not None:
             ordered = units[self._windows.items]
@@ -109,14 +111,17 @@ class ByPositive:
     def points(self, owners: Rows) -> Points:
         """What some positives have."""
         found = PlaceRanges.of(self._windows, self._avoided, self._in_log, owners)
-        units = weak = np.zeros(len(owners), np.int64)
+        units = weak = shown = np.zeros(len(owners), np.int64)
         if self._before is not None and self._avoided_before is not None:
             units = self._before[found.highs] - self._before[found.lows]
             units = units - (self._avoided_before[found.ends] - self._avoided_before[found.begins])
         if self._weak is not None:
             begins, ends = self._weak.within(self._in_log.positives.users[owners], found.lows, found.highs)
             weak = ends - begins
-        return Points((found.highs - found.lows) - (found.ends - found.begins), units, weak)
+        if self._shown is not None:
+            begins, ends = self._shown.within(owners, found.lows, found.highs)
+            shown = ends - begins
+        return Points((found.highs - found.lows) - (found.ends - found.begins), units, weak, shown)
 
 
 def _before(units: Units) -> Units:
@@ -128,13 +133,15 @@ def _before(units: Units) -> Units:
 class Odds:
     """The probabilities of some owners.
 
-    An eligible item j has ``flat + steep * units(j)``, a weak one ``listed``; the positive, as if it were eligible,
-    ``own_part / (eligible + 1) + heavy_part * units / (all units + units)``.
+    An eligible item j has ``flat + steep * units(j)``, a weak one ``listed``, and ``shown`` more if it is of the
+    impression; the positive, as if it were eligible, ``own_part / (eligible + 1) + heavy_part * units / (all units +
+    units)``.
     """
 
     flat: Floats  # float64 (n,)
     steep: Floats  # float64 (n,)
     listed: Floats  # float64 (n,)
+    shown: Floats  # float64 (n,)
     own_part: Floats  # float64 (n,)
     heavy_part: Floats  # float64 (n,)
     points: Points
@@ -143,9 +150,15 @@ class Odds:
     def of(cls, terms: Promise, points: Points) -> Odds:
         """By the samplers and their shares.
 
-        A sampler that has nothing hands its share to uniform; where nothing is eligible, weak has it all.
+        A sampler that has nothing hands its share to uniform; where nothing is eligible, the first of weak and
+        impression that has something.
         """
-        has = {"uniform": points.eligible > 0, "popularity": points.units > 0, "weak": points.weak > 0}
+        has = {
+            "uniform": points.eligible > 0,
+            "popularity": points.units > 0,
+            "weak": points.weak > 0,
+            "impression": points.shown > 0,
+        }
         parts = {name: np.zeros(len(points.eligible)) for name in has}
         handed = np.zeros(len(points.eligible))
         for name, share in zip(terms.samplers, np.array(terms.shares) / sum(terms.shares), strict=True):
@@ -153,11 +166,16 @@ class Odds:
             handed += share - parts[name]
         alone = terms.samplers == ("popularity",)  # it has no fall-back
         own_part = np.zeros(len(handed)) if alone else parts["uniform"] + handed
-        listed = parts["weak"] + np.where(has["uniform"], 0.0, handed)
+        rest = np.where(has["uniform"], 0.0, handed)
+        for name in terms.samplers:
+            if name in ("weak", "impression"):
+                parts[name] = parts[name] + np.where(has[name], rest, 0.0)
+                rest = np.where(has[name], 0.0, rest)
         return cls(
             np.where(has["uniform"], own_part, 0.0) / np.maximum(points.eligible, 1),
             parts["popularity"] / np.maximum(points.units, 1),
-            np.where(has["weak"], listed, 0.0) / np.maximum(points.weak, 1),
+            parts["weak"] / np.maximum(points.weak, 1),
+            parts["impression"] / np.maximum(points.shown, 1),
             own_part,
             np.ones(len(handed)) if alone else parts["popularity"],
             points,
@@ -165,16 +183,20 @@ class Odds:
 
     def at(self, which: Rows) -> Odds:
         """Those of some owners, by their places here."""
-        points = Points(*(values[which] for values in (self.points.eligible, self.points.units, self.points.weak)))
-        flat, steep, listed = self.flat[which], self.steep[which], self.listed[which]
-        return Odds(flat, steep, listed, self.own_part[which], self.heavy_part[which], points)
+        return taken(replace(self, points=taken(self.points, which)), which)
 
-    def of_negatives(self, at: Rows, units: Units | None, weak: npt.NDArray[np.bool_] | None) -> Floats:
-        """Ln q of negatives, each of an owner: float64, shape (n_negatives,)."""
+    def of_negatives(self, at: Rows, units: Units | None, weak: Mask | None, shown: Mask | None) -> Floats:
+        """Ln q of negatives, each of an owner: float64, shape (n_negatives,).
+
+        ``weak``: Which of them are; ``shown``: which of these are of the impression, besides.
+        """
         with np.errstate(divide="ignore"):
             # Without popularity, one logarithm for each owner is enough.
             found = np.log(self.flat)[at] if units is None else np.log(self.flat[at] + self.steep[at] * units)
-            return found if weak is None else np.where(weak, np.log(self.listed)[at], found)
+            if weak is None:
+                return found
+            listed = self.listed[at] if shown is None else self.listed[at] + np.where(shown, self.shown[at], 0.0)
+            return np.where(weak, np.log(listed), found)
 
     def of_positives(self, units: Units | None) -> Floats:
         """Ln q of a positive of each owner: float64, shape (n,)."""
@@ -199,7 +221,7 @@ def why_not(terms: Promise, totals: Totals, settled: Known, *, known: bool) -> s
         return "add --weights FILE" if terms.weights else "the train positives are not known"
     if terms.restricted and terms.layout == "pointwise" and terms.is_train and terms.shuffled:
         return "rows are in no order: which negative is beside which positive is not known"
-    if terms.draws_weak and not totals.source_counts:
+    if (terms.draws_weak or terms.draws_shown) and not totals.source_counts:
         return "no column says which sampler drew"
     return None if known else "which positives are held out is not known, and so not what can be drawn"
 
@@ -235,14 +257,18 @@ class LogQ:
         """Check a block."""
         if block.log_q is None:
             return
-        weak = None
-        if self._terms.draws_weak and block.sources is not None:
-            weak = np.array([*(source == "weak" for source in sources), False])[block.sources]
+        weak = shown = None
+        if (self._terms.draws_weak or self._terms.draws_shown) and block.sources is not None:
+            weak = np.array([*(source in ("weak", "impression") for source in sources), False])[block.sources]
         if self._terms.restricted:
             places = self._in_log.positives.find(self._in_log.keys(block.heads, block.head_items))
             odds, of_heads = self._odds(places.clip(0)), np.where(places >= 0, np.arange(len(places)), -1)
             groups = block.groups if block.groups is not None else np.full(len(block.items), -1)
             of_negatives = np.where(groups >= 0, of_heads.take(groups, mode="clip"), -1) if len(places) else groups
+            if self._terms.draws_shown and self._in_log.drawable_shown is not None:
+                in_shown = self._in_log.drawable_shown
+                of_groups = np.append(np.where(places >= 0, in_shown.of_positives.take(places, mode="clip"), -1), -1)
+                shown = in_shown.has(of_groups[groups], block.items)
         else:
             odds = self._of_users
             of_heads, of_negatives = block.heads.astype(np.int64), block.users.astype(np.int64)
@@ -252,7 +278,9 @@ class LogQ:
         known = np.flatnonzero((of_negatives >= 0) & (block.items >= 0))
         part = slice(None) if len(known) == len(block.items) else known
         units = None if self._units is None else self._units[block.items[part]]
-        right = odds.of_negatives(of_negatives[part], units, None if weak is None else weak[part])
+        right = odds.of_negatives(
+            of_negatives[part], units, *(None if each is None else each[part] for each in (weak, shown))
+        )
         self._compare(block.log_q[part], right, block.negative_rows[part], block.users[part], block.items[part])
         if block.head_log_q is not None:
             self._positives(block, odds, of_heads)

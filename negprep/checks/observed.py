@@ -18,7 +18,7 @@ from negprep.checks.ranges import ArrayStore, Laid, Ranges, taken
 from negprep.encode.vocabulary import DistinctIds, DistinctValues, Values, Vocabulary, raw_ids, raw_values
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import LogSource, ReadOptions
-from negprep.options.specs import PositiveRule, quoted_for_shell
+from negprep.options.specs import IMPRESSION, PositiveRule, quoted_for_shell
 from negprep.read.columns import CARRIED, listed, plain_name
 from negprep.read.convert import parse_carried
 from negprep.read.log import LogReader, open_beside
@@ -132,6 +132,11 @@ class KeptValues:
         """The codes of a column as the log is read: int32, shape (n_rows,)."""
         return self._values.codes(raw_values(column))
 
+    @property
+    def null_code(self) -> int | None:
+        """The code of rows without a value, if there are any."""
+        return self._values.null_code
+
     @cached_property
     def _texts(self) -> pa.Array:
         """The values as a text file has them."""
@@ -234,10 +239,11 @@ class LogIds:
         self._compared = {} if self._rule is None else log.compared(self._rule)
         self._log, self._promised, self._read = log, promised, read
         user_ids, item_ids = DistinctIds(), DistinctIds()
-        columns = {name: log.columns["time"] if name == "time" else name for name in terms.kept}
+        roles = {"time": log.columns.get("time", "time"), IMPRESSION: terms.group_col or ""}
+        columns = {name: roles.get(name, name) for name in terms.carried}
         lost = next((column for column in columns.values() if column not in log.names), None)
         if lost is not None:
-            what = f"no column {lost!r} (found: {listed(log.names)}), and a file keeps it"
+            what = f"no column {lost!r} (found: {listed(log.names)}), which a file was made with"
             raise BadDataError(what, place=log.place, remedy="give the log that the file was made of")
         self._roles = {CARRIED + name: column for name, column in columns.items()}
         values = {
@@ -373,6 +379,29 @@ def is_positive(rule: PositiveRule, column: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
+class Shown:
+    """The weak items of impressions, and in which impression each positive stands."""
+
+    of_positives: Rows  # int64 (n_positives,): -1 for one in none
+    users: Codes  # int32 (n_impressions,)
+    pairs: PairSet  # Impressions, in the place of users, and weak items
+
+    def has(self, impressions: Rows, items: Codes) -> Mask:
+        """Whether each impression, -1 for none, has an item, below 0 for none."""
+        keys = np.where((impressions < 0) | (items < 0), -1, impressions * np.int64(self.pairs.n_items) + items)
+        found: Mask = self.pairs.find(keys) >= 0
+        return found
+
+    def sizes(self, impressions: Rows) -> Rows:
+        """How many items each impression, -1 for none, has: int64."""
+        return np.append(self.pairs.counts, 0)[impressions]
+
+    def left(self, positives: Mask, pairs: Mask) -> Shown:
+        """What is left of positives and of pairs."""
+        return Shown(self.of_positives[positives], self.users, self.pairs.where(pairs))
+
+
+@dataclass(frozen=True, eq=False)
 class UserPairs:
     """The distinct pairs of a range of users."""
 
@@ -381,6 +410,7 @@ class UserPairs:
     weak: PairSet  # Observed pairs that are not positives, and those of ``--weak``
     excluded: PairSet
     kept: Codes | None  # int32 (n_positives, n_columns), or None: The values of columns that files keep
+    shown: Shown | None
 
     @classmethod
     def of(cls, records: Iterable[Records], n_users: int, log_ids: LogIds, *, gathered: int | None = None) -> UserPairs:
@@ -392,15 +422,20 @@ class UserPairs:
         n_items, latest = len(log_ids.items), log_ids.terms.keep_time == "last"
         found = [_Found(latest, gathered, timed=False) for _ in range(3)]
         found[POSITIVE] = _Found(latest, gathered, timed=log_ids.terms.with_times, n_kept=len(log_ids.kept))
+        shown = _FoundShown(log_ids.kept[0].null_code, gathered) if log_ids.terms.group_col is not None else None
         for some in records:
             mine = some.users * np.int64(n_items) + some.items
+            if shown is not None and some.kept is not None:
+                weak_rows = some.kinds == WEAK
+                shown.add(some.users[weak_rows], some.kept[weak_rows, 0], some.items[weak_rows])
             for kind in np.flatnonzero(np.bincount(some.kinds, minlength=3)).tolist():
                 where = slice(None) if (chosen := some.kinds == kind).all() else chosen
                 times = None if some.times is None else some.times[where]
                 found[kind].add(mine[where], times, None if some.kept is None else some.kept[where])
         sets = [PairSet(each.keys(), n_users, n_items) for each in found]
         pairs, weak, excluded = sets[POSITIVE], sets[WEAK], sets[EXCLUDED]
-        return cls(pairs, found[POSITIVE].times, weak.without(pairs), excluded, found[POSITIVE].kept)
+        by_impression = None if shown is None else shown.finish(pairs, found[POSITIVE].kept)
+        return cls(pairs, found[POSITIVE].times, weak.without(pairs), excluded, found[POSITIVE].kept, by_impression)
 
     def left(self, users: Mask, items: Mask) -> UserPairs:
         """What is left where some users and items are left out."""
@@ -408,7 +443,10 @@ class UserPairs:
         weak, excluded = (each.where(users[each.users] & items[each.items]) for each in (self.weak, self.excluded))
         times = None if self.times is None else self.times[kept]
         values = None if self.kept is None else self.kept[kept]
-        return UserPairs(self.positives.where(kept), times, weak, excluded, values)
+        shown = self.shown
+        if shown is not None:
+            shown = shown.left(kept, users[shown.users[shown.pairs.users]] & items[shown.pairs.items])
+        return UserPairs(self.positives.where(kept), times, weak, excluded, values, shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -431,9 +469,59 @@ class UsersOfLog(UserPairs):
         return keys
 
     @cached_property
+    def drawable_shown(self) -> Shown | None:
+        """The weak items of impressions that may be drawn: of the catalog, and not excluded."""
+        if self.shown is None:
+            return None
+        pairs, excluded = self.shown.pairs, self.excluded
+        kept = self.catalog[pairs.items] & (excluded.find(self.keys(self.shown.users[pairs.users], pairs.items)) < 0)
+        return self.shown.left(np.ones(len(self.positives), bool), kept)
+
+    @cached_property
     def seen(self) -> PairSet:
         """Positives, weak and excluded."""
         return self.positives.union(self.weak, self.excluded)
+
+
+class _FoundShown:
+    """Weak rows of impressions that come in pieces; rows of ``none`` are in no impression."""
+
+    def __init__(self, none: int | None, gathered: int | None) -> None:
+        self._none, self._gathered, self._waiting = none, gathered, 0
+        self._impressions, self._items = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+
+    def add(self, users: Codes, groups: Codes, items: Codes) -> None:
+        """Take the next."""
+        some = slice(None) if self._none is None else groups != self._none
+        self._impressions.append((users.astype(np.int64) << 32 | groups)[some])
+        self._items.append(items[some])
+        self._waiting += len(self._items[-1])
+        if self._gathered is not None and self._waiting > max(self._gathered, len(self._items[0])):
+            self._distinct()
+
+    def _distinct(self) -> tuple[Rows, Codes]:
+        """The distinct rows, by impression and item."""
+        impressions, items = np.concatenate(self._impressions), np.concatenate(self._items)
+        order = np.lexsort((items, impressions))
+        impressions, items = impressions[order], items[order]
+        new = (impressions[1:] != impressions[:-1]) | (items[1:] != items[:-1])
+        first = np.append(True, new)[: len(items)]
+        self._impressions, self._items, self._waiting = [impressions[first]], [items[first]], 0
+        return self._impressions[0], self._items[0]
+
+    def finish(self, positives: PairSet, groups: Rows | Codes | None) -> Shown:
+        """Those that are no positives; ``groups`` has the impression of each positive, in its first column."""
+        impressions, items = self._distinct()
+        named, places = np.unique(impressions, return_inverse=True)
+        users = (named >> 32).astype(np.int32)
+        keys = places * np.int64(positives.n_items) + items
+        kept = positives.find(users[places] * np.int64(positives.n_items) + items) < 0
+        of_positives = np.full(len(positives), -1)
+        if groups is not None and len(named):
+            wanted = positives.users.astype(np.int64) << 32 | groups[:, 0]
+            at = np.searchsorted(named, wanted)
+            of_positives = np.where(named.take(at, mode="clip") == wanted, at, -1)
+        return Shown(of_positives, users, PairSet(keys[kept], len(named), positives.n_items))
 
 
 class _Found:
@@ -556,7 +644,7 @@ class LogByRange:
     def _users(self, at: int) -> UsersOfLog:
         log_ids, (first, last) = self.log_ids, self.ranges.bounds[at : at + 2]
         kept = self._remaining(at)
-        pairs = kept.positives, kept.times, kept.weak, kept.excluded, kept.kept
+        pairs = kept.positives, kept.times, kept.weak, kept.excluded, kept.kept, kept.shown
         users, known = CodesFrom(log_ids.users, first, last - first), self.known_users[first:last]
         of_items = log_ids.firsts, log_ids.categories
         return UsersOfLog(*pairs, users, log_ids.items, self.catalog, known, *of_items, log_ids.clock, log_ids.kept)
@@ -568,14 +656,22 @@ class LogByRange:
 
     def _lay(self, kept: UserPairs) -> Laid:
         arrays = {"positives": kept.positives.keys, "times": kept.times, "kept": kept.kept}
+        if kept.shown is not None:
+            shown = kept.shown
+            arrays |= {"shown": shown.pairs.keys, "of_positives": shown.of_positives, "of_users": shown.users}
         return self._store.put({**arrays, "weak": kept.weak.keys, "excluded": kept.excluded.keys})
 
     def _first_pairs(self, at: int) -> UserPairs:
         arrays = self._store.get(self._laid[at])
         n_users = self.ranges.bounds[at + 1] - self.ranges.bounds[at]
         names = ("positives", "weak", "excluded")
-        positives, weak, excluded = (PairSet(arrays[name], n_users, len(self.log_ids.items)) for name in names)  # type: ignore[arg-type]
-        return UserPairs(positives, arrays["times"], weak, excluded, arrays["kept"])
+        n_items = len(self.log_ids.items)
+        positives, weak, excluded = (PairSet(arrays[name], n_users, n_items) for name in names)  # type: ignore[arg-type]
+        shown = None
+        if "shown" in arrays:
+            users, of_positives = arrays["of_users"], arrays["of_positives"]
+            shown = Shown(of_positives, users, PairSet(arrays["shown"], len(users), n_items))  # type: ignore[arg-type]
+        return UserPairs(positives, arrays["times"], weak, excluded, arrays["kept"], shown)
 
     def _by_range(self) -> Iterator[Iterable[Records]]:
         """The records of each range, their users counted from its first one."""

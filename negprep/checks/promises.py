@@ -12,7 +12,16 @@ import pyarrow as pa
 
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import LogSource
-from negprep.options.specs import FALLBACK, LEVEL_SOURCES, MAX_ALPHA, SAMPLERS, HoldoutRule, Recipe, UserSample
+from negprep.options.specs import (
+    FALLBACK,
+    IMPRESSION,
+    LEVEL_SOURCES,
+    MAX_ALPHA,
+    SAMPLERS,
+    HoldoutRule,
+    Recipe,
+    UserSample,
+)
 from negprep.read.prepared import Prepared
 
 
@@ -22,7 +31,7 @@ class Promised:
 
     Attributes
     ----------
-    positive, keep_time, num_neg, holdout, with_valid, distinct, sampler, alpha, smooth
+    positive, keep_time, num_neg, holdout, with_valid, distinct, sampler, group_col, alpha, smooth
         As the options of ``train`` and ``test``. What is None, or empty, is not specified, and not checked.
     items, exclude, weak, weights : path or table, or None
     suggested : frozenset of str
@@ -36,6 +45,7 @@ class Promised:
     num_neg: int | float | Literal["all"] | None = None
     distinct: bool | None = None
     sampler: tuple[str, ...] = ()
+    group_col: str | None = None
     alpha: float | None = None
     smooth: float | None = None
     items: LogSource | None = None
@@ -51,6 +61,10 @@ class Promised:
                 raise UsageError(f"--{name} is {value!r}", remedy=f"choose a number from {least:g} to {most:g}")
             if value is not None and not any(term.startswith("popularity") for term in self.sampler):
                 raise UsageError(f"--{name} without --sampler popularity", remedy="add it, or leave this out")
+        draws_shown = any(term.startswith("impression") for term in self.sampler)
+        if draws_shown != (self.group_col is not None):
+            lacking, given = ("group-col", "sampler impression") if draws_shown else ("sampler impression", "group-col")
+            raise UsageError(f"--{given} without --{lacking}", remedy="add it, or leave this out")
         if self.holdout is None and (self.with_valid or self.keep_time != "last"):
             option = "with-valid" if self.with_valid else "keep-time"
             raise UsageError(f"--{option} without a holdout", remedy="add --holdout SPEC")
@@ -69,12 +83,18 @@ class LogPromise:
     min_positives: int | None = None  # As the options
     core: int | None = None  # As the options
     same: str | None = None  # As the options
+    group_col: str | None = None  # As the options
     items: bool = False  # Whether the files of these names count
     exclude: bool = False  # Whether the files of these names count
     weak: bool = False  # Whether the files of these names count
     with_times: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
     with_firsts: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
     kept: tuple[str, ...] = ()  # Columns that decide, one after the other, which of several rows a positive's is
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """What is read along with the rows of the log: impressions first."""
+        return self.kept if self.group_col is None else (IMPRESSION, *self.kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +158,24 @@ class Promise:
         return "weak>unobserved" in self.samplers
 
     @property
-    def restricted(self) -> bool:
-        """Whether what can be drawn depends on the positive."""
+    def windowed(self) -> bool:
+        """Whether the positive restricts which items of the catalog can be drawn."""
         return self.available or self.of_log.same is not None
 
     @property
+    def restricted(self) -> bool:
+        """Whether what can be drawn depends on the positive."""
+        return self.windowed or self.draws_shown
+
+    @property
     def draws_weak(self) -> bool:
-        """Whether weak items may be negatives."""
+        """Whether any weak item of the user may be a negative."""
         return bool({"weak", "positive>weak"} & set(self.samplers))
+
+    @property
+    def draws_shown(self) -> bool:
+        """Whether the weak items of a positive's impression may be its negatives."""
+        return "impression" in self.samplers
 
     @property
     def heads_repeat(self) -> bool:
@@ -238,13 +268,14 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
             min_positives=facts["min_positives"],
             core=facts["core"],
             same=facts["same"],
+            group_col=facts.get("group_col"),
             items=facts["catalog"] == "a file",
             exclude="excluded pairs" in facts["seen"],
             weak=facts["weak"] == "a file",
             with_times=rule.needs_times
             or bool(facts["available_at_time"])
             or history is not None
-            or (bool(kept) and log_has_times),
+            or (log_has_times and bool(kept or facts.get("group_col"))),
             with_firsts=bool(facts["available_at_time"]),
             kept=tuple(sorted(kept)),
         ),
@@ -292,10 +323,11 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
         of_log=LogPromise(
             positive=promised.positive,
             keep_time=promised.keep_time,
+            group_col=promised.group_col,
             items=promised.items is not None,
             exclude=promised.exclude is not None,
             weak=promised.weak is not None,
-            with_times=rule is not None and rule.needs_times,
+            with_times=(rule is not None and rule.needs_times) or (log_has_times and promised.group_col is not None),
         ),
         counts={},
         per_user=prepared.per_user,

@@ -18,8 +18,10 @@ from negprep.checks.results import (
     CATALOG,
     COUNTS,
     DISTINCT,
+    DRAWN_SHOWN,
     DRAWN_WEAK,
     EXCLUDED,
+    FELL_BACK,
     HISTORY,
     ITEMS,
     KEPT,
@@ -37,7 +39,7 @@ from negprep.checks.results import (
 from negprep.checks.rows import Block
 from negprep.read.prepared import Prepared
 
-CHOICES = ("uniform", "popularity", "weak", "other")
+CHOICES = ("uniform", "popularity", "weak", "impression", "other")
 _CHOICE_OF = {
     "uniform": 0,
     "fallback": 0,
@@ -46,6 +48,7 @@ _CHOICE_OF = {
     "popularity": 1,
     "weak": 2,
     "positive>weak": 2,
+    "impression": 3,
 }
 
 
@@ -411,15 +414,17 @@ class Negatives:
             found(OWN, np.flatnonzero(own))
         keys = in_log.keys(block.users, block.items)
         choices = self._choices(block, sources)
-        listed = None if choices is None else choices == CHOICES.index("weak")
-        if listed is not None and listed.any():
-            where = np.flatnonzero(listed)
-            where = where[self._sweep.weak.find(keys[where]) < 0]
-            found(DRAWN_WEAK, where)
-            keys[listed] = -1
+        for name, check in (("weak", DRAWN_WEAK), ("impression", DRAWN_SHOWN)):
+            listed = None if choices is None else choices == CHOICES.index(name)
+            if listed is not None and listed.any():
+                where = np.flatnonzero(listed)
+                found(check, where[self._sweep.weak.find(keys[where]) < 0])
+                keys[listed] = -1
+        if terms.draws_shown and choices is not None and block.groups is not None:
+            self._shown(block, places, choices, sources, found)
         keys[own] = -1
         self._seen(keys, self._exposed(block, sources), block, found)
-        if terms.restricted and block.groups is not None and not terms.levels:
+        if terms.windowed and block.groups is not None and not terms.levels:
             self._within(block, places, found)
         if block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
             self._repeated(block, found)
@@ -466,6 +471,25 @@ class Negatives:
             return
         # Whether the positive is in train is known at the end.
         self._tallies.hit(places, block.negative_rows[rows])
+
+    def _shown(
+        self, block: Block, places: Rows, choices: npt.NDArray[np.int8], sources: list[str], found: Found
+    ) -> None:
+        """Draws from another impression than the positive's; and draws that fall back though it has an item left."""
+        shown, groups = self._in_log.drawable_shown, block.groups
+        if shown is None or groups is None or not len(places):
+            return
+        places = np.where(groups >= 0, places.take(groups, mode="clip"), -1)
+        known, impressions = places >= 0, shown.of_positives.take(places, mode="clip")
+        is_shown = shown.has(impressions, block.items) & known
+        found(DRAWN_SHOWN, np.flatnonzero((choices == CHOICES.index("impression")) & ~is_shown & known))
+        if self._findings.ask(FELL_BACK).status == "not checked" or block.sources is None:
+            return
+        fell_back = np.array([*(source == "fallback" for source in sources), False])[block.sources] & known
+        left = shown.sizes(impressions)
+        if self._terms.distinct:
+            left = left - np.bincount(groups[is_shown], minlength=len(block.heads))[groups]
+        found(FELL_BACK, np.flatnonzero(fell_back & (left > 0)))
 
     def _within(self, block: Block, places: Rows, found: Found) -> None:
         in_log, groups = self._in_log, block.groups if block.groups is not None else block.negative_rows
@@ -638,11 +662,13 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
         findings.ask(DRAWN_WEAK)
         if "weak" in terms.unspecified:
             findings.skip(DRAWN_WEAK, no_weak)
+    if terms.draws_shown:
+        _ask_of_impressions(findings, terms)
     if log.n_excluded:
         findings.ask(EXCLUDED)
     for name in (CATALOG, *([] if terms.per_user else [OWN]), DISTINCT, COUNTS):
         findings.ask(name)
-    if terms.restricted:
+    if terms.windowed:
         findings.ask(WITHIN)
         if terms.levels:
             findings.skip(WITHIN, "weak items stand in the place of positives, whose time and kind it is")
@@ -652,7 +678,7 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
     elif not terms.distinct:
         findings.skip(DISTINCT, "they may repeat")
     if ungrouped:
-        for name in (*([] if terms.per_user else [OWN]), *([WITHIN] if terms.restricted else [])):
+        for name in (*([] if terms.per_user else [OWN]), *([WITHIN] if terms.windowed else [])):
             findings.skip(name, "rows are in no order: which negative is beside which positive is not known")
         if terms.distinct:
             findings.skip(DISTINCT, "rows are in no order")
@@ -661,3 +687,18 @@ def ask(findings: Findings, terms: Promise, log: LogByRange) -> None:
     apart = terms.heads_repeat or (terms.shuffled and terms.is_train)
     if terms.distinct and terms.layout == "pairwise" and apart:
         findings.skip(DISTINCT, "the pairs of one positive are not side by side")
+
+
+def _ask_of_impressions(findings: Findings, terms: Promise) -> None:
+    """Register the checks of draws from impressions."""
+    for name in (DRAWN_SHOWN, FELL_BACK):
+        findings.ask(name)
+    if terms.is_train and terms.shuffled and terms.layout == "pointwise":
+        findings.ask(DRAWN_SHOWN).note = "to their user: which negative is beside which positive is not known"
+        findings.skip(FELL_BACK, "rows are in no order: which negative is beside which positive is not known")
+    if terms.windowed:
+        findings.skip(FELL_BACK, "what is left of an impression depends on the restriction")
+    if not set(terms.samplers) <= {"impression", "uniform"}:
+        findings.skip(FELL_BACK, "another sampler may have had nothing to draw")
+    if terms.distinct is not False and terms.is_train and terms.shuffled and terms.layout == "pairwise":
+        findings.skip(FELL_BACK, "the pairs of one positive are not side by side")

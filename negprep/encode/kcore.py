@@ -10,7 +10,7 @@ import numpy as np
 from negprep.arrays import Counts, Mask
 from negprep.arrow import from_numpy
 from negprep.encode.load import Core, Loaded, LoadedSection, Progress
-from negprep.encode.pairs import Interactions, Items, Pairs
+from negprep.encode.pairs import Interactions, Items, Pairs, Shown
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 from negprep.options.options import Options
@@ -94,7 +94,9 @@ def restrict(section: LoadedSection, users: Mask, items: Mask, kept: Items, *, f
     """
     whole = section.interactions
     positives, weak, excluded = (_of(pairs, users, items) for pairs in (whole.positives, whole.weak, section.excluded))
-    return LoadedSection(first_user, Interactions(kept_ids(whole.users, users), kept, positives, weak), excluded)
+    shown = None if whole.shown is None else _shown_of(whole.shown, users, items)
+    interactions = Interactions(kept_ids(whole.users, users), kept, positives, weak, shown)
+    return LoadedSection(first_user, interactions, excluded)
 
 
 def kept_ids(vocabulary: Vocabulary, mask: Mask) -> Vocabulary:
@@ -118,6 +120,12 @@ class _Restricted:
             if mine.any():
                 yield restrict(section, mine, self.items, self.kept_items, first_user=first_user)
                 first_user += int(np.count_nonzero(mine))
+
+
+def _shown_of(shown: Shown, users: Mask, items: Mask) -> Shown:
+    impressions = users[shown.users()]
+    starts = np.concatenate([[0], np.cumsum(np.diff(shown.starts)[users])])
+    return Shown(starts, shown.groups[impressions], _of(shown.pairs, impressions, items))
 
 
 def _of(pairs: Pairs, users: Mask, items: Mask) -> Pairs:

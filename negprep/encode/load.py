@@ -19,6 +19,7 @@ from negprep.encode.pairs import (
     Interactions,
     Items,
     Pairs,
+    Shown,
     group_pairs,
     join_catalog,
     merge_pairs,
@@ -41,7 +42,7 @@ from negprep.encode.vocabulary import (
 )
 from negprep.errors import BadDataError
 from negprep.options.options import Options
-from negprep.options.specs import quoted_for_shell
+from negprep.options.specs import IMPRESSION, quoted_for_shell
 from negprep.read.columns import CARRIED
 from negprep.read.convert import doubts, may_stand_for_none, standing_for_none
 from negprep.read.log import LogReader
@@ -456,6 +457,7 @@ class Loaded:
             self.excluded.of_users(of.first, of.last),
             first_user=of.first,
             latest=self._latest,
+            none=self.values[IMPRESSION].null_code if IMPRESSION in self.values else None,
         )
 
 
@@ -468,24 +470,36 @@ def group(
     *,
     first_user: int = 0,
     latest: bool = True,
+    none: int | None = None,
 ) -> LoadedSection:
     """Group the rows of a range of users, whose codes count from 0.
 
     ``listed``, ``excluded``: Their pairs of ``--weak`` and of ``--exclude``.
     ``latest``: Whether a pair that occurs more than once has the latest of its times; else the earliest.
+    ``none``: The code of no impression.
     """
-    positives, weak = _pairs_of(rows, (len(users), len(items)), latest=latest)
+    sizes = len(users), len(items)
+    positives, weak = _pairs_of(rows, sizes, latest=latest)
     weak = subtract_pairs(merge_pairs([listed, weak], len(items)), positives, len(items))
-    return LoadedSection(first_user, Interactions(users, items, positives, weak), excluded)
+    shown = None
+    if IMPRESSION in rows.carried:
+        shown = _shown_of(rows, sizes, none).without(positives, len(items))
+    return LoadedSection(first_user, Interactions(users, items, positives, weak, shown), excluded)
 
 
 def gather(
-    pieces: Iterable[Rows], room: Rows, sizes: tuple[int, int], *, first_user: int = 0, latest: bool = True
+    pieces: Iterable[Rows],
+    room: Rows,
+    sizes: tuple[int, int],
+    *,
+    first_user: int = 0,
+    latest: bool = True,
 ) -> Rows:
     """The rows of a range of users in one piece, with codes of users that count from 0.
 
     A user with many more rows than a range should have makes it as large. Whenever the rows fill what room there is,
-    those that repeat a pair are left out, so that memory grows with the pairs and not with the rows.
+    those that repeat a pair are left out, so that memory grows with the pairs and not with the rows; of weak rows in
+    impressions, those that repeat a pair of the same one.
 
     ``room``: For the rows; more is made where needed.
     ``sizes``: How many users and items there are.
@@ -516,17 +530,30 @@ def _positives_of(rows: Rows, sizes: tuple[int, int], *, latest: bool) -> Pairs:
     return group_pairs(rows.users, rows.items, *sizes, times=rows.times, latest=latest, carried=rows.carried)
 
 
+def _shown_of(rows: Rows, sizes: tuple[int, int], none: int | None = None) -> Shown:
+    """The weak rows by impression, without those that have ``none``."""
+    groups = rows.carried[IMPRESSION]
+    kept = np.zeros(len(rows), bool) if rows.positive is None else ~rows.positive
+    if none is not None:
+        kept &= groups != none
+    return Shown.of(rows.users[kept], groups[kept], rows.items[kept], *sizes)
+
+
 def _distinct(rows: Rows, sizes: tuple[int, int], *, latest: bool) -> Rows:
-    """The rows, those of a pair made one."""
+    """The rows, those of a pair made one; weak ones within an impression, if there are any."""
     positives, others = _pairs_of(rows, sizes, latest=latest)
-    times = None if positives.times is None else np.append(positives.times, np.zeros(len(others), np.int64))
-    none = np.zeros(len(others), np.int32)
+    users, items, groups = others.users(), others.items, np.zeros(len(others), np.int32)
+    if IMPRESSION in rows.carried:
+        shown = _shown_of(rows, sizes)
+        impressions = shown.pairs.users()
+        users, items, groups = shown.users()[impressions], shown.pairs.items, shown.groups[impressions]
+    none = np.zeros(len(items), np.int32)
     return Rows(
-        np.append(positives.users(), others.users()),
-        np.append(positives.items, others.items),
-        times,
-        None if rows.positive is None else np.arange(len(positives) + len(others)) < len(positives),
-        {name: np.append(codes, none) for name, codes in positives.carried.items()},
+        np.append(positives.users(), users),
+        np.append(positives.items, items),
+        None if positives.times is None else np.append(positives.times, none.astype(np.int64)),
+        None if rows.positive is None else np.arange(len(positives) + len(items)) < len(positives),
+        {name: np.append(codes, groups if name == IMPRESSION else none) for name, codes in positives.carried.items()},
     )
 
 
@@ -583,7 +610,7 @@ def load(
         warnings = check_labels(log, options)
         columns = {role: log.columns[role] for role in roles}
         columns |= positives.columns if positives is not None else {}
-        columns |= {name: column for name, column in carried.items() if name not in columns}
+        columns |= {name or "impression": column for name, column in carried.items() if name not in columns}
         loaded = Loaded(rows, columns, users, items, options, positives, warnings, values)
         log.warn(loaded.doubtful_ids())
         return loaded
@@ -595,13 +622,19 @@ def load(
 def carried_columns(log: LogReader, options: Options) -> dict[str, str]:
     """The columns that are carried along, by the name of each among what is carried: its own, or ``time``.
 
-    They ascend by name: in this order they decide which of several rows of one time is that of a pair.
+    They ascend by name: in this order they decide which of several rows of one time is that of a pair. Impressions are
+    first, so that nothing that is written beside the rows changes them.
     Raises UsageError: The log has no such column.
     """
     for name, option in options.carried.items():
         log.require(name, option)
-    of_time = {"time": log.columns["time"]} if options.with_time else {}
-    return dict(sorted(({name: name for name in options.carried} | of_time).items()))
+    carried = {name: name for name in options.carried}
+    if options.group_col is not None:
+        log.require(options.group_col, "--group-col")
+        carried[IMPRESSION] = options.group_col
+    if options.with_time:
+        carried["time"] = log.columns["time"]
+    return dict(sorted(carried.items()))
 
 
 def watched_columns(log: LogReader, options: Options, positives: Positives | None) -> tuple[str, ...]:

@@ -171,6 +171,41 @@ def subtract_pairs(pairs: Pairs, other: Pairs, n_items: int) -> Pairs:
     return pairs.where(found != packed)
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Weak pairs by the impression in which they were shown.
+
+    ``starts``: int64, shape (n_users + 1,). User ``u`` has the impressions ``starts[u]`` to ``starts[u + 1]``.
+    ``groups``: int32, shape (n_impressions,). The code by which the log calls each, ascending within a user.
+    ``pairs``: The items of each impression, in the place of a user. Some may have none.
+    """
+
+    starts: Positions
+    groups: Codes
+    pairs: Pairs
+
+    @classmethod
+    def of(cls, users: Codes, groups: Codes, items: Codes, n_users: int, n_items: int) -> Shown:
+        """From rows, shape (n,), in any order and perhaps repeated."""
+        named, places = np.unique(users.astype(np.int64) << 32 | groups, return_inverse=True)
+        starts = np.searchsorted(named, np.arange(n_users + 1) << 32)
+        pairs = group_pairs(places.astype(np.int32), items, len(named), n_items)
+        return cls(starts, (named & 0xFFFFFFFF).astype(np.int32), pairs)
+
+    def without(self, other: Pairs, n_items: int) -> Shown:
+        """What is left without the pairs of users and items of ``other``."""
+        if not len(other) or not len(self.pairs):
+            return self
+        packed = self.users()[self.pairs.users()] * np.int64(n_items) + self.pairs.items
+        taken = other.users() * np.int64(n_items) + other.items
+        found = taken.take(np.searchsorted(taken, packed), mode="clip")
+        return replace(self, pairs=self.pairs.where(found != packed))
+
+    def users(self) -> Codes:
+        """The user of each impression: int32, ascending."""
+        return np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
+
+
 def _ascend(users: Codes, items: Codes) -> bool:
     """Whether the pairs are distinct and in order already."""
     for begin in range(0, len(users), _COMPARED):
@@ -258,6 +293,7 @@ class Interactions:
 
     ``users``: All users, those without a positive among them.
     ``weak``: Observed pairs that are not positives; disjoint from them.
+    ``shown``: Those of them that the log has in an impression, where impressions are looked at.
     ``splits``: What was held out of the positives, by what decided it, for runs that hold out alike.
     """
 
@@ -265,6 +301,7 @@ class Interactions:
     items: Items
     positives: Pairs
     weak: Pairs
+    shown: Shown | None = None
     splits: dict[Hashable, Any] = field(default_factory=dict)
 
 

@@ -296,6 +296,11 @@ class Values:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def null_code(self) -> int | None:
+        """The code of a null, if there is one."""
+        return len(self.values) - 1 if self.values.null_count else None
+
     def codes(self, values: RawValues) -> Codes:
         """Codes of the values of some rows: int32, one a row."""
         return self.find(values[0])[values[1]]

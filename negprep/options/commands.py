@@ -200,7 +200,9 @@ RECORDS: tuple[type[Any], ...] = (FitOptions, ReadOptions, Options, CommandOptio
 """Where options are declared."""
 
 
-OF_CANDIDATES = (*("num_neg", "sampler", "distinct", "on_short", "with_log_q", "alpha", "smooth", "weights", "layout"),)
+OF_CANDIDATES = (
+    *("num_neg", "sampler", "distinct", "on_short", "with_log_q", "group_col", "alpha", "smooth", "weights", "layout"),
+)
 """The options that ``prepare`` takes twice: for train, and with ``test_`` before their name for the candidates."""
 
 

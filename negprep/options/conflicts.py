@@ -61,7 +61,7 @@ def _refuse_counts(options: Record) -> None:
         "give a number; test takes all",
     )
     _refuse(
-        recipe.names != ("uniform",),
+        recipe.names not in (("uniform",), ("impression",)),
         f"--num-neg all with --sampler {recipe}: every eligible item is taken, and none is drawn",
         "leave --sampler out, or give a number",
     )
@@ -84,6 +84,7 @@ def _refuse_per_user(options: Record) -> None:
         ("bootstrap", "writes pairs of a positive each"),
         ("available_at_time", "draws by the time of a positive"),
         ("same", "draws by a column of the positive"),
+        ("group_col", "draws by the impression of a positive"),
         ("keep", "writes beside each negative what its positive has"),
         ("with_time", "writes beside each negative the time of its positive"),
         ("with_history", "writes what came before a positive"),
@@ -121,6 +122,7 @@ def _refuse_samplers(options: Record) -> None:
     )
     lacks_weak = not options.leaves_weak and options.weak is None
     _refuse("weak" in names and lacks_weak, f"{'--levels' if levels else '--sampler weak'} {_NO_WEAK}", _WEAK)
+    _refuse_impressions(options, names)
     _refuse(
         options.same is not None and options.items is None,
         "--same names a column of --items, which is not given",
@@ -208,6 +210,20 @@ def _refuse_scored(options: Record, scored: str | None) -> None:
         "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
         "leave out the other samplers, or the log q",
     )
+
+
+def _refuse_impressions(options: Record, names: Collection[str]) -> None:
+    what, given = "--sampler impression", options.group_col is not None
+    _refuse(
+        "impression" in names and not given, f"{what} without --group-col", "name the column of impressions with it"
+    )
+    _refuse(given and "impression" not in names, f"--group-col without {what}", "add it, or leave this out")
+    _refuse(
+        given and not options.leaves_weak,
+        f"{what} {_NO_WEAK}, which are the rows that --positive leaves over",
+        "name the positives: --positive 'click=1'",
+    )
+    _refuse(given and options.weak is not None, f"--weak with {what}: the pairs of a file stand in no impression")
 
 
 def _refuse_rows(options: Record) -> None:
@@ -306,6 +322,11 @@ def refuse_on_spark(
     for name, why in (("memory", "workers have what Spark gives them"), ("spill_dir", "Spark spills by itself")):
         remedy = "leave it out (--spark-conf spark.executor.memory=8g, spark.local.dir=DIR)"
         _refuse(getattr(options, name) is not None, f"--{name.replace('_', '-')} {what}: {why}", remedy)
+    _refuse(
+        options.group_col is not None,
+        f"--sampler impression {what}: workers know no impressions",
+        "prepare the log on one machine",
+    )
     _refuse("jobs" in given, f"--jobs {what}, which decides how many tasks run at a time", "leave it out")
     _refuse(options.to not in (None, "parquet"), f"--to {options.to} {what}, which writes Parquet", "leave it out")
     named = {"INPUT": source} | {

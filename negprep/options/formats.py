@@ -26,7 +26,7 @@ FormName = Literal[
     "clayrs",
 ]
 
-SourceForm = Literal["ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl"]
+SourceForm = Literal["ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl", "mind"]
 """Forms of a log that a file does not always show."""
 
 Content: TypeAlias = Literal["user", "item", "one", "time"]

@@ -213,7 +213,8 @@ class Options:
     sampler: str | tuple[str, ...] | None = option(
         None,
         "The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user without "
-        "any), and in train hard or reinforced (by the scores of --model). Several make a mixture, with shares "
+        "any), impression (those that were shown with the positive, by --group-col), and in train hard or reinforced "
+        "(by the scores of --model). Several make a mixture, with shares "
         "(--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 --sampler weak=1).",
         ("Negatives", f"{_ROWS} verify report"),
         metavar="NAME",
@@ -311,6 +312,14 @@ class Options:
         "Draw only items with the positive's value in this column of --items, such as its category.",
         ("Negatives", _ROWS),
         metavar="COLUMN",
+    )
+    group_col: str | None = option(
+        None,
+        "For impression: the column that says which rows were shown together, such as an impression, a slate or a "
+        "session. Positives draw from the weak rows of their user with the same value.",
+        ("Negatives", f"{_ROWS} verify report"),
+        metavar="NAME",
+        differs=_checks("For impression: the column that says which rows were shown together."),
     )
     alpha: float | None = option(
         None,

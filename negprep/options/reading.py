@@ -130,8 +130,8 @@ class ReadOptions:
     )
     from_: SourceForm | None = option(
         None,
-        "The format of INPUT, where the file does not show it: lists of items (lightgcn), or pairs in order of time "
-        "(sasrec).",
+        "The format of INPUT, where the file does not show it: lists of items (lightgcn), pairs in order of time "
+        "(sasrec), or impressions (mind), which become rows of user, item, time, click and impression.",
         ("Reading", LOGS),
         spelling="--from",
         shown="found from the first line",

@@ -508,7 +508,10 @@ def check_bool(name: str, value: Any) -> None:  # noqa: ANN401
         raise UsageError(f"{name} is {value!r}", remedy="give True or False")
 
 
-SAMPLERS = ("uniform", "popularity", "weak", "hard", "reinforced")
+SAMPLERS = ("uniform", "popularity", "weak", "impression", "hard", "reinforced")
+IMPRESSION = ""
+"""The name, among columns that are carried along, of that of impressions: first in order, and no column's own."""
+
 SCORED = ("hard", "reinforced")
 """Those that draw by a model."""
 
@@ -608,7 +611,8 @@ class Recipe:
         """
         if self.names == LEVELS:
             return (*LEVEL_SOURCES, FALLBACK)
-        return (*self.names, FALLBACK) if self.is_mixed or self.names[0] in ("weak", *SCORED) else None
+        listed = ("weak", "impression", *SCORED)
+        return (*self.names, FALLBACK) if self.is_mixed or self.names[0] in listed else None
 
     def __str__(self) -> str:
         if not self.is_mixed:

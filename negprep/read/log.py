@@ -33,7 +33,17 @@ from negprep.read.convert import Canonical, canonical, in_order
 from negprep.read.delimited import TextInput
 from negprep.read.dialect import Unnamed, byte_order_mark, first_lines, is_aligned, likely_delimiter, read_dialect
 from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse_documents, refuse_foreign
-from negprep.read.other_formats import JsonInput, ListsInput, as_text, form_of_file, is_file_of, json_input, with_quotes
+from negprep.read.other_formats import (
+    MIND_TIMES,
+    ImpressionsInput,
+    JsonInput,
+    ListsInput,
+    as_text,
+    form_of_file,
+    is_file_of,
+    json_input,
+    with_quotes,
+)
 from negprep.read.parquet import ParquetInput
 from negprep.read.quoting import is_quoted_as_written
 from negprep.read.sources import NULL_KEY, Closing, Piece, Source, find_sources, machine_errors
@@ -41,7 +51,7 @@ from negprep.read.tables import ArrowInput, MemoryInput, memory_input, table_inp
 from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.threads import on_threads
 
-Input: TypeAlias = TextInput | JsonInput | ListsInput | ParquetInput | ArrowInput | MemoryInput
+Input: TypeAlias = TextInput | JsonInput | ListsInput | ImpressionsInput | ParquetInput | ArrowInput | MemoryInput
 Made = TypeVar("Made")
 
 _MOST_THREADS = 8
@@ -238,7 +248,8 @@ class LogReader(Closing):
 
     def is_untyped(self, name: str) -> bool:
         """Whether the values of a column are text because the log has no types: in a text file, or a path."""
-        return any(isinstance(part.input, TextInput | ListsInput) or name not in part.names for part in self._parts)
+        untyped = TextInput | ListsInput | ImpressionsInput
+        return any(isinstance(part.input, untyped) or name not in part.names for part in self._parts)
 
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
@@ -453,6 +464,8 @@ def open_log(
                     refuse_foreign(each)
             filled, warnings = _filled(sources)
             parts = [_Part(each.name, _file_input(each, options, unnamed, beside=beside), each.keys) for each in filled]
+            if any(isinstance(part.input, ImpressionsInput) for part in parts) and not options.time_format:
+                options = replace(options, time_format=MIND_TIMES)
             warnings += _check_parts(parts)
             place = sources[0].name if len(sources) == 1 else name
         else:
@@ -611,8 +624,8 @@ def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
         refuse_documents(source)
     numbered = first_lines(source)
     form = form_of_file(source, options, numbered)
-    if form in ("jsonl", "lightgcn") and not beside:
-        kind = "JSON lines" if form == "jsonl" else "lists of ids"
+    if form in ("jsonl", "lightgcn", "mind") and not beside:
+        kind = {"jsonl": "JSON lines", "lightgcn": "lists of ids", "mind": "lists of impressions"}[form]
         for option, value in (("--quote", options.quote), ("--escape", options.escape)):
             if value is not None:
                 what = f"{option} is for CSV and its relatives, and these are {kind}"
@@ -622,6 +635,8 @@ def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
         return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)
+    if form == "mind":
+        return ImpressionsInput(source, mark)
     read = with_quotes(source, as_text(source, form, options, numbered), form)
     lines: list[str] | None = [line for _, line in numbered]
     if lines and (read.delimiter is None or (read.delimiter == " " and read.columns is not None)):

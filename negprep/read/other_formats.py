@@ -12,10 +12,11 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Counts
-from negprep.arrow import as_numpy, from_numpy, pc, strings
+from negprep.arrow import as_numpy, from_numpy, pc, strings, text_bytes
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import ReadOptions
 from negprep.read.columns import CARRIED, FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
@@ -32,7 +33,12 @@ _NAMES = {
     "movielens": r"ratings\.(csv|dat)|u\.data",
     "recbole": r".+(?<!\.candidates)\.inter",
     "lightgcn": r"(train|valid|test)\.txt",
+    "mind": r"behaviors\.tsv",
 }
+MIND_TIMES = "%m/%d/%Y %I:%M:%S %p"
+"""How MIND writes times."""
+
+_MIND = re.compile(r"[^\t]+\t[^\t]+\t\d+/\d+/\d{4} [^\t]+\t[^\t]*\t\s*\S+-[01]( +\S+-[01])*\s*")
 
 
 def is_file_of(name: str, form: str | None) -> bool:
@@ -43,9 +49,9 @@ def is_file_of(name: str, form: str | None) -> bool:
 def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, str]]) -> str | None:
     """The form that ``--from`` names, else what the first lines show; None for CSV and its relatives.
 
-    JSON lines start with a brace and a key, or are named ``.jsonl`` or ``.ndjson``. NCF's ``.rating`` files have
-    three or four numbers between tabs, MovieLens' ``ratings.dat`` and ``u.data`` four. Raises ``UsageError`` for
-    ``--from`` beside options that mean the same.
+    JSON lines start with a brace and a key, or are named ``.jsonl`` or ``.ndjson``. MIND's impressions have labels:
+    ``N1-1 N2-0``. NCF's ``.rating`` files have three or four numbers between tabs, MovieLens' ``ratings.dat`` and
+    ``u.data`` four. Raises ``UsageError`` for ``--from`` beside options that mean the same.
     """
     if options.from_ is not None:
         for option, value in (("--columns", options.columns), ("--delimiter", options.delimiter)):
@@ -55,6 +61,8 @@ def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, st
     if options.columns is not None or options.delimiter is not None:
         return None
     line = lines[0][1] if lines else ""
+    if _MIND.fullmatch(line):
+        return "mind"
     if _JSON_NAME.search(source.name) or _OBJECT.match(line):
         return "jsonl"
     name = source.name.rpartition("/")[2]
@@ -123,13 +131,7 @@ class ListsInput:
             yield partial(self._piece, columns, offset, block)
 
     def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
-        lines = block.splitlines()
-        ends = np.cumsum([len(line) for line in lines], dtype=np.int32)
-        starts = np.concatenate([np.zeros(1, np.int32), ends])
-        texts = pa.Array.from_buffers(
-            pa.string(), len(lines), [None, pa.py_buffer(starts), pa.py_buffer(b"".join(lines))]
-        )
-        texts = pc.ascii_trim_whitespace(texts)
+        texts = pc.ascii_trim_whitespace(_lines_of(block))
         words = pc.ascii_split_whitespace(texts)
         filled = as_numpy(pc.binary_length(texts)) > 0
         offsets, flat = as_numpy(words.offsets), words.values
@@ -148,6 +150,92 @@ class ListsInput:
 
     def _place(self, offset: int, ends: Counts, row: int) -> str:
         return place_of(self.source, offset, int(np.searchsorted(ends, row, side="right")))
+
+
+@dataclass(frozen=True)
+class ImpressionsInput:
+    """One file of impressions as MIND has them, ready to be read from ``start``, its first line, on.
+
+    A line has the impression, the user, the time, the clicks before (which have no times, and are left out), and the
+    items that were shown: ``N1-1 N2-0``, 1 where it was clicked. ``warnings`` grow while it is read.
+    """
+
+    source: Source
+    start: int
+    warnings: list[str] = field(default_factory=list)
+    names = ("user", "item", "time", "click", "impression")
+
+    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+        """The rows, one for each item shown, as functions that parse a block each and may run in any thread."""
+        self.warnings.clear()
+        for offset, block in line_blocks(self.source, self.start, self.warnings):
+            yield partial(self._piece, columns, offset, block)
+
+    def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
+        lines = _lines_of(block)
+        filled = as_numpy(pc.binary_length(pc.ascii_trim_whitespace(lines))) > 0
+        lines = lines.take(from_numpy(np.flatnonzero(filled)))
+        fields = pc.split_pattern(lines, "\t")
+        n_fields = np.diff(as_numpy(fields.offsets))
+        odd = np.flatnonzero(n_fields != len(_MIND_FIELDS))
+        if odd.size:
+            what = f"{n_fields[odd[0]]} fields between tabs, where --from mind has {', '.join(_MIND_FIELDS)}"
+            place, remedy = place_of(self.source, offset, int(odd[0])), "leave --from out, or repair the line"
+            raise BadDataError(what, place=place, remedy=remedy)
+
+        def field_of(name: str) -> pa.Array:
+            places = np.arange(len(lines), dtype=np.int32) * len(_MIND_FIELDS) + _MIND_FIELDS.index(name)
+            return pc.ascii_trim_whitespace(fields.values.take(from_numpy(places.astype(np.int32))))
+
+        texts = field_of("items")
+        words = pc.ascii_split_whitespace(texts)
+        filled = as_numpy(pc.binary_length(texts)) > 0
+        firsts, counts = as_numpy(words.offsets)[:-1], np.where(filled, np.diff(as_numpy(words.offsets)), 0)
+        is_item = np.ones(len(words.values), bool)
+        is_item[firsts[~filled]] = False
+        shown, ends = words.values.take(from_numpy(np.flatnonzero(is_item))), np.cumsum(counts)
+        clicks = self._clicks(shown, offset, ends)
+        rows = from_numpy(np.repeat(np.arange(len(lines), dtype=np.int32), counts))
+
+        def of_lines(name: str) -> pa.Array:
+            values = field_of(name).dictionary_encode()
+            return pa.DictionaryArray.from_arrays(values.indices.take(rows), values.dictionary)
+
+        made = {
+            "item": lambda: pc.binary_slice(shown.view(pa.binary()), 0, -2).view(pa.string()),
+            "click": lambda: from_numpy(clicks),
+        }
+        arrays = {role: made[name]() if name in made else of_lines(name) for role, name in columns.items()}
+        return Piece(arrays, partial(self._place, offset, ends))
+
+    def _clicks(self, shown: pa.Array, offset: int, ends: Counts) -> npt.NDArray[np.int8]:
+        """The label of each item shown."""
+        offsets, data = text_bytes(shown)
+        lasts = offsets[1:].astype(np.int64) - offsets[0] - 1
+        long = np.diff(offsets) > 2
+        lasts = np.where(long, lasts, 1 if len(data) > 1 else 0)
+        labels = data[lasts] if len(data) else np.empty(0, np.uint8)
+        wrong = ~long | (data[lasts - 1] != ord("-")) | ((labels != ord("0")) & (labels != ord("1")))
+        if wrong.any():
+            row = int(wrong.argmax())
+            what = f"the item {shown[row].as_py()!r} has no label, -1 (clicked) or -0"
+            remedy = "MIND's test part has none: read the others"
+            raise BadDataError(what, place=self._place(offset, ends, row), remedy=remedy)
+        clicks: npt.NDArray[np.int8] = (labels == ord("1")).astype(np.int8)
+        return clicks
+
+    def _place(self, offset: int, ends: Counts, row: int) -> str:
+        return place_of(self.source, offset, int(np.searchsorted(ends, row, side="right")))
+
+
+_MIND_FIELDS = ("impression", "user", "time", "history", "items")
+
+
+def _lines_of(block: bytes) -> pa.Array:
+    """The lines of a block as strings, UTF-8 or not: what is made of them finds out."""
+    lines = block.splitlines()
+    starts = np.cumsum([0, *map(len, lines)], dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), len(lines), [None, pa.py_buffer(starts), pa.py_buffer(b"".join(lines))])
 
 
 _LOOKED_AT = 100

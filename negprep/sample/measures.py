@@ -1,19 +1,21 @@
 """Measures: a whole number of points for each item that a user may get, laid end to end.
 
 To draw is to take one of a user's points at random. Each sampler is a measure: one point for every eligible item
-(uniform), as many as its weight has units (popularity), or one for each item of the user's own list (weak feedback).
-Points lie in the order of the catalog, so that a *window* of the catalog is a range of points.
+(uniform), as many as its weight has units (popularity), or one for each item of a list: of the user's own (weak
+feedback), or of one impression. Points lie in the order of the catalog, so that a *window* of the catalog is a range of
+points.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from negprep.arrays import Floats, Positions, Words
+from negprep.arrays import Codes, Floats, Positions, Words
 from negprep.sample.rng import bounded, word
 from negprep.sample.seen import Seen, SeenBlock
 
@@ -26,6 +28,7 @@ class Asks:
     ``keys``: uint64, shape (n,). The random key of its group.
     ``draws``: int64, shape (n,). Its number within the group.
     ``lows``, ``highs``: int64, shape (n,), or None. The window of the catalog, the end exclusive. None: all of it.
+    ``lists``: int64, shape (n,), or None. The impression of each, as ``Impressions.find`` gives it.
     """
 
     rows: Positions
@@ -33,22 +36,21 @@ class Asks:
     draws: Positions
     lows: Positions | None = None
     highs: Positions | None = None
+    lists: Positions | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def times(self, num_neg: int) -> Asks:
         """The draws 0 to num_neg - 1 of each, draw by draw."""
-        windows = [] if self.lows is None or self.highs is None else [self.lows, self.highs]
-        tiled = (np.tile(values, num_neg) for values in windows)
+        tiled = (None if values is None else np.tile(values, num_neg) for values in (self.lows, self.highs, self.lists))
         draws = np.repeat(np.arange(num_neg), len(self))
         return Asks(np.tile(self.rows, num_neg), np.tile(self.keys, num_neg), draws, *tiled)
 
     def at(self, which: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice) -> Asks:
         """Some of them."""
-        if self.lows is None or self.highs is None:
-            return Asks(self.rows[which], self.keys[which], self.draws[which])
-        return Asks(self.rows[which], self.keys[which], self.draws[which], self.lows[which], self.highs[which])
+        more = (None if values is None else values[which] for values in (self.lows, self.highs, self.lists))
+        return Asks(self.rows[which], self.keys[which], self.draws[which], *more)
 
     def words(self, attempt: int) -> Words:
         """The random word of an attempt at each."""
@@ -83,12 +85,17 @@ class Measure(ABC):
     def items_at(self, rows: Positions, points: Positions) -> Positions:
         """The item that each point belongs to: int64."""
 
+    def rows_of(self, asks: Asks) -> Positions:
+        """The rows whose points some asks draw from: those of their users."""
+        return asks.rows
+
     def span(self, asks: Asks) -> tuple[Positions, Positions]:
         """The first point of each window, and how many there are in it."""
+        rows = self.rows_of(asks)
         if asks.lows is None or asks.highs is None:
-            return np.zeros(len(asks), np.int64), self.total(asks.rows)
-        base = self.before(asks.rows, asks.lows)
-        return base, self.before(asks.rows, asks.highs) - base
+            return np.zeros(len(asks), np.int64), self.total(rows)
+        base = self.before(rows, asks.lows)
+        return base, self.before(rows, asks.highs) - base
 
     def densities(self, groups: Asks, items: Positions, part: Floats, mass: Positions) -> Floats:  # noqa: ARG002
         """The probability of items times a share: float64, shape (n_groups, num_neg), the shape of ``items``.
@@ -127,7 +134,7 @@ class Measure(ABC):
     def draw(self, asks: Asks, attempt: int) -> Positions:
         """One item for each; all have points. Takes the words of ``attempt``, and rarely some of those that follow."""
         base, mass = self.span(asks)
-        return self.items_at(asks.rows, base + bounded(asks.keys, mass, asks.draws, attempt))
+        return self.items_at(self.rows_of(asks), base + bounded(asks.keys, mass, asks.draws, attempt))
 
     def draw_groups(self, groups: Asks, num_neg: int) -> Positions:
         """The draws 0 to num_neg - 1 of each group; all groups have points: int64, shape (num_neg, n_groups)."""
@@ -185,6 +192,57 @@ class ListedItems(Measure):
         return items
 
 
+@dataclass(frozen=True, eq=False)
+class Impressions:
+    """What a range of users were shown and passed over, impression by impression.
+
+    ``starts``: int64, shape (n_users + 1,). User ``u`` has the impressions ``starts[u]`` to ``starts[u + 1]``.
+    ``groups``: int32, shape (n_impressions,). The code by which the log calls each, ascending within a user.
+    ``lists``: The items of each impression, in the place of a user.
+    """
+
+    starts: Positions
+    groups: Codes
+    lists: Seen
+
+    def find(self, users: Codes, groups: Codes) -> Positions:
+        """The impression of each user that the log calls so: int64, -1 for one in which nothing was passed over."""
+        if not len(self.groups):
+            return np.full(len(users), -1)
+        wanted = users.astype(np.int64) << 32 | groups
+        found = np.searchsorted(self._packed, wanted)
+        return np.where(self._packed.take(found, mode="clip") == wanted, found, -1)
+
+    @cached_property
+    def _packed(self) -> Positions:
+        users = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        packed: Positions = users << 32 | self.groups
+        return packed
+
+
+class ShownItems(ListedItems):
+    """One point for each item of the impression in which a positive stands."""
+
+    def __init__(self, impressions: Impressions, first_user: int, last_user: int) -> None:
+        self._first, end = int(impressions.starts[first_user]), int(impressions.starts[last_user])
+        self._none = end - self._first
+        lists = impressions.lists
+        starts = np.append(lists.starts[self._first : end + 1], lists.starts[end])
+        super().__init__(Seen(starts, lists.items, lists.n_items), 0, self._none + 1)
+
+    def rows_of(self, asks: Asks) -> Positions:
+        """The impressions, counted from the first of the block; after the last one stands an empty one."""
+        if asks.lists is None:
+            return np.full(len(asks), self._none)
+        return np.where(asks.lists < 0, self._none, asks.lists - self._first)
+
+    def densities(self, groups: Asks, items: Positions, part: Floats, mass: Positions) -> Floats:
+        """Those of items of the impression; what another list has given may not stand there."""
+        rows = np.repeat(self.rows_of(groups), items.shape[1])
+        inside = self.has(rows, items.reshape(-1)).reshape(items.shape)
+        return super().densities(groups, items, part, mass) * inside
+
+
 class Rest(ABC):
     """What a measure has left for each of some asks, once other items are taken.
 
@@ -209,7 +267,7 @@ class PointsLeft(Rest):
     def __init__(self, measure: Measure, asks: Asks, taken: Positions) -> None:
         self._measure, self._asks = measure, asks
         self._base, self.mass = measure.span(asks)
-        rows, items = np.tile(asks.rows, len(taken)), taken.reshape(-1)
+        rows, items = np.tile(measure.rows_of(asks), len(taken)), taken.reshape(-1)
         begins, sizes = np.full(items.size, np.iinfo(np.int64).max), np.zeros(items.size, np.int64)
         has = measure.has(rows, items)
         begins[has] = measure.before(rows[has], items[has])
@@ -224,7 +282,7 @@ class PointsLeft(Rest):
         points = self._base[which] + bounded(asks.keys, self.points[which], asks.draws, attempt)
         for begins, sizes in zip(self._begins[:, which], self._sizes[:, which], strict=True):
             points += np.where(points >= begins, sizes, 0)  # ascending: what was passed has moved the point already
-        return self._measure.items_at(asks.rows, points)
+        return self._measure.items_at(self._measure.rows_of(asks), points)
 
 
 def count_up_to(values: Positions, begins: Positions, ends: Positions, wanted: Positions) -> Positions:

@@ -36,7 +36,7 @@ class Mixture:
 
     ``shares``: int64, shape (n_measures,).
     ``fixed``: As in ``Recipe``.
-    ``fallback``: Drawn from where a measure has no points for a user; a listed measure, where this has none either.
+    ``fallback``: Drawn from where a measure has no points; the first listed measure that has, where this has none.
       None: nothing is drawn.
     """
 
@@ -86,8 +86,10 @@ class Mixture:
             left_over = np.zeros(len(groups))
             for share, part in zip(given, parts, strict=True):
                 left_over += share - part
+            open_ = masses[-1] == 0  # for these groups the fall-back has nothing, and the first list with points draws
             for listed in self._listed:
-                parts[listed] = np.where(masses[-1] > 0, parts[listed], parts[listed] + left_over)
+                parts[listed] = np.where(open_, parts[listed] + left_over, parts[listed])
+                open_ = open_ & (masses[listed] == 0)
             parts.append(left_over)
         # Were the positive eligible, there would be points.
         of_head = parts if self.fallback is not None else [np.full(len(groups), share) for share in given]
@@ -107,7 +109,7 @@ class Mixture:
 
     @cached_property
     def _listed(self) -> list[int]:
-        """The measures that are lists of the users' own: one at most."""
+        """The measures that are lists: of the users' own, or of impressions."""
         return [component for component, measure in enumerate(self.measures) if measure.is_listed]
 
     def _draw_strip(self, groups: Asks, num_neg: int) -> tuple[Positions, Sources]:

@@ -16,7 +16,7 @@ from negprep.arrays import Codes, Positions, Times, Words
 from negprep.options.specs import LEVELS, SCORED, Recipe
 from negprep.sample.hard import HardItems, Hardness
 from negprep.sample.levels import EligibleBelowListed, upper_items
-from negprep.sample.measures import Asks, EligibleItems, ListedItems, Measure
+from negprep.sample.measures import Asks, EligibleItems, Impressions, ListedItems, Measure, ShownItems
 from negprep.sample.mixture import Mixture, Sources
 from negprep.sample.pools import ScoredItems
 from negprep.sample.popularity import Proposing, WeightedItems, Weights
@@ -79,11 +79,13 @@ class Heads:
     ``users``: int32, shape (n,). Ascending.
     ``items``: int32, shape (n,).
     ``times``: int64, shape (n,), or None. Only where the plan restricts by time.
+    ``groups``: int32, shape (n,), or None. By which code the log calls the impression of each.
     """
 
     users: Codes
     items: Codes
     times: Times | None
+    groups: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -114,10 +116,16 @@ class Sampling:
     ``seen``: What the users' negatives must avoid.
     ``weak``: The weak interactions that may be drawn.
     ``first_user``: The code of the first user.
+    ``impressions``: The weak interactions by impression, where those of the positive's may be drawn.
     """
 
-    def __init__(self, plan: Plan, seen: Seen, weak: Seen, first_user: int = 0) -> None:
+    def __init__(
+        self, plan: Plan, seen: Seen, weak: Seen, first_user: int = 0, impressions: Impressions | None = None
+    ) -> None:
         self.plan = plan
+        self._impressions = impressions
+        if impressions is not None and plan.order is not None:
+            self._impressions = replace(impressions, lists=plan.order.reorder(impressions.lists))
         draws_weak = "weak" in plan.recipe.names or isinstance(plan.rule, Policy)
         self._seen = seen if plan.order is None else plan.order.reorder(seen)
         self._weak = weak if plan.order is None or not draws_weak else plan.order.reorder(weak)
@@ -130,7 +138,7 @@ class Sampling:
     @property
     def by_group(self) -> bool:
         """Whether the positive of a group, and not only its user, decides what can be drawn."""
-        return self.plan.order is not None
+        return self.plan.order is not None or self._impressions is not None
 
     def supply(self, heads: Heads) -> Positions:
         """How many different items can be drawn: int64, for each user, or, ``by_group``, for each group."""
@@ -143,9 +151,14 @@ class Sampling:
                 supply = int(heavy.sum()) - np.diff(seen_before[seen.starts])
             return supply + np.diff(self._weak.starts) if "weak" in recipe.names else supply
         asks = self._asks(heads, slice(None), 0, np.zeros(len(heads), np.uint64))
+        shown = None if self._impressions is None else ShownItems(self._impressions, 0, seen.n_users)
+        if self.plan.takes_all and shown is not None:
+            return shown.span(asks)[1]
         supply = EligibleItems(SeenBlock(seen, 0, seen.n_users)).span(asks)[1]
-        if "weak" in recipe.names:
+        if "weak" in recipe.names:  # what an impression has is among it
             supply = supply + ListedItems(self._weak, 0, seen.n_users).span(asks)[1]
+        elif shown is not None:
+            supply = supply + shown.span(asks)[1]
         return supply
 
     def draw(self, heads: Heads, keys: Words, counts: Positions, num_neg: int) -> Drawn:
@@ -158,6 +171,7 @@ class Sampling:
         recipe, sources = self.plan.recipe, None
         if self.plan.takes_all:
             items = self._take_all(heads, keys, num_neg)
+            sources = None if recipe.sources is None else np.zeros(items.shape, np.int8)
         elif recipe.names == ("uniform",) and self.plan.order is None:
             buffer = _mask_buffer()
             items = uniform(self._seen, heads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
@@ -183,18 +197,24 @@ class Sampling:
         return self._log_q(heads, np.empty((len(heads), 0), np.int32), None)[1]
 
     def _take_all(self, heads: Heads, keys: Words, num_neg: int) -> Codes:
-        """Every item that each group can have, in random order: int32, shape (n_groups, num_neg), padded by -1."""
+        """Every item that each group can have, in random order: int32, shape (n_groups, num_neg), padded by -1.
+
+        Those of its impression, where impressions are what is drawn from, else all that are eligible.
+        """
         items = np.full((num_neg, len(heads)), -1, np.int32)
         step = max(1, BLOCK_DRAWS // num_neg)
         for first, last, begin, end in self._seen.blocks(heads.users, BLOCK_SEEN):
-            eligible = EligibleItems(SeenBlock(self._seen, first, last))
+            measure: Measure = EligibleItems(SeenBlock(self._seen, first, last))
+            if self._impressions is not None:
+                measure = ShownItems(self._impressions, first, last)
             for start in range(begin, end, step):
                 here = slice(start, min(start + step, end))
                 asks = self._asks(heads, here, first, keys[here])
-                base, counts = eligible.span(asks)
+                base, counts = measure.span(asks)
                 ranks = shuffled_ranks(asks.keys, counts, num_neg)
                 draws, groups = np.nonzero(ranks >= 0)
-                items[draws, start + groups] = eligible.items_at(asks.rows[groups], (base + ranks)[draws, groups])
+                rows = measure.rows_of(asks)[groups]
+                items[draws, start + groups] = measure.items_at(rows, (base + ranks)[draws, groups])
         if self.plan.order is not None:
             items = np.where(items >= 0, self.plan.order.items.take(items, mode="clip"), np.int32(-1))
         return items.T
@@ -283,6 +303,8 @@ class Sampling:
         for name in recipe.names:
             if name == "weak":
                 measures.append(ListedItems(self._weak, first, last))
+            elif name == "impression" and self._impressions is not None:
+                measures.append(ShownItems(self._impressions, first, last))
             elif name == "level":
                 measures.append(EligibleBelowListed(block, ListedItems(self._weak, first, last)))
             elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
@@ -295,11 +317,13 @@ class Sampling:
         return Mixture(measures, shares, recipe.fixed, eligible if recipe.falls_back else None)
 
     def _asks(self, heads: Heads, here: slice, first_user: int, keys: Words) -> Asks:
-        rows = heads.users[here].astype(np.int64) - first_user
+        rows, lists = heads.users[here].astype(np.int64) - first_user, None
+        if self._impressions is not None and heads.groups is not None:
+            lists = self._impressions.find(heads.users[here], heads.groups[here])
         if self.plan.order is None:
-            return Asks(rows, keys, rows)
+            return Asks(rows, keys, rows, lists=lists)
         times = None if heads.times is None else heads.times[here]
-        return Asks(rows, keys, rows, *self.plan.order.windows(heads.items[here], times))
+        return Asks(rows, keys, rows, *self.plan.order.windows(heads.items[here], times), lists)
 
 
 _threads = threading.local()

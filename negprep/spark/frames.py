@@ -177,6 +177,9 @@ def _read_text(engine: Engine, name: str, read: ReadOptions, unnamed: Unnamed) -
     """Text with delimiters: the dialect is found from its first lines, and Spark splits the fields."""
     from pyspark.sql import types
 
+    if read.from_ == "mind":
+        what = "--from mind with --engine spark, whose workers read no lists"
+        raise UsageError(what, place=name, remedy="write the rows on one machine first")
     if read.from_ in ("lightgcn", "sasrec"):
         what = f"--from {read.from_} with --engine spark: Spark does not keep the order of lines"
         raise UsageError(what, place=name, remedy="convert it to rows of user, item and time first")

@@ -69,6 +69,8 @@ CHOICES = [
     Choice("--skip-top 1", HARD),
     Choice("--pool-weak 2", REINFORCED | RATED),
     Choice("--temperature 0.5", REINFORCED),
+    Choice("--sampler impression", RATED | {"--group-col": "--group-col event"}),
+    Choice("--group-col event", RATED | {"--sampler": "--sampler impression"}),
     Choice("--alpha 1", POPULAR),
     Choice("--smooth 0.5", POPULAR),
     Choice("--weights weights.csv", POPULAR),
@@ -162,9 +164,28 @@ REFUSED = [
     ("--num-neg 0.5", "--sampler uniform=2"),
     *(
         ("--per", other)
-        for other in ("--num-neg 0.5", "--available-at-time", "--same", "--bootstrap", "--levels", "--layout pairwise")
+        for other in (
+            "--num-neg 0.5",
+            "--available-at-time",
+            "--same",
+            "--bootstrap",
+            "--levels",
+            "--layout pairwise",
+            "--sampler impression",
+            "--group-col",
+        )
     ),
-    *(("--num-neg all", other) for other in ("--sampler", "--alpha", "--smooth", "--weights", "--repeats")),
+    *(("--num-neg all", other) for other in ("--sampler popularity", "--sampler uniform", "--repeats")),
+    *(("--num-neg all", other) for other in ("--alpha", "--smooth", "--weights")),
+    *(
+        (each, other)
+        for each in ("--sampler impression", "--group-col")
+        for other in (
+            *("--alpha", "--smooth", "--weights", "--levels", "--weak ", "--model", "--pool ", "--top", "--skip-top"),
+            *("--pool-weak", "--temperature"),
+        )
+    ),
+    *(("--group-col", f"--sampler {other}") for other in ("popularity", "weak", "uniform", "hard", "reinforced")),
     ("--sampler", "--levels"),
     ("--alpha", "--levels"),
     ("--smooth", "--levels"),
@@ -393,7 +414,7 @@ def run_together(folder, capsys, command, *choices):
     assert shown.out == ""
     if code == 0:
         rows = reader(output)
-        named = None if "--encode" in options else observed(folder)
+        named = None if "--encode" in options or "impression" in words else observed(folder)
         plain = not {"--levels", "--shuffle"} & options
         if plain:
             check_rows(rows, command, named)

@@ -64,6 +64,16 @@ def test_the_console_shows_what_is_printed(monkeypatch):
     assert doctest.DocTestRunner().run(parsed).failed == 0
 
 
+def test_the_example_of_impressions_draws_what_the_page_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log, command, rows = re.search(
+        r"```csv\n(.*?)```\n\n    negprep (train slates\.csv .*?)\n\n```csv\n(.*?)```", PAGE, flags=re.DOTALL
+    ).groups()
+    (tmp_path / "slates.csv").write_text(log)
+    subprocess.run([sys.executable, "-m", "negprep", *shlex.split(command), "--quiet"], check=True)
+    assert (tmp_path / "pairs.csv").read_text() == rows
+
+
 def test_every_sampler_has_its_heading_and_every_picture_is_shown():
     headings = re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE)
     assert {name.capitalize() for name in SAMPLERS} <= set(headings)

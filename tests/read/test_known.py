@@ -251,6 +251,27 @@ REFUSED = {
         {"from_": "lightgcn", "time_col": "time"},
         "log: no column 'time' (found: user, item); name one of them with --time-col",
     ),
+    "impressions without labels": (
+        "1\tu\t11/11/2019 9:05:58 AM\t\tN1-1 N2-0\n\n2\tv\t11/11/2019 9:05:58 AM\tN1\tN3-0 N4 -1\n",
+        {"from_": "mind"},
+        "log:3: the item 'N4' has no label, -1 (clicked) or -0; MIND's test part has none: read the others",
+    ),
+    "another number of fields": (
+        "1\tu\t11/11/2019 9:05:58 AM\tN1-1 N2-0\n",
+        {"from_": "mind"},
+        "log:1: 4 fields between tabs, where --from mind has impression, user, time, history, items; leave --from out, "
+        "or repair the line",
+    ),
+    "quotes of impressions": (
+        "1\tu\t11/11/2019 9:05:58 AM\t\tN1-1 N2-0\n",
+        {"from_": "mind", "quote": "none"},
+        "log: --quote is for CSV and its relatives, and these are lists of impressions; leave --quote out",
+    ),
+    "a user of an impression": (
+        "1\t \t11/11/2019 9:05:58 AM\t\tN1-1 N2-0\n",
+        {"from_": "mind"},
+        "log:1: null user id; --drop-invalid drops and counts such rows",
+    ),
     "UTF-16": (
         "1 2\n3 4\n".encode("utf-16").decode("latin-1"),
         {"from_": "lightgcn"},
@@ -275,7 +296,7 @@ def test_a_form_of_no_text(here):
         with pytest.raises(UsageError, match="--from is for text files"):
             open_log(source, ReadOptions(from_="ncf"))
     with pytest.raises(
-        UsageError, match="from_ is 'csv'; choose one of ncf, movielens, recbole, lightgcn, sasrec, jsonl"
+        UsageError, match="from_ is 'csv'; choose one of ncf, movielens, recbole, lightgcn, sasrec, jsonl, mind"
     ):
         ReadOptions(from_="csv")
 
@@ -285,6 +306,7 @@ FORMED = {
     "sasrec": "".join(f"{user} {user + 1}\n" for user in range(6_000)),
     "jsonl": "".join(f'{{"user": {user}, "item": {user + 1}}}\n' for user in range(6_000)),
     "ncf": "".join(f"{user}\t{user + 1}\t1\n" for user in range(6_000)),
+    "mind": "".join(f"{user}\t{user}\t11/11/2019 9:05:58 AM\t\t {user}-0  N-1 \n" for user in range(3_000)),
 }
 
 

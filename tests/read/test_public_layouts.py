@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import negprep
 from negprep.errors import BadDataError, NegprepError
 
 
@@ -340,10 +341,32 @@ BEHAVIORS = lines(
 HEADER = "impression_id\tuser_id\ttime\thistory\timpressions\n"
 
 
-@pytest.mark.parametrize("form", ["behaviors.tsv", "with a header.tsv", "behaviors.tsv.gz"])
+@pytest.mark.parametrize("form", ["behaviors.tsv", "behaviors.tsv.gz", "."])
 def test_mind(here, read, form):
-    text = (HEADER if "header" in form else "") + BEHAVIORS
-    (here / form).write_bytes(gzip.compress(text.encode()) if form.endswith("gz") else text.encode())
+    """As it is: a row for each item shown; of a folder, the one file that holds them."""
+    data = BEHAVIORS.encode()
+    (here / ("behaviors.tsv" if form == "." else form)).write_bytes(gzip.compress(data) if "gz" in form else data)
+    (here / "news.tsv").write_text("N1\tsports\tgolf\n")
+    found = read(form, ("user", "item", "time"), **({"from_": "mind"} if form == "." else {}))
+    pairs = [
+        *[("U13740", item) for item in ("N55689", "N35729")],
+        *[("U91836", item) for item in ("N20678", "N39317", "N58114", "N1")],
+        ("U73700", "N50014"),
+    ]
+    times = [1573463158, 1573582290, 1573714908]  # date -u -d '2019-11-11 9:05:58' +%s
+    assert found.rows == [(*pair, times[at] * 10**9) for pair, at in zip(pairs, (0, 0, 1, 1, 1, 1, 2), strict=True)]
+    drawn = {"sampler": "impression", "group_col": "impression", "num_neg": 3}
+    rows = negprep.train(form, from_="mind", positive="click=1", holdout="none", **drawn).to_pylist()
+    assert {(row["user"], row["source"]) for row in rows} == {
+        (user, source) for user in ("U13740", "U91836") for source in ("positive", "impression")
+    }
+    with pytest.raises(BadDataError, match=r"column 'click' holds 0 and 1, .*; choose --positive 'click=1'"):
+        negprep.train(form, from_="mind")
+
+
+def test_mind_with_a_header(here, read):
+    form, text = "with a header.tsv", HEADER + BEHAVIORS
+    (here / form).write_text(text)
     with pytest.raises(BadDataError, match=r"column 5 lists items, .*\(N55689-1 N35729-0\)") as error:
         read(form)
     found = re.fullmatch(r".*; write a row for each: (.*), and give (.*) with --weak (.*)", str(error.value))

@@ -98,6 +98,8 @@ def test_rows_and_options(refused, tmp_path):
     assert "no user is left" in refused(log, BadDataError, core=1000)
     assert "--bootstrap with --engine spark" in refused(log, UsageError, bootstrap=9, layout="pairwise")
     assert "--test-users with --engine spark" in refused(log, UsageError, test_users=9)
+    shown = {"sampler": "impression", "group_col": "time", "positive": "item>2"}
+    assert "--sampler impression with --engine spark" in refused(log, UsageError, **shown)
     assert "--memory with --engine spark" in refused(log, UsageError, memory=1 << 30)
     assert "one file" in refused(log, UsageError, target=str(tmp_path / "there" / "out.parquet"))
     assert "--to csv with --engine spark" in refused(log, UsageError, to="csv")
