@@ -286,3 +286,20 @@ def test_json_lines_and_keys_in_paths(tmp_path):
     rows = negprep.train(str(tmp_path), keep=["x", "day"], holdout="none", items=pa.table({"item": range(9)}))
     assert (rows.schema.field("x").type, rows.schema.field("day").type) == (pa.float64(), pa.int64())
     assert set(rows["day"].to_pylist()) == {3, 40}
+
+
+def test_rows_that_are_dropped_take_their_values_along(tmp_path):
+    lines = ["user,item,time,x", ",1,1,bad", *(f"{at % 3},{at},{at},{at * 10}" for at in range(30)), "1,,5,bad"]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    rows = negprep.train(tmp_path / "log.csv", keep="x", drop_invalid=True, num_neg=1)
+    for row in rows.to_pylist():
+        assert row["label"] == 0 or row["x"] == row["item"] * 10
+
+
+def test_frames():
+    frame = LOG.to_pandas().assign(
+        kind=lambda rows: rows["shop"].astype("category"), price=lambda rows: rows["price"].astype("Int16")
+    )
+    rows = negprep.train(frame, keep=["kind", "price", "score"], num_neg=1)
+    wanted = values_of(LOG.append_column("kind", LOG["shop"]), ["kind", "price", "score"])
+    check_rows(pa.Table.from_pandas(rows), wanted, ["kind", "price", "score"])

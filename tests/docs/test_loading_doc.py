@@ -38,6 +38,11 @@ for values, name in ((user, "user"), (item, "item"), (label, "label")):
 assert negatives.shape == (len(rows), 8)
 assert negatives.tolist() == rows["neg_items"].to_pylist()
 """,
+    "histories = ": """
+assert sum(len(history) > 0 for history in histories.to_pylist()) > 1_000
+for row, history in zip(padded.tolist(), histories.to_pylist()):
+    assert row == [n_items] * (50 - len(history)) + history
+""",
     "load_dataset": """
 import pyarrow.parquet as pq
 assert {name: len(part) for name, part in data.items()} == {
@@ -69,14 +74,14 @@ def folder(tmp_path_factory):
 
 
 def test_every_example_is_checked():
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 4
     assert [sum(mark in example for mark in CHECKS) for example in EXAMPLES] == [1] * len(CHECKS)
 
 
 @pytest.mark.parametrize("mark", CHECKS)
 def test_examples(folder, mark):
     (example,) = (example for example in EXAMPLES if mark in example)
-    packages = set(re.findall(r"^(?:import|from) (torch|datasets|tensorflow)\b", example, flags=re.MULTILINE))
+    packages = set(re.findall(r"^(?:import|from) (torch|datasets|tensorflow|numpy)\b", example, flags=re.MULTILINE))
     assert packages
     for package in packages:
         if importlib.util.find_spec(package) is None:
