@@ -6,29 +6,34 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any, BinaryIO
+
+import pyarrow as pa
 
 from negprep._version import __version__
 from negprep.assemble.layout import vocabulary_tables
 from negprep.assemble.section import row_group_rows
 from negprep.encode.load import Progress
 from negprep.errors import UsageError, refuse_warnings
+from negprep.exchange import ExchangeFiles, unit_of
+from negprep.holdout import in_form, writes_times
 from negprep.options.commands import OF_CANDIDATES, parted
 from negprep.options.config import config_of, path_from
-from negprep.options.formats import FOLDERS, TEXT, FormName
+from negprep.options.formats import EXCHANGES, FOLDERS, TEXT, FormName, first_code
 from negprep.options.options import LogSource, Options, ReadOptions
 from negprep.options.reading import paths_in
 from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
-from negprep.read.log import open_log
+from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import ALGORITHM
 from negprep.summary import Summary, facts_of, summary_of, warnings_of
 from negprep.threads import start
-from negprep.write.destination import DATA_SET, Document, check_output
+from negprep.write.destination import DATA_SET, METADATA, Document, check_output
 from negprep.write.output import FolderOutput, kind_of, open_output
 
 CARD, CONFIG = "README.md", "negprep.toml"
@@ -133,73 +138,152 @@ def prepare_all(
     Raises NegprepError: With the place, what is wrong, and the remedy.
     """
     started = time.perf_counter()
-    first = parts["train"]
     if not target.endswith("/"):
         raise UsageError("prepare writes a folder", place=target, remedy="end OUTPUT with a slash: NAME/")
     if dry_run and summary is not None:
         raise UsageError("--summary with --dry-run, which writes nothing", remedy="leave one of them out")
-    form: FormName = first.to or "parquet"
-    if form in FOLDERS:
-        what = f"--to {form} in prepare"
-        raise UsageError(what, remedy=f"negprep test --to {form} writes all the files of that program in one run")
+    form: FormName = parts["test"].to or "parquet"
+    runs = dict(parts)
+    if form in FOLDERS:  # which hold the train positives, and no train instances
+        runs = {name: in_form(options, form) for name, options in parts.items() if name != "train"}
+    first = next(iter(runs.values()))
     check_outputs(source, target, first, force=force, is_text=form in TEXT)
     with open_log(source, first.read) as log, ExitStack() as stack:
         check_output(target, log.paths, force=force, is_text=form in TEXT)
         folder = str(Path(target.rstrip("/")).parent)
-        by_impression = next((each for each in parts.values() if each.group_col is not None), first)
+        by_impression = next((each for each in runs.values() if each.group_col is not None), first)
         read = stack.enter_context(closing(ReadLog(log, by_impression, folder, progress or silent, again=True)))
-        users, items = read.core.users, read.core.items
-        ending = kind_of(form, "").ending
-        summaries: dict[str, Summary] = {}
-        hashes: dict[str, Hash] = {}
+        made = _Made(log, read, target, form, folder, progress)
         results: list[Bundle] = []
 
+        def bundle(files: dict[str, str]) -> Bundle:
+            return Bundle(output=target, parts=made.parts, files=files, seconds=time.perf_counter() - started)
+
         def fill_summary(file: BinaryIO) -> None:
-            results.append(Bundle(output=target, parts=summaries, files=sums(), seconds=time.perf_counter() - started))
+            results.append(bundle(made.sums()))
             file.write(results[0].as_json().encode())
 
-        def sums() -> dict[str, str]:
-            return {name: each.result() for name, each in sorted(hashes.items())}
-
         if dry_run:
-            for name, options in parts.items():
-                begun = time.perf_counter()
-                with Run(log, options, folder, progress, read=read) as run:
+            for name, options in runs.items():
+                with made.run(name, options) as run:
                     run.count()
-                    if options.strict:
-                        refuse_warnings(warnings_of(run))
-                    summaries[name] = summary_of(run, f"{target}{name}{ending}", time.perf_counter() - begun)
-            return Bundle(output=target, parts=summaries, files={}, seconds=time.perf_counter() - started)
+            return bundle({})
         companion = None
         if summary is not None:
             companion = stack.enter_context(closing(Document(summary, fill_summary, "give --summary another place")))
-        with open_output(target, vocabulary_tables(users.ids, users.ids)["users"].schema, force=force) as output:
+        vocabularies = vocabulary_tables(read.core.users.ids, read.core.items.vocabulary[0], first=first_code(form))
+        with open_output(target, vocabularies["users"].schema, force=force) as output:
             if not isinstance(output, FolderOutput):
                 raise TypeError("a data set is a folder")
-            inner = output.hand_out()
-            for name, options in parts.items():
-                begun = time.perf_counter()
-                with Run(log, options, folder, progress, read=read) as run:
-                    kind = kind_of(form, "", row_group_rows(run.options))
-                    file = output.start_file(f"{name}{ending}", run.schema, kind)
-                    write_rows(run, file.write)
-                    if options.strict:
-                        refuse_warnings(warnings_of(run))
-                    file.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
-                    summaries[name] = summary_of(run, f"{target}{name}{ending}", time.perf_counter() - begun)
-                hashes[f"{name}{ending}"] = Hash(inner / f"{name}{ending}")
-            for name, table in vocabulary_tables(users.ids, items.vocabulary[0]).items():
-                output.write_table(f"{name}{ending}", table, kind_of(form, ""))
-                hashes[f"{name}{ending}"] = Hash(inner / f"{name}{ending}")
-            facts = facts_of_all(source, summaries, sums())
-            output.write_bytes(DATA_SET, (json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+            made.write(runs, output)
+            made.write_vocabularies(vocabularies, output)
+            facts = made.facts(source)
             named = paths_in(source)
             log_place = path_from(target, named[0]) if len(named) == 1 else "LOG"
+            output.write_bytes(DATA_SET, (json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
             output.write_bytes(CONFIG, config_of(parts, source, target).encode())
-            output.write_bytes(CARD, card(facts, summaries, ending, log_place).encode())
+            output.write_bytes(CARD, card(facts, made.parts, log_place).encode())
             output.finish({}, companion)
-        seconds = time.perf_counter() - started
-        return results[0] if results else Bundle(output=target, parts=summaries, files=sums(), seconds=seconds)
+        return results[0] if results else bundle(made.sums())
+
+
+class _Made:
+    """What is made of a log that was read: the runs of the parts, their files, and the hashes of these.
+
+    ``parts``: The facts of each part.
+    ``rows``: The part whose metadata each file of rows has, by its name.
+    """
+
+    def __init__(
+        self, log: LogReader, read: ReadLog, target: str, form: FormName, folder: str, progress: Progress | None
+    ) -> None:
+        self.parts: dict[str, Summary] = {}
+        self.rows: dict[str, str] = {}
+        self._log, self._read, self._target, self._form = log, read, target, form
+        self._folder, self._progress = folder, progress
+        self._kind = kind_of(form, "")
+        self._hashes: dict[str, Hash] = {}
+
+    @contextmanager
+    def run(self, name: str, options: Options) -> Iterator[Run]:
+        """One part, whose facts are known once it was gone through."""
+        started, file = time.perf_counter(), "" if self._form in FOLDERS else f"{name}{self._kind.ending}"
+        with Run(self._log, options, self._folder, self._progress, read=self._read) as run:
+            yield run
+            if options.strict:
+                refuse_warnings(warnings_of(run))
+            self.parts[name] = summary_of(run, f"{self._target}{file}", time.perf_counter() - started)
+
+    def write(self, runs: Mapping[str, Options], output: FolderOutput) -> None:
+        """Write the rows of all parts."""
+        inner = output.hand_out()
+        if self._form in FOLDERS:
+            names = self._write_exchange(runs, output)
+        else:
+            names = [self._write_rows(name, options, output, inner) for name, options in runs.items()]
+        for name in names:
+            self._hashes.setdefault(name, Hash(inner / name))
+
+    def _write_rows(self, name: str, options: Options, output: FolderOutput, inner: Path) -> str:
+        """Write one part as a file of its own."""
+        file_name = f"{name}{self._kind.ending}"
+        with self.run(name, options) as run:
+            file = output.start_file(file_name, run.schema, kind_of(self._form, "", row_group_rows(run.options)))
+            write_rows(run, file.write)
+            file.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
+        self.rows[file_name] = name
+        self._hashes[file_name] = Hash(inner / file_name)  # while the next part is written
+        return file_name
+
+    def _write_exchange(self, runs: Mapping[str, Options], output: FolderOutput) -> list[str]:
+        """Write the folder of another program, with the candidates of all folds."""
+        files: ExchangeFiles | None = None
+        unit = unit_of(self._log.clock.kind if self._log.clock else None)
+        timed = writes_times(self._log, runs["test"])
+        metadata: dict[str, str] = {}
+        for name, options in runs.items():
+            with self.run(name, options) as run:
+                files = files or ExchangeFiles(
+                    run.options, output, self._target, run.form, run.schema, timed=timed, folds=tuple(runs)
+                )
+                run.watch = partial(files.add, unit=unit, fold=name)
+                write_rows(run, partial(files.write, fold=name))
+                metadata[name] = json.dumps(facts_of(run), sort_keys=True)
+        fold_of = {} if files is None else files.fold_of
+        if files is not None:
+            files.end()
+        names = output.complete_named({file: metadata[fold] for file, fold in fold_of.items()}, metadata["test"])
+        output.write_bytes(METADATA, f"{metadata['test']}\n".encode())
+        self.rows = {file: fold_of.get(file, "test") for file in names}
+        return names
+
+    def write_vocabularies(self, tables: Mapping[str, pa.Table], output: FolderOutput) -> None:
+        """Write what the codes mean."""
+        inner = output.hand_out()
+        for name, table in tables.items():
+            file_name = f"{name}{self._kind.ending}"
+            output.write_table(file_name, table, self._kind)
+            self._hashes[file_name] = Hash(inner / file_name)
+
+    def sums(self) -> dict[str, str]:
+        """The SHA-256 of each file."""
+        return {name: each.result() for name, each in sorted(self._hashes.items())}
+
+    def facts(self, source: LogSource) -> dict[str, Any]:
+        """What ``negprep.json`` holds: the same wherever and however it was made."""
+        some = self.parts["test"]
+        return {
+            "version": __version__,
+            "algorithm": ALGORITHM,
+            "source": ", ".join(Path(each).name for each in paths_in(source)) or "a table",
+            "rows_read": some.rows_read,
+            "rows_dropped": some.rows_dropped,
+            "columns": some.columns,
+            "form": self._form,
+            "parts": {name: part.metadata for name, part in self.parts.items()},
+            "rows": self.rows,
+            "files": self.sums(),
+        }
 
 
 class Hash:
@@ -225,24 +309,10 @@ class Hash:
         return self._sum
 
 
-def facts_of_all(source: LogSource, parts: Mapping[str, Summary], files: Mapping[str, str]) -> dict[str, Any]:
-    """What ``negprep.json`` holds: the same wherever and however it was made."""
-    return {
-        "version": __version__,
-        "algorithm": ALGORITHM,
-        "source": ", ".join(Path(each).name for each in paths_in(source)) or "a table",
-        "rows_read": parts["train"].rows_read,
-        "rows_dropped": parts["train"].rows_dropped,
-        "columns": parts["train"].columns,
-        "parts": {name: part.metadata for name, part in parts.items()},
-        "files": dict(files),
-    }
-
-
-def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], ending: str, log: str) -> str:
+def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], log: str) -> str:
     """The data card: what is in the folder, in words; ``log`` is where the log is, from there."""
-    train, test = parts["train"], parts["test"]
-    dropped = sum(train.rows_dropped.values())
+    test, dropped = parts["test"], sum(facts["rows_dropped"].values())
+    train = parts.get("train", test)
     rows = [f"{train.rows_read:,} rows were read" + (f", {dropped:,} of them dropped" if dropped else "")]
     rows.append(f"{train.users:,} users and {train.items:,} items with {train.positives:,} positive pairs")
     if train.removed_users or train.removed_items:
@@ -250,30 +320,34 @@ def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], ending: str, lo
             f"{train.removed_users:,} users and {train.removed_items:,} items with too few were left out before"
         )
     lines = ["# Prepared data", "", f"Made from `{facts['source']}` by negprep {facts['version']}.", ""]
-    lines += ["| file | rows | what it holds |", "| --- | --: | --- |"]
-    for name, part in parts.items():
-        each = "all eligible items as" if part.num_neg == "all" else f"{part.num_neg:,}"
-        what = "train positives" if name == "train" else f"the {name} holdouts"
-        whose = "each user" if part.metadata.get("per") == "user" else "each"
-        text = f"{what}, {whose} with {each} negatives ({part.sampler})"
-        lines.append(f"| `{name}{ending}` | {part.rows_written:,} | {text} |")
-    lines += [f"| `users{ending}` | {train.users:,} | the code of each user |"]
-    lines += [f"| `items{ending}` | {train.catalog_items + train.items_outside:,} | the code of each item |"]
-    lines += [f"| `{DATA_SET}` | | counts and the SHA-256 of each file |"]
-    lines += [f"| `{CONFIG}` | | the options |", "", "## Source", ""]
-    lines += [f"- {row}." for row in rows]
-    lines += [
-        "",
-        "## Split",
-        "",
-        f"- `{train.holdout}` holds out {test.holdouts:,} positives of {test.holdout_users:,} users.",
-    ]
+    lines += ["| file | what it holds |", "| --- | --- |"]
+    lines += [f"| `{name}` | {what} |" for name, what in _contents(facts, parts).items()]
+    lines += ["", "## Source", "", *(f"- {row}." for row in rows), "", "## Split", ""]
+    lines += [f"- `{test.holdout}` holds out {test.holdouts:,} positives of {test.holdout_users:,} users."]
     if "valid" in parts:
         lines += ["- As many again, the ones before, are for validation."]
     lines += ["", "## Guarantees", ""]
-    lines += [f"- A negative in train avoids {train.seen}; a candidate avoids {test.seen}."]
+    lines += [f"- A candidate avoids {test.seen}."]
+    lines += [f"- A negative in train avoids {train.seen}."] if "train" in parts else []
     lines += ["- Every other item has the probability that the sampler defines."]
     lines += [f"- The same log, options and seed ({train.seed}) give the same bytes.", ""]
     lines += ["## Check, and make again", "", "```sh"]
     lines += [f"negprep verify . --log {quote(log)}", f"negprep prepare --config {CONFIG} copy/", "```", ""]
     return "\n".join(lines)
+
+
+def _contents(facts: Mapping[str, Any], parts: Mapping[str, Summary]) -> dict[str, str]:
+    """What is in each file, by its name."""
+    found = {}
+    for name in facts["files"]:
+        stem = name.split(".")[0]
+        if stem in parts and facts["form"] not in FOLDERS:
+            part = parts[stem]
+            each = "all eligible items as" if part.num_neg == "all" else f"{part.num_neg:,}"
+            what = "the train positives" if stem == "train" else f"the {stem} holdouts"
+            found[name] = f"{part.rows_written:,} rows: {what}, with {each} negatives ({part.sampler})"
+        elif stem in ("users", "items"):
+            found[name] = f"the code of each {stem[:-1]}"
+        else:
+            found[name] = f"as {EXCHANGES[facts['form']].program} reads it"
+    return found | {DATA_SET: "counts and the SHA-256 of each file", CONFIG: "the options"}

@@ -88,6 +88,7 @@ class ExchangeFiles:
     ``form``, ``schema``: Of the rows.
     ``timed``: Whether the interactions have times.
     ``folds``: Those whose candidates are written, in the order in which they come; ``()``: that of the options.
+    ``fold_of``: The fold of each file of candidates, by its name.
 
     Raises UsageError, BadDataError: The program would not read the ids, or needs times.
     """
@@ -110,6 +111,7 @@ class ExchangeFiles:
             what = f"--to {to} needs times, and the log has no column that is recognised as one"
             raise UsageError(what, remedy="name it with --time-col")
         setting = _Setting(spec, folder, form, schema, first_code(to) if options.encode else 0, timed=timed)
+        self.fold_of: dict[str, str] = {}
         if options.command == "train":
             self._folds: dict[str, str] = {"test": ""}
             self._tables: dict[str, Table | ItemLists] = {}
@@ -129,6 +131,7 @@ class ExchangeFiles:
             if file not in lists.values()
         }
         self._rows = {fold: _STYLES[spec.style](setting, file.format(name)) for fold, file in lists.items()}
+        self.fold_of = {file.format(name): fold for fold, file in lists.items()}
         for part in parts if spec.properties else ():
             folder.write_bytes(spec.properties.format(part), _properties(form, timed=timed))
 

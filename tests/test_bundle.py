@@ -15,6 +15,7 @@ from negprep.bundle import options_of_parts, prepare_all
 from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 from negprep.options.config import read_options
+from negprep.options.formats import EXCHANGES
 
 ROOT = Path(__file__).parents[1]
 LOG = str(ROOT / "sample_data" / "log.csv")
@@ -62,6 +63,9 @@ CASES = {
     "impressions": SHOWN | {"sampler": "impression", "group_col": "slate", "test_num_neg": "all"},
     "impressions in test": SHOWN,
     "core": {"core": 20, "sampler": "popularity"},
+    "columns along": {"keep": ("rating", "slate"), "with_time": True, "with_history": 5, "layout": "pairwise"},
+    "a share": {"num_neg": 0.5, "holdout": "random:0.2", "test_num_neg": 20},
+    "sessions, per user": {"num_neg": 30, "per": "user", "holdout": "session"},
     "lists": {"layout": "listwise", "num_neg": 2, "test_layout": "listwise", "test_num_neg": "all"},
     "epochs": {"epochs": 2, "shuffle": True},
     "available": {"available_at_time": True, "on_short": "fewer"},
@@ -76,7 +80,7 @@ def test_the_files_are_those_of_the_single_commands(log, tmp_path, case):
     whole = made(log, tmp_path / "whole", **chosen)
     of_test = {name: value for name, value in chosen.items() if name.startswith("test_") and name != "test_users"}
     ours = {name.removeprefix("test_"): value for name, value in of_test.items()}
-    own = {"num_neg", "sampler", "group_col", "alpha", "with_log_q", "layout", "on_short", "epochs", "shuffle"}
+    own = {"num_neg", "per", "sampler", "group_col", "alpha", "with_log_q", "layout", "on_short", "epochs", "shuffle"}
     own |= of_test.keys()
     shared = {name: value for name, value in chosen.items() if name not in own}
     valid = chosen.get("with_valid", True)
@@ -116,7 +120,7 @@ def test_what_else_is_in_the_folder(log, tmp_path):
     assert facts["parts"]["train"]["counts"]["rows"] == pq.read_metadata(folder / "train.parquet").num_rows
     card = (folder / "README.md").read_text()
     assert "20,000 rows were read" in card
-    assert f"| `train.parquet` | {whole.parts['train'].rows_written:,} |" in card
+    assert f"| `train.parquet` | {whole.parts['train'].rows_written:,} rows: the train positives, with 4 neg" in card
     users, items = (pq.read_table(folder / f"{name}.parquet") for name in ("users", "items"))
     coded, plain = pq.read_table(folder / "train.parquet"), negprep.train(str(log), with_valid=True)
     assert users["user"].take(coded["user"]).equals(plain["user"])
@@ -137,6 +141,30 @@ def test_text(log, tmp_path, form):
         negprep.verify(str(tmp_path / "whole"), str(log))
 
 
+@pytest.mark.parametrize("form", EXCHANGES)
+def test_other_programs(log, tmp_path, form):
+    """Their files are those of `test --to`, and the validation holdouts have candidates as well."""
+    chosen = {"to": form, "encode": True, "test_num_neg": 5}
+    made(log, tmp_path / "out", **chosen)
+    (tmp_path / "alone").mkdir()
+    negprep.test(str(log), f"{tmp_path}/alone/out/", to=form, encode=True, num_neg=5, with_valid=True)
+    ours, alone = contents(tmp_path / "out"), contents(tmp_path / "alone" / "out")
+    own = {"_SUCCESS", "_negprep.json", "_users.tsv", "_items.tsv", "_users.parquet", "_items.parquet"}
+    equal = {name for name in set(ours) & set(alone) if ours[name] == alone[name]}
+    assert set(alone) - own <= set(ours)
+    assert {name for name in set(alone) - own - equal if "valid" not in name and "dev" not in name} == set()
+    facts = json.loads(ours["negprep.json"])
+    assert set(facts["rows"].values()) == {"valid", "test"}
+    assert {"users.tsv", "items.tsv"} <= set(facts["files"])
+    found = negprep.verify(str(tmp_path / "out"), str(log))
+    assert not found.failed, [check for check in found.checks if check.status == "failed"]
+    again = read_options("prepare", tmp_path / "out" / "negprep.toml", None)
+    (tmp_path / "again").mkdir()
+    prepare_all(again.source, f"{tmp_path}/again/out/", options_of_parts(again.values))
+    assert set(contents(tmp_path / "again" / "out")) == set(ours)
+    assert json.loads(contents(tmp_path / "again" / "out")["negprep.json"]) == facts
+
+
 def test_the_order_of_the_log_decides_nothing(log, tmp_path):
     table = pq.read_table(log)
     pq.write_table(table.take(np.random.default_rng(1).permutation(len(table))), tmp_path / "log.parquet")
@@ -148,7 +176,7 @@ def test_the_order_of_the_log_decides_nothing(log, tmp_path):
     [
         ({"holdout": "none", "with_valid": False}, UsageError, "--holdout none in prepare"),
         ({"holdout": "after:500000"}, UsageError, "validation"),
-        ({"to": "ncf"}, UsageError, "negprep test --to ncf"),
+        ({"to": "ncf", "test_layout": "listwise"}, UsageError, "--layout with --to ncf"),
         ({"test_sampler": "weak", "positive": ">=4"}, UsageError, "candidates are items that the user never touched"),
         ({"positive": ">=9"}, BadDataError, "no interaction has a value"),
         (

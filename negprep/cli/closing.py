@@ -38,8 +38,8 @@ def closing_text(summary: Summary, source: str, target: str) -> str:
 
 def data_set_text(made: Bundle, source: str, target: str) -> str:
     """Say in aligned lines what is in a data set."""
-    train, test = made.parts["train"], made.parts["test"]
-    facts = [*_read(train), *_held_out(test)]
+    test = made.parts["test"]
+    facts = [*_read(made.parts.get("train", test)), *_held_out(test)]
     for name, part in made.parts.items():
         each = "all eligible items" if part.num_neg == "all" else f"{part.num_neg:,}"
         facts.append(Fact(name, part.rows_written, f"rows, {each} negatives for each {part.per}"))

@@ -321,6 +321,7 @@ _LISTS: dict[str, Form] = {
     "valid.txt": "items",
     "test.txt": "items",
     "candidates.txt": "candidates",
+    "valid.candidates.txt": "candidates",
 }
 _EMPTY: dict[str, Form] = {".negative": "negatives", "_negative.tsv": "negatives", ".rating": "items"}
 _OF_NEGATIVES = re.compile(r"\.negative(\.(gz|zst|bz2))?$")
@@ -464,11 +465,8 @@ _APART = (".rating", ".negative", ".inter", ".txt", *_OF_EXCHANGE)
 def members(where: str) -> list[str]:
     """The files to open one by one: those of a folder that holds several kinds or parts, else what was given."""
     folder = Path(where)
-    parts = parts_of_data_set(folder)
-    if parts:
-        return [str(folder / name) for name in parts]
     if not (folder / FOLDER_METADATA).is_file():
-        return [where]
+        return [str(folder / name) for name in parts_of_data_set(folder)] or [where]
     files = (file for file in folder.iterdir() if file.suffix in _APART and file.is_file())
     apart = sorted(file for file in files if file.suffix not in _OF_EXCHANGE or is_exchanged(file.name))
     return [str(file) for file in apart] or [where]

@@ -68,12 +68,15 @@ def _text_in(footer: Mapping[bytes, bytes]) -> bytes | None:
 
 def metadata_of_folder(path: Path) -> dict[str, Any] | None:
     """The metadata that a run wrote for a folder of text, found from the folder or a file in it."""
+    of_parts = parts_of_data_set(path.parent)
+    if path.name in of_parts:
+        return of_parts[path.name]
     for folder in (path, path.parent):
         file = folder / FOLDER_METADATA
         if file.is_file():
             with machine_errors(str(file)):
                 return metadata_in(file.read_bytes(), str(file))
-    return parts_of_data_set(path.parent).get(path.name)
+    return None
 
 
 def parts_of_data_set(folder: Path) -> dict[str, dict[str, Any]]:
@@ -91,8 +94,9 @@ def parts_of_data_set(folder: Path) -> dict[str, dict[str, Any]]:
     except ValueError:
         written = None
     match written:
-        case {"parts": dict(parts), "files": dict(files)} if all(map(_is_metadata, parts.values())):
-            return {name: parts[name.split(".")[0]] for name in files if name.split(".")[0] in parts}
+        case {"parts": dict(parts), "rows": dict(rows)} if all(map(_is_metadata, parts.values())):
+            if set(rows.values()) <= set(parts):
+                return {name: parts[part] for name, part in rows.items()}
     raise BadDataError("not what negprep prepare writes", place=str(file), remedy="make the folder again")
 
 

@@ -27,7 +27,7 @@ from negprep.write.parquet import ROW_GROUP_ROWS, ParquetStream
 from negprep.write.text import TextStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -266,7 +266,7 @@ class FolderOutput(Output):
         self._parts: list[RowStream] = []
         self._part: RowStream | None = None
         self._inner, self._first = "", 0
-        self._named: list[RowStream] = []
+        self._named: dict[str, RowStream] = {}
         self._is_filled = False
 
     def hand_out(self) -> Path:
@@ -329,7 +329,7 @@ class FolderOutput(Output):
             make_file(self._folder / name)
         stream = TextStream(PathSink(self._folder / name), header, separator)
         self._streams.append(stream)
-        self._named.append(stream)
+        self._named[name] = stream
         return NamedText(stream, self._destination.place)
 
     def start_rows(self, name: str, schema: pa.Schema) -> NamedFile:
@@ -337,8 +337,19 @@ class FolderOutput(Output):
         with machine_errors(self._destination.place):
             make_file(self._folder / name)
             stream = self._add(PathSink(self._folder / name), schema, Kind())
-        self._named.append(stream)
+        self._named[name] = stream
         return NamedFile(stream, self._destination.place)
+
+    def complete_named(self, metadata: Mapping[str, str], usual: str) -> list[str]:
+        """Complete the files that have names of their own, and name all that are in the folder.
+
+        ``metadata``: Of some files, by their name; of all others ``usual``.
+        """
+        with machine_errors(self._destination.place):
+            for name, stream in self._named.items():
+                stream.close({"negprep": metadata.get(name, usual)})
+        self._named, self._is_filled = {}, True
+        return sorted(path.name for path in self._folder.iterdir())
 
     def write_beside(self, suffix_name: str, table: pa.Table) -> None:
         """Add a file whose name begins with an underscore."""
@@ -350,7 +361,7 @@ class FolderOutput(Output):
         with machine_errors(self._destination.place):
             if not self._parts and not self._named and not self._is_filled:
                 self._current()
-            for part in [*self._parts, *self._named]:
+            for part in [*self._parts, *self._named.values()]:
                 part.close(metadata)
             if self._kind.is_text:
                 make_file(self._folder / METADATA)
