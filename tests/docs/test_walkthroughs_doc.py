@@ -50,10 +50,22 @@ def open_bandit():
     return "\n".join(rows) + "\n"
 
 
+def mind():
+    rows = []
+    for user, item, time, liked in touches(150, 12):
+        others = [(item * 7 + place * 13) % 120 for place in range(1, 12)]
+        shown = [(item, int(liked)), *((other, 0) for other in dict.fromkeys(others) if other != item)]
+        when = datetime.fromtimestamp(time, UTC).strftime("%m/%d/%Y %I:%M:%S %p")
+        news = " ".join(f"N{each}-{label}" for each, label in shown)
+        rows.append(f"{len(rows) + 1}\tU{user}\t{when}\tN900 N901\t{news}")
+    return "\n".join(rows) + "\n"
+
+
 RAW = {
     "MovieLens 1M": {"ratings.dat": movielens},
     "Retailrocket": {"events.csv": retailrocket},
     "Open Bandit": {"men.csv": open_bandit},
+    "MIND": {"behaviors.tsv": mind},
 }
 
 
