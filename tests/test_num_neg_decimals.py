@@ -25,6 +25,7 @@ from negprep.pipeline import prepare
 ROWS = random_rows(5, users=60, items=45, most=44)
 LOG = as_table(ROWS)
 CATALOG = pa.table({"item": sorted({row[1] for row in ROWS}), "kind": [n % 3 for n in range(45)]})
+WEAK = pa.table({"user": [-3, -3, 4, 11, 18], "item": [100, 103, 106, 109, 100]})
 LAYOUTS = pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
 NUMBERS = pytest.mark.parametrize("num_neg", [0.125, 2.5])
 
@@ -138,7 +139,8 @@ def faults(path, **options):
         {},
         {"distinct": True, "shuffle": True},
         {"distinct": True, "on_short": "drop", "epochs": 2},
-        {"sampler": ("uniform:0.5", "popularity:0.5"), "holdout": "last:2"},
+        {"sampler": ("uniform:0.5", "popularity:0.5"), "holdout": "last:2"},  # with ties, which a hash decides
+        {"holdout": "random:2", "with_valid": True, "split_seed": 2**64 - 1},
         {"sampler": "popularity", "distinct": True, "with_log_q": True},
         {"available_at_time": True, "epochs": 2},
     ],
@@ -149,9 +151,9 @@ def test_verify_passes_what_is_right(tmp_path, layout, num_neg, options):
     report = verify([(str(tmp_path / "o.parquet"), None)], LOG)
     assert [check for check in report.checks if check.status == "failed"] == []
     statuses = {check.name: check.status for check in report.checks}
-    open_holdouts = layout == "pairwise" and num_neg < 1 and "holdout" in options  # ties leave them open
-    if not options.get("available_at_time") and not open_holdouts:
-        assert statuses["one more negative as often as promised"] in ("passed", "not checked")
+    wanted = "not checked" if options.get("available_at_time") else "passed"
+    assert statuses["one more negative as often as promised"] == wanted
+    assert statuses["each positive has as many negatives as it must"] == "passed"
 
 
 @LAYOUTS
@@ -213,6 +215,26 @@ def test_verify_finds_a_positive_without_a_row_among_the_negatives(tmp_path):
     several[mine]["neg_item"] = absent
     pq.write_table(pa.Table.from_pylist(several, rows.schema), tmp_path / "o.parquet")
     assert faults(tmp_path / "o.parquet") == {"no negative is a positive of its user"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"num_neg": 0.5}, {"bootstrap": 400}, {"weak": WEAK, "levels": "0.4,0.3"}],
+    ids=["0.5", "drawn", "levels"],
+)
+@pytest.mark.parametrize("holdout", ["last", "random:2", "fraction:0.3"])
+def test_verify_knows_the_holdouts_that_the_rows_do_not_show(tmp_path, options, holdout):
+    """Where chance leaves positives without rows, the split seed decides between equal times, and of all at random."""
+    beside = Promised(weak=options.get("weak"))
+    path = tmp_path / "o.parquet"
+    negprep.train(LOG, path, layout="pairwise", holdout=holdout, split_seed=7, with_valid=True, **options)
+    checks = {check.name: check.status for check in verify([(str(path), None)], LOG, promised=beside).checks}
+    assert "failed" not in checks.values()
+    assert checks["each positive has as many negatives as it must"] == "passed"
+    rows = pq.read_table(path)
+    facts = json.loads(rows.schema.metadata[b"negprep"]) | {"split_seed": 8}
+    pq.write_table(rows.replace_schema_metadata({"negprep": json.dumps(facts)}), path)
+    assert "holdouts are the right ones" in faults(path, promised=beside)
 
 
 def test_text_and_options(tmp_path):

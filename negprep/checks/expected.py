@@ -37,6 +37,18 @@ class Expected:
         mine = chosen[positives.users]
         return Expected(np.where(chosen, self.sizes, 0), self.may & mine, self.must & mine)
 
+    def by_hash(self, in_log: UsersOfLog, seed: int) -> Expected:
+        """The same, where the rule leaves a choice to the split seed: docs/internals/randomness.md."""
+        positives = in_log.positives
+        places = np.flatnonzero(self.may & ~self.must)
+        of_users, users = _mixed(_purpose(seed, _SPLIT) ^ _user_keys(in_log)), positives.users[places]
+        words = _mixed(of_users[users] ^ in_log.items.vocabulary.keys[positives.items[places]])
+        order = np.lexsort((~words, users))  # the largest first
+        number = np.arange(len(order)) - np.searchsorted(users, users)
+        held, wanted = self.must.copy(), self.sizes - per_user(positives, self.must)
+        held[places[order[number < wanted[users]]]] = True
+        return _exactly(positives, held)
+
     def without_cold(self, positives: PairSet, held: Expected, mode: str, items: tuple[Mask, Mask]) -> Expected:
         """Without the holdouts that ``--drop-cold`` drops.
 
