@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Floats
-from negprep.checks.completeness import RangeCheck, heads_due
+from negprep.checks.completeness import RangeCheck, by_user, heads_due
 from negprep.checks.draws import Drawable, Law, law_of
+from negprep.checks.expected import window_sizes
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
 from negprep.checks.results import DRAWS, FRACTION, OR_SUMMARY, SHARES, SLOT, Findings
@@ -313,13 +314,23 @@ class LastNegatives:
         if terms.chance is None or terms.num_neg is None:
             return
         hidden = terms.samplers == ("popularity",) and checked.weights is None
-        if supply is None or terms.restricted or hidden:
+        if supply is None or hidden or (terms.restricted and by_user(terms)):
             self._findings.skip(FRACTION, "it is not known what can be drawn for each positive")
             return
-        sure = (supply.sizes >= (1 if terms.distinct is False else terms.num_neg)) & ~checked.open_users
-        heads, negatives = heads_due(checked)[sure], checked.tallies.negatives_of[sure]
-        self._positives += int(heads.sum())
-        self._found += int((negatives - heads * (terms.num_neg - 1)).sum())
+        enough, tallies = 1 if terms.distinct is False else terms.num_neg, checked.tallies
+        if not terms.restricted:
+            sure = (supply.sizes >= enough) & ~checked.open_users
+            heads, negatives = int(heads_due(checked)[sure].sum()), int(tallies.negatives_of[sure].sum())
+        else:
+            due = ~checked.held_here if terms.heads_may_lack else checked.present
+            places = np.flatnonzero(due & ~checked.open_users[checked.in_log.positives.users])
+            places = places[window_sizes(checked.in_log, terms, supply, places) >= enough]
+            of_positives: list[npt.NDArray[np.integer]] = [tallies.present]
+            if terms.layout != "pairwise":
+                of_positives = [drawn.draws for drawn in tallies.drawn.values()]
+            heads, negatives = len(places) * terms.epochs, sum(int(each[places].sum()) for each in of_positives)
+        self._positives += heads
+        self._found += negatives - heads * (terms.num_neg - 1)
 
     def check(self) -> None:
         """Make the check: of a binomial, by the bound of Chernoff and Hoeffding, as for an item."""
