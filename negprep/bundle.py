@@ -345,7 +345,8 @@ def _contents(facts: Mapping[str, Any], parts: Mapping[str, Summary]) -> dict[st
             part = parts[stem]
             each = "all eligible items as" if part.num_neg == "all" else f"{part.num_neg:,}"
             what = "the train positives" if stem == "train" else f"the {stem} holdouts"
-            found[name] = f"{part.rows_written:,} rows: {what}, with {each} negatives ({part.sampler})"
+            whose = " for each user" if part.per == "user" else ""
+            found[name] = f"{part.rows_written:,} rows: {what}, with {each} negatives{whose} ({part.sampler})"
         elif stem in ("users", "items"):
             found[name] = f"the code of each {stem[:-1]}"
         else:

@@ -358,7 +358,7 @@ def test_prepare_draws_for_users_in_train_alone(tmp_path):
     train = pq.read_table(tmp_path / "data" / "train.parquet")
     assert "pos_items" in train.column_names
     assert "pos_item" in pq.read_table(tmp_path / "data" / "test.parquet").column_names
-    assert "each user with 5 negatives" in (tmp_path / "data" / "README.md").read_text()
+    assert "with 5 negatives for each user" in (tmp_path / "data" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
