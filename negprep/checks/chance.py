@@ -233,7 +233,7 @@ def _reason(drawable: Drawable, name: str, total: int) -> str | None:
     terms, totals, open_users = drawable.terms, drawable.totals, drawable.settled.open_users
     if terms.takes_all:
         return "all items that can be drawn are there"
-    if len(terms.samplers) > 1 and not drawable.totals.source_counts:
+    if (len(terms.samplers) > 1 or terms.draws_shown) and not drawable.totals.source_counts:
         return "no column says which sampler drew"
     if name == "other":
         return f"what {' and '.join(terms.samplers)} draws depends on a model"

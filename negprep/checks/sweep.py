@@ -420,8 +420,10 @@ class Negatives:
                 where = np.flatnonzero(listed)
                 found(check, where[self._sweep.weak.find(keys[where]) < 0])
                 keys[listed] = -1
-        if terms.draws_shown and choices is not None and block.groups is not None:
-            self._shown(block, places, choices, sources, found)
+        if terms.draws_shown:
+            drawn = self._sweep.weak.find(keys) >= 0 if choices is None else choices == CHOICES.index("impression")
+            keys[drawn] = -1
+            self._shown(block, places, drawn, sources, found)
         keys[own] = -1
         self._seen(keys, self._exposed(block, sources), block, found)
         if terms.windowed and block.groups is not None and not terms.levels:
@@ -473,17 +475,20 @@ class Negatives:
         self._tallies.hit(places, block.negative_rows[rows])
 
     def _shown(
-        self, block: Block, places: Rows, choices: npt.NDArray[np.int8], sources: list[str], found: Found
+        self, block: Block, places: Rows, drawn: npt.NDArray[np.bool_], sources: list[str], found: Found
     ) -> None:
-        """Draws from another impression than the positive's; and draws that fall back though it has an item left."""
+        """Of what was ``drawn`` from impressions, items of another one; and draws that fall back with an item left."""
         shown, groups = self._in_log.drawable_shown, block.groups
         if shown is None or groups is None or not len(places):
             return
         places = np.where(groups >= 0, places.take(groups, mode="clip"), -1)
         known, impressions = places >= 0, shown.of_positives.take(places, mode="clip")
         is_shown = shown.has(impressions, block.items) & known
-        found(DRAWN_SHOWN, np.flatnonzero((choices == CHOICES.index("impression")) & ~is_shown & known))
-        if self._findings.ask(FELL_BACK).status == "not checked" or block.sources is None:
+        found(DRAWN_SHOWN, np.flatnonzero(drawn & ~is_shown & known))
+        if block.sources is None:
+            self._findings.skip(FELL_BACK, "no column says which sampler drew")
+            return
+        if self._findings.ask(FELL_BACK).status == "not checked":
             return
         fell_back = np.array([*(source == "fallback" for source in sources), False])[block.sources] & known
         left = shown.sizes(impressions)

@@ -38,6 +38,11 @@ MODELS = (
     *("hard --model own.parquet", "hard --model own.parquet --pool 4 --top 2 --skip-top 1"),
     *("reinforced --model own.parquet --pool 5", "uniform:0.5 --sampler hard:0.5 --model own.parquet"),
 )
+SHOWN = (
+    *("impression", "impression:0.5 --sampler uniform:0.5", "impression=2 --sampler uniform=1"),
+    *("popularity:0.6 --sampler impression:0.4", "weak:0.5 --sampler impression:0.5"),
+    *("impression:0.5 --sampler hard:0.5 --model own.parquet", "impression --num-neg all"),
+)
 
 
 class Draw:
@@ -62,14 +67,13 @@ def write_log(folder, draw):
         for item in chance.sample(range(n_items), chance.randint(1, most)):
             for _ in range(1 + (chance.random() < 0.2)):
                 event = chance.choice(["view", "cart", "buy"])
-                rows.append(
-                    (as_user.format(user), as_item.format(item), chance.randrange(n_times), chance.randint(1, 5), event)
-                )
+                ids, slate = (as_user.format(user), as_item.format(item)), chance.choice(["", "a", "b", "b", "12"])
+                rows.append((*ids, chance.randrange(n_times), chance.randint(1, 5), event, slate))
     chance.shuffle(rows)
     broken = chance.random() < 0.1
     if broken:
-        rows.insert(len(rows) // 2, ("", rows[0][1], 1, 1, "buy"))
-    lines = ["user,item,time,rating,event", *(",".join(map(str, row)) for row in rows)]
+        rows.insert(len(rows) // 2, ("", rows[0][1], 1, 1, "buy", "a"))
+    lines = ["user,item,time,rating,event,slate", *(",".join(map(str, row)) for row in rows)]
     (folder / "log.csv").write_text("\n".join(lines) + "\n")
     items = [as_item.format(item) for item in range(n_items + 3)]
     users = [as_user.format(user) for user in range(n_users)]
@@ -106,20 +110,22 @@ def draws_of(draw, command, shared):
     layout = draw.chance.choice([[], [], ["--layout", "pairwise"], ["--layout", "listwise"]])
     words = draw(0.3, "--weak weak.csv") + draw(0.3, "--exclude exclude.csv") + draw(0.5, "--seed 7")
     has_weak = "--weak" in words or "--positive" in shared
-    kind = draw.chance.choice(["uniform", "uniform", "popular", "popular", "weak", "model"])
+    kind = draw.chance.choice(["uniform", "uniform", "popular", "popular", "weak", "model", "shown"])
     pairs = draw.chance.choice([[], ["--bootstrap", "60"], ["--bootstrap", "900"], ["--levels", "0.4,0.3"]])
     if command == "train" and layout[1:] == ["pairwise"] and (has_weak or pairs[:1] != ["--levels"]):
         words += pairs
     if "--levels" in words or (kind == "weak" and not has_weak) or (kind in ("weak", "model") and command == "test"):
         kind = "uniform"
-    words += draw(
-        kind != "uniform", *(f"--sampler {one}" for one in {"weak": WEAK, "model": MODELS}.get(kind, POPULAR))
-    )
+    shown = [one for one in SHOWN if command == "train" or not {"weak:0.5", "hard:0.5"} & {*one.split()}]
+    if kind == "shown" and ("--positive" not in shared or {"--weak", "--levels"} & {*words}):
+        kind = "uniform"
+    samplers = {"weak": WEAK, "model": MODELS, "shown": [f"{one} --group-col slate" for one in shown]}
+    words += draw(kind != "uniform", *(f"--sampler {one}" for one in samplers.get(kind, POPULAR)))
     catalogs = ("--items catalog.csv", "--items catalog.csv --same category")
     words += draw(0.3, *catalogs) if "--core" not in shared else []
     words += draw(0.25, "--available-at-time") + draw(0.35, "--on-short drop") + draw(0.3, "--distinct", "--repeats")
     words += draw(0.15, "--with-log-q") if "--levels" not in words else []
-    if "--bootstrap" not in words and "=" not in "".join(word for word in words if "--" not in word):
+    if not {"--bootstrap", "--num-neg"} & {*words} and "=" not in "".join(word for word in words if "--" not in word):
         words += draw(0.6, *(f"--num-neg {number}" for number in (1, 3, 8, 30)))
     if command == "train":
         words += draw(0.25, "--epochs 2", "--epoch 3") + draw(0.3, "--shuffle")
