@@ -292,7 +292,7 @@ class Heads:
         is_text = self._prepared.shape.kind == "text"
 
         def expected(some: Rows) -> Codes:
-            if self._in_log.kept is None:
+            if self._in_log.kept is None or not at:
                 return np.empty((len(some), 0), np.int32)
             codes = self._in_log.kept[some][:, at]
             if is_text:
