@@ -456,7 +456,7 @@ def verify(
     """
     promised, read = _promised_of("verify", keywords, ("train", "test", "made_by", "examples"))
     named = named_files(files, train, test)
-    beside = {f"--{name}": getattr(promised, name) for name in ("items", "exclude", "weak", "weights")}
+    beside = {f"--{name}": getattr(promised, name) for name in ("items", "exclude", "weak", "weights", "valid_file")}
     refuse_streams([("log", log), *(("FILE", name) for name, _ in named), *beside.items()])
     found = run_verify(
         named,

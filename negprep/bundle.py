@@ -28,6 +28,7 @@ from negprep.options.config import config_of, path_from
 from negprep.options.formats import EXCHANGES, FOLDERS, TEXT, FormName, first_code
 from negprep.options.options import LogSource, Options, ReadOptions
 from negprep.options.reading import paths_in
+from negprep.options.specs import HoldoutRule
 from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import ALGORITHM
@@ -86,6 +87,8 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
     read = ReadOptions(**reading)
     shown = chosen.keys() if given is None else given
     drop_cold = rows.pop("drop_cold", None)
+    if HoldoutRule.parse(rows.get("holdout", "auto")).kind == "file" and "with_valid" not in shown:
+        rows["with_valid"] = rows.get("valid_file") is not None
     train = Options(
         command="train", read=read, given=frozenset(name for name in shown if hasattr(Options, name)), **rows
     )

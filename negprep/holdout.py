@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Mask, Positions, Times, Words
 from negprep.encode.load import LoadedSection
-from negprep.encode.pairs import Interactions, Pairs, pair_keys
+from negprep.encode.pairs import Interactions, Pairs, are_among, pair_keys
 from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.conflicts import refuse_unfit
 from negprep.options.formats import EXCHANGES, TIMED, FormName
@@ -60,7 +60,7 @@ def hold_out(interactions: Interactions, rule: HoldoutRule, *, seed: int, with_v
     share of the user's positives, rounded, halves up. One positive of each user stays in train. With ``after`` the
     positives at or after the cut are for test, whoever's they are; with ``random-global`` those whose hash is below the
     share, and the next share of the range for validation; with ``session`` all at the user's latest time, and those at
-    the time before, unless that is all there is.
+    the time before, unless that is all there is; with ``file`` those that the files name.
 
     ``interactions``: Its positives have times if the rule needs them.
     ``rule``: Not ``auto``.
@@ -84,6 +84,11 @@ def _split(interactions: Interactions, rule: HoldoutRule, seed: int, with_valid:
     nothing, nobody = np.zeros(len(positives), bool), np.zeros(positives.n_users, bool)
     if rule.kind == "none":
         return Split(nothing, nothing, nobody)
+    if rule.kind == "file":
+        held, n_items = interactions.held, len(interactions.items)
+        if held is None:
+            raise ValueError("a log without the files that hold its pairs out")
+        return Split(are_among(positives, held.test, n_items), are_among(positives, held.valid, n_items), nobody)
     if times is None and rule.needs_times:
         raise ValueError(f"positives without times have no holdout {rule}")
     if times is not None and rule.cut is not None:
@@ -344,6 +349,9 @@ def nothing_to_write(rule: HoldoutRule, options: Options, *, n_cold: int = 0) ->
         return BadDataError(f"no positive is {missing} {rule.time}", remedy=f"cut at {other} time")
     if rule.kind == "random-global":
         return BadDataError(f"--holdout {rule} leaves nothing for {options.command}", remedy="choose another share")
+    if rule.kind == "file":
+        what = f"--holdout file leaves nothing for {options.command if options.fold == 'test' else 'valid'}"
+        return BadDataError(what, remedy="are the log and the files those of one split?")
     if options.command == "train":
         return None
     if rule.is_share:

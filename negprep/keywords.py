@@ -38,6 +38,7 @@ class RowKeywords(ReadKeywords, total=False):
     core: int | None
     holdout: str
     with_valid: bool
+    valid_file: LogSource | None
     split_seed: int
     test_users: int | float | str | None
     num_neg: int | float | Literal["all"] | None
@@ -166,6 +167,7 @@ class FitKeywords(ReadKeywords, total=False):
     core: int | None
     holdout: str
     with_valid: bool
+    valid_file: LogSource | None
     split_seed: int
     test_users: int | float | str | None
     seed: int
@@ -190,6 +192,7 @@ class ReportKeywords(ReadKeywords, total=False):
     keep_time: Literal["last", "first"]
     holdout: str | None
     with_valid: bool
+    valid_file: LogSource | None
     num_neg: int | float | Literal["all"] | None
     sampler: str | tuple[str, ...] | None
     distinct: bool | None

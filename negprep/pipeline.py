@@ -242,7 +242,8 @@ class Run(Record):
                 sources=dict.fromkeys(options.recipe.sources or (), 0),
                 holds_out=rule.kind != "none",
             )
-            log.compare(users=len(loaded.users), items=loaded.n_items)
+            if loaded.held is None:  # then these are the log's alone
+                log.compare(users=len(loaded.users), items=loaded.n_items)
         except BaseException:
             if not self._is_shared:
                 loaded.close()
@@ -256,6 +257,7 @@ class Run(Record):
             items=core.items,
             exclude=loaded.exclude,
             weak=loaded.weak,
+            held=loaded.held_fit,
             weights_fit=fit,
             knowledge=knowledge,
             tally=tally,
@@ -465,7 +467,7 @@ def check_outputs(source: LogSource, target: str, options: Options, *, force: bo
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
     inputs = [
         Path("/dev/stdin" if given == "-" else given)
-        for named in (source, options.exclude, options.items, options.weak, options.weights, options.model)
+        for named in (source, *files_of(options))
         for given in paths_in(named)
         if not given == target == "-"  # which the reading looks at
     ]
@@ -479,6 +481,12 @@ def check_outputs(source: LogSource, target: str, options: Options, *, force: bo
     if options.spill_dir is not None:
         check_spill_folder(options.spill_dir)
     return outputs
+
+
+def files_of(options: Options) -> list[LogSource]:
+    """The files and tables beside the log that the options name."""
+    named = (options.exclude, options.items, options.weak, options.weights, options.model, options.valid_file)
+    return [given for given in (*named, options.rule.path or None) if given is not None]
 
 
 def _refuse_match(pattern: str, target: str) -> None:

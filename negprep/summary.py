@@ -16,7 +16,7 @@ from negprep.arrays import Counts, Mask
 from negprep.assemble.plan import Knowledge, model_rule, popularity_shape
 from negprep.assemble.section import Section, as_heads
 from negprep.encode.pairs import Items
-from negprep.encode.side_files import Listed, WeightsFit, catalog_misfits
+from negprep.encode.side_files import HeldFit, Listed, WeightsFit, catalog_misfits
 from negprep.holdout import nothing_held_out
 from negprep.options.options import Options
 from negprep.options.specs import HoldoutRule
@@ -52,6 +52,8 @@ class Tally:
         Users who could have a test holdout and are not in the sample of ``--test-users``.
     dropped_cold : int
         Holdouts of the fold that ``--drop-cold`` drops.
+    repeated_holdouts : int
+        Pairs of ``--holdout file`` and ``--valid-file`` that the log has as positives, too.
     short_users, full_users, dropped_users : int
         Users with too few eligible items, those of them with none, and those left out for it.
     positives_outside, holdouts_outside : int
@@ -83,6 +85,7 @@ class Tally:
     unheld_users: int = 0
     spared_users: int = 0
     dropped_cold: int = 0
+    repeated_holdouts: int = 0
     short_users: int = 0
     full_users: int = 0
     dropped_users: int = 0
@@ -128,6 +131,8 @@ class Tally:
         self.tied_holdouts += _number(section.split.tied)
         self.cold_users += _number(has_test & (section.train.counts == 0))
         self.unheld_users += _number((positives.counts > 0) & ~has_test) if self.holds_out else 0
+        if section.interactions.held is not None:
+            self.repeated_holdouts += len(section.interactions.held.repeated)
         if section.split.spared is not None:
             n_spared = _number(section.split.spared)
             self.spared_users += n_spared
@@ -201,8 +206,8 @@ class Record:
     """What a run was asked for, what it found in the log, and what it counted so far: all that its summary needs.
 
     ``warnings`` are those of the options, and of what was loaded; ``columns`` were read, by role; ``items`` are those
-    of the run; ``exclude`` and ``weak``: what became of the rows of these files; ``knowledge`` is what the model that
-    draws, if any, knows.
+    of the run; ``exclude``, ``weak`` and ``held``: what became of the rows of these files; ``knowledge`` is what the
+    model that draws, if any, knows.
     """
 
     log: LogReader
@@ -213,6 +218,7 @@ class Record:
     items: Items
     exclude: Listed
     weak: Listed
+    held: HeldFit = field(default_factory=HeldFit)
     weights_fit: WeightsFit
     knowledge: Knowledge | None
     tally: Tally
@@ -238,6 +244,9 @@ class Summary:
         Which of the two.
     seen : str
         What a user's negatives avoid.
+    held_rows, held_left_out, new_users, new_items : int
+        Rows of ``--holdout file`` and ``--valid-file``, those that ``--positive`` leaves out, and users and items of
+        theirs that the log lacks.
     excluded_unknown, weak_unknown : int
         Rows of ``--exclude`` and of ``--weak`` whose user or item occurs nowhere else.
     excluded_rows, excluded_left_out, weak_rows : int
@@ -282,6 +291,11 @@ class Summary:
     unheld_users: int
     spared_users: int = 0
     dropped_cold: int = 0
+    held_rows: int = 0
+    held_left_out: int = 0
+    new_users: int = 0
+    new_items: int = 0
+    repeated_holdouts: int = 0
     num_neg: int | float | Literal["all"]
     per: Literal["positive", "user"] = "positive"
     sampler: str
@@ -360,7 +374,8 @@ _IN_METADATA = (
 
 
 def _in_metadata(options: Options) -> tuple[str, ...]:
-    asked = {"spared_users": options.test_users, "dropped_cold": options.drop_cold}
+    own = True if options.rule.kind == "file" else None
+    asked = {"spared_users": options.test_users, "dropped_cold": options.drop_cold, "repeated_holdouts": own}
     return (*_IN_METADATA, *(name for name, given in asked.items() if given is not None))
 
 
@@ -415,6 +430,10 @@ def summary_of(run: Record, output: str, seconds: float) -> Summary:
         excluded_rows=run.exclude.rows,
         excluded_left_out=run.exclude.left_out,
         weak_rows=run.weak.rows,
+        held_rows=run.held.rows,
+        held_left_out=run.held.left_out,
+        new_users=run.held.new_users,
+        new_items=run.held.new_items,
         items_outside=len(run.items.others),
         weights_rows=run.weights_fit.rows,
         weights_unknown=run.weights_fit.unknown,

@@ -475,7 +475,7 @@ class Belonging:
         wrong = np.flatnonzero(self._present & ~rule.may)
         timed = self._terms.rule is not None and self._terms.rule.needs_times
         note = " is not among the latest" if timed else " is of a user with no holdout due"
-        if self._terms.rule is not None and self._terms.rule.kind == "random-global":
+        if self._terms.rule is not None and self._terms.rule.kind in ("random-global", "file"):
             note = " is not held out"
         self._found(HOLDOUTS, wrong, lambda at: checked.at_first(at, note))
         lost = np.flatnonzero(self._unexplained(rule.must & ~self._present & ~nowhere[positives.users]))

@@ -79,8 +79,11 @@ def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bo
     if rule.kind == "after":
         held = _times(in_log) >= cut_of(rule, in_log.clock)
         return _nothing(positives) if part == "valid" else _exactly(positives, held)
-    if rule.kind in ("session", "random-global"):
-        test, valid = _sessions(in_log) if rule.kind == "session" else _drawn_globally(in_log, rule, seed)
+    if rule.kind in ("session", "random-global", "file"):
+        if rule.kind == "file":
+            test, valid = _among(positives, in_log.test), _among(positives, in_log.valid)
+        else:
+            test, valid = _sessions(in_log) if rule.kind == "session" else _drawn_globally(in_log, rule, seed)
         valid &= with_valid
         return _exactly(positives, {"train": test | valid, "test": test, "valid": valid}[part])
     wanted = _wanted(counts, rule)
@@ -114,6 +117,13 @@ def cut_of(rule: HoldoutRule, clock: Clock | None = None) -> int:
 
 def _exactly(positives: PairSet, held: Mask) -> Expected:
     return Expected(per_user(positives, held), held, held)
+
+
+def _among(positives: PairSet, pairs: PairSet) -> Mask:
+    """Which positives are among some pairs."""
+    found, places = np.zeros(len(positives), bool), positives.find(pairs.keys)
+    found[places[places >= 0]] = True
+    return found
 
 
 def _sessions(in_log: UsersOfLog) -> tuple[Mask, Mask]:

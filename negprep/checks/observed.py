@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from negprep.encode.vocabulary import DistinctIds, DistinctValues, Values, Vocab
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import IMPRESSION, PositiveRule, quoted_for_shell
-from negprep.read.columns import CARRIED, listed, plain_name
+from negprep.read.columns import CARRIED, VALUE, listed, plain_name
 from negprep.read.convert import parse_carried
 from negprep.read.log import LogReader, open_beside
 from negprep.read.times import Clock
@@ -215,7 +216,7 @@ def item_weights(source: LogSource, read: ReadOptions, items: Codebook) -> npt.N
     return weights
 
 
-POSITIVE, WEAK, EXCLUDED = range(3)
+POSITIVE, WEAK, EXCLUDED, TEST, VALID = range(5)
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -225,7 +226,7 @@ class Records:
 
     users: Codes  # int32 (n,)
     items: Codes  # int32 (n,)
-    kinds: npt.NDArray[np.int8]  # int8 (n,): ``POSITIVE``, ``WEAK`` (or listed as such) or ``EXCLUDED``
+    kinds: npt.NDArray[np.int8]  # int8 (n,): ``POSITIVE``, ``WEAK`` (or listed as such), or another of those above
     times: Rows | None  # int64 (n,), or None
     kept: Codes | None = None  # int32 (n, n_columns), or None: The values of columns that files keep
 
@@ -258,9 +259,13 @@ class LogIds:
                 distinct_values.add(raw_values(batch.column(role)))
         self.kept = [KeptValues(role.removeprefix(CARRIED), each.finish()) for role, each in values.items()]
         self._refuse_labels()
+        for _, batch, _ in self._held_batches(with_times=False):
+            user_ids.add(raw_ids(batch.column("user")))
+            item_ids.add(raw_ids(batch.column("item")))
         in_log = item_ids.finish()
         self.users = Codebook(user_ids.finish(), "user")
-        log.compare(users=len(self.users), items=len(in_log))
+        if not terms.held:  # then these are the log's alone
+            log.compare(users=len(self.users), items=len(in_log))
         vocabulary, catalog_ids = in_log, None
         if terms.items and promised.items is not None:
             catalog_ids = read_catalog_ids(promised.items, read)
@@ -294,7 +299,7 @@ class LogIds:
         counts = np.zeros(len(self.users), np.int64)
         for batch in self._log.batches(["user"]):
             np.add.at(counts, self.users(batch.column("user")), 1)
-        for records in self._listed():
+        for records in chain(self._listed(), self._held()):
             np.add.at(counts, records.users, 1)
         return counts
 
@@ -315,6 +320,36 @@ class LogIds:
             kept = np.stack(of_columns, axis=1) if of_columns else None
             yield Records(users, items, kinds, when if self.terms.with_times else None, kept)
         yield from self._listed()
+        yield from self._held()
+
+    def _held(self) -> Iterator[Records]:
+        """The pairs of the files that hold out: each is a positive, and of its fold."""
+        timed = self.terms.with_times or self.firsts is not None
+        for kind, batch, mask in self._held_batches(with_times=timed):
+            users, items = self.users(batch.column("user")), self.items(batch.column("item"))
+            when = np.full(len(users), no_time(self.terms))
+            if "time" in batch.schema.names:
+                when = as_numpy(batch.column("time"))
+                if self.firsts is not None:
+                    np.minimum.at(self.firsts, items[mask], when[mask])
+            times = when if self.terms.with_times else None
+            for each, where in ((POSITIVE, mask), (kind, mask), (WEAK, ~mask)):
+                kinds = np.full(int(np.count_nonzero(where)), each, np.int8)
+                yield Records(users[where], items[where], kinds, None if times is None else times[where])
+
+    def _held_batches(self, *, with_times: bool) -> Iterator[tuple[int, pa.RecordBatch, Mask]]:
+        """The rows of the files that hold out: of which fold, and which of them are positives."""
+        roles = ("time_col", "value_col", "event_col")
+        named = {role: name for role in roles if (name := getattr(self._read, role)) is not None}
+        for kind, source in zip((TEST, VALID), self._promised.held_files[: self.terms.held], strict=False):
+            with open_beside(source, self._read, ("user", "item"), named, form=self._read.from_) as file:
+                compared = self._compared_in(file, any_name=True)
+                timed = with_times and "time" in file.columns and not file.is_ordered
+                for batch in file.batches(["user", "item", *(["time"] if timed else [])], also=compared):
+                    mask = np.ones(len(batch), bool)
+                    for role in compared if self._rule is not None else ():
+                        mask = is_positive(self._rule, batch.column(role))  # type: ignore[arg-type]
+                    yield kind, batch, mask
 
     def _listed(self) -> Iterator[Records]:
         promised, terms = self._promised, self.terms
@@ -332,12 +367,15 @@ class LogIds:
                         kept = np.zeros((len(users), len(self.kept)), np.int32) if self.kept else None
                         yield Records(users, items, np.full(len(users), kind, np.int8), times, kept)
 
-    def _compared_in(self, file: LogReader) -> dict[str, str]:
+    def _compared_in(self, file: LogReader, *, any_name: bool = False) -> dict[str, str]:
         """The column of a file of pairs with the labels that the rule compares, if it has it, by its role."""
         for role, column in self._compared.items():
-            for name in file.label_columns:
+            for name in file.names if any_name else file.label_columns:
                 if plain_name(name) == plain_name(column):
                     return {role: name}
+            plain = "value" if role == VALUE else role
+            if any_name and plain in file.columns:
+                return {role: file.columns[plain]}
         return {}
 
     def _refuse_labels(self) -> None:
@@ -359,6 +397,11 @@ class LogIds:
             for codes, given in first_times(self._promised.items, self._read, self.items):
                 np.minimum.at(firsts, codes, given)
         return firsts
+
+
+def no_time(terms: LogPromise) -> int:
+    """What stands for the time of a pair whose file has none: any other takes its place."""
+    return _NEVER if terms.keep_time == "first" else np.iinfo(np.int64).min
 
 
 def is_positive(rule: PositiveRule, column: pa.Array) -> npt.NDArray[np.bool_]:
@@ -411,6 +454,8 @@ class UserPairs:
     excluded: PairSet
     kept: Codes | None  # int32 (n_positives, n_columns), or None: The values of columns that files keep
     shown: Shown | None
+    test: PairSet  # Positives that files hold out for the test
+    valid: PairSet  # Positives that files hold out for validation
 
     @classmethod
     def of(cls, records: Iterable[Records], n_users: int, log_ids: LogIds, *, gathered: int | None = None) -> UserPairs:
@@ -420,7 +465,8 @@ class UserPairs:
         user, and not with the rows. None: all at once, which takes half the time.
         """
         n_items, latest = len(log_ids.items), log_ids.terms.keep_time == "last"
-        found = [_Found(latest, gathered, timed=False) for _ in range(3)]
+        timed = (POSITIVE, TEST, VALID) if log_ids.terms.with_times else ()
+        found = [_Found(latest, gathered, timed=kind in timed) for kind in range(5)]
         found[POSITIVE] = _Found(latest, gathered, timed=log_ids.terms.with_times, n_kept=len(log_ids.kept))
         shown = _FoundShown(log_ids.kept[0].null_code, gathered) if log_ids.terms.group_col is not None else None
         for some in records:
@@ -428,25 +474,36 @@ class UserPairs:
             if shown is not None and some.kept is not None:
                 weak_rows = some.kinds == WEAK
                 shown.add(some.users[weak_rows], some.kept[weak_rows, 0], some.items[weak_rows])
-            for kind in np.flatnonzero(np.bincount(some.kinds, minlength=3)).tolist():
+            for kind in np.flatnonzero(np.bincount(some.kinds, minlength=5)).tolist():
                 where = slice(None) if (chosen := some.kinds == kind).all() else chosen
                 times = None if some.times is None else some.times[where]
                 found[kind].add(mine[where], times, None if some.kept is None else some.kept[where])
         sets = [PairSet(each.keys(), n_users, n_items) for each in found]
         pairs, weak, excluded = sets[POSITIVE], sets[WEAK], sets[EXCLUDED]
         by_impression = None if shown is None else shown.finish(pairs, found[POSITIVE].kept)
-        return cls(pairs, found[POSITIVE].times, weak.without(pairs), excluded, found[POSITIVE].kept, by_impression)
+        test, valid = sets[TEST], sets[VALID].without(sets[TEST])
+        times = found[POSITIVE].times
+        for kind in (VALID, TEST):  # a pair has the time of its file, if that has one
+            of_file = found[kind].times
+            if times is not None and of_file is not None and len(of_file):
+                known = of_file != no_time(log_ids.terms)
+                times = times.copy()
+                times[pairs.find(sets[kind].keys[known])] = of_file[known]
+        return cls(pairs, times, weak.without(pairs), excluded, found[POSITIVE].kept, by_impression, test, valid)
 
     def left(self, users: Mask, items: Mask) -> UserPairs:
         """What is left where some users and items are left out."""
         kept = users[self.positives.users] & items[self.positives.items]
-        weak, excluded = (each.where(users[each.users] & items[each.items]) for each in (self.weak, self.excluded))
+        weak, excluded, test, valid = (
+            each.where(users[each.users] & items[each.items])
+            for each in (self.weak, self.excluded, self.test, self.valid)
+        )
         times = None if self.times is None else self.times[kept]
         values = None if self.kept is None else self.kept[kept]
         shown = self.shown
         if shown is not None:
             shown = shown.left(kept, users[shown.users[shown.pairs.users]] & items[shown.pairs.items])
-        return UserPairs(self.positives.where(kept), times, weak, excluded, values, shown)
+        return UserPairs(self.positives.where(kept), times, weak, excluded, values, shown, test, valid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -597,6 +654,9 @@ _GATHERED = 1 << 19
 """Records of a range of a log that outgrew memory: ranges are about as large, but for that of a heavy user."""
 
 
+_SETS = ("positives", "weak", "excluded", "test", "valid")
+
+
 class LogByRange:
     """The pairs of a log, range by range."""
 
@@ -644,7 +704,7 @@ class LogByRange:
     def _users(self, at: int) -> UsersOfLog:
         log_ids, (first, last) = self.log_ids, self.ranges.bounds[at : at + 2]
         kept = self._remaining(at)
-        pairs = kept.positives, kept.times, kept.weak, kept.excluded, kept.kept, kept.shown
+        pairs = kept.positives, kept.times, kept.weak, kept.excluded, kept.kept, kept.shown, kept.test, kept.valid
         users, known = CodesFrom(log_ids.users, first, last - first), self.known_users[first:last]
         of_items = log_ids.firsts, log_ids.categories
         return UsersOfLog(*pairs, users, log_ids.items, self.catalog, known, *of_items, log_ids.clock, log_ids.kept)
@@ -655,23 +715,23 @@ class LogByRange:
         return kept if self._left is None else kept.left(self.known_users[first:last], self._left)
 
     def _lay(self, kept: UserPairs) -> Laid:
-        arrays = {"positives": kept.positives.keys, "times": kept.times, "kept": kept.kept}
+        sets = {name: getattr(kept, name).keys for name in _SETS}
+        arrays = {"times": kept.times, "kept": kept.kept, **sets}
         if kept.shown is not None:
             shown = kept.shown
             arrays |= {"shown": shown.pairs.keys, "of_positives": shown.of_positives, "of_users": shown.users}
-        return self._store.put({**arrays, "weak": kept.weak.keys, "excluded": kept.excluded.keys})
+        return self._store.put(arrays)
 
     def _first_pairs(self, at: int) -> UserPairs:
         arrays = self._store.get(self._laid[at])
         n_users = self.ranges.bounds[at + 1] - self.ranges.bounds[at]
-        names = ("positives", "weak", "excluded")
         n_items = len(self.log_ids.items)
-        positives, weak, excluded = (PairSet(arrays[name], n_users, n_items) for name in names)  # type: ignore[arg-type]
+        positives, weak, excluded, test, valid = (PairSet(arrays[name], n_users, n_items) for name in _SETS)  # type: ignore[arg-type]
         shown = None
         if "shown" in arrays:
             users, of_positives = arrays["of_users"], arrays["of_positives"]
             shown = Shown(of_positives, users, PairSet(arrays["shown"], len(users), n_items))  # type: ignore[arg-type]
-        return UserPairs(positives, arrays["times"], weak, excluded, arrays["kept"], shown)
+        return UserPairs(positives, arrays["times"], weak, excluded, arrays["kept"], shown, test, valid)
 
     def _by_range(self) -> Iterator[Iterable[Records]]:
         """The records of each range, their users counted from its first one."""

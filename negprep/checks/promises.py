@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from negprep.errors import BadDataError, UsageError
+from negprep.options.conflicts import refuse_folds
 from negprep.options.reading import LogSource
 from negprep.options.specs import (
     FALLBACK,
@@ -33,7 +34,7 @@ class Promised:
     ----------
     positive, keep_time, num_neg, holdout, with_valid, distinct, sampler, group_col, alpha, smooth
         As the options of ``train`` and ``test``. What is None, or empty, is not specified, and not checked.
-    items, exclude, weak, weights : path or table, or None
+    items, exclude, weak, weights, valid_file : path or table, or None
     suggested : frozenset of str
         Those of them that come from a file of options, which may be about more files than those at hand.
     """
@@ -52,6 +53,7 @@ class Promised:
     exclude: LogSource | None = None
     weak: LogSource | None = None
     weights: LogSource | None = None
+    valid_file: LogSource | None = None
     suggested: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -68,6 +70,14 @@ class Promised:
         if self.holdout is None and (self.with_valid or self.keep_time != "last"):
             option = "with-valid" if self.with_valid else "keep-time"
             raise UsageError(f"--{option} without a holdout", remedy="add --holdout SPEC")
+        kind = "" if self.holdout is None else HoldoutRule.parse(self.holdout).kind
+        refuse_folds(kind, with_valid=self.with_valid, valid_file=self.valid_file)
+
+    @property
+    def held_files(self) -> tuple[LogSource, ...]:
+        """The files that hold pairs out, for test and for validation."""
+        path = "" if self.holdout is None else HoldoutRule.parse(self.holdout).path
+        return tuple(file for file in (path or None, self.valid_file) if file is not None)
 
 
 ALL = (1 << 31) - 1
@@ -87,6 +97,7 @@ class LogPromise:
     items: bool = False  # Whether the files of these names count
     exclude: bool = False  # Whether the files of these names count
     weak: bool = False  # Whether the files of these names count
+    held: int = 0  # How many files hold pairs out
     with_times: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
     with_firsts: bool = False  # Whether the times of positives, and of the first interaction with each item, are needed
     kept: tuple[str, ...] = ()  # Columns that decide, one after the other, which of several rows a positive's is
@@ -228,11 +239,15 @@ def terms_of(prepared: Prepared, part: str | None, promised: Promised, *, log_ha
     for option in ("items", "exclude", "weak"):
         if getattr(terms.of_log, option) and getattr(promised, option) is None:
             raise UsageError(f"made with --{option}", place=prepared.name, remedy=f"add --{option} FILE, the same file")
+    if terms.of_log.held > len(promised.held_files):
+        option = "--valid-file FILE" if promised.held_files else "--holdout file:TEST"
+        raise UsageError(f"made with {option}", place=prepared.name, remedy=f"add {option}, the same file")
     return terms
 
 
 def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_times: bool) -> Promise:
-    rule, kept = HoldoutRule.parse(facts["holdout"]), tuple(map(str, facts.get("keep", ())))
+    rule = HoldoutRule("file") if facts["holdout"] == "file" else HoldoutRule.parse(facts["holdout"])
+    kept = tuple(map(str, facts.get("keep", ())))
     kept += ("time",) if facts.get("with_time") else ()
     history = None if facts.get("with_history") is None else int(facts["with_history"])
     words = [word for word in facts["sampler"].split() if word != "levels"]
@@ -272,6 +287,7 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
             items=facts["catalog"] == "a file",
             exclude="excluded pairs" in facts["seen"],
             weak=facts["weak"] == "a file",
+            held=_files_of(rule, with_valid=bool(facts["with_valid"])),
             with_times=rule.needs_times
             or bool(facts["available_at_time"])
             or history is not None
@@ -285,6 +301,11 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
         has_slots=prepared.shape.kind != "exchanged",
         history=history,
     )
+
+
+def _files_of(rule: HoldoutRule, *, with_valid: bool) -> int:
+    """How many files hold pairs out."""
+    return 1 + with_valid if rule.kind == "file" else 0
 
 
 def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times: bool) -> Promise:
@@ -314,7 +335,7 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
         smooth=0.0 if promised.smooth is None else promised.smooth,
         weights=promised.weights is not None,
         rule=rule,
-        with_valid=promised.with_valid,
+        with_valid=promised.with_valid or promised.valid_file is not None,
         drops_short=False,
         bootstrap=None,
         shuffled=True,
@@ -327,6 +348,7 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
             items=promised.items is not None,
             exclude=promised.exclude is not None,
             weak=promised.weak is not None,
+            held=len(promised.held_files),
             with_times=(rule is not None and rule.needs_times) or (log_has_times and promised.group_col is not None),
         ),
         counts={},

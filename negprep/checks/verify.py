@@ -565,12 +565,16 @@ def _refuse_vain(promised: Promised, terms: Sequence[Promise]) -> None:
         given += ["sampler"] if promised.sampler else []
         given += ["with_valid"] if promised.with_valid else []
         given = [name for name in given if name not in promised.suggested]
+        if promised.held_files and any(each.of_log.held for each in terms):
+            given = [name for name in given if name != "holdout"]
         if given:
             option = given[0].replace("_", "-")
             raise UsageError(f"--{option}, which the metadata of the files specify", remedy="leave it out")
     for name in {"items", "exclude", "weak"} - promised.suggested:
         if getattr(promised, name) is not None and not any(getattr(each.of_log, name) for each in terms):
             raise UsageError(f"--{name}, with which no file was made", remedy="leave it out")
+    if promised.valid_file is not None and not any(each.of_log.held > 1 for each in terms):
+        raise UsageError("--valid-file, with which no file was made", remedy="leave it out")
     is_chosen = promised.weights is not None and "weights" not in promised.suggested
     if is_chosen and not any(each.weights and "popularity" in each.samplers for each in terms):
         raise UsageError("--weights, with which no file was made", remedy="leave it out")

@@ -136,6 +136,12 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
     if summary.holdout_users != summary.holdouts:
         notes.insert(0, f"of {summary.holdout_users:,} users")
     yield Fact("holdouts", summary.holdouts, "; ".join([summary.holdout, *notes]))
+    if summary.holdout == "file":
+        new = f"the log lacks {summary.new_users:,} of their users and {summary.new_items:,} of their items"
+        left_out = f"; {summary.held_left_out:,} left out by --positive" if summary.held_left_out else ""
+        yield Fact("rows of files", summary.held_rows, f"{new}{left_out}")
+    if summary.repeated_holdouts:
+        yield Fact("in the log, too", summary.repeated_holdouts, "pairs of the files, which leave train")
     if summary.cold_users:
         yield Fact("cold users", summary.cold_users, "with holdouts and without a train positive")
     if summary.unheld_users:
@@ -147,7 +153,12 @@ def _held_out(summary: Summary) -> Iterator[Fact]:
         yield Fact("dropped cold", summary.dropped_cold, "holdouts of a user or an item without a train positive")
 
 
-_WITHOUT = {"after": "none that late", "random-global": "none by chance", "session": "one session"}
+_WITHOUT = {
+    "after": "none that late",
+    "random-global": "none by chance",
+    "session": "one session",
+    "file": "none in the file",
+}
 """What users who are not held out have, by the kind of the rule, where that is not too few positives."""
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def refuse_inputs(given: dict[str, Any]) -> None:
     """Refuse inputs that cannot be read: two from standard input, or one from a terminal; and bars in silence."""
     refuse_quiet_bars(given)
-    readers = {"source": "INPUT"} | {name: f"--{name}" for name in ("items", "exclude", "weak", "weights")}
+    readers = {"source": "INPUT"} | {
+        name: f"--{name}" for name in ("items", "exclude", "weak", "weights", "valid_file")
+    }
     refuse_streams((argument, given[name]) for name, argument in readers.items() if name in given)
     if given["source"] == "-" and is_terminal(sys.stdin):
         raise UsageError("INPUT is '-', but standard input is a terminal", remedy="pipe a log in, or name a file")
@@ -132,7 +134,7 @@ def report(summary: Summary, source: str, target: str, *, quiet: bool) -> None:
 def _is_numbers_alone(source: str, target: str, options: Options) -> bool:
     """Whether numbers come from one Parquet file and go to another, in columns of their own."""
     beside = (options.exclude, options.items, options.weights, options.weak, options.model)
-    chosen = (options.positive, options.min_positives, options.core)
+    chosen = (options.positive, options.min_positives, options.core, options.rule.path or None)
     is_plain = options.layout != "listwise" and options.recipe.sources is None and not options.encode
     if not is_plain or form_of(target, options.to) != "parquet" or any(each is not None for each in (*beside, *chosen)):
         return False

@@ -35,7 +35,9 @@ def run_verify(given: dict[str, Any]) -> None:
         raise UsageError("--json prints every check, and --quiet only some", remedy="leave one out")
     made_by = summaries(given["made_by"])
     named = [("--log", given["log"]), *(("FILE", name) for name, _ in files)]
-    refuse_streams([*named, *((f"--{name}", given[name]) for name in ("items", "exclude", "weak", "weights"))])
+    refuse_streams(
+        [*named, *((f"--{name}", given[name]) for name in ("items", "exclude", "weak", "weights", "valid_file"))]
+    )
     if sys.stdout is None:
         raise OutputError("standard output is closed", remedy="redirect it")
     load_libraries(algebra=1)

@@ -10,7 +10,7 @@ import numpy as np
 from negprep.arrays import Counts, Mask
 from negprep.arrow import from_numpy
 from negprep.encode.load import Core, Loaded, LoadedSection, Progress
-from negprep.encode.pairs import Interactions, Items, Pairs, Shown
+from negprep.encode.pairs import Held, Interactions, Items, Pairs, Shown
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 from negprep.options.options import Options
@@ -94,8 +94,12 @@ def restrict(section: LoadedSection, users: Mask, items: Mask, kept: Items, *, f
     """
     whole = section.interactions
     positives, weak, excluded = (_of(pairs, users, items) for pairs in (whole.positives, whole.weak, section.excluded))
-    shown = None if whole.shown is None else _shown_of(whole.shown, users, items)
-    interactions = Interactions(kept_ids(whole.users, users), kept, positives, weak, shown)
+    shown, held = whole.shown, whole.held
+    if shown is not None:
+        shown = _shown_of(shown, users, items)
+    if held is not None:
+        held = Held(*(_of(pairs, users, items) for pairs in (held.test, held.valid, held.repeated)))
+    interactions = Interactions(kept_ids(whole.users, users), kept, positives, weak, shown, held=held)
     return LoadedSection(first_user, interactions, excluded)
 
 

@@ -16,6 +16,7 @@ from negprep.arrays import Codes, Positions
 from negprep.arrow import as_numpy, from_numpy
 from negprep.encode.memory import range_starts
 from negprep.encode.pairs import (
+    Held,
     Interactions,
     Items,
     Pairs,
@@ -25,9 +26,10 @@ from negprep.encode.pairs import (
     merge_pairs,
     no_pairs,
     subtract_pairs,
+    with_held,
 )
 from negprep.encode.positives import Positives
-from negprep.encode.side_files import CatalogFile, Listed, is_many, read_catalog, read_pairs
+from negprep.encode.side_files import CatalogFile, HeldFiles, HeldFit, Listed, is_many, read_catalog, read_pairs
 from negprep.encode.spill import Extent, SpillFile
 from negprep.encode.vocabulary import (
     DistinctIds,
@@ -313,6 +315,7 @@ class Loaded:
     ``excluded``: The pairs of ``--exclude`` whose user and item are known.
     ``exclude``, ``weak``: What became of the rows of ``--exclude`` and ``--weak``.
     ``values``: Of each column that is carried along, by its name: what its codes in ``positives.carried`` stand for.
+    ``held``, ``held_fit``: The pairs of ``--holdout file``, and how its files fit the log.
     ``warnings``: What is suspicious about the labels of the log, and the files beside it.
     """
 
@@ -326,6 +329,7 @@ class Loaded:
         positives: Positives | None,
         warnings: list[str],
         values: Mapping[str, Values],
+        held_files: HeldFiles | None = None,
     ) -> None:
         self.columns, self.values = columns, values
         catalog = self.catalog = _read_catalog(options)
@@ -341,9 +345,14 @@ class Loaded:
             for option, source in (("--exclude", options.exclude), ("--weak", options.weak))
         )
         self.excluded, self._weak = self.exclude.pairs, self.weak.pairs
+        self.held, self.held_fit = None, HeldFit()
+        if held_files is not None:
+            self.held, weak, self.held_fit = held_files.coded(self._recode, len(self.items))
+            self._weak = merge_pairs([self._weak, weak], len(self.items))
         self.warnings = warnings
         for option, listed in (("--exclude", self.exclude), ("--weak", self.weak)):
             self.warnings += misfits(option, listed) if listed.rows or listed.left_out else []
+        self.warnings += self.held_fit.warnings
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._most_gathered = 0
@@ -380,6 +389,9 @@ class Loaded:
         for rows in self.rows():
             if rows.times is not None:
                 np.minimum.at(firsts, rows.items, rows.times)
+        for pairs in () if self.held is None else (self.held.test, self.held.valid):
+            if pairs.times is not None:
+                np.minimum.at(firsts, pairs.items, pairs.times)
         firsts = firsts[: self.items.n_catalog]
         if self.catalog is not None and self.catalog.available is not None:
             firsts = np.minimum(firsts, self.catalog.available)
@@ -458,6 +470,7 @@ class Loaded:
             first_user=of.first,
             latest=self._latest,
             none=self.values[IMPRESSION].null_code if IMPRESSION in self.values else None,
+            held=None if self.held is None else self.held.of_users(of.first, of.last),
         )
 
 
@@ -471,20 +484,23 @@ def group(
     first_user: int = 0,
     latest: bool = True,
     none: int | None = None,
+    held: Held | None = None,
 ) -> LoadedSection:
     """Group the rows of a range of users, whose codes count from 0.
 
-    ``listed``, ``excluded``: Their pairs of ``--weak`` and of ``--exclude``.
+    ``listed``, ``excluded``, ``held``: Their pairs of ``--weak``, of ``--exclude`` and of ``--holdout file``.
     ``latest``: Whether a pair that occurs more than once has the latest of its times; else the earliest.
     ``none``: The code of no impression.
     """
     sizes = len(users), len(items)
     positives, weak = _pairs_of(rows, sizes, latest=latest)
+    if held is not None:
+        positives, held = with_held(positives, held, len(items))
     weak = subtract_pairs(merge_pairs([listed, weak], len(items)), positives, len(items))
     shown = None
     if IMPRESSION in rows.carried:
         shown = _shown_of(rows, sizes, none).without(positives, len(items))
-    return LoadedSection(first_user, Interactions(users, items, positives, weak, shown), excluded)
+    return LoadedSection(first_user, Interactions(users, items, positives, weak, shown, held=held), excluded)
 
 
 def gather(
@@ -611,7 +627,11 @@ def load(
         columns = {role: log.columns[role] for role in roles}
         columns |= positives.columns if positives is not None else {}
         columns |= {name or "impression": column for name, column in carried.items() if name not in columns}
-        loaded = Loaded(rows, columns, users, items, options, positives, warnings, values)
+        files = None
+        if options.rule.kind == "file":
+            files = HeldFiles(options, positives, with_times=with_times)
+            users, items = files.join(users, items)
+        loaded = Loaded(rows, columns, users, items, options, positives, warnings, values, files)
         log.warn(loaded.doubtful_ids())
         return loaded
     except BaseException:

@@ -163,12 +163,17 @@ def merge_pairs(parts: list[Pairs], n_items: int) -> Pairs:
 
 def subtract_pairs(pairs: Pairs, other: Pairs, n_items: int) -> Pairs:
     """The pairs that ``other`` lacks."""
-    if not len(pairs) or not len(other):
-        return pairs
+    return pairs.where(~are_among(pairs, other, n_items)) if len(pairs) and len(other) else pairs
+
+
+def are_among(pairs: Pairs, other: Pairs, n_items: int) -> Mask:
+    """Which pairs ``other`` has as well: bool, shape (n_pairs,)."""
+    if not len(other):
+        return np.zeros(len(pairs), bool)
     packed = pairs.users() * np.int64(n_items) + pairs.items
     taken = other.users() * np.int64(n_items) + other.items
-    found = taken.take(np.searchsorted(taken, packed), mode="clip")
-    return pairs.where(found != packed)
+    found: Mask = taken.take(np.searchsorted(taken, packed), mode="clip") == packed
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,12 +293,30 @@ class Items:
 
 
 @dataclass(frozen=True, eq=False)
+class Held:
+    """The pairs of files that hold out, for ``--holdout file``.
+
+    ``test``, ``valid``: Disjoint. With times where their file has some.
+    ``repeated``: Those of them that the log has as positives, too.
+    """
+
+    test: Pairs
+    valid: Pairs
+    repeated: Pairs
+
+    def of_users(self, first: int, last: int) -> Held:
+        """Those of the users from ``first`` up to ``last``, who become 0, 1, ..."""
+        return Held(*(each.of_users(first, last) for each in (self.test, self.valid, self.repeated)))
+
+
+@dataclass(frozen=True, eq=False)
 class Interactions:
     """A whole log.
 
     ``users``: All users, those without a positive among them.
     ``weak``: Observed pairs that are not positives; disjoint from them.
     ``shown``: Those of them that the log has in an impression, where impressions are looked at.
+    ``held``: Which positives files hold out, where they do.
     ``splits``: What was held out of the positives, by what decided it, for runs that hold out alike.
     """
 
@@ -303,6 +326,37 @@ class Interactions:
     weak: Pairs
     shown: Shown | None = None
     splits: dict[Hashable, Any] = field(default_factory=dict)
+    held: Held | None = None
+
+
+def with_held(positives: Pairs, held: Held, n_items: int) -> tuple[Pairs, Held]:
+    """The positives of a log and of the files that hold some out; and which of the files' the log has.
+
+    A pair has the time of its file, else that of the log. Raises BadDataError: It has neither, and times are needed.
+    """
+    is_timed = positives.times is not None
+    files = [each for each in (held.test, held.valid) if len(each)]
+    again = are_among(positives, held.test, n_items) | are_among(positives, held.valid, n_items)
+    held = replace(held, repeated=positives.where(again).without_times())
+    if not files:
+        return positives, held
+    # Of the rows of a pair the first counts: those that have times of their own come before the log, others after.
+    parts = sorted([positives, *files], key=lambda part: (part.times is None, part is positives))
+    packed = np.concatenate([part.users() * np.int64(n_items) + part.items for part in parts])
+    order = np.argsort(packed, kind="stable")
+    packed = packed[order]
+    first = _first_of_run(packed)
+    merged = _unpack(packed[first], positives.n_users, n_items)
+    if not is_timed:
+        return merged, held
+    times = np.concatenate([np.zeros(len(part), np.int64) if part.times is None else part.times for part in parts])
+    known = np.concatenate([np.full(len(part), part.times is not None) for part in parts])
+    chosen = order[first]
+    lost = int(np.count_nonzero(~known[chosen]))
+    if lost:
+        what = f"{lost} pairs of --holdout file have no time: neither their file nor the log has one"
+        raise BadDataError(what, remedy="give the file a time column, or leave out what needs times")
+    return replace(merged, times=times[chosen]), held
 
 
 def as_seen(pairs: Pairs, items: Items) -> Seen:

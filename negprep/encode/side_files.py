@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -12,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Codes
+from negprep.arrays import Codes, Mask
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, strings, take_rows
-from negprep.encode.pairs import Items, Pairs, group_pairs, no_pairs
+from negprep.encode.pairs import Held, Items, Pairs, group_pairs, merge_pairs, no_pairs, subtract_pairs
 from negprep.encode.positives import Positives
 from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError
 from negprep.options.conflicts import AVAILABLE_FROM
+from negprep.options.options import Options
 from negprep.options.reading import LogSource, ReadOptions
 from negprep.options.specs import quoted_for_shell
-from negprep.read.columns import Labels, plain_name
+from negprep.read.columns import VALUE, Labels, plain_name
 from negprep.read.log import LogReader, open_beside
 from negprep.sample.popularity import Weights, quantised
 
@@ -227,6 +228,137 @@ def read_pairs(
 
 
 @dataclass(frozen=True)
+class HeldFit:
+    """How the files that hold out fit the log.
+
+    ``rows`` of the files, those ``left_out`` by ``--positive``, and users and items that the log lacks.
+    """
+
+    rows: int = 0
+    left_out: int = 0
+    new_users: int = 0
+    new_items: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class _HeldRows:
+    """The rows of one file: their ids, their times (none, where the file has none), and whether they count."""
+
+    users: list[RawIds] = field(default_factory=list)
+    items: list[RawIds] = field(default_factory=list)
+    times: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    counts: list[Mask] = field(default_factory=list)
+
+
+class HeldFiles:
+    """The files of ``--holdout file``, read before ids have codes: their users and items join those of the log.
+
+    Parameters
+    ----------
+    options : Options
+    positives : Positives, optional
+        The rule of the log. It selects the rows of a file that has its column, too; others are weak.
+    with_times : bool
+        Whether times are read, where a file has some.
+
+    Raises
+    ------
+    BadDataError
+        A file has labels, and no rule tells which of its rows count.
+    """
+
+    def __init__(self, options: Options, positives: Positives | None, *, with_times: bool) -> None:
+        self._positives, self._with_times = positives, with_times
+        self._takes_all = options.positive is not None and positives is None
+        self._latest = options.keep_time == "last"
+        self._users, self._items = DistinctIds(), DistinctIds()
+        files = (("--holdout file", options.rule.path), ("--valid-file", options.valid_file))
+        self._files = [self._read(source, options.read, option) for option, source in files if source is not None]
+
+    def _read(self, source: LogSource, read: ReadOptions, option: str) -> _HeldRows:
+        roles = ("time_col", "value_col", "event_col")
+        named = {role: name for role in roles if (name := getattr(read, role)) is not None}
+        rows, positives = _HeldRows(), self._positives
+        with open_beside(source, read, ("user", "item"), named, form=read.from_) as file:
+            also = {} if positives is None else compared_in(file, positives)
+            has_times = "time" in file.columns or file.problem("time") is not None
+            timed = self._with_times and has_times and not file.is_ordered
+            watched = () if self._takes_all or also else file.label_columns
+            wanted = ["user", "item", *(["time"] if timed else [])]
+            for batch in file.batches(wanted, also=also, watched=watched):
+                rows.users.append(raw_ids(batch.column("user")))
+                rows.items.append(raw_ids(batch.column("item")))
+                self._users.add(rows.users[-1])
+                self._items.add(rows.items[-1])
+                rows.times += [as_numpy(batch.column("time")).copy()] if timed else []
+                is_compared = positives is not None and also
+                rows.counts.append(
+                    positives.mask(batch.column(positives.role))
+                    if positives is not None and is_compared
+                    else np.ones(len(batch), bool)
+                )
+            refuse_labelled(file, option)
+        return rows
+
+    def join(self, users: Vocabulary, items: Vocabulary) -> tuple[Vocabulary, Vocabulary]:
+        """The users and the items of the log and of the files."""
+        self._of_log = users, items
+        self._all = users.union(self._users.finish()), items.union(self._items.finish())
+        return self._all
+
+    def coded(self, recode: Codes | None, n_items: int) -> tuple[Held, Pairs, HeldFit]:
+        """The pairs that the files hold out, the weak ones among them, and how the files fit the log.
+
+        ``recode``: The code of each item among all items of the run, n_items, as ``join_catalog`` gives it.
+        """
+        of_users, of_items = Encoder(self._all[0]), Encoder(self._all[1])
+        n_users = len(self._all[0])
+        is_new = np.ones(n_users, bool)
+        is_new[self._all[0].find(self._of_log[0].ids)] = False
+        folds, weak = list[Pairs](), no_pairs(n_users)
+        rows = left_out = unknown = 0
+        for file in self._files:
+            users, items = np.concatenate([*map(of_users, file.users)]), np.concatenate([*map(of_items, file.items)])
+            items = items if recode is None else recode[items]
+            counts = np.concatenate(file.counts)
+            times = np.concatenate(file.times)[counts] if file.times else None
+            folds.append(group_pairs(users[counts], items[counts], n_users, n_items, times=times, latest=self._latest))
+            others = group_pairs(users[~counts], items[~counts], n_users, n_items)
+            weak = merge_pairs([weak, others], n_items)
+            rows, left_out = rows + len(users), left_out + len(users) - int(np.count_nonzero(counts))
+            unknown += int(np.count_nonzero(is_new[users]))
+        test, valid = folds if len(folds) > 1 else (*folds, no_pairs(n_users))
+        warnings = self._strangers(is_new, unknown, rows)
+        n_both = len(test) + len(valid) - len(merge_pairs([test, valid], n_items))
+        if n_both:
+            warnings += [f"{n_both} pairs of --valid-file are in the test file, too, and count as test items alone"]
+            valid = subtract_pairs(valid, test, n_items)
+        new_users, new_items = (len(both) - len(mine) for both, mine in zip(self._all, self._of_log, strict=True))
+        fit = HeldFit(rows, left_out, new_users, new_items, tuple(warnings))
+        return Held(test, valid, no_pairs(n_users)), weak, fit
+
+    def _strangers(self, is_new: Mask, unknown: int, rows: int) -> list[str]:
+        """The warning that many rows are of users whom the log lacks."""
+        if not is_many(unknown, rows):
+            return []
+        strangers = Strangers(self._of_log[0])
+        ids = self._all[0].ids.take(from_numpy(np.flatnonzero(is_new)))
+        strangers.look_at(ids, np.full(len(ids), -1, np.int32))
+        what = f"{unknown} of {rows} rows of --holdout file are of users whom the log lacks"
+        return [f"{what}: are its ids the log's?{strangers.forms('--holdout file', 'the log')}"]
+
+
+def compared_in(file: LogReader, positives: Positives) -> dict[str, str]:
+    """The column of a file that the rule of the log compares, by its role; empty where the file has none."""
+    alike = [name for name in file.names if plain_name(name) == plain_name(positives.column)]
+    if len(alike) == 1:
+        return {positives.role: alike[0]}
+    role = "value" if positives.role == VALUE else positives.role
+    return {positives.role: file.columns[role]} if role in file.columns else {}
+
+
+@dataclass(frozen=True)
 class LabelRule:
     """Which rows of a file of pairs count, by its columns of labels.
 
@@ -272,7 +404,7 @@ def _labelled(place: str, name: str, labels: Labels, option: str) -> BadDataErro
     negative = " and ".join(labels.negatives)
     what = f"the column {name!r} holds {labels.held()}, and {option} would take its rows of {negative} as well"
     rule = quoted_for_shell(labels.rule(name))
-    if option == "--exclude":
+    if option != "--weak":
         remedy = f"--positive {rule} leaves them out if the log has this column, too; else "
     else:
         remedy = "--weak wants pairs that are not positives: "

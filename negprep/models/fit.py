@@ -181,7 +181,7 @@ def fit(
     place = ", ".join(paths_in(source)) or "the table"
     named = [
         Path("/dev/stdin" if given == "-" else given)
-        for each in (source, options.weak, options.exclude)
+        for each in (source, options.weak, options.exclude, options.valid_file, options.rule.path)
         for given in paths_in(each)
         if given
     ]
@@ -203,7 +203,8 @@ def fit(
         )
         try:
             rule = settled_cut(log, rule)
-            log.compare(users=len(loaded.users), items=loaded.n_items)
+            if loaded.held is None:
+                log.compare(users=len(loaded.users), items=loaded.n_items)
             if options.min_positives or options.core:
                 core = find_core(loaded, options, memory.range_rows, progress)
             else:

@@ -32,6 +32,7 @@ from negprep.options.specs import (
 )
 
 Kind = Literal["config", "recipe"]
+_OWN_SPLIT = "file:"
 Table = dict[str, Any]
 
 _TABLE_OF_SECTION = {"Reading": "read", "Positives": "positives", "Holdout": "split"}
@@ -303,6 +304,8 @@ def _checked_value(option: Option, value: Any, table: str, folder: Path) -> Any:
         value = column_names_of(",".join(value)) if name == "columns" else tuple(value)
     elif option.declared.metavar in ("FILE", "DIR"):
         value = _path_in(name, value, folder)
+    elif name == "holdout" and isinstance(value, str) and value.startswith(_OWN_SPLIT):
+        value = _OWN_SPLIT + _path_in(name, value.removeprefix(_OWN_SPLIT), folder)
     elif option.declared.reads in _READERS and isinstance(value, str):
         value = _READERS[option.declared.reads](value)
     value = checked(option, value, command)
@@ -367,6 +370,8 @@ def _assigned(key: str, value: object, folder: str) -> list[str]:
     is_path = key in _PLACES or isinstance(value, os.PathLike) or (known and known.declared.metavar in ("FILE", "DIR"))
     if is_path and not isinstance(value, str | os.PathLike):
         return [f"# {key}: {'several files' if isinstance(value, list | tuple) else 'a table in memory'}"]
+    if key == "holdout" and str(value).startswith(_OWN_SPLIT):
+        value = _OWN_SPLIT + path_from(folder, str(value).removeprefix(_OWN_SPLIT))
     if is_path:
         value = path_from(folder, os.fspath(value))  # type: ignore[call-overload]
         if value == "-":

@@ -254,7 +254,7 @@ def _refuse_rows(options: Record) -> None:
             "tune with a run of its own, with an earlier TIME",
         )
     _refuse(
-        rule.kind in ("after", "session") and chosen_seed and options.test_users is None,
+        rule.kind != "none" and not rule.is_drawn and chosen_seed and options.test_users is None,
         f"--split-seed with --holdout {rule.kind}, which leaves nothing to chance",
         "leave it out",
     )
@@ -263,6 +263,7 @@ def _refuse_rows(options: Record) -> None:
         f"--holdout {rule} with a validation holdout of the same share, which leaves nothing in train",
         "choose a share below 0.5",
     )
+    refuse_folds(rule.kind, with_valid=options.with_valid, valid_file=options.valid_file)
     _refuse(options.drop_cold and not is_test, "--drop-cold in train, which has no candidates", "give it to test")
     several = options.epochs is not None
     _refuse(
@@ -276,6 +277,14 @@ def _refuse_rows(options: Record) -> None:
         "label_dtype" in given and options.layout != "pointwise",
         f"--label-dtype with --layout {options.layout}, which has no label",
     )
+
+
+def refuse_folds(kind: str, *, with_valid: bool, valid_file: object) -> None:
+    """Refuse validation items of one split beside the test items of another."""
+    what = "--valid-file without --holdout file:TEST, whose validation items it has"
+    _refuse(valid_file is not None and kind != "file", what, "add it, or leave this out")
+    what = "--holdout file with a validation holdout, whose items are in a file as well"
+    _refuse(kind == "file" and with_valid and valid_file is None, what, "add --valid-file FILE, or leave it out")
 
 
 def refuse_epochs(given: Collection[str], epochs: int | None) -> None:
@@ -319,6 +328,11 @@ def refuse_on_spark(
         "give a whole number, or prepare them on one machine",
     )
     _refuse(options.per_user, f"--per user {what}, which makes groups of positives", "prepare them on one machine")
+    _refuse(
+        options.rule.kind == "file",
+        f"--holdout file {what}, whose workers look at one log",
+        "prepare it on one machine",
+    )
     for name, why in (("memory", "workers have what Spark gives them"), ("spill_dir", "Spark spills by itself")):
         remedy = "leave it out (--spark-conf spark.executor.memory=8g, spark.local.dir=DIR)"
         _refuse(getattr(options, name) is not None, f"--{name.replace('_', '-')} {what}: {why}", remedy)

@@ -113,8 +113,9 @@ class Options:
         "Which positives are kept out of training: of each user the last in time (last, last:N), random ones (random, "
         "random:N, random:0.2), the latest part (fraction:0.2) or all of the latest time (session); a random share of "
         "the whole log (random-global:0.1); or all from a time (after:2024-05-01, or after: and a number as in the "
-        "log). none is for a log that is split already. auto is last where the log has times, else random. With the "
-        "same SPEC, `negprep test` on the same log agrees on them.",
+        "log). file:TEST takes the pairs of a file, of a split of your own; none is for the train part of one alone. "
+        "auto is last where the log has times, else random. With the same SPEC, `negprep test` on the same log agrees "
+        "on them.",
         ("Holdout", _LOGS),
         metavar="SPEC",
         common=_LOGS,
@@ -122,12 +123,14 @@ class Options:
             "test": {
                 "help": "Which positives are test items: of each user the last in time (last, last:N), random ones "
                 "(random, random:N, random:0.2), the latest part (fraction:0.2) or all of the latest time (session); a "
-                "random share of the whole log (random-global:0.1); or all from a time (after:2024-05-01, or after: "
-                "and a number as in the log). auto is last where the log has times, else random."
+                "random share of the whole log (random-global:0.1); all from a time (after:2024-05-01, or after: and a "
+                "number as in the log); or the pairs of a file, of a split of your own (file:TEST). auto is last where "
+                "the log has times, else random."
             },
             "inspect": {
                 "help": "Which positives are kept out of training and tested: none, last, last:N, random, random:N, "
-                "random:0.2, random-global:0.1, fraction:0.2, session, after:2024-05-01 or auto, as for the commands."
+                "random:0.2, random-global:0.1, fraction:0.2, session, after:2024-05-01, file:TEST or auto, as for the "
+                "commands."
             },
             "fit": {
                 "help": "Which positives are kept out of training, as in train: give both the same, so that the model "
@@ -135,7 +138,7 @@ class Options:
             },
             **_checks(
                 "How positives were held out: none, last, last:N, random, random:N, random:F, fraction:F, session, "
-                "after:TIME or auto.",
+                "after:TIME, file:TEST or auto. Files that were made with file:TEST need it again.",
                 "not checked",
                 default=None,
             ),
@@ -147,6 +150,14 @@ class Options:
         ("Holdout", _LOGS),
         fact=True,
         differs=_checks("As many again were held out for validation."),
+    )
+    valid_file: LogSource | None = option(
+        None,
+        "Beside --holdout file:TEST: the file with the validation items of a split of your own. They leave train, too "
+        "(implies --with-valid).",
+        ("Holdout", _LOGS),
+        metavar="FILE",
+        differs=_checks("The file with the validation items, as it was given.", section="Files"),
     )
     fold: Literal["valid", "test"] = option(
         "test",
@@ -591,7 +602,7 @@ class Options:
             if each.kind is not object and getattr(self, name) != each.default
         } - {"split_seed"}  # programs hand it on to every run
         self._settle("given", self.given | changed)
-        self._settle("with_valid", self.with_valid or self.fold == "valid")
+        self._settle("with_valid", self.with_valid or self.fold == "valid" or self.valid_file is not None)
         self._settle("recipe", self._parse_recipe())
         self._settle("positive_rule", None if self.positive is None else PositiveRule.parse(self.positive))
         self._settle("rule", HoldoutRule.parse(self.holdout))
@@ -614,7 +625,7 @@ class Options:
 
     def without_files(self) -> Options:
         """The same with a word in place of each file or table, for processes that need none of them."""
-        files = ("items", "exclude", "weak", "weights", "model")
+        files = ("items", "exclude", "weak", "weights", "model", "valid_file")
         words: dict[str, Any] = {name: "given" for name in files if getattr(self, name) is not None}
         return replace(self, **words)
 

@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from negprep.errors import UsageError
 
-HoldoutKind = Literal["none", "auto", "last", "random", "random-global", "fraction", "session", "after"]
+HoldoutKind = Literal["none", "auto", "last", "random", "random-global", "fraction", "session", "after", "file"]
 
 MAX_HELD = 1_000_000
 
-_FORMS = "none, last, last:N, random, random:N, random:F, random-global:F, fraction:F, session, after:TIME or auto"
+_FORMS = "none, last, last:N, random, random:N, random:F, random-global:F, fraction:F, session, after:TIME, file:PATH"
 _FRACTION_DIGITS = 9
 _TIME = re.compile(r"-?[0-9]+(\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9].*)?", re.ASCII)
 
@@ -30,7 +30,8 @@ class HoldoutRule:
     ``number`` is that of each user's positives (``last``, ``random``), ``share`` the numerator and denominator of their
     part (``fraction``, ``random:F``) or of all positives (``random-global``), ``time`` the cut as it was written
     (``after``), and ``cut`` the cut in nanoseconds since 1970, once the times of the log are known to be like it.
-    ``tested`` is the largest word of a user who is held out, once ``--test-users`` has chosen some.
+    ``tested`` is the largest word of a user who is held out, once ``--test-users`` has chosen some. ``path`` is the
+    file with the pairs (``file``); what is written never names it.
     """
 
     kind: HoldoutKind
@@ -39,6 +40,7 @@ class HoldoutRule:
     time: str = ""
     cut: int | None = None
     tested: int | None = None
+    path: str = ""
 
     @classmethod
     def parse(cls, spec: object) -> HoldoutRule:
@@ -66,15 +68,19 @@ class HoldoutRule:
                     spec, f"{rest!r} is not a time", "after:2024-05-01, or a number in the unit of the log"
                 )
             return cls("after", time=rest)
-        raise UsageError(f"holdout is {spec!r}", remedy=f"choose one of {_FORMS}")
+        if kind == "file" and colon:
+            if rest in ("", "-"):
+                raise _bad_holdout(spec, "no file is named" if not rest else "it cannot be a pipe", "file:test.csv")
+            return cls("file", path=rest)
+        raise UsageError(f"holdout is {spec!r}", remedy=f"choose one of {_FORMS} or auto")
 
     def __str__(self) -> str:
         """The shortest way to write it."""
         if self.is_share:
             numerator, denominator = self.share
             return f"{self.kind}:0." + str(denominator + numerator)[1:].rstrip("0")
-        if self.kind == "after":
-            return f"after:{self.time}"
+        if self.kind in ("after", "file"):
+            return f"after:{self.time}" if self.kind == "after" else "file"
         return self.kind if self.number == 1 else f"{self.kind}:{self.number}"
 
     @property
@@ -90,7 +96,7 @@ class HoldoutRule:
     @property
     def is_drawn(self) -> bool:
         """Whether a hash decides, so that the split seed matters."""
-        return self.kind not in ("none", "session", "after")
+        return self.kind not in ("none", "session", "after", "file")
 
 
 def _share(text: str) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy, from_numpy, strings
 from negprep.errors import BadDataError, NegprepError, UsageError
+from negprep.options.formats import SourceForm
 from negprep.options.reading import LogSource, ReadOptions, paths_in
 from negprep.options.specs import PositiveRule
 from negprep.read.columns import (
@@ -489,13 +490,14 @@ def open_beside(
     *,
     may_lack: tuple[str, ...] = (),
     place: str = "the table",
+    form: SourceForm | None = None,
 ) -> LogReader:
     """Open a file beside the log: a catalog, weights, or pairs; as ``open_log``, and with its errors.
 
     The file has the quotes and times of ``read``, the options of the log, and columns that are named like the log's or
     recognised; the only column of a file of items may have any name. ``extra`` are more options that name a column,
-    taken if the file has it: ``{"value_col": "weight"}``. Raises ``UsageError`` if the categories (``event_col``) are
-    the items themselves.
+    taken if the file has it: ``{"value_col": "weight"}``. ``form`` is that of the file if it is text, as ``--from``
+    gives it. Raises ``UsageError`` if the categories (``event_col``) are the items themselves.
     """
     named = dict(extra or {})
     wanted = {f"{role}_col": getattr(read, f"{role}_col") for role in required} | named
@@ -515,7 +517,7 @@ def open_beside(
     unnamed = Unnamed(tuple(by_position), by_option=False, columns=read.columns if "user" in required else None)
     return open_log(
         source,
-        read.of_text_beside(),
+        replace(read.of_text_beside(), from_=form if isinstance(source, str | os.PathLike) else None),
         required=required,
         fitting=fitting,
         may_lack=may_lack,
@@ -614,7 +616,8 @@ def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
     with machine_errors(source.name):
         if not source.is_table:
             return _text_input(source, options, unnamed, beside=beside)
-        _refuse_text_options(options, source.name)
+        if not beside:
+            _refuse_text_options(options, source.name)
         return table_input(source)
 
 
