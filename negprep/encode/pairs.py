@@ -352,9 +352,8 @@ def with_held(positives: Pairs, held: Held, n_items: int) -> tuple[Pairs, Held]:
     times = np.concatenate([np.zeros(len(part), np.int64) if part.times is None else part.times for part in parts])
     known = np.concatenate([np.full(len(part), part.times is not None) for part in parts])
     chosen = order[first]
-    lost = int(np.count_nonzero(~known[chosen]))
-    if lost:
-        what = f"{lost} pairs of --holdout file have no time: neither their file nor the log has one"
+    if not known[chosen].all():
+        what = "some pairs of --holdout file have no time: neither their file nor the log has one"
         raise BadDataError(what, remedy="give the file a time column, or leave out what needs times")
     return replace(merged, times=times[chosen]), held
 

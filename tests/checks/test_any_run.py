@@ -24,7 +24,7 @@ FORMS = ("o.parquet", "o/", "o.csv", "o.tsv", "o.csv.gz", "o.dat --to csv", "o/ 
 FOLDERS = ("o/ --to recbole", *(f"o/ --to {form}" for form, spec in EXCHANGES.items() if not spec.one_holdout))
 OF_CODES = [form for form, spec in EXCHANGES.items() if spec.first_code is not None]
 HOLDOUTS = ("last", "last:2", "random", "random:2", "fraction:0.3", "after:2", "auto")
-HOLDOUTS += ("random:0.3", "random-global:0.3", "session")
+HOLDOUTS += ("random:0.3", "random-global:0.3", "session", "file:held.csv", "file:timed.csv")
 POPULAR = (
     *("popularity", "popularity --alpha 0.3", "popularity --smooth 1", "popularity --weights weights.csv"),
     *("uniform:0.6 --sampler popularity:0.4", "uniform=2 --sampler popularity=1"),
@@ -84,6 +84,11 @@ def write_log(folder, draw):
     for name in ("weak", "exclude"):
         pairs = [f"{user},{chance.choice(items)}" for user in users for _ in range(chance.randint(0, 3))]
         (folder / f"{name}.csv").write_text("\n".join(["user,item", f"{users[0]},{items[0]}", *pairs]) + "\n")
+    for name in ("held", "timed", "later"):
+        pairs = {(chance.choice([*users, as_user.format(99)]), chance.choice(items)) for _ in range(2 * n_users)}
+        more = ["rating"] if name == "later" else ["rating", "time"] if name == "timed" else []
+        lines = [",".join([*pair, *(str(chance.randint(1, 5)) for _ in more)]) for pair in sorted(pairs)]
+        (folder / f"{name}.csv").write_text("\n".join([",".join(["user", "item", *more]), *lines]) + "\n")
     known = [users[1:], items]
     table = {
         "side": [side for side, ids in zip(("user", "item"), known, strict=True) for _ in ids],
@@ -101,8 +106,9 @@ def split_of(draw):
     words += draw(0.3, "--min-positives 2", "--min-positives 4", "--core 2", "--core 3")
     holdout = draw.chance.choice(HOLDOUTS)
     words += draw(0.25, "--test-users 9", "--test-users 0.3")
-    words += draw(0.5, "--split-seed 5") if "after" not in holdout and "session" not in holdout else []
-    return words, ["--holdout", holdout], draw(0.3, "--with-valid") if "after" not in holdout else []
+    words += draw(0.5, "--split-seed 5") if holdout[:4] not in ("afte", "sess", "file") else []
+    valid = "--valid-file later.csv" if "file" in holdout else "--with-valid"
+    return words, ["--holdout", holdout], draw(0.3, valid) if "after" not in holdout else []
 
 
 def draws_of(draw, command, shared):
@@ -157,9 +163,11 @@ def any_run(folder, capsys, seed):
     shared, holdout, valid = split_of(draw)
     files, told, beside, lines = [], [], {}, []
     parts = draw.chance.choice([("train",), ("test",), ("valid",), ("train", "test"), ("train", "valid", "test")])
+    is_own = holdout[1].startswith("file")
     if "after:2" in holdout:  # which has no second
         parts = tuple(part for part in parts if part != "valid") or ("test",)
-    valid = ["--with-valid"] if len(parts) == 3 else valid
+    if "valid" in parts:
+        valid = ["--valid-file", "later.csv"] if is_own else ["--with-valid"]
     for part in parts:
         command = "test" if part == "valid" else part
         none = parts == ("train",) and "--test-users" not in shared and draw(0.3, "x")
@@ -182,6 +190,8 @@ def any_run(folder, capsys, seed):
             told += ["--made-by", summary]
     if not files:
         return None
+    if is_own and any("--holdout file" in line for line in lines):
+        beside |= {"--holdout": holdout[1]} | dict(zip(valid[::2], valid[1::2], strict=True))
     check = ["verify", *files, "--log", "log.csv", *(word for pair in beside.items() for word in pair), *reading, *told]
     code, out, err = run(capsys, *check, "--json")
     lines.append(" ".join(check))

@@ -103,6 +103,8 @@ CHOICES = [
     Choice("--holdout random-global:0.3"),
     Choice("--holdout session"),
     Choice("--holdout after:1970-01-01T00:00:50"),
+    Choice("--holdout file:held.csv"),
+    Choice("--valid-file later.csv", {"--holdout": "--holdout file:held.csv"}),
     Choice("--test-users 15"),
     Choice("--test-users 0.5"),
     Choice("--drop-cold both"),
@@ -247,6 +249,11 @@ REFUSED = [
     ("--holdout none", "--split-seed"),
     ("--holdout none", "--test-users"),
     ("--holdout session", "--split-seed"),
+    ("--holdout file", "--split-seed"),
+    ("--holdout file", "--with-valid"),
+    ("--holdout file", "--fold"),
+    *(("--valid-file", f"--holdout {kind}") for kind in ("none", "last", "random", "session", "after")),
+    ("--valid-file", "--split-seed"),
     ("--holdout after", "--with-valid"),
     ("--holdout after", "--fold"),
     ("--holdout after", "--split-seed"),
@@ -299,6 +306,9 @@ def folder(tmp_path_factory):
         ]
     (folder / "bare.csv").write_text("\n".join(rows) + "\n")
     (folder / "log.csv").write_text("\n".join(["user,item,time,rating,event", *rows]) + "\n")
+    for name, first, last in (("held", 0, 2), ("later", 2, 3)):
+        some = [row for at, row in enumerate(rows) if first <= at % 8 < last]
+        (folder / f"{name}.csv").write_text("\n".join(["user,item,time,rating,event", *some]) + "\n")
     categories = [f"{item},{'ab'[item % 2]},{1 + item}" for item in range(N_ITEMS + 2)]
     (folder / "catalog.csv").write_text("\n".join(["item,category,available_from", *categories]) + "\n")
     (folder / "weights.csv").write_text("\n".join(["item,weight", *(f"{item},{item % 4}" for item in range(N_ITEMS))]))
