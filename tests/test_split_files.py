@@ -65,6 +65,7 @@ def write(folder, tables, form="csv"):
     [
         *(("random:0.3", {}), ("random-global:0.2", {"with_valid": True}), ("last", {"with_valid": True})),
         *(("after:100", {"available_at_time": True}), ("session", {"sampler": "popularity"})),
+        ("last:2", {"with_history": 3}),
         *(("random:2", {"core": 4}), ("random:2", {"min_positives": 8}), ("last:2", {"encode": True})),
     ],
 )

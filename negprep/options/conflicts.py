@@ -144,11 +144,12 @@ _TAKEN = (
 
 def _refuse_kept(options: Record) -> None:
     keep = options.keep
-    _refuse(
-        bool(keep) and options.rule.kind == "file",
-        "--keep with --holdout file, whose pairs may have no row in the log",
-        "leave --keep out, or join the column",
-    )
+    for name, given in (("keep", bool(keep)), ("with-time", options.with_time)):
+        _refuse(
+            given and options.rule.kind == "file",
+            f"--{name} with --holdout file, whose pairs may have no row in the log",
+            "leave it out, or join the column",
+        )
     twice = next((name for name in keep if keep.count(name) > 1), None)
     _refuse(twice is not None, f"--keep {twice} is given twice")
     taken = next((name for name in keep if name in _TAKEN), None)
