@@ -517,7 +517,7 @@ def open_beside(
     unnamed = Unnamed(tuple(by_position), by_option=False, columns=read.columns if "user" in required else None)
     return open_log(
         source,
-        replace(read.of_text_beside(), from_=form if isinstance(source, str | os.PathLike) else None),
+        replace(read.of_text_beside(), from_=form if paths_in(source) else None),
         required=required,
         fitting=fitting,
         may_lack=may_lack,
