@@ -144,10 +144,10 @@ _TAKEN = (
 
 def _refuse_kept(options: Record) -> None:
     keep = options.keep
-    for name, given in (("keep", bool(keep)), ("with-time", options.with_time)):
+    for name in ("keep", "with_time", "group_col"):
         _refuse(
-            given and options.rule.kind == "file",
-            f"--{name} with --holdout file, whose pairs may have no row in the log",
+            getattr(options, name) and options.rule.kind == "file",
+            f"--{name.replace('_', '-')} with --holdout file, whose pairs may have no row in the log",
             "leave it out, or join the column",
         )
     twice = next((name for name in keep if keep.count(name) > 1), None)
