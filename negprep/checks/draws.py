@@ -14,7 +14,8 @@ import numpy.typing as npt
 from negprep.arrays import Codes, Floats
 from negprep.checks.completeness import Known, RangeCheck
 from negprep.checks.expected import Placed, PlacedShown, PlaceRanges, Windows
-from negprep.checks.observed import Codebook, LogByRange
+from negprep.checks.log_ids import Codebook
+from negprep.checks.observed import LogByRange
 from negprep.checks.pair_set import PairSet, Rows
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import ArrayStore, PairParts, Part

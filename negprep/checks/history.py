@@ -11,7 +11,7 @@ from negprep.arrays import Codes, Mask
 from negprep.arrow import as_numpy
 from negprep.checks.completeness import RangeCheck, due_of
 from negprep.checks.expected import per_user
-from negprep.checks.observed import LogIds
+from negprep.checks.log_ids import LogIds
 from negprep.checks.pair_set import Rows
 from negprep.checks.ranges import ArrayStore, Laid, Ranges
 from negprep.checks.results import HISTORY

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from negprep.arrays import Codes, Floats
 from negprep.arrow import as_numpy, pc
-from negprep.checks.observed import LogIds
+from negprep.checks.log_ids import LogIds
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import ArrayStore, Laid, Ranges, end_to_end

@@ -16,7 +16,8 @@ from scipy import stats
 import negprep
 from negprep.checks.draws import WindowSets
 from negprep.checks.expected import Placed, PlaceRanges, Windows
-from negprep.checks.observed import LogByRange, LogIds
+from negprep.checks.log_ids import LogIds
+from negprep.checks.observed import LogByRange
 from negprep.checks.promises import LogPromise, Promised
 from negprep.checks.ranges import ArrayStore, Ranges
 from negprep.checks.verify import verify

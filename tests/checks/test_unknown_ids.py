@@ -10,7 +10,7 @@ import pytest
 from logs import as_table, random_rows
 
 import negprep
-from negprep.checks import observed, results
+from negprep.checks import log_ids, results
 from negprep.checks.promises import Promised
 from negprep.checks.verify import verify
 from negprep.errors import BadDataError
@@ -137,7 +137,7 @@ def test_rows_that_failed_cause_no_doubt_of_the_others(tmp_path, part, spilled):
 
 
 def test_too_many_strangers_are_another_log(tmp_path, monkeypatch):
-    monkeypatch.setattr(observed, "_MOST_STRANGERS", 3)
+    monkeypatch.setattr(log_ids, "_MOST_STRANGERS", 3)
     path = write(tmp_path / "x.test.negative", "(1,10)\t71\t72\t73\n")
     assert failing(checks(path)) == {results.ITEMS: 3}
     path = write(tmp_path / "x.test.negative", "(1,10)\t71\t72\t73\t74\n")
