@@ -26,8 +26,8 @@ from negprep.checks.completeness import (
 from negprep.checks.draws import Drawable
 from negprep.checks.expected import cut_of, tested_users
 from negprep.checks.history import RangeHistories, histories
-from negprep.checks.log_q import LogQ, note_open, units_of_counts, units_of_weights, why_not
 from negprep.checks.log_ids import LogIds, item_weights
+from negprep.checks.log_q import LogQ, note_open, units_of_counts, units_of_weights, why_not
 from negprep.checks.observed import LogByRange, UsersOfLog
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import LogPromise, Promise, Promised, terms_of
