@@ -207,6 +207,8 @@ class _WholeOr(click.IntRange):
                 return decimal(param.name or "" if param else "", float(value), self.most)
             except UsageError:
                 self.fail(f"{value} is not a number above 0 with up to nine decimals", param, ctx)
+        if self.decimals and isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]+", value, re.ASCII):
+            self.fail(f"{value!r} is neither a whole number nor one with decimals, such as 0.5", param, ctx)
         number = super().convert(value, param, ctx)
         if number > self.most:
             self.fail(f"{value} is not in the range {self.min}<=x<={self.most}.", param, ctx)

@@ -104,6 +104,7 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
             "no command 'mutate' (train, test, prepare, fit, verify, inspect, evaluate or report); see",
         ),
         ("train a b --num-neg 0", "invalid value for '--num-neg': 0 is not in the range 1<=x<=1000000; see"),
+        ("train a b --num-neg 1e-3", "'1e-3' is neither a whole number nor one with decimals, such as 0.5"),
         ("train a b --num-neg 0.0", "0.0 is not a number above 0 with up to nine decimals"),
         ("train a b --num-neg 0.1234567891", "0.1234567891 is not a number above 0 with up to nine decimals"),
         ("test a b --num-neg 2.5", "'2.5' is not a valid integer"),
@@ -131,7 +132,7 @@ def test_fold_valid_implies_with_valid(line, fold, with_valid):
         ),
         (
             "test a b --holdout first",
-            "holdout is 'first'; choose one of none, last, last:N, random, random:N, fraction:F",
+            "holdout is 'first'; choose one of none, last, last:N, random, random:N, random:F",
         ),
         (
             "train a b --holdout after:5 --with-valid",
