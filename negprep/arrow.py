@@ -93,6 +93,15 @@ def strings(words: list[str]) -> pa.StringArray:
     return pa.Array.from_buffers(pa.string(), len(words), buffers)
 
 
+def spelled(values: pa.Array) -> pa.Array:
+    """Values as ``large_string``; times with a zone in UTC, for which no database of zones is needed."""
+    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
+        mark, nothing = strings(["Z", ""]).cast(pa.large_string())
+        texts = values.view(pa.timestamp(values.type.unit)).cast(pa.large_string())
+        return pc.binary_join_element_wise(texts, mark, nothing)
+    return values.cast(pa.large_string())
+
+
 def mask_as_numpy(mask: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     """A boolean array without nulls as bytes: bool, same length."""
     return as_numpy(mask.cast(pa.uint8())).astype(bool)

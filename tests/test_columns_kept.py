@@ -18,6 +18,7 @@ import negprep
 from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 from negprep.encode import load
+from negprep.options.options import Options
 
 LAYOUTS = pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
 KEPT = "columns kept hold what the log has"
@@ -151,6 +152,7 @@ SINGLE = {
     "date": pa.array([date(2024, 5, 1), None, date(1960, 1, 1)]),
     "timestamp": pa.array([datetime(2024, 5, 1, 12), None, datetime(1960, 1, 1)], pa.timestamp("us")),
     "zoned": pa.array([datetime(2024, 5, 1, 12), None, datetime(1960, 1, 1)], pa.timestamp("ms", "UTC")),
+    "another zone": pa.array([datetime(2024, 5, 1, 12), None, datetime(1960, 1, 1)], pa.timestamp("us", "Asia/Tokyo")),
     "duration": pa.array([5, None, -5], pa.duration("s")),
     "decimal": pa.array([Decimal("1.50"), None, Decimal("-7.25")]),
     "null": pa.nulls(3),
@@ -160,18 +162,31 @@ SINGLE = {
 @pytest.mark.parametrize("name", SINGLE)
 def test_any_type_of_single_values_stays(tmp_path, name):
     values = SINGLE[name]
+    items = pa.table({"item": [10, 11, 12, 13]})
     log = pa.table({"user": [1, 1, 1], "item": [10, 11, 12], "x": values, "other": [1, 2, 3]})
-    target = tmp_path / "out.parquet"
-    negprep.train(log, target, holdout="none", items=pa.table({"item": [10, 11, 12, 13]}), num_neg=1, keep="x")
-    column = pq.read_table(target)["x"]
-    written = {"large_string": pa.string(), "dictionary": pa.string(), "duration": pa.int64()}
+    written = {
+        "large_string": pa.string(),
+        "dictionary": pa.string(),
+        "duration": pa.int64(),
+        "another zone": pa.timestamp("us", "UTC"),
+    }
     kind = written.get(name, values.type)
+    for form in ("parquet", "csv"):
+        target, summary = str(tmp_path / f"out.{form}"), str(tmp_path / "s.json")
+        options = Options(command="train", holdout="none", items=items, num_neg=1, keep="x")
+        negprep.prepare(log, target, options, summary=summary)
+        made_by = {"made_by": summary} if form == "csv" else {}
+        checks = {check.name: check.status for check in negprep.verify(target, log=log, items=items, **made_by).checks}
+        assert checks[KEPT] == "passed"
+        assert "failed" not in checks.values()
+    column = pq.read_table(tmp_path / "out.parquet")["x"]
     assert column.type == kind
     assert repr(column.to_pylist()) == repr([value for value in values.cast(kind).to_pylist() for _ in range(2)])
-    assert not any(
-        check.status == "failed"
-        for check in negprep.verify(target, log=log, items=pa.table({"item": [10, 11, 12, 13]})).checks
-    )
+    texts = [line.split(",", 3)[3] for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    assert texts[2:4] == ["", ""]
+    if "zone" in name:
+        assert texts[0].startswith("2024-05-01 12:00:00.000")
+        assert texts[0].endswith("Z")
 
 
 @pytest.mark.parametrize(

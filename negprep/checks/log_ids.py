@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Mask
-from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, strings
+from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc, spelled, strings
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import LogPromise, Promised
 from negprep.encode.vocabulary import DistinctIds, DistinctValues, Values, Vocabulary, raw_ids, raw_values
@@ -140,7 +140,7 @@ class KeptValues:
     @cached_property
     def _texts(self) -> pa.Array:
         """The values as a text file has them."""
-        return pc.fill_null(self._values.values.cast(pa.string()), "")
+        return pc.fill_null(spelled(self._values.values).cast(pa.string()), "")
 
     @cached_property
     def first_alike(self) -> Codes:

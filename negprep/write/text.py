@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from negprep.arrow import pc, strings
+from negprep.arrow import pc, spelled, strings
 from negprep.errors import BadDataError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Fields:
             return self._spelled(place, column, self._quoted)
         if pa.types.is_string(column.type):
             return self._quoted(column.cast(pa.large_string()))
-        return column.cast(pa.large_string())
+        return spelled(column)
 
     def _quoted(self, words: pa.Array) -> pa.Array:
         return quoted(words, self._separator) if self._quotes else words
