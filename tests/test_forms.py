@@ -8,6 +8,7 @@ from negprep.options.formats import form_of
 
 OURS = {
     "parquet": ["x", "x.parquet", "x.pq", "x.v1", "/dev/stdout", "/dev/null", "-", "x.jsonl/", "x.zip/", "a.txt/x"],
+    "arrow": ["x.arrow", "x.Feather"],
     "csv": ["x.csv", "x.CSV.gz"],
     "tsv": ["x.tsv", "x.tsv.gz"],
 }
@@ -15,8 +16,7 @@ OTHERS = [
     "x.jsonl",
     "x.ndjson",
     "x.json",
-    "x.feather",
-    "x.arrow",
+    "x.arrows",
     "x.npz",
     "x.npy",
     "x.txt",
@@ -53,7 +53,7 @@ def test_a_name_of_another_format_is_refused_unless_to_decides(name):
         form_of(name, None)
     assert str(error.value).startswith(f"{name}: the name says ")
     assert str(error.value).endswith(
-        ", and Parquet is written; write NAME.parquet, NAME.csv or NAME.tsv, or name the format with --to"
+        ", and Parquet is written; write NAME.parquet, NAME.arrow, NAME.csv or NAME.tsv, or name the format with --to"
     )
     assert form_of(name, "parquet") == "parquet"
 

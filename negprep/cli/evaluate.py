@@ -103,7 +103,7 @@ def _cutoffs(_context: click.Context, _option: click.Parameter, value: str) -> t
 def command(**given: Any) -> None:  # noqa: ANN401
     """Compute HR@K, NDCG@K, MRR and AUC from a model's scores for the candidates of a test file.
 
-    SCORES is a CSV, TSV, JSON lines or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for
+    SCORES is a CSV, TSV, JSON lines, Parquet or Arrow file (or gz, zst, bz2), a folder, a quoted glob, or - for
     standard input: the rows of a test file (user, item, label) with a column score, where more is better.
 
     \b

@@ -160,7 +160,7 @@ _WIDTH_OF_A_FILE, _MOST_WIDTH = 80, 120
 def command(**given: Any) -> None:  # noqa: ANN401
     """Summarise a log, preview `train` and `test`, and warn of what looks wrong.
 
-    INPUT is a CSV, TSV, JSON lines or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for
+    INPUT is a CSV, TSV, JSON lines, Parquet or Arrow file (or gz, zst, bz2), a folder, a quoted glob, or - for
     standard input. Nothing is written but the report, to standard output.
 
     \b

@@ -41,8 +41,9 @@ def _refuse_outputs(given: dict[str, Any]) -> None:
     if given["target"] != "-":
         return
     if given["to"] not in TEXT and is_terminal(sys.stdout):
+        form = (given["to"] or "parquet").capitalize()
         raise UsageError(
-            "OUTPUT is '-', but standard output is a terminal, and Parquet is binary",
+            f"OUTPUT is '-', but standard output is a terminal, and {form} is binary",
             remedy="pipe it on, or name a file",
         )
     if given["summary"] == "-":

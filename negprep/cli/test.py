@@ -16,8 +16,8 @@ from negprep.cli.run import execute
 def command(**given: Any) -> None:  # noqa: ANN401
     """Write candidates: each held-out item of a user, and K negatives.
 
-    INPUT is a CSV, TSV, JSON lines or Parquet file (or gz, zst, bz2), a folder of them, a quoted glob, or - for
-    standard input. OUTPUT is a Parquet file, or CSV or TSV by its name, a folder (ends in /), or - for standard output.
+    INPUT is a CSV, TSV, JSON lines, Parquet or Arrow file (or gz, zst, bz2), a folder, a quoted glob, or - for
+    standard input. OUTPUT is a Parquet file, or Arrow, CSV or TSV by its name, a folder (ends in /), or -.
 
     \b
       negprep test log.csv test.parquet --num-neg 99

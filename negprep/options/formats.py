@@ -11,6 +11,7 @@ from negprep.errors import UsageError
 
 FormName = Literal[
     "parquet",
+    "arrow",
     "csv",
     "tsv",
     "ncf",
@@ -245,16 +246,18 @@ def is_exchanged(name: str) -> bool:
 
 _ENDINGS: dict[str, FormName] = {
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
     ".csv": "csv",
     ".csv.gz": "csv",
     ".tsv": "tsv",
     ".tsv.gz": "tsv",
 }
 
-_TABLE = "write NAME.parquet, NAME.csv or NAME.tsv"
+_TABLE = "write NAME.parquet, NAME.arrow, NAME.csv or NAME.tsv"
 _FOREIGN = {
     "JSON": (".json", ".jsonl", ".ndjson"),
-    "Arrow (Feather)": (".feather", ".arrow", ".ipc"),
+    "an Arrow stream": (".arrows", ".ipc"),
     "NumPy arrays": (".npz", ".npy"),
     "Excel": (".xlsx", ".xls", ".ods"),
     "a pickle": (".pkl", ".pickle"),

@@ -192,8 +192,8 @@ class Options:
     )
     num_neg: int | float | Literal["all"] | None = option(
         None,
-        "Negatives for each positive. Time and the size of the output grow in proportion. With decimals (0.5, 2.5) "
-        "chance decides for each positive whether it has one more.",
+        "Negatives for each positive. Time and the size of the output grow in proportion. With decimals (0.5), chance "
+        "decides who has one more.",
         ("Negatives", f"{_ROWS} verify report"),
         metavar="K",
         limits=(1, MAX_NUM_NEG),
@@ -488,8 +488,8 @@ class Options:
     )
     to: FormName | None = option(
         None,
-        "The format of OUTPUT: Parquet, CSV or TSV (gz where the name ends so), or a folder for a program or library, "
-        "such as RecBole.",
+        "The format of OUTPUT: Parquet, Arrow (a stream where OUTPUT is -), CSV or TSV (gz where the name ends so), or "
+        "a folder for a program or library, such as RecBole.",
         ("Output", _ROWS),
         shown="by the name of OUTPUT, else parquet",
         differs={

@@ -359,7 +359,7 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
             stack.callback(source.close)
             if not source.parquet:
                 refuse_foreign(source)
-        facts = metadata_of(name, metadata_of_folder(Path(name)) if not sources[0].is_table else None, told)
+        facts = metadata_of(name, metadata_of_folder(Path(name)) if not sources[0].parquet else None, told)
         said_in = None if told is None else told.place
         lines = None if sources[0].is_table else lines_of(sources[0], is_ours=facts is not None)
         if lines is not None:
@@ -431,7 +431,9 @@ def _described(
     source: Source, each: ParquetInput | ArrowInput | TextInput, facts: dict[str, Any] | None, told: Told | None
 ) -> tuple[Shape, dict[str, Any] | None]:
     if not isinstance(each, TextInput):
-        facts = metadata_of(source.name, metadata_of_parts([each.footer], source.name), told)
+        own = metadata_of_parts([each.footer], source.name)
+        if own is not None or isinstance(each, ParquetInput):  # those of Arrow rows may be beside them
+            facts = metadata_of(source.name, own, told)
         return shape_of(each.names, facts, source.name, parquet=True, rating=False), facts
     return shape_of(each.names, facts, source.name, parquet=False, rating=not each.dialect.header), facts
 

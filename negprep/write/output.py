@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from negprep.errors import UsageError
 from negprep.options.formats import ending_of
@@ -23,7 +23,7 @@ from negprep.write.atomic import (
     sync_folder,
 )
 from negprep.write.destination import METADATA, locate, open_stream, refuse_contents, refuse_terminal
-from negprep.write.parquet import ROW_GROUP_ROWS, ParquetStream
+from negprep.write.parquet import ROW_GROUP_ROWS, ArrowStream, ParquetStream
 from negprep.write.text import TextStream
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from negprep.write.destination import Destination, Document
 
 
-RowStream: TypeAlias = ParquetStream | TextStream
+RowStream: TypeAlias = ParquetStream | ArrowStream | TextStream
 """A file that takes rows in order."""
 
 
@@ -45,32 +45,43 @@ class Kind:
     """A kind of file.
 
     ``ending``: Of part files.
-    ``separator``: Of the fields of a text; None: it is Parquet.
+    ``separator``: Of the fields of a text.
     ``compressed``: Whether the text is compressed by gzip.
-    ``row_group_rows``: Rows of a row group of Parquet.
+    ``arrow``: Whether it is an Arrow file or stream. None: it is text, or Parquet.
+    ``row_group_rows``: Rows of a row group of Parquet, or of a batch of Arrow.
     """
 
     ending: str = ".parquet"
     separator: str | None = None
     compressed: bool = False
+    arrow: Literal["file", "stream"] | None = None
     row_group_rows: int = ROW_GROUP_ROWS
 
     @property
     def is_text(self) -> bool:
-        """Whether it can be shown on a terminal, and has no place for metadata."""
+        """Whether it can be shown on a terminal."""
         return self.separator is not None
+
+    @property
+    def has_footer(self) -> bool:
+        """Whether it has a place for metadata."""
+        return self.separator is None and self.arrow is None
 
     def stream(self, sink: Sink, schema: pa.Schema) -> RowStream:
         """Begin a file for rows of a schema."""
-        if self.separator is None:
-            return ParquetStream(sink, schema, self.row_group_rows)
-        return TextStream(sink, schema.names, self.separator, compressed=self.compressed)
+        if self.separator is not None:
+            return TextStream(sink, schema.names, self.separator, compressed=self.compressed)
+        if self.arrow is not None:
+            return ArrowStream(sink, schema, self.row_group_rows, is_file=self.arrow == "file")
+        return ParquetStream(sink, schema, self.row_group_rows)
 
 
 def kind_of(form: FormName, name: str, row_group_rows: int = ROW_GROUP_ROWS) -> Kind:
     """The kind of a file of that form and name; of the vocabularies, where the form has files of its own."""
     if form == "parquet":
         return Kind(row_group_rows=row_group_rows)
+    if form == "arrow":
+        return Kind(".arrow", arrow="stream" if name == "-" else "file", row_group_rows=row_group_rows)
     compressed = not name.endswith("/") and name.lower().endswith(".gz")
     return Kind(".csv" if form == "csv" else ".tsv", "," if form == "csv" else "\t", compressed=compressed)
 
@@ -80,6 +91,8 @@ def kind_beside(name: str) -> Kind:
     ending = ending_of(name)
     if ending in ("", ".parquet"):
         return Kind()
+    if ending in (".arrow", ".feather"):
+        return kind_of("arrow", name)
     return kind_of("csv" if ending.startswith(".csv") else "tsv", name)
 
 
@@ -255,7 +268,7 @@ class FolderOutput(Output):
     """``part-00000.parquet``, ``part-00001.parquet`` ..., ``_SUCCESS``: built as a hidden folder beside the target.
 
     It takes the target's name in one step. With `force`, an earlier output moves away just before, is put back if that
-    step fails, and is removed afterwards. Text has no footer: beside it, ``_negprep.json`` holds the metadata.
+    step fails, and is removed afterwards. Text and Arrow have no footer: ``_negprep.json`` holds their metadata.
     """
 
     def __init__(self, destination: Destination, schema: pa.Schema, *, kind: Kind, force: bool) -> None:
@@ -363,7 +376,7 @@ class FolderOutput(Output):
                 self._current()
             for part in [*self._parts, *self._named.values()]:
                 part.close(metadata)
-            if self._kind.is_text:
+            if not self._kind.has_footer:
                 make_file(self._folder / METADATA)
                 PathSink(self._folder / METADATA).write(f"{metadata.get('negprep', '{}')}\n".encode())
             make_file(self._folder / "_SUCCESS")

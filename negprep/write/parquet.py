@@ -1,7 +1,8 @@
-"""Rows in batches of any size to one Parquet file whose bytes depend on the rows and the metadata alone."""
+"""Rows in batches of any size to one Parquet or Arrow file whose bytes depend on the rows and the metadata alone."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -131,12 +132,11 @@ _ENCODED_VALUES = 1 << 10
 """Of a column, encoded at a time: only after these may a page end, and after a piece."""
 
 
-class ParquetStream:
-    """One Parquet file, written to a `Sink` as its rows arrive.
+class _RowGroups(ABC):
+    """A file of row groups, written to a `Sink` as its rows arrive.
 
-    ``schema``: Of every batch. Strings may come as ``dictionary<int32, string>``, which is cheaper to write, also
-      within lists; the file holds strings and is read back as such. The dictionary's values must be distinct and
-      sorted, or the bytes depend on their order.
+    ``schema``: Of every batch. Strings may come as ``dictionary<int32, string>``, also within lists; the file holds
+      strings.
 
     Row groups have ``row_group_rows`` rows, the last one fewer. Batches are kept, not copied, until their row group is
     full: their memory must not be written to again.
@@ -167,23 +167,23 @@ class ParquetStream:
         if self._pieces:
             self._write_row_group()
 
-    def close(self, metadata: dict[str, str]) -> None:
-        """Write the rows that are left, and the footer with `metadata`."""
-        self.end_rows()
-        if self._writer is None:
-            self._open(self._schema.empty_table())
-        self._writer.add_key_value_metadata(metadata)
-        self._writer.close()
-        self._stream.close()
-
     def discard(self) -> None:
         """Write nothing more, not even a footer."""
         self._sink.discard()
         self._pieces.clear()
-        if self._writer is not None:
-            # Its __del__ closes what is open, and after an error that raises where nobody can catch it.
-            self._writer.is_open = False
-            self._writer = None
+        self._abandon()
+
+    @abstractmethod
+    def close(self, metadata: dict[str, str]) -> None:
+        """Write the rows that are left, and the end of the file, with `metadata` where it has a place for them."""
+
+    @abstractmethod
+    def _put(self, rows: pa.Table) -> None:
+        """Write a row group."""
+
+    def _abandon(self) -> None:
+        """Forget the writer."""
+        self._writer = None
 
     def _keep(self, piece: pa.RecordBatch) -> None:
         self._pieces.append(piece)
@@ -196,15 +196,44 @@ class ParquetStream:
             rows = rows.combine_chunks()
         self._pieces.clear()
         self._pending_rows = 0
+        self._put(rows)
+
+    def _open_stream(self) -> Any:  # noqa: ANN401
+        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
+        return self._stream
+
+
+class ParquetStream(_RowGroups):
+    """One Parquet file.
+
+    Strings that come as a dictionary are cheaper to write; its values must be distinct and sorted, or the bytes depend
+    on their order.
+    """
+
+    def close(self, metadata: dict[str, str]) -> None:
+        """Write the rows that are left, and the footer with `metadata`."""
+        self.end_rows()
+        if self._writer is None:
+            self._open(self._schema.empty_table())
+        self._writer.add_key_value_metadata(metadata)
+        self._writer.close()
+        self._stream.close()
+
+    def _abandon(self) -> None:
+        if self._writer is not None:
+            # Its __del__ closes what is open, and after an error that raises where nobody can catch it.
+            self._writer.is_open = False
+        super()._abandon()
+
+    def _put(self, rows: pa.Table) -> None:
         rows = pa.Table.from_arrays([_canonical(column) for column in rows.columns], schema=self._schema)
         if self._writer is None:
             self._open(rows)
         self._writer.write_table(rows, row_group_size=self._row_group_rows)
 
     def _open(self, first: pa.Table) -> None:
-        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
         self._writer = pq.ParquetWriter(
-            self._stream,
+            self._open_stream(),
             self._schema,
             **encodings_of(first),
             # Rows are sorted by it, so a reader can skip by it and by nothing else; for strings it would take twice as
@@ -216,6 +245,41 @@ class ParquetStream:
             # With it, strings that came as a dictionary would be read back as one, and each part has its own.
             store_schema=False,
         )
+
+
+class ArrowStream(_RowGroups):
+    """One Arrow stream, or with ``is_file`` an Arrow file, in plain types and uncompressed, so that it can be mapped.
+
+    It has no place for what is known at its end.
+    """
+
+    def __init__(self, sink: Sink, schema: pa.Schema, row_group_rows: int, *, is_file: bool) -> None:
+        super().__init__(sink, schema, row_group_rows)
+        fields = [pa.field(each.name, _plain(each.type), nullable=each.nullable) for each in schema]
+        self._plain, self._is_file = pa.schema(fields), is_file
+
+    def close(self, metadata: dict[str, str]) -> None:  # noqa: ARG002
+        """Write the rows that are left, and the mark at the end."""
+        self.end_rows()
+        self._open()
+        self._writer.close()
+        self._stream.close()
+
+    def _put(self, rows: pa.Table) -> None:
+        self._open()
+        self._writer.write_table(rows.cast(self._plain).combine_chunks())
+
+    def _open(self) -> None:
+        if self._writer is None:
+            begin = pa.ipc.new_file if self._is_file else pa.ipc.new_stream
+            self._writer = begin(self._open_stream(), self._plain)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type without dictionaries."""
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("element", _plain(kind.value_type), nullable=False))
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:

@@ -172,7 +172,7 @@ def test_what_is_refused_is_said_in_the_same_words(command, options, shape):
         ({"num_neg": 0}, "num_neg is 0; choose a whole number from 1 to 1000000"),
         (
             {"sampler": "nearest"},
-            "no sampler is called 'nearest'; choose one of uniform, popularity, weak, hard, reinforced",
+            "no sampler is called 'nearest'; choose one of uniform, popularity, weak, impression, hard, reinforced",
         ),
         ({"layout": "wide"}, "layout is 'wide'; choose one of pointwise, pairwise, listwise"),
         ({"items": "-"}, "--items is '-', and is read more than once; give a file"),
