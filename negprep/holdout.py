@@ -15,7 +15,7 @@ from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.conflicts import refuse_unfit
 from negprep.options.formats import EXCHANGES, TIMED, FormName
 from negprep.options.options import Options
-from negprep.options.specs import HoldoutRule
+from negprep.options.specs import SESSION, HoldoutRule
 from negprep.read.log import LogReader
 from negprep.read.times import mixed, parse_instant
 from negprep.sample.rng import combine, purpose_key
@@ -59,8 +59,8 @@ def hold_out(interactions: Interactions, rule: HoldoutRule, *, seed: int, with_v
     nothing. The first h are for test, and with ``with_valid`` the next h for validation; h is the rule's number, or its
     share of the user's positives, rounded, halves up. One positive of each user stays in train. With ``after`` the
     positives at or after the cut are for test, whoever's they are; with ``random-global`` those whose hash is below the
-    share, and the next share of the range for validation; with ``session`` all at the user's latest time, and those at
-    the time before, unless that is all there is; with ``file`` those that the files name.
+    share, and the next share of the range for validation; with ``session`` all of the user's last session, and those of
+    the one before, unless that is all there is; with ``file`` those that the files name.
 
     ``interactions``: Its positives have times if the rule needs them.
     ``rule``: Not ``auto``.
@@ -94,8 +94,11 @@ def _split(interactions: Interactions, rule: HoldoutRule, seed: int, with_valid:
     if times is not None and rule.cut is not None:
         return Split(times >= rule.cut, nothing, nobody)
     if times is not None and rule.kind == "session":
-        test = _last_session(positives, times, ~nothing)
-        return Split(test, _last_session(positives, times, ~test) if with_valid else nothing, nobody)
+        test, tied = _last_session(interactions, times, ~nothing, seed)
+        if not with_valid:
+            return Split(test, nothing, tied)
+        valid, also_tied = _last_session(interactions, times, ~test, seed)
+        return Split(test, valid, tied | also_tied)
     if rule.kind == "random-global":
         keys = _keys(interactions, np.arange(len(positives)), positives.users(), seed)
         test = keys < _below(rule.share)
@@ -118,16 +121,30 @@ def _below(share: tuple[int, int], times: int = 1) -> np.uint64:
     return np.uint64((times * share[0] << 64) // share[1])
 
 
-def _last_session(positives: Pairs, times: Times, candidates: Mask) -> Mask:
-    """Of each user the candidates at the latest time of any, unless all are."""
-    present = np.flatnonzero(positives.counts)
+def _last_session(interactions: Interactions, times: Times, candidates: Mask, seed: int) -> tuple[Mask, Mask]:
+    """Of each user the candidates of the last session, unless all are; and for whom the key chose among sessions.
+
+    A session is one time, or the value of ``--session-col``: then it is that of the latest candidate, of those of equal
+    time the one with the largest key.
+    """
+    positives = interactions.positives
+    tied, present = np.zeros(positives.n_users, bool), np.flatnonzero(positives.counts)
     if not present.size:
-        return np.zeros(len(positives), bool)
+        return np.zeros(len(positives), bool), tied
     firsts, counts = positives.starts[present], positives.counts[present]
     newest = np.maximum.reduceat(np.where(candidates, times, _BEFORE_ALL), firsts)
     last: Mask = candidates & (times == np.repeat(newest, counts))
-    last &= np.repeat(np.logical_or.reduceat(candidates & ~last, firsts), counts)
-    return last
+    sessions = positives.carried.get(SESSION)
+    if sessions is not None:
+        low = np.minimum.reduceat(np.where(last, sessions, np.iinfo(np.int32).max), firsts)
+        high = np.maximum.reduceat(np.where(last, sessions, -1), firsts)
+        chosen, _ = _latest(interactions, candidates, times, seed)
+        of_users = np.maximum.reduceat(np.where(chosen, sessions, -1), firsts)
+        last = candidates & (sessions == np.repeat(of_users, counts))
+        tied[present] = low < high
+    others = np.logical_or.reduceat(candidates & ~last, firsts)
+    last &= np.repeat(others, counts)
+    return last, tied & _some(positives, last)
 
 
 def _some(pairs: Pairs, mask: Mask) -> Mask:

@@ -38,6 +38,7 @@ class RowKeywords(ReadKeywords, total=False):
     core: int | None
     holdout: str
     with_valid: bool
+    session_col: str | None
     valid_file: LogSource | None
     split_seed: int
     test_users: int | float | str | None
@@ -167,6 +168,7 @@ class FitKeywords(ReadKeywords, total=False):
     core: int | None
     holdout: str
     with_valid: bool
+    session_col: str | None
     valid_file: LogSource | None
     split_seed: int
     test_users: int | float | str | None

@@ -347,9 +347,13 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+_ASKED = ("test_users", "session_col")
+"""What few splits have, and the facts of no other."""
+
+
 def split_facts(options: Options, rule: HoldoutRule) -> dict[str, Any]:
     """What decides which positives are for training."""
-    asked = {} if options.test_users is None else {"test_users": options.test_users}
+    asked = {name: getattr(options, name) for name in _ASKED if getattr(options, name) is not None}
     return {
         **asked,
         "holdout": str(rule),
@@ -485,7 +489,7 @@ def _warnings_of_rows(run: Record) -> list[str]:
         warnings.append(f"{tally.strangers} users with rows are not in the model: their draws are uniform")
     warnings += [text for text, share in _unknown_items(run) if share > MOST_UNKNOWN]
     if model is not None and isinstance(model.split, dict):
-        mine, its = ({"test_users": None} | facts for facts in (split_facts(run.options, run.rule), model.split))
+        mine, its = (dict.fromkeys(_ASKED) | facts for facts in (split_facts(run.options, run.rule), model.split))
         warnings += [
             f"the model was made with {name} {_shown(its[name])}, and this run has {_shown(mine[name])}: it "
             "may have learnt from what is held out"

@@ -23,6 +23,7 @@ from negprep.options.conflicts import refuse_on_spark
 ROWS = random_rows(11, users=60, items=50, most=20, times=6)
 LOG = as_table(ROWS)
 WEAK = pa.table({"user": LOG["user"][:40], "item": LOG["item"][40:80]})
+WEAK_OF_SESSIONS = pa.table({"user": list(range(30)), "item": [51] * 30})
 RNS = {"kind": "rns", "factors": 2, "epochs": 1, "start_epochs": 1}
 TIMES = {user: known.times for user, known in observe(LOG).items()}
 
@@ -142,6 +143,123 @@ def test_one_more_user_changes_nobody_of_a_global_share():
     one, other = (negprep.test(log, holdout="random-global:0.3", items=catalog, num_neg=5) for log in (LOG, more))
     mine = other.filter(pa.array([user != 10**6 for user in other["user"].to_pylist()]))
     assert mine.equals(one)
+
+
+# --session-col
+
+
+def rows_with_sessions(seed=5):
+    """(user, item, time, session) rows: sessions of several times, some interleaved; pairs repeat, also at one time."""
+    chance = random.Random(seed)
+    rows = []
+    for user in range(60):
+        sessions = [f"s{chance.randrange(9)}" for _ in range(chance.randint(1, 4))]
+        for _ in range(chance.randint(1, 14)):
+            rows.append((user * 7 - 3, chance.randrange(40), chance.randrange(6), chance.choice(sessions)))  # noqa: PERF401
+    return rows
+
+
+def sessions_of(rows, seed, *, latest=True):
+    """Each user's items for train, valid and test, in plain Python."""
+    users = {}
+    for user, item, time, session in rows:
+        row = (time if latest else -time, [-ord(letter) for letter in session], time, session)
+        mine = users.setdefault(user, {})
+        mine[item] = max(row, mine.get(item, row))
+    found = {}
+    for user, mine in users.items():
+        left, folds = dict(mine), []
+        for _ in range(2):
+            last = max(left, key=lambda item: (left[item][2], reference.pair_key(seed, "split", user, item)))
+            session = {item for item in left if left[item][3] == left[last][3]}
+            session = session if len(session) < len(left) else set()
+            folds.append(session)
+            left = {item: row for item, row in left.items() if item not in session}
+        found[user] = {"test": folds[0], "valid": folds[1], "train": set(left)}
+    return found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"split_seed": 3}, {"keep_time": "first"}, {"test_users": 12, "core": 2}, {"keep": ("price", "a")}],
+    ids=str,
+)
+def test_the_last_session_by_a_column(tmp_path, options):
+    """Whatever is kept beside it, and with what the rows are read: the same positives."""
+    rows = rows_with_sessions()
+    columns = dict(zip(("user", "item", "time", "visit"), zip(*rows, strict=True), strict=True))
+    columns |= {"price": [row[1] % 5 for row in rows], "a": [row[2] * 3 for row in rows]}
+    log = tmp_path / "log.parquet"
+    pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), log)
+    shared = {"holdout": "session", "session_col": "visit", "with_valid": True}
+    made = negprep.prepare(log, tmp_path / "all", test_num_neg=3, num_neg=2, **shared, **options)
+    paths = {part: tmp_path / "all" / f"{part}.parquet" for part in ("train", "valid", "test")}
+    read = {part: pq.read_table(path).drop_columns(options.get("keep", ())) for part, path in paths.items()}
+    if "core" not in options:
+        folds = sessions_of(rows, options.get("split_seed", 0), latest=options.get("keep_time") != "first")
+        for part, table in read.items():
+            assert heads(table, whole_users=part != "train") == wanted(folds, part)
+    facts = made.parts["train"].metadata
+    assert (facts["session_col"], made.parts["train"].columns["session"]) == ("visit", "visit")
+    assert facts["counts"]["tied_holdouts"] > 0
+    for memory in (None, 1 << 20):
+        assert not negprep.verify(list(map(str, paths.values())), log, memory=memory).failed
+    shuffled = list(rows)
+    random.Random(2).shuffle(shuffled)
+    if not options:
+        text = "\n".join(["user,item,time,visit", *(",".join(map(str, row)) for row in shuffled)]) + "\n"
+        (tmp_path / "log.csv").write_text(text)
+        for part, table in read.items():
+            command = negprep.train if part == "train" else negprep.test
+            more = {"num_neg": 2} if part == "train" else {"num_neg": 3, "fold": part}
+            again = command(tmp_path / "log.csv", jobs=2, memory=1 << 20, **more, **shared)
+            assert again.cast(table.schema).equals(table)
+
+
+def test_sessions_by_a_column_that_are_refused(tmp_path):
+    log = pa.table({"user": [1, 1, 2], "item": [1, 2, 3], "time": [1, 2, 3], "visit": ["a", None, "b"]})
+    for options, complaint in (
+        ({"holdout": "last"}, "--session-col without --holdout session, whose sessions it names"),
+        (
+            {"holdout": "session", "group_col": "x", "positive": ">=3", "sampler": "impression"},
+            "with --group-col, which",
+        ),
+    ):
+        with pytest.raises(UsageError, match=complaint):
+            Options(command="train", session_col="visit", **options)
+    with pytest.raises(BadDataError, match="the column 'visit' of --session-col lacks a value in some rows"):
+        negprep.test(log, holdout="session", session_col="visit")
+    with pytest.raises(UsageError, match=r"no column 'visits' .*did you mean 'visit'"):
+        negprep.test(log, holdout="session", session_col="visits")
+    with pytest.raises(UsageError, match="--session-col with --engine spark"):
+        refuse_on_spark(Options(command="train", holdout="session", session_col="visit"))
+    with pytest.raises(UsageError, match="--holdout session needs times"):
+        negprep.test(log.select(["user", "item", "visit"]), holdout="session", session_col="visit")
+
+
+def test_verify_finds_an_earlier_session_in_test(tmp_path):
+    rows = [(user, item, item, "ab"[item > 2]) for user in range(30) for item in range(5)] + [
+        (99, 50 + n, n, "a") for n in range(9)
+    ]
+    log = tmp_path / "log.parquet"
+    pq.write_table(
+        pa.table(dict(zip(("user", "item", "time", "visit"), map(list, zip(*rows, strict=True)), strict=True))), log
+    )
+    shared = {"command": "test", "distinct": True, "num_neg": 2, "holdout": "session", "layout": "listwise"}
+    path = tmp_path / "test.parquet"
+    negprep.prepare(str(log), str(path), Options(session_col="visit", **shared))
+    table = pq.read_table(path)
+    assert set(zip(table["user"].to_pylist(), table["pos_item"].to_pylist(), strict=True)) == {
+        (u, i) for u in range(30) for i in (3, 4)
+    }
+    rows = table.to_pylist()
+    rows[0]["pos_item"] = 2
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    found = negprep.verify([str(path)], str(log))
+    assert HOLDOUTS in {check.name for check in found.checks if check.status == "failed"}
+    facts = negprep.fit(log, tmp_path / "m.npz", weak=WEAK_OF_SESSIONS, **RNS, holdout="session", session_col="visit")
+    assert read_model(tmp_path / "m.npz").facts["split"]["session_col"] == "visit"
+    assert facts is not None
 
 
 # --drop-cold

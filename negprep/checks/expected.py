@@ -13,7 +13,7 @@ from negprep.checks.observed import UsersOfLog
 from negprep.checks.pair_set import PairSet, Rows
 from negprep.checks.promises import Promise
 from negprep.errors import RowError, UsageError
-from negprep.options.specs import HoldoutRule
+from negprep.options.specs import SESSION, HoldoutRule
 from negprep.read.times import Clock, parse_instant
 
 _NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
@@ -83,7 +83,7 @@ def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bo
         if rule.kind == "file":
             test, valid = _among(positives, in_log.test), _among(positives, in_log.valid)
         else:
-            test, valid = _sessions(in_log) if rule.kind == "session" else _drawn_globally(in_log, rule, seed)
+            test, valid = _sessions(in_log, seed) if rule.kind == "session" else _drawn_globally(in_log, rule, seed)
         valid &= with_valid
         return _exactly(positives, {"train": test | valid, "test": test, "valid": valid}[part])
     wanted = _wanted(counts, rule)
@@ -126,9 +126,14 @@ def _among(positives: PairSet, pairs: PairSet) -> Mask:
     return found
 
 
-def _sessions(in_log: UsersOfLog) -> tuple[Mask, Mask]:
+def _sessions(in_log: UsersOfLog, seed: int) -> tuple[Mask, Mask]:
     """The positives of each user's last session, and of the one before; the first of all is in neither."""
     positives, times = in_log.positives, _times(in_log)
+    names = [each.name for each in in_log.columns]
+    if SESSION in names and in_log.kept is not None:
+        sessions = in_log.kept[:, names.index(SESSION)]
+        test = _last_named(in_log, sessions, np.ones(len(positives), bool), seed)
+        return test, _last_named(in_log, sessions, ~test, seed)
     order = np.lexsort((times, positives.users))
     users, when = positives.users[order], times[order]
     begins = np.ones(len(order), bool)
@@ -142,11 +147,28 @@ def _sessions(in_log: UsersOfLog) -> tuple[Mask, Mask]:
     return from_end == 0, from_end == 1
 
 
+def _last_named(in_log: UsersOfLog, sessions: Codes, left: Mask, seed: int) -> Mask:
+    """Of each user those left that have the session of the latest of them, unless all have it."""
+    users, words = in_log.positives.users, _words(in_log, seed)
+    some = np.flatnonzero(left)
+    order = some[np.lexsort((words[some], _times(in_log)[some], users[some]))]
+    ends = np.flatnonzero(np.append(users[order[1:]] != users[order[:-1]], True)) if len(order) else order
+    named = np.full(len(in_log.users), -1, np.int64)
+    named[users[order[ends]]] = sessions[order[ends]]
+    mine: Mask = left & (sessions == named[users])
+    mine &= (per_user(in_log.positives, left & ~mine) > 0)[users]
+    return mine
+
+
+def _words(in_log: UsersOfLog, seed: int) -> npt.NDArray[np.uint64]:
+    """The word of each positive, by which a split is drawn, and decides between equal times."""
+    of_users = _mixed(_purpose(seed, _SPLIT) ^ _user_keys(in_log))
+    return _mixed(of_users[in_log.positives.users] ^ in_log.items.vocabulary.keys[in_log.positives.items])
+
+
 def _drawn_globally(in_log: UsersOfLog, rule: HoldoutRule, seed: int) -> tuple[Mask, Mask]:
     """The positives whose word is in the first share of all words, and in the next one."""
-    positives = in_log.positives
-    of_users = _mixed(_purpose(seed, _SPLIT) ^ _user_keys(in_log))
-    words = _mixed(of_users[positives.users] ^ in_log.items.vocabulary.keys[positives.items])
+    words = _words(in_log, seed)
     numerator, denominator = rule.share
     ends = [(each * numerator * 2**64) // denominator for each in (1, 2)]
     test = words < np.uint64(ends[0])

@@ -18,7 +18,7 @@ from negprep.checks.promises import LogPromise, Promised
 from negprep.encode.vocabulary import DistinctIds, DistinctValues, Values, Vocabulary, raw_ids, raw_values
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import LogSource, ReadOptions
-from negprep.options.specs import IMPRESSION, PositiveRule, quoted_for_shell
+from negprep.options.specs import IMPRESSION, SESSION, PositiveRule, quoted_for_shell
 from negprep.read.columns import CARRIED, VALUE, listed, plain_name
 from negprep.read.convert import parse_carried
 from negprep.read.log import LogReader, open_beside
@@ -239,7 +239,11 @@ class LogIds:
         self._compared = {} if self._rule is None else log.compared(self._rule)
         self._log, self._promised, self._read = log, promised, read
         user_ids, item_ids = DistinctIds(), DistinctIds()
-        roles = {"time": log.columns.get("time", "time"), IMPRESSION: terms.group_col or ""}
+        roles = {
+            "time": log.columns.get("time", "time"),
+            IMPRESSION: terms.group_col or "",
+            SESSION: terms.session_col or "",
+        }
         columns = {name: roles.get(name, name) for name in terms.carried}
         lost = next((column for column in columns.values() if column not in log.names), None)
         if lost is not None:

@@ -19,6 +19,7 @@ from negprep.options.specs import (
     LEVEL_SOURCES,
     MAX_ALPHA,
     SAMPLERS,
+    SESSION,
     HoldoutRule,
     Recipe,
     UserSample,
@@ -94,6 +95,7 @@ class LogPromise:
     core: int | None = None  # As the options
     same: str | None = None  # As the options
     group_col: str | None = None  # As the options
+    session_col: str | None = None  # As the options
     items: bool = False  # Whether the files of these names count
     exclude: bool = False  # Whether the files of these names count
     weak: bool = False  # Whether the files of these names count
@@ -105,7 +107,8 @@ class LogPromise:
     @property
     def carried(self) -> tuple[str, ...]:
         """What is read along with the rows of the log: impressions first."""
-        return self.kept if self.group_col is None else (IMPRESSION, *self.kept)
+        first = [(SESSION, self.session_col), (IMPRESSION, self.group_col)]
+        return (*(name for name, column in first if column is not None), *self.kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +287,7 @@ def _by_metadata(prepared: Prepared, part: str, facts: dict[str, Any], log_has_t
             core=facts["core"],
             same=facts["same"],
             group_col=facts.get("group_col"),
+            session_col=facts.get("session_col"),
             items=facts["catalog"] == "a file",
             exclude="excluded pairs" in facts["seen"],
             weak=facts["weak"] == "a file",

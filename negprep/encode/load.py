@@ -44,7 +44,7 @@ from negprep.encode.vocabulary import (
 )
 from negprep.errors import BadDataError
 from negprep.options.options import Options
-from negprep.options.specs import IMPRESSION, quoted_for_shell
+from negprep.options.specs import IMPRESSION, SESSION, quoted_for_shell
 from negprep.read.columns import CARRIED
 from negprep.read.convert import doubts, may_stand_for_none, standing_for_none
 from negprep.read.log import LogReader
@@ -626,7 +626,11 @@ def load(
         warnings = check_labels(log, options)
         columns = {role: log.columns[role] for role in roles}
         columns |= positives.columns if positives is not None else {}
-        columns |= {name or "impression": column for name, column in carried.items() if name not in columns}
+        shown = {IMPRESSION: "impression", SESSION: "session"}
+        columns |= {shown.get(name, name): column for name, column in carried.items() if name not in columns}
+        if SESSION in values and values[SESSION].null_code is not None:
+            what = f"the column {options.session_col!r} of --session-col lacks a value in some rows"
+            raise BadDataError(what, place=log.place, remedy="give each row a session, or leave --session-col out")
         files = None
         if options.rule.kind == "file":
             files = HeldFiles(options, positives, with_times=with_times)
@@ -642,16 +646,16 @@ def load(
 def carried_columns(log: LogReader, options: Options) -> dict[str, str]:
     """The columns that are carried along, by the name of each among what is carried: its own, or ``time``.
 
-    They ascend by name: in this order they decide which of several rows of one time is that of a pair. Impressions are
-    first, so that nothing that is written beside the rows changes them.
+    They ascend by name: in this order they decide which of several rows of one time is that of a pair. Impressions and
+    sessions are first, so that nothing that is written beside the rows changes them.
     Raises UsageError: The log has no such column.
     """
-    for name, option in options.carried.items():
-        log.require(name, option)
-    carried = {name: name for name in options.carried}
-    if options.group_col is not None:
-        log.require(options.group_col, "--group-col")
-        carried[IMPRESSION] = options.group_col
+    named = {IMPRESSION: (options.group_col, "--group-col"), SESSION: (options.session_col, "--session-col")}
+    carried = {}
+    for name, (column, option) in {**named, **{name: (name, each) for name, each in options.carried.items()}}.items():
+        if column is not None:
+            log.require(column, option)
+            carried[name] = column
     if options.with_time:
         carried["time"] = log.columns["time"]
     return dict(sorted(carried.items()))

@@ -260,7 +260,11 @@ def _refuse_rows(options: Record) -> None:
             "tune with a run of its own, with an earlier TIME",
         )
     _refuse(
-        rule.kind != "none" and not rule.is_drawn and chosen_seed and options.test_users is None,
+        rule.kind != "none"
+        and not rule.is_drawn
+        and chosen_seed
+        and options.test_users is None
+        and options.session_col is None,
         f"--split-seed with --holdout {rule.kind}, which leaves nothing to chance",
         "leave it out",
     )
@@ -268,6 +272,15 @@ def _refuse_rows(options: Record) -> None:
         rule.kind == "random-global" and options.with_valid and 2 * rule.share[0] >= rule.share[1],
         f"--holdout {rule} with a validation holdout of the same share, which leaves nothing in train",
         "choose a share below 0.5",
+    )
+    _refuse(
+        options.session_col is not None and rule.kind != "session",
+        "--session-col without --holdout session, whose sessions it names",
+        "add it, or leave this out",
+    )
+    _refuse(
+        options.session_col is not None and options.group_col is not None,
+        "--session-col with --group-col, which decides which of several rows of one time is that of a pair, too",
     )
     refuse_folds(rule.kind, with_valid=options.with_valid, valid_file=options.valid_file)
     _refuse(options.drop_cold and not is_test, "--drop-cold in train, which has no candidates", "give it to test")
@@ -334,6 +347,11 @@ def refuse_on_spark(
         "give a whole number, or prepare them on one machine",
     )
     _refuse(options.per_user, f"--per user {what}, which makes groups of positives", "prepare them on one machine")
+    _refuse(
+        options.session_col is not None,
+        f"--session-col {what}, whose workers read no columns but those that decide the rows",
+        "choose another --holdout, or prepare on one machine",
+    )
     _refuse(
         options.rule.kind == "file",
         f"--holdout file {what}, whose workers look at one log",

@@ -151,6 +151,14 @@ class Options:
         fact=True,
         differs=_checks("As many again were held out for validation."),
     )
+    session_col: str | None = option(
+        None,
+        "For --holdout session: the session of a positive is the value of this column in the row that gives it its "
+        "time. Held out is the session of the user's latest row.",
+        ("Holdout", f"{_ROWS} fit"),
+        metavar="COLUMN",
+        shown="a session is one time",
+    )
     valid_file: LogSource | None = option(
         None,
         "Beside --holdout file:TEST: the file with the validation items of a split of your own. They leave train, too "
@@ -632,7 +640,9 @@ class Options:
     def facts(self) -> dict[str, Any]:
         """What the metadata of a run hold of its options, by name."""
         return {name: getattr(self, name) for name, each in options_of(type(self)).items() if each.declared.fact} | {
-            name: getattr(self, name) for name in ("test_users", "drop_cold") if getattr(self, name) is not None
+            name: getattr(self, name)
+            for name in ("test_users", "drop_cold", "session_col")
+            if getattr(self, name) is not None
         }
 
     @property

@@ -518,6 +518,9 @@ SAMPLERS = ("uniform", "popularity", "weak", "impression", "hard", "reinforced")
 IMPRESSION = ""
 """The name, among columns that are carried along, of that of impressions: first in order, and no column's own."""
 
+SESSION = " "
+"""The same of that of sessions; a run has one of the two at most."""
+
 SCORED = ("hard", "reinforced")
 """Those that draw by a model."""
 

@@ -107,6 +107,7 @@ def split_of(draw):
     holdout = draw.chance.choice(HOLDOUTS)
     words += draw(0.25, "--test-users 9", "--test-users 0.3")
     words += draw(0.5, "--split-seed 5") if holdout[:4] not in ("afte", "sess", "file") else []
+    words += draw(0.5, "--session-col event") if holdout == "session" else []
     valid = "--valid-file later.csv" if "file" in holdout else "--with-valid"
     return words, ["--holdout", holdout], draw(0.3, valid) if "after" not in holdout else []
 
