@@ -255,6 +255,7 @@ REFUSED = [
     ("--holdout file", "--fold"),
     *(("--valid-file", f"--holdout {kind}") for kind in ("none", "last", "random", "session", "after")),
     ("--valid-file", "--split-seed"),
+    *((own, other) for own in ("--holdout file", "--valid-file") for other in ("--group-col", "--sampler impression")),
     *(("--session-col", other) for other in ("--valid-file", "--group-col", "--sampler impression")),
     *(("--session-col", f"--holdout {kind}") for kind in ("none", "last", "random", "after", "file")),
     ("--holdout after", "--with-valid"),
