@@ -1,4 +1,4 @@
-"""docs/reference/formats.md, "Databases and lakes": its pipes, on a real SQLite, PostgreSQL and DuckDB where there is one."""
+"""docs/reference/formats.md, "Databases and lakes": its pipes, on a real SQLite, PostgreSQL and DuckDB."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(pipe, folder, **environment):
         command, cwd=folder, env={**os.environ, "PATH": path, **environment}, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
-    log = pa.table({name: list(column) for name, column in zip(("user", "item", "time"), zip(*ROWS, strict=True))})
+    log = pa.table(dict(zip(("user", "item", "time"), map(list, zip(*ROWS, strict=True)), strict=True)))
     assert pq.read_table(folder / "train.parquet").to_pydict() == negprep.train(log).to_pydict()
 
 
