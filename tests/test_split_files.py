@@ -414,8 +414,8 @@ def test_verify_needs_the_files_again(made):
         ({"holdout": "file:a", "fold": "valid", "command": "test"}, "add --valid-file FILE, or leave it out"),
         ({"valid_file": "b"}, "--valid-file without --holdout file:TEST, whose validation items it has; add it, or"),
         ({"holdout": "after:5", "valid_file": "b"}, "--holdout after:5 with a validation holdout|--valid-file without"),
-        ({"holdout": "file:a", "keep": "price"}, "--keep with --holdout file, whose pairs may have no row in the log"),
-        ({"holdout": "file:a", "with_time": True}, "--with-time with --holdout file, whose pairs may have no row in"),
+        ({"holdout": "file:a", "keep": "price"}, "--keep with --holdout file or --valid-file, whose pairs may"),
+        ({"holdout": "file:a", "with_time": True}, "--with-time with --holdout file or --valid-file, whose pairs"),
         (
             {"holdout": "file:a", "split_seed": 4, "given": {"split_seed"}},
             "--split-seed with --holdout file, which leaves",

@@ -147,7 +147,7 @@ def _refuse_kept(options: Record) -> None:
     for name in ("keep", "with_time", "group_col"):
         _refuse(
             getattr(options, name) and options.rule.kind == "file",
-            f"--{name.replace('_', '-')} with --holdout file, whose pairs may have no row in the log",
+            f"--{name.replace('_', '-')} with --holdout file or --valid-file, whose pairs may have no row in the log",
             "leave it out, or join the column",
         )
     twice = next((name for name in keep if keep.count(name) > 1), None)
