@@ -115,6 +115,9 @@ CHOICES = [
     Choice("--layout pairwise"),
     Choice("--layout listwise"),
     Choice("--label-dtype float32"),
+    Choice("--keep rating"),
+    Choice("--with-time"),
+    Choice("--with-history 3"),
     Choice("--encode"),
     Choice("--to parquet"),
     Choice("--to csv"),
@@ -161,6 +164,9 @@ OTHER_SAMPLERS = (
     "--sampler uniform=2",
 )
 """Those without a model."""
+
+BESIDE_ROWS = ("--keep ", "--with-time", "--with-history")
+"""What writes something of the positive beside its rows."""
 
 REFUSED = [
     ("--num-neg", "--bootstrap"),
@@ -231,6 +237,9 @@ REFUSED = [
     ("--with-log-q", "--levels"),
     ("--layout listwise", "--bootstrap"),
     ("--layout listwise", "--levels"),
+    *((beside, "--levels") for beside in BESIDE_ROWS),
+    *((beside, f"--to {form}") for beside in BESIDE_ROWS for form in ("ncf", "recbole", "lightgcn")),
+    *((beside, own) for beside in BESIDE_ROWS[:2] for own in ("--holdout file", "--valid-file")),
     ("--label-dtype", "--layout"),
     ("--label-dtype", "--bootstrap"),
     ("--label-dtype", "--levels"),
