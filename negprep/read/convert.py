@@ -43,13 +43,17 @@ def parse_ids(array: pa.Array, noun: str) -> pa.Array:
     if pa.types.is_uint64(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
         try:
             return array.cast(pa.int64())
-        except pa.ArrowInvalid:
-            return array.cast(pa.string())
+        except pa.ArrowInvalid:  # one is too large; or the decimals have 32 bits, which Arrow does not cast
+            text = array.cast(pa.string())
+            integers = canonical_integers(text)
+            return text if integers is None else integers
     if pa.types.is_integer(kind):
         return from_numpy(as_numpy(array).astype(np.int64, copy=False))
     if pa.types.is_floating(kind):
         return _integral(array, noun)
     remedy = "an id must be an integer or a string"
+    if pa.types.is_boolean(kind):
+        remedy = f"true and false name nobody: choose another column with --{noun.split()[0]}-col"
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         remedy = "make a row of each: frame.explode(COLUMN) of pandas does"
     raise RowError(0, f"the {noun} has the type {kind}", remedy)
@@ -405,7 +409,8 @@ def canonical(
             columns = {role: columns[role].take(from_numpy(row_numbers)) for role in roles or columns}
             lacking = {role: mask[row_numbers] for role, mask in lacking.items()}
         wanted = {role: columns[role] for role in roles or columns}
-        parsed, clock = _parsed(wanted, piece.header, lacking, forms, is_log=may_lack is None)
+        of_bytes = {role for role in wanted if role in ("user", "item") and _is_bytes(piece.columns[role].type)}
+        parsed, clock = _parsed(wanted, piece.header, lacking, forms, of_bytes, is_log=may_lack is None)
     except RowError as error:
         row = error.row if row_numbers is None else int(row_numbers[error.row])
         raise error.at(piece.place(row)) from None
@@ -419,7 +424,13 @@ def in_order(rows: Canonical, before: int, roles: list[str]) -> Canonical:
 
 
 def _parsed(
-    columns: dict[str, pa.Array], header: dict[str, str], lacking: dict[str, Mask], forms: TimeForms, *, is_log: bool
+    columns: dict[str, pa.Array],
+    header: dict[str, str],
+    lacking: dict[str, Mask],
+    forms: TimeForms,
+    of_bytes: set[str],
+    *,
+    is_log: bool,
 ) -> tuple[dict[str, pa.Array], Clock | None]:
     clock = None
     parsed = {}
@@ -437,7 +448,9 @@ def _parsed(
             else:
                 parsed[role] = _by_distinct(_ROLES[role].parse, given)
         except RowError as error:
-            raise error if present is None else RowError(int(present[error.row]), error.what, error.remedy) from None
+            row = error.row if present is None else int(present[error.row])
+            remedy = _TEXT_OF_BYTES if role in of_bytes else error.remedy
+            raise RowError(row, error.what, remedy) from None
         if present is not None:
             parsed[role] = _spread(parsed[role], ~lacking[role])
     _refuse_second_header(parsed, header)
@@ -459,6 +472,7 @@ class _Role(NamedTuple):
     empty: pa.DataType
 
 
+_TEXT_OF_BYTES = "bytes are read as UTF-8: write hashes as text, such as hexadecimal, and UUIDs as the type UUID"
 _OF_POSITIVE = "missing value in the column of --positive"
 _ROLES = {
     "user": _Role("null user id", lambda array: parse_ids(array, "user id"), pa.int64()),
@@ -516,6 +530,8 @@ def _simplified(column: pa.Array) -> pa.Array:
     Bytes become text as they are, UTF-8 or not; UUIDs become their text form.
     """
     kind = column.type
+    if pa.types.is_run_end_encoded(kind):
+        return _simplified(pc.run_end_decode(column))
     if pa.types.is_dictionary(kind):
         if _is_text(kind.value_type):
             return column.cast(pa.dictionary(pa.int32(), pa.string()))
@@ -548,6 +564,14 @@ def _spelled(uuids: pa.Array) -> pa.Array:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    """Whether the values are bytes that need not be text, or a dictionary of such."""
+    if pa.types.is_dictionary(kind):
+        return _is_bytes(kind.value_type)
+    sizes = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return any(fits(kind) for fits in sizes)
 
 
 def _missing(role: str, column: pa.Array) -> Mask | None:

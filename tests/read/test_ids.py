@@ -1,9 +1,12 @@
 """Ids are kept to the letter."""
 
+import uuid
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from negprep.errors import RowError
+from negprep.errors import BadDataError, RowError
 from negprep.read.convert import parse_ids
 
 INTEGERS = ["0", "7", "-7", "10", "-10", "99", "100", "9007199254740993", "9223372036854775807", "-9223372036854775808"]
@@ -101,3 +104,74 @@ def test_invalid_utf8_is_refused():
     with pytest.raises(RowError, match="the user id is not UTF-8") as error:
         parse_ids(broken, "user id")
     assert error.value.row == 1
+
+
+def encoded(array, kind):
+    return array.cast(kind).dictionary_encode()
+
+
+WORDS_OF_TWO = pa.array(["ab", "é", "ab", None])
+NUMBERS = pa.array([7, 2**31, 7, None])
+UUIDS = [uuid.UUID(int=5), uuid.UUID(int=2**127 + 1), uuid.UUID(int=5)]
+AS_UUID = pa.array([*(each.bytes for each in UUIDS), None], pa.uuid())
+TYPES = {
+    **{
+        str(kind): (WORDS_OF_TWO.cast(pa.binary()).cast(kind), ["ab", "é", "ab"])
+        for kind in (pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2))
+    },
+    **{
+        str(kind): (WORDS_OF_TWO.cast(kind), ["ab", "é", "ab"])
+        for kind in (pa.string(), pa.large_string(), pa.string_view())
+    },
+    **{
+        f"dictionary of {kind}": (encoded(WORDS_OF_TWO, kind), ["ab", "é", "ab"])
+        for kind in (pa.string(), pa.large_string(), pa.binary())
+    },
+    "dictionary of fixed": (WORDS_OF_TWO.cast(pa.binary()).cast(pa.binary(2)).dictionary_encode(), ["ab", "é", "ab"]),
+    "bytes of digits": (NUMBERS.cast(pa.string()).cast(pa.binary()), [7, 2**31, 7]),
+    "uuid": (AS_UUID, [str(each) for each in UUIDS]),
+    **{
+        str(kind): (NUMBERS.cast(kind), [7, 2**31, 7])
+        for kind in (pa.int64(), pa.uint32(), pa.uint64(), pa.decimal128(20), pa.decimal256(40))
+    },
+    **{
+        str(kind): (pa.array([7, 200, 7, None], pa.int16()).cast(kind), [7, 200, 7])
+        for kind in (pa.decimal32(9), pa.decimal64(18))
+    },
+    "dictionary of integers": (encoded(NUMBERS, pa.int64()), [7, 2**31, 7]),
+    "dictionary of decimals": (encoded(NUMBERS, pa.decimal128(20)), [7, 2**31, 7]),
+    "runs": (pa.RunEndEncodedArray.from_arrays([2, 3, 4], pa.array(["a", "b", None])), ["a", "a", "b"]),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_ids_of_every_type_in_every_place(here, read, name):
+    column, wanted = TYPES[name]
+    table = pa.table({"user": [1, 2, 3, 4], "item": column})
+    logs = [table, "log.arrow"]
+    with pa.OSFile("log.arrow", "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    if name != "runs":  # which Parquet has not
+        pq.write_table(table, "log.parquet", row_group_size=2)
+        logs.append("log.parquet")
+    for log in logs:
+        found = read(log, drop_invalid=True)
+        assert found.rows == list(zip([1, 2, 3], wanted, strict=True)), log
+        assert found.rows_dropped == {"null item id": 1}
+        with pytest.raises(BadDataError, match="row 4: null item id; --drop-invalid"):
+            read(log)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([True, False]), "the item id has the type bool; true and false name nobody: choose another column"),
+        (pa.array([b"a", b"\xff"]), "the item id is not UTF-8; bytes are read as UTF-8: write hashes as text"),
+        (pa.array([b"a", b"\xff"]).dictionary_encode(), "the item id is not UTF-8; bytes are read as UTF-8"),
+        (pa.array([each.bytes for each in UUIDS[::2]], pa.binary(16)), "the item id holds a NUL byte; bytes are read"),
+    ],
+    ids=["booleans", "bytes", "dictionary of bytes", "UUIDs without their type"],
+)
+def test_ids_that_are_refused_with_a_remedy(read, column, message):
+    with pytest.raises(BadDataError, match=message):
+        read(pa.table({"user": [1, 2], "item": column}))
