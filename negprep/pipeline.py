@@ -134,11 +134,13 @@ class ReadLog:
 
     ``options``: Those of one of the runs: what they share decides here.
     ``again``: Whether its sections may be gone through more than once.
+    ``cold_holdouts``: Test holdouts whose item has no train positive, once a run has counted them.
     """
 
     def __init__(
         self, log: LogReader, options: Options, spill_folder: str | None, progress: Progress, *, again: bool
     ) -> None:
+        self.cold_holdouts: int | None = None
         memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
         # What is wrong with options is reported before the log is read.
         rule, self.warnings = resolve_rule(log, options)
@@ -263,7 +265,9 @@ class Run(Record):
             tally=tally,
         )
         self.core, self.loaded = core, loaded
-        self._cold = ColdItems(len(core.items)) if rule.kind != "none" else None
+        self._read = read
+        is_counted = rule.kind == "none" or read.cold_holdouts is not None
+        self._cold = None if is_counted else ColdItems(len(core.items))
         self.watch: Callable[[Section], None] | None = None
         self._rows_written = 0
         self._rows_in_all: int | None = None
@@ -381,7 +385,8 @@ class Run(Record):
                 first_user = last_user
                 if last_user == len(self.core.users):
                     if self._cold is not None:
-                        self.tally.cold_holdouts = self._cold.holdouts
+                        self._read.cold_holdouts = self._cold.holdouts
+                    self.tally.cold_holdouts = self._read.cold_holdouts or 0
                     if is_first and not self.options.epochs_differ:
                         self._rows_in_all = self.tally.rows * len(self.epochs)
                     elif epoch == self.epochs[-1]:
