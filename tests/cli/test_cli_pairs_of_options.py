@@ -237,7 +237,7 @@ REFUSED = [
     ("--with-log-q", "--levels"),
     ("--layout listwise", "--bootstrap"),
     ("--layout listwise", "--levels"),
-    *((beside, "--levels") for beside in BESIDE_ROWS),
+    *((beside, other) for beside in BESIDE_ROWS for other in ("--levels", "--per")),
     *((beside, f"--to {form}") for beside in BESIDE_ROWS for form in ("ncf", "recbole", "lightgcn")),
     *((beside, own) for beside in BESIDE_ROWS[:2] for own in ("--holdout file", "--valid-file")),
     ("--label-dtype", "--layout"),
