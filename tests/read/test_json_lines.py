@@ -131,7 +131,7 @@ BAD = {
     ),
     "truths": (
         '{"user": true, "item": 1, "time": 5}\n',
-        "log:1: the user id has the type bool; an id must be an integer or a string",
+        "log:1: the user id has the type bool; true and false name nobody: choose another column with --user-col",
     ),
     "too large": (
         OK + '{"user": "b", "item": 9223372036854775808, "time": 5}\n',
