@@ -104,7 +104,6 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
         "temperature",
         "epoch",
         "epochs",
-        "per",
         "shuffle",
         "levels",
     }

@@ -43,6 +43,7 @@ class RowKeywords(ReadKeywords, total=False):
     split_seed: int
     test_users: int | float | str | None
     num_neg: int | float | Literal["all"] | None
+    per: Literal["positive", "user"]
     sampler: str | tuple[str, ...] | None
     seed: int
     items: LogSource | None
@@ -74,7 +75,6 @@ class RowKeywords(ReadKeywords, total=False):
 class TrainKeywords(RowKeywords, total=False):
     """What ``train`` takes."""
 
-    per: Literal["positive", "user"]
     distinct: bool
     model: str | os.PathLike[str] | None
     pool: int | None
@@ -102,7 +102,6 @@ class TestKeywords(RowKeywords, total=False):
 class PrepareKeywords(RowKeywords, total=False):
     """What ``prepare`` takes."""
 
-    per: Literal["positive", "user"]
     distinct: bool
     model: str | os.PathLike[str] | None
     pool: int | None
@@ -117,6 +116,7 @@ class PrepareKeywords(RowKeywords, total=False):
     force: bool
     drop_cold: Literal["users", "items", "both"] | None
     test_num_neg: int | float | Literal["all"] | None
+    test_per: Literal["positive", "user"]
     test_sampler: str | tuple[str, ...] | None
     test_distinct: bool
     test_on_short: OnShort
@@ -134,7 +134,6 @@ class InspectKeywords(RowKeywords, total=False):
 
     fold: Literal["valid", "test"]
     drop_cold: Literal["users", "items", "both"] | None
-    per: Literal["positive", "user"]
     distinct: bool | None
     model: str | os.PathLike[str] | None
     pool: int | None

@@ -224,7 +224,8 @@ def test_counts_are_those_of_the_rows(tmp_path, layout, epochs):
     assert facts["counts"]["rows"] == summary.rows_written == rows.num_rows
     seen = negprep.inspect(LOG, **options)
     assert (seen.train.rows, seen.train.negatives, seen.train.groups) == (rows.num_rows, negatives, 60)
-    assert (seen.train.per, seen.test.per, seen.test.refused) == ("user", "positive", None)
+    assert (seen.train.per, seen.test.per, seen.test.refused) == ("user", "user", None)
+    assert seen.test.groups == 60
     assert "per" not in json.loads(negprep_metadata(tmp_path))
 
 
@@ -338,27 +339,30 @@ def test_text_with_a_summary(tmp_path, layout):
     assert {check.name: check.status for check in report.checks}["log q is right"] == "passed"
 
 
-def test_others_read_it_or_refuse(tmp_path):
-    """A report counts users; evaluate wants a holdout in each list; RecBole reads labelled rows."""
+def test_others_read_it(tmp_path):
+    """A report counts users, and RecBole reads labelled rows."""
     for layout in ("pointwise", "listwise"):
         path = tmp_path / f"{layout}.parquet"
         negprep.train(LOG, path, per="user", num_neg=5, layout=layout)
         negprep.report([path], tmp_path / "o.html", log=LOG)
         assert "Negatives a user" in (tmp_path / "o.html").read_text()
-        scores = pa.table({"user": [1], "item": [1], "score": [0.5]})
-        with pytest.raises(negprep.BadDataError, match="has all positives of a user in one group"):
-            negprep.evaluate(scores, test=path)
     negprep.train(LOG, f"{tmp_path}/shop/", per="user", num_neg=5, to="recbole")
     lines = (tmp_path / "shop" / "shop.inter").read_text().splitlines()
     assert len(lines) == 1 + negprep.train(LOG, per="user", num_neg=5).num_rows
+    negprep.test(LOG, f"{tmp_path}/mall/", per="user", num_neg=5, holdout="last:2", to="recbole")
+    report = verify([(f"{tmp_path}/mall/", None)], LOG)
+    assert [check for check in report.checks if check.status == "failed"] == []
 
 
-def test_prepare_draws_for_users_in_train_alone(tmp_path):
+def test_prepare_draws_for_users_where_it_is_asked_for(tmp_path):
     negprep.prepare(LOG, tmp_path / "data", per="user", num_neg=5, layout="listwise", test_layout="listwise")
     train = pq.read_table(tmp_path / "data" / "train.parquet")
     assert "pos_items" in train.column_names
     assert "pos_item" in pq.read_table(tmp_path / "data" / "test.parquet").column_names
     assert "with 5 negatives for each user" in (tmp_path / "data" / "README.md").read_text()
+    negprep.prepare(LOG, tmp_path / "other", test_per="user", test_num_neg=5, test_layout="listwise")
+    assert "pos_items" in pq.read_table(tmp_path / "other" / "valid.parquet").column_names
+    assert "label" in pq.read_table(tmp_path / "other" / "train.parquet").column_names
 
 
 @pytest.mark.parametrize(
@@ -382,8 +386,136 @@ def test_refusals(options, complaint):
         negprep.train(LOG, **{"per": "user", **options})
 
 
-def test_a_test_set_and_a_cluster_have_positives():
-    with pytest.raises(negprep.UsageError, match="--per user in test, whose lists have one holdout each"):
-        Options(command="test", per="user")
+def test_a_cluster_and_other_programs_have_positives(tmp_path):
+    with pytest.raises(negprep.UsageError, match="--per user with --to lightgcn: LightGCN reads lists of one holdout"):
+        negprep.test(LOG, f"{tmp_path}/o/", per="user", to="lightgcn")
     with pytest.raises(negprep.UsageError, match="--per user with --engine spark"):
         refuse_on_spark(Options(command="train", per="user"))
+
+
+def holdouts(rule, *, fold="test"):
+    """The items that each user has held out, by the reference."""
+    times = {}
+    for user, item, time in ROWS:
+        times.setdefault(user, {})[item] = max(time, times.get(user, {}).get(item, time))
+    place, valid = ("test", "valid").index(fold), fold == "valid"
+    held = {user: reference.hold_out(of, user, rule, 0, with_valid=valid)[place] for user, of in times.items()}
+    return {user: set(of) for user, of in sorted(held.items()) if of}
+
+
+def rows_of_users(rows):
+    """Of each user the positives and the negatives, as they stand."""
+    columns, found = rows.to_pydict(), {}
+    if "pos_items" in columns:
+        return {user: (of, no) for user, of, no in groups_of(rows)}
+    for user, item, label in zip(columns["user"], columns["item"], columns["label"], strict=True):
+        found.setdefault(user, ([], []))[1 - label].append(item)
+    return found
+
+
+@LAYOUTS
+@pytest.mark.parametrize("options", [{}, {"num_neg": "all"}, {"fold": "valid"}, {"sampler": "popularity"}], ids=str)
+def test_candidates_are_those_of_the_reference(tmp_path, layout, options, monkeypatch):
+    options = {"per": "user", "num_neg": 6, "holdout": "last:3", "layout": layout, **options}
+    negprep.test(LOG, tmp_path / "test.parquet", **options)
+    made = pq.read_table(tmp_path / "test.parquet")
+    catalog, purpose = sorted({item for _, item, _ in ROWS}), reference.purpose_key(0, "candidates")
+    seen = {user: {item for other, item, _ in ROWS if other == user} for user in {row[0] for row in ROWS}}
+    found = rows_of_users(made)
+    assert {user: set(of) for user, (of, _) in found.items()} == holdouts("last:3", fold=options.get("fold", "test"))
+    for user, (of, negatives) in found.items():
+        assert len(of) == len(set(of))
+        eligible = [code for code, item in enumerate(catalog) if item not in seen[user]]
+        number = len(eligible) if options["num_neg"] == "all" else 6
+        assert len(set(negatives)) == len(negatives) == min(number, len(eligible))
+        assert not set(negatives) & seen[user]
+        if options.get("sampler") is None:
+            key = reference.mix(purpose ^ reference.id_key(user))
+            drawn = reference.draw_negatives(key, eligible, len(catalog), max(1, number), distinct=True)
+            assert set(negatives) == {catalog[code] for code in drawn}
+    checks = checks_of(tmp_path / "test.parquet")
+    assert failed(checks) == set()
+    if layout == "pointwise":
+        assert checks["a holdout stands anywhere among its candidates"].status == "passed"
+        monkeypatch.setattr(memory, "_FEWEST_ROWS", 40)
+        assert negprep.test(LOG, **options, jobs=2, shard_rows=53, memory=1).equals(made)
+
+
+def test_the_order_of_candidates_is_that_of_words():
+    made = negprep.test(LOG, per="user", num_neg=6, holdout="last:2").to_pydict()
+    lists = {
+        user: (of, no)
+        for user, of, no in groups_of(negprep.test(LOG, per="user", num_neg=6, holdout="last:2", layout="listwise"))
+    }
+    rows = {}
+    for user, item, label in zip(made["user"], made["item"], made["label"], strict=True):
+        rows.setdefault(user, []).append((item, label))
+    for user, (of, no) in lists.items():
+        key = reference.mix(reference.purpose_key(0, "slot") ^ reference.id_key(user))
+        numbered = sorted(range(len(of) + len(no)), key=lambda row: reference.word(key, row))
+        assert rows[user] == [([*of, *no][row], int(row < len(of))) for row in numbered]
+
+
+def test_verify_finds_an_order_that_gives_holdouts_away(tmp_path):
+    negprep.test(LOG, tmp_path / "o.parquet", per="user", num_neg=6, holdout="last:3")
+    rows = pq.read_table(tmp_path / "o.parquet")
+    for order in ("descending", "ascending"):
+        sorted_rows = rows.sort_by([("user", "ascending"), ("label", order)])
+        pq.write_table(sorted_rows.replace_schema_metadata(rows.schema.metadata), tmp_path / "o.parquet")
+        assert failed(checks_of(tmp_path / "o.parquet")) == {"a holdout stands anywhere among its candidates"}
+
+
+def scores_of(*tables):
+    """A score for each candidate, with many ties."""
+    pairs = {
+        (user, item) for rows in tables for user, sides in rows_of_users(rows).items() for of in sides for item in of
+    }
+    users, items = zip(*sorted(pairs), strict=True)
+    scores = [(user * 31 + item * 17) % 23 / 7 for user, item in zip(users, items, strict=True)]
+    return pa.table({"user": users, "item": items, "score": scores})
+
+
+@LAYOUTS
+def test_evaluate_ranks_each_holdout_among_the_negatives(tmp_path, layout):
+    """With all eligible items to the last digit as with a list for each holdout; else by counting."""
+    for number, name in (("all", "whole"), (6, "some")):
+        options = {"num_neg": number, "holdout": "last:3"}
+        negprep.test(LOG, tmp_path / f"{name}.parquet", per="user", layout=layout, **options)
+        made = pq.read_table(tmp_path / f"{name}.parquet")
+        scores = scores_of(made)
+        found = negprep.evaluate(scores, test=tmp_path / f"{name}.parquet", at=(1, 5))
+        value = {(row["user"], row["item"]): row["score"] for row in scores.to_pylist()}
+        hits = {}
+        for user, (of, no) in rows_of_users(made).items():
+            for item in of if no else ():
+                mine = value[user, item]
+                above, tied = (sum(test(value[user, other]) for other in no) for test in (mine.__lt__, mine.__eq__))
+                share = [1 / (1 + tied) * (above + place < 5) for place in range(1 + tied)]
+                hits.setdefault(user, []).append(sum(share))
+        means = [sum(each) / len(each) for each in hits.values()]
+        assert found.metrics["hr@5"].value == pytest.approx(sum(means) / len(means))
+        assert found.lists == sum(map(len, hits.values()))
+        if number == "all":
+            negprep.test(LOG, tmp_path / "each.parquet", **options)
+            assert negprep.evaluate(scores, test=tmp_path / "each.parquet", at=(1, 5)).metrics == found.metrics
+    plain = tmp_path / "o.csv"
+    options = Options(command="test", per="user", num_neg=6, holdout="last:3", layout=layout, distinct=True)
+    prepare(LOG, str(plain), options, summary=f"{tmp_path}/o.json")
+    assert negprep.evaluate(scores, test=plain, made_by=tmp_path / "o.json", at=(1, 5)).metrics == found.metrics
+
+
+@pytest.mark.parametrize(
+    ("do", "complaint"),
+    [
+        (lambda of, no: ([], no), "has no row with label 1"),
+        (lambda of, no: (of, [*no[1:], no[1]]), "is twice in one list; remove one row"),
+        (lambda of, no: ([*of, of[0]], no), "is twice in one list; remove one row"),
+        (lambda of, no: (of, [of[0], *no[1:]]), "is held out and also among its own negatives"),
+    ],
+)
+def test_evaluate_refuses_what_is_no_list(tmp_path, do, complaint):
+    negprep.test(LOG, tmp_path / "o.parquet", per="user", num_neg=6, holdout="last:3", layout="listwise")
+    rows = change(pq.read_table(tmp_path / "o.parquet"), "listwise", 4, do)
+    pq.write_table(rows, tmp_path / "o.parquet")
+    with pytest.raises(negprep.BadDataError, match=complaint):
+        negprep.evaluate(scores_of(rows), test=tmp_path / "o.parquet")

@@ -90,7 +90,8 @@ class Groups:
     ``history``: int64, shape (n_groups + 1,), and int32; or None. Where the history of each group begins, and the end;
       the codes of the items of all, end to end.
     ``pos_counts``: int64, shape (n_groups,), or None. How many of ``positives`` (and of ``pos_log_q``), end to end,
-      each group has. None: one.
+      each group has. None: one. With ``order``: int64, shape (n_rows,), or None. Which of all labelled rows, positives
+      before negatives in each group, stands at each place. None: as they are.
     """
 
     users: Codes
@@ -105,6 +106,7 @@ class Groups:
     kept: Mapping[str, Codes] = field(default_factory=dict)
     history: tuple[Positions, Codes] | None = None
     pos_counts: Positions | None = None
+    order: Positions | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -253,21 +255,22 @@ class RowLayout:
         return [*columns, negatives, *extra, *self._beside_rows(groups, counts)]
 
     def _labelled(self, groups: Groups, pos_counts: Positions) -> list[pa.Array]:
-        """Of each user the positives, then the negatives, row by row."""
+        """Of each user the positives, then the negatives, row by row; or in another order."""
         counts = np.broadcast_to(groups.negatives.shape[1] if groups.counts is None else groups.counts, len(groups))
         sizes = pos_counts + counts
         places = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         is_positive = places < np.repeat(pos_counts, sizes)
+        order = slice(None) if groups.order is None else groups.order
 
         def rows(of_positives: npt.ArrayLike, of_negatives: npt.NDArray[Any]) -> npt.NDArray[Any]:
             values = np.empty(len(places), of_negatives.dtype)
             values[is_positive], values[~is_positive] = of_positives, _flat(groups, of_negatives)
-            return values
+            return values[order]
 
         columns = [
             self.users.repeat(groups.users, sizes),
             self.items.take(rows(groups.positives, groups.negatives)),
-            from_numpy(is_positive.astype(as_numpy(pa.nulls(0, self.label_type)).dtype)),
+            from_numpy(is_positive[order].astype(as_numpy(pa.nulls(0, self.label_type)).dtype)),
         ]
         if self.sources is not None and groups.sources is not None:
             columns.append(self._source_column(rows(len(self.sources), groups.sources).astype(np.int32)))

@@ -100,7 +100,7 @@ class Section:
       they get no rows.
     ``purpose``: {"negatives", "candidates"}. Apart, so that the negatives a model was trained on are not candidates by
       construction.
-    ``has_slots``: Whether the positive stands at a random place among its negatives; else first.
+    ``has_slots``: Whether positives stand at random places among their negatives; else first.
     ``fold``: Whose holdouts lead the groups, in test.
     ``occurrences``: int32, shape (n_groups,), or None. Which of the groups of its positive each one is, where positives
       are drawn with replacement.
@@ -242,7 +242,11 @@ class Section:
         drawn = self.sampling.draw(
             firsts, self._user_keys(self.purpose, users), counts, max(1, int(counts.max(initial=0)))
         )
-        heads = as_heads(self.heads, begin, end)
+        heads, order, pos_counts = as_heads(self.heads, begin, end), None, self.heads.counts[users]
+        if self.has_slots:
+            sizes = self.form.rows_of_users(pos_counts, counts)
+            words = _words_of_groups(self._user_keys("slot", users), sizes)
+            order = np.lexsort((words, np.repeat(np.arange(len(users)), sizes)))
         return Groups(
             users,
             heads.items,
@@ -251,7 +255,8 @@ class Section:
             sources=drawn.sources,
             log_q=drawn.log_q,
             pos_log_q=None if drawn.pos_log_q is None else self.sampling.log_q_of_heads(heads),
-            pos_counts=self.heads.counts[users],
+            pos_counts=pos_counts,
+            order=order,
         )
 
     def order_words(self, first_row: int, last_row: int) -> Words:

@@ -207,7 +207,11 @@ def check_draws(drawable: Drawable, each_range: Callable[[], Iterator[RangeCheck
         return
     if terms.layout == "pointwise" and terms.has_slots and not terms.is_train:
         result = even_slots(totals.slots) if totals.slots.size else None
-        if result is None:
+        if terms.mixes_rows and totals.place_variance:
+            squared = totals.place_sum**2 / totals.place_variance
+            note = f"chi-square {squared:.1f} of the sum of places, 1 degree of freedom"
+            findings.chance(SLOT, chi_square_tail(squared, 1), note)
+        elif result is None:
             findings.skip(SLOT, "the lists differ in length" if terms.takes_all else "too few groups")
         else:
             findings.chance(SLOT, result[2], f"chi-square {result[0]:.1f}, {result[1]} degrees of freedom")

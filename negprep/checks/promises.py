@@ -162,6 +162,11 @@ class Promise:
         return self.num_neg if self.num_neg is None or self.chance is None else self.num_neg - 1
 
     @property
+    def mixes_rows(self) -> bool:
+        """Whether the rows of a user, holdouts and negatives, are in random order."""
+        return self.per_user and not self.is_train and self.layout == "pointwise"
+
+    @property
     def is_train(self) -> bool:
         """Whether held-out positives may be drawn."""
         return self.part == "train"

@@ -60,6 +60,7 @@ def choice_of(source: str) -> int:
 def first_draws_alone(terms: Promise) -> bool:
     """Whether only the first draw of a group has a law in closed form; and it is known which one that is."""
     apart = terms.shuffled and terms.is_train and terms.layout in ("pointwise", "pairwise")
+    apart |= terms.mixes_rows
     return bool(terms.distinct) and "popularity" in terms.samplers and terms.has_metadata and not apart
 
 
@@ -144,6 +145,8 @@ class Totals:
         }
         self.slots = np.zeros(0, np.int64)  # How often the positive stood at each place
         self.list_size = terms.num_neg
+        self.mixes_rows = terms.mixes_rows
+        self.place_sum = self.place_variance = 0.0  # Of the places of positives, less what can be expected
         self.negatives_of = np.zeros(n_users, np.int64)  # int64 (n_users,): Negatives of each user
         self.source_counts: dict[str, int] = {}  # Negatives by the column ``source``
         self.heads = self.left_out = 0  # Positives that lead rows
@@ -155,9 +158,21 @@ class Totals:
         self.rows += block.rows
         self.heads += len(block.heads)
         counts = block.counts
+        if self.mixes_rows and counts is not None and block.groups is not None:
+            self._see_places(block, counts, block.groups)
         if self.list_size is None and counts is not None and len(counts) and layout == "pointwise":
             full = counts[counts >= 0]
             self.list_size = int(np.bincount(full).argmax()) if full.size else 0
+
+    def _see_places(self, block: Block, counts: Rows, groups: Rows) -> None:
+        """The ranks of the positives among the rows of each user (Wilcoxon, Biometrics Bulletin 1945)."""
+        firsts = np.flatnonzero(counts >= 0)
+        n, k = np.diff(firsts, append=len(counts)), counts[firsts]
+        starts = block.head_rows.copy()
+        np.minimum.at(starts, groups[groups >= 0], block.negative_rows[groups >= 0])
+        places = block.head_rows - np.repeat(starts[firsts], n)
+        self.place_sum += float(places.sum() - (n * (n + k - 1) / 2).sum())
+        self.place_variance += float((n * k * (n + k + 1) / 12).sum())
 
     def forget_draws(self) -> None:
         """Set the counts of draws to 0."""

@@ -135,7 +135,7 @@ def _degree_bars(degrees: Degrees) -> list[tuple[str, int]]:
 def _forecast(forecast: Forecast) -> str:
     if forecast.refused is not None:
         return f"  {forecast.command:5}  nothing: {forecast.refused}"
-    noun = "holdouts" if forecast.command == "test" else f"{forecast.per}s"
+    noun = "holdouts" if forecast.command == "test" and forecast.per == "positive" else f"{forecast.per}s"
     epochs = f" in {forecast.epochs:,} epochs" if forecast.epochs > 1 else ""
     form = "" if forecast.to == "parquet" else f" as {forecast.to}"
     return (

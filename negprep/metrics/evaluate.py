@@ -444,18 +444,19 @@ def run_evaluation(
         opened = [candidates, *([] if scored is None else [scored])]
         if by_user is not None:
             check_output(by_user, [path for each in opened for path in each.paths])
-        distinct = is_distinct(facts, options)
+        distinct, per_user = is_distinct(facts, options), (facts or {}).get("per") == "user"
+        if isinstance(candidates, PreparedRows):
+            per_user |= candidates.per_user
         rows = ScoredRows(candidates, scored)
         try:
-            lists = read_lists(rows, candidates.place, distinct=distinct)
+            lists = read_lists(rows, candidates.place, distinct=distinct, per_user=per_user)
         except BadDataError as error:
             ids = candidates.vocabularies if scored is not None and isinstance(candidates, PreparedRows) else None
             if scored is None or ids is None:
                 raise
             try:  # a model that was trained on codes scores codes
-                lists = read_lists(
-                    ScoredRows(candidates, CodedScores(scored, ids)), candidates.place, distinct=distinct
-                )
+                of_codes = ScoredRows(candidates, CodedScores(scored, ids))
+                lists = read_lists(of_codes, candidates.place, distinct=distinct, per_user=per_user)
             except BadDataError:
                 raise error from None
         if made_by is not None and facts is not None:
@@ -547,9 +548,6 @@ def _prepared(
         what = "holds positives alone" if not lists else f"{len(lists)} files of the folder have candidates"
         raise BadDataError(what, place=name, remedy="name the file of the candidates, such as x.test.negative")
     (found,) = lists
-    if found.per_user:
-        what = "has all positives of a user in one group, and evaluate ranks one holdout among its candidates"
-        raise BadDataError(what, place=name, remedy="give what negprep test writes")
     if found.layout != "pointwise" or len(opened) > 1:
         return found
     try:

@@ -25,7 +25,8 @@ ROWS_AT_ONCE = 1 << 23
 class PreparedRows:
     """Pairs, lists or coded rows of a prepared file as labelled rows, for the same use as a `LogReader`.
 
-    ``columns`` are ``user``, ``item``, ``label``, and for pairs and lists ``group``: the item of the positive.
+    ``columns`` are ``user``, ``item``, ``label``, and for pairs and lists ``group``: the item of the positive; but not
+    ``per_user``, where a list has all positives of a user.
     """
 
     def __init__(self, prepared: Prepared) -> None:
@@ -33,8 +34,9 @@ class PreparedRows:
         self.place, self.rows_read = prepared.name, 0
         folder = Path(prepared.name)
         self.paths = (folder, *(folder.rglob("*") if folder.is_dir() else ()))
-        self.in_pairs = prepared.layout == "pairwise"
-        self.columns = ("user", "item", "label", *(() if prepared.layout == "pointwise" else ("group",)))
+        self.in_pairs, self.per_user = prepared.layout == "pairwise", prepared.per_user
+        is_one_list = prepared.layout == "pointwise" or prepared.per_user
+        self.columns = ("user", "item", "label", *(() if is_one_list else ("group",)))
 
     @property
     def vocabularies(self) -> dict[str, CodedIds] | None:
@@ -66,6 +68,8 @@ class PreparedRows:
 def _labelled(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Pairs or lists as rows of one item each: all positives, then all negatives."""
     names = rows.schema.names
+    if "pos_items" in names:
+        return _labelled_users(rows)
     negatives = rows.column("neg_items").flatten() if "neg_items" in names else rows.column("neg_item")
     counts = np.diff(as_numpy(rows.column("neg_items").offsets)) if "neg_items" in names else 1
     numbers = np.arange(len(rows))
@@ -78,6 +82,20 @@ def _labelled(rows: pa.RecordBatch) -> pa.RecordBatch:
         "item": pa.concat_arrays([positives.cast(kind), negatives.cast(kind)]),
         "label": from_numpy((np.arange(len(places)) < len(rows)).astype(np.int8)),
         "group": positives.take(places),
+    }
+    return pa.record_batch(columns)
+
+
+def _labelled_users(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Lists of users likewise."""
+    sides = [rows.column(name) for name in ("pos_items", "neg_items")]
+    of_sides = [np.repeat(np.arange(len(rows)), np.diff(as_numpy(side.offsets))) for side in sides]
+    items = [side.flatten() for side in sides]
+    kind = pa.int64() if all(pa.types.is_integer(each.type) for each in items) else pa.string()
+    columns = {
+        "user": rows.column("user").take(from_numpy(np.concatenate(of_sides))),
+        "item": pa.concat_arrays([each.cast(kind) for each in items]),
+        "label": from_numpy(np.repeat(np.array([1, 0], np.int8), [len(each) for each in items])),
     }
     return pa.record_batch(columns)
 
@@ -253,10 +271,11 @@ class Lists:
         return Lists(self.users[places], self.candidates[places], self.above[places], self.tied[places])
 
 
-def read_lists(rows: ScoredRows, place: str, *, distinct: bool) -> Lists:
+def read_lists(rows: ScoredRows, place: str, *, distinct: bool, per_user: bool = False) -> Lists:
     """The lists of all users; those of one user by the items of their positives.
 
-    ``place`` is the test file, for messages. With ``distinct``, no negative may occur twice in a list.
+    ``place`` is the test file, for messages. With ``distinct``, no negative may occur twice in a list. ``per_user``:
+    each positive of a user has a list with all negatives of the user.
 
     Raises
     ------
@@ -264,7 +283,8 @@ def read_lists(rows: ScoredRows, place: str, *, distinct: bool) -> Lists:
         A list without a positive or with two, an item that is there twice, or rows of several lists of a user that
         cannot be separated.
     """
-    parts = [_lists_of(each, rows, place, distinct=distinct) for each in rows.ranges()]
+    read = _lists_of_users if per_user else _lists_of
+    parts = [read(each, rows, place, distinct=distinct) for each in rows.ranges()]
     return Lists(*(np.concatenate([getattr(part, name) for part in parts]) for name in Lists.__annotations__))
 
 
@@ -290,6 +310,34 @@ def _lists_of(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> 
     tied = np.bincount(lists[scores == of_positive], minlength=n_lists)
     order = np.lexsort((rows.items[heads], rows.users[heads]))
     return Lists(rows.users[heads], sizes - 1, above, tied).take(order)
+
+
+def _lists_of_users(rows: Rows, source: ScoredRows, place: str, *, distinct: bool) -> Lists:
+    positive = rows.positive
+    n_negatives = np.bincount(rows.users[~positive], minlength=len(source.users))
+    alone = np.setdiff1d(rows.users, rows.users[positive])
+    if alone.size:
+        user = source.users.ids[int(alone[0])].as_py()
+        raise BadDataError(f"user {user!r} has no row with label 1", place=place, remedy="keep the held-out item")
+    order = np.lexsort((positive, rows.items, rows.users))
+    same = (np.diff(rows.users[order]) == 0) & (np.diff(rows.items[order]) == 0)
+    twice = np.flatnonzero(same & (distinct | positive[order[1:]]))
+    if twice.size:
+        first, second = order[twice[0]], order[twice[0] + 1]
+        pair = source.pair(int(rows.users[first]), int(rows.items[first]))
+        if positive[first] == positive[second]:
+            remedy = "remove one row; or --repeats, if it was drawn twice"
+            raise BadDataError(f"{pair} is twice in one list", place=place, remedy=remedy)
+        remedy = "make the test file again; negprep test never writes such rows"
+        raise BadDataError(f"{pair} is held out and also among its own negatives", place=place, remedy=remedy)
+    levels, of_rows = np.unique(rows.scores, return_inverse=True)
+    keys = rows.users.astype(np.int64) * len(levels) + of_rows
+    negatives, wanted = np.sort(keys[~positive]), keys[positive]
+    users = rows.users[positive]
+    ends = np.cumsum(n_negatives)[users]
+    behind = np.searchsorted(negatives, wanted, side="right")
+    found = Lists(users, n_negatives[users], ends - behind, behind - np.searchsorted(negatives, wanted))
+    return found.take(np.lexsort((rows.items[positive], users)))
 
 
 def _wrong_positives(rows: Rows, source: ScoredRows, place: str, row: int, positives: int) -> BadDataError:

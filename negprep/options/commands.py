@@ -201,7 +201,8 @@ RECORDS: tuple[type[Any], ...] = (FitOptions, ReadOptions, Options, CommandOptio
 
 
 OF_CANDIDATES = (
-    *("num_neg", "sampler", "distinct", "on_short", "with_log_q", "group_col", "alpha", "smooth", "weights", "layout"),
+    *("num_neg", "per", "sampler", "distinct", "on_short", "with_log_q"),
+    *("group_col", "alpha", "smooth", "weights", "layout"),
 )
 """The options that ``prepare`` takes twice: for train, and with ``test_`` before their name for the candidates."""
 

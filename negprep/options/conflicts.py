@@ -70,11 +70,6 @@ def _refuse_counts(options: Record) -> None:
 
 def _refuse_per_user(options: Record) -> None:
     _refuse(
-        options.command == "test",
-        "--per user in test, whose lists have one holdout each, as evaluate reads them",
-        "leave it out",
-    )
-    _refuse(
         options.chance_of_last is not None,
         f"--num-neg {options.num_neg} with --per user, which draws one number for everybody",
         "give a whole number",
@@ -399,6 +394,11 @@ def refuse_unfit(form: FormName, options: Record) -> None:
         options.command == "train" and not spec.reads_rows,
         f"train with --to {form}, whose train file holds positives only",
         f"negprep test --to {form} writes it beside the test files",
+    )
+    _refuse(
+        options.per_user and not spec.reads_rows,
+        f"--per user with --to {form}: {spec.program} reads lists of one holdout",
+        "write Parquet, CSV or TSV",
     )
     is_listed, rule = spec.layout == "listwise", options.rule
     _refuse(is_listed and options.with_log_q, f"--with-log-q with --to {form}, which has no place for it")

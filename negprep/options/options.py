@@ -225,9 +225,9 @@ class Options:
     )
     per: Literal["positive", "user"] = option(
         "positive",
-        "Whether each positive has K negatives, or each user: then one group has all train positives of the user and K "
-        "negatives.",
-        ("Negatives", "train inspect"),
+        "Whether each positive has K negatives, or each user: then one group has all train positives of the user (in "
+        "test the holdouts) and K negatives.",
+        ("Negatives", _ROWS),
     )
     sampler: str | tuple[str, ...] | None = option(
         None,

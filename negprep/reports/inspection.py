@@ -330,7 +330,7 @@ def _of_short(forecast: Forecast) -> Iterator[str]:
 
 
 _DEFAULTS: dict[Command, dict[str, Any]] = {"train": {"distinct": False}, "test": {"distinct": True}}
-_OF_TRAIN = ("epoch", "epochs", "per", "shuffle", "bootstrap", "levels")
+_OF_TRAIN = ("epoch", "epochs", "shuffle", "bootstrap", "levels")
 _BESIDE = ("items", "exclude", "weak", "weights", "model", "valid_file")
 
 

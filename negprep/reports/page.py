@@ -656,7 +656,7 @@ def _gathered(prepared: Prepared, part: str | None, pairs: Pairs | None, progres
     return gather(
         batches(),
         prepared.layout,
-        placed=part != "train",
+        placed=part != "train" and not prepared.per_user,
         grouped=not facts.get("shuffle") and facts.get("bootstrap") is None and not levels,
     )
 

@@ -182,6 +182,8 @@ REFUSED = [
             "--layout pairwise",
             "--sampler impression",
             "--group-col",
+            "--to ncf",
+            "--to lightgcn",
         )
     ),
     *(("--num-neg all", other) for other in ("--sampler popularity", "--sampler uniform", "--repeats")),
