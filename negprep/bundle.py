@@ -325,17 +325,32 @@ def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], log: str) -> st
     lines += ["| file | what it holds |", "| --- | --- |"]
     lines += [f"| `{name}` | {what} |" for name, what in _contents(facts, parts).items()]
     lines += ["", "## Source", "", *(f"- {row}." for row in rows), "", "## Split", ""]
-    lines += [f"- `{test.holdout}` holds out {test.holdouts:,} positives of {test.holdout_users:,} users."]
+    spared = f"; {test.spared_users:,} others stay whole in train" if test.spared_users else ""
+    lines += [f"- `{test.holdout}` holds out {test.holdouts:,} positives of {test.holdout_users:,} users{spared}."]
     if "valid" in parts:
-        lines += ["- As many again, the ones before, are for validation."]
+        lines += [f"- {_VALID.get(test.holdout.partition(':')[0], _AS_MANY)} for validation."]
     lines += ["", "## Guarantees", ""]
     lines += [f"- A candidate avoids {test.seen}."]
     lines += [f"- A negative in train avoids {train.seen}."] if "train" in parts else []
     lines += ["- Every other item has the probability that the sampler defines."]
     lines += [f"- The same log, options and seed ({train.seed}) give the same bytes.", ""]
     lines += ["## Check, and make again", "", "```sh"]
-    lines += [f"negprep verify . --log {quote(log)}", f"negprep prepare --config {CONFIG} copy/", "```", ""]
+    lines += [
+        f"negprep verify . --log {quote(log)} --config {CONFIG}",
+        f"negprep prepare --config {CONFIG} copy/",
+        "```",
+        "",
+    ]
     return "\n".join(lines)
+
+
+_AS_MANY = "As many again, the ones before, are"
+_VALID = {
+    "session": "The session before is",
+    "random-global": "As large a share again is",
+    "file": "The pairs of a second file are",
+}
+"""What the validation holdouts are, by the kind of the rule."""
 
 
 def _contents(facts: Mapping[str, Any], parts: Mapping[str, Summary]) -> dict[str, str]:

@@ -15,6 +15,8 @@ from logs import as_table, random_rows
 import negprep
 from negprep import BadDataError, NegprepWarning, Options, UsageError
 from negprep.checks.results import ABSENT, HOLDOUTS, LEAK, METADATA
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
 from negprep.model_file import read_model
 from negprep.options.conflicts import refuse_on_spark
 
@@ -271,7 +273,18 @@ def test_all_commands_agree(tmp_path):
     for name, table in tables.items():
         rows = pq.read_table(tmp_path / "all" / f"{name}.parquet")
         assert heads(rows, whole_users=name != "train") == set(pairs_of(table))
-    assert "file" in (tmp_path / "all" / "README.md").read_text()
+    card = (tmp_path / "all" / "README.md").read_text()
+    assert "- The pairs of a second file are for validation.\n" in card
+    (check,) = [line for line in card.splitlines() if line.startswith("negprep verify")]
+    assert check == "negprep verify . --log ../train.csv --config negprep.toml"
+    assert (
+        guarded(
+            lambda: invoke(
+                ["verify", str(tmp_path / "all"), "--log", str(log), "--config", str(tmp_path / "all" / "negprep.toml")]
+            )
+        )
+        == 0
+    )
     assert str(tmp_path) not in (tmp_path / "all" / "negprep.json").read_text()
     again = negprep.prepare(config=tmp_path / "all" / "negprep.toml", log=log, output=tmp_path / "again")
     assert again.files == found.files
