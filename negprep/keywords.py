@@ -19,6 +19,7 @@ class ReadKeywords(TypedDict, total=False):
     time_col: str | None
     value_col: str | None
     event_col: str | None
+    shown_col: str | None
     columns: tuple[str, ...] | None
     delimiter: str | None
     quote: str | None

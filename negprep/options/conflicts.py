@@ -360,6 +360,11 @@ def refuse_on_spark(
         f"--sampler impression {what}: workers know no impressions",
         "prepare the log on one machine",
     )
+    _refuse(
+        options.read.shown_col is not None,
+        f"--shown-col {what}, whose workers read no lists",
+        "write a row for each item first",
+    )
     _refuse("jobs" in given, f"--jobs {what}, which decides how many tasks run at a time", "leave it out")
     _refuse(options.to not in (None, "parquet"), f"--to {options.to} {what}, which writes Parquet", "leave it out")
     named = {"INPUT": source} | {
@@ -417,7 +422,7 @@ def refuse_unfit(form: FormName, options: Record) -> None:
 def refuse_columns(options: Record) -> None:
     """Raise ``UsageError`` if a column is named twice, or ``--columns`` lacks it."""
     role_of: dict[str, str] = {}
-    for role in ("user", "item", "time", "value", "event"):
+    for role in ("user", "item", "time", "value", "event", "shown"):
         header = getattr(options, f"{role}_col")
         if header is None:
             continue

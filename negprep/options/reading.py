@@ -97,6 +97,14 @@ class ReadOptions:
     event_col: str | None = option(
         None, "The event column.", ("Reading", LOGS), metavar="NAME", shown="recognised: event, behavior, type"
     )
+    shown_col: str | None = option(
+        None,
+        "A column with the items that were shown beside the item of a row: lists, or text with spaces, commas, "
+        "semicolons or bars between. Each of them becomes a row of its own, with 0 in a column 'click', and the item "
+        "of the row has 1; a row may lack an item.",
+        ("Reading", LOGS),
+        metavar="NAME",
+    )
     columns: tuple[str, ...] | None = option(
         None,
         "The names of all columns, in order, of a text file without a header: user,item,value,time.",

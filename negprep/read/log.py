@@ -34,17 +34,8 @@ from negprep.read.convert import Canonical, canonical, in_order
 from negprep.read.delimited import TextInput
 from negprep.read.dialect import Unnamed, byte_order_mark, first_lines, is_aligned, likely_delimiter, read_dialect
 from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse_documents, refuse_foreign
-from negprep.read.other_formats import (
-    MIND_TIMES,
-    ImpressionsInput,
-    JsonInput,
-    ListsInput,
-    as_text,
-    form_of_file,
-    is_file_of,
-    json_input,
-    with_quotes,
-)
+from negprep.read.item_lists import CLICK, MIND_TIMES, ImpressionsInput, ListsInput, ShownLists
+from negprep.read.other_formats import JsonInput, as_text, form_of_file, is_file_of, json_input, with_quotes
 from negprep.read.parquet import ParquetInput
 from negprep.read.quoting import is_quoted_as_written
 from negprep.read.sources import NULL_KEY, Closing, Piece, Source, find_sources, machine_errors
@@ -67,11 +58,14 @@ class _Part:
     place: str
     input: Input
     keys: dict[str, str | None]
+    lists: ShownLists | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns of the file, in order."""
-        return self.input.names
+        """The columns of the rows, in order: those of the file, or, of lists, what becomes of them."""
+        if self.lists is None:
+            return self.input.names
+        return (*(name for name in self.input.names if name != self.lists.shown), CLICK)
 
     @property
     def spare(self) -> tuple[str, ...]:
@@ -85,6 +79,11 @@ class _Part:
 
         A column whose name is a key as well must have the key's value.
         """
+        if self.lists is not None:
+            return self.lists.pieces(self._pieces(self.lists.asked(columns)), columns)
+        return self._pieces(columns)
+
+    def _pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
         if not self.keys:
             return self.input.pieces(columns)
         others = {role: name for role, name in columns.items() if name not in self.spare}
@@ -472,7 +471,11 @@ def open_log(
         else:
             _refuse_text_options(options, place)
             parts = [_Part(place, memory_input(source), {})]
+        if options.shown_col is not None:
+            parts = [_with_lists(part, options.shown_col) for part in parts]
         roles = _roles(parts, options, fitting, recognise, place)
+        if options.shown_col is not None and "item" in roles.found:
+            parts = [replace(part, lists=ShownLists(roles.found["item"], options.shown_col)) for part in parts]
         for role in required:
             problem = roles.problems.get(role)
             if problem is None or role not in roles.ambiguous:
@@ -525,6 +528,18 @@ def open_beside(
         unnamed=unnamed,
         place=place,
     )
+
+
+def _with_lists(part: _Part, shown: str) -> _Part:
+    """A part whose rows have lists of what was shown; its column of items is not known yet."""
+    if shown not in part.input.names:
+        near = difflib.get_close_matches(shown, part.input.names[:1000], n=1, cutoff=0.6)
+        remedy = f"did you mean {near[0]!r}?" if near else "name one of them with --shown-col"
+        raise UsageError(f"no column {shown!r} (found: {listed(part.input.names)})", place=part.place, remedy=remedy)
+    if CLICK in part.input.names:
+        what = f"--shown-col makes a column {CLICK!r}, and the log has one"
+        raise UsageError(what, place=part.place, remedy="rename it")
+    return replace(part, lists=ShownLists("", shown))
 
 
 def _roles(
@@ -634,7 +649,7 @@ def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
                 what = f"{option} is for CSV and its relatives, and these are {kind}"
                 raise UsageError(what, place=source.name, remedy=f"leave {option} out")
     if form == "jsonl":
-        named = (getattr(options, f"{role}_col") for role in ROLES)
+        named = (getattr(options, f"{role}_col") for role in (*ROLES, "shown"))
         return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)

@@ -1,4 +1,4 @@
-"""Rows from JSON lines and from lists of items; the public files that are known by their names."""
+"""Rows from JSON lines; the public files that are known by their names, and by their first lines."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from functools import cached_property, partial
 from itertools import chain, islice
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Counts
-from negprep.arrow import as_numpy, from_numpy, pc, strings, text_bytes
+from negprep.arrow import strings
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import ReadOptions
 from negprep.read.columns import CARRIED, FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
+from negprep.read.item_lists import IMPRESSION_LINE, LISTED
 from negprep.read.lines import filled_lines, line_blocks, place_of
 from negprep.read.sources import Piece, Source, one_line
 
@@ -35,10 +33,6 @@ _NAMES = {
     "lightgcn": r"(train|valid|test)\.txt",
     "mind": r"behaviors\.tsv",
 }
-MIND_TIMES = "%m/%d/%Y %I:%M:%S %p"
-"""How MIND writes times."""
-
-_MIND = re.compile(r"[^\t]+\t[^\t]+\t\d+/\d+/\d{4} [^\t]+\t[^\t]*\t\s*\S+-[01]( +\S+-[01])*\s*")
 
 
 def is_file_of(name: str, form: str | None) -> bool:
@@ -61,7 +55,7 @@ def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, st
     if options.columns is not None or options.delimiter is not None:
         return None
     line = lines[0][1] if lines else ""
-    if _MIND.fullmatch(line):
+    if IMPRESSION_LINE.fullmatch(line):
         return "mind"
     if _JSON_NAME.search(source.name) or _OBJECT.match(line):
         return "jsonl"
@@ -115,129 +109,6 @@ def as_text(source: Source, form: str | None, options: ReadOptions, lines: list[
     return replace(options, columns=_FOUR[:fields], delimiter=separator)
 
 
-@dataclass(frozen=True)
-class ListsInput:
-    """One file of lists, ready to be read from ``start``, its first line, on; ``warnings`` grow while it is read."""
-
-    source: Source
-    start: int
-    warnings: list[str] = field(default_factory=list)
-    names = ("user", "item")
-
-    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows, one for each item of a user, as functions that parse a block each and may run in any thread."""
-        self.warnings.clear()
-        for offset, block in line_blocks(self.source, self.start, self.warnings):
-            yield partial(self._piece, columns, offset, block)
-
-    def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
-        texts = pc.ascii_trim_whitespace(_lines_of(block))
-        words = pc.ascii_split_whitespace(texts)
-        filled = as_numpy(pc.binary_length(texts)) > 0
-        offsets, flat = as_numpy(words.offsets), words.values
-        firsts = offsets[:-1][filled]
-        counts = np.diff(offsets)[filled] - 1
-        is_item = np.zeros(len(flat), bool)
-        is_item[int(firsts[0]) if len(firsts) else 0 :] = True
-        is_item[firsts] = False
-        is_item[offsets[:-1][~filled]] = False
-        made = {
-            "user": flat.take(from_numpy(np.repeat(firsts, counts))),
-            "item": flat.take(from_numpy(np.flatnonzero(is_item).astype(np.int32))),
-        }
-        arrays = {role: made[name] for role, name in columns.items()}
-        return Piece(arrays, partial(self._place, offset, np.cumsum(counts)))
-
-    def _place(self, offset: int, ends: Counts, row: int) -> str:
-        return place_of(self.source, offset, int(np.searchsorted(ends, row, side="right")))
-
-
-@dataclass(frozen=True)
-class ImpressionsInput:
-    """One file of impressions as MIND has them, ready to be read from ``start``, its first line, on.
-
-    A line has the impression, the user, the time, the clicks before (which have no times, and are left out), and the
-    items that were shown: ``N1-1 N2-0``, 1 where it was clicked. ``warnings`` grow while it is read.
-    """
-
-    source: Source
-    start: int
-    warnings: list[str] = field(default_factory=list)
-    names = ("user", "item", "time", "click", "impression")
-
-    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows, one for each item shown, as functions that parse a block each and may run in any thread."""
-        self.warnings.clear()
-        for offset, block in line_blocks(self.source, self.start, self.warnings):
-            yield partial(self._piece, columns, offset, block)
-
-    def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
-        lines = _lines_of(block)
-        filled = as_numpy(pc.binary_length(pc.ascii_trim_whitespace(lines))) > 0
-        lines = lines.take(from_numpy(np.flatnonzero(filled)))
-        fields = pc.split_pattern(lines, "\t")
-        n_fields = np.diff(as_numpy(fields.offsets))
-        odd = np.flatnonzero(n_fields != len(_MIND_FIELDS))
-        if odd.size:
-            what = f"{n_fields[odd[0]]} fields between tabs, where --from mind has {', '.join(_MIND_FIELDS)}"
-            place, remedy = place_of(self.source, offset, int(odd[0])), "leave --from out, or repair the line"
-            raise BadDataError(what, place=place, remedy=remedy)
-
-        def field_of(name: str) -> pa.Array:
-            places = np.arange(len(lines), dtype=np.int32) * len(_MIND_FIELDS) + _MIND_FIELDS.index(name)
-            return pc.ascii_trim_whitespace(fields.values.take(from_numpy(places.astype(np.int32))))
-
-        texts = field_of("items")
-        words = pc.ascii_split_whitespace(texts)
-        filled = as_numpy(pc.binary_length(texts)) > 0
-        firsts, counts = as_numpy(words.offsets)[:-1], np.where(filled, np.diff(as_numpy(words.offsets)), 0)
-        is_item = np.ones(len(words.values), bool)
-        is_item[firsts[~filled]] = False
-        shown, ends = words.values.take(from_numpy(np.flatnonzero(is_item))), np.cumsum(counts)
-        clicks = self._clicks(shown, offset, ends)
-        rows = from_numpy(np.repeat(np.arange(len(lines), dtype=np.int32), counts))
-
-        def of_lines(name: str) -> pa.Array:
-            values = field_of(name).dictionary_encode()
-            return pa.DictionaryArray.from_arrays(values.indices.take(rows), values.dictionary)
-
-        made = {
-            "item": lambda: pc.binary_slice(shown.view(pa.binary()), 0, -2).view(pa.string()),
-            "click": lambda: from_numpy(clicks),
-        }
-        arrays = {role: made[name]() if name in made else of_lines(name) for role, name in columns.items()}
-        return Piece(arrays, partial(self._place, offset, ends))
-
-    def _clicks(self, shown: pa.Array, offset: int, ends: Counts) -> npt.NDArray[np.int8]:
-        """The label of each item shown."""
-        offsets, data = text_bytes(shown)
-        lasts = offsets[1:].astype(np.int64) - offsets[0] - 1
-        long = np.diff(offsets) > 2
-        lasts = np.where(long, lasts, 1 if len(data) > 1 else 0)
-        labels = data[lasts] if len(data) else np.empty(0, np.uint8)
-        wrong = ~long | (data[lasts - 1] != ord("-")) | ((labels != ord("0")) & (labels != ord("1")))
-        if wrong.any():
-            row = int(wrong.argmax())
-            what = f"the item {shown[row].as_py()!r} has no label, -1 (clicked) or -0"
-            remedy = "MIND's test part has none: read the others"
-            raise BadDataError(what, place=self._place(offset, ends, row), remedy=remedy)
-        clicks: npt.NDArray[np.int8] = (labels == ord("1")).astype(np.int8)
-        return clicks
-
-    def _place(self, offset: int, ends: Counts, row: int) -> str:
-        return place_of(self.source, offset, int(np.searchsorted(ends, row, side="right")))
-
-
-_MIND_FIELDS = ("impression", "user", "time", "history", "items")
-
-
-def _lines_of(block: bytes) -> pa.Array:
-    """The lines of a block as strings, UTF-8 or not: what is made of them finds out."""
-    lines = block.splitlines()
-    starts = np.cumsum([0, *map(len, lines)], dtype=np.int32)
-    return pa.Array.from_buffers(pa.string(), len(lines), [None, pa.py_buffer(starts), pa.py_buffer(b"".join(lines))])
-
-
 _LOOKED_AT = 100
 _LOOSE = ("time", "value", VALUE, NUMBER, FLAG)
 """Roles whose numbers may be integers here and fractions there."""
@@ -265,11 +136,13 @@ class JsonInput:
     """One file of JSON lines, ready to be read from ``start``, its first line, on; ``warnings`` grow while it is read.
 
     ``kinds`` has the keys of the first lines, in order, and the type of their first value; ``str`` where all are null.
+    ``elements`` has the type of the first element of those that are lists.
     """
 
     source: Source
     start: int
     kinds: dict[str, type]
+    elements: dict[str, type] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _late: set[bytes] = field(default_factory=set)
 
@@ -284,7 +157,11 @@ class JsonInput:
         self._late.clear()
         watched = {role: name for role, name in columns.items() if role.startswith(WATCHED)}
         needed = {role: name for role, name in columns.items() if role not in watched}
-        if any(self.kinds[name] in (list, _Object) for name in needed.values()):
+        nested = (list, _Object)
+        if any(
+            self.kinds[name] in nested and not (role == LISTED and self.elements.get(name, str) in (str, int))
+            for role, name in needed.items()
+        ):
             raise self._explained(needed, self.start, "a value is nested")
         for offset, block in line_blocks(self.source, self.start, self.warnings):
             yield partial(self._piece, needed, watched, offset, block)
@@ -363,6 +240,9 @@ class JsonInput:
         types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
         fields: dict[str, pa.DataType] = {}
         for role, name in columns.items():
+            if self.kinds[name] is list:
+                fields[name] = pa.list_(types[self.elements.get(name, str)])
+                continue
             kind = types[self.kinds[name]]
             loose = (role in _LOOSE or role.startswith((WATCHED, CARRIED))) and self.kinds[name] is int
             fields[name] = pa.type_for_alias(numbers_as) if loose and fields.get(name) != pa.int64() else kind
@@ -385,6 +265,13 @@ class JsonInput:
     def _problem(self, role: str, name: str, value: Any, place: str) -> BadDataError | None:  # noqa: ANN401
         kind, first = type(value), self.kinds[name]
         numeric = (role in _LOOSE or role.startswith(CARRIED)) and {kind, first} <= {int, float}
+        if role == LISTED and kind is list and first is list:
+            wanted = self.elements.get(name, str)
+            odd = next((each for each in value if each is not None and type(each) is not wanted), None)
+            if odd is None:
+                return None
+            what = f"the {role} hold {odd!r}, which is {_KINDS[type(odd)]}, but another is {_KINDS[wanted]}"
+            return BadDataError(what, place=place, remedy="write all as strings")
         if kind in (list, _Object):
             return BadDataError(f"the {role} is {_KINDS[kind]}", place=place, remedy="write a string or a number")
         if kind is str and any("\ud800" <= character <= "\udfff" for character in value):
@@ -407,6 +294,7 @@ def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInp
     Raises ``BadDataError`` if it is empty, or a line does not hold an object.
     """
     kinds: dict[str, type] = {}
+    elements: dict[str, type] = {}
     first_lines = list(islice(filled_lines(source, 0), _LOOKED_AT))
     if not first_lines:
         raise BadDataError("the file is empty", place=source.name)
@@ -414,10 +302,13 @@ def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInp
         for name, value in object_of(line, f"{source.name}:{number}").items():
             if kinds.get(name, type(None)) is type(None):
                 kinds[name] = type(value)
+            if isinstance(value, list) and name not in elements and value and value[0] is not None:
+                elements[name] = type(value[0])
     late = {name for name in asked if kinds.get(name, type(None)) is type(None)}
     if late:
         kinds |= _found_later(source, late)
-    return JsonInput(source, start, {name: str if kind is type(None) else kind for name, kind in kinds.items()})
+    known = {name: str if kind is type(None) else kind for name, kind in kinds.items()}
+    return JsonInput(source, start, known, elements)
 
 
 def _found_later(source: Source, wanted: set[str]) -> dict[str, type]:

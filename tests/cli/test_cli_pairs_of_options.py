@@ -290,8 +290,8 @@ def choices_of(command):
     return [choice for choice in CHOICES if choice.option in names and not choice.words.startswith(never)]
 
 
-ELSEWHERE = ("--engine", "--master", "--spark-conf", "--config", "--recipe")
-"""Those that tests/spark and tests/options combine with the others."""
+ELSEWHERE = ("--engine", "--master", "--spark-conf", "--config", "--recipe", "--shown-col")
+"""Those that tests/spark, tests/options and tests/read combine with the others."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -35,6 +38,16 @@ def written(folder, **options):
     target = folder / "out.parquet"
     negprep.test(LOG, target, **options)
     return target
+
+
+def test_the_example_of_what_was_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log, command, rows = re.search(
+        r"```csv\n(.*?)```\n\n    negprep (train requests\.csv .*?)\n\n```csv\n(.*?)```", PAGE, flags=re.DOTALL
+    ).groups()
+    (tmp_path / "requests.csv").write_text(log)
+    subprocess.run([sys.executable, "-m", "negprep", *shlex.split(command), "--quiet"], check=True)
+    assert (tmp_path / "rows.csv").read_text() == rows
 
 
 def test_metadata_keys(tmp_path):
