@@ -232,9 +232,9 @@ class Options:
     sampler: str | tuple[str, ...] | None = option(
         None,
         "The rule that draws: uniform, popularity, weak (the user's weak interactions; uniform for a user without "
-        "any), impression (those that were shown with the positive, by --group-col), and in train hard or reinforced "
-        "(by the scores of --model). Several make a mixture, with shares "
-        "(--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each (--sampler uniform=3 --sampler weak=1).",
+        "any), impression (those shown with the positive), and in train hard or reinforced (by the scores of --model). "
+        "Several make a mixture, with shares (--sampler uniform:0.7 --sampler weak:0.3) or with a fixed count each "
+        "(--sampler uniform=3 --sampler weak=1).",
         ("Negatives", f"{_ROWS} verify report"),
         metavar="NAME",
         common=f"{_ROWS} verify",
