@@ -145,6 +145,19 @@ def test_a_sample_of_users(spec, asked, seed, n_sections):
     assert not held.tied[held.spared].any()
 
 
+def test_everybody_is_as_likely_to_be_in_a_sample():
+    """10 of 40 users at 600 split seeds: chi-square of 39 for draws without replacement, p = 0.001 at 72.1."""
+    section = LoadedSection(0, interactions_of([{1: 1, 2: 2}] * 40), None)
+    counts = np.zeros(40)
+    for seed in range(600):
+        options = Options(command="test", distinct=True, test_users=10, split_seed=seed)
+        rule, _ = choose_users(HoldoutRule("last"), [section], options)
+        held = hold_out(section.interactions, rule, seed=seed, with_valid=False)
+        counts += held.test[1::2]
+        assert held.test.sum() == 10
+    assert (39 / 40) * ((counts - 150) ** 2 / (600 * 0.25 * 0.75)).sum() < 72.1
+
+
 def test_a_sample_larger_than_there_are_users():
     options = Options(command="test", distinct=True, test_users=99)
     section = LoadedSection(0, interactions_of([{1: 1}, {1: 1, 2: 2}]), None)

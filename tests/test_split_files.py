@@ -14,7 +14,7 @@ from logs import as_table, random_rows
 
 import negprep
 from negprep import BadDataError, NegprepWarning, Options, UsageError
-from negprep.checks.results import ABSENT, HOLDOUTS, LEAK, METADATA
+from negprep.checks.results import ABSENT, HOLDOUTS, LEAK, METADATA, OWN
 from negprep.cli.exit_codes import guarded
 from negprep.cli.group import invoke
 from negprep.model_file import read_model
@@ -337,6 +337,26 @@ def test_the_files_of_ncf(tmp_path):
 
 
 # verify
+
+
+def test_a_published_split_is_checked_without_its_log(tmp_path):
+    """NCF's three files, and a test item among its own negatives, as in those that are published."""
+    chosen = Options(command="test", distinct=True, num_neg=9, to="ncf", encode=True)
+    negprep.prepare(WHOLE, f"{tmp_path / 'ml'}/", chosen)
+    names = ["ml.train.rating", "ml.test.rating", "ml.test.negative"]
+    for name in names:
+        (tmp_path / name).write_bytes((tmp_path / "ml" / name).read_bytes())
+    paths = [str(tmp_path / name) for name in names]
+    own = {"holdout": f"file:{paths[1]}", "num_neg": 9, "distinct": True, "sampler": ("uniform",)}
+    found = negprep.verify(paths, paths[0], **own)
+    assert {check.status for check in found.checks} == {"passed"}
+    lines = (tmp_path / names[2]).read_text().splitlines()
+    pair, first, *rest = lines[3].split("\t")
+    lines[3] = "\t".join([pair, pair.strip("()").split(",")[1], *rest])
+    (tmp_path / names[2]).write_text("\n".join(lines) + "\n")
+    assert first != pair
+    failed = [check.name for check in negprep.verify(paths, paths[0], **own).checks if check.status == "failed"]
+    assert failed == [OWN]
 
 
 @pytest.fixture
