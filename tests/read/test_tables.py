@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -76,6 +78,19 @@ def sources(folder):
     parts = [folder / f"part-{number}.parquet" for number in range(3)]
     for number, path in enumerate(parts):
         pq.write_table(table.slice(number * 1000, 1000), path)
+    flat = table.drop_columns("nested")
+    rows = flat.set_column(3, "time", flat["time"].cast(pa.int64())).to_pylist()
+    text = "user,item,kind,time\n" + "".join(",".join(map(str, row.values())) + "\n" for row in rows)
+    texts = {"csv": text.encode(), "jsonl": "".join(f"{json.dumps(row)}\n" for row in rows).encode()}
+    for ending, content in texts.items():
+        (folder / f"log.{ending}").write_bytes(content)
+        (folder / f"log.{ending}.gz").write_bytes(gzip.compress(content))
+    with pa.CompressedOutputStream(str(folder / "log.csv.zst"), "zstd") as stream:
+        stream.write(texts["csv"])
+    for kind in ("view", "buy"):
+        (folder / f"hive/kind={kind}").mkdir(parents=True)
+        part = flat.filter(pc.equal(flat["kind"].cast(pa.string()), kind)).drop_columns("kind")
+        pq.write_table(part, folder / f"hive/kind={kind}/part-0.parquet")
     packed = folder / "log.arrow.gz"
     packed.write_bytes(gzip.compress(written(table, folder / "plain.arrow", "stream").read_bytes()))
     (folder / "plain.arrow").unlink()
@@ -88,6 +103,8 @@ def sources(folder):
         "reader": pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=500)),
         "dataset": ds.dataset(parts),
         "Hugging Face": HuggingFace(table.drop_columns("nested")),
+        **{f"a file {name}": folder / f"log.{name}" for name in ("csv", "csv.gz", "csv.zst", "jsonl", "jsonl.gz")},
+        "Hive": folder / "hive",
         "several paths": [parts[0], str(parts[1]), parts[2]],
         "file": written(table, folder / "log.arrow", "file"),
         "packed file": written(table, folder / "log.feather", "file", compression="zstd"),
