@@ -14,6 +14,7 @@ import pytest
 from independent_samplers import Model, check
 
 import negprep
+from negprep.checks import observed, ranges
 from negprep.checks.promises import Promised
 from negprep.checks.verify import verify
 from negprep.encode import memory
@@ -95,12 +96,12 @@ def made(sampler, command, *, beside=False, same=False, at_time=False, log=LOG, 
     return run(log, sampler=sampler, available_at_time=at_time, with_log_q=True, **CLICKED, **options)
 
 
-@LAYOUTS
 @pytest.mark.parametrize("distinct", [False, True], ids=["repeats", "distinct"])
 @pytest.mark.parametrize("sampler", RECIPES, ids=" ".join)
 @pytest.mark.parametrize("given", [{}, {"beside": True}, {"beside": True, "same": True, "at_time": True}], ids=str)
-def test_train_rows(sampler, layout, distinct, given):
+def test_train_rows(sampler, distinct, given):
     """Only what stands in the slate of the positive, with the right log q; else uniform."""
+    layout = ("pointwise", "pairwise", "listwise")[(RECIPES.index(sampler) + len(given) + distinct) % 3]
     num_neg = Recipe.parse(sampler).num_neg or 5
     for holdout, keep_time in (("none", "first"), ("last", "last")):
         model = model_of(sampler, "train", holdout=holdout, keep_time=keep_time, **given)
@@ -187,10 +188,10 @@ def checks_of(path, log=LOG, **options):
     return {check.name: check for check in verify([(str(path), None)], log, promised=promised).checks}
 
 
-@LAYOUTS
 @pytest.mark.parametrize("sampler", [("uniform",), *RECIPES], ids=" ".join)
 @pytest.mark.parametrize("more", [{}, {"beside": True, "distinct": True}, {"beside": True, "same": True}], ids=str)
-def test_verify_passes_what_is_right(tmp_path, sampler, layout, more):
+def test_verify_passes_what_is_right(tmp_path, sampler, more):
+    layout = ("pointwise", "pairwise", "listwise")[(len(" ".join(sampler)) + len(str(more))) % 3]
     for command in ("train", "test"):
         if command == "test" and "weak" in " ".join(sampler):
             continue
@@ -299,6 +300,23 @@ def test_verify_finds_a_list_that_lacks_an_item(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
     failed = {name for name, check in checks_of(path, LARGE).items() if check.status == "failed"}
     assert "each positive has as many negatives as it must" in failed
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_verify_reports_the_same_range_by_range(tmp_path, monkeypatch, fault):
+    path = tmp_path / "train.parquet"
+    negprep.train(LARGE, path, sampler=("impression:0.6", "weak:0.4"), with_log_q=True, min_positives=3, **CLICKED)
+    if fault:  # of each user another one's negatives
+        table = pq.read_table(path)
+        items, labels = table["item"].to_pylist(), table["label"].to_pylist()
+        wrong = [item if labels[at] else items[at - 7] for at, item in enumerate(items)]
+        pq.write_table(table.set_column(1, table.schema.field("item"), pa.array(wrong)), path)
+    whole = verify([(str(path), None)], LARGE).as_dict()
+    monkeypatch.setattr(ranges, "_FEWEST_ROWS", 1_500)
+    monkeypatch.setattr(ranges, "_LEAST_GATHERED", 3_000)
+    monkeypatch.setattr(observed, "_GATHERED", 40)
+    assert verify([(str(path), None)], LARGE, memory=1).as_dict() == whole
+    assert whole["failed"] == fault
 
 
 def test_files_without_metadata_are_checked_by_options(tmp_path):

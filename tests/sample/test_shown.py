@@ -127,7 +127,7 @@ def test_supply_and_log_q(text, window):
 def test_draws_follow_their_law(monkeypatch, text, rounds, window):
     """Chi-square: single draws with repeats, and ordered choices of distinct ones."""
     monkeypatch.setattr(module, "_ROUNDS", rounds)
-    recipe, many = Recipe.parse(tuple(text.split())), 3_000
+    recipe, many = Recipe.parse(tuple(text.split())), 1_500
     for place, head in enumerate(HEADS):
         lists = lists_of(head, window)
         count = min(sum(recipe.shares) if recipe.fixed else 3, drawable(recipe, lists))
