@@ -215,4 +215,4 @@ def test_verify_finds_no_fault_in_what_is_written(tmp_path, monkeypatch, capsys,
         written += any_run(folder, capsys, seed) is not None
         monkeypatch.chdir(tmp_path)
         shutil.rmtree(folder)
-    assert written >= RUNS // PARTS // 2
+    assert written >= RUNS // PARTS // 3  # of all combinations of options some are refused
