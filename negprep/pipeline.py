@@ -241,7 +241,7 @@ class Run(Record):
                 removed_items=core.removed_items,
                 removed_positives=core.removed_positives,
                 excluded_pairs=len(loaded.excluded),
-                sources=dict.fromkeys(options.recipe.sources or (), 0),
+                sources=dict.fromkeys(options.sampler_rule.sources or (), 0),
                 holds_out=rule.kind != "none",
             )
             if loaded.held is None:  # then these are the log's alone

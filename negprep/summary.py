@@ -390,7 +390,7 @@ def facts_of(run: Record) -> dict[str, Any]:
         "algorithm": ALGORITHM,
         "command": options.command,
         **options.facts(),
-        "sampler": str(options.recipe),
+        "sampler": str(options.sampler_rule),
         **_sampler_facts(run),
         "draws": "distinct" if options.distinct else "repeats",
         "holdout": str(run.rule),
@@ -426,7 +426,7 @@ def summary_of(run: Record, output: str, seconds: float) -> Summary:
         holdout_asked=str(options.rule),
         num_neg=options.num_neg or options.negatives_each,
         per=options.per,
-        sampler=str(options.recipe),
+        sampler=str(options.sampler_rule),
         rows_written=tally.rows,
         seen=_seen_policy(run),
         excluded_unknown=run.exclude.unknown,
@@ -474,7 +474,7 @@ def _warnings_of_rows(run: Record) -> list[str]:
     data_set = run.options.read.data_set
     if data_set is not None and all(getattr(run.options, name) == value for name, value in data_set.rule.items()):
         warnings += data_set.differences(run.log.place, positives=tally.positives)
-    alone = run.options.recipe.names if run.options.with_log_q else ()
+    alone = run.options.sampler_rule.names if run.options.with_log_q else ()
     if alone == ("popularity",) and len(run.items) > run.items.n_catalog:
         warnings.append("the log q of a positive outside the catalog is -inf: it has no weight there")
     if any(run.tally.sources.values()) and run.tally.sources.get("weak") == 0:
@@ -505,11 +505,11 @@ def notes_of(run: Record) -> list[str]:
     if run.tally.without_history:
         what = f"{run.tally.without_history:,} of {run.tally.groups:,} positives"
         notes.append(f"the history of {what} is empty: their users have no train positive before them")
-    names = run.options.recipe.names
+    names = run.options.sampler_rule.names
     if run.options.with_log_q and names in (("weak",), ("impression",)):
         what = f"the log q of a positive is -inf where {names[0]} alone draws"
         notes.append(f"{what}; mix it with uniform to correct by it")
-    if run.options.with_log_q and run.options.recipe.scored == "reinforced":
+    if run.options.with_log_q and run.options.sampler_rule.scored == "reinforced":
         notes.append("the log q of a positive is -inf: it is in no pool of reinforced")
     return notes
 
@@ -544,7 +544,7 @@ def _seen_policy(run: Record) -> str:
 
 
 def _sampler_facts(run: Record) -> dict[str, Any]:
-    options, popular = run.options, "popularity" in run.options.recipe.names
+    options, popular = run.options, "popularity" in run.options.sampler_rule.names
     alpha, smooth = popularity_shape(options) if popular and options.weights is None else (None, None)
     return {
         "alpha": alpha,
@@ -554,7 +554,7 @@ def _sampler_facts(run: Record) -> dict[str, Any]:
         "same": options.same,
         **({} if options.group_col is None else {"group_col": options.group_col}),
         "with_log_q": options.with_log_q,
-        "q_kind": "conditional" if options.recipe.scored == "reinforced" else "exact",
+        "q_kind": "conditional" if options.sampler_rule.scored == "reinforced" else "exact",
         **_model_facts(run),
     }
 

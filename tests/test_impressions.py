@@ -19,7 +19,7 @@ from negprep.checks.promises import Promised
 from negprep.checks.verify import verify
 from negprep.encode import memory
 from negprep.errors import NegprepError
-from negprep.options.specs import Recipe
+from negprep.options.specs import SamplerRule
 
 LAYOUTS = pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
 NAMES = ("user", "item", "time", "click", "slate")
@@ -70,7 +70,7 @@ def liked(row):
 
 
 def model_of(sampler, command, *, beside=False, same=False, at_time=False, **options):
-    recipe = Recipe.parse(sampler)
+    recipe = SamplerRule.parse(sampler)
     if beside:
         columns = zip(*CATALOG.to_pydict().values(), strict=True)
         catalog = {item: (kind, since) for item, kind, since in columns}
@@ -102,7 +102,7 @@ def made(sampler, command, *, beside=False, same=False, at_time=False, log=LOG, 
 def test_train_rows(sampler, distinct, given):
     """Only what stands in the slate of the positive, with the right log q; else uniform."""
     layout = ("pointwise", "pairwise", "listwise")[(RECIPES.index(sampler) + len(given) + distinct) % 3]
-    num_neg = Recipe.parse(sampler).num_neg or 5
+    num_neg = SamplerRule.parse(sampler).num_neg or 5
     for holdout, keep_time in (("none", "first"), ("last", "last")):
         model = model_of(sampler, "train", holdout=holdout, keep_time=keep_time, **given)
         rows = made(
@@ -111,14 +111,14 @@ def test_train_rows(sampler, distinct, given):
         )  # fmt: skip
         groups = check(model, rows, num_neg=num_neg, distinct=distinct)
         sources = {source for group in groups for source in group.sources}
-        assert sources >= {*Recipe.parse(sampler).names, "fallback"}
+        assert sources >= {*SamplerRule.parse(sampler).names, "fallback"}
 
 
 @LAYOUTS
 @pytest.mark.parametrize("given", [{}, {"beside": True}], ids=str)
 @pytest.mark.parametrize("sampler", [recipe for recipe in RECIPES if "weak" not in " ".join(recipe)], ids=" ".join)
 def test_candidates(sampler, layout, given):
-    num_neg = Recipe.parse(sampler).num_neg or 6
+    num_neg = SamplerRule.parse(sampler).num_neg or 6
     model = model_of(sampler, "test", holdout="last", **given)
     rows = made(sampler, "test", holdout="last", layout=layout, num_neg=num_neg, **given)
     check(model, rows, num_neg=num_neg, distinct=True, whole_users=layout == "pointwise")

@@ -13,7 +13,7 @@ from logs import random_rows
 import negprep
 from negprep.encode.vocabulary import Vocabulary
 from negprep.model_file import Model, write_model
-from negprep.options.specs import Recipe
+from negprep.options.specs import SamplerRule
 
 SHAPES = {
     "small": {"users": 20, "items": 40, "most": 12},
@@ -71,7 +71,7 @@ def made(log, weak, recipe, folder, **options):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_rows(tmp_path, shape, strangers, at_time, recipe):
     log, weak, plain = a_case(shape, tmp_path, bias=at_time, strangers=strangers)
-    parsed = Recipe.parse(recipe)
+    parsed = SamplerRule.parse(recipe)
     for size, second, third in ((7, 2, 1), (3, 1, 0), (50, 1, 2)):
         if recipe == ("reinforced",):
             rule, keywords = (size, second, 0.5), {"pool_weak": second, "temperature": 0.5}

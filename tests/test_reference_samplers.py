@@ -11,7 +11,7 @@ import reference_samplers
 from logs import random_rows
 
 import negprep
-from negprep.options.specs import Recipe
+from negprep.options.specs import SamplerRule
 
 SHAPES = {
     "small": {"users": 20, "items": 40, "most": 12},
@@ -55,7 +55,7 @@ def made(log, recipe, *, at_time=False, categories=None, weights=None, **options
 
 
 def expected(log, recipe, *, num_neg, **options):
-    parsed = Recipe.parse(recipe)
+    parsed = SamplerRule.parse(recipe)
     return reference_samplers.train_rows(
         log, list(parsed.names), list(parsed.shares), num_neg, fixed=parsed.fixed, least=2, **options
     )
@@ -67,7 +67,7 @@ def expected(log, recipe, *, num_neg, **options):
 def test_rows(shape, recipe, distinct):
     for seed, num_neg, holdout in ((0, 4, "none"), (2**64 - 1, 9, "last"), (5, 1, "random")):
         log = log_with_values(seed % 1000, SHAPES[shape])
-        num_neg = Recipe.parse(recipe).num_neg or num_neg
+        num_neg = SamplerRule.parse(recipe).num_neg or num_neg
         options = {"num_neg": num_neg, "distinct": distinct, "holdout": holdout, "seed": seed}
         assert made(log, recipe, **options) == expected(log, recipe, **options)
 
@@ -77,7 +77,7 @@ def test_rows(shape, recipe, distinct):
 @pytest.mark.parametrize("by", ["time", "category", "both"])
 def test_rows_of_restricted_draws(by, recipe, distinct):
     log = log_with_values(8, SHAPES["small"])
-    options = {"num_neg": Recipe.parse(recipe).num_neg or 5, "distinct": distinct, "seed": 3}
+    options = {"num_neg": SamplerRule.parse(recipe).num_neg or 5, "distinct": distinct, "seed": 3}
     if by != "category":
         options["at_time"] = True
     if by != "time":
@@ -104,7 +104,7 @@ def test_rows_of_impressions(recipe, distinct):
             "slate": [time % 3 for _, _, time, _ in log],
         }
     )
-    options = {"num_neg": Recipe.parse(recipe).num_neg or 5, "distinct": distinct, "seed": 4, "holdout": "none"}
+    options = {"num_neg": SamplerRule.parse(recipe).num_neg or 5, "distinct": distinct, "seed": 4, "holdout": "none"}
     rows = negprep.train(table, sampler=recipe, positive=">=2", group_col="slate", **options).to_pylist()
     wanted = expected(
         log, recipe, shown=lambda user, positive: beside.get((user, latest[user, positive] % 3), set()), **options
@@ -139,9 +139,9 @@ def test_pairs_of_levels(shape, at_time, distinct):
 @pytest.mark.parametrize("recipe", [("popularity",), ("uniform:0.7", "weak:0.3")], ids=" ".join)
 def test_pairs_of_positives_drawn_with_replacement(recipe):
     log = log_with_values(6, SHAPES["small"])
-    sources = {name: name for name in (*Recipe.parse(recipe).names, "fallback")} | {None: recipe[0]}
+    sources = {name: name for name in (*SamplerRule.parse(recipe).names, "fallback")} | {None: recipe[0]}
     made_pairs = pairs(log, sources, sampler=recipe, bootstrap=300, seed=4)
-    parsed = Recipe.parse(recipe)
+    parsed = SamplerRule.parse(recipe)
     assert made_pairs == reference_samplers.train_rows(
         log, list(parsed.names), list(parsed.shares), 1, least=2, as_pairs=True, bootstrap=300, seed=4
     )
@@ -186,8 +186,8 @@ def test_the_table_of_the_reference_holds_the_units(n_items):
 
 def test_shares_have_no_common_factor():
     """As docs/internals/randomness.md says: the smallest whole numbers in these proportions."""
-    assert Recipe.parse(("uniform:0.50", "weak:.25", "popularity:0.25")).shares == (2, 1, 1)
-    assert Recipe.parse(("uniform:0.7", "weak:0.3")).shares == (7, 3)
+    assert SamplerRule.parse(("uniform:0.50", "weak:.25", "popularity:0.25")).shares == (2, 1, 1)
+    assert SamplerRule.parse(("uniform:0.7", "weak:0.3")).shares == (7, 3)
 
 
 def test_fixed_counts_of_a_user_who_runs_out_of_one_kind():

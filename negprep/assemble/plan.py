@@ -58,7 +58,7 @@ def make_scores(model: Model, rows: Codes, columns: Codes, options: Options) -> 
     ``rows``, ``columns``: int32, shapes (n_users,) and (n_catalog,). Where the model has each user and each item of the
       catalog, or -1.
     """
-    place, precise = str(options.model), options.recipe.scored == "reinforced"  # else their order alone matters
+    place, precise = str(options.model), options.sampler_rule.scored == "reinforced"  # else their order alone matters
     known_items = np.flatnonzero(columns >= 0)
     of_items = columns[known_items]
     factors = model.item_factors[of_items]
@@ -106,7 +106,7 @@ _DEFAULT_POLICY_POOL, _DEFAULT_POOL_WEAK, _DEFAULT_TEMPERATURE = 30, 1, 1.0
 
 def needs_survey(options: Options) -> bool:
     """Whether the users are gone through once before anything is drawn."""
-    is_popular = "popularity" in options.recipe.names and options.weights is None
+    is_popular = "popularity" in options.sampler_rule.names and options.weights is None
     return is_popular or options.bootstrap is not None or drops_cold_items(options)
 
 
@@ -125,7 +125,7 @@ def popularity_shape(options: Options) -> tuple[float, float]:
 
 def model_rule(options: Options) -> Hardness | Policy | None:
     """How a model draws, where one does: the options with their defaults."""
-    if options.recipe.scored == "hard":
+    if options.sampler_rule.scored == "hard":
         size = _DEFAULT_POOL if options.pool is None else options.pool
         top = _DEFAULT_TOP if options.top is None else options.top
         skip = _DEFAULT_SKIP_TOP if options.skip_top is None else options.skip_top
@@ -134,7 +134,7 @@ def model_rule(options: Options) -> Hardness | Policy | None:
                 f"--top {top} and --skip-top {skip} of a pool of {size}", remedy="enlarge it (--pool), or lower them"
             )
         return Hardness(size, top, skip)
-    if options.recipe.scored == "reinforced":
+    if options.sampler_rule.scored == "reinforced":
         size = _DEFAULT_POLICY_POOL if options.pool is None else options.pool
         exposed = _DEFAULT_POOL_WEAK if options.pool_weak is None else options.pool_weak
         if exposed > size:
@@ -149,7 +149,7 @@ def read_model_of(options: Options) -> Model | None:
     Raises BadDataError: The file is not a model.
     Raises UsageError: Its kind does not fit the sampler, ``hard`` or ``reinforced``.
     """
-    sampler = options.recipe.scored
+    sampler = options.sampler_rule.scored
     if options.model is None or sampler is None:
         return None
     model = read_model(options.model)
@@ -184,11 +184,11 @@ def make_plan(
     Returns ``fit``, WeightsFit: How ``--weights`` fits the catalog.
     Raises BadDataError: No item has a weight.
     """
-    recipe = options.recipe
+    sampler = options.sampler_rule
     weights, fit = None, WeightsFit()
     if options.weights is not None:
         weights, fit = read_weights(options.weights, options.read, items)
-    elif "popularity" in recipe.names and counts is not None:
+    elif "popularity" in sampler.names and counts is not None:
         weights = _popularity(counts[: items.n_catalog], options)
     order = None
     if options.same is not None or options.available_at_time:
@@ -196,10 +196,10 @@ def make_plan(
             items.n_catalog,
             segments=None if catalog is None else catalog.categories,
             available=first_times,
-            drawable=None if weights is None or recipe.falls_back else weights.units > 0,
+            drawable=None if weights is None or sampler.falls_back else weights.units > 0,
         )
     plan = Plan(
-        recipe,
+        sampler,
         options.distinct,
         options.with_log_q,
         weights,

@@ -499,7 +499,7 @@ def make_form(
         options.layout,
         *written,
         label_type,
-        options.recipe.sources,
+        options.sampler_rule.sources,
         with_log_q=options.with_log_q,
         per_user=options.per_user,
         kept={name: Ids.of(values[name].values) for name in names} if values else {},
@@ -542,7 +542,9 @@ _USUAL_POSITIVES = 100
 
 def row_group_rows(options: Options) -> int:
     """Rows of a row group, and of a shard at most: fewer where each holds lists, for about as many items."""
-    each = _SHOWN_AT_MOST if options.takes_all and "impression" in options.recipe.names else options.negatives_each
+    each = (
+        _SHOWN_AT_MOST if options.takes_all and "impression" in options.sampler_rule.names else options.negatives_each
+    )
     items = (each if options.layout == "listwise" else 0) + (options.with_history or 0)
     items += _USUAL_POSITIVES if options.layout == "listwise" and options.per_user else 0
     return max(1, ROW_GROUP_ROWS // max(1, items))

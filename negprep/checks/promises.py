@@ -21,7 +21,7 @@ from negprep.options.specs import (
     SAMPLERS,
     SESSION,
     HoldoutRule,
-    Recipe,
+    SamplerRule,
     UserSample,
 )
 from negprep.read.prepared import Prepared
@@ -324,9 +324,9 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
     if rule is not None and rule.kind == "random-global":
         what = f"--holdout {rule}: which pairs it holds out follows from the split seed, which the file does not say"
         raise UsageError(what, place=prepared.name, remedy="give the summary of its run: --made-by SUMMARY")
-    recipe = Recipe.parse(promised.sampler or ("uniform",))
+    sampler = SamplerRule.parse(promised.sampler or ("uniform",))
     epochs, sources = _shown(prepared)
-    samplers = recipe.names if promised.sampler or not sources else sources
+    samplers = sampler.names if promised.sampler or not sources else sources
     unspecified = {"sampler"} if not promised.sampler else set()
     unspecified |= {"weak"} if promised.positive is None and promised.weak is None else set()
     return Promise(
@@ -337,8 +337,8 @@ def _by_options(prepared: Prepared, part: str, promised: Promised, log_has_times
         chance=_chance(promised.num_neg),
         distinct=promised.distinct,
         samplers=samplers,
-        shares=tuple(map(float, recipe.shares)) if samplers is recipe.names else (1.0,) * len(samplers),
-        fixed=recipe.fixed,
+        shares=tuple(map(float, sampler.shares)) if samplers is sampler.names else (1.0,) * len(samplers),
+        fixed=sampler.fixed,
         exposed="reinforced" in samplers,
         alpha=0.75 if promised.alpha is None else promised.alpha,
         smooth=0.0 if promised.smooth is None else promised.smooth,

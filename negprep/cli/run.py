@@ -136,7 +136,7 @@ def _is_numbers_alone(source: str, target: str, options: Options) -> bool:
     """Whether numbers come from one Parquet file and go to another, in columns of their own."""
     beside = (options.exclude, options.items, options.weights, options.weak, options.model)
     chosen = (options.positive, options.min_positives, options.core, options.rule.path or None)
-    is_plain = options.layout != "listwise" and options.recipe.sources is None and not options.encode
+    is_plain = options.layout != "listwise" and options.sampler_rule.sources is None and not options.encode
     if not is_plain or form_of(target, options.to) != "parquet" or any(each is not None for each in (*beside, *chosen)):
         return False
     import pyarrow as pa

@@ -23,7 +23,7 @@ from negprep.options.options import Command, LogSource, Options, ReadOptions
 from negprep.options.specs import (
     HoldoutRule,
     PositiveRule,
-    Recipe,
+    SamplerRule,
     TimeForms,
     UserSample,
     column_names_of,
@@ -53,8 +53,8 @@ _READERS = {"size": size_of, "delimiter": delimiter_of}
 _PARSERS: dict[str, Callable[[Any], object]] = {
     "holdout": HoldoutRule.parse,
     "positive": PositiveRule.parse,
-    "sampler": lambda value: Recipe.parse(tuple(value)),
-    "levels": Recipe.parse_levels,
+    "sampler": lambda value: SamplerRule.parse(tuple(value)),
+    "levels": SamplerRule.parse_levels,
     "time_format": TimeForms.parse,
     "test_users": UserSample.parse,
 }
@@ -353,7 +353,7 @@ def _value_of(option: Option, options: Options) -> object:
         return value if value != option.default else None
     if option.declared.section == "Run" or (options.command == "test" and name not in (*OF_CANDIDATES, "drop_cold")):
         return None
-    if name == "num_neg" and options.recipe.fixed:  # their sum
+    if name == "num_neg" and options.sampler_rule.fixed:  # their sum
         return None
     value = getattr(options, name)
     if name == "sampler" and value is None and options.levels is None:

@@ -30,16 +30,16 @@ def refuse_conflicts(options: Record) -> None:
     if options.per_user:
         _refuse_per_user(options)
     _refuse_samplers(options)
-    _refuse_scored(options, options.recipe.scored)
+    _refuse_scored(options, options.sampler_rule.scored)
     _refuse_rows(options)
 
 
 def _refuse_counts(options: Record) -> None:
-    recipe, num_neg, bootstrap = options.recipe, options.num_neg, options.bootstrap
-    fixed = recipe.num_neg or (1 if bootstrap is not None else None)
-    what = f"the counts of the samplers sum to {fixed}" if recipe.fixed else "--bootstrap writes pairs"
+    sampler, num_neg, bootstrap = options.sampler_rule, options.num_neg, options.bootstrap
+    fixed = sampler.num_neg or (1 if bootstrap is not None else None)
+    what = f"the counts of the samplers sum to {fixed}" if sampler.fixed else "--bootstrap writes pairs"
     _refuse(
-        recipe.fixed and bootstrap is not None,
+        sampler.fixed and bootstrap is not None,
         "--bootstrap draws one negative a pair, fixed counts several",
         "give shares",
     )
@@ -61,8 +61,8 @@ def _refuse_counts(options: Record) -> None:
         "give a number; test takes all",
     )
     _refuse(
-        recipe.names not in (("uniform",), ("impression",)),
-        f"--num-neg all with --sampler {recipe}: every eligible item is taken, and none is drawn",
+        sampler.names not in (("uniform",), ("impression",)),
+        f"--num-neg all with --sampler {sampler}: every eligible item is taken, and none is drawn",
         "leave --sampler out, or give a number",
     )
     _refuse(not options.distinct, "--num-neg all with --repeats, but no item is taken twice")
@@ -94,7 +94,7 @@ def _refuse_per_user(options: Record) -> None:
 
 
 def _refuse_samplers(options: Record) -> None:
-    names, is_test, levels = options.recipe.names, options.command == "test", options.levels is not None
+    names, is_test, levels = options.sampler_rule.names, options.command == "test", options.levels is not None
     no_pairs = is_test or options.layout != "pairwise"
     _refuse(levels and no_pairs, "--levels writes pairs to train on", "add --layout pairwise")
     _refuse(levels and options.sampler is not None, "--levels and --sampler each specify what is drawn")
@@ -207,7 +207,7 @@ def _refuse_scored(options: Record, scored: str | None) -> None:
         "leave one of them out",
     )
     _refuse(
-        scored == "reinforced" and options.with_log_q and options.recipe.is_mixed,
+        scored == "reinforced" and options.with_log_q and options.sampler_rule.is_mixed,
         "--with-log-q with --sampler reinforced in a mixture: its q is known given a pool alone",
         "leave out the other samplers, or the log q",
     )

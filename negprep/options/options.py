@@ -28,7 +28,7 @@ from negprep.options.specs import (
     MAX_TEMPERATURE,
     HoldoutRule,
     PositiveRule,
-    Recipe,
+    SamplerRule,
     UserSample,
     whole,
 )
@@ -595,7 +595,7 @@ class Options:
     """``test_users``, parsed."""
     positive_rule: PositiveRule | None = field(init=False, repr=False, compare=False)
     """``positive``, parsed."""
-    recipe: Recipe = field(init=False, repr=False, compare=False)
+    sampler_rule: SamplerRule = field(init=False, repr=False, compare=False)
     """``sampler`` or ``levels``, parsed."""
 
     def __post_init__(self) -> None:
@@ -611,25 +611,25 @@ class Options:
         } - {"split_seed"}  # programs hand it on to every run
         self._settle("given", self.given | changed)
         self._settle("with_valid", self.with_valid or self.fold == "valid" or self.valid_file is not None)
-        self._settle("recipe", self._parse_recipe())
+        self._settle("sampler_rule", self._parse_sampler())
         self._settle("positive_rule", None if self.positive is None else PositiveRule.parse(self.positive))
         self._settle("rule", HoldoutRule.parse(self.holdout))
         self._settle("sample", None if self.test_users is None else UserSample.parse(self.test_users))
         self._settle("test_users", None if self.sample is None else self.sample.given)
         refuse_conflicts(self)
         if self.num_neg is None:
-            fixed = self.recipe.num_neg or (1 if self.bootstrap is not None else None)
+            fixed = self.sampler_rule.num_neg or (1 if self.bootstrap is not None else None)
             self._settle("num_neg", fixed or DEFAULT_NUM_NEG[self.command])
 
     def _settle(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
-    def _parse_recipe(self) -> Recipe:
+    def _parse_sampler(self) -> SamplerRule:
         given: Any = "uniform" if self.sampler is None else self.sampler
         terms = (given,) if isinstance(given, str) else given
         if not isinstance(terms, tuple | list) or not all(isinstance(term, str) for term in terms):
             raise UsageError(f"sampler is {self.sampler!r}", remedy="give a string, or several in a tuple")
-        return Recipe.parse(tuple(terms)) if self.levels is None else Recipe.parse_levels(self.levels)
+        return SamplerRule.parse(tuple(terms)) if self.levels is None else SamplerRule.parse_levels(self.levels)
 
     def without_files(self) -> Options:
         """The same with a word in place of each file or table, for processes that need none of them."""

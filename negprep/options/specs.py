@@ -538,7 +538,7 @@ _LARGEST_SHARE_UNIT = 1 << 32
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SamplerRule:
     """The components of a sampler, all different, and their shares.
 
     Component ``c`` makes a draw with probability ``shares[c] / sum(shares)``. If ``fixed``, the shares are counts: the
@@ -550,7 +550,7 @@ class Recipe:
     fixed: bool
 
     @classmethod
-    def parse(cls, terms: tuple[str, ...]) -> Recipe:
+    def parse(cls, terms: tuple[str, ...]) -> SamplerRule:
         """Parse terms such as ``popularity``, ``uniform:0.7`` or ``weak=1``; ``UsageError`` if they do not fit."""
         found = [_parse_term(term) for term in terms]
         if not found:
@@ -579,7 +579,7 @@ class Recipe:
         return cls(names, _as_counts([value for _, _, value in found]), fixed=False)
 
     @classmethod
-    def parse_levels(cls, text: str) -> Recipe:
+    def parse_levels(cls, text: str) -> SamplerRule:
         """Parse ``W1,W2``: shares of pairs positive > weak and positive > unobserved; the rest is weak > unobserved.
 
         Raises ``UsageError`` unless both are above 0 and their sum below 1.

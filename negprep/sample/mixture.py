@@ -35,7 +35,7 @@ class Mixture:
     """The measures of a block of users, and how often each is drawn from.
 
     ``shares``: int64, shape (n_measures,).
-    ``fixed``: As in ``Recipe``.
+    ``fixed``: As in ``SamplerRule``.
     ``fallback``: Drawn from where a measure has no points; the first listed measure that has, where this has none.
       None: nothing is drawn.
     """

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Codes, Positions, Times, Words
-from negprep.options.specs import LEVELS, SCORED, Recipe
+from negprep.options.specs import LEVELS, SCORED, SamplerRule
 from negprep.sample.hard import HardItems, Hardness
 from negprep.sample.levels import EligibleBelowListed, upper_items
 from negprep.sample.measures import Asks, EligibleItems, Impressions, ListedItems, Measure, ShownItems
@@ -40,7 +40,7 @@ class Plan:
     ``takes_all``: Whether every eligible item is taken, in random order, in place of draws.
     """
 
-    recipe: Recipe
+    sampler_rule: SamplerRule
     distinct: bool
     with_log_q: bool = False
     weights: Weights | None = None
@@ -96,7 +96,7 @@ class Drawn:
     """The negatives of some groups.
 
     ``items``: int32, shape (n_groups, num_neg). Codes, -1 beyond the group's count.
-    ``sources``: int8, of the same shape, or None. Positions in ``Recipe.sources``.
+    ``sources``: int8, of the same shape, or None. Positions in ``SamplerRule.sources``.
     ``log_q``: float64, of the same shape, or None.
     ``pos_log_q``: float64, shape (n_groups,), or None.
     ``upper``: int32, of the shape of ``items``, or None. What stands in the place of the positive beside each negative,
@@ -126,7 +126,7 @@ class Sampling:
         self._impressions = impressions
         if impressions is not None and plan.order is not None:
             self._impressions = replace(impressions, lists=plan.order.reorder(impressions.lists))
-        draws_weak = "weak" in plan.recipe.names or isinstance(plan.rule, Policy)
+        draws_weak = "weak" in plan.sampler_rule.names or isinstance(plan.rule, Policy)
         self._seen = seen if plan.order is None else plan.order.reorder(seen)
         self._weak = weak if plan.order is None or not draws_weak else plan.order.reorder(weak)
         self._scored: ScoredUsers | None = None
@@ -142,20 +142,20 @@ class Sampling:
 
     def supply(self, heads: Heads) -> Positions:
         """How many different items can be drawn: int64, for each user, or, ``by_group``, for each group."""
-        recipe, seen = self.plan.recipe, self._seen
+        sampler, seen = self.plan.sampler_rule, self._seen
         if not self.by_group:
             supply = seen.eligible
-            if not recipe.falls_back and self.plan.weights is not None:
+            if not sampler.falls_back and self.plan.weights is not None:
                 heavy = self.plan.weights.units > 0
                 seen_before = np.concatenate([[0], np.cumsum(heavy[seen.items])])
                 supply = int(heavy.sum()) - np.diff(seen_before[seen.starts])
-            return supply + np.diff(self._weak.starts) if "weak" in recipe.names else supply
+            return supply + np.diff(self._weak.starts) if "weak" in sampler.names else supply
         asks = self._asks(heads, slice(None), 0, np.zeros(len(heads), np.uint64))
         shown = None if self._impressions is None else ShownItems(self._impressions, 0, seen.n_users)
         if self.plan.takes_all and shown is not None:
             return shown.span(asks)[1]
         supply = EligibleItems(SeenBlock(seen, 0, seen.n_users)).span(asks)[1]
-        if "weak" in recipe.names:  # what an impression has is among it
+        if "weak" in sampler.names:  # what an impression has is among it
             supply = supply + ListedItems(self._weak, 0, seen.n_users).span(asks)[1]
         elif shown is not None:
             supply = supply + shown.span(asks)[1]
@@ -168,11 +168,11 @@ class Sampling:
         ``counts``: int64, shape (n,). Draws of each group.
         ``num_neg``: At least the largest count.
         """
-        recipe, sources = self.plan.recipe, None
+        sampler, sources = self.plan.sampler_rule, None
         if self.plan.takes_all:
             items = self._take_all(heads, keys, num_neg)
-            sources = None if recipe.sources is None else np.zeros(items.shape, np.int8)
-        elif recipe.names == ("uniform",) and self.plan.order is None:
+            sources = None if sampler.sources is None else np.zeros(items.shape, np.int8)
+        elif sampler.names == ("uniform",) and self.plan.order is None:
             buffer = _mask_buffer()
             items = uniform(self._seen, heads.users, keys, num_neg, distinct=self.plan.distinct, buffer=buffer)
         else:
@@ -183,12 +183,12 @@ class Sampling:
         elif self.plan.with_log_q:
             log_q, pos_log_q = self._log_q(heads, items, sources)
         upper = None
-        if recipe.names == LEVELS and sources is not None:
+        if sampler.names == LEVELS and sources is not None:
             first, last = int(heads.users[0]), int(heads.users[-1]) + 1
             groups, listed = self._asks(heads, slice(None), first, keys), ListedItems(self._weak, first, last)
             item_order = None if self.plan.order is None else self.plan.order.items
             upper = upper_items(heads.items, sources, groups, listed, item_order)
-        return Drawn(items, sources if recipe.sources is not None else None, log_q, pos_log_q, upper)
+        return Drawn(items, sources if sampler.sources is not None else None, log_q, pos_log_q, upper)
 
     def log_q_of_heads(self, heads: Heads) -> npt.NDArray[np.float64]:
         """The log q of positives alone, as that of ``draw``: float64, shape (n,)."""
@@ -297,10 +297,10 @@ class Sampling:
         mask: npt.NDArray[np.uint8] | None,
         scored: ScoredBlock | None,
     ) -> Mixture:
-        recipe, weights = self.plan.recipe, self.plan.ordered_weights
+        sampler, weights = self.plan.sampler_rule, self.plan.ordered_weights
         eligible = EligibleItems(block)
         measures: list[Measure] = []
-        for name in recipe.names:
+        for name in sampler.names:
             if name == "weak":
                 measures.append(ListedItems(self._weak, first, last))
             elif name == "impression" and self._impressions is not None:
@@ -313,8 +313,8 @@ class Sampling:
                 measures.append(WeightedItems(block, weights, mask, _proposing()))
             else:
                 measures.append(eligible)
-        shares = np.array(recipe.shares)
-        return Mixture(measures, shares, recipe.fixed, eligible if recipe.falls_back else None)
+        shares = np.array(sampler.shares)
+        return Mixture(measures, shares, sampler.fixed, eligible if sampler.falls_back else None)
 
     def _asks(self, heads: Heads, here: slice, first_user: int, keys: Words) -> Asks:
         rows, lists = heads.users[here].astype(np.int64) - first_user, None

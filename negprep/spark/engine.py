@@ -155,7 +155,7 @@ class SparkRun(Record):
             options = replace(options, most_eligible=kept.n_catalog)
             travelling = replace(travelling, most_eligible=kept.n_catalog)
         self._job = replace(
-            job, options=travelling, plan=plan, model=model, counts_sources=options.recipe.sources is not None
+            job, options=travelling, plan=plan, model=model, counts_sources=options.sampler_rule.sources is not None
         )
         if counts is not None and drops_cold_items(options):
             self._job = replace(self._job, warm=counts > 0)
@@ -335,7 +335,7 @@ class SparkRun(Record):
     def _count(self, pairs: dict[int, Beside], model: Model | None, columns: Codes | None) -> None:
         """Count all rows, so that bad data is reported before any is written."""
         several, tally = len(self.epochs), self.tally
-        tally.sources = dict.fromkeys(self.options.recipe.sources or (), 0)
+        tally.sources = dict.fromkeys(self.options.sampler_rule.sources or (), 0)
         for epoch in self.epochs if self._job.counts_sources else self.epochs[:1]:
             job = replace(self._job, options=replace(self._job.options, epoch=epoch, epochs=None))
             table = self._by_item(tasks.count, job, "count", cold_only=True)

@@ -485,7 +485,9 @@ def count(carried: Carried[Job], batches: Batches) -> Batches:
 
 def _count(job: Job, batches: Batches) -> Batches:
     note, cold = PartNote(), None
-    note.tally = Tally(holds_out=job.rule.kind != "none", sources=dict.fromkeys(job.options.recipe.sources or (), 0))
+    note.tally = Tally(
+        holds_out=job.rule.kind != "none", sources=dict.fromkeys(job.options.sampler_rule.sources or (), 0)
+    )
     for loaded in _loaded(job, batches, note):
         section, known = _section(job, loaded)
         note.n_users += len(loaded.interactions.users)

@@ -31,7 +31,7 @@ def options_of(command, **changes):
 
 
 def plan_of(options):
-    return Plan(options.recipe, options.distinct)
+    return Plan(options.sampler_rule, options.distinct)
 
 
 def loaded_of(options, log=None):

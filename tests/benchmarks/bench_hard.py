@@ -18,7 +18,7 @@ import numpy as np
 from bench_kernels import seen_of
 from measure.tables import Bar, bars, publish, table
 
-from negprep.options.specs import Recipe
+from negprep.options.specs import SamplerRule
 from negprep.sample.hard import Hardness
 from negprep.sample.sampler import Heads, Plan, Sampling
 from negprep.sample.scores import Scores
@@ -39,7 +39,7 @@ def sampling_of(seen: Seen, users: np.ndarray, items: np.ndarray, pool: int) -> 
     """The sampler ``hard`` with a model that knows everybody."""
     n_items, n_users = seen.n_items, seen.n_users
     scores = Scores(np.arange(n_users, dtype=np.int32), users, np.arange(n_items), items, None, n_items)
-    plan = Plan(Recipe.parse(("hard",)), distinct=False, scores=scores, rule=Hardness(pool, 1, 0))
+    plan = Plan(SamplerRule.parse(("hard",)), distinct=False, scores=scores, rule=Hardness(pool, 1, 0))
     return Sampling(plan, seen, Seen(np.zeros(n_users + 1, np.int64), np.empty(0, np.int32), n_items))
 
 

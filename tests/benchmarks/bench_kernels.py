@@ -16,7 +16,7 @@ import logs
 import numpy as np
 from measure.tables import Bar, bars, publish, table
 
-from negprep.options.specs import Recipe
+from negprep.options.specs import SamplerRule
 from negprep.sample.popularity import popularity_weights
 from negprep.sample.rng import mix
 from negprep.sample.sampler import Heads, Plan, Sampling
@@ -74,7 +74,7 @@ def draws_of(case: Case, seen: Seen, buffer: MaskBuffer) -> Draws:
         return lambda users, keys: uniform(seen, users, keys, case.num_neg, distinct=case.distinct, buffer=buffer)
     counts = np.bincount(seen.items, minlength=seen.n_items)
     weights = popularity_weights(counts, alpha=Decimal("0.75"), smooth=Decimal(0))
-    plan = Plan(Recipe.parse(case.sampler), case.distinct, weights=weights)
+    plan = Plan(SamplerRule.parse(case.sampler), case.distinct, weights=weights)
     nothing = Seen(np.zeros_like(seen.starts), np.empty(0, np.int32), seen.n_items)
     sampling = Sampling(plan, seen, nothing)
 

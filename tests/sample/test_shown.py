@@ -12,7 +12,7 @@ from randomness.experiments import seen_of
 from sample.test_measures import keys_of
 from sample.test_mixture import chi_square
 
-from negprep.options.specs import Recipe
+from negprep.options.specs import SamplerRule
 from negprep.sample import mixture as module
 from negprep.sample.measures import Asks, Impressions
 from negprep.sample.restrictions import CatalogOrder
@@ -51,7 +51,7 @@ def sampling(recipe, *, distinct=False, window=None, takes_all=False):
         order = CatalogOrder.of(N_ITEMS, segments=np.where(inside, 0, 1).astype(np.int32))
         # All positives are of the category, whatever items they are.
         order = CatalogOrder(order.items, order.positions, np.zeros(N_ITEMS, np.int32), order.bounds, None)
-    plan = Plan(Recipe.parse(tuple(recipe.split())), distinct, True, order=order, takes_all=takes_all)
+    plan = Plan(SamplerRule.parse(tuple(recipe.split())), distinct, True, order=order, takes_all=takes_all)
     return Sampling(plan, seen_of(SEEN, N_ITEMS), seen_of(WEAK, N_ITEMS), 0, impressions())
 
 
@@ -93,7 +93,7 @@ def drawable(recipe, lists):
 @WINDOWS
 def test_supply_and_log_q(text, window):
     """Exact for every item that can be drawn, and summing to 1."""
-    recipe, made = Recipe.parse(tuple(text.split())), sampling(text, window=window)
+    recipe, made = SamplerRule.parse(tuple(text.split())), sampling(text, window=window)
     heads = heads_of(HEADS)
     assert made.by_group
     assert made.supply(heads).tolist() == [drawable(recipe, lists_of(head, window)) for head in HEADS]
@@ -127,7 +127,7 @@ def test_supply_and_log_q(text, window):
 def test_draws_follow_their_law(monkeypatch, text, rounds, window):
     """Chi-square: single draws with repeats, and ordered choices of distinct ones."""
     monkeypatch.setattr(module, "_ROUNDS", rounds)
-    recipe, many = Recipe.parse(tuple(text.split())), 1_500
+    recipe, many = SamplerRule.parse(tuple(text.split())), 1_500
     for place, head in enumerate(HEADS):
         lists = lists_of(head, window)
         count = min(sum(recipe.shares) if recipe.fixed else 3, drawable(recipe, lists))
