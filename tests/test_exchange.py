@@ -378,8 +378,8 @@ REFUSED = {
     "no form": (
         "test",
         "o",
-        {"to": "arrow"},
-        "to is 'arrow'; choose one of parquet, csv, tsv, ncf, recbole, lightgcn, elliot",
+        {"to": "hdf5"},
+        "to is 'hdf5'; choose one of parquet, arrow, csv, tsv, ncf, recbole, lightgcn, elliot",
     ),
 }
 
