@@ -280,6 +280,7 @@ class _Made:
             "source": ", ".join(Path(each).name for each in paths_in(source)) or "a table",
             "rows_read": some.rows_read,
             "rows_dropped": some.rows_dropped,
+            **({"rows_filtered": some.rows_filtered} if "where" in some.metadata else {}),
             "columns": some.columns,
             "form": self._form,
             "parts": {name: part.metadata for name, part in self.parts.items()},
@@ -316,6 +317,8 @@ def card(facts: Mapping[str, Any], parts: Mapping[str, Summary], log: str) -> st
     test, dropped = parts["test"], sum(facts["rows_dropped"].values())
     train = parts.get("train", test)
     rows = [f"{train.rows_read:,} rows were read" + (f", {dropped:,} of them dropped" if dropped else "")]
+    if "where" in test.metadata:
+        rows.append(f"`{test.metadata['where']}` left {test.rows_filtered:,} of them out")
     rows.append(f"{train.users:,} users and {train.items:,} items with {train.positives:,} positive pairs")
     if train.removed_users or train.removed_items:
         rows.append(

@@ -28,6 +28,7 @@ class ReadKeywords(TypedDict, total=False):
     time_format: str | tuple[str, ...]
     drop_invalid: bool
     expect_rows: int | None
+    where: str | None
 
 
 class RowKeywords(ReadKeywords, total=False):

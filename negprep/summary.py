@@ -233,9 +233,12 @@ class Summary:
     output : str
         Where the rows went, as it was given: a file, a folder with a slash at its end, or ``-``.
     rows_read : int
-        Rows of the log: those used and those dropped.
+        Rows of the log: those used, those dropped and those filtered.
     rows_dropped : dict of str to int
         Reason and count.
+    rows_filtered, files_skipped : int
+        Rows that ``where`` leaves out, and files that were not opened, since the keys in their paths rule them out:
+        their rows are in no count.
     holdout, holdout_asked : str
         The rule that chose the holdouts, and the rule as it was given: ``auto`` where the log decided which.
     num_neg : int, float or "all"
@@ -312,6 +315,8 @@ class Summary:
     excluded_rows: int = 0
     excluded_left_out: int = 0
     weak_rows: int = 0
+    rows_filtered: int = 0
+    files_skipped: int = 0
     items_outside: int = 0
     positives_outside: int = 0
     holdouts_outside: int = 0
@@ -354,6 +359,7 @@ _ASKED = ("test_users", "session_col")
 def split_facts(options: Options, rule: HoldoutRule) -> dict[str, Any]:
     """What decides which positives are for training."""
     asked = {name: getattr(options, name) for name in _ASKED if getattr(options, name) is not None}
+    asked |= {} if options.read.where is None else {"where": options.read.where}
     return {
         **asked,
         "holdout": str(rule),
@@ -407,6 +413,7 @@ def facts_of(run: Record) -> dict[str, Any]:
         "counts": run.tally.named(_in_metadata(options)),
         **({"per": options.per} if options.per_user else {}),
         **({} if options.read.data_set is None else {"recipe": options.read.data_set.name}),
+        **({} if options.read.where is None else {"where": options.read.where}),
         **({"keep": list(options.keep)} if options.keep else {}),
         **({"with_time": True} if options.with_time else {}),
         **({"with_history": options.with_history} if options.with_history else {}),
@@ -422,6 +429,8 @@ def summary_of(run: Record, output: str, seconds: float) -> Summary:
         output=output,
         rows_read=run.log.rows_read,
         rows_dropped=dict(run.log.rows_dropped),
+        rows_filtered=run.log.rows_filtered,
+        files_skipped=run.log.files_skipped,
         holdout=str(run.rule),
         holdout_asked=str(options.rule),
         num_neg=options.num_neg or options.negatives_each,
@@ -472,7 +481,11 @@ def _warnings_of_rows(run: Record) -> list[str]:
             holdouts=(tally.holdouts_outside, tally.holdouts),
         )
     data_set = run.options.read.data_set
-    if data_set is not None and all(getattr(run.options, name) == value for name, value in data_set.rule.items()):
+    if (
+        data_set is not None
+        and run.options.read.where is None
+        and all(getattr(run.options, name) == value for name, value in data_set.rule.items())
+    ):
         warnings += data_set.differences(run.log.place, positives=tally.positives)
     alone = run.options.sampler_rule.names if run.options.with_log_q else ()
     if alone == ("popularity",) and len(run.items) > run.items.n_catalog:
@@ -489,7 +502,8 @@ def _warnings_of_rows(run: Record) -> list[str]:
         warnings.append(f"{tally.strangers} users with rows are not in the model: their draws are uniform")
     warnings += [text for text, share in _unknown_items(run) if share > MOST_UNKNOWN]
     if model is not None and isinstance(model.split, dict):
-        mine, its = (dict.fromkeys(_ASKED) | facts for facts in (split_facts(run.options, run.rule), model.split))
+        usual = dict.fromkeys((*_ASKED, "where"))
+        mine, its = (usual | facts for facts in (split_facts(run.options, run.rule), model.split))
         warnings += [
             f"the model was made with {name} {_shown(its[name])}, and this run has {_shown(mine[name])}: it "
             "may have learnt from what is held out"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from itertools import islice, repeat
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from negprep.errors import OutputError
 
@@ -118,6 +118,11 @@ def _made(outcome: tuple[Result, None] | tuple[None, BaseException]) -> Result:
     if error is not None:
         raise error
     return result  # type: ignore[return-value]  # set wherever error is not
+
+
+def raised(error: Exception) -> NoReturn:
+    """Raise an error that came up earlier."""
+    raise error
 
 
 def start(worker: threading.Thread, workers: list[threading.Thread] | None = None) -> None:

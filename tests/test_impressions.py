@@ -278,18 +278,6 @@ def test_verify_finds_draws_from_one_end_of_the_impressions(tmp_path):
     assert failed >= {f"impression draws by {by}" for by in ("item", "all items", "tenths of ids")}
 
 
-@pytest.mark.parametrize("sampler", [("impression:0.6", "uniform:0.4"), ("impression=3", "uniform=1")], ids=" ".join)
-def test_verify_finds_wrong_shares(tmp_path, sampler):
-    """Of positives that have something in their impression; those of the others fall back."""
-    path = tmp_path / "pairs.csv"
-    negprep.train(LARGE, path, sampler=sampler, holdout="none", layout="pairwise", **CLICKED)
-    given = {"positive": "click=1", "holdout": "none", "num_neg": 4, "distinct": False, "group_col": "slate"}
-    other = ("impression:0.5", "uniform:0.5") if ":" in sampler[0] else ("impression=2", "uniform=2")
-    for named, status in ((sampler, "passed"), (other, "failed")):
-        report = verify([(str(path), "train")], LARGE, promised=Promised(sampler=named, **given))
-        assert {check.name: check.status for check in report.checks}["samplers have their shares"] == status
-
-
 def test_verify_finds_a_wrong_log_q(tmp_path):
     def change(rows):
         at = rows.index[rows["source"] == "impression"][5]

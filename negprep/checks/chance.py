@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Floats
 from negprep.checks.completeness import RangeCheck, by_user, heads_due
-from negprep.checks.draws import Drawable, Law, is_ungrouped, law_of
+from negprep.checks.draws import Drawable, Law, law_of
 from negprep.checks.expected import window_sizes
 from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
@@ -354,10 +354,7 @@ _FEWEST_ROWS = 5
 
 
 class Shares:
-    """Adds up what the samplers drew for owners for whom each has something: nothing falls back there.
-
-    These are users or, where impressions are drawn from, positives.
-    """
+    """Adds up what the samplers drew for users for whom each has something: nothing falls back there."""
 
     def __init__(self, terms: Promise, totals: Totals, findings: Findings) -> None:
         self._terms, self._totals, self._findings = terms, totals, findings
@@ -380,8 +377,7 @@ class Shares:
             findings.skip(SHARES, "no column says which sampler drew")
             return
         popular = "popularity" in terms.samplers
-        unclear = terms.windowed or (terms.draws_shown and is_ungrouped(terms))
-        if terms.distinct is not False or unclear or supply is None or (popular and supply.weights is None):
+        if terms.distinct is not False or terms.restricted or supply is None or (popular and supply.weights is None):
             findings.skip(SHARES, "what falls back is not known")
             return
         whole = supply.eligible > 0
@@ -391,19 +387,16 @@ class Shares:
             heavy = supply.weights > 0
             taken = np.bincount(supply.avoided.users[heavy[supply.avoided.items]], minlength=len(whole))
             whole &= int(heavy.sum()) > taken
-        shown = checked.in_log.drawable_shown
-        if terms.draws_shown and shown is not None:
-            whole = whole[checked.in_log.positives.users] & (shown.sizes(shown.of_positives) > 0)
         draws = np.array([checked.tallies.drawn[name].draws[whole] for name in self._used])
         self._found += draws.sum(axis=1)
         if not terms.fixed:
             return
         wrong = np.flatnonzero((np.abs(draws - draws.sum(axis=0) * self._shares[:, None]) > 1e-6).any(axis=0))
-        owners, tell = np.flatnonzero(whole), checked.at_first if terms.draws_shown else checked.user
+        users = np.flatnonzero(whole)
 
         def describe(at: int) -> str:
             numbers = ", ".join(f"{number} {name}" for name, number in zip(self._used, draws[:, at], strict=True))
-            return tell(int(owners[at]), f" has {numbers}")
+            return checked.user(int(users[at]), f" has {numbers}")
 
         findings.found(SHARES, wrong, describe)
 

@@ -382,7 +382,7 @@ def _law_of_positives(
 ) -> Law | None:
     """Where the positive decides what can be drawn."""
     terms = drawable.terms
-    by_number = is_ungrouped(terms) or (_is_apart(terms) and bool(terms.distinct) and drawn.first_items is None)
+    by_number = _is_ungrouped(terms) or (_is_apart(terms) and bool(terms.distinct) and drawn.first_items is None)
     if by_number and _has_no_number(terms):
         return None
     if not by_number and terms.distinct and terms.heads_repeat and drawn.first_items is None:
@@ -441,7 +441,7 @@ def _of_range(checked: RangeCheck, windows: Windows, name: str, weights: Rows, *
     return Draws(of_owners, weights, drawn.items, groups * most, groups * most**2, groups)
 
 
-def is_ungrouped(terms: Promise) -> bool:
+def _is_ungrouped(terms: Promise) -> bool:
     """Whether it is not known which negative is whose."""
     return terms.shuffled and terms.is_train and terms.layout == "pointwise"
 

@@ -52,6 +52,7 @@ from negprep.checks.sweep import Sweep, Tallies, Totals, ask
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import LogSource, ReadOptions
+from negprep.options.specs import quoted_for_shell
 from negprep.read.log import LogReader, open_log
 from negprep.read.prepared import Prepared, open_prepared
 from negprep.read.prepared_kinds import members
@@ -493,6 +494,7 @@ def verify(
             for path_given, part in files
             for path in members(path_given)
         ]
+        read = replace(read, where=_condition([file for file, _ in opened], promised, read))
         reader = stack.enter_context(open_log(log, read))
         terms = [terms_of(file, part, promised, log_has_times="time" in reader.columns) for file, part in opened]
         _refuse_vain(promised, terms)
@@ -524,6 +526,28 @@ def verify(
         overlaps = compare(done, across)
         warnings = [*reader.warnings, *(text for file, _ in opened for text in file.warnings)]
         return Report(tuple(map(_report, done)), tuple(across), tuple(dict.fromkeys(warnings)), tuple(overlaps))
+
+
+def _condition(files: Sequence[Prepared], promised: Promised, read: ReadOptions) -> str | None:
+    """The condition on the rows of the log with which all files were made.
+
+    Metadata hold it; ``--where`` has that of files without.
+    """
+    found: dict[str | None, Prepared] = {}
+    for file in files:
+        asked = read.where is not None and "where" not in promised.suggested
+        where = read.where if file.facts is None else file.facts.get("where")
+        if asked and where != read.where:
+            own = "no condition" if where is None else f"--where {quoted_for_shell(where)}"
+            what = f"--where {quoted_for_shell(read.where or '')}, and {file.said_in} says {own}"
+            raise UsageError(what, place=file.name, remedy="leave --where out: it is taken from there")
+        found.setdefault(where, file)
+    if len(found) > 1:
+        (first, one), (second, other) = list(found.items())[:2]
+        words = ["no condition" if each is None else f"--where {quoted_for_shell(each)}" for each in (first, second)]
+        what = f"made with {words[1]}, but {one.name} with {words[0]}"
+        raise UsageError(what, place=other.name, remedy="they are of two logs: verify them one by one")
+    return next(iter(found), read.where)
 
 
 def _shared(wanted: LogPromise, terms: Sequence[Promise]) -> LogPromise:

@@ -74,6 +74,9 @@ def rows_read(summary: Summary | FitSummary) -> Iterator[Fact]:
     if summary.unused_keys:
         yield Fact("not used", None, f"{', '.join(summary.unused_keys)}, named in the paths of the log")
     yield Fact("rows read", summary.rows_read)
+    if summary.rows_filtered or summary.files_skipped:
+        more = f"; {summary.files_skipped:,} files were not opened" if summary.files_skipped else ""
+        yield Fact("rows filtered", summary.rows_filtered, f"--where left them out{more}")
     if dropped := sum(summary.rows_dropped.values()):
         reasons = (f"{reason}: {count:,}" for reason, count in summary.rows_dropped.items())
         yield Fact("rows dropped", dropped, ", ".join(reasons))

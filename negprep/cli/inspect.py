@@ -87,7 +87,10 @@ def _facts(log: LogFacts) -> Iterator[Fact]:
     taken = (role if role == header else f"{role} from {header}" for role, header in log.columns.items())
     yield Fact("columns", None, ", ".join(taken))
     yield Fact("rows", log.rows)
-    if dropped := log.rows_read - log.rows:
+    if log.rows_filtered or log.files_skipped:
+        more = f"; {log.files_skipped:,} files were not opened" if log.files_skipped else ""
+        yield Fact("filtered", log.rows_filtered, f"--where left them out{more}")
+    if dropped := log.rows_read - log.rows_filtered - log.rows:
         yield Fact("dropped", dropped, ", ".join(f"{reason}: {count:,}" for reason, count in log.rows_dropped.items()))
     yield Fact("users", log.users, f"{log.user_degrees.one:,} with one item, {log.nearly_all_users:,} with nearly all")
     yield Fact("items", log.items, f"{log.item_degrees.one:,} with one user")

@@ -157,6 +157,8 @@ class FitSummary:
     warnings: list[str]
     seconds: float
     peak_memory_bytes: int
+    rows_filtered: int = 0
+    files_skipped: int = 0
 
 
 def fit(
@@ -232,6 +234,8 @@ def fit(
             columns=loaded.columns,
             rows_read=log.rows_read,
             rows_dropped=dict(log.rows_dropped),
+            rows_filtered=log.rows_filtered,
+            files_skipped=log.files_skipped,
             users=len(model.users),
             items=len(model.items),
             positives=len(training.positives),

@@ -365,6 +365,11 @@ def refuse_on_spark(
         f"--shown-col {what}, whose workers read no lists",
         "write a row for each item first",
     )
+    _refuse(
+        options.read.where is not None,
+        f"--where {what}, which has rules of its own for null, text and times",
+        "filter the rows in Spark: spark.read.parquet(LOG).where(CONDITION).write.parquet(FOLDER)",
+    )
     _refuse("jobs" in given, f"--jobs {what}, which decides how many tasks run at a time", "leave it out")
     _refuse(options.to not in (None, "parquet"), f"--to {options.to} {what}, which writes Parquet", "leave it out")
     named = {"INPUT": source} | {

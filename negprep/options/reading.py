@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from negprep.errors import UsageError
+from negprep.options.conditions import Condition, parse_condition
 from negprep.options.conflicts import refuse_columns
 from negprep.options.data_set import DataSet
 from negprep.options.declared import check_options, option
@@ -165,10 +166,20 @@ class ReadOptions:
         metavar="N",
         limits=(0, 2**63 - 1),
     )
+    where: str | None = option(
+        None,
+        "Read only the rows for which a condition is true: \"country = 'KR' AND event_time >= 2024-01-01\"; also !=, "
+        "<, <=, >, IN (...), BETWEEN a AND b, IS NULL, OR, NOT and parentheses. The other rows are counted.",
+        ("Reading", LOGS),
+        metavar="CONDITION",
+        shown="all rows",
+    )
     data_set: DataSet | None = field(default=None, repr=False, compare=False)
     """What a recipe says of the data set that the log is."""
     time_forms: TimeForms = field(init=False, repr=False, compare=False)
     """``time_format``, parsed."""
+    condition: Condition | None = field(init=False, repr=False, compare=False)
+    """``where``, parsed."""
 
     def of_text_beside(self) -> ReadOptions:
         """What applies to the files beside the log, too: its quotes, and how it writes times."""
@@ -184,4 +195,5 @@ class ReadOptions:
         object.__setattr__(self, "time_forms", TimeForms.parse(self.time_format))
         given = (self.time_format,) if isinstance(self.time_format, str) else tuple(self.time_format)
         object.__setattr__(self, "time_format", given)
+        object.__setattr__(self, "condition", None if self.where is None else parse_condition(self.where))
         refuse_columns(self)

@@ -259,6 +259,9 @@ def _named(name: str, is_exact: bool, roles: Roles, names: Sequence[str], place:
 WATCHED = "watched "
 """How the role of a column begins that is looked at, and not used."""
 
+WHERE = "where "
+"""How the role of a column begins that only --where looks at; its name follows."""
+
 CARRIED = "column "
 """How the role of a column begins whose values are read along as they are; its name follows."""
 

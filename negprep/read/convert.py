@@ -316,7 +316,7 @@ def _one_by_one(array: pa.Array, role: str, *, encode: bool = False) -> pa.Array
     if pa.types.is_float16(kind):
         array = array.cast(pa.float32())
     elif isinstance(kind, pa.BaseExtensionType) or not any(fits(kind) for fits in _SINGLE):
-        array = _simplified(array)
+        array = simplified(array)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if not any(fits(array.type) for fits in _SINGLE) or pa.types.is_interval(array.type):
@@ -388,7 +388,7 @@ def canonical(
     row_numbers = None
     try:
         columns = {
-            role: parse_carried(column, role) if role.startswith(CARRIED) else _simplified(column)
+            role: parse_carried(column, role) if role.startswith(CARRIED) else simplified(column)
             for role, column in piece.columns.items()
         }
         missing = {role: mask for role, column in columns.items() if (mask := _missing(role, column)) is not None}
@@ -524,25 +524,25 @@ def _by_distinct(parse: Callable[[pa.Array], pa.Array], column: pa.Array) -> pa.
     return parsed.take(from_numpy(codes))
 
 
-def _simplified(column: pa.Array) -> pa.Array:
+def simplified(column: pa.Array) -> pa.Array:
     """Text as ``pa.string()``, dictionaries as int32 to text, other dictionaries spelled out.
 
     Bytes become text as they are, UTF-8 or not; UUIDs become their text form.
     """
     kind = column.type
     if pa.types.is_run_end_encoded(kind):
-        return _simplified(pc.run_end_decode(column))
+        return simplified(pc.run_end_decode(column))
     if pa.types.is_dictionary(kind):
         if _is_text(kind.value_type):
             return column.cast(pa.dictionary(pa.int32(), pa.string()))
-        return _simplified(column.dictionary_decode())
+        return simplified(column.dictionary_decode())
     if isinstance(kind, pa.BaseExtensionType):
-        return _spelled(column.storage) if kind.extension_name == "arrow.uuid" else _simplified(column.storage)
+        return _spelled(column.storage) if kind.extension_name == "arrow.uuid" else simplified(column.storage)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         text = pa.string() if pa.types.is_binary(kind) else pa.large_string()
         return column.view(text).cast(pa.string())
     if pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
-        return _simplified(column.cast(pa.binary()))
+        return simplified(column.cast(pa.binary()))
     return column.cast(pa.string()) if _is_text(kind) or pa.types.is_null(kind) else column
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -16,9 +17,10 @@ import pyarrow as pa
 
 from negprep.arrow import as_numpy, from_numpy, strings
 from negprep.errors import BadDataError, NegprepError, UsageError
+from negprep.options.conditions import columns_of
 from negprep.options.formats import SourceForm
 from negprep.options.reading import LogSource, ReadOptions, paths_in
-from negprep.options.specs import PositiveRule
+from negprep.options.specs import PositiveRule, quoted_for_shell
 from negprep.read.columns import (
     ROLES,
     WATCHED,
@@ -37,11 +39,13 @@ from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse
 from negprep.read.item_lists import CLICK, MIND_TIMES, ImpressionsInput, ListsInput, ShownLists
 from negprep.read.other_formats import JsonInput, as_text, form_of_file, is_file_of, json_input, with_quotes
 from negprep.read.parquet import ParquetInput
+from negprep.read.parts import check_compared, check_parts, common_names, lack_of
 from negprep.read.quoting import is_quoted_as_written
-from negprep.read.sources import NULL_KEY, Closing, Piece, Source, find_sources, machine_errors
+from negprep.read.sources import NULL_KEY, Closing, Keys, Known, Piece, Source, find_sources, machine_errors
 from negprep.read.tables import ArrowInput, MemoryInput, memory_input, table_input
 from negprep.read.times import Clock, Span, mixed_clocks
-from negprep.threads import on_threads
+from negprep.read.where import Kept, Where
+from negprep.threads import on_threads, raised
 
 Input: TypeAlias = TextInput | JsonInput | ListsInput | ImpressionsInput | ParquetInput | ArrowInput | MemoryInput
 Made = TypeVar("Made")
@@ -74,22 +78,32 @@ class _Part:
             return self.input.spare
         return tuple(key for key in self.keys if key not in self.names)
 
-    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+    @property
+    def is_text(self) -> bool:
+        """Whether its columns have no types."""
+        return isinstance(self.input, TextInput | ListsInput | ImpressionsInput)
+
+    def pieces(
+        self, columns: dict[str, str], skips: Callable[[int, Known], bool] | None = None
+    ) -> Iterator[Callable[[], Piece]]:
         """The rows of the columns, by role, in order, as functions that may run in any thread.
 
-        A column whose name is a key as well must have the key's value.
+        A column whose name is a key as well must have the key's value. ``skips`` is for Parquet, and not for lists:
+        statistics know nothing of the items in them.
         """
         if self.lists is not None:
             return self.lists.pieces(self._pieces(self.lists.asked(columns)), columns)
-        return self._pieces(columns)
+        return self._pieces(columns, skips)
 
-    def _pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+    def _pieces(
+        self, columns: dict[str, str], skips: Callable[[int, Known], bool] | None = None
+    ) -> Iterator[Callable[[], Piece]]:
+        more = (skips,) if isinstance(self.input, ParquetInput) else ()
         if not self.keys:
-            return self.input.pieces(columns)
+            return self.input.pieces(columns, *more)
         others = {role: name for role, name in columns.items() if name not in self.spare}
-        return (
-            partial(self._with_keys, task, columns) for task in self.input.pieces(others or {_COUNTED: self.names[0]})
-        )
+        tasks = self.input.pieces(others or {_COUNTED: self.names[0]}, *more)
+        return (partial(self._with_keys, task, columns) for task in tasks)
 
     def _with_keys(self, task: Callable[[], Piece], columns: dict[str, str]) -> Piece:
         piece = task()
@@ -142,8 +156,10 @@ class LogReader(Closing):
     ``place`` is what messages call the whole; ``paths`` are the files, none for standard input and tables; ``columns``
     gives the log's own name of each role found; ``is_ordered``: the order of the rows is their time; ``unused_keys``
     are keys in the paths of the parts (``day=1/``) that no column read comes from. What was found so far:
-    ``rows_read`` (dropped ones included), ``rows_dropped`` by reason, ``warnings``, ``clock`` (how times are written),
-    and ``labels``, the values of the watched columns.
+    ``rows_read`` (dropped ones included), ``rows_dropped`` by reason, ``rows_filtered`` (those that ``where`` leaves
+    out), ``groups_skipped`` (row groups with none but those), ``warnings``, ``clock`` (how times are written), and
+    ``labels``, the values of the watched columns. ``files_skipped`` could have no row of ``where`` by their keys, and
+    were not opened.
     """
 
     def __init__(
@@ -156,18 +172,21 @@ class LogReader(Closing):
         resources: ExitStack,
         may_lack: tuple[str, ...] | None,
         warnings: list[str],
+        where: Where | None = None,
+        skipped: Sequence[str] = (),
     ) -> None:
         self._keys = tuple(dict.fromkeys(key for part in parts if part.keys for key in part.spare))
         self._sources, self._parts, self._roles = sources, parts, roles
         self._options, self._resources = options, resources
         self.place, self._may_lack = place, may_lack
-        self.paths = tuple(source.path for source in sources if source.path is not None)
+        self.paths = tuple(source.path for source in sources if source.path is not None) + tuple(map(Path, skipped))
         self.is_ordered = options.from_ == "sasrec"
         self.columns = dict(roles.found) | ({"time": _ORDER} if self.is_ordered else {})
         self.warnings = warnings
         self.clock: Clock | None = None
         self.rows_read = 0
         self.rows_dropped: dict[str, int] = {}
+        self._where, self.rows_filtered, self.groups_skipped, self.files_skipped = where, 0, 0, len(skipped)
         self.unused_keys: tuple[str, ...] = ()
         self.labels: dict[str, Labels] = {}
         self._span: Span | None = None
@@ -204,7 +223,8 @@ class LogReader(Closing):
         data_set = self._options.data_set
         if data_set is None:
             return
-        self.warn(data_set.differences(self.place, rows=self.rows_read, **counts))
+        if self._where is None:
+            self.warn(data_set.differences(self.place, rows=self.rows_read, **counts))
         if not self._compares_files:
             self._compares_files = True
             self.warn(data_set.changed_files(self.paths))
@@ -225,7 +245,7 @@ class LogReader(Closing):
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that all parts have, in order, and the keys in the paths of the parts."""
-        return _common([part.names for part in self._parts]) + self._keys
+        return common_names([part.names for part in self._parts]) + self._keys
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -248,8 +268,7 @@ class LogReader(Closing):
 
     def is_untyped(self, name: str) -> bool:
         """Whether the values of a column are text because the log has no types: in a text file, or a path."""
-        untyped = TextInput | ListsInput | ImpressionsInput
-        return any(isinstance(part.input, untyped) or name not in part.names for part in self._parts)
+        return any(part.is_text or name not in part.names for part in self._parts)
 
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
@@ -297,23 +316,27 @@ class LogReader(Closing):
                 if role in self._roles.ambiguous:
                     raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
-        self.rows_read, self.rows_dropped, self._span = 0, {}, None
+        self.rows_read, self.rows_dropped, self.rows_filtered, self.groups_skipped, self._span = 0, {}, 0, 0, None
         self.labels = {name: Labels() for name in watched}
         columns = {role: self.columns[role] for role in wanted} | dict(also or {})
-        self.unused_keys = tuple(key for key in self._keys if key not in columns.values())
+        used = [*columns.values(), *(self._where.roles.values() if self._where is not None else ())]
+        self.unused_keys = tuple(key for key in self._keys if key not in used)
         return self._read(columns, convert)
 
     def _read(
         self, columns: dict[str, str], convert: Callable[[pa.RecordBatch], Made]
     ) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
-        roles = list(columns)
+        roles, where = list(columns), self._where
         ordered = self.is_ordered and columns.pop("time", None) is not None
         watched = {WATCHED + name: labels for name, labels in self.labels.items()}
         read_columns = self.looked_at(columns) | {WATCHED + name: name for name in self.labels}
+        read_columns |= {} if where is None else where.roles
         tomorrow = time.time_ns() + 86400 * 10**9
 
-        def work(piece: Callable[[], Piece]) -> tuple[Piece, Canonical, Made, Span | None]:
-            read = piece()
+        def work(task: tuple[_Part, Callable[[], Piece]]) -> tuple[Kept, Canonical, Made, Span | None]:
+            part, piece = task
+            kept = Kept(piece()) if where is None else _kept(where, part, piece())
+            read = kept.piece
             for role, labels in watched.items():
                 labels.look_at(read.columns.pop(role))
             drop, forms = self._options.drop_invalid, self._options.time_forms
@@ -321,22 +344,44 @@ class LogReader(Closing):
             here = None
             if "time" in columns and self._may_lack is None and rows.batch.num_rows:
                 here = Span.of(as_numpy(rows.batch.column("time")), tomorrow)
-            return read, rows, convert(rows.batch), here
+            return kept, rows, convert(rows.batch), here
 
         threads = self.threads
+        for _, (kept, rows, made, here) in on_threads(
+            work, self._tasks(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
+        ):
+            self._join_clock(rows.clock, kept.piece.place)
+            self._join_span(here)
+            if where is not None:
+                where.join_clocks(kept.clocks, kept.piece.place)
+            if ordered:
+                rows = in_order(rows, self.rows_read, roles)
+            self._count(rows.rows + kept.left_out, rows.dropped)
+            self.rows_filtered += kept.left_out
+            if rows.batch.num_rows:
+                yield rows.batch, made
         for part in self._parts:
-            for _, (piece, rows, made, here) in on_threads(
-                work, part.pieces(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
-            ):
-                self._join_clock(rows.clock, piece.place)
-                self._join_span(here)
-                if ordered:
-                    rows = in_order(rows, self.rows_read, roles)
-                self._count(rows.rows, rows.dropped)
-                if rows.batch.num_rows:
-                    yield rows.batch, made
             self.warn(part.input.warnings)
         self._end()
+
+    def _tasks(self, columns: dict[str, str]) -> Iterator[tuple[_Part, Callable[[], Piece]]]:
+        """The pieces of all parts in order; an error that opening one raises comes in its turn."""
+        for part in self._parts:
+            try:
+                for piece in part.pieces(columns, None if self._where is None else partial(self._skips, part)):
+                    yield part, piece
+            except Exception as error:  # raised again when the pieces before it were used
+                yield part, partial(raised, error)
+                return
+
+    def _skips(self, part: _Part, rows: int, known: Known) -> bool:
+        """Whether a row group holds no row of the condition; it is counted."""
+        if self._where is None or self._where.may_be_in(part.keys, part.place, known):
+            return False
+        self.groups_skipped += 1
+        self.rows_filtered += rows
+        self.rows_read += rows
+        return True
 
     def _join_clock(self, clock: Clock | None, place: str | Callable[[int], str]) -> None:
         if self.clock is not None and clock is not None and clock.kind != self.clock.kind:
@@ -373,9 +418,16 @@ class LogReader(Closing):
         for source in self._sources:
             source.check_unchanged()
         expected, what = self._options.expect_rows, None
-        if expected is not None and self.rows_read != expected:
-            what = f"{self.rows_read} rows where --expect-rows says {expected}"
-        elif self.rows_read == 0:
+        kept = self.rows_read - self.rows_filtered
+        if expected is not None and kept != expected:
+            filtered = f", without {self.rows_filtered} that --where leaves out," if self.rows_filtered else ""
+            what = f"{kept} rows{filtered} where --expect-rows says {expected}"
+        elif kept == 0 and self.rows_read:
+            what = (
+                f"none of {self.rows_read} rows is one that --where {quoted_for_shell(self._options.where or '')} keeps"
+            )
+            raise BadDataError(what, place=self.place, remedy="mend the condition")
+        elif kept == 0:
             what = "no rows"
         if what is not None:
             raise BadDataError(what, place=self.place, remedy="is the log cut short?")
@@ -398,15 +450,15 @@ class Reading:
         return reader
 
 
+def _kept(where: Where, part: _Part, piece: Piece) -> Kept:
+    untyped = [name for name in where.roles.values() if part.is_text or name not in part.names]
+    return where.kept(piece, untyped, part.place)
+
+
 def _batches_of(converted: Generator[tuple[pa.RecordBatch, None], None, None]) -> Iterator[pa.RecordBatch]:
     with closing(converted):
         for batch, _ in converted:
             yield batch
-
-
-def _common(everywhere: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The names that all have, in the order of the first."""
-    return tuple(name for name in everywhere[0] if all(name in names for names in everywhere))
 
 
 def open_log(
@@ -452,12 +504,25 @@ def open_log(
     with ExitStack() as stack:
         sources: tuple[Source, ...] = ()
         warnings: list[str] = []
+        condition, skipped = options.condition, list[str]()
+        where = None if condition is None else Where(condition, options.time_forms, options.time_col)
+
+        def has_rows(keys: Keys, file: str) -> bool:
+            found = where is None or where.may_be_in(keys, file)
+            skipped.extend([] if found else [file])
+            return found
+
         if isinstance(source, str | os.PathLike | list | tuple):
             names = paths_in(source)
             name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
             sources = tuple(
-                file for each in names for file in find_sources(each, partial(is_file_of, form=options.from_))
+                file for each in names for file in find_sources(each, partial(is_file_of, form=options.from_), has_rows)
             )
+            if not sources:
+                what = (
+                    f"--where {quoted_for_shell(options.where or '')} leaves out all {len(skipped)} files by their keys"
+                )
+                raise BadDataError(what, place=name, remedy=f"the first is {skipped[0]}")
             for each in sources:
                 stack.callback(each.close)
                 if not each.parquet:
@@ -466,7 +531,7 @@ def open_log(
             parts = [_Part(each.name, _file_input(each, options, unnamed, beside=beside), each.keys) for each in filled]
             if any(isinstance(part.input, ImpressionsInput) for part in parts) and not options.time_format:
                 options = replace(options, time_format=MIND_TIMES)
-            warnings += _check_parts(parts)
+            warnings += check_parts(parts)
             place = sources[0].name if len(sources) == 1 else name
         else:
             _refuse_text_options(options, place)
@@ -482,7 +547,11 @@ def open_log(
                 _refuse_lists(parts[0].input, role, roles)
             if problem is not None:
                 raise _missing(problem, parts[0].input, role, unnamed)
-        return LogReader(sources, parts, roles, options, place, stack.pop_all(), may_lack, warnings)
+        if where is not None:
+            where.time_column = roles.found.get("time")
+            for column in where.roles.values():
+                check_compared(column, parts, roles, place)
+        return LogReader(sources, parts, roles, options, place, stack.pop_all(), may_lack, warnings, where, skipped)
 
 
 def open_beside(
@@ -555,7 +624,7 @@ def _roles(
     that its name suggests.
     """
     everywhere = [part.names + part.spare for part in parts]
-    common = _common(everywhere)
+    common = common_names(everywhere)
     columns = tuple(name for name in common if name in parts[0].names)
     chosen = fitting(common) if fitting else options
     asked = {header for role in ROLES if (header := getattr(chosen, f"{role}_col")) is not None}
@@ -564,7 +633,7 @@ def _roles(
     free = {role for role in free if getattr(chosen, f"{role}_col") is None}
     columns += tuple(name for name in common if name not in columns and (name in asked or role_of(name) in free))
     partial_names = dict.fromkeys(name for names in everywhere for name in names if name not in common)
-    problems = {name: _lacked(name, parts, everywhere) for name in partial_names}
+    problems = {name: lack_of(name, parts, everywhere) for name in partial_names}
     for name in problems:
         if name in asked:
             raise problems[name]
@@ -595,13 +664,6 @@ def _refuse_lists(first: Input, role: str, roles: Roles) -> None:
     if remedy is not None:
         what = f"the column {column!r} holds lists" if nested else f"{roles.problems[role].what}, and a column of lists"
         raise BadDataError(what, place=first.source.name, remedy=remedy)
-
-
-def _lacked(name: str, parts: list[_Part], everywhere: list[tuple[str, ...]]) -> BadDataError:
-    part = next(at for at, names in enumerate(everywhere) if name not in names)
-    other = next(at for at, names in enumerate(everywhere) if name in names)
-    what = f"no column {name!r} (found: {listed(everywhere[part])}), but {parts[other].place} has it"
-    return BadDataError(what, place=parts[part].place, remedy="a column that is needed must be in all parts of a log")
 
 
 def _filled(sources: tuple[Source, ...]) -> tuple[tuple[Source, ...], list[str]]:
@@ -649,7 +711,8 @@ def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
                 what = f"{option} is for CSV and its relatives, and these are {kind}"
                 raise UsageError(what, place=source.name, remedy=f"leave {option} out")
     if form == "jsonl":
-        named = (getattr(options, f"{role}_col") for role in (*ROLES, "shown"))
+        named = [getattr(options, f"{role}_col") for role in (*ROLES, "shown")]
+        named += columns_of(options.condition) if options.condition is not None else ()
         return json_input(source, mark, [name for name in named if name is not None])
     if form == "lightgcn":
         return ListsInput(source, mark)
@@ -683,27 +746,3 @@ def _refuse_text_options(options: ReadOptions, place: str) -> None:
     for option, value in given.items():
         if value is not None:
             raise UsageError(f"{option} is for text files", place=place, remedy=f"leave {option} out")
-
-
-def _check_parts(parts: list[_Part]) -> list[str]:
-    """Refuse parts of different logs: all must have the columns of the one that has fewest.
-
-    Returns a warning if some have more.
-    """
-    first = parts[0]
-    fewest = min((set(part.names) for part in parts), key=len)
-    warnings: list[str] = []
-    for part in parts:
-        kind, other = ("Parquet" if isinstance(each.input, ParquetInput) else "text" for each in (part, first))
-        if kind != other:
-            what = f"this is {kind}, but {first.place} is {other}"
-            raise BadDataError(what, place=part.place, remedy="the parts of a log must be of one kind")
-        if not fewest <= set(first.names) or not fewest <= set(part.names):
-            if set(part.names) == set(first.names):
-                continue
-            what = f"the columns are {listed(part.names)}, but in {first.place} {listed(first.names)}"
-            raise BadDataError(what, place=part.place, remedy="the parts of a log must have the same columns")
-        more = [name for name in part.names if name not in fewest]
-        if more and not warnings:
-            warnings.append(f"{part.place}: other parts lack the columns {listed(more)}, which are not read")
-    return warnings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 from negprep.arrow import first_failure
 from negprep.errors import BadDataError
 from negprep.read.columns import refuse_duplicates
-from negprep.read.sources import Piece, Source, machine_errors, one_line
+from negprep.read.sources import Bounds, Known, Piece, Source, machine_errors, one_line
 from negprep.threads import one_ahead
 
 if TYPE_CHECKING:
@@ -39,8 +40,13 @@ class ParquetInput:
     int96: frozenset[str] = frozenset()
     warnings: list[str] = field(default_factory=list)
 
-    def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows of the columns, by role, as functions that give a batch each."""
+    def pieces(
+        self, columns: dict[str, str], skips: Callable[[int, Known], bool] | None = None
+    ) -> Iterator[Callable[[], Piece]]:
+        """The rows of the columns, by role, as functions that give a batch each.
+
+        ``skips`` may leave out a row group, by its number of rows and what the statistics tell of its columns.
+        """
         names = list(dict.fromkeys(columns.values()))
         # A long string that repeats is kept once.
         text = [
@@ -49,15 +55,14 @@ class ParquetInput:
         int96 = [name for name in names if name in self.int96]
         if int96:
             self._check_range(int96)
-        first = 0
         with readable(self.source), opened(self.source, text) as file:
-            groups = (
-                file.iter_batches(_ROWS, row_groups=[group], columns=names) for group in range(file.num_row_groups)
-            )
-            for batch in one_ahead(chain.from_iterable(groups), name="negprep-read"):
-                arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
-                yield partial(Piece, arrays, partial(self._place, first))
-                first += batch.num_rows
+            for run in _runs(file, skips):
+                first = sum(file.metadata.row_group(group).num_rows for group in range(run[0]))
+                groups = (file.iter_batches(_ROWS, row_groups=[group], columns=names) for group in run)
+                for batch in one_ahead(chain.from_iterable(groups), name="negprep-read"):
+                    arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
+                    yield partial(Piece, arrays, partial(self._place, first))
+                    first += batch.num_rows
 
     def _check_range(self, names: list[str]) -> None:
         """Refuse a time of 96 bits that is out of range: as nanoseconds, Arrow wraps it."""
@@ -74,6 +79,57 @@ class ParquetInput:
 
     def _place(self, first: int, row: int) -> str:
         return f"{self.source.name}: {row_number(first, row)}"
+
+
+def _runs(file: pq.ParquetFile, skips: Callable[[int, Known], bool] | None) -> Iterator[list[int]]:
+    """The row groups to read, those in succession together."""
+    run: list[int] = []
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number) if skips is not None else None
+        if group is None or skips is None or not skips(group.num_rows, partial(_bounds, file, group)):
+            run.append(number)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _bounds(file: pq.ParquetFile, group: Any, name: str) -> Bounds | None:  # noqa: ANN401
+    """What the statistics of a row group tell of a column; None if nothing."""
+    number = next((at for at in range(group.num_columns) if group.column(at).path_in_schema == name), None)
+    found = None if number is None else group.column(number).statistics
+    if found is None:
+        return None
+    kind = file.schema_arrow.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    # NaN is null to a condition, and not counted here.
+    nulls = found.null_count if found.has_null_count and not pa.types.is_floating(kind) else None
+    bounds = Bounds(group.num_rows, nulls)
+    if not found.has_min_max or pa.types.is_uint64(kind) or pa.types.is_uint32(kind) or pa.types.is_float16(kind):
+        return bounds
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        unit = _NANOSECONDS.get(str(json.loads(found.logical_type.to_json()).get("timeUnit")))
+        unit = 86400 * 10**9 if found.logical_type.type == "DATE" else unit
+        raw = found.min_raw, found.max_raw
+        if unit is None or not all(isinstance(each, int) for each in raw):
+            return bounds
+        return replace(bounds, low=raw[0] * unit, high=raw[1] * unit, is_time=True)
+    try:
+        low, high = found.min, found.max
+    except UnicodeDecodeError:  # cut within a character
+        return bounds
+    fits: type = float if pa.types.is_floating(kind) else str if _is_text(kind) else int
+    if not (isinstance(low, fits) and isinstance(high, fits)) or low != low or high != high:  # NaN
+        return bounds
+    return replace(bounds, low=low, high=high, is_single=pa.types.is_float32(kind))
+
+
+_NANOSECONDS = {"milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def parquet_input(source: Source) -> ParquetInput:

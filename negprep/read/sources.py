@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Self, cast
+from typing import IO, Any, BinaryIO, Self, TypeAlias, cast
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -120,6 +120,29 @@ class Piece:
     columns: dict[str, pa.Array]
     place: Callable[[int], str]
     header: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is known of the values of a column in some rows without reading them.
+
+    ``low`` and ``high`` are limits of those that are there: numbers, text, or times in nanoseconds since 1970, as
+    ``is_time`` says; None: unknown. So are ``nulls``. ``is_single``: floats have 32 bits.
+    """
+
+    rows: int
+    nulls: int | None = None
+    low: Any = None
+    high: Any = None
+    is_time: bool = False
+    is_single: bool = False
+
+
+Known: TypeAlias = Callable[[str], Bounds | None]
+"""What is known of a column by its name."""
+
+Keys: TypeAlias = dict[str, str | None]
+"""The keys in the folders of a path and their values, None for null."""
 
 
 class Closing:
@@ -238,11 +261,14 @@ def quoted_file(name: str) -> str:
     return "FILE" if name == "stdin" else shlex.quote(name)
 
 
-def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Source, ...]:
+def find_sources(
+    where: str, wanted: Callable[[str], bool] = bool, has_rows: Callable[[Keys, str], bool] | None = None
+) -> tuple[Source, ...]:
     """The files that ``where`` names, in the order of their names.
 
     ``where`` is a file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, or
-    ``-``; ``wanted`` decides by its name whether a file within a folder belongs to the log.
+    ``-``; ``wanted`` decides by its name whether a file within a folder belongs to the log, and ``has_rows`` by the
+    keys in its path, and the path, whether it has rows that count: else it is not opened.
 
     Raises ``OutputError`` if a file does not exist or cannot be read, no file matches, or standard input is closed;
     ``UsageError`` if the name is empty; ``BadDataError`` if a folder has no file, or belongs to a table with a log of
@@ -271,9 +297,10 @@ def find_sources(where: str, wanted: Callable[[str], bool] = bool) -> tuple[Sour
         raise BadDataError("no data file in the folder", place=where, remedy="names starting with _ or . are ignored")
     if not files:
         raise OutputError("no file matches", place=where, remedy="check the pattern")
-    return tuple(
-        _identified(str(file), file, None, _keys(file.relative_to(root)) if root is not None else {}) for file in files
-    )
+    keyed = [(file, _keys(file.relative_to(root)) if root is not None else {}) for file in files]
+    if has_rows is not None:
+        keyed = [(file, keys) for file, keys in keyed if not keys or has_rows(keys, str(file))]
+    return tuple(_identified(str(file), file, None, keys) for file, keys in keyed)
 
 
 def _below(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -353,6 +353,16 @@ def _compact_kind(values: np.ndarray, forms: TimeForms) -> str | None:
     return None
 
 
+def clock_between(low: int, high: int, forms: TimeForms) -> int | None:
+    """The nanoseconds of the unit that integers between two have; None if they may be dates, or of several units."""
+    if forms.unit is not None:
+        return UNITS[forms.unit]
+    if forms or low < 0 or any(low <= most and high >= least for _, least, most in _COMPACT.values()):
+        return None
+    first, last = np.searchsorted(_TIME_LIMITS, [low, high], side="right").tolist()
+    return _UNITS[first][1] if first == last else None
+
+
 def _compact_seconds(values: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Seconds since 1970 of dates as integers, and which are dates at all."""
     parts = dict.fromkeys("HMS", np.zeros(len(values), np.int64))

@@ -215,6 +215,8 @@ class LogFacts:
     values: Values | None = None
     events: Events | None = None
     unusable: tuple[str, ...] = ()
+    rows_filtered: int = 0
+    files_skipped: int = 0
     labels: dict[str, str] = field(default_factory=dict)
 
 
@@ -311,6 +313,8 @@ def _pair_facts(log: LogReader, options: Options, has_times: bool, progress: Pro
         columns=dict(log.columns),
         rows_read=log.rows_read,
         rows_dropped=dict(log.rows_dropped),
+        rows_filtered=log.rows_filtered,
+        files_skipped=log.files_skipped,
         rows=rows,
         users=n_users,
         items=n_items,

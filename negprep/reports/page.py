@@ -610,6 +610,8 @@ def _described(
         gathered = _gathered(prepared, part, pairs, progress)
         if not gathered.rows:
             raise BadDataError("no rows", place=name, remedy="a report needs a prepared file with rows")
+        if prepared.facts is not None:
+            reading = replace(reading, where=prepared.facts.get("where"))
         times = _times(pairs, log, reading) if pairs is not None and log is not None else None
         described = Described(
             name=title,

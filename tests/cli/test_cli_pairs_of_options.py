@@ -290,7 +290,7 @@ def choices_of(command):
     return [choice for choice in CHOICES if choice.option in names and not choice.words.startswith(never)]
 
 
-ELSEWHERE = ("--engine", "--master", "--spark-conf", "--config", "--recipe", "--shown-col")
+ELSEWHERE = ("--engine", "--master", "--spark-conf", "--config", "--recipe", "--shown-col", "--where")
 """Those that tests/spark, tests/options and tests/read combine with the others."""
 
 

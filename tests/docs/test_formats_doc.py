@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -143,3 +144,12 @@ def test_columns_kept_from_the_log(tmp_path, monkeypatch):
     assert rows.schema.names == ["user", "item", "label", *beside]
     heads = [[row["item"], *(row[name] for name in beside)] for row in rows.to_pylist() if row["label"] == 1]
     assert heads == [["a", "phone", 5, 1, []], ["b", None, 7, 2, ["a"]], ["c", "tv", None, 3, []]]
+
+
+def test_the_example_of_a_condition(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    command = re.search(r"^negprep inspect (\S+) --where \"(.*)\"$", PAGE, re.MULTILINE)
+    rows = [line.split(",") for line in Path(command[1]).read_text(encoding="utf-8").splitlines()[1:]]
+    start = datetime(2024, 2, 1, tzinfo=UTC).timestamp()
+    kept = [row for row in rows if row[2] in ("purchase", "cart") and int(row[4]) >= start and row[3] != "1"]
+    assert 0 < negprep.inspect(command[1], where=command[2]).log.rows == len(kept) < len(rows)
