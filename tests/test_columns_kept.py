@@ -318,3 +318,24 @@ def test_frames():
     rows = negprep.train(frame, keep=["kind", "price", "score"], num_neg=1)
     wanted = values_of(LOG.append_column("kind", LOG["shop"]), ["kind", "price", "score"])
     check_rows(pa.Table.from_pandas(rows), wanted, ["kind", "price", "score"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "want"),
+    [
+        (["4.5", "3", "-0.25", ""], [4.5, 3.0, -0.25, None]),
+        (["4.50", "4.5", "1", "0"], [4.5, 4.5, 1.0, 0.0]),
+        (["4.5", "007.5", "1", "2"], ["4.5", "007.5", "1", "2"]),
+        (["1.10.2", "1.5", "1", "2"], ["1.10.2", "1.5", "1", "2"]),
+        (["1234567890.5", "1.5", "1", "2"], ["1234567890.5", "1.5", "1", "2"]),
+    ],
+)
+def test_decimals_from_text(tmp_path, texts, want):
+    """They are numbers where a float holds them; a version or a code stays text."""
+    (tmp_path / "log.csv").write_text("user,item,x\n" + "".join(f"1,{n},{text}\n" for n, text in enumerate(texts)))
+    catalog = pa.table({"item": range(9)})
+    rows = negprep.train(tmp_path / "log.csv", keep="x", holdout="none", items=catalog, num_neg=1)
+    assert rows["x"].to_pylist()[::2] == want
+    negprep.train(tmp_path / "log.csv", tmp_path / "t.csv", keep="x", holdout="none", items=catalog, num_neg=1)
+    found = negprep.verify([], tmp_path / "log.csv", train=tmp_path / "t.csv", items=catalog)
+    assert not found.failed

@@ -221,6 +221,10 @@ def raw_values(column: pa.DictionaryArray) -> RawValues:
     return column.dictionary.take(from_numpy(np.flatnonzero(occurs))), positions[indices]
 
 
+_DECIMAL = r"^-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$"
+"""A number that a float holds to its last digit, and that is no code with a dot in it."""
+
+
 class DistinctValues:
     """Collects the distinct values of a column that is carried along.
 
@@ -237,13 +241,15 @@ class DistinctValues:
         self._parts.add(values[0])
 
     def finish(self) -> Values:
-        """The vocabulary; untyped values are integers where all are canonical integers, and nothing is null."""
+        """The vocabulary; untyped values are numbers where all are written as such, and nothing is null."""
         distinct = self._joined(self._parts.parts).unique() if self._parts.parts else pa.nulls(0)
         if self._is_untyped and pa.types.is_string(distinct.type):
             distinct = _without_empty(distinct)
             there = distinct.drop_null()
             if len(there) and _is_canonical(there).all():
                 distinct = distinct.cast(pa.int64())
+            elif len(there) and pc.all(pc.match_substring_regex(there, _DECIMAL)).as_py():
+                distinct = distinct.cast(pa.float64())
         there = distinct.drop_null().unique()
         there = there.take(pc.sort_indices(there)) if len(there) else there
         if distinct.null_count:
