@@ -135,6 +135,8 @@ def test_nothing_fails_of_texts_of_any_run(tmp_path, monkeypatch, capsys, seed):
     monkeypatch.chdir(tmp_path)
     write_log(tmp_path, draw)
     shared, holdout, valid = split_of(draw)
+    if holdout[1].startswith("file"):  # a pair that the log lacks is a fault, unless a file of pairs is specified
+        holdout, valid = ["--holdout", "last"], []
     command = draw.chance.choice(["train", "test"])
     words, _ = draws_of(draw, command, shared)
     words = [word for word in words if word not in ("--label-dtype", "float32")]
