@@ -133,7 +133,8 @@ def draws_of(draw, command, shared):
     words += draw(0.25, "--available-at-time") + draw(0.35, "--on-short drop") + draw(0.3, "--distinct", "--repeats")
     words += draw(0.15, "--with-log-q") if "--levels" not in words else []
     if not {"--bootstrap", "--num-neg"} & {*words} and "=" not in "".join(word for word in words if "--" not in word):
-        words += draw(0.6, *(f"--num-neg {number}" for number in (1, 3, 8, 30)))
+        numbers = (1, 3, 8, 30) if command == "test" else (0.4, 1, 2.5, 8, 30)
+        words += draw(0.6, *(f"--num-neg {number}" for number in numbers))
     if command == "train":
         words += draw(0.25, "--epochs 2", "--epoch 3") + draw(0.3, "--shuffle")
     output = draw.chance.choice(FORMS if layout else (*FORMS, *(2 * FOLDERS if command == "test" else FOLDERS[:1])))
@@ -142,6 +143,18 @@ def draws_of(draw, command, shared):
     if output not in FOLDERS and "--levels" not in words:
         words += draw(0.25, "--keep rating", "--keep event --keep rating --with-time", "--with-time")
         words += draw(0.25, "--with-history 2", "--with-history 9")
+    of_positives = {
+        "--available-at-time",
+        "--same",
+        "--group-col",
+        "--keep",
+        "--with-time",
+        "--with-history",
+        "2.5",
+        "0.4",
+    }
+    if layout[1:] != ["pairwise"] and not of_positives & {*words}:
+        words += draw(0.4, "--per user")
     return words + layout, output.split(" ")
 
 
