@@ -38,11 +38,11 @@ from negprep.read.dialect import Unnamed, byte_order_mark, first_lines, is_align
 from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse_documents, refuse_foreign
 from negprep.read.item_lists import CLICK, MIND_TIMES, ImpressionsInput, ListsInput, ShownLists
 from negprep.read.other_formats import JsonInput, as_text, form_of_file, is_file_of, json_input, with_quotes
-from negprep.read.parquet import ParquetInput
+from negprep.read.parquet import ParquetInput, parquet_input
 from negprep.read.parts import check_compared, check_parts, common_names, lack_of
 from negprep.read.quoting import is_quoted_as_written
 from negprep.read.sources import NULL_KEY, Closing, Keys, Known, Piece, Source, find_sources, machine_errors
-from negprep.read.tables import ArrowInput, MemoryInput, memory_input, table_input
+from negprep.read.tables import ArrowInput, MemoryInput, arrow_input, memory_input
 from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.read.where import Kept, Where
 from negprep.threads import on_threads, raised
@@ -695,7 +695,7 @@ def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
             return _text_input(source, options, unnamed, beside=beside)
         if not beside:
             _refuse_text_options(options, source.name)
-        return table_input(source)
+        return parquet_input(source) if source.parquet else arrow_input(source)
 
 
 def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:

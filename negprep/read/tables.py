@@ -217,10 +217,11 @@ def table_input(source: Source) -> ParquetInput | ArrowInput:
 
     Raises BadDataError: It is damaged, or a name is there twice.
     """
-    return parquet_input(source) if source.parquet else _arrow_input(source)
+    return parquet_input(source) if source.parquet else arrow_input(source)
 
 
-def _arrow_input(source: Source) -> ArrowInput:
+def arrow_input(source: Source) -> ArrowInput:
+    """Open an Arrow file or stream for its schema; with the errors of ``table_input``."""
     with _readable(source), _opened(source) as (schema, _):
         pass
     refuse_duplicates(tuple(schema.names), source.name)
