@@ -76,10 +76,14 @@ class ImpressionsInput:
     names = ("user", "item", "time", "click", "impression")
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows, one for each item shown, as functions that parse a block each and may run in any thread."""
+        """The rows, one for each item shown, as functions that parse some lines each and may run in any thread."""
         self.warnings.clear()
         for offset, block in line_blocks(self.source, self.start, self.warnings):
-            yield partial(self._piece, columns, offset, block)
+            begin = 0
+            while begin < len(block):
+                end = block.find(b"\n", begin + _LINES_BYTES) + 1 or len(block)
+                yield partial(self._piece, columns, offset + begin, block[begin:end])
+                begin = end
 
     def _piece(self, columns: dict[str, str], offset: int, block: bytes) -> Piece:
         lines = _lines_of(block)
@@ -137,6 +141,9 @@ class ImpressionsInput:
     def _place(self, offset: int, ends: Counts, row: int) -> str:
         return place_of(self.source, offset, int(np.searchsorted(ends, row, side="right")))
 
+
+_LINES_BYTES = 1 << 20
+"""Of lines that are parsed at a time, which become a row for every nine bytes or so."""
 
 _MIND_FIELDS = ("impression", "user", "time", "history", "items")
 

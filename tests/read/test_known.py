@@ -10,6 +10,7 @@ import pytest
 import negprep
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options.reading import ReadOptions
+from negprep.read import item_lists
 from negprep.read.lines import MAX_LINE
 from negprep.read.log import open_log
 
@@ -348,3 +349,16 @@ def test_parts_of_json_lines(here, read):
     (here / "c.jsonl").write_text('{"user": 1, "product": 2}\n')
     with pytest.raises(BadDataError, match=r"^c\.jsonl: the columns are user, product, but in a\.jsonl user, item"):
         read(".")
+
+
+def test_impressions_are_read_in_pieces(here, read, monkeypatch):
+    """Of whole lines, whatever ends them; places are those of the file."""
+    monkeypatch.setattr(item_lists, "_LINES_BYTES", 50)
+    lines = [f"{at}\tu{at % 7}\t11/11/2019 9:05:58 AM\tN1 N2\tN{at}-1 N{at + 1}-0" for at in range(300)]
+    wanted = [(f"u{at % 7}", f"N{at + more}") for at in range(300) for more in (0, 1)]
+    for end in ("\n", "\r\n", "\r"):
+        (here / "log").write_bytes((end.join(lines) + end).encode())
+        assert read("log").rows == wanted
+    (here / "log").write_text("\n".join([*lines[:200], "", lines[200].replace("-0", ""), *lines[201:]]))
+    with pytest.raises(BadDataError, match="log:202: the item 'N201' has no label"):
+        read("log")
