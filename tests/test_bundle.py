@@ -219,6 +219,7 @@ def test_the_config_of_a_data_set(log, tmp_path, monkeypatch):
     items.write_text("item\n" + "".join(f"{n}\n" for n in range(310)))
     keywords = {"weak": str(weak), "items": str(items), "sampler": ("uniform=2", "weak=1"), "time_col": "time"}
     keywords |= {"encode": True, "label_dtype": "float32", "test_on_short": "drop", "split_seed": 2**64 - 1}
+    keywords |= {"test_distinct": False}
     negprep.prepare(str(log), folder / "one", **keywords)
     text = (folder / "one" / "negprep.toml").read_text()
     assert 'weak = "../weak.csv"' in text

@@ -347,10 +347,10 @@ _SETTLED = ("holdout", "with_valid", "num_neg", "sampler", "seed")
 
 def _value_of(option: Option, options: Options) -> object:
     """The value of an option that decides what is written, where it is not as always; None where it does not."""
-    name = option.name
+    name, default = option.name, option.of(options.command, "default")
     if hasattr(ReadOptions, name):
         value = getattr(options.read, name)
-        return value if value != option.default else None
+        return value if value != default else None
     if option.declared.section == "Run" or (options.command == "test" and name not in (*OF_CANDIDATES, "drop_cold")):
         return None
     if name == "num_neg" and options.sampler_rule.fixed:  # their sum
@@ -358,7 +358,7 @@ def _value_of(option: Option, options: Options) -> object:
     value = getattr(options, name)
     if name == "sampler" and value is None and options.levels is None:
         return "uniform"
-    is_own = name in options.given or value != option.default
+    is_own = name in options.given or value != default
     return value if name in _SETTLED or is_own else None
 
 
