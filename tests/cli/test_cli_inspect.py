@@ -210,13 +210,15 @@ def test_every_option_has_an_effect():
     """Each is an attribute of the options that the inspection is made with, or says how it is shown."""
     known = {field.name for record in (Options, ReadOptions) for field in fields(record)}
     given = {parameter.name for parameter in command.params}
-    assert given - known == {"source", "as_json", "progress", "help_all", "config"}
+    assert given - known == {"source", "as_json", "progress", "help_all", "config", "recipe"}
     assert known - given == {
         "command",
+        "condition",
         "given",
         "read",
         "rule",
         "sample",
+        "sampler_rule",
         "data_set",
         "shard_rows",
         "most_eligible",
