@@ -10,6 +10,7 @@ CHECKS := $(VENV)/.installed-with-checks
 LOWEST := .venv-lowest
 LOADERS := .venv-loaders
 RECBOLE := .venv-recbole
+MOTO := .venv-moto
 LIBRARIES := .venv-libraries
 SPARK := .venv-spark
 DIST := .venv-dist
@@ -63,6 +64,10 @@ test-spark: $(SPARK)/.installed  ## run every option on Spark, on this machine a
 	@test -n "$$JAVA_HOME" || command -v java > /dev/null || { echo "no Java: install it (apt-get install openjdk-17-jre-headless)" >&2; exit 1; }
 	$(SPARK)/bin/python -m pytest -m spark tests/spark
 
+.PHONY: test-remote
+test-remote: $(CHECKS) $(MOTO)/.installed  ## read and write S3 on a server of this machine, with faults
+	NEGPREP_MOTO=$(MOTO)/bin/moto_server $(BIN)/python -m pytest tests/test_object_stores.py
+
 .PHONY: lint
 lint: $(CHECKS)  ## check style and form
 	$(BIN)/ruff check .
@@ -94,7 +99,7 @@ dist: $(DIST)/.installed  ## build the source distribution and the wheel into di
 
 .PHONY: clean
 clean:  ## remove what make made
-	rm -rf build dist $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE) $(SPARK) $(DIST)
+	rm -rf build dist $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE) $(MOTO) $(SPARK) $(DIST)
 
 # An environment that is there already is kept, with what was installed into it. Some systems package Python without the
 # pip that a new environment gets: theirs installs it then.
@@ -125,6 +130,12 @@ $(LOWEST)/.installed: pyproject.toml tests/lowest_versions.py
 $(SPARK)/.installed: pyproject.toml
 	$(call make_venv,$(SPARK))
 	$(SPARK)/bin/python $(PIP) install --editable '.[test,spark]' grpcio grpcio-status googleapis-common-protos zstandard
+	@touch $@
+
+# The server has forty packages of its own, none of which negprep needs.
+$(MOTO)/.installed:
+	$(call make_venv,$(MOTO))
+	$(MOTO)/bin/python $(PIP) install 'moto[server]>=5'
 	@touch $@
 
 $(DIST)/.installed:

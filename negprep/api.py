@@ -41,6 +41,7 @@ from negprep.pipeline import prepare as prepare_one
 from negprep.read.log import open_log
 from negprep.reports.inspection import Inspection, inspect_log
 from negprep.reports.page import report as run_report
+from negprep.stores import is_remote
 from negprep.summary import Summary, warnings_of
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _run(
     options, force = options_of_rows(command, keywords)
     if output is not None:
         _warn_of(prepare_one(log, os.fspath(output), options, force=force).warnings)
-        return Path(output)
+        return Path(output) if not is_remote(os.fspath(output)) else output
     refuse_output_options(options)
     with open_log(log, options.read) as reader, Run(reader, options) as run:
         rows = _plain_strings(pa.Table.from_batches(list(run.rows()), run.schema))

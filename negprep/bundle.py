@@ -32,6 +32,7 @@ from negprep.options.specs import HoldoutRule
 from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import ALGORITHM
+from negprep.stores import without_secrets
 from negprep.summary import Summary, facts_of, summary_of, warnings_of
 from negprep.threads import start
 from negprep.write.destination import DATA_SET, METADATA, Document, check_output
@@ -277,7 +278,7 @@ class _Made:
         return {
             "version": __version__,
             "algorithm": ALGORITHM,
-            "source": ", ".join(Path(each).name for each in paths_in(source)) or "a table",
+            "source": ", ".join(Path(without_secrets(each)).name for each in paths_in(source)) or "a table",
             "rows_read": some.rows_read,
             "rows_dropped": some.rows_dropped,
             **({"rows_filtered": some.rows_filtered} if "where" in some.metadata else {}),

@@ -28,6 +28,7 @@ from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 from negprep.jsons import json_value
 from negprep.read.convert import MAX_ID_BYTES
+from negprep.stores import is_remote, local_copy, without_secrets
 from negprep.write.destination import check_whole, write_whole
 
 OWN = "own"
@@ -547,6 +548,12 @@ def read_model(source: str | os.PathLike[str]) -> Model:
         It is not there, or cannot be read.
     """
     path = os.fspath(source)
+    if is_remote(path):
+        with local_copy(path) as local:
+            try:
+                return read_model(local)
+            except BadDataError as error:
+                raise BadDataError(error.what, place=without_secrets(path), remedy=error.remedy) from None
     mode = Path(path).stat().st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISDIR(mode):
         raise BadDataError("is a pipe or a folder", place=path, remedy="give a model file, as negprep fit writes it")

@@ -57,6 +57,7 @@ from negprep.options.reading import paths_in
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import Bootstrap
+from negprep.stores import check_target, is_remote
 from negprep.summary import ColdItems, Record, Summary, Tally, facts_of, summary_of, warnings_of
 from negprep.threads import on_threads, one_ahead
 from negprep.write.destination import Document, check_output
@@ -102,7 +103,8 @@ def prepare(
     with open_log(source, options.read) as log, ExitStack() as stack:
         for path in outputs:
             check_output(path, log.paths, force=force, is_text=form in TEXT)
-        with Run(log, options, None if target == "-" else str(Path(target).parent), progress) as run:
+        spill_folder = None if target == "-" or is_remote(target) else str(Path(target).parent)
+        with Run(log, options, spill_folder, progress) as run:
             if options.strict:  # now, too: what a pipe has taken cannot be taken back
                 refuse_warnings([*log.warnings, *run.warnings])
             summaries: list[Summary] = []
@@ -467,17 +469,17 @@ def write_rows(run: Run, write: Callable[[pa.RecordBatch], None]) -> None:
 
 
 def check_outputs(source: LogSource, target: str, options: Options, *, force: bool, is_text: bool) -> list[str]:
-    """The files of an output, those beside it as well; refused before a pipe is read, which may take long."""
+    """The local files of an output, those beside it as well; refused before a pipe is read, which may take long."""
     if options.encode and target == "-":
         raise UsageError("--encode writes vocabularies beside the output, and '-' has no beside", remedy="name a file")
-    inputs = [
-        Path("/dev/stdin" if given == "-" else given)
-        for named in (source, *files_of(options))
-        for given in paths_in(named)
-        if not given == target == "-"  # which the reading looks at
-    ]
+    names = [given for named in (source, *files_of(options)) for given in paths_in(named)]
+    # What standard input and output are, the reading looks at.
+    inputs = [Path("/dev/stdin" if given == "-" else given) for given in names if not given == target == "-"]
     outputs = [target]
-    if options.encode and not target.endswith("/"):  # in a folder the vocabularies are among its own files
+    if is_remote(target):
+        check_target(target, names)
+        outputs = []
+    elif options.encode and not target.endswith("/"):  # in a folder the vocabularies are among its own files
         outputs += [str(beside(Path(target), name)) for name in ("users", "items")]
     for path in outputs:
         check_output(path, inputs, force=force, is_text=is_text)

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    *("_version errors arrays", "jsons arrow threads", "options", "sample", "read write", "encode"),
+    *("_version errors arrays", "jsons arrow threads", "stores", "options", "sample", "read write", "encode"),
     *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "bundle", "models metrics checks"),
     *("reports", "keywords", "api", "spark", ".", "cli", "__main__"),
 ]
@@ -24,10 +24,10 @@ LAYERS = [
 APART = {
     "options": {"errors"},
     "sample": {"arrays", "options"},
-    "read": {"_version", "errors", "arrays", "jsons", "arrow", "threads", "options"},
-    "write": {"errors", "arrays", "arrow", "options"},
+    "read": {"_version", "errors", "arrays", "jsons", "arrow", "threads", "stores", "options"},
+    "write": {"errors", "arrays", "arrow", "stores", "options"},
     # A check that shares code with what it checks would share its mistakes.
-    "checks": {"errors", "arrays", "jsons", "arrow", "threads", "options", "read", "encode"},
+    "checks": {"errors", "arrays", "jsons", "arrow", "threads", "stores", "options", "read", "encode"},
     "metrics": {"_version", "errors", "arrays", "jsons", "arrow", "options", "sample", "read", "write", "encode"},
 }
 """What a package may import, of all that the layers allow."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from negprep.errors import OutputError, UsageError, printable
 from negprep.options.formats import beside
+from negprep.stores import refuse_local_only, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ class Fact(NamedTuple):
 def closing_text(summary: Summary, source: str, target: str) -> str:
     """Say in aligned lines what a run did; what did not happen (no row dropped, no user short) is left out."""
     facts = [*_read(summary), *_held_out(summary), *_drawn(summary), *_written(summary)]
-    return titled(f"negprep {summary.command}: {source} -> {target}", facts, summary.warnings)
+    return titled(f"negprep {summary.command}: {without_secrets(source)} -> {target}", facts, summary.warnings)
 
 
 def data_set_text(made: Bundle, source: str, target: str) -> str:
@@ -46,7 +47,7 @@ def data_set_text(made: Bundle, source: str, target: str) -> str:
     facts.append(
         Fact("took", None, f"{made.seconds:.2f} s, {test.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak")
     )
-    title = f"negprep prepare: {source} -> {target}"
+    title = f"negprep prepare: {without_secrets(source)} -> {target}"
     return titled(title if made.files else f"{title} (dry run: nothing is written)", facts, made.warnings)
 
 
@@ -202,6 +203,7 @@ def check_summary(summary: str | None, source: str, target: str, options: Option
         raise OutputError("standard output is closed", remedy="give --summary a file")
     if summary is None or summary == "-":
         return
+    refuse_local_only(summary)
     path = Path(os.path.realpath(summary))
     read = {"INPUT": source} | {f"--{name}": getattr(options, name) for name in _BESIDE}
     for name, value in read.items():

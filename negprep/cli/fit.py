@@ -17,6 +17,7 @@ from negprep.cli.terminal import progress_bars
 from negprep.errors import UsageError
 from negprep.options.commands import LEARNING, parted
 from negprep.options.options import Options, ReadOptions
+from negprep.stores import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def fit_text(summary: FitSummary, source: str, target: str) -> str:
     """Say in aligned lines what a fit did; what did not happen is left out."""
-    return titled(f"negprep fit: {source} -> {target}", list(_facts(summary)), summary.warnings)
+    return titled(f"negprep fit: {without_secrets(source)} -> {target}", list(_facts(summary)), summary.warnings)
 
 
 def _facts(summary: FitSummary) -> Iterator[Fact]:

@@ -19,6 +19,7 @@ from negprep.cli.signals import is_terminal
 from negprep.cli.startup import load_libraries
 from negprep.cli.terminal import progress_bars
 from negprep.errors import OutputError, printable, refuse_warnings
+from negprep.stores import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ class Style(NamedTuple):
 def inspection_text(found: Inspection, source: str, style: Style) -> str:
     """All of an inspection in lines."""
     log = found.log
-    lines = [printable(f"negprep inspect: {source}")]
+    lines = [printable(f"negprep inspect: {without_secrets(source)}")]
     if found.warnings:
         warnings = [f"  warning: {printable(warning)}" for warning in found.warnings]
         lines += ["", *(_coloured(line, "yellow", style) for line in warnings), ""]

@@ -17,6 +17,7 @@ from negprep.errors import printable
 from negprep.options.commands import parted
 from negprep.options.conflicts import named_files, refuse_unread, summaries
 from negprep.options.reading import ReadOptions
+from negprep.stores import without_secrets
 
 _WITHOUT_LOG = {"files", "target", "log", "train", "test", "made_by", "quiet", "strict", "progress"}
 
@@ -58,7 +59,11 @@ def run_report(given: dict[str, Any]) -> None:
     if not given["quiet"]:
         failed = None if found is None else sum(check.status == "failed" for check in found.checks)
         ending = {None: "", 0: ": no check failed", 1: ": 1 check failed"}.get(failed, f": {failed} checks failed")
-        tell(printable(f"negprep report: {', '.join(name for name, _ in files)} -> {given['target']}{ending}"))
+        tell(
+            printable(
+                f"negprep report: {', '.join(without_secrets(name) for name, _ in files)} -> {given['target']}{ending}"
+            )
+        )
 
 
 @click.command(name="report", cls=SectionCommand, short_help="Draw prepared files on a page of HTML.")

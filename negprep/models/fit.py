@@ -32,6 +32,7 @@ from negprep.options.options import LogSource, Options
 from negprep.options.reading import paths_in
 from negprep.options.specs import HoldoutRule
 from negprep.read.log import open_log
+from negprep.stores import without_secrets
 from negprep.summary import peak_memory_bytes, split_facts
 from negprep.write.destination import check_whole
 
@@ -180,7 +181,7 @@ def fit(
     if kind != "rns":
         need_library(kind)
     check_room(algebra=2, threads=learning.threads + ARROW_THREADS)
-    place = ", ".join(paths_in(source)) or "the table"
+    place = ", ".join(map(without_secrets, paths_in(source))) or "the table"
     named = [
         Path("/dev/stdin" if given == "-" else given)
         for each in (source, options.weak, options.exclude, options.valid_file, options.rule.path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -380,8 +381,10 @@ def _assigned(key: str, value: object, folder: str) -> list[str]:
 
 
 def path_from(folder: str, path: str) -> str:
-    """A path as it is written in a file of that folder."""
-    return path if path == "-" or "://" in path else os.path.relpath(path, folder)
+    """A path as it is written in a file of that folder; the query of an address, which may be secret, is left out."""
+    if path == "-" or "://" in path:
+        return re.sub(r"(?i)^(https?://[^?]*)\?.*", r"\1", path)
+    return os.path.relpath(path, folder)
 
 
 def _toml(value: object) -> str:

@@ -45,6 +45,7 @@ from negprep.read.sources import NULL_KEY, Closing, Keys, Known, Piece, Source, 
 from negprep.read.tables import ArrowInput, MemoryInput, arrow_input, memory_input
 from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.read.where import Kept, Where
+from negprep.stores import without_secrets
 from negprep.threads import on_threads, raised
 
 Input: TypeAlias = TextInput | JsonInput | ListsInput | ImpressionsInput | ParquetInput | ArrowInput | MemoryInput
@@ -514,7 +515,8 @@ def open_log(
 
         if isinstance(source, str | os.PathLike | list | tuple):
             names = paths_in(source)
-            name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+            name = without_secrets(names[0])
+            name = name if len(names) == 1 else f"{name} and {len(names) - 1} more"
             sources = tuple(
                 file for each in names for file in find_sources(each, partial(is_file_of, form=options.from_), has_rows)
             )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ROWS = 1 << 17
 _BUFFER = 1 << 20
+_REQUEST = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -148,12 +149,14 @@ def opened(source: Source, text: list[str], **options: Any) -> Iterator[pq.Parqu
     """The file, with ``text`` columns dictionary-encoded; further options are those of pyarrow."""
     import pyarrow.parquet as pq
 
+    is_remote = source.remote is not None
     with (
-        source.raw() as raw,
+        source.remote.open_columns() if source.remote is not None else source.raw() as raw,
         pq.ParquetFile(
-            source.path if source.spool is None else raw,
+            source.path if source.spool is None and not is_remote else raw,
             read_dictionary=text,
-            buffer_size=_BUFFER,
+            # A column is read by so many bytes at a time: each is a request to a store.
+            buffer_size=_REQUEST if is_remote else _BUFFER,
             # Pre-buffering holds all compressed pages of the file.
             pre_buffer=False,
             page_checksum_verification=True,

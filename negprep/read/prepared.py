@@ -45,6 +45,7 @@ from negprep.read.prepared_kinds import (
 from negprep.read.prepared_metadata import DATA_SET, Told, metadata_of, metadata_of_folder, metadata_of_parts
 from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
 from negprep.read.tables import ArrowInput, table_input
+from negprep.stores import is_remote, without_secrets
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
 _LISTS = {
@@ -308,6 +309,9 @@ class Prepared(Closing):
                 raise UsageError(f"no column {column!r} (found: {', '.join(self.names)})", place=self.name)
         columns = self.shape.columns | {column: column for column in extra}
         encoded = None if self.facts is None else bool(self.facts.get("encode"))
+        if encoded and is_remote(self.name):
+            what = "holds codes (--encode), whose vocabularies are looked for beside a local file only"
+            raise BadDataError(what, place=self.name, remedy="copy it and the vocabularies into a local folder")
         vocabularies = find_vocabularies(Path(self.name), encoded=encoded)
         return self._read(columns, vocabularies)
 
@@ -354,7 +358,7 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
     """
     name = os.fspath(where)
     with ExitStack() as stack:
-        sources = find_sources(name)
+        sources, name = find_sources(name), without_secrets(name)
         for source in sources:
             stack.callback(source.close)
             if not source.parquet:

@@ -16,16 +16,27 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, BinaryIO, Self, TypeAlias, cast
 from urllib.parse import unquote
 
 import pyarrow as pa
 
 from negprep.errors import BadDataError, OutputError, UsageError
+from negprep.stores import (
+    CHANGED,
+    WHOLE,
+    RemoteFile,
+    find,
+    is_remote,
+    of_store,
+    refusal,
+    refuse_collapsed,
+    without_secrets,
+)
 
 CODECS = {
     "gzip": rb"\x1f\x8b",
@@ -55,7 +66,8 @@ class Source:
     the bytes are compressed: ``gzip``, ``zstd``, ``bz2`` or ``zip`` (an archive of one file); ``parquet`` whether they
     are Parquet, not text; ``fingerprint`` the size, time of change and inode when the source was found. ``keys`` has
     the keys and values in the folders above it (``event=buy/``), from INPUT down, None for null. If ``aligned``,
-    ``open`` gives one space for each run of spaces, and none at the ends of lines.
+    ``open`` gives one space for each run of spaces, and none at the ends of lines. A file in a store has neither
+    ``path`` nor ``spool``, but is ``remote``; its fingerprint is its size and version.
     """
 
     name: str
@@ -63,9 +75,10 @@ class Source:
     spool: IO[bytes] | None
     codec: str | None
     parquet: bool
-    fingerprint: tuple[int, ...]
+    fingerprint: tuple[int | str, ...]
     keys: dict[str, str | None] = field(default_factory=dict)
     aligned: bool = False
+    remote: RemoteFile | None = None
 
     @cached_property
     def head(self) -> bytes:
@@ -80,6 +93,8 @@ class Source:
 
     def raw(self) -> BinaryIO:
         """The bytes as they are, from the start."""
+        if self.remote is not None:
+            return self.remote.open()
         if self.spool is None:
             return cast(Path, self.path).open("rb")
         self.spool.seek(0)
@@ -98,10 +113,13 @@ class Source:
     def check_unchanged(self) -> None:
         """Raise ``BadDataError`` if the file is no longer the one that was found."""
         with machine_errors(self.name):
-            now = _fingerprint(os.fstat(self.spool.fileno()) if self.spool else cast(Path, self.path).stat())
+            now = (
+                _version(self.remote.look_again())
+                if self.remote is not None
+                else _fingerprint(os.fstat(self.spool.fileno()) if self.spool else cast(Path, self.path).stat())
+            )
         if now != self.fingerprint:
-            what = "the file changed while it was read"
-            raise BadDataError(what, place=self.name, remedy="run again when it is whole")
+            raise BadDataError(CHANGED, place=self.name, remedy=WHOLE)
 
     def close(self) -> None:
         """Close the temporary copy."""
@@ -266,9 +284,9 @@ def find_sources(
 ) -> tuple[Source, ...]:
     """The files that ``where`` names, in the order of their names.
 
-    ``where`` is a file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, or
-    ``-``; ``wanted`` decides by its name whether a file within a folder belongs to the log, and ``has_rows`` by the
-    keys in its path, and the path, whether it has rows that count: else it is not opened.
+    ``where`` is a file, a folder (all files below it but those whose name starts with ``_`` or ``.``), a glob, a URI of
+    any of these, or ``-``; ``wanted`` decides by its name whether a file within a folder belongs to the log, and
+    ``has_rows`` by the keys in its path, and the path, whether it has rows that count: else it is not opened.
 
     Raises ``OutputError`` if a file does not exist or cannot be read, no file matches, or standard input is closed;
     ``UsageError`` if the name is empty; ``BadDataError`` if a folder has no file, or belongs to a table with a log of
@@ -280,7 +298,11 @@ def find_sources(
         if sys.stdin is None:
             raise OutputError("standard input is closed", remedy="pipe a log in, or name a file")
         return (_identified("stdin", None, sys.stdin.buffer, {}),)
+    if is_remote(where):
+        return _find_remote(where, wanted, has_rows)
     path, root = Path(where), None
+    if not path.exists():
+        refuse_collapsed(where)
     files, folders = [path], list[Path]()
     if path.is_dir():
         root, (found, folders) = path, _below(path)
@@ -303,6 +325,34 @@ def find_sources(
     return tuple(_identified(str(file), file, None, keys) for file, keys in keyed)
 
 
+def _find_remote(
+    where: str, wanted: Callable[[str], bool], has_rows: Callable[[Keys, str], bool] | None
+) -> tuple[Source, ...]:
+    """The files that a URI names."""
+    found, name = find(where), without_secrets(where)
+    if found.is_listed:
+        paths = [PurePosixPath(path) for path in (*found.hidden, *(file.relative for file in found.files))]
+        _refuse_managed_below(paths, name)
+    files = [file for file in found.files if not found.is_listed or wanted(PurePosixPath(file.relative).name)]
+    if not files and glob.has_magic(where):
+        raise OutputError("no file matches", place=name, remedy="check the pattern")
+    if not files:
+        raise BadDataError("no data file in the folder", place=name, remedy="names starting with _ or . are ignored")
+    sources = []
+    for file in files:
+        there, copy = (file, None) if file.copy is None else (None, file.copy)
+        print_of = _version(file) if copy is None else _fingerprint(os.fstat(copy.fileno()))
+        keys = _keys(PurePosixPath(file.relative))
+        if keys and has_rows is not None and not has_rows(keys, file.name):
+            continue
+        sources.append(_recognised(Source(file.name, None, copy, None, False, print_of, keys, remote=there)))
+    return tuple(sources)
+
+
+def _version(file: RemoteFile) -> tuple[int | str, ...]:
+    return (file.size, file.version)
+
+
 def _below(folder: Path) -> tuple[list[Path], list[Path]]:
     """The visible files below a folder, sorted; the folder itself and those below it."""
     files, inner = [], [folder]
@@ -313,7 +363,7 @@ def _below(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(files), inner
 
 
-def _keys(path: Path) -> dict[str, str | None]:
+def _keys(path: PurePath) -> dict[str, str | None]:
     """Keys and values in the folders of a path, as Hive writes them."""
     found = [match for part in path.parts[:-1] if (match := _KEY.fullmatch(part))]
     return {unquote(match[1]): None if match[2] == NULL_KEY else unquote(match[2]) for match in found}
@@ -362,6 +412,18 @@ def _refuse_managed(files: list[Path], folders: list[Path]) -> None:
             raise BadDataError(what, place=str(folder), remedy=remedy)
 
 
+def _refuse_managed_below(paths: list[PurePosixPath], place: str) -> None:
+    """The same of the files of a store, by their paths below INPUT."""
+    for name, kind, remedy in _TABLES:
+        inside = [path for path in paths if name in path.parts[:-1]]
+        if inside and (name != "metadata" or any(".metadata.json" in path.name for path in inside)):
+            what = f"this is {kind}, whose files alone are not its rows (some may be deleted or replaced)"
+            raise BadDataError(what, place=place, remedy=remedy.format(path=place.replace("'", "''")))
+    if any(_LEFTOVERS in path.parts[:-1] for path in paths):
+        what = f"holds {_LEFTOVERS}: a Spark or Hadoop job is writing here, or died before its end"
+        raise BadDataError(what, place=place, remedy="run the job again")
+
+
 def _is_iceberg(metadata: Path) -> bool:
     try:
         return any(".metadata.json" in name for name in os.listdir(metadata))  # noqa: PTH208 - Path.iterdir is slower
@@ -382,9 +444,13 @@ def _identified(name: str, path: Path | None, stream: IO[bytes] | None, keys: di
             if path is not None:
                 handle.close()
         status = os.fstat(spool.fileno()) if spool is not None else cast(Path, path).stat()
-        plain = Source(name, path, spool, None, False, _fingerprint(status))
-        codec = next((codec for codec, magic in CODECS.items() if re.match(magic, plain.head)), None)
-        return Source(name, path, spool, codec, re.match(PARQUET, plain.head) is not None, plain.fingerprint, keys)
+        return _recognised(Source(name, path, spool, None, False, _fingerprint(status), keys))
+
+
+def _recognised(plain: Source) -> Source:
+    """The source, with what its first bytes show."""
+    codec = next((codec for codec, magic in CODECS.items() if re.match(magic, plain.head)), None)
+    return replace(plain, codec=codec, parquet=re.match(PARQUET, plain.head) is not None)
 
 
 def _refuse_standard_output(name: str, status: os.stat_result) -> None:
@@ -422,6 +488,8 @@ def machine_errors(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno is None:
+            if is_remote(name) and of_store(error):
+                raise refusal(error, name) from error
             raise
         what = "no such file or folder" if isinstance(error, FileNotFoundError) else str(error.strerror).lower()
         raise OutputError(what, place=name) from error

@@ -28,6 +28,7 @@ from negprep.reports import charts
 from negprep.reports.charts import Table, capital, count, listed, number, popularity, share, shown_id
 from negprep.reports.gather import Gathered, LogTimes, Pairs, gather, positives_of_lists
 from negprep.reports.svg import Picture, swatch
+from negprep.stores import without_secrets
 from negprep.write.destination import check_output, write_whole
 
 if TYPE_CHECKING:
@@ -688,8 +689,10 @@ def _titles(names: Sequence[str]) -> list[str]:
     for place, path in enumerate(real):
         if path in real[:place]:
             raise UsageError("is named twice", place=names[place], remedy="name each file once")
-    short = [Path(name).name or Path(path).name for name, path in zip(names, real, strict=True)]
-    return [name if short.count(brief) > 1 else brief for name, brief in zip(names, short, strict=True)]
+    short = [Path(without_secrets(name)).name or Path(path).name for name, path in zip(names, real, strict=True)]
+    return [
+        without_secrets(name) if short.count(brief) > 1 else brief for name, brief in zip(names, short, strict=True)
+    ]
 
 
 def _opening_words(files: list[Described], log: LogSource | None) -> str:

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_ELSEWHERE = "name an OUTPUT elsewhere"
+ELSEWHERE = "name an OUTPUT elsewhere"
 _REMEDIES = {
-    errno.ENOSPC: f"free some space, or {_ELSEWHERE}",
-    errno.EDQUOT: f"free some of your quota, or {_ELSEWHERE}",
+    errno.ENOSPC: f"free some space, or {ELSEWHERE}",
+    errno.EDQUOT: f"free some of your quota, or {ELSEWHERE}",
     errno.EFBIG: "raise the limit (ulimit -f), or write part files to a folder (OUTPUT/)",
-    errno.EACCES: f"allow it (chmod), or {_ELSEWHERE}",
-    errno.EPERM: f"allow it (chmod), or {_ELSEWHERE}",
-    errno.EROFS: _ELSEWHERE,
-    errno.EIO: f"check the disk, or {_ELSEWHERE}",
+    errno.EACCES: f"allow it (chmod), or {ELSEWHERE}",
+    errno.EPERM: f"allow it (chmod), or {ELSEWHERE}",
+    errno.EROFS: ELSEWHERE,
+    errno.EIO: f"check the disk, or {ELSEWHERE}",
     errno.EMFILE: "raise the limit (ulimit -n)",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOTEMPTY: "another run has written it meanwhile: keep that, or run again with --force",
@@ -35,7 +35,7 @@ _REMEDIES = {
 
 
 @contextmanager
-def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
+def machine_errors(place: str, elsewhere: str = ELSEWHERE) -> Iterator[None]:
     """Turn what the machine refuses into an `OutputError` that names `place`, and how to write `elsewhere`.
 
     Raises OutputError: For every OSError but one.
@@ -47,7 +47,7 @@ def machine_errors(place: str, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        remedy = _REMEDIES.get(error.errno or 0, _ELSEWHERE).replace(_ELSEWHERE, elsewhere)
+        remedy = _REMEDIES.get(error.errno or 0, ELSEWHERE).replace(ELSEWHERE, elsewhere)
         raise OutputError(f"cannot be written: {reason}", place=place, remedy=remedy) from error
 
 

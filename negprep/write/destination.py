@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from negprep.errors import OutputError, UsageError
 from negprep.options.formats import is_exchanged
+from negprep.stores import is_remote, refuse_collapsed, refuse_local_only, without_secrets
 from negprep.write.atomic import (
+    ELSEWHERE,
     PARTS,
     Sink,
     Staging,
@@ -51,11 +53,19 @@ class Destination:
       written as it is, without a temporary.
     ``path``: Without symbolic links, but for a stream: a link to a file stays, and the file that it leads to is
       replaced.
+    ``uri``: The name of a file in a store, which is built beside `path`, in the folder of temporary files.
     """
 
     place: str
     kind: Literal["file", "folder", "stream"]
     path: Path
+    uri: str = ""
+
+    @property
+    def elsewhere(self) -> str:
+        """How to write elsewhere, where the machine refuses."""
+        folder = self.path.parent
+        return f"set TMPDIR to a folder elsewhere: {folder} is where it is built" if self.uri else ELSEWHERE
 
     @property
     def is_standard_output(self) -> bool:
@@ -67,6 +77,11 @@ def locate(target: str) -> Destination:
     """Find out what an OUTPUT names."""
     if target == "-":
         return Destination("standard output", "stream", Path(target))
+    if is_remote(target):
+        name = without_secrets(target)
+        return Destination(name, "file", Path(tempfile.gettempdir(), name.rpartition("/")[2]), target)
+    if not Path(target).exists():
+        refuse_collapsed(target)
     path = Path(os.path.realpath(target))
     if target.endswith("/"):
         return Destination(target, "folder", path)
@@ -95,7 +110,10 @@ def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is
       it; if it is a terminal; if it is a folder that is not empty and either `force` is not given or it holds
       anything else; if it is a folder and has no slash at the end, or a file and has one.
     Raises OutputError: If its folder is missing or cannot be written to.
+
+    What a store may hold, `negprep.stores.check_target` decides.
     """
+    refuse_local_only(target)
     with machine_errors(target):
         destination = locate(target)
         if destination.kind == "stream":
@@ -241,6 +259,7 @@ class Document:
     """
 
     def __init__(self, target: str, fill: Callable[[BinaryIO], object], elsewhere: str | None = None) -> None:
+        refuse_local_only(target)
         self._target, self._fill = target, fill
         place = "standard output" if target == "-" else target
         self._errors = (place,) if elsewhere is None else (place, elsewhere)

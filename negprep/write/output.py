@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from negprep.errors import UsageError
-from negprep.options.formats import ending_of
+from negprep.options.formats import beside, ending_of
+from negprep.stores import Upload
 from negprep.write.atomic import (
     PARTS,
     PathSink,
@@ -28,7 +30,6 @@ from negprep.write.text import TextStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
 
@@ -113,7 +114,7 @@ class Output(ABC):
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows: a batch of any size, whose memory must not change afterwards."""
         if batch.num_rows:
-            with machine_errors(self._destination.place):
+            with machine_errors(self._destination.place, self._destination.elsewhere):
                 self._current().write(batch)
             self.rows_written += batch.num_rows
 
@@ -159,7 +160,7 @@ class Output(ABC):
         return stream
 
     def _write_table(self, path: Path, table: pa.Table, kind: Kind | None = None) -> None:
-        with machine_errors(self._destination.place):
+        with machine_errors(self._destination.place, self._destination.elsewhere):
             make_file(path)
             stream = self._add(PathSink(path), table.schema, kind)
             for batch in table.to_batches():
@@ -203,6 +204,37 @@ class FileOutput(Output):
                     companion.exchange(undo, decider=temporary)
                 temporary.replace(path)
             sync_folder(path.parent)
+
+
+class StoreOutput(FileOutput):
+    """One file in a store, and those that belong to it: built in the folder of temporary files, and sent when whole."""
+
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
+        """Send the files, and complete their uploads one after the other, that of the file itself last."""
+        temporary, uri = self._staging.path(), self._destination.uri
+        with machine_errors(self._destination.place, self._destination.elsewhere):
+            self._current().close(metadata)
+            files = [(store_name_beside(uri, name), self._staging.path(name)) for name in self._beside]
+            if companion is not None:
+                companion.stage()
+            with ExitStack() as undo:
+                uploads = []
+                for where, path in [*files, (uri, temporary)]:
+                    uploads.append(undo.enter_context(closing(Upload(where))))
+                    with path.open("rb") as file:
+                        uploads[-1].send(file)
+                complete()
+                if companion is not None:
+                    companion.exchange(undo, decider=temporary)
+                for upload in uploads:
+                    upload.finish()
+                temporary.unlink()
+
+
+def store_name_beside(uri: str, name: str) -> str:
+    """The URI of a file that belongs to an output in a store."""
+    folder, slash, file = uri.rpartition("/")
+    return f"{folder}{slash}{beside(Path(file), name)}"
 
 
 PART_ROWS = 8 * ROW_GROUP_ROWS
@@ -481,13 +513,13 @@ def open_output(
         destination = locate(target)
     output: Output
     if destination.kind == "file":
-        output = FileOutput(destination, schema, kind=kind)
+        output = (StoreOutput if destination.uri else FileOutput)(destination, schema, kind=kind)
     elif destination.kind == "folder":
         output = FolderOutput(destination, schema, kind=kind, force=force)
     else:
         output = StreamOutput(destination, schema, kind=kind)
     try:
-        with machine_errors(destination.place):
+        with machine_errors(destination.place, destination.elsewhere):
             output.open()
         yield output
     finally:

@@ -1,0 +1,420 @@
+"""INPUT and OUTPUT by URI: the rows of the local file, requests for no more than is needed, and one line for errors.
+
+Files on the web come from a server on this machine; a folder of this machine stands for a store. A server of S3 is in
+`test_object_stores.py`.
+"""
+
+import gzip
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from logs import as_table, random_rows
+from pyarrow import fs
+from servers import Web
+
+import negprep
+from negprep import stores
+from negprep.cli.exit_codes import guarded
+from negprep.cli.group import invoke
+from negprep.encode.vocabulary import Vocabulary
+from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
+from negprep.model_file import Model, write_model
+
+TABLE = as_table(random_rows(5, users=40))
+
+
+def parquet(table=TABLE, **options):
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **options)
+    return sink.getvalue()
+
+
+def csv(table=TABLE):
+    sink = io.BytesIO()
+    pa.csv.write_csv(table, sink)
+    return sink.getvalue()
+
+
+def json_lines(table=TABLE):
+    return "".join(json.dumps(row) + "\n" for row in table.to_pylist()).encode()
+
+
+FORMS = {
+    "log.parquet": parquet(),
+    "log.csv": csv(),
+    "log.csv.gz": gzip.compress(csv()),
+    "log.jsonl": json_lines(),
+}
+
+
+def rows(source, **options):
+    return negprep.train(source, num_neg=2, **options)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(stores, "_PAUSE", 0.0)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A folder that stands for all buckets; paths in it, by URI."""
+    root = tmp_path / "store"
+    (root / "bucket").mkdir(parents=True)
+
+    def connected(where, **options):
+        return fs.SubTreeFileSystem(str(root), fs.LocalFileSystem()), where.partition("://")[2].rstrip("/")
+
+    monkeypatch.setattr(stores, "_connected", connected)
+    monkeypatch.setattr(stores, "_settings", lambda where: {})
+    return root
+
+
+# --- the web
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_the_web_gives_the_rows_of_the_local_file(tmp_path, ranges):
+    web = Web({f"/{name}": content for name, content in FORMS.items()}, ranges=ranges)
+    with web.serve() as address:
+        for name, content in FORMS.items():
+            local = tmp_path / name
+            local.write_bytes(content)
+            assert rows(f"{address}/{name}?X-Sig=secret").equals(rows(str(local)))
+
+
+def test_only_the_needed_columns_of_parquet_are_fetched():
+    filler = pa.array([f"{number:0>2000}" for number in range(len(TABLE))])
+    many = TABLE.append_column("x0", filler)
+    for number in range(1, 20):
+        many = many.append_column(f"x{number}", filler)
+    web = Web({"/log.parquet": parquet(many, compression="none", use_dictionary=False)})
+    with web.serve() as address:
+        assert rows(f"{address}/log.parquet").equals(rows(TABLE))
+    size = len(web.files["/log.parquet"])
+    # The answers to these requests are read no further than they are needed.
+    firsts = [int(places.removeprefix("bytes=").partition("-")[0]) for _, places in web.asked]
+    assert all(first < 1 << 16 or first > size - (1 << 17) for first in firsts)
+
+
+def test_a_cut_connection_is_taken_up_where_it_was_cut():
+    web = Web({"/log.csv": csv() * 1}, fault=lambda number: "cut" if number in (2, 3) else None)
+    with web.serve() as address:
+        assert rows(f"{address}/log.csv").equals(rows(TABLE))
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_connection_that_is_always_cut_is_one_line(ranges):
+    web = Web({"/log.csv": csv()}, ranges=ranges, fault=lambda number: "cut")
+    with web.serve() as address, pytest.raises(OutputError) as error:
+        rows(f"{address}/log.csv?sig=secret")
+    assert str(error.value).startswith(f"{address}/log.csv: cannot be reached, or the connection was lost (")
+    assert str(error.value).endswith(f"or read it by a pipe: curl -s {address}/log.csv | negprep train - OUTPUT")
+
+
+@pytest.mark.parametrize(
+    ("status", "what"),
+    [
+        (403, "access is denied (HTTP 403); is the address still valid?"),
+        (404, "no such file (HTTP 404); check the address"),
+        (503, "the server is too busy, or out of order (HTTP 503); run again later"),
+        (400, "the server refused (HTTP 400); read it by a pipe: curl -s"),
+    ],
+)
+def test_an_answer_that_is_an_error_is_one_line(status, what):
+    with Web({}, fault=lambda number: status).serve() as address, pytest.raises(OutputError) as error:
+        rows(f"{address}/log.csv?sig=secret")
+    assert str(error.value).startswith(f"{address}/log.csv: {what}")
+    assert "secret" not in str(error.value)
+
+
+def test_a_server_that_does_not_answer_is_one_line(monkeypatch):
+    monkeypatch.setattr(stores, "_TIMEOUT", 0.1)
+    web = Web({"/log.csv": csv()}, fault=lambda number: "slow")
+    with web.serve() as address, pytest.raises(OutputError, match=r"connection was lost \(timed out\)"):
+        rows(f"{address}/log.csv")
+    with pytest.raises(OutputError, match=r"connection was lost \(connection refused\)"):
+        rows(f"{address}/log.csv")
+
+
+def test_a_file_that_changes_is_refused():
+    web = Web({"/log.csv": csv()})
+
+    def fault(number):
+        if number == 2:
+            web.files["/log.csv"] = csv(TABLE.slice(0, 100))
+
+    web.fault = fault
+    with web.serve() as address, pytest.raises(BadDataError, match="the file changed while it was read; run again"):
+        rows(f"{address}/log.csv")
+
+
+def test_an_empty_file_of_the_web_is_refused_as_a_local_one():
+    with Web({"/log.csv": b""}).serve() as address, pytest.raises(BadDataError, match="the file is empty"):
+        rows(f"{address}/log.csv")
+
+
+def test_secrets_of_an_address_are_written_nowhere(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    with Web({"/log.csv": csv(), "/items.csv": csv()}).serve() as address:
+        log, items = f"{address}/log.csv?sig=SECRET", f"{address}/items.csv?sig=SECRET"
+        commands = [
+            ["train", log, "t.parquet", "--items", items, "--summary", "t.json"],
+            ["inspect", log],
+            ["prepare", log, "data/", "--items", items],
+            ["verify", "t.parquet", "--log", log, "--items", items],
+            ["report", "t.parquet", "t.html", "--log", log, "--items", items],
+            ["train", log, "t.parquet", "--user-col", "nobody"],
+        ]
+        for command in commands:
+            guarded(lambda words=command: invoke(words))
+    printed = "".join(capfd.readouterr())
+    assert "log.csv" in printed
+    assert "SECRET" not in printed
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or b"SECRET" not in path.read_bytes(), path
+
+
+# --- stores
+
+
+def test_a_store_gives_the_rows_of_the_local_files(store):
+    folder = store / "bucket" / "logs"
+    for event, part in (("buy", TABLE.slice(0, 120)), ("view", TABLE.slice(120))):
+        (folder / "hive" / f"event={event}").mkdir(parents=True)
+        pq.write_table(part, folder / "hive" / f"event={event}" / "part-0.parquet")
+    (folder / "hive" / "_SUCCESS").touch()
+    for name, content in FORMS.items():
+        (folder / name).write_bytes(content)
+    for name in (
+        *FORMS,
+        "hive",
+        "hive/",
+        "hive/*/part-?.parquet",
+        "h*",
+        "**/part-[0-9].parquet",
+        "hive/**",
+        "log.csv*",
+    ):
+        local, remote = rows(str(folder / name), positive="all"), rows(f"s3://bucket/logs/{name}", positive="all")
+        assert local.equals(remote), name
+    by_event = [rows(f"{start}/logs/hive", positive="event=buy") for start in (store / "bucket", "gs://bucket")]
+    assert by_event[0].equals(by_event[1])
+
+
+def test_files_beside_the_log_may_be_in_a_store(store, tmp_path):
+    beside = TABLE.slice(0, 30)
+    for name, there in (("log.csv", TABLE), ("beside.csv", beside)):
+        (store / "bucket" / name).write_bytes(csv(there))
+    log, uri = str(store / "bucket" / "log.csv"), "s3://bucket/beside.csv"
+    for option in ("items", "exclude", "weak"):
+        assert rows(log, **{option: uri}).equals(rows(log, **{option: beside})), option
+
+
+def test_a_model_may_be_in_a_store(store):
+    ids = [pa.array(sorted(set(TABLE[name].to_pylist())), pa.int64()) for name in ("user", "item")]
+    chance = np.random.default_rng(1)
+    factors = [chance.normal(size=(len(each), 3)).astype(np.float32) for each in ids]
+    path = store / "bucket" / "model.npz"
+    write_model(str(path), Model("own", *map(Vocabulary, ids), *factors, None, None))
+    there = rows(TABLE, sampler="hard", model="s3://bucket/model.npz")
+    assert there.equals(rows(TABLE, sampler="hard", model=str(path)))
+    (store / "bucket" / "model.npz").write_bytes(b"not a model")
+    with pytest.raises(BadDataError) as error:
+        rows(TABLE, sampler="hard", model="s3://bucket/model.npz")
+    assert str(error.value).startswith("s3://bucket/model.npz: is neither a .npz file of arrays nor Parquet")
+
+
+def test_an_output_in_a_store_is_that_of_a_local_file(store, tmp_path):
+    for name in ("t.parquet", "t.csv", "t.csv.gz"):
+        local = tmp_path / name
+        negprep.train(TABLE, str(local), num_neg=2, encode=True)
+        uri = f"s3://bucket/out-{name}"
+        assert negprep.train(TABLE, uri, num_neg=2, encode=True) == uri
+        for path in tmp_path.glob("t.*"):
+            assert (store / "bucket" / f"out-{path.name}").read_bytes() == path.read_bytes()
+            path.unlink()
+    assert list(Path(stores.tempfile.gettempdir()).glob(".out-t*")) == []
+
+
+def test_the_example_of_the_page_of_formats(store):
+    for name in ("log.csv", "items.csv"):
+        (store / "bucket" / name).write_bytes(csv())
+    (store / "bucket" / "log.parquet").write_bytes(parquet())
+    page = (Path(__file__).parents[1] / "docs/reference/formats.md").read_text()
+    (line,) = re.findall(r"^negprep (train s3://.*)$", page, flags=re.MULTILINE)
+    assert guarded(lambda: invoke(line.split())) == 0
+    assert pq.read_table(store / "bucket" / "train.parquet").equals(negprep.train(TABLE))
+
+
+def test_nothing_appears_in_a_store_before_the_upload_is_whole(store, monkeypatch):
+    old = store / "bucket" / "t.parquet"
+    old.write_bytes(b"old")
+    sent = []
+
+    class Stream:
+        def __init__(self, path):
+            self.path = path
+
+        def write(self, part):
+            sent.append(len(part))
+            if failing:
+                raise OSError("AWS Error SLOW_DOWN during UploadPart operation: Reduce your request rate")
+
+        def close(self):
+            (store / self.path).write_bytes(b"new")
+
+        def __del__(self):
+            self.close()  # as Arrow's streams do
+
+    class System:
+        def open_output_stream(self, path, compression):
+            assert compression is None
+            return Stream(path)
+
+        def get_file_info(self, path):
+            return fs.LocalFileSystem().get_file_info(str(store / path))
+
+    monkeypatch.setattr(stores, "_connected", lambda where, **options: (System(), where.partition("://")[2]))
+    failing = True
+    with pytest.raises(OutputError) as error:
+        negprep.train(TABLE, "s3://bucket/t.parquet")
+    del error
+    assert sent
+    assert old.read_bytes() == b"old"
+    failing = False
+    negprep.train(TABLE, "s3://bucket/t.parquet")
+    assert old.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "NO_SUCH_BUCKET during PutObject operation: x",
+            "there is no such bucket; check the name, and AWS_ENDPOINT_URL",
+        ),
+        (
+            "ACCESS_DENIED during HeadObject operation: No response body.",
+            "access is denied; check the credentials (AWS_",
+        ),
+        ("UNKNOWN (HTTP status 403) during X operation: Unable to parse", "access is denied; check the credentials"),
+        ("UNKNOWN (HTTP status 301) during HeadObject operation: x", "the bucket is in another region; set AWS_REGION"),
+        ("SLOW_DOWN during GetObject operation: x", "the store is too busy, or out of order; run again later"),
+        (
+            "NETWORK_CONNECTION during GetObject operation: curlCode: 18, Transferred a partial file; Details: x",
+            "cannot be reached, or the connection was lost (transferred a partial file); check the network and the "
+            "address, or read it by a pipe: aws s3 cp 's3://b/a log' - | negprep train - OUTPUT",
+        ),
+        (
+            "ODD during X operation: odd (Request ID: 7)",
+            "the store refused: When x: AWS Error ODD during X operation: odd",
+        ),
+    ],
+)
+def test_what_a_store_refuses_is_one_line(words, line):
+    error = stores.refusal(OSError(f"When x: AWS Error {words}"), "s3://b/a log")
+    assert isinstance(error, OutputError)
+    assert str(error).startswith(f"s3://b/a log: {line}")
+
+
+def test_a_store_that_fails_within_parquet_is_not_called_damage(store, monkeypatch):
+    (store / "bucket" / "log.parquet").write_bytes(parquet())
+
+    class Failing(io.BytesIO):
+        def read(self, *size):
+            raise OSError("AWS Error SERVICE_UNAVAILABLE during GetObject operation: x")
+
+    monkeypatch.setattr(stores.RemoteFile, "open_columns", lambda file: Failing(parquet()))
+    with pytest.raises(OutputError, match=r"s3://bucket/log.parquet: the store is too busy"):
+        rows("s3://bucket/log.parquet")
+    monkeypatch.setattr(stores.RemoteFile, "open_columns", lambda file: io.BytesIO(parquet()[:-50] + b"x" * 50))
+    with pytest.raises(BadDataError, match="unreadable Parquet"):
+        rows("s3://bucket/log.parquet")
+
+
+REFUSED = {
+    "s3://bucket/none.csv": "s3://bucket/none.csv: no such file or folder",
+    "s3://none/log.csv": "s3://none/log.csv: there is no such bucket; check the name",
+    "s3://bucket/none*.csv": "s3://bucket/none*.csv: no file matches; check the pattern",
+    "s3://bucket/none/*.csv": "s3://bucket/none/*.csv: no file matches; check the pattern",
+    "s3://key:SECRET@bucket/log.csv": "s3://bucket/log.csv: the URI holds credentials; leave them out: the environment",
+    "s3://bucket/log.csv?access_key=SECRET": "s3://bucket/log.csv: the URI holds a query; leave it out",
+    "https://me:SECRET@host/log.csv": "https://host/log.csv: the URI holds credentials; curl --user NAME https://host",
+    "https://host/*.csv": "https://host/*.csv: patterns cannot be looked up on the web; name each file",
+    "s3:///log.csv": "s3:///log.csv: the URI names no bucket or host; write s3://BUCKET/FILE",
+    str(
+        Path("s3://bucket/log.csv")
+    ): "s3:/bucket/log.csv: is a URI with one slash of two, as pathlib writes it; give it",
+    "s3://bucket/delta": "s3://bucket/delta: this is a Delta Lake table, whose files alone are not its rows",
+    "s3://bucket/job": "s3://bucket/job: holds _temporary: a Spark or Hadoop job is writing here",
+    "s3://bucket/hidden": "s3://bucket/hidden: no data file in the folder; names starting with _ or . are ignored",
+}
+
+
+@pytest.mark.parametrize("where", REFUSED)
+def test_inputs_that_are_refused(store, where):
+    for name in ("delta/_delta_log/0.json", "delta/a.parquet", "job/_temporary/0/a", "job/a.csv", "hidden/_a"):
+        (store / "bucket" / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / "bucket" / name).write_bytes(b"x")
+    with pytest.raises(NegprepError) as error:
+        rows(where)
+    assert str(error.value).startswith(REFUSED[where])
+    assert "SECRET" not in str(error.value)
+
+
+NOT_WRITTEN = {
+    "https://host/t.parquet": "https://host/t.parquet: is on the web: it can only be read; write a local",
+    "hdfs://host/t.parquet": "hdfs://host/t.parquet: is in a store where no file appears whole at once: it can only be "
+    "read; write a local file, and copy it: hdfs dfs -put LOCAL hdfs://host/t.parquet",
+    "s3://bucket/t/": "s3://bucket/t/: is a folder in a store, which cannot appear whole; write a local folder, "
+    "and copy it: aws s3 cp --recursive LOCAL s3://bucket/t/",
+    "s3://bucket": "s3://bucket: names a bucket; name a file in it",
+    "s3://bucket/logs": "s3://bucket/logs: is a folder; name a file in it",
+    "s3://none/t.parquet": "s3://none/t.parquet: there is no such bucket",
+    "s3://bucket/logs/log.csv": "s3://bucket/logs/log.csv: is the input s3://bucket/logs/log.csv; name another OUTPUT",
+    "s3://a:SECRET@bucket/t.parquet": "s3://bucket/t.parquet: the URI holds credentials",
+    str(Path("s3://bucket/t.parquet")): "s3:/bucket/t.parquet: is a URI with one slash of two",
+}
+
+
+@pytest.mark.parametrize("target", NOT_WRITTEN)
+def test_outputs_that_are_refused_before_anything_is_read(store, target, monkeypatch):
+    (store / "bucket" / "logs").mkdir()
+    monkeypatch.setattr("negprep.pipeline.open_log", None)
+    with pytest.raises(NegprepError) as error:
+        negprep.train("s3://bucket/logs/log.csv", target)
+    assert str(error.value).startswith(NOT_WRITTEN[target])
+    assert "SECRET" not in str(error.value)
+
+
+def test_an_output_within_the_input_is_refused(store):
+    (store / "bucket" / "logs").mkdir()
+    with pytest.raises(UsageError, match=r"s3://bucket/logs/t.csv: lies in the input s3://bucket/logs; name another"):
+        negprep.train("s3://bucket/logs", "s3://bucket/logs/t.csv")
+    with pytest.raises(UsageError, match=r"would be one of the files that INPUT, s3://bucket/logs/\*.csv, matches"):
+        negprep.train("s3://bucket/logs/*.csv", "s3://bucket/logs/t.csv")
+
+
+def test_what_is_written_to_a_local_place_only(tmp_path):
+    local = str(tmp_path / "t.parquet")
+    negprep.train(TABLE, local)
+    refused = "is in a store or on the web, and this is written to a local place only; name a local one, and copy it: "
+    calls = {
+        "s3://b/x.json": lambda uri: negprep.prepare(TABLE, local, negprep.Options(command="train"), summary=uri),
+        "s3://b/x.html": lambda uri: negprep.report(local, uri),
+        "s3://b/x.npz": lambda uri: negprep.fit(TABLE, uri, kind="rns"),
+    }
+    for uri, call in calls.items():
+        with pytest.raises(UsageError) as error:
+            call(uri)
+        assert str(error.value) == f"{uri}: {refused}aws s3 cp LOCAL {uri}"
+    with pytest.raises(UsageError, match="is a folder in a store, which cannot appear whole"):
+        negprep.prepare(TABLE, "s3://b/x/")
