@@ -154,9 +154,7 @@ def prepare_all(
     with open_log(source, first.read) as log, ExitStack() as stack:
         check_output(target, log.paths, force=force, is_text=form in TEXT)
         folder = str(Path(target.rstrip("/")).parent)
-        by_impression = next((each for each in runs.values() if each.group_col is not None), first)
-        read = stack.enter_context(closing(ReadLog(log, by_impression, folder, progress or silent, again=True)))
-        made = _Made(log, read, target, form, folder, progress)
+        made = stack.enter_context(closing(_Made(log, runs, target, form, folder, progress)))
         results: list[Bundle] = []
 
         def bundle(files: dict[str, str]) -> Bundle:
@@ -174,7 +172,8 @@ def prepare_all(
         companion = None
         if summary is not None:
             companion = stack.enter_context(closing(Document(summary, fill_summary, "give --summary another place")))
-        vocabularies = vocabulary_tables(read.core.users.ids, read.core.items.vocabulary[0], first=first_code(form))
+        core = made.read.core
+        vocabularies = vocabulary_tables(core.users.ids, core.items.vocabulary[0], first=first_code(form))
         with open_output(target, vocabularies["users"].schema, force=force) as output:
             if not isinstance(output, FolderOutput):
                 raise TypeError("a data set is a folder")
@@ -191,27 +190,50 @@ def prepare_all(
 
 
 class _Made:
-    """What is made of a log that was read: the runs of the parts, their files, and the hashes of these.
+    """What is made of a log: the runs of the parts, their files, and the hashes of these. To be closed.
 
+    ``read``: The log as it was read for a part, and for the next ones that can share it.
     ``parts``: The facts of each part.
     ``rows``: The part whose metadata each file of rows has, by its name.
     """
 
     def __init__(
-        self, log: LogReader, read: ReadLog, target: str, form: FormName, folder: str, progress: Progress | None
+        self,
+        log: LogReader,
+        runs: Mapping[str, Options],
+        target: str,
+        form: FormName,
+        folder: str,
+        progress: Progress | None,
     ) -> None:
         self.parts: dict[str, Summary] = {}
         self.rows: dict[str, str] = {}
-        self._log, self._read, self._target, self._form = log, read, target, form
+        self._log, self._target, self._form = log, target, form
         self._folder, self._progress = folder, progress
         self._kind = kind_of(form, "")
         self._hashes: dict[str, Hash] = {}
+        first = next(iter(runs.values()))
+        # The impression decides which row of a pair the columns beside the rows are of. Without them all can share it.
+        self._is_apart = bool(first.carried or first.with_time)
+        by_impression = next((each for each in runs.values() if each.group_col is not None), first)
+        self._read_by = first if self._is_apart else by_impression
+        self.read = self._read_for(self._read_by)
+
+    def _read_for(self, options: Options) -> ReadLog:
+        return ReadLog(self._log, options, self._folder, self._progress or silent, again=True)
+
+    def close(self) -> None:
+        """Delete the spill files."""
+        self.read.close()
 
     @contextmanager
     def run(self, name: str, options: Options) -> Iterator[Run]:
         """One part, whose facts are known once it was gone through."""
         started, file = time.perf_counter(), "" if self._form in FOLDERS else f"{name}{self._kind.ending}"
-        with Run(self._log, options, self._folder, self._progress, read=self._read) as run:
+        if self._is_apart and options.group_col != self._read_by.group_col:
+            self.read.close()
+            self.read, self._read_by = self._read_for(options), options
+        with Run(self._log, options, self._folder, self._progress, read=self.read) as run:
             yield run
             if options.strict:
                 refuse_warnings(warnings_of(run))

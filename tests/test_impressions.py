@@ -371,3 +371,28 @@ def test_the_facts_are_recorded(tmp_path):
     assert sum(facts["counts"]["sources"].values()) == facts["counts"]["negatives"]
     found = negprep.inspect(LOG, sampler=("impression:0.5", "uniform:0.5"), **CLICKED)
     assert found.train.sampler == facts["sampler"]
+
+
+def test_prepare_keeps_columns_as_the_single_commands_do(tmp_path):
+    """The impression decides of which row a column kept is, in the parts that draw by it alone."""
+    chance = random.Random(3)
+    rows = [
+        (user, chance.randrange(6), chance.randrange(3), chance.randrange(9)) for user in range(9) for _ in range(30)
+    ]
+    columns = {
+        name: list(column)
+        for name, column in zip(("user", "item", "slate", "price"), zip(*rows, strict=True), strict=True)
+    }
+    log = pa.table({**columns, "click": [chance.randrange(2) for _ in rows]})
+    shared = {"positive": "click=1", "keep": "price", "split_seed": 4, "holdout": "random"}
+    drawn = {"sampler": "impression", "group_col": "slate"}
+    for name, train, test in (("train", drawn, {}), ("test", {}, drawn)):
+        folder = tmp_path / name
+        of_test = {f"test_{option}": value for option, value in test.items()}
+        negprep.prepare(log, folder, with_valid=False, test_num_neg=3, **shared, **train, **of_test)
+        for part, made in (
+            ("train", negprep.train(log, **shared, **train)),
+            ("test", negprep.test(log, num_neg=3, **shared, **test)),
+        ):
+            assert pq.read_table(folder / f"{part}.parquet").to_pylist() == made.to_pylist()
+        assert not negprep.verify(folder, log).failed
