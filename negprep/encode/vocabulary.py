@@ -261,7 +261,11 @@ class DistinctValues:
         kind = kinds[0] if kinds else pa.null()
         for other in kinds[1:]:
             kind = _common(kind, other, self._name)
-        return pa.concat_arrays([part if part.type == kind else part.cast(kind) for part in parts])
+        try:
+            return pa.concat_arrays([part if part.type == kind else part.cast(kind) for part in parts])
+        except pa.ArrowInvalid as error:
+            what = f"the column {self._name!r} has a value that its type in another part, {kind}, has no place for"
+            raise BadDataError(f"{what}: {error}", remedy="give all parts of the log one type") from None
 
 
 def _common(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
-from negprep.arrow import as_numpy, from_numpy, strings
+from negprep.arrow import as_numpy
 from negprep.errors import BadDataError, NegprepError, UsageError
 from negprep.options.conditions import columns_of
 from negprep.options.formats import SourceForm
@@ -39,19 +39,30 @@ from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse
 from negprep.read.item_lists import CLICK, MIND_TIMES, ImpressionsInput, ListsInput, ShownLists
 from negprep.read.other_formats import JsonInput, as_text, form_of_file, is_file_of, json_input, with_quotes
 from negprep.read.parquet import ParquetInput, parquet_input
-from negprep.read.parts import check_compared, check_parts, common_names, lack_of
+from negprep.read.parts import (
+    alike,
+    check_compared,
+    check_parts,
+    check_types,
+    common_names,
+    filled,
+    lack_of,
+    with_keys,
+)
 from negprep.read.quoting import is_quoted_as_written
-from negprep.read.sources import NULL_KEY, Closing, Keys, Known, Piece, Source, find_sources, machine_errors
+from negprep.read.sources import Closing, Keys, Known, Piece, Source, find_sources, machine_errors
 from negprep.read.tables import ArrowInput, MemoryInput, arrow_input, memory_input
 from negprep.read.times import Clock, Span, mixed_clocks
 from negprep.read.where import Kept, Where
-from negprep.stores import without_secrets
+from negprep.stores import is_remote, without_secrets
 from negprep.threads import on_threads, raised
 
 Input: TypeAlias = TextInput | JsonInput | ListsInput | ImpressionsInput | ParquetInput | ArrowInput | MemoryInput
 Made = TypeVar("Made")
 
 _MOST_THREADS = 8
+_MANY = 32
+"""From so many files on, threads open them: a file system far away takes its time for each."""
 _ORDER = "the order of the rows"
 _COUNTED = "the rows"
 
@@ -104,40 +115,7 @@ class _Part:
             return self.input.pieces(columns, *more)
         others = {role: name for role, name in columns.items() if name not in self.spare}
         tasks = self.input.pieces(others or {_COUNTED: self.names[0]}, *more)
-        return (partial(self._with_keys, task, columns) for task in tasks)
-
-    def _with_keys(self, task: Callable[[], Piece], columns: dict[str, str]) -> Piece:
-        piece = task()
-        rows = len(next(iter(piece.columns.values())))
-        arrays = {}
-        for role, name in columns.items():
-            if name in self.spare:
-                arrays[role] = _constant(self.keys[name], rows)
-                continue
-            arrays[role] = piece.columns[role]
-            if name in self.keys:
-                self._check_equal(name, arrays[role], piece.place)
-        return replace(piece, columns=arrays)
-
-    def _check_equal(self, name: str, column: pa.Array, place: Callable[[int], str]) -> None:
-        value = self.keys[name]
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        try:
-            wanted = strings([value]).cast(column.type)[0].as_py() if value is not None else None
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            wanted = value
-        other = next(({found} for found in column.unique().to_pylist() if found != wanted), None)
-        if other is not None:
-            row = next(at for at, each in enumerate(column.to_pylist()) if each in other)
-            what = f"the column {name!r} holds {column[row].as_py()!r}, but the folder is {name}={value or NULL_KEY}"
-            raise BadDataError(what, place=place(row), remedy="rename the folders or the column")
-
-
-def _constant(value: str | None, rows: int) -> pa.Array:
-    if value is None:
-        return pa.nulls(rows, pa.string())
-    return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(rows, np.int32)), strings([value]))
+        return (partial(with_keys, task, columns, self.keys, self.spare) for task in tasks)
 
 
 @dataclass(kw_only=True)
@@ -180,7 +158,9 @@ class LogReader(Closing):
         self._sources, self._parts, self._roles = sources, parts, roles
         self._options, self._resources = options, resources
         self.place, self._may_lack = place, may_lack
-        self.paths = tuple(source.path for source in sources if source.path is not None) + tuple(map(Path, skipped))
+        self.paths = tuple(source.path for source in sources if source.path is not None) + tuple(
+            Path(each) for each in skipped if not is_remote(each)
+        )
         self.is_ordered = options.from_ == "sasrec"
         self.columns = dict(roles.found) | ({"time": _ORDER} if self.is_ordered else {})
         self.warnings = warnings
@@ -253,7 +233,8 @@ class LogReader(Closing):
         """The columns that are named like labels, but for ids and times; ``BadDataError`` if some parts lack one."""
         taken = [self.columns.get(role) for role in ("user", "item", "time")]
         everywhere = label_columns(self.names, taken)
-        partly = [name for part in self._parts for name in label_columns(part.names, taken) if name not in everywhere]
+        others = dict.fromkeys(part.names for part in self._parts)
+        partly = [name for names in others for name in label_columns(names, taken) if name not in everywhere]
         if partly:
             what = f"some parts have the column {partly[0]!r}, and others lack it: which of their rows are positives?"
             remedy = "give every part the column, or remove it; --positive all takes every row"
@@ -321,6 +302,7 @@ class LogReader(Closing):
         self.labels = {name: Labels() for name in watched}
         columns = {role: self.columns[role] for role in wanted} | dict(also or {})
         used = [*columns.values(), *(self._where.roles.values() if self._where is not None else ())]
+        check_types(self._parts, columns)
         self.unused_keys = tuple(key for key in self._keys if key not in used)
         return self._read(columns, convert)
 
@@ -334,9 +316,12 @@ class LogReader(Closing):
         read_columns |= {} if where is None else where.roles
         tomorrow = time.time_ns() + 86400 * 10**9
 
-        def work(task: tuple[_Part, Callable[[], Piece]]) -> tuple[Kept, Canonical, Made, Span | None]:
-            part, piece = task
-            kept = Kept(piece()) if where is None else _kept(where, part, piece())
+        def work(task: _Task) -> list[tuple[Kept, Canonical, Made, Span | None]]:
+            part, pieces = task
+            return [one(part, piece) for piece in pieces()]
+
+        def one(part: _Part, piece: Piece) -> tuple[Kept, Canonical, Made, Span | None]:
+            kept = Kept(piece) if where is None else _kept(where, part, piece)
             read = kept.piece
             for role, labels in watched.items():
                 labels.look_at(read.columns.pop(role))
@@ -348,9 +333,10 @@ class LogReader(Closing):
             return kept, rows, convert(rows.batch), here
 
         threads = self.threads
-        for _, (kept, rows, made, here) in on_threads(
+        made_of_tasks = on_threads(
             work, self._tasks(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
-        ):
+        )
+        for kept, rows, made, here in chain.from_iterable(found for _, found in made_of_tasks):
             self._join_clock(rows.clock, kept.piece.place)
             self._join_span(here)
             if where is not None:
@@ -365,12 +351,15 @@ class LogReader(Closing):
             self.warn(part.input.warnings)
         self._end()
 
-    def _tasks(self, columns: dict[str, str]) -> Iterator[tuple[_Part, Callable[[], Piece]]]:
-        """The pieces of all parts in order; an error that opening one raises comes in its turn."""
+    def _tasks(self, columns: dict[str, str]) -> Iterator[_Task]:
+        """What makes the pieces of all parts, in order; an error that opening one raises comes in its turn."""
         for part in self._parts:
+            if isinstance(part.input, ParquetInput) and part.input.is_small:
+                yield part, partial(_whole, part, columns)
+                continue
             try:
                 for piece in part.pieces(columns, None if self._where is None else partial(self._skips, part)):
-                    yield part, piece
+                    yield part, partial(_alone, piece)
             except Exception as error:  # raised again when the pieces before it were used
                 yield part, partial(raised, error)
                 return
@@ -451,6 +440,19 @@ class Reading:
         return reader
 
 
+_Task: TypeAlias = tuple[_Part, Callable[[], list[Piece]]]
+"""A part, and what makes some of its pieces, in any thread."""
+
+
+def _alone(piece: Callable[[], Piece]) -> list[Piece]:
+    return [piece()]
+
+
+def _whole(part: _Part, columns: dict[str, str]) -> list[Piece]:
+    """All pieces of a small file, which is opened for them."""
+    return [piece() for piece in part.pieces(columns)]
+
+
 def _kept(where: Where, part: _Part, piece: Piece) -> Kept:
     untyped = [name for name in where.roles.values() if part.is_text or name not in part.names]
     return where.kept(piece, untyped, part.place)
@@ -526,11 +528,12 @@ def open_log(
                 )
                 raise BadDataError(what, place=name, remedy=f"the first is {skipped[0]}")
             for each in sources:
-                stack.callback(each.close)
+                if each.spool is not None:
+                    stack.callback(each.close)
                 if not each.parquet:
                     refuse_foreign(each)
-            filled, warnings = _filled(sources)
-            parts = [_Part(each.name, _file_input(each, options, unnamed, beside=beside), each.keys) for each in filled]
+            full, warnings = filled(sources)
+            parts = list(_opened(full, partial(_file_input, options=options, unnamed=unnamed, beside=beside)))
             if any(isinstance(part.input, ImpressionsInput) for part in parts) and not options.time_format:
                 options = replace(options, time_format=MIND_TIMES)
             warnings += check_parts(parts)
@@ -668,27 +671,22 @@ def _refuse_lists(first: Input, role: str, roles: Roles) -> None:
         raise BadDataError(what, place=first.source.name, remedy=remedy)
 
 
-def _filled(sources: tuple[Source, ...]) -> tuple[tuple[Source, ...], list[str]]:
-    """The sources that hold something, and a warning for each other; all, if none does.
-
-    Refuses an empty part of a log in Parquet.
-    """
-    empty = [source for source in sources if not (source.parquet or source.head)]
-    filled = tuple(source for source in sources if source not in empty) if empty else sources
-    if not filled or not empty:
-        return sources, []
-    if filled[0].parquet:
-        remedy = "was a copy or a job cut short? Make it again, or remove it"
-        raise BadDataError("the file has 0 bytes, and Parquet never has", place=empty[0].name, remedy=remedy)
-    return filled, [f"{source.name}: the file is empty" for source in empty]
-
-
 def _missing(problem: NegprepError, first: Input, role: str, unnamed: Unnamed) -> NegprepError:
     """The error that a column is missing, with what else could be meant."""
     remedy = problem.remedy if unnamed.by_option else f"call it {role}"
     if isinstance(first, TextInput) and first.dialect.doubt is not None:
         remedy = f"{remedy}; {first.dialect.doubt}"
     return type(problem)(problem.what, place=problem.place, remedy=remedy)
+
+
+def _opened(sources: tuple[Source, ...], opened: Callable[[Source], Input]) -> Iterator[_Part]:
+    """The parts of a log, opened by several threads; equal schemas are kept once."""
+    before: Input | None = None
+    threads = _MOST_THREADS if len(sources) > _MANY else 1
+    with closing(on_threads(opened, sources, threads=threads, ahead=4 * threads, name="negprep-open")) as made:
+        for source, found in made if threads > 1 else ((each, opened(each)) for each in sources):
+            before = alike(found, before)
+            yield _Part(source.name, before, source.keys)
 
 
 def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:

@@ -30,8 +30,8 @@ _REQUEST = 1 << 22
 class ParquetInput:
     """One Parquet file, ready to be read.
 
-    ``footer`` has the metadata of the file, ``int96`` its columns of times of 96 bits, as Spark, Hive and Impala write
-    them; ``warnings`` stay empty.
+    ``footer`` has the metadata of the file, without those of pandas; ``int96`` its columns of times of 96 bits, as
+    Spark, Hive and Impala write them; ``is_small``: it has one row group, of a batch at most; ``warnings`` stay empty.
     """
 
     source: Source
@@ -39,6 +39,7 @@ class ParquetInput:
     names: tuple[str, ...]
     footer: dict[bytes, bytes]
     int96: frozenset[str] = frozenset()
+    is_small: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def pieces(
@@ -60,7 +61,8 @@ class ParquetInput:
             for run in _runs(file, skips):
                 first = sum(file.metadata.row_group(group).num_rows for group in range(run[0]))
                 groups = (file.iter_batches(_ROWS, row_groups=[group], columns=names) for group in run)
-                for batch in one_ahead(chain.from_iterable(groups), name="negprep-read"):
+                batches = chain.from_iterable(groups)
+                for batch in batches if self.is_small else one_ahead(batches, name="negprep-read"):
                     arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
                     yield partial(Piece, arrays, partial(self._place, first))
                     first += batch.num_rows
@@ -100,7 +102,7 @@ def _bounds(file: pq.ParquetFile, group: Any, name: str) -> Bounds | None:  # no
     """What the statistics of a row group tell of a column; None if nothing."""
     number = next((at for at in range(group.num_columns) if group.column(at).path_in_schema == name), None)
     found = None if number is None else group.column(number).statistics
-    if found is None:
+    if found is None or name not in file.schema_arrow.names:
         return None
     kind = file.schema_arrow.field(name).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -140,8 +142,10 @@ def parquet_input(source: Source) -> ParquetInput:
         names = tuple(schema.names)
         leaves = [file.schema.column(number) for number in range(len(file.schema))]
         int96 = frozenset(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
+        is_small = file.num_row_groups == 1 and file.metadata.num_rows <= _ROWS
     refuse_duplicates(names, source.name)
-    return ParquetInput(source, schema, names, dict(schema.metadata or {}), int96)
+    footer = {key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"}
+    return ParquetInput(source, schema, names, footer, int96, is_small)
 
 
 @contextmanager
