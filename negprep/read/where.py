@@ -79,7 +79,7 @@ class Where:
             mask = found.mask(self.condition)
         except RowError as error:
             raise error.at(piece.place(error.row)) from None
-        is_kept: Mask = mask_as_numpy(mask.fill_null(False))
+        is_kept: Mask = mask_as_numpy(_is_true(mask))
         rows = np.flatnonzero(is_kept)
         if len(rows) == len(is_kept):
             return Kept(replace(piece, columns=columns), 0, found.clocks)
@@ -205,7 +205,7 @@ class _Evaluation:
         if pa.types.is_floating(column.type):
             return pc.invert(pc.is_null(column, nan_is_null=True))
         if self._is_untyped(name) and pa.types.is_string(column.type):
-            return pc.greater(pc.binary_length(column), 0).fill_null(False)
+            return _is_true(pc.not_equal(column, _EMPTY))
         return column.is_valid()
 
     def _of_column(self, comparison: Comparison) -> pa.BooleanArray:
@@ -236,7 +236,7 @@ class _Evaluation:
             if asked != "text":
                 return self._of_text(comparison, column)
             return _compared(
-                operator, _without(column, pc.equal(column, "")) if self._is_untyped(name) else column, wanted
+                operator, _without(column, pc.equal(column, _EMPTY)) if self._is_untyped(name) else column, wanted
             )
         if types.is_boolean(kind) and asked in ("number", "truth"):
             return _integers_compared(operator, column.cast(pa.uint8()), wanted)
@@ -258,8 +258,8 @@ class _Evaluation:
     def _of_text(self, comparison: Comparison, column: pa.Array) -> pa.BooleanArray:
         """Text compared with what is not: it must be written as such, or be missing."""
         values, name = comparison.values, comparison.column
-        is_missing = pc.or_(pc.equal(column, ""), pc.is_in(pc.ascii_lower(column), value_set=strings(_NOTHING)))
-        missing = mask_as_numpy(is_missing.fill_null(True))
+        is_missing = pc.or_(pc.equal(column, _EMPTY), pc.is_in(pc.ascii_lower(column), value_set=strings(_NOTHING)))
+        missing = mask_as_numpy(pc.or_kleene(is_missing, column.is_null()))
         if values[0].kind == "time":
             return self._of_times(comparison, column, missing)
         present = np.flatnonzero(~missing)
@@ -287,7 +287,7 @@ class _Evaluation:
             word = text[row].as_py()
             number = int(word) if word.lstrip("+-").isdigit() else float(word)
             found[row] = _of_one(operator, number, wanted)
-        return pc.not_equal(from_numpy(found.astype(np.uint8)), 0)
+        return from_numpy(found.astype(np.uint8)).cast(pa.bool_())
 
     def _refuse_others(self, name: str, text: pa.Array, good: Mask, rows: np.ndarray, what: str) -> None:
         if not good.all():
@@ -350,18 +350,32 @@ def _compared(operator: Operator, column: pa.Array, wanted: list[Any]) -> pa.Boo
         column = column.cast(kind)
     compare = getattr(pc, _NAMES[operator])
     if len(wanted) == 1:
-        return compare(column, pa.scalar(wanted[0], kind))
+        return compare(column, _array_of(wanted, kind)[0])
     if pa.types.is_decimal(kind):
         found = compare(column, pa.scalar(wanted[0], kind))
         join = pc.or_ if operator == "=" else pc.and_
         for each in wanted[1:]:
             found = join(found, compare(column, pa.scalar(each, kind)))
         return found
-    found = pc.if_else(column.is_valid(), pc.is_in(column, value_set=pa.array(wanted, kind)), _NULL)
+    found = pc.if_else(column.is_valid(), pc.is_in(column, value_set=_array_of(wanted, kind)), _NULL)
     return found if operator == "=" else pc.invert(found)
 
 
-_NULL = pa.nulls(1, pa.bool_())[0]
+def _array_of(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Values as an array; ``pa.array`` of Python objects imports pandas as well."""
+    if pa.types.is_string(kind):
+        return strings(values)
+    if pa.types.is_decimal(kind):
+        return pa.array(values, kind)
+    return from_numpy(np.array(values, kind.to_pandas_dtype()))
+
+
+_NULL, _EMPTY = pa.nulls(1, pa.bool_())[0], strings([""])[0]
+
+
+def _is_true(found: pa.BooleanArray) -> pa.BooleanArray:
+    """Whether each is true: neither false nor null."""
+    return pc.and_kleene(found, found.is_valid())
 
 
 def _integers_compared(operator: Operator, column: pa.Array, wanted: list[Any]) -> pa.BooleanArray:
