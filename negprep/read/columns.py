@@ -96,7 +96,7 @@ def find_roles(names: Sequence[str], options: ReadOptions, place: str) -> Roles:
         if role in roles.found:
             continue
         free = [name for name in names if name not in roles.found.values()]
-        choices = [role] if options.columns is not None and role in free else _usual(free, role)
+        choices = [role] if options.columns is not None and role in free else usual(free, role)
         if role == "item" and not choices:
             choices = _lone_id(free)
         remedy = None if choices or role != "user" else _user_of_groups(names, place)
@@ -138,7 +138,7 @@ def is_id_name(name: str) -> bool:
     return known or _ENDS_IN_ID.search(_RECBOLE_TYPE.sub("", name.strip())) is not None
 
 
-def _usual(names: Sequence[str], role: str) -> list[str]:
+def usual(names: Sequence[str], role: str) -> list[str]:
     """The columns of a usual name, else those of a rarer one; without one that another is plainly better than."""
     usual = [name for name in names if _ROLE_OF.get(plain_name(name)) == role]
     choices = usual or [name for name in names if role_of(name) == role]
@@ -288,7 +288,12 @@ _OTHER = "\0"
 def label_columns(names: Sequence[str], taken: Iterable[str | None]) -> tuple[str, ...]:
     """The columns that are named like labels, without those that were taken for something else."""
     others = set(taken)
-    return tuple(name for name in names if name not in others and plain_name(name) in _NAMES.split())
+    return tuple(name for name in names if name not in others and is_label(name))
+
+
+def is_label(name: str) -> bool:
+    """Whether a column is named like labels."""
+    return plain_name(name) in _NAMES.split()
 
 
 class Labels:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from negprep.errors import BadDataError
 from negprep.options.reading import ReadOptions
 from negprep.read.columns import find_roles
-from negprep.read.lines import MAX_LINE, filled_lines
+from negprep.read.lines import MAX_LINE
 from negprep.read.sources import CODECS, PARQUET, Source, quoted_file, zip_files
 
 UNPACK = {None: "cat", "gzip": "gzip -dc", "zstd": "zstd -dc", "bz2": "bzip2 -dc", "zip": "unzip -p"}
@@ -288,86 +285,3 @@ def _orientation(outer: list[str], inner: list[str]) -> str:
         return "a table by columns"
     by_rows = find_roles(inner, ReadOptions(), "").found or not all(name.isdigit() for name in inner)
     return "a table by rows" if by_rows else "a table by columns"
-
-
-def nested_remedy(source: Source, roles: dict[str, str]) -> str | None:
-    """What makes rows of one item each of JSON lines that hold lists of items or of events; None if nothing does.
-
-    ``roles`` gives the key of each role that is recognised.
-    """
-    filled = ((key, row) for row in _first_objects(source) for key, value in row.items() if isinstance(value, list))
-    items = roles.get("item")
-    found = next(((key, row) for key, row in filled if row[key] and (items is None or key == items)), None)
-    if found is None:
-        return None
-    key, first = found
-    others = (other for other, value in first.items() if other != key and not isinstance(value, list | dict))
-    user = roles.get("user") or next(others, None)
-    if user is None:
-        return None
-    inner = first[key][0]
-    shown, users = json.dumps(key, ensure_ascii=False), json.dumps(user, ensure_ascii=False)
-    events = isinstance(inner, dict)
-    made = f"{{{users}: row[{users}], **one}}" if events else f'{{{users}: row[{users}], "item": one}}'
-    loop = f"for row in map(json.loads, sys.stdin) for one in row[{shown}] or []"
-    known = find_roles([user], ReadOptions(), "").found.get("user") is not None
-    command = through(f"import json, sys; [print(json.dumps({made})) {loop}]", source)
-    return _rows_of_each(command, None if known else user, list(inner) if events else None)
-
-
-def _first_objects(source: Source, count: int = 20) -> list[dict[str, Any]]:
-    """The first objects of JSON lines that can be read."""
-    found = []
-    for _, line in islice(filled_lines(source, 0), count):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict):
-            found.append(row)
-    return found
-
-
-def list_remedy(name: str, schema: pa.Schema, found: dict[str, str]) -> str | None:
-    """What makes rows of one item each of Parquet whose rows hold lists of items or of events; None if nothing does.
-
-    ``found`` gives the column of each role that is recognised.
-    """
-    kinds = dict(zip(schema.names, schema.types, strict=True))
-    lists = [column for column, kind in kinds.items() if holds_lists(kind)]
-    others = [column for column, kind in kinds.items() if not pa.types.is_nested(kind)]
-    if not lists or not others:
-        return None
-    spread = [column for column in found.values() if column in lists] or lists[:1]
-    kept = [column for column in found.values() if column in others] or others[:1]
-    rows = f"c.list_parent_indices(t[{json.dumps(spread[0])}].combine_chunks())"
-    code = f"import pyarrow as a, pyarrow.compute as c, pyarrow.parquet as p; t = p.read_table({json.dumps(name)}); "
-    inner = None
-    if pa.types.is_struct(kinds[spread[0]].value_type):
-        try:
-            inner = [each.name for each in kinds[spread[0]].value_type]
-        except UnicodeDecodeError:  # a command could not name it
-            return None
-        code += f"r = a.Table.from_struct_array(c.list_flatten(t[{json.dumps(spread[0])}].combine_chunks())); "
-        added = (f"append_column({json.dumps(one)}, t[{json.dumps(one)}].take({rows}))" for one in kept)
-        made = ".".join(["r", *added])
-    else:
-        columns = {one: f"t[{json.dumps(one)}].take({rows})" for one in kept}
-        columns |= {one if one in found.values() else "item": f"c.list_flatten(t[{json.dumps(one)}])" for one in spread}
-        made = "a.table({" + ", ".join(f"{json.dumps(one)}: {value}" for one, value in columns.items()) + "})"
-    target = renamed(name, ".parquet")
-    command = f"python3 -c {shlex.quote(f'{code}p.write_table({made}, {json.dumps(target)})')}"
-    return _rows_of_each(command, None if "user" in found else kept[0], inner)
-
-
-def _rows_of_each(command: str, user: str | None, events: list[str] | None) -> str:
-    """The remedy, with the options that name a user, and the item among the columns of events, if nothing else does."""
-    options = "" if user is None else f" --user-col {user}"
-    if events is not None and find_roles(events, ReadOptions(), "").found.get("item") is None:
-        options += f" --item-col {events[0] if events else 'ITEM'}"
-    return f"make a row of each: {command}" + (f", and name the columns:{options}" if options else "")
-
-
-def holds_lists(kind: pa.DataType) -> bool:
-    """Whether the values of an Arrow type are lists."""
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -35,8 +35,15 @@ from negprep.read.columns import (
 from negprep.read.convert import Canonical, canonical, in_order
 from negprep.read.delimited import TextInput
 from negprep.read.dialect import Unnamed, byte_order_mark, first_lines, is_aligned, likely_delimiter, read_dialect
-from negprep.read.foreign import holds_lists, list_remedy, nested_remedy, refuse_documents, refuse_foreign
+from negprep.read.foreign import refuse_documents, refuse_foreign
 from negprep.read.item_lists import CLICK, MIND_TIMES, ImpressionsInput, ListsInput, ShownLists
+from negprep.read.nested import (
+    Leaf,
+    Lists,
+    labels_in,
+    refuse_deep,
+    with_leaves,
+)
 from negprep.read.other_formats import JsonInput, as_text, form_of_file, is_file_of, json_input, with_quotes
 from negprep.read.parquet import ParquetInput, parquet_input
 from negprep.read.parts import (
@@ -46,7 +53,7 @@ from negprep.read.parts import (
     check_types,
     common_names,
     filled,
-    lack_of,
+    roles_of,
     with_keys,
 )
 from negprep.read.quoting import is_quoted_as_written
@@ -75,6 +82,15 @@ class _Part:
     input: Input
     keys: dict[str, str | None]
     lists: ShownLists | None = None
+    spread: Lists | None = None
+
+    @property
+    def nested(self) -> dict[str, Leaf]:
+        """The leaves of columns of lists and objects, by name."""
+        have = JsonInput | ParquetInput | ArrowInput | MemoryInput
+        leaves = self.input.nested if isinstance(self.input, have) else {}
+        shown = None if self.lists is None else self.lists.shown
+        return {name: leaf for name, leaf in leaves.items() if leaf.column != shown}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,12 +126,25 @@ class _Part:
     def _pieces(
         self, columns: dict[str, str], skips: Callable[[int, Known], bool] | None = None
     ) -> Iterator[Callable[[], Piece]]:
-        more = (skips,) if isinstance(self.input, ParquetInput) else ()
+        more = (skips if self.spread is None else None,) if isinstance(self.input, ParquetInput) else ()
         if not self.keys:
-            return self.input.pieces(columns, *more)
+            return self._of_input(columns, more)
         others = {role: name for role, name in columns.items() if name not in self.spare}
-        tasks = self.input.pieces(others or {_COUNTED: self.names[0]}, *more)
+        counted = {_COUNTED: self.names[0]} if self.spread is None else {self.spread.role: self.spread.name}
+        tasks = self._of_input(others or counted, more)
         return (partial(with_keys, task, columns, self.keys, self.spare) for task in tasks)
+
+    def _of_input(self, columns: dict[str, str], more: Sequence[Any]) -> Iterator[Callable[[], Piece]]:
+        nested = self.nested
+        if not nested:
+            return self.input.pieces(columns, *more)
+        prunes, is_json = isinstance(self.input, JsonInput | ParquetInput), isinstance(self.input, JsonInput)
+        spread = self.spread if self.spread is not None and self.spread.name in nested else None
+
+        def read(names: dict[str, str]) -> Iterator[Callable[[], Piece]]:
+            return self.input.pieces(names, *more)
+
+        return with_leaves(read, columns, nested, spread, prunes=prunes, in_threads=is_json)
 
 
 @dataclass(kw_only=True)
@@ -156,6 +185,10 @@ class LogReader(Closing):
     ) -> None:
         self._keys = tuple(dict.fromkeys(key for part in parts if part.keys for key in part.spare))
         self._sources, self._parts, self._roles = sources, parts, roles
+        self._spread = parts[0].spread
+        self._nested = {name: leaf for name, leaf in parts[0].nested.items() if name not in parts[0].names}
+        self._nested = {name: leaf for name, leaf in self._nested.items() if all(name in part.nested for part in parts)}
+        self._reads_nested = False
         self._options, self._resources = options, resources
         self.place, self._may_lack = place, may_lack
         self.paths = tuple(source.path for source in sources if source.path is not None) + tuple(
@@ -175,7 +208,10 @@ class LogReader(Closing):
         self.threads = min(_MOST_THREADS, os.cpu_count() or 1)
 
     def reading(self) -> Reading:
-        """How other processes read parts of this log."""
+        """How other processes read parts of this log: columns, not what is within them."""
+        if self._reads_nested:
+            what = "a column that is needed is in lists or objects, which Spark's workers do not read"
+            raise BadDataError(what, place=self.place, remedy="write a row of each with Spark first: explode")
         return Reading(self._roles, replace(self._options, expect_rows=None), self.place, self._may_lack)
 
     @property
@@ -225,14 +261,15 @@ class LogReader(Closing):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that all parts have, in order, and the keys in the paths of the parts."""
-        return common_names([part.names for part in self._parts]) + self._keys
+        """The columns that all parts have, in order, then the keys in their paths, and what is within columns."""
+        return common_names([part.names for part in self._parts]) + self._keys + tuple(self._nested)
 
     @property
     def label_columns(self) -> tuple[str, ...]:
         """The columns that are named like labels, but for ids and times; ``BadDataError`` if some parts lack one."""
         taken = [self.columns.get(role) for role in ("user", "item", "time")]
         everywhere = label_columns(self.names, taken)
+        everywhere += tuple(name for name in labels_in(self._nested, self._spread) if name not in taken)
         others = dict.fromkeys(part.names for part in self._parts)
         partly = [name for names in others for name in label_columns(names, taken) if name not in everywhere]
         if partly:
@@ -250,7 +287,7 @@ class LogReader(Closing):
 
     def is_untyped(self, name: str) -> bool:
         """Whether the values of a column are text because the log has no types: in a text file, or a path."""
-        return any(part.is_text or name not in part.names for part in self._parts)
+        return any(part.is_text or (name not in part.names and name not in part.nested) for part in self._parts)
 
     def problem(self, role: str) -> NegprepError | None:
         """The error that more than one column could be ``role``; None if one is, or none could be."""
@@ -302,6 +339,9 @@ class LogReader(Closing):
         self.labels = {name: Labels() for name in watched}
         columns = {role: self.columns[role] for role in wanted} | dict(also or {})
         used = [*columns.values(), *(self._where.roles.values() if self._where is not None else ())]
+        for name in used:
+            refuse_deep(name, self._parts[0].nested, self._spread, self.place)
+        self._reads_nested = self._spread is not None or any(name in self._nested for name in used)
         check_types(self._parts, columns)
         self.unused_keys = tuple(key for key in self._keys if key not in used)
         return self._read(columns, convert)
@@ -454,7 +494,7 @@ def _whole(part: _Part, columns: dict[str, str]) -> list[Piece]:
 
 
 def _kept(where: Where, part: _Part, piece: Piece) -> Kept:
-    untyped = [name for name in where.roles.values() if part.is_text or name not in part.names]
+    untyped = [name for name in where.roles.values() if part.is_text or not (name in part.names or name in part.nested)]
     return where.kept(piece, untyped, part.place)
 
 
@@ -543,13 +583,16 @@ def open_log(
             parts = [_Part(place, memory_input(source), {})]
         if options.shown_col is not None:
             parts = [_with_lists(part, options.shown_col) for part in parts]
-        roles = _roles(parts, options, fitting, recognise, place)
+        roles, spread = roles_of(parts, options, fitting, recognise, place)
         if options.shown_col is not None and "item" in roles.found:
+            if spread is not None:
+                what = f"the column {spread.name!r} is in lists, and --shown-col takes rows with one item"
+                raise UsageError(what, place=place, remedy="leave --shown-col out, or write a row of each item")
             parts = [replace(part, lists=ShownLists(roles.found["item"], options.shown_col)) for part in parts]
+        if spread is not None:
+            parts = [replace(part, spread=spread) for part in parts]
         for role in required:
             problem = roles.problems.get(role)
-            if problem is None or role not in roles.ambiguous:
-                _refuse_lists(parts[0].input, role, roles)
             if problem is not None:
                 raise _missing(problem, parts[0].input, role, unnamed)
         if where is not None:
@@ -614,61 +657,6 @@ def _with_lists(part: _Part, shown: str) -> _Part:
         what = f"--shown-col makes a column {CLICK!r}, and the log has one"
         raise UsageError(what, place=part.place, remedy="rename it")
     return replace(part, lists=ShownLists("", shown))
-
-
-def _roles(
-    parts: list[_Part],
-    options: ReadOptions,
-    fitting: Callable[[tuple[str, ...]], ReadOptions] | None,
-    recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles],
-    place: str,
-) -> Roles:
-    """Which column has which role, of those that all parts have.
-
-    What is beside the columns (keys in paths, the index of a frame) serves if it is named, or if no column has the role
-    that its name suggests.
-    """
-    everywhere = [part.names + part.spare for part in parts]
-    common = common_names(everywhere)
-    columns = tuple(name for name in common if name in parts[0].names)
-    chosen = fitting(common) if fitting else options
-    asked = {header for role in ROLES if (header := getattr(chosen, f"{role}_col")) is not None}
-    recognised = find_roles(columns, replace(ReadOptions(), columns=chosen.columns), place)
-    free = {role for role in recognised.problems if role not in recognised.ambiguous}
-    free = {role for role in free if getattr(chosen, f"{role}_col") is None}
-    columns += tuple(name for name in common if name not in columns and (name in asked or role_of(name) in free))
-    partial_names = dict.fromkeys(name for names in everywhere for name in names if name not in common)
-    problems = {name: lack_of(name, parts, everywhere) for name in partial_names}
-    for name in problems:
-        if name in asked:
-            raise problems[name]
-    roles = recognise(columns, chosen, place)
-    for name, problem in problems.items():
-        role = role_of(name)
-        if role in roles.problems and role not in roles.ambiguous:
-            roles.problems[role] = problem
-            roles.ambiguous.add(role)
-    return roles
-
-
-def _refuse_lists(first: Input, role: str, roles: Roles) -> None:
-    """Refuse a first part whose column of a role holds lists, or in which the role may be in lists."""
-    column = roles.found.get(role)
-    if not isinstance(first, JsonInput | ParquetInput) or (role == "user" and column is not None):
-        return
-    remedy, nested = None, False
-    if isinstance(first, JsonInput):
-        nested = column is not None and first.kinds.get(column) is list
-        if nested or column is None:
-            remedy = nested_remedy(first.source, roles.found)
-    elif column is None or column in first.names:
-        kind = None if column is None else first.schema.field(column).type
-        nested = kind is not None and pa.types.is_nested(kind) and holds_lists(kind)
-        if nested or column is None:
-            remedy = list_remedy(first.source.name, first.schema, roles.found)
-    if remedy is not None:
-        what = f"the column {column!r} holds lists" if nested else f"{roles.problems[role].what}, and a column of lists"
-        raise BadDataError(what, place=first.source.name, remedy=remedy)
 
 
 def _missing(problem: NegprepError, first: Input, role: str, unnamed: Unnamed) -> NegprepError:

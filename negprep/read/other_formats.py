@@ -19,6 +19,7 @@ from negprep.options.reading import ReadOptions
 from negprep.read.columns import CARRIED, FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
 from negprep.read.item_lists import IMPRESSION_LINE, LISTED
 from negprep.read.lines import filled_lines, line_blocks, place_of
+from negprep.read.nested import Leaf, Path, holders, named, schema_of
 from negprep.read.sources import Piece, Source, one_line
 
 _FOUR = ("user", "item", "value", "time")
@@ -120,6 +121,10 @@ class _Object(list[tuple[str, Any]]):
     """The pairs of a JSON object, which may have the same key twice."""
 
 
+_HOLD: tuple[type, ...] = (list, _Object)
+"""The types of values that hold others."""
+
+
 _KINDS: dict[type, str] = {
     str: "a string",
     int: "an integer",
@@ -135,14 +140,14 @@ _KINDS: dict[type, str] = {
 class JsonInput:
     """One file of JSON lines, ready to be read from ``start``, its first line, on; ``warnings`` grow while it is read.
 
-    ``kinds`` has the keys of the first lines, in order, and the type of their first value; ``str`` where all are null.
-    ``elements`` has the type of the first element of those that are lists.
+    ``kinds`` has the keys of the first lines, in order, and the type of their first value; ``str`` where all are null;
+    ``nested`` the leaves of lists and objects, by name.
     """
 
     source: Source
     start: int
     kinds: dict[str, type]
-    elements: dict[str, type] = field(default_factory=dict)
+    nested: dict[str, Leaf] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _late: set[bytes] = field(default_factory=set)
 
@@ -152,23 +157,22 @@ class JsonInput:
         return tuple(self.kinds)
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
-        """The rows, as functions that parse a block each and may run in any thread. A key that is absent is null."""
+        """The rows, as functions that parse a block each and may run in any thread. A key that is absent is null.
+
+        ``columns`` may be leaves, of which their columns are given, with no others.
+        """
         self.warnings.clear()
         self._late.clear()
         watched = {role: name for role, name in columns.items() if role.startswith(WATCHED)}
         needed = {role: name for role, name in columns.items() if role not in watched}
-        nested = (list, _Object)
-        if any(
-            self.kinds[name] in nested and not (role == LISTED and self.elements.get(name, str) in (str, int))
-            for role, name in needed.items()
-        ):
+        if any(self._kind(name) in _HOLD for name in needed.values()):
             raise self._explained(needed, self.start, "a value is nested")
         for offset, block in line_blocks(self.source, self.start, self.warnings):
             yield partial(self._piece, needed, watched, offset, block)
 
     def _piece(self, columns: dict[str, str], watched: dict[str, str], offset: int, block: bytes) -> Piece:
         table, reason = None, ""
-        plain = {role: name for role, name in watched.items() if self.kinds[name] not in (list, _Object)}
+        plain = {role: name for role, name in watched.items() if self._kind(name) not in _HOLD}
         for wanted in (columns | plain, columns) if plain else (columns,):
             for numbers_as in ("int64", "float64"):
                 try:
@@ -180,12 +184,21 @@ class JsonInput:
         if table.num_rows != sum(1 for line in block.splitlines() if line.strip()):
             raise self._explained(columns, offset, "a line does not hold one whole object")
         self._warn_of_late_keys(block, offset)
-        there = {role: name for role, name in (columns | watched).items() if name in table.column_names}
+        there = {role: self._path(name)[0] for role, name in (columns | watched).items()}
+        there = {role: name for role, name in there.items() if name in table.column_names}
         arrays = {role: table.column(name).combine_chunks() for role, name in there.items()}
         if len(there) < len(columns | watched):  # whatever they are: of these columns nothing is refused
             rows = [json.loads(line) for line in block.splitlines() if line.strip()]
-            arrays |= {role: _texts([row.get(watched[role]) for row in rows]) for role in watched.keys() - there.keys()}
+            for role in watched.keys() - there.keys():
+                arrays[role] = _texts([row.get(watched[role]) for row in rows])
         return Piece(arrays, partial(place_of, self.source, offset))
+
+    def _path(self, name: str) -> Path:
+        return self.nested[name].path if name in self.nested else (name,)
+
+    def _kind(self, name: str) -> type:
+        kind: type = self.nested[name].kind if name in self.nested else self.kinds[name]
+        return kind
 
     @cached_property
     def _unknown(self) -> re.Pattern[bytes]:
@@ -238,15 +251,12 @@ class JsonInput:
     def _schema(self, columns: dict[str, str], numbers_as: str) -> pa.Schema:
         """Ids keep their type; values and times may be integers here and fractions there."""
         types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-        fields: dict[str, pa.DataType] = {}
+        fields: dict[Path, pa.DataType] = {}
         for role, name in columns.items():
-            if self.kinds[name] is list:
-                fields[name] = pa.list_(types[self.elements.get(name, str)])
-                continue
-            kind = types[self.kinds[name]]
-            loose = (role in _LOOSE or role.startswith((WATCHED, CARRIED))) and self.kinds[name] is int
-            fields[name] = pa.type_for_alias(numbers_as) if loose and fields.get(name) != pa.int64() else kind
-        return pa.schema(list(fields.items()))
+            path, first = self._path(name), self._kind(name)
+            loose = (role in _LOOSE or role.startswith((WATCHED, CARRIED))) and first is int
+            fields[path] = pa.type_for_alias(numbers_as) if loose and fields.get(path) != pa.int64() else types[first]
+        return schema_of(fields)
 
     def _explained(self, columns: dict[str, str], offset: int, reason: str) -> BadDataError:
         """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
@@ -255,25 +265,26 @@ class JsonInput:
                 place = f"{self.source.name}:{number}"
                 found = object_of(line, place)
                 for role, name in columns.items():
-                    problem = self._problem(role, name, found.get(name), place)
-                    if problem is not None:
-                        return problem
+                    for element, value, wanted in _values_at(found, self._path(name)):
+                        where = place if element is None else f"{place}, element {element}"
+                        problem = self._problem(role, wanted or self._kind(name), value, where)
+                        if problem is not None:
+                            return problem
         except BadDataError as error:
             return error
         return BadDataError(reason, place=self.source.name)
 
-    def _problem(self, role: str, name: str, value: Any, place: str) -> BadDataError | None:  # noqa: ANN401
-        kind, first = type(value), self.kinds[name]
+    def _problem(self, role: str, first: type, value: Any, place: str) -> BadDataError | None:  # noqa: ANN401
+        kind = type(value)
         numeric = (role in _LOOSE or role.startswith(CARRIED)) and {kind, first} <= {int, float}
-        if role == LISTED and kind is list and first is list:
-            wanted = self.elements.get(name, str)
-            odd = next((each for each in value if each is not None and type(each) is not wanted), None)
-            if odd is None:
-                return None
-            what = f"the {role} hold {odd!r}, which is {_KINDS[type(odd)]}, but another is {_KINDS[wanted]}"
+        if role == LISTED and kind is not first and value is not None and kind not in _HOLD and first not in _HOLD:
+            what = f"the {role} hold {value!r}, which is {_KINDS[kind]}, but another is {_KINDS[first]}"
             return BadDataError(what, place=place, remedy="write all as strings")
-        if kind in (list, _Object):
-            return BadDataError(f"the {role} is {_KINDS[kind]}", place=place, remedy="write a string or a number")
+        if kind in _HOLD:
+            what, remedy = f"the {role} is {_KINDS[kind]}", "write a string or a number"
+            if first in _HOLD and kind is not first:
+                what, remedy = f"{what}, but another is {_KINDS[first]}", "write all in one form"
+            return BadDataError(what, place=place, remedy=remedy)
         if kind is str and any("\ud800" <= character <= "\udfff" for character in value):
             return BadDataError(f"the {role} holds half a surrogate pair", place=place, remedy="repair the text")
         if value is None or (kind is first and kind is not int) or numeric:
@@ -294,7 +305,7 @@ def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInp
     Raises ``BadDataError`` if it is empty, or a line does not hold an object.
     """
     kinds: dict[str, type] = {}
-    elements: dict[str, type] = {}
+    leaves: dict[Path, type] = {}
     first_lines = list(islice(filled_lines(source, 0), _LOOKED_AT))
     if not first_lines:
         raise BadDataError("the file is empty", place=source.name)
@@ -302,26 +313,83 @@ def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInp
         for name, value in object_of(line, f"{source.name}:{number}").items():
             if kinds.get(name, type(None)) is type(None):
                 kinds[name] = type(value)
-            if isinstance(value, list) and name not in elements and value and value[0] is not None:
-                elements[name] = type(value[0])
-    late = {name for name in asked if kinds.get(name, type(None)) is type(None)}
+            _collect((name,), value, leaves)
+    known = {name for name, leaf in _nested(kinds, leaves).items() if leaves[leaf.path] is not type(None)}
+    known |= {name for name, kind in kinds.items() if kind not in (type(None), list)} | holders(_nested(kinds, leaves))
+    late = {name for name in asked if name not in known}
     if late:
-        kinds |= _found_later(source, late)
-    known = {name: str if kind is type(None) else kind for name, kind in kinds.items()}
-    return JsonInput(source, start, known, elements)
+        _look_later(source, late, kinds, leaves)
+    nested = _nested(kinds, leaves)
+    return JsonInput(source, start, {name: str if kind is type(None) else kind for name, kind in kinds.items()}, nested)
 
 
-def _found_later(source: Source, wanted: set[str]) -> dict[str, type]:
-    """The type of the first value of each key that the first lines lack or have as null, if there is one."""
-    kinds: dict[str, type] = {}
+def _look_later(source: Source, wanted: set[str], kinds: dict[str, type], leaves: dict[Path, type]) -> None:
+    """Add the type of the first value of each key or leaf that the first lines lack or have as null."""
+    lacking = set(wanted)
     for number, line in islice(filled_lines(source, 0), _LOOKED_AT, None):
-        lacking = [name for name in wanted if name not in kinds and json.dumps(name, ensure_ascii=False) in line]
-        if lacking:
-            found = object_of(line, f"{source.name}:{number}")
-            kinds |= {name: type(found[name]) for name in lacking if found.get(name) is not None}
-        if len(kinds) == len(wanted):
+        here = {name for name in lacking if any(json.dumps(word, ensure_ascii=False) in line for word in _ends(name))}
+        if not here:
+            continue
+        later: dict[Path, type] = {}
+        value_of = object_of(line, f"{source.name}:{number}")
+        for name, value in value_of.items():
+            _collect((name,), value, later)
+        for path, kind in later.items():
+            name = ".".join(step for step in path if step is not None)
+            if kind is not type(None) and name in here:
+                leaves[path] = kind
+                lacking.discard(name)
+                column = str(path[0])
+                if kinds.get(column, type(None)) is type(None):
+                    kinds[column] = type(value_of[column])
+        if not lacking:
             break
-    return kinds
+
+
+def _ends(name: str) -> tuple[str, str]:
+    """What may stand as a key in a line that has a key or a leaf of this name."""
+    return name, name.rpartition(".")[2]
+
+
+def _collect(path: Path, value: Any, leaves: dict[Path, type]) -> None:  # noqa: ANN401
+    """Add the type of the first value at each path within a value."""
+    if type(value) is _Object:
+        for key, inner in value:
+            _collect((*path, key), inner, leaves)
+    elif type(value) is list:
+        for each in value[:_LOOKED_AT] or [None]:
+            _collect((*path, None), each, leaves)
+    elif leaves.get(path, type(None)) is type(None):
+        leaves[path] = type(value)
+
+
+def _nested(kinds: dict[str, type], leaves: dict[Path, type]) -> dict[str, Leaf]:
+    """The leaves below columns of lists and objects; ``str`` where all values are null."""
+    there = {path: kind for path, kind in leaves.items() if len(path) > 1 and kinds[str(path[0])] in _HOLD}
+    above = {path: {path[:length] for length in range(1, len(path))} for path in there}
+    holding = set().union(*above.values())
+    real = {path for path, kind in there.items() if kind is not type(None)}
+    kept = [path for path in there if not above[path] & real and (path in real or path not in holding)]
+    return named([Leaf(path, there[path] if path in real else str) for path in kept], list(kinds))
+
+
+def _values_at(value: Any, path: Path, element: int | None = None) -> Iterator[tuple[int | None, Any, type | None]]:  # noqa: ANN401
+    """The values at the end of a path, with the number of the element of the first list, from 1.
+
+    A value that has another form than the path on its way is given with what it should be: a list or an object.
+    """
+    if not path or value is None:
+        yield element, value, None
+    elif path[0] is None:
+        if type(value) is not list:
+            yield element, value, list
+            return
+        for number, each in enumerate(value, 1):
+            yield from _values_at(each, path[1:], element or number)
+    elif type(value) is _Object or isinstance(value, dict):
+        yield from _values_at(dict(value).get(path[0]), path[1:], element)
+    else:
+        yield element, value, _Object
 
 
 def object_of(line: str, place: str) -> dict[str, Any]:

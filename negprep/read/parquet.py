@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +15,7 @@ import pyarrow as pa
 from negprep.arrow import first_failure
 from negprep.errors import BadDataError
 from negprep.read.columns import refuse_duplicates
+from negprep.read.nested import Leaf, innermost, leaves_of
 from negprep.read.sources import Bounds, Known, Piece, Source, machine_errors, one_line
 from negprep.threads import one_ahead
 
@@ -31,7 +32,8 @@ class ParquetInput:
     """One Parquet file, ready to be read.
 
     ``footer`` has the metadata of the file, without those of pandas; ``int96`` its columns of times of 96 bits, as
-    Spark, Hive and Impala write them; ``is_small``: it has one row group, of a batch at most; ``warnings`` stay empty.
+    Spark, Hive and Impala write them; ``nested`` the leaves of columns of lists and objects, by name, ``leaves`` the
+    path of each in the file; ``is_small``: it has one row group, of a batch at most; ``warnings`` stay empty.
     """
 
     source: Source
@@ -39,20 +41,28 @@ class ParquetInput:
     names: tuple[str, ...]
     footer: dict[bytes, bytes]
     int96: frozenset[str] = frozenset()
+    nested: dict[str, Leaf] = field(default_factory=dict)
+    leaves: dict[str, str] = field(default_factory=dict)
     is_small: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def pieces(
         self, columns: dict[str, str], skips: Callable[[int, Known], bool] | None = None
     ) -> Iterator[Callable[[], Piece]]:
-        """The rows of the columns, by role, as functions that give a batch each.
+        """The rows of the columns or leaves, by role, as functions that give a batch each: of a leaf its column.
 
-        ``skips`` may leave out a row group, by its number of rows and what the statistics tell of its columns.
+        That has no other leaves than those that are wanted. ``skips`` may leave out a row group, by its number of rows
+        and what the statistics tell of its columns.
         """
-        names = list(dict.fromkeys(columns.values()))
+        wanted = dict.fromkeys(columns.values())
+        names = [self.leaves.get(name, name) for name in wanted]
+        above = {name: self.nested[name].column if name in self.leaves else name for name in wanted}
         # A long string that repeats is kept once.
+        kinds = [self.nested[name].kind if name in self.leaves else self.schema.field(name).type for name in wanted]
         text = [
-            name for name in names if self.schema.field(name).type in (pa.string(), pa.large_string(), pa.string_view())
+            name
+            for name, kind in zip(names, kinds, strict=True)
+            if kind in (pa.string(), pa.large_string(), pa.string_view())
         ]
         int96 = [name for name in names if name in self.int96]
         if int96:
@@ -60,19 +70,33 @@ class ParquetInput:
         with readable(self.source), opened(self.source, text) as file:
             for run in _runs(file, skips):
                 first = sum(file.metadata.row_group(group).num_rows for group in range(run[0]))
-                groups = (file.iter_batches(_ROWS, row_groups=[group], columns=names) for group in run)
+                groups = (
+                    file.iter_batches(self._batch_rows(file, group, wanted), row_groups=[group], columns=names)
+                    for group in run
+                )
                 batches = chain.from_iterable(groups)
                 for batch in batches if self.is_small else one_ahead(batches, name="negprep-read"):
-                    arrays = {role: batch.column(batch.schema.get_field_index(name)) for role, name in columns.items()}
+                    arrays = {
+                        role: batch.column(batch.schema.get_field_index(above[name])) for role, name in columns.items()
+                    }
                     yield partial(Piece, arrays, partial(self._place, first))
                     first += batch.num_rows
+
+    def _batch_rows(self, file: pq.ParquetFile, group: int, wanted: Iterable[str]) -> int:
+        """How many rows to read at a time: fewer where they have lists, in proportion to what these hold."""
+        numbers = [self.nested[name].number for name in wanted if name in self.leaves]
+        if not numbers:
+            return _ROWS
+        about = file.metadata.row_group(group)
+        held: int = max(about.column(number).num_values for number in numbers)
+        return max(1, min(_ROWS, _ROWS * int(about.num_rows) // max(held, 1)))
 
     def _check_range(self, names: list[str]) -> None:
         """Refuse a time of 96 bits that is out of range: as nanoseconds, Arrow wraps it."""
         first = 0
         with readable(self.source), opened(self.source, [], coerce_int96_timestamp_unit="s") as file:
             for batch in file.iter_batches(_ROWS, columns=names):
-                for column in batch.columns:
+                for column in map(innermost, batch.columns):
                     row = first_failure(column, lambda part: part.cast("timestamp[ns]"))
                     if row is not None:
                         what = f"the time {column.slice(row, 1).cast('string')[0]} is out of range"
@@ -142,10 +166,15 @@ def parquet_input(source: Source) -> ParquetInput:
         names = tuple(schema.names)
         leaves = [file.schema.column(number) for number in range(len(file.schema))]
         int96 = frozenset(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
+        nested = leaves_of(zip(names, schema.types, strict=True))
+        paths = {name: leaves[leaf.number].path for name, leaf in nested.items()}
         is_small = file.num_row_groups == 1 and file.metadata.num_rows <= _ROWS
+        if is_small and nested:
+            group = file.metadata.row_group(0)
+            is_small = max(group.column(number).num_values for number in range(group.num_columns)) <= _ROWS
     refuse_duplicates(names, source.name)
     footer = {key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"}
-    return ParquetInput(source, schema, names, footer, int96, is_small)
+    return ParquetInput(source, schema, names, footer, int96, nested, paths, is_small)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The parts of a log, its files: what they must have in common, and the keys in their paths."""
+"""The parts of a log, its files: what they must have in common, their columns and roles, the keys in their paths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pyarrow as pa
 
 from negprep.arrow import from_numpy, strings
 from negprep.errors import BadDataError, UsageError
-from negprep.read.columns import CARRIED, Roles, listed
+from negprep.options.reading import ReadOptions
+from negprep.read.columns import CARRIED, ROLES, Roles, find_roles, listed, role_of
+from negprep.read.nested import Leaf, Lists, find_nested, holders, lists_of, refuse_holder
 from negprep.read.parquet import ParquetInput
 from negprep.read.sources import NULL_KEY, Piece, Source
 from negprep.read.tables import ArrowInput
@@ -34,6 +36,10 @@ class Part(Protocol):
         """Its columns, in order."""
 
     @property
+    def nested(self) -> Mapping[str, Leaf]:
+        """What is within them, by name."""
+
+    @property
     def spare(self) -> tuple[str, ...]:
         """What is beside them: the keys in its path."""
 
@@ -51,7 +57,7 @@ def alike(made: Opened, before: object) -> Opened:
     return replace(made, **same)
 
 
-_SHARED = ("footer", "int96")
+_SHARED = ("footer", "int96", "nested", "leaves")
 
 
 def common_names(everywhere: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -93,7 +99,7 @@ def lack_of(name: str, parts: Sequence[Part], everywhere: list[tuple[str, ...]])
 
 def check_compared(name: str, parts: Sequence[Part], roles: Roles, place: str) -> None:
     """Refuse a column of --where that no part has, or that one lacks."""
-    everywhere = [part.names + part.spare for part in parts]
+    everywhere = [(*part.names, *part.spare, *part.nested) for part in parts]
     common = common_names(everywhere)
     if name in common:
         return
@@ -106,6 +112,53 @@ def check_compared(name: str, parts: Sequence[Part], roles: Roles, place: str) -
     found = roles.found.get(name) or (folded[near[0]] if near else None)
     remedy = "name one of them" if found is None else f"did you mean {found!r}?"
     raise UsageError(f"no column {name!r}, which --where names (found: {listed(common)})", place=place, remedy=remedy)
+
+
+def roles_of(
+    parts: Sequence[Part],
+    options: ReadOptions,
+    fitting: Callable[[tuple[str, ...]], ReadOptions] | None,
+    recognise: Callable[[tuple[str, ...], ReadOptions, str], Roles],
+    place: str,
+) -> tuple[Roles, Lists | None]:
+    """Which column has which role, of those that all parts have; and the lists whose elements are the rows.
+
+    What is beside the columns (keys in paths, the index of a frame) serves if it is named, or if no column has the role
+    that its name suggests.
+    """
+    everywhere = [
+        (*part.names, *part.spare, *(name for name in part.nested if name not in part.names)) for part in parts
+    ]
+    common = common_names(everywhere)
+    nested = {name: leaf for name, leaf in parts[0].nested.items() if name in common}
+    of_objects = holders(nested)
+    columns = tuple(name for name in common if name in parts[0].names and name not in of_objects)
+    chosen = fitting(common) if fitting else options
+    named = {role: header for role in ROLES if (header := getattr(chosen, f"{role}_col")) is not None}
+    for asker, header in named.items():
+        refuse_holder(header, f"--{asker}-col", nested, place)
+    asked = set(named.values())
+    if not asked <= set(common):
+        columns += tuple(name for name in nested if name not in columns)
+    recognised = find_roles(columns, replace(ReadOptions(), columns=chosen.columns), place)
+    free = {role for role in recognised.problems if role not in recognised.ambiguous}
+    free = {role for role in free if getattr(chosen, f"{role}_col") is None}
+    beside = [name for name in common if name not in columns and name not in of_objects]
+    columns += tuple(name for name in beside if name in asked or (name not in nested and role_of(name) in free))
+    partial_names = dict.fromkeys(name for names in everywhere for name in names if name not in common)
+    problems = {name: lack_of(name, parts, everywhere) for name in partial_names}
+    for name in problems:
+        if name in asked:
+            raise problems[name]
+    roles = recognise(columns, chosen, place)
+    for name, problem in problems.items():
+        role = role_of(name)
+        if role in roles.problems and role not in roles.ambiguous:
+            roles.problems[role] = problem
+            roles.ambiguous.add(role)
+    if recognise is find_roles:
+        find_nested(roles, nested, [name for name in common if name in parts[0].names], place)
+    return roles, lists_of(roles, nested, asked)
 
 
 def with_keys(

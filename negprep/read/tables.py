@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from negprep.errors import BadDataError
 from negprep.read.columns import WATCHED, refuse_duplicates
+from negprep.read.nested import Leaf, leaves_of
 from negprep.read.parquet import ParquetInput, parquet_input, row_number
 from negprep.read.sources import Piece, Source, machine_errors, one_line
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ROWS = 1 << 18
+_LOOKED_AT = 100
 _FILE, _END = b"ARROW1\0\0", b"\xff\xff\xff\xff\0\0\0\0"
 
 Slices: TypeAlias = Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]
@@ -35,7 +37,7 @@ class MemoryInput:
 
     ``spare`` are the named levels of a frame's index that are not columns as well; ``slices`` gives the number of the
     first row of each slice, and what makes its columns, by role; ``place`` stands for all rows, where their numbers
-    mean nothing; ``warnings`` stay empty.
+    mean nothing; ``nested`` has the leaves of columns of lists and objects, by name; ``warnings`` stay empty.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class MemoryInput:
     spare: tuple[str, ...] = ()
     footer: dict[bytes, bytes] = field(default_factory=dict)
     place: str | None = None
+    nested: dict[str, Leaf] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
@@ -66,14 +69,18 @@ def memory_input(table: Any) -> MemoryInput:  # noqa: ANN401 - pandas may not be
     if pandas is not None and isinstance(table, pandas.DataFrame):
         names = tuple(str(name) for name in table.columns)
         spare = tuple(str(name) for name in table.index.names if name is not None and str(name) not in names)
-        made = MemoryInput(names, partial(_slices_of_frame, table, names), spare)
+        made = MemoryInput(names, partial(_slices_of_frame, table, names), spare, nested=_nested_in(table, names))
     elif isinstance(table, pa.Table):
         made = _input_of(table.schema, partial(_slices_of_table, table))
     elif hasattr(table, "scanner"):  # a data set of pyarrow, which has only the columns read that are needed
         made = _input_of(table.schema, lambda columns: _slices(_scanned(table, columns), columns))
     elif hasattr(table, "with_format") and hasattr(table, "iter"):  # a data set of Hugging Face
         names = tuple(table.column_names or ())
-        made = MemoryInput(names, lambda columns: _slices(table.with_format("arrow").iter(_ROWS), columns))
+        schema = getattr(getattr(table, "features", None), "arrow_schema", None)
+        nested = {} if schema is None else leaves_of(zip(schema.names, schema.types, strict=True))
+        made = MemoryInput(
+            names, lambda columns: _slices(table.with_format("arrow").iter(_ROWS), columns), nested=nested
+        )
     elif hasattr(table, "__arrow_c_stream__"):
         made = _input_of_stream(table)
     elif hasattr(table, "__arrow_c_array__"):
@@ -87,7 +94,9 @@ def memory_input(table: Any) -> MemoryInput:  # noqa: ANN401 - pandas may not be
 
 
 def _input_of(schema: pa.Schema, slices: Callable[[dict[str, str]], Slices]) -> MemoryInput:
-    return MemoryInput(tuple(schema.names), slices, footer=dict(schema.metadata or {}))
+    names = tuple(schema.names)
+    nested = leaves_of(zip(names, schema.types, strict=True))
+    return MemoryInput(names, slices, footer=dict(schema.metadata or {}), nested=nested)
 
 
 def _input_of_stream(source: Any) -> MemoryInput:  # noqa: ANN401
@@ -179,17 +188,36 @@ def _converted(rows: pd.DataFrame, names: tuple[str, ...], columns: dict[str, st
     return arrays
 
 
+def _nested_in(frame: pd.DataFrame, names: tuple[str, ...]) -> dict[str, Leaf]:
+    """The leaves of the columns whose first values are lists or objects, by name."""
+    kinds = []
+    for number, name in enumerate(names):
+        column = frame.iloc[:, number]
+        kind = getattr(column.dtype, "pyarrow_dtype", pa.null())
+        if column.dtype == object:
+            first = column.iloc[:_LOOKED_AT].dropna()
+            first = first if len(first) else column.dropna().iloc[:_LOOKED_AT]
+            if len(first) and (isinstance(first.iloc[0], list | tuple | dict) or hasattr(first.iloc[0], "dtype")):
+                for some in (first.iloc[:1], first):
+                    with suppress(pa.ArrowException, OverflowError):  # whoever reads the column finds out
+                        kind = pa.Array.from_pandas(some).type
+        kinds.append((name, kind))
+    return leaves_of(kinds)
+
+
 @dataclass(frozen=True)
 class ArrowInput:
     """An Arrow file or stream, ready to be read.
 
-    ``footer`` has the metadata of its schema; ``warnings`` are known once it was read.
+    ``footer`` has the metadata of its schema; ``nested`` the leaves of columns of lists and objects, by name;
+    ``warnings`` are known once it was read.
     """
 
     source: Source
     schema: pa.Schema
     names: tuple[str, ...]
     footer: dict[bytes, bytes]
+    nested: dict[str, Leaf]
     warnings: list[str] = field(default_factory=list)
 
     def pieces(self, columns: dict[str, str]) -> Iterator[Callable[[], Piece]]:
@@ -224,8 +252,10 @@ def arrow_input(source: Source) -> ArrowInput:
     """Open an Arrow file or stream for its schema; with the errors of ``table_input``."""
     with _readable(source), _opened(source) as (schema, _):
         pass
-    refuse_duplicates(tuple(schema.names), source.name)
-    return ArrowInput(source, schema, tuple(schema.names), dict(schema.metadata or {}))
+    names = tuple(schema.names)
+    refuse_duplicates(names, source.name)
+    nested = leaves_of(zip(names, schema.types, strict=True))
+    return ArrowInput(source, schema, names, dict(schema.metadata or {}), nested)
 
 
 @contextmanager

@@ -153,3 +153,16 @@ def test_the_example_of_a_condition(monkeypatch):
     start = datetime(2024, 2, 1, tzinfo=UTC).timestamp()
     kept = [row for row in rows if row[2] in ("purchase", "cart") and int(row[4]) >= start and row[3] != "1"]
     assert 0 < negprep.inspect(command[1], where=command[2]).log.rows == len(kept) < len(rows)
+
+
+def test_the_sessions_of_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    section = PAGE.partition("### Lists and objects")[2].partition("\n### ")[0]
+    Path("sessions.jsonl").write_text(re.search(r"```json\n(.*?)```", section, flags=re.DOTALL)[1], encoding="utf-8")
+    command = re.search(r"^    negprep (.*)$", section, flags=re.MULTILINE)[1].split()
+    assert guarded(lambda: invoke([*command, "--holdout", "none", "--quiet"])) == 0
+    rows = pq.read_table("train.parquet").to_pylist()
+    positives = [(row["user"], row["item"]) for row in rows if row["label"] == 1]
+    assert positives == [(1, 10), (1, 11), (2, 10), (2, 12)]
+    summary = negprep.inspect("sessions.jsonl", user_col="session", item_col="events.aid").log.columns
+    assert (summary["time"], summary["event"]) == ("events.ts", "events.type")

@@ -1,12 +1,10 @@
-"""JSON that is not a line for each row, lists and events: named with a command that works."""
+"""JSON that is not a line for each row: named with a command that works."""
 
 import gzip
 import json
 import shutil
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from remedies import carried_out
 
@@ -84,45 +82,6 @@ def test_an_array_of_one_long_line(here, read):
     (here / "log.json").write_text(json.dumps([{"user": n, "item": n} for n in range(300_000)]))
     with pytest.raises(BadDataError, match=r"^log\.json: this is a JSON array; "):
         read("log.json")
-
-
-LISTS = [{"user": 1, "items": [10, 11]}, {"user": 2, "items": []}, {"user": 3, "items": [12]}]
-EVENTS = [
-    {"session": 1, "events": [{"aid": 10, "ts": 5, "type": "clicks"}, {"aid": 11, "ts": 6, "type": "carts"}]},
-    {"session": 3, "events": [{"aid": 12, "ts": 7, "type": "clicks"}]},
-]
-SPREAD = [(1, 10), (1, 11), (3, 12)]
-
-
-def advised(message):
-    """The command of a message, and the options that it gives for what comes out."""
-    command, _, options = message.partition(", and name the columns: ")
-    words = options.split()
-    given = dict(zip(words[::2], words[1::2], strict=True))
-    return command, {name[2:].replace("-", "_"): value for name, value in given.items()}
-
-
-@pytest.mark.parametrize("rows", [LISTS, [{**row, "item": row["items"]} for row in LISTS], EVENTS])
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
-def test_lists_of_items_and_of_events(here, read, rows, form):
-    name = f"log.{form}"
-    if form == "parquet":
-        pq.write_table(pa.Table.from_pylist(rows), name)
-    else:
-        (here / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(BadDataError) as error:
-        read(name)
-    assert str(error.value).startswith(f"{name}: ")
-    assert "lists" in str(error.value)
-    command, options = advised(str(error.value))
-    assert read(carried_out(command), **options).rows == SPREAD
-
-
-def test_lists_in_a_frame(read):
-    frame = pd.DataFrame({"user": [1, 3], "item": [[10, 11], [12]]})
-    with pytest.raises(BadDataError, match=r"explode\(COLUMN\) of pandas does"):
-        read(frame)
-    assert read(frame.explode("item")).rows == SPREAD
 
 
 @pytest.mark.parametrize("late", [100, 60_000])

@@ -110,8 +110,8 @@ BAD = {
         "log:2: the user is an object; write a string or a number",
     ),
     "nested from the start": (
-        '{"user": [1], "item": 1, "time": 5}\n',
-        "log:1: the user is a list; write a string or a number",
+        '{"user": [[1]], "item": 1, "time": 5}\n',
+        "log: the column 'user' is in lists within lists; write a row of each, or choose another column",
     ),
     "another type": (
         OK + '{"user": 7, "item": 1, "time": 5}\n',

@@ -159,8 +159,8 @@ def test_what_a_log_may_not_hold(tmp_path):
         refuse_on_spark(Options(command="train", read=ReadOptions(shown_col="shown")))
     path = tmp_path / "log.jsonl"
     for shown, message in (
-        ([1, "a"], r"log\.jsonl:2: the shown items hold 'a', which is a string, but another is an integer"),
-        ([[1]], r"log\.jsonl:2: the shown items hold \[1\], which is a list, but another is an integer"),
+        ([1, "a"], r"log\.jsonl:2, element 2: the shown items hold 'a', which is a string, but another is an integer"),
+        ([[1]], r"log\.jsonl:2, element 1: the shown items is a list; write a string or a number"),
         ({"a": 1}, r"log\.jsonl:2: the shown items is an object"),
     ):
         rows = {"user": 1, "item": 2, "shown": [3]}, {"user": 1, "item": 4, "shown": shown}
