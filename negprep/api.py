@@ -77,7 +77,7 @@ def train(log: LogSource, output: str | os.PathLike[str] | None = None, **keywor
 
     Returns
     -------
-    a frame of pandas or Polars for such a frame, else a pyarrow.Table; pathlib.Path of the output where one is given
+    a frame of pandas or Polars for such a frame, else a pyarrow.Table; pathlib.Path of an output, or its URI
         Columns ``user``, ``item``, ``label`` (int8: 1 for positives), or those of the layout; then those of ``keep``,
         in the log's own types, ``time`` and ``history``, where they are asked for. Ids are int64 where every id of the
         column is a canonical integer, else strings. Rows ascend by user and positive, unless they are shuffled.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from fnmatch import translate
 from functools import cached_property
 from glob import has_magic
@@ -74,8 +75,13 @@ def without_secrets(where: str) -> str:
     return f"{scheme}://{host.partition('?')[0]}{slash}{path}"
 
 
-def refuse_collapsed(where: str) -> None:
-    """Refuse what pathlib makes of a URI."""
+def refuse_unknown(where: str) -> None:
+    """Refuse a URI of another kind, and what pathlib makes of one."""
+    scheme = re.match(r"(\w+)://", where)
+    if scheme is not None and not is_remote(where):
+        what, near = f"{scheme[1]}:// is not a kind of URI that is read", {"s3a": "s3", "s3n": "s3", "az": "abfs"}
+        remedy = f"{near[scheme[1]]}://?" if scheme[1] in near else "name a local file, or pipe it in (-)"
+        raise UsageError(what, place=without_secrets(where), remedy=remedy)
     if _COLLAPSED.match(where):
         what = "is a URI with one slash of two, as pathlib writes it"
         whole = _COLLAPSED.sub(r"\1//", where)
@@ -450,7 +456,9 @@ def _connected(where: str, **options: Any) -> tuple[FileSystem, str]:  # noqa: A
                 if region is None:
                     raise
         return fs.S3FileSystem(endpoint_override=endpoint, region=region, **options), f"{host}/{key}".rstrip("/")
-    system, root = fs.FileSystem.from_uri(f"{scheme.lower().replace('gcs', 'gs')}://{host}")
+    if scheme.lower() in ("gs", "gcs"):
+        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=_TIMEOUT / 2)), f"{host}/{key}".rstrip("/")
+    system, root = fs.FileSystem.from_uri(f"{scheme.lower()}://{host}")
     return system, f"{root.rstrip('/')}/{key}".rstrip("/") or "/"
 
 
@@ -536,6 +544,7 @@ _BUCKET = "check the name, and AWS_ENDPOINT_URL if it is set"
 _CREDENTIALS = "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS ...)"
 _REASONS = (
     (r"NO_SUCH_BUCKET|bucket does not exist", "there is no such bucket", _BUCKET),
+    (r"libjvm|libhdfs", "hdfs:// needs Java and Hadoop", "set JAVA_HOME and HADOOP_HOME"),
     (r"NO_SUCH_UPLOAD", "the upload was ended by somebody else", "run again"),
     (
         r"HTTP status 30[17]|PermanentRedirect|AuthorizationHeaderMalformed",
@@ -550,7 +559,8 @@ _REASONS = (
     (
         r"ACCESS_DENIED|INVALID_ACCESS_KEY|InvalidAccessKeyId|SIGNATURE_DOES_NOT_MATCH|SignatureDoesNotMatch"
         r"|UNRECOGNIZED_CLIENT|EXPIRED_TOKEN|ExpiredToken|INVALID_CLIENT_TOKEN_ID|MISSING_AUTHENTICATION"
-        r"|HTTP status 40[13]|PERMISSION_DENIED|UNAUTHENTICATED",
+        r"|HTTP status 40[13]|PERMISSION_DENIED|UNAUTHENTICATED|AuthenticationException|AuthenticationFailed"
+        r"|OAuth2 access token",
         "access is denied",
         _CREDENTIALS,
     ),
@@ -560,10 +570,10 @@ _REASONS = (
         "run again later",
     ),
 )
-_OF_STORES = re.compile(r"AWS Error|google::cloud|Azure|HDFS|curlCode|Google cloud")
+_OF_STORES = re.compile(r"AWS Error|google::cloud|Azure|HDFS|libjvm|libhdfs|curlCode|Google cloud")
 
 
-def of_store(error: OSError) -> bool:
+def of_store(error: Exception) -> bool:
     """Whether a store refused something, as far as its words show it: what is read may be damaged as well."""
     return _OF_STORES.search(str(error)) is not None
 
@@ -577,6 +587,14 @@ def store_errors(name: str, *, writes: bool = False) -> Iterator[None]:
         raise
     except OSError as error:
         raise refusal(error, name, writes=writes) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        from pyarrow import ArrowException
+
+        if not isinstance(error, ArrowException):
+            raise
+        raise refusal(OSError(f"Azure: {error}"), name, writes=writes) from None  # others raise OSError
 
 
 def refusal(error: OSError, name: str, *, writes: bool = False) -> NegprepError:
@@ -589,11 +607,11 @@ def refusal(error: OSError, name: str, *, writes: bool = False) -> NegprepError:
     error = reason if isinstance(reason, OSError) else error
     text = (str(error).splitlines() or [type(error).__name__])[0]
     by_hand = f"write a local file, and {_copy(name)}" if writes else f"or read it by a pipe: {_pipe(name)}"
-    if of_store(error):
+    unreached = re.search(r"(?:curlCode: \d+, |CURL error \[\d+\]=)(.+?)(?:;| error_info|$)", text)
+    if of_store(error) and (unreached is None or "OAuth2" in text):
         for pattern, what, remedy in _REASONS:
             if re.search(pattern, text):
                 return OutputError(what, place=name, remedy=remedy)
-    unreached = re.search(r"curlCode: \d+, ([^;]+)", text)
     if of_store(error) and unreached is None:
         why = re.sub(r" *\(Request ID.*", "", text).strip().rstrip(".")
         return OutputError(f"the store refused: {why}", place=name, remedy=f"check it, {by_hand}")

@@ -325,6 +325,39 @@ def test_what_a_store_refuses_is_one_line(words, line):
     assert str(error).startswith(f"s3://b/a log: {line}")
 
 
+LOST = "cannot be reached, or the connection was lost"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "google::cloud::Status(UNAVAILABLE: Retry policy exhausted, with a last message of PerformWork() - CURL "
+            "error [6]=Could not resolve hostname error_info={reason=})",
+            f"{LOST} (could not resolve hostname); check the network and the address, or read it by a pipe: gcloud ",
+        ),
+        (
+            "google::cloud::Status(UNAVAILABLE: Could not create a OAuth2 access token: CURL error [6]=x)",
+            "access is denied",
+        ),
+        ("google::cloud::Status(PERMISSION_DENIED: x)", "access is denied; check the credentials"),
+        (
+            "Unable to load libjvm: libjvm.so: cannot open",
+            "hdfs:// needs Java and Hadoop; set JAVA_HOME and HADOOP_HOME",
+        ),
+    ],
+)
+def test_what_other_stores_refuse_is_one_line(words, line):
+    assert str(stores.refusal(OSError(words), "gs://b/log")).startswith(f"gs://b/log: {line}")
+
+
+def test_what_azure_refuses_is_no_bug():
+    words = "Unknown error: Check for support on 'https://a.blob.core.windows.net/c' failed: AuthenticationException"
+    with pytest.raises(OutputError) as error, stores.store_errors("abfs://c@a.dfs.core.windows.net/log"):
+        raise pa.ArrowException(words)
+    assert str(error.value).startswith("abfs://c@a.dfs.core.windows.net/log: access is denied; check the credentials")
+
+
 def test_a_store_that_fails_within_parquet_is_not_called_damage(store, monkeypatch):
     (store / "bucket" / "log.parquet").write_bytes(parquet())
 
@@ -349,6 +382,8 @@ REFUSED = {
     "s3://bucket/log.csv?access_key=SECRET": "s3://bucket/log.csv: the URI holds a query; leave it out",
     "https://me:SECRET@host/log.csv": "https://host/log.csv: the URI holds credentials; curl --user NAME https://host",
     "https://host/*.csv": "https://host/*.csv: patterns cannot be looked up on the web; name each file",
+    "s3a://bucket/log.csv": "s3a://bucket/log.csv: s3a:// is not a kind of URI that is read; s3://?",
+    "file:///log.csv": "file:///log.csv: file:// is not a kind of URI that is read; name a local file",
     "s3:///log.csv": "s3:///log.csv: the URI names no bucket or host; write s3://BUCKET/FILE",
     str(
         Path("s3://bucket/log.csv")

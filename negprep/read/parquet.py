@@ -17,6 +17,7 @@ from negprep.errors import BadDataError
 from negprep.read.columns import refuse_duplicates
 from negprep.read.nested import Leaf, innermost, leaves_of
 from negprep.read.sources import Bounds, Known, Piece, Source, machine_errors, one_line
+from negprep.stores import of_store, refusal
 from negprep.threads import one_ahead
 
 if TYPE_CHECKING:
@@ -213,6 +214,8 @@ def readable(source: Source) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if "Failed to launch worker thread" in str(error):  # the machine's fault, not the file's
             raise
+        if source.remote is not None and of_store(error):
+            raise refusal(OSError(str(error)), source.name) from None
         remedy = "is it cut short or damaged? Copy or make it again"
         raise BadDataError(f"unreadable Parquet: {one_line(error)}", place=source.name, remedy=remedy) from None
 

@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
@@ -34,9 +34,10 @@ from negprep.stores import (
     is_remote,
     of_store,
     refusal,
-    refuse_collapsed,
+    refuse_unknown,
     without_secrets,
 )
+from negprep.threads import on_threads
 
 CODECS = {
     "gzip": rb"\x1f\x8b",
@@ -56,6 +57,7 @@ _KEY = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 _HIDDEN = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$)")
 _INFLATABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _LISTED = 3
+_CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,7 @@ def find_sources(
         return _find_remote(where, wanted, has_rows)
     path, root = Path(where), None
     if not path.exists():
-        refuse_collapsed(where)
+        refuse_unknown(where)
     files, folders = [path], list[Path]()
     if path.is_dir():
         root, (found, folders) = path, _below(path)
@@ -345,8 +347,9 @@ def _find_remote(
         keys = _keys(PurePosixPath(file.relative))
         if keys and has_rows is not None and not has_rows(keys, file.name):
             continue
-        sources.append(_recognised(Source(file.name, None, copy, None, False, print_of, keys, remote=there)))
-    return tuple(sources)
+        sources.append(Source(file.name, None, copy, None, False, print_of, keys, remote=there))
+    with closing(on_threads(_recognised, sources, threads=min(_CONNECTIONS, len(sources) or 1))) as recognised:
+        return tuple(source for _, source in recognised)
 
 
 def _version(file: RemoteFile) -> tuple[int | str, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from negprep.errors import OutputError, UsageError
 from negprep.options.formats import is_exchanged
-from negprep.stores import is_remote, refuse_collapsed, refuse_local_only, without_secrets
+from negprep.stores import is_remote, refuse_local_only, refuse_unknown, without_secrets
 from negprep.write.atomic import (
     ELSEWHERE,
     PARTS,
@@ -81,7 +81,7 @@ def locate(target: str) -> Destination:
         name = without_secrets(target)
         return Destination(name, "file", Path(tempfile.gettempdir(), name.rpartition("/")[2]), target)
     if not Path(target).exists():
-        refuse_collapsed(target)
+        refuse_unknown(target)
     path = Path(os.path.realpath(target))
     if target.endswith("/"):
         return Destination(target, "folder", path)
