@@ -88,14 +88,19 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
     read = ReadOptions(**reading)
     shown = chosen.keys() if given is None else given
     drop_cold = rows.pop("drop_cold", None)
-    if HoldoutRule.parse(rows.get("holdout", "auto")).kind == "file" and "with_valid" not in shown:
-        rows["with_valid"] = rows.get("valid_file") is not None
+    rule = HoldoutRule.parse(rows.get("holdout", "auto"))
+    if rule.kind == "none":
+        what = "--holdout none in prepare, which writes a test set"
+        raise UsageError(what, remedy="write train and the candidates of your own split by negprep train and test")
+    if "with_valid" not in shown:
+        if rule.kind == "after":
+            what = f"--holdout {rule} with a validation holdout, which prepare writes: one cut has no second"
+            raise UsageError(what, remedy="add --no-valid, and tune with a run of its own, with an earlier TIME")
+        if rule.kind == "file":
+            rows["with_valid"] = rows.get("valid_file") is not None
     train = Options(
         command="train", read=read, given=frozenset(name for name in shown if hasattr(Options, name)), **rows
     )
-    if train.rule.kind == "none":
-        what = "--holdout none in prepare, which writes a test set"
-        raise UsageError(what, remedy="write train and the candidates of your own split by negprep train and test")
     of_train_alone = {
         "model",
         "pool",

@@ -175,7 +175,7 @@ def test_the_order_of_the_log_decides_nothing(log, tmp_path):
     ("chosen", "kind", "words"),
     [
         ({"holdout": "none", "with_valid": False}, UsageError, "--holdout none in prepare"),
-        ({"holdout": "after:500000"}, UsageError, "validation"),
+        ({"holdout": "after:500000", "with_valid": True}, UsageError, "validation"),
         ({"to": "ncf", "test_layout": "listwise"}, UsageError, "--layout with --to ncf"),
         ({"test_sampler": "weak", "positive": ">=4"}, UsageError, "candidates are items that the user never touched"),
         ({"positive": ">=9"}, BadDataError, "no interaction has a value"),
@@ -192,6 +192,12 @@ def test_what_is_refused_leaves_nothing(log, tmp_path, chosen, kind, words):
         with pytest.raises(kind, match=words):
             made(log, tmp_path / "whole", **chosen)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_refusals_of_the_validation_part_that_nobody_asked_for(log, tmp_path):
+    for holdout, words in (("none", "--holdout none in prepare"), ("after:500000", "add --no-valid")):
+        with pytest.raises(UsageError, match=words):
+            negprep.prepare(str(log), tmp_path / "whole", holdout=holdout)
 
 
 def test_the_target(log, tmp_path):

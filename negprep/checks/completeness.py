@@ -144,7 +144,8 @@ def due_of(in_log: UsersOfLog, terms: Promise, part: str, settled: Known) -> Exp
 
     def of(part: str) -> Expected:
         due = expected(in_log, terms.rule, part, with_valid=terms.with_valid, seed=terms.split_seed)  # type: ignore[arg-type]
-        if part == "train" and terms.heads_by_chance and terms.has_metadata:  # the rows do not show it
+        by_rule = terms.heads_by_chance or not terms.is_train  # the rows do not show it
+        if part == "train" and by_rule and terms.has_metadata:
             due = due.by_hash(in_log, terms.split_seed)
         if settled.tested is None:
             return due
