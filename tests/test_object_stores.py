@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 from servers import Proxy
-from test_stores import FORMS, TABLE
+from test_stores import FORMS, LOST, TABLE
 
 import negprep
 from negprep.errors import OutputError
@@ -233,6 +233,14 @@ def test_a_store_that_is_not_there_is_one_line(proxy, monkeypatch):
         "s3://logs/log.csv: cannot be reached, or the connection was lost (could not connect to server); check the "
         "network and the address, or read it by a pipe: aws s3 cp s3://logs/log.csv - | negprep train - OUTPUT"
     )
+
+
+def test_a_slow_store_is_waited_for_and_one_that_hangs_is_not(proxy):
+    proxy.fault = lambda method, path: time.sleep(0.3)
+    assert rows("s3://logs/log.csv").equals(rows(TABLE))
+    proxy.fault = lambda method, path: time.sleep(40) if method == "GET" else None
+    with pytest.raises(OutputError, match=rf"^s3://logs/log.csv: {LOST} \(timeout was reached\); check the network"):
+        rows("s3://logs/log.csv")
 
 
 def test_an_object_that_changes_is_refused(proxy, system):
