@@ -373,20 +373,19 @@ class LogReader(Closing):
             return kept, rows, convert(rows.batch), here
 
         threads = self.threads
-        made_of_tasks = on_threads(
-            work, self._tasks(read_columns), threads=threads, ahead=threads + 1, name="negprep-read"
-        )
-        for kept, rows, made, here in chain.from_iterable(found for _, found in made_of_tasks):
-            self._join_clock(rows.clock, kept.piece.place)
-            self._join_span(here)
-            if where is not None:
-                where.join_clocks(kept.clocks, kept.piece.place)
-            if ordered:
-                rows = in_order(rows, self.rows_read, roles)
-            self._count(rows.rows + kept.left_out, rows.dropped)
-            self.rows_filtered += kept.left_out
-            if rows.batch.num_rows:
-                yield rows.batch, made
+        tasks = self._tasks(read_columns)
+        with closing(on_threads(work, tasks, threads=threads, ahead=threads + 1, name="negprep-read")) as done:
+            for kept, rows, made, here in chain.from_iterable(found for _, found in done):
+                self._join_clock(rows.clock, kept.piece.place)
+                self._join_span(here)
+                if where is not None:
+                    where.join_clocks(kept.clocks, kept.piece.place)
+                if ordered:
+                    rows = in_order(rows, self.rows_read, roles)
+                self._count(rows.rows + kept.left_out, rows.dropped)
+                self.rows_filtered += kept.left_out
+                if rows.batch.num_rows:
+                    yield rows.batch, made
         for part in self._parts:
             self.warn(part.input.warnings)
         self._end()
