@@ -203,13 +203,19 @@ class JsonInput:
     @cached_property
     def _unknown(self) -> re.Pattern[bytes]:
         """A key in an object, nested or not, that the first lines lack."""
-        known = b"|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:-1].encode()) for name in self.kinds)
+        known = b"|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:-1].encode()) for name in self._keys)
         return re.compile(rb'[{,]\s*"(?!(?:' + known + rb')"\s*:)([^"\\]+)"\s*:')
 
     @cached_property
     def _written(self) -> list[bytes]:
         """The keys of the first lines, as a line has them."""
-        return [f"{json.dumps(name, ensure_ascii=False)}:".encode() for name in self.kinds]
+        return [f"{json.dumps(name, ensure_ascii=False)}:".encode() for name in self._keys]
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        """The keys of the first lines, within objects, too."""
+        inner = (step for leaf in self.nested.values() for step in leaf.path if step is not None)
+        return list(dict.fromkeys([*self.kinds, *inner]))
 
     @cached_property
     def _free(self) -> set[str]:
