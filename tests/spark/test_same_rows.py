@@ -1,6 +1,7 @@
 """Every option on Spark: the rows, their order, the counts and the metadata of the local engine."""
 
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from negprep import Options, ReadOptions
 from negprep.read.log import open_log
 from negprep.read.prepared import open_prepared
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+REAL_LOG = os.environ.get("NEGPREP_REAL_LOG", "")
+"""A log of your own: its columns must be recognised."""
 NEVER_EQUAL = {"output", "seconds", "peak_memory_bytes", "warnings"}
 
 
@@ -283,9 +285,9 @@ def test_dropped_rows(spark, folder, tmp_path):
     both(str(path), tmp_path, read=ReadOptions(drop_invalid=True), num_neg=2)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the real logs are not there")
+@pytest.mark.skipif(not REAL_LOG, reason="NEGPREP_REAL_LOG names no log")
 def test_a_real_log(spark, tmp_path):
-    both(str(SHARED / "purchase_ecommerce.dat"), tmp_path, sampler="popularity")
+    both(REAL_LOG, tmp_path, sampler="popularity")
 
 
 def test_a_stream_of_batches_is_the_log(log):
