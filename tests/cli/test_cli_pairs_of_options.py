@@ -441,9 +441,9 @@ def run_together(folder, capsys, command, *choices):
         rows = reader(output)
         named = None if "--encode" in options or "impression" in words else observed(folder)
         plain = not {"--levels", "--shuffle"} & options
-        if plain:
-            if len(rows) or {"drop", "impression"} - set(words):  # who was shown nothing else is dropped
-                check_rows(rows, command, named)
+        is_dropped = {"drop", "impression"} <= set(words) and not len(rows)  # everybody was shown nothing else
+        if plain and not is_dropped:
+            check_rows(rows, command, named)
         warned = f"negprep {command}: warning: "
         assert (
             "--quiet" not in options
