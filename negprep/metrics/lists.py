@@ -143,6 +143,8 @@ class ScoredRows:
                 if role in self._roles:
                     ids.add(raw_ids(batch.column(role)))
             self._n_candidates += batch.num_rows
+        if not self._n_candidates:
+            raise BadDataError("no rows", place=test.place, remedy="is it the right file?")
         self.users, self.items = users.finish(), items.finish()
         self._encode = {"user": Encoder(self.users), "item": Encoder(self.items), "group": Encoder(groups.finish())}
 

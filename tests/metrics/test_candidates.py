@@ -226,3 +226,14 @@ def test_faults(capsys, words):
     out, err = capsys.readouterr()
     assert (found, out, err.count("\n")) == (code, "", 1), err
     assert err.startswith(f"negprep: {message}"), err
+
+
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
+def test_candidates_without_a_row(tmp_path, layout):
+    """A user who owns the catalog has no pairs, and --on-short drop leaves no rows at all."""
+    log = pa.table({"user": [1, 1], "item": [5, 6], "time": [1, 2]})
+    path, scores = tmp_path / "test.parquet", pa.table({"user": [1], "item": [6], "score": [0.5]})
+    negprep.test(log, path, num_neg=1, layout=layout, on_short="drop")
+    assert pq.read_table(path).num_rows == 0
+    with pytest.raises(negprep.NegprepError, match=r"test\.parquet: no rows; "):
+        negprep.evaluate(scores, test=path)
