@@ -15,7 +15,7 @@ import negprep
 
 COLUMNS = {"user": np.arange(2_400) % 80, "item": np.arange(2_400) % 71, "time": np.arange(2_400)}
 
-BOUNDS = {"train": 45, "test": 48, "verify": 48}
+BOUNDS = {"train": 47, "test": 50, "verify": 50}
 DEPTH = 8
 
 COUNT = """
