@@ -248,13 +248,13 @@ class _Made:
         """Write the rows of all parts."""
         inner = output.hand_out()
         if self._form in FOLDERS:
-            names = self._write_exchange(runs, output)
-        else:
-            names = [self._write_rows(name, options, output, inner) for name, options in runs.items()]
-        for name in names:
-            self._hashes.setdefault(name, Hash(inner / name))
+            self._write_exchange(runs, output)
+            self._hashes |= {name: Hash(inner / name) for name in self.rows}
+            return
+        for name, options in runs.items():
+            self._write_rows(name, options, output, inner)
 
-    def _write_rows(self, name: str, options: Options, output: FolderOutput, inner: Path) -> str:
+    def _write_rows(self, name: str, options: Options, output: FolderOutput, inner: Path) -> None:
         """Write one part as a file of its own."""
         file_name = f"{name}{self._kind.ending}"
         with self.run(name, options) as run:
@@ -263,9 +263,8 @@ class _Made:
             file.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
         self.rows[file_name] = name
         self._hashes[file_name] = Hash(inner / file_name)  # while the next part is written
-        return file_name
 
-    def _write_exchange(self, runs: Mapping[str, Options], output: FolderOutput) -> list[str]:
+    def _write_exchange(self, runs: Mapping[str, Options], output: FolderOutput) -> None:
         """Write the folder of another program, with the candidates of all folds."""
         files: ExchangeFiles | None = None
         unit = unit_of(self._log.clock.kind if self._log.clock else None)
@@ -285,7 +284,6 @@ class _Made:
         names = output.complete_named({file: metadata[fold] for file, fold in fold_of.items()}, metadata["test"])
         output.write_bytes(METADATA, f"{metadata['test']}\n".encode())
         self.rows = {file: fold_of.get(file, "test") for file in names}
-        return names
 
     def write_vocabularies(self, tables: Mapping[str, pa.Table], output: FolderOutput) -> None:
         """Write what the codes mean."""

@@ -35,6 +35,7 @@ clayrs       ``CSVFile`` and ``Ratings``: ``csv.DictReader``,     github.com/swa
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,7 +252,7 @@ class LabelledRows:
         """Refuse what the program would not take, where ``highest`` is the greatest item of all positives."""
 
 
-class _Lists:
+class _Lists(ABC):
     """Candidates of which each list becomes a line, or several."""
 
     def __init__(self, setting: _Setting, name: str) -> None:
@@ -262,7 +263,7 @@ class _Lists:
     def _header(self) -> Sequence[str]:
         return ()
 
-    def expect(self, heads: Pairs) -> None:
+    def expect(self, heads: Pairs) -> None:  # noqa: B027
         """The holdouts of the rows that come next."""
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -271,10 +272,11 @@ class _Lists:
             user, item, lists, *_ = (_from(self._first, column) for column in batch.slice(start, TEXT_ROWS).columns)
             self._write(user, item, lists)
 
+    @abstractmethod
     def _write(self, user: pa.Array, item: pa.Array, lists: pa.ListArray) -> None:
-        raise NotImplementedError
+        """Write some lists."""
 
-    def end(self, highest: int) -> None:
+    def end(self, highest: int) -> None:  # noqa: B027
         """Refuse what the program would not take, where ``highest`` is the greatest item of all positives."""
 
 

@@ -150,18 +150,14 @@ def _unreadable(place: str, error: Exception) -> BadDataError:
     return BadDataError(f"unreadable Arrow data: {one_line(error)}", place=place, remedy=remedy)
 
 
-def _slices_of_table(
-    table: pa.Table, columns: dict[str, str]
-) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
+def _slices_of_table(table: pa.Table, columns: dict[str, str]) -> Slices:
     first = 0
     for batch in table.select(list(columns.values())).to_batches(max_chunksize=_ROWS):
         yield first, partial(dict, zip(columns, batch.columns, strict=True))
         first += batch.num_rows
 
 
-def _slices_of_frame(
-    frame: pd.DataFrame, names: tuple[str, ...], columns: dict[str, str]
-) -> Iterator[tuple[int, Callable[[], dict[str, pa.Array]]]]:
+def _slices_of_frame(frame: pd.DataFrame, names: tuple[str, ...], columns: dict[str, str]) -> Slices:
     for first in range(0, len(frame), _ROWS):
         yield first, partial(_converted, frame.iloc[first : first + _ROWS], names, columns)
 
