@@ -74,7 +74,7 @@ def check_parts(parts: Sequence[Part]) -> list[str]:
     fewest = min((set(part.names) for part in parts), key=len)
     warnings: list[str] = []
     for part in parts:
-        kind, other = ("Parquet" if isinstance(each.input, ParquetInput) else "text" for each in (part, first))
+        kind, other = (_kind_of(each) for each in (part, first))
         if kind != other:
             what = f"this is {kind}, but {first.place} is {other}"
             raise BadDataError(what, place=part.place, remedy="the parts of a log must be of one kind")
@@ -87,6 +87,12 @@ def check_parts(parts: Sequence[Part]) -> list[str]:
         if more and not warnings:
             warnings.append(f"{part.place}: other parts lack the columns {listed(more)}, which are not read")
     return warnings
+
+
+def _kind_of(part: Part) -> str:
+    if isinstance(part.input, ParquetInput):
+        return "Parquet"
+    return "Arrow" if isinstance(part.input, ArrowInput) else "text"
 
 
 def lack_of(name: str, parts: Sequence[Part], everywhere: list[tuple[str, ...]]) -> BadDataError:

@@ -246,3 +246,18 @@ def test_prepared_rows_in_arrow_files(tmp_path):
     found = negprep.verify(tmp_path / "test.arrow", tmp_path / "log.parquet")
     assert not found.failed
     assert found.files[0].rows == pq.read_metadata(tmp_path / "test.parquet").num_rows
+
+
+def test_parts_of_two_kinds(tmp_path):
+    table = log_of().drop_columns("nested")
+    (tmp_path / "log").mkdir()
+    written(table, tmp_path / "log" / "a.arrow", "file")
+    for name, kind in (("b.csv", "text"), ("b.parquet", "Parquet")):
+        path = tmp_path / "log" / name
+        if kind == "text":
+            path.write_text("user,item,kind,time\n1,i001,buy,5\n")
+        else:
+            pq.write_table(table, path)
+        with pytest.raises(BadDataError, match=rf"this is {kind}, but .*a\.arrow is Arrow"):
+            negprep.train(tmp_path / "log")
+        path.unlink()
