@@ -1,4 +1,4 @@
-"""Columns within columns, by dotted names: fields of objects, and lists, of which each element becomes a row."""
+"""Columns within columns, by dotted names: fields of objects, and lists whose elements become rows."""
 
 from __future__ import annotations
 
