@@ -128,6 +128,7 @@ def ignore_signals() -> None:
 def say(stopped: Stopped) -> int:
     """Name the signal in one line on stderr and return the exit code that shells expect, 128 + its number."""
     _take_the_end()
+    _remove_what_is_left()
     tell(_words(stopped.signum))
     return 128 + stopped.signum
 
@@ -159,10 +160,15 @@ def _watch(waiting: int) -> None:
 
 
 def _end_at_once(signum: int) -> NoReturn:
+    _remove_what_is_left()
+    _leave(signum)
+
+
+def _remove_what_is_left() -> None:
+    """Remove what threads that the process does not wait for would leave behind."""
     from negprep.write.atomic import remove_all
 
     remove_all()
-    _leave(signum)
 
 
 def _leave(signum: int) -> NoReturn:
