@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from negprep.arrays import Mask
-from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, strings, text_bytes
+from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, product, strings, text_bytes
 from negprep.errors import RowError
 from negprep.options.specs import TimeForms
 from negprep.read.columns import CARRIED, FLAG, NAME, NUMBER, VALUE
@@ -48,7 +48,7 @@ def parse_ids(array: pa.Array, noun: str) -> pa.Array:
             integers = canonical_integers(text)
             return text if integers is None else integers
     if pa.types.is_integer(kind):
-        return from_numpy(as_numpy(array).astype(np.int64, copy=False))
+        return from_numpy(as_numpy(array)) if pa.types.is_int64(kind) else product(as_numpy(array), 1)
     if pa.types.is_floating(kind):
         return _integral(array, noun)
     remedy = "an id must be an integer or a string"

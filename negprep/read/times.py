@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from negprep.arrays import Counts, Mask
-from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, strings, text_bytes
+from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, product, strings, text_bytes
 from negprep.errors import RowError
 from negprep.options.specs import MONTHS, UNITS, TimeFormat, TimeForms
 
@@ -290,9 +290,8 @@ def _spelled(instants: pa.Array, row: int) -> str:
     return str(instants.slice(row, 1).cast(pa.string())[0])
 
 
-def _bands(values: np.ndarray) -> tuple[str, int]:
-    """The one unit of all numbers, and its nanoseconds."""
-    low, high = float(values.min()), float(values.max())
+def _bands(values: np.ndarray, low: float, high: float) -> tuple[str, int]:
+    """The one unit of all numbers, of which two are the least and the greatest, and its nanoseconds."""
     smallest = low if low >= 0 else -high if high <= 0 else float(np.abs(np.asarray(values, np.float64)).min())
     bands = np.searchsorted(_TIME_LIMITS, [smallest, max(-low, high)], side="right")
     if bands[0] != bands[1]:
@@ -318,31 +317,31 @@ def _shown(value: np.number[Any]) -> str:
     return str(int(value)) if value == np.floor(value) and abs(value) < 2**63 else str(float(value))
 
 
-def _scale(values: np.ndarray, forms: TimeForms) -> tuple[str, int]:
+def _scale(values: np.ndarray, low: float, high: float, forms: TimeForms) -> tuple[str, int]:
     """The unit of all numbers, and its nanoseconds."""
-    return _bands(values) if forms.unit is None else (f"in {forms.unit}", UNITS[forms.unit])
+    return _bands(values, low, high) if forms.unit is None else (f"in {forms.unit}", UNITS[forms.unit])
 
 
 def _from_integers(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> tuple[pa.Array, Clock]:
     values = as_numpy(array)
-    kind = _compact_kind(values, forms) if compact else None
+    low, high = int(values.min()), int(values.max())
+    kind = _compact_kind(values, low, high, forms) if compact else None
     if kind is not None:
         return _from_compact(values, kind, by_format=bool(forms.formats))
     if forms.formats:
         return _from_formats(array.cast(pa.string()), forms)
-    unit, nanoseconds = _scale(values, forms)
+    unit, nanoseconds = _scale(values, low, high, forms)
     limit = (2**63 - 1) // nanoseconds
-    if values.max() > limit or values.min() < -limit:
+    if high > limit or low < -limit:
         row = int(np.flatnonzero((values > limit) | (values < -limit))[0])
         raise RowError(row, f"the time {values[row]} is out of range", _OUT_OF_RANGE)
-    return from_numpy(values * nanoseconds), Clock(unit, str(values[0]))
+    return product(values, nanoseconds), Clock(unit, str(values[0]))
 
 
-def _compact_kind(values: np.ndarray, forms: TimeForms) -> str | None:
+def _compact_kind(values: np.ndarray, low: int, high: int, forms: TimeForms) -> str | None:
     """How integers are dates, if the user names the format, or at least half of them are dates of a log."""
     if forms:
         return _COMPACT_FORMATS.get(forms.formats[0].text) if len(forms.formats) == 1 else None
-    low, high = values.min(), values.max()
     for kind, (_, least, most) in _COMPACT.items():
         if low <= most and high >= least:
             inside = values[(values >= least) & (values <= most)]
@@ -394,12 +393,13 @@ def _from_floats(array: pa.Array, forms: TimeForms, *, compact: bool = True) -> 
     # pandas turns integers beside a null into floats; a date has no fraction, and fits into 53 bits.
     if (forms.formats or compact) and (is_whole := values == np.floor(values)).all():
         integers = values.astype(np.int64)
-        if forms.formats or _compact_kind(integers, forms) is not None:
+        low, high = int(integers.min()), int(integers.max())
+        if forms.formats or _compact_kind(integers, low, high, forms) is not None:
             return _from_integers(from_numpy(integers), forms)
     elif forms.formats:
         row = int(is_whole.argmin())
         raise RowError(row, f"the time {_shown(values[row])} has a fraction", "leave --time-format out")
-    unit, nanoseconds = _scale(values, forms)
+    unit, nanoseconds = _scale(values, float(values.min()), float(values.max()), forms)
     if nanoseconds == 1:
         raise RowError(0, f"the time {_shown(values[0])} is in nanoseconds, which floats bend", "write integers")
     microseconds = np.rint(values * (nanoseconds // 1000))
@@ -549,8 +549,10 @@ class Span(NamedTuple):
     @classmethod
     def of(cls, times: np.ndarray, tomorrow: int) -> Span:
         """The span of at least one time."""
-        early, late = (int(np.count_nonzero(outside)) for outside in (times < _EARLIEST, times > tomorrow))
-        return cls(int(times.min()), int(times.max()), early, late, len(times))
+        first, last = int(times.min()), int(times.max())
+        early = int(np.count_nonzero(times < _EARLIEST)) if first < _EARLIEST else 0
+        late = int(np.count_nonzero(times > tomorrow)) if last > tomorrow else 0
+        return cls(first, last, early, late, len(times))
 
     def joined(self, other: Span) -> Span:
         """The span of both."""
