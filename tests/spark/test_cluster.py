@@ -90,18 +90,25 @@ RUNS = 5
 
 @pytest.mark.parametrize("victims", ["python_workers", "executors"])
 def test_whoever_is_killed_at_each_step_the_rows_are_the_same(cluster, log, tmp_path, victims):
-    for run in range(RUNS):
-        folder = tmp_path / str(run)
-        folder.mkdir()
-        if is_killed_at_each_step(cluster, getattr(cluster, victims), log, folder):
-            return
-    pytest.fail(f"no victim at some step, in {RUNS} runs")
+    found = getattr(cluster, victims)
+    assert any(is_killed_at_each_step(cluster, found, log, new(tmp_path)) for _ in range(RUNS))
 
 
 def test_a_worker_is_killed_at_each_step(log, tmp_path, tmp_path_factory):
     """With what it runs: of four workers, one is left."""
-    with standalone(tmp_path_factory.mktemp("cluster"), workers=4) as servers:
-        assert is_killed_at_each_step(servers, lambda: servers.workers, log, tmp_path)
+
+    def is_each_killed():
+        with standalone(tmp_path_factory.mktemp("cluster"), workers=4) as servers:
+            return is_killed_at_each_step(servers, lambda: servers.workers, log, new(tmp_path))
+
+    assert any(is_each_killed() for _ in range(RUNS))
+
+
+def new(folder):
+    """A new folder in it."""
+    made = folder / str(len(list(folder.iterdir())))
+    made.mkdir()
+    return made
 
 
 def is_killed_at_each_step(servers, victims, log, tmp_path):
