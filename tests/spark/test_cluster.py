@@ -146,7 +146,14 @@ def test_a_signal_ends_the_jobs_and_leaves_nothing(cluster, log, tmp_path, sent)
     words += ["--spark-conf", "spark.executor.memory=640m", "--spark-conf", "spark.driver.host=127.0.0.1"]
     command, workers = [sys.executable, "-m", "negprep", *words], os.environ | {"PYSPARK_PYTHON": sys.executable}
     with (
-        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=workers) as process,
+        subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=workers,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+        ) as process,
         killing(lambda: [process.pid], when=lambda: bool(list(tmp_path.glob(".out.*"))), sent=sent) as killed,
     ):
         errors = process.communicate(timeout=400)[1]
