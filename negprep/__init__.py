@@ -2,7 +2,8 @@
 
 ``train`` and ``test`` prepare data, ``fit`` makes a model that ``train`` can draw with, ``verify`` checks prepared
 files against their log, ``inspect`` summarises a log and previews a run, ``evaluate`` computes ranking metrics from
-scores, ``report`` makes a page of files. ``prepare`` writes the whole data set of a log, from one split.
+scores, ``report`` makes a page of files. ``prepare`` writes the whole data set of a log, from one split. A ``Sampler``
+gives the rows of ``train`` as batches of arrays, drawn anew in each epoch.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from negprep.api import verify as verify
     from negprep.bundle import Bundle as Bundle
     from negprep.checks.verify import Report as Report
+    from negprep.loader import Epoch as Epoch
+    from negprep.loader import Sampler as Sampler
     from negprep.metrics.evaluate import Evaluation as Evaluation
     from negprep.metrics.evaluate import evaluate as evaluate
     from negprep.models.fit import FitSummary as FitSummary
@@ -37,6 +40,7 @@ _HOMES = {
         "api": "train test prepare fit verify inspect report",
         "checks.verify": "Report",
         "bundle": "Bundle",
+        "loader": "Epoch Sampler",
         "metrics.evaluate": "Evaluation evaluate",
         "models.fit": "FitSummary",
         "options.options": "Options ReadOptions",

@@ -164,7 +164,7 @@ def _run(
 ) -> pa.Table | pd.DataFrame | Path:
     options, force = options_of_rows(command, keywords)
     if output is not None:
-        _warn_of(prepare_one(log, os.fspath(output), options, force=force).warnings)
+        warn_of(prepare_one(log, os.fspath(output), options, force=force).warnings)
         return Path(output) if not is_remote(os.fspath(output)) else output
     refuse_output_options(options)
     with open_log(log, options.read) as reader, Run(reader, options) as run:
@@ -172,7 +172,7 @@ def _run(
         warnings = warnings_of(run)
     if options.strict:
         refuse_warnings(warnings)
-    _warn_of(warnings)
+    warn_of(warnings)
     return _like(log, rows)
 
 
@@ -266,7 +266,7 @@ def prepare(
     target = target if target.endswith("/") else f"{target}/"
     parts = options_of_parts(given, given.pop("suggested"))
     made = prepare_all(log, target, parts, force=force, summary=summary, progress=progress, dry_run=dry_run)
-    _warn_of(made.warnings)
+    warn_of(made.warnings)
     return made
 
 
@@ -524,11 +524,11 @@ def report(
         named, os.fspath(output), log=log, claims=promised, made_by=facts, reading=reading, strict=strict
     )
     if found is None:
-        _warn_of(warnings)
+        warn_of(warnings)
     return found
 
 
-def _warn_of(found: Iterable[str]) -> None:
+def warn_of(found: Iterable[str]) -> None:
     """Issue a ``NegprepWarning`` for each, at the line outside negprep from which a function was called."""
     for text in found:
         depth, frame = 1, sys._getframe()

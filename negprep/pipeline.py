@@ -131,19 +131,31 @@ def prepare(
         return summaries[0] if summaries else summary_of(run, target, time.perf_counter() - started)
 
 
+_MOST_ROWS = 1 << 62
+
+
 class ReadLog:
     """A log that was read, encoded and grouped, for one run or for several that hold out alike. To be closed.
 
     ``options``: Those of one of the runs: what they share decides here.
     ``again``: Whether its sections may be gone through more than once.
+    ``whole``: Whether there is one section, which stays in memory.
     ``cold_holdouts``: Test holdouts whose item has no train positive, once a run has counted them.
     """
 
     def __init__(
-        self, log: LogReader, options: Options, spill_folder: str | None, progress: Progress, *, again: bool
+        self,
+        log: LogReader,
+        options: Options,
+        spill_folder: str | None,
+        progress: Progress,
+        *,
+        again: bool,
+        whole: bool = False,
     ) -> None:
         self.cold_holdouts: int | None = None
         memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
+        range_rows = _MOST_ROWS if whole else memory.range_rows
         # What is wrong with options is reported before the log is read.
         rule, self.warnings = resolve_rule(log, options)
         check_times(log, options)
@@ -159,9 +171,11 @@ class ReadLog:
             rule = settled_cut(log, rule)
             self.first_times = self.loaded.first_times() if options.available_at_time else None
             if options.min_positives or options.core:
-                self.core = find_core(self.loaded, options, memory.range_rows, progress)
+                self.core = find_core(self.loaded, options, range_rows, progress)
             else:
-                self.core = self.loaded.whole(memory.range_rows, again=again or options.sample is not None)
+                self.core = self.loaded.whole(range_rows, again=again or whole or options.sample is not None)
+            if whole:
+                self.core = replace(self.core, sections=list(self.core.sections))
             if self.first_times is not None and self.core.items is not self.loaded.items:
                 self.first_times = self.first_times[self.loaded.items.catalog.find(self.core.items.catalog.ids)]
             self.rule, warnings = choose_users(rule, self.core.sections, options)

@@ -34,6 +34,11 @@ class Ids:
         return cls(as_numpy(ids) if ids.type == pa.int64() and not ids.null_count else ids)
 
     @property
+    def array(self) -> pa.Array:
+        """What is written for each code, as an Arrow array. Not of a range."""
+        return from_numpy(self.values) if isinstance(self.values, np.ndarray) else self.values
+
+    @property
     def type(self) -> pa.DataType:
         """The Arrow type of the column."""
         if isinstance(self.values, np.ndarray):
@@ -110,6 +115,42 @@ class Groups:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def take(self, places: Positions) -> Groups:
+        """The groups at some places, in that order. Not with ``slots`` or ``order``."""
+
+        def tables(values: Any) -> Any:  # noqa: ANN401
+            """Of an array that lies in memory draw by draw, as the negatives do."""
+            if values is None:
+                return None
+            found = np.empty((values.shape[1], len(places)), values.dtype)
+            for draw, column in enumerate(found):
+                np.ascontiguousarray(values[:, draw]).take(places, out=column, mode="clip")
+            return found.T
+
+        each = places
+        if self.pos_counts is not None:
+            ends = np.cumsum(self.pos_counts)
+            each = ranges_of((ends - self.pos_counts)[places], self.pos_counts[places])
+        history = None
+        if self.history is not None:
+            bounds, codes = self.history
+            sizes = np.diff(bounds)[places]
+            history = np.concatenate([[0], np.cumsum(sizes)]), codes[ranges_of(bounds[places], sizes)]
+        return replace(
+            self,
+            users=self.users.take(places),
+            positives=self.positives.take(each),
+            negatives=tables(self.negatives),
+            counts=None if self.counts is None else self.counts.take(places),
+            sources=tables(self.sources),
+            log_q=tables(self.log_q),
+            pos_log_q=None if self.pos_log_q is None else self.pos_log_q.take(each),
+            upper=tables(self.upper),
+            kept={name: codes.take(places) for name, codes in self.kept.items()},
+            history=history,
+            pos_counts=None if self.pos_counts is None else self.pos_counts.take(places),
+        )
 
 
 POSITIVE = "positive"
@@ -309,6 +350,14 @@ class RowLayout:
         if groups.log_q is not None:
             columns.append(from_numpy(_flat(groups, groups.log_q)))
         return columns
+
+
+def ranges_of(begins: Positions, sizes: Positions) -> Positions:
+    """The places of ranges, end to end: int64, shape (sum of sizes,)."""
+    ends = np.cumsum(sizes)
+    places = np.arange(int(ends[-1]) if len(ends) else 0)
+    places += np.repeat(begins - (ends - sizes), sizes)
+    return places
 
 
 def _itself(kind: pa.DataType) -> pa.DataType:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Mask, Positions, Times, Words
-from negprep.assemble.layout import Groups, Ids, RowLayout
+from negprep.assemble.layout import Groups, Ids, RowLayout, ranges_of
 from negprep.encode.pairs import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.encode.vocabulary import Values, Vocabulary
 from negprep.errors import BadDataError, UsageError
@@ -200,25 +200,55 @@ class Section:
             parts = _level_pieces(self.counts[users])
             return (self._groups_of_users(users[first:last]) for first, last in parts), skip
         heads, begin, skip = self._heads_of(first_row, last_row)
-        counts = self._counts_of(heads, begin)
+        counts = self._counts_of(heads, slice(begin, begin + len(heads)))
 
         def pieces() -> Iterator[Groups]:
             for first, last in _level_pieces(counts):
-                some = as_heads(self.heads, begin + first, begin + last)
-                yield self._groups_of(some, counts[first:last], begin + first)
+                where = slice(begin + first, begin + last)
+                yield self._groups_of(as_heads(self.heads, where), counts[first:last], where)
 
         return pieces(), skip
 
-    def _groups_of(self, heads: Heads, counts: Positions, begin: int) -> Groups:
-        """The groups from ``begin`` on, with these heads and so many negatives each."""
+    def groups_at(self, places: Positions) -> Iterator[Groups]:
+        """The groups at some places of all ``n_groups``: int64, ascending. In pieces as those of `groups`."""
+        if self.per_user:
+            users = self._users[places]
+            for first, last in _level_pieces(self.counts[users]):
+                yield self._groups_of_users(users[first:last])
+            return
+        heads = as_heads(self.heads, places)
+        counts = self._counts_of(heads, places)
+        for first, last in _level_pieces(counts):
+            where = places[first:last]
+            yield self._groups_of(as_heads(self.heads, where), counts[first:last], where)
+
+    @cached_property
+    def group_sizes(self) -> int | npt.NDArray[np.int32]:
+        """The rows of each group: int32, shape (n_groups,); a number where all have as many."""
+        if self.per_user:
+            sizes = self.form.rows_of_users(self.heads.counts, self.counts)[self._users]
+        elif self.by_group:
+            sizes = self.form.rows_of(self.counts)
+        else:
+            sizes = self.form.rows_of(self.counts)
+            some = sizes[self.heads.counts > 0]
+            if some.size and some.min() < some.max():
+                return np.repeat(sizes.astype(np.int32), self.heads.counts)
+            sizes = some
+        if not sizes.size or sizes.min() == sizes.max():
+            return int(sizes.max(initial=0))
+        return sizes.astype(np.int32)
+
+    def _groups_of(self, heads: Heads, counts: Positions, where: Where) -> Groups:
+        """The groups at some places, with these heads and so many negatives each."""
         # Nobody gets more than the largest count: users who get fewer than num_neg draw alike whatever num_neg is.
-        keys = self._keys(self.purpose, heads, begin)
+        keys = self._keys(self.purpose, heads, where)
         # By chance, a group may have one more than the largest, and must draw as if it had.
         most = min(int(counts.max(initial=0)) + self.by_chance, self.num_neg)
         drawn = self.sampling.draw(heads, keys, counts, max(1, most))
         slots = None
         if self.has_slots:
-            slots = bounded(self._keys("slot", heads, begin), counts + 1, np.zeros_like(counts), attempt=0)
+            slots = bounded(self._keys("slot", heads, where), counts + 1, np.zeros_like(counts), attempt=0)
         all_full = bool((counts == self.num_neg).all())
         return Groups(
             heads.users,
@@ -230,19 +260,19 @@ class Section:
             log_q=drawn.log_q,
             pos_log_q=drawn.pos_log_q,
             upper=drawn.upper,
-            kept={name: self.heads.carried[name][begin : begin + len(heads)] for name in self.form.kept},
+            kept={name: self.heads.carried[name][where] for name in self.form.kept},
             history=None if self.history is None else self.history.before(heads),
         )
 
     def _groups_of_users(self, users: Codes) -> Groups:
         """``per_user``: the groups of ascending users."""
         starts, counts = self.heads.starts, self.counts[users]
-        begin, end = (int(starts[users[0]]), int(starts[users[-1] + 1])) if len(users) else (0, 0)
         firsts = Heads(users, self.heads.items[starts[users]], None)
         drawn = self.sampling.draw(
             firsts, self._user_keys(self.purpose, users), counts, max(1, int(counts.max(initial=0)))
         )
-        heads, order, pos_counts = as_heads(self.heads, begin, end), None, self.heads.counts[users]
+        order, pos_counts = None, self.heads.counts[users]
+        heads = as_heads(self.heads, ranges_of(starts[users], pos_counts))
         if self.has_slots:
             sizes = self.form.rows_of_users(pos_counts, counts)
             words = _words_of_groups(self._user_keys("slot", users), sizes)
@@ -266,15 +296,16 @@ class Section:
             sizes = self.form.rows_of_users(self.heads.counts[users], self.counts[users])
             return _words_of_groups(self._user_keys("order", users), sizes)[skip : skip + last_row - first_row]
         heads, first_group, skip = self._heads_of(first_row, last_row)
-        sizes = self.form.rows_of(self._counts_of(heads, first_group))
-        keys = self._keys("order", heads, first_group)
+        where = slice(first_group, first_group + len(heads))
+        sizes = self.form.rows_of(self._counts_of(heads, where))
+        keys = self._keys("order", heads, where)
         words = _words_of_groups(keys, sizes)
         return words[skip : skip + last_row - first_row]
 
     def _heads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
         """The heads of a range of rows, the first of their groups, and how many rows come before in it."""
         (begin, skip), (end, rest) = self.locate(first_row), self.locate(last_row)
-        return as_heads(self.heads, begin, end + (rest > 0)), begin, skip
+        return as_heads(self.heads, slice(begin, end + (rest > 0))), begin, skip
 
     def _users_of(self, first_row: int, last_row: int) -> tuple[Codes, int]:
         """``per_user``: those with the rows of a range, and how many rows come before in the group of the first."""
@@ -286,28 +317,32 @@ class Section:
         """The random key of each user."""
         return combine(purpose_key(self.seed, purpose, self.epoch), self.interactions.users.keys[users])
 
-    def _counts_of(self, heads: Heads, begin: int) -> Positions:
-        """Negatives of each group from ``begin`` on, with these heads."""
-        return self.counts[begin : begin + len(heads)] if self.by_group else self.counts.take(heads.users)
+    def _counts_of(self, heads: Heads, where: Where) -> Positions:
+        """Negatives of each group at some places, with these heads."""
+        return self.counts[where] if self.by_group else self.counts.take(heads.users)
 
-    def _keys(self, purpose: Purpose, heads: Heads, begin: int) -> Words:
-        """The random key of each group from ``begin`` on, with these heads."""
-        first, last = heads.users[0], heads.users[-1]
-        purpose_word = purpose_key(self.seed, purpose, self.epoch)
-        of_users = combine(purpose_word, self.interactions.users.keys[first : last + 1])
-        keys = combine(of_users.take(heads.users - first), self.interactions.items.keys.take(heads.items))
+    def _keys(self, purpose: Purpose, heads: Heads, where: Where) -> Words:
+        """The random key of each group at some places, with these heads."""
+        first, last = int(heads.users[0]), int(heads.users[-1]) + 1
+        purpose_word, users = purpose_key(self.seed, purpose, self.epoch), self.interactions.users.keys
+        if last - first > len(heads):
+            of_users = combine(purpose_word, users.take(heads.users))
+        else:
+            of_users = combine(purpose_word, users[first:last]).take(heads.users - np.int32(first))
+        keys = combine(of_users, self.interactions.items.keys.take(heads.items))
         if self.occurrences is None:
             return keys
-        return combine(keys, self.occurrences[begin : begin + len(heads)].astype(np.uint64))
+        return combine(keys, self.occurrences[where].astype(np.uint64))
 
     def with_chance(self, chance: Fraction) -> Section:
         """The same, where a group has the last of its ``num_neg`` negatives with a probability of its own."""
         counts, limits, draws = np.empty(len(self.heads), np.int64), np.array([chance.denominator]), np.zeros(1, int)
         for begin in range(0, len(counts), _BLOCK_WORDS):
-            heads = as_heads(self.heads, begin, min(begin + _BLOCK_WORDS, len(counts)))
-            most = self._counts_of(heads, begin)
-            lacks = bounded(self._keys("number", heads, begin), limits, draws, attempt=0) >= chance.numerator
-            counts[begin : begin + len(heads)] = most - (lacks & (most == self.num_neg))
+            where = slice(begin, min(begin + _BLOCK_WORDS, len(counts)))
+            heads = as_heads(self.heads, where)
+            most = self._counts_of(heads, where)
+            lacks = bounded(self._keys("number", heads, where), limits, draws, attempt=0) >= chance.numerator
+            counts[where] = most - (lacks & (most == self.num_neg))
         return replace(self, counts=counts, by_chance=True)
 
 
@@ -342,12 +377,17 @@ def _words_of_groups(keys: Words, sizes: Positions) -> Words:
     return words
 
 
-def as_heads(heads: Pairs, begin: int = 0, end: int | None = None) -> Heads:
-    """The pairs from ``begin`` up to ``end``, as heads of groups."""
-    end = len(heads) if end is None else end
-    times = None if heads.times is None else heads.times[begin:end]
-    groups = heads.carried[IMPRESSION][begin:end] if IMPRESSION in heads.carried else None
-    return Heads(heads.users(begin, end), heads.items[begin:end], times, groups)
+Where: TypeAlias = slice | Positions
+"""Places of groups: from one up to another, or int64, ascending."""
+
+
+def as_heads(heads: Pairs, where: Where | None = None) -> Heads:
+    """The pairs at some places, or all, as heads of groups."""
+    where = slice(0, len(heads)) if where is None else where
+    times = None if heads.times is None else heads.times[where]
+    groups = heads.carried[IMPRESSION][where] if IMPRESSION in heads.carried else None
+    users = heads.users(where.start, where.stop) if isinstance(where, slice) else heads.users_at(where)
+    return Heads(users, heads.items[where], times, groups)
 
 
 def split_train(interactions: Interactions, options: Options, rule: HoldoutRule) -> tuple[Split, Pairs]:

@@ -62,6 +62,13 @@ class Pairs:
         bounds = self.starts[first : last + 1].clip(begin, end)
         return np.repeat(np.arange(first, last, dtype=np.int32), bounds[1:] - bounds[:-1])
 
+    def users_at(self, places: Positions) -> Codes:
+        """The user of the pair at each of some places, which ascend: int32."""
+        if len(places) * _FEW < self.n_users:
+            return (self.starts.searchsorted(places, side="right") - 1).astype(np.int32)
+        before = places.searchsorted(self.starts)
+        return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(before))
+
     def where(self, mask: Mask) -> Pairs:
         """The pairs for which ``mask``, bool of shape (n_pairs,), holds."""
         if _FEW * np.count_nonzero(mask) < len(mask):

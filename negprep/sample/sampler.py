@@ -136,6 +136,11 @@ class Sampling:
                 self._exposed = plan.ordered_scores.split(self._weak)[0]
 
     @property
+    def seen(self) -> Seen:
+        """What the users' negatives avoid: by position, where the plan restricts to windows."""
+        return self._seen
+
+    @property
     def by_group(self) -> bool:
         """Whether the positive of a group, and not only its user, decides what can be drawn."""
         return self.plan.order is not None or self._impressions is not None

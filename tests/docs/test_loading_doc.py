@@ -19,6 +19,11 @@ COMMANDS = re.findall(r"^\$ (negprep .*)$", PAGE, flags=re.MULTILINE)
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 CHECKS = {
+    "negprep.Sampler": """
+rows = negprep.train("sample_data/log.csv", epoch=1)
+assert sum(len(batch["user"]) for batch in sampler.epoch(1)) == len(rows)
+assert label.dtype == "float32"
+""",
     "class Rows": """
 found = {name: torch.cat([batch[name] for batch in loader]) for name in ("user", "item", "label")}
 rows = pq.read_table("train.parquet")
@@ -81,7 +86,9 @@ def test_every_example_is_checked():
 @pytest.mark.parametrize("mark", CHECKS)
 def test_examples(folder, mark):
     (example,) = (example for example in EXAMPLES if mark in example)
-    packages = set(re.findall(r"^(?:import|from) (torch|datasets|tensorflow|numpy)\b", example, flags=re.MULTILINE))
+    packages = set(
+        re.findall(r"^(?:import|from) (torch|datasets|tensorflow|numpy|negprep)\b", example, flags=re.MULTILINE)
+    )
     assert packages
     for package in packages:
         if importlib.util.find_spec(package) is None:

@@ -1,0 +1,568 @@
+"""Fresh negatives while a model is trained: a log in memory, and the rows of any epoch as batches of numpy arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from negprep.api import options_of_rows, warn_of
+from negprep.arrays import Positions
+from negprep.arrow import as_numpy, text_buffers
+from negprep.assemble.layout import POSITIVE, Groups, RowLayout
+from negprep.assemble.section import Section
+from negprep.errors import UsageError, refuse_warnings
+from negprep.keywords import TrainKeywords
+from negprep.options.options import LogSource, Options
+from negprep.options.specs import check_bool, whole
+from negprep.pipeline import ReadLog, Run, silent
+from negprep.read.log import open_log
+from negprep.sample.rng import Permutation, purpose_key
+from negprep.summary import facts_of, warnings_of
+from negprep.threads import on_threads
+
+Batch: TypeAlias = dict[str, npt.NDArray[Any]]
+"""Columns by name, with as many rows each."""
+
+_MOST = 2**31 - 1
+
+_FIRST_BATCHES, _GROWTH = 16, 4
+"""Batches of the first window, and how many times as many the next one has: the first batch must not wait long."""
+
+_MOST_GROUPS, _MOST_CELLS = 1 << 20, 1 << 22
+"""Of a window: groups; and negatives, or items of histories."""
+
+_BLOCK_GROUPS = 1 << 12
+"""Groups of different sizes whose rows are summed up at a time."""
+
+_OUTPUTS = {
+    "epoch": "give the number to epoch(), as in sampler.epoch(3)",
+    "epochs": "call epoch() for each, as in sampler.epoch(3)",
+    "shuffle": "give it to epoch(), as in sampler.epoch(3, shuffle=True)",
+    "to": "rows in memory have no format: leave it out",
+    "force": "nothing is written: leave it out",
+    "memory": "a sampler holds the log in memory: leave it out, or write files with negprep.train",
+    "spill_dir": "a sampler holds the log in memory: leave it out, or write files with negprep.train",
+}
+"""Options of ``train`` that a sampler does not take, with the remedy for each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a sampler draws from.
+
+    ``options``: Those of `train`; ``facts``: what its files would have as metadata.
+    ``users``, ``items``: The ids, by code as written.
+    ``section``: All users, in epoch 0.
+    ``form``: With the ids that come out; that of ``section`` may be of codes.
+    ``remake``: The section of an epoch, where epochs differ in more than their draws; else None.
+    """
+
+    options: Options
+    facts: Mapping[str, Any]
+    users: pa.Array
+    items: pa.Array
+    section: Section
+    form: RowLayout
+    remake: Callable[[int], Section] | None = None
+
+    @classmethod
+    def of(cls, log: LogSource, options: Options) -> tuple[Prepared, list[str]]:
+        """Read a log; the warnings of what was read, too."""
+        sections: list[Section] = []
+        with open_log(log, options.read) as reader:
+            read = ReadLog(reader, options, None, silent, again=True, whole=True)
+            with closing(read), Run(reader, options, read=read) as run:
+                run.watch = sections.append
+                run.count()
+                made = cls(
+                    options,
+                    facts_of(run),
+                    run.core.users.ids,
+                    run.core.items.vocabulary[0],
+                    sections[0],
+                    run.form,
+                    (lambda epoch: next(iter(run.sections(epoch)))) if options.epochs_differ else None,
+                )
+                return made, warnings_of(run)
+
+    def of_epoch(self, epoch: int) -> Section:
+        """The section of an epoch."""
+        return replace(self.section, epoch=epoch) if self.remake is None else self.remake(epoch)
+
+
+class Sampler:
+    """A log that draws negatives while a model is trained: the rows of each epoch in batches of numpy arrays.
+
+    Parameters
+    ----------
+    log : str, path, list of them, table, frame or stream
+        As for ``train``. It is read once, and then held in memory as codes.
+    **keywords
+        The options of ``negprep train``, with ``_`` for ``-``: docs/reference/cli.md explains each. ``encode`` is True
+        by default, so that users and items are codes from 0; with False they are the ids of the log. ``jobs`` is how
+        many threads draw ahead. ``epoch``, ``epochs``, ``shuffle``, ``to``, ``force``, ``memory`` and ``spill_dir`` are
+        refused: they belong to ``epoch()``, or to files.
+
+    Attributes
+    ----------
+    n_users, n_items : int
+        How many codes there are: rows of the embeddings.
+    users, items : pyarrow.Array
+        The id of each code.
+    sources : tuple of str
+        What the codes in the column ``source`` stand for; empty without that column.
+    facts : dict
+        What the metadata of a file of ``train`` with these options holds: options and counts.
+
+    Raises
+    ------
+    NegprepError
+        Bad data, or options that contradict each other or that a sampler does not take; in one line, with the remedy.
+
+    Warns
+    -----
+    NegprepWarning
+        As ``train`` does; with ``strict=True`` it is raised as a ``BadDataError``.
+
+    Examples
+    --------
+    >>> import negprep, pyarrow as pa
+    >>> log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12], "time": [1, 2, 3]})
+    >>> sampler = negprep.Sampler(log, num_neg=1, holdout="none")
+    >>> for batch in sampler.epoch(0, batch_size=4, shuffle=False):
+    ...     print(batch["user"], batch["item"], batch["label"])
+    [0 0 0 0] [0 2 1 2] [1 0 1 0]
+    [1 1] [2 0] [1 0]
+    """
+
+    def __init__(self, log: LogSource, **keywords: Unpack[TrainKeywords]) -> None:
+        options, _ = options_of_rows("train", keywords)
+        chosen = {*keywords, *options.given}
+        for name, remedy in _OUTPUTS.items():
+            if name in chosen:
+                raise UsageError(f"{name} is not an option of a sampler", remedy=remedy)
+        if "encode" not in chosen:
+            options = replace(options, encode=True)
+        prepared, warnings = Prepared.of(log, options)
+        if options.strict:
+            refuse_warnings(warnings)
+        warn_of(warnings)
+        self._begin(prepared)
+
+    def _begin(self, prepared: Prepared) -> None:
+        """Set up what does not depend on where the log came from."""
+        self.prepared = prepared
+        self.users, self.items = prepared.users, prepared.items
+        self.facts = dict(prepared.facts)
+        names = prepared.form.sources
+        self.sources: tuple[str, ...] = () if names is None else (*names, POSITIVE)
+        self.generation = 0
+        self.decoder = _Decoder(prepared)
+        self._digest: str | None = None
+        self._resumed: dict[str, Any] | None = None
+        self._latest: Epoch | None = None
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are, with and without rows."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are, in the catalog or the log."""
+        return len(self.items)
+
+    def __repr__(self) -> str:
+        what = f"{self.n_users:,} users, {self.n_items:,} items, {self.facts['sampler']}"
+        return f"<negprep.Sampler: {what}, num_neg {self.prepared.options.num_neg}>"
+
+    def epoch(
+        self,
+        number: int,
+        batch_size: int = 8192,
+        *,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+    ) -> Epoch:
+        """The rows of one epoch: those of ``negprep train --epoch number``, whatever the other arguments are.
+
+        Parameters
+        ----------
+        number : int
+            0 to 2**31 - 1. Each has draws of its own.
+        batch_size : int
+            Rows of a batch; in the layout listwise, lists.
+        shuffle : bool
+            Whether groups, a positive and its negatives, come in a random order, which seed and epoch decide; else in
+            the order of the file. The rows of a group stay side by side.
+        rank, world_size : int
+            Of several processes, which one this is: it gets every ``world_size``-th batch from batch ``rank`` on. All
+            of them together get what one alone would.
+        drop_last : bool
+            Leave out the last batch if it is not full, and then those that not all ranks would have.
+
+        Returns
+        -------
+        Epoch
+            To be gone through with ``for``, as often as wanted; ``len()`` and an index work as well.
+        """
+        asked = {
+            "epoch": whole("epoch", number, 0, _MOST),
+            "batch_size": whole("batch_size", batch_size, 1, _MOST),
+            "shuffle": shuffle,
+            "world_size": whole("world_size", world_size, 1, _MOST),
+            "rank": whole("rank", rank, 0, _MOST),
+            "drop_last": drop_last,
+        }
+        check_bool("shuffle", shuffle)
+        check_bool("drop_last", drop_last)
+        if rank >= world_size:
+            raise UsageError(f"rank is {rank} of a world_size of {world_size}", remedy="ranks count from 0")
+        epoch = Epoch(self, asked)
+        if self._resumed is not None and self._resumed["epoch"] == number:
+            state, self._resumed = self._resumed, None
+            epoch.load_state_dict(state)
+        self._latest = epoch
+        return epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch begun last is, to go on from there: numbers and text alone.
+
+        Raises UsageError: No epoch was begun.
+        """
+        if self._latest is None:
+            raise UsageError("state_dict() before any epoch", remedy="call epoch() first")
+        return self._latest.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken: ``epoch()`` with its arguments begins with the next batch.
+
+        Raises UsageError: The state is of another log or of other options, or is none.
+        """
+        self._resumed = self.checked_state(state)
+
+    def checked_state(self, state: Any) -> dict[str, Any]:  # noqa: ANN401
+        """A state, if it is of this log and these options."""
+        if not isinstance(state, Mapping) or set(state) != _STATE:
+            raise UsageError("that is not a state of a sampler", remedy="give what state_dict() returned")
+        if state["digest"] != self.digest:
+            raise UsageError(
+                "the state is of another log, or of other options", remedy="make the sampler as it was then"
+            )
+        return dict(state)
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that decides the rows of all epochs."""
+        if self._digest is None:
+            section, options = self.prepared.section, self.prepared.options
+            facts = {name: value for name, value in self.facts.items() if name not in ("epoch", "counts")}
+            found = hashlib.sha256(json.dumps([facts, options.encode], sort_keys=True, default=str).encode())
+            heads, weak, seen = section.heads, section.interactions.weak, section.sampling.seen
+            arrays: list[npt.NDArray[Any] | None] = [
+                heads.times,
+                *(codes for _, codes in sorted(heads.carried.items())),
+            ]
+            for ids in (self.users, self.items):
+                arrays += text_buffers(ids) if pa.types.is_string(ids.type) else (as_numpy(ids),)
+            for pairs in (heads, weak, seen):
+                arrays += (pairs.starts, pairs.items)
+            weights = section.sampling.plan.weights
+            arrays.append(None if weights is None else weights.units)
+            for array in arrays:
+                found.update(b"" if array is None else np.ascontiguousarray(array).data)
+            self._digest = found.hexdigest()
+        return self._digest
+
+
+_STATE = {"digest", "epoch", "batch_size", "shuffle", "world_size", "rank", "drop_last", "batch"}
+
+
+class Epoch:
+    """The rows of one epoch in batches, which `Sampler.epoch` gives.
+
+    A batch is a dict of numpy arrays, whose keys are the columns of the files of ``train``. Users, items and labels are
+    arrays of shape (n,); lists are padded to arrays of shape (n, width): see docs/reference/python.md.
+    """
+
+    def __init__(self, sampler: Sampler, asked: Mapping[str, Any]) -> None:
+        self._sampler, self._asked = sampler, dict(asked)
+        self._rank: int = asked["rank"]
+        self._size: int = asked["batch_size"]
+        self._ranks: int = asked["world_size"]
+        self._rows = _EpochRows(sampler, asked["epoch"], shuffle=asked["shuffle"])
+        n_rows = self._rows.n_rows
+        self._length: int = n_rows // self._size // self._ranks
+        if not asked["drop_last"]:
+            self._length = len(range(self._rank, -(-n_rows // self._size), self._ranks))
+        self._next, self._resumed = 0, False
+        self._window: tuple[range, list[Batch]] = range(0), []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many batches this rank gets."""
+        return self._length
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches from the first on; the first time after a state was loaded, from where that was."""
+        first = self._next if self._resumed else 0
+        self._resumed = False
+        self._next = first
+        for batch in self.batches(first):
+            self._next += 1
+            yield batch
+
+    def batches(self, first: int = 0, step: int = 1) -> Iterator[Batch]:
+        """The batches ``first``, ``first + step``, ...: what one of ``step`` workers gets. Threads draw them ahead."""
+        sampler = self._sampler
+        while first < len(self):
+            generation = sampler.generation
+            todo = self._windows(range(first, len(self), step))
+            threads = sampler.prepared.options.jobs
+            with closing(on_threads(self._made, todo, threads=threads, ahead=threads, name="negprep-draw")) as windows:
+                for batch in (batch for _, batches in windows for batch in batches):
+                    first += step
+                    yield batch
+                    if sampler.generation != generation:  # then what was drawn ahead is of an earlier model
+                        break
+
+    def __getitem__(self, index: int) -> Batch:
+        """The batch at an index, which takes longer than to go through them; in order, some are made at a time."""
+        place = range(len(self))[index]
+        with self._lock:
+            asked, batches = self._window
+            if place not in asked:
+                ahead = len(asked) * _GROWTH if place == asked.stop and len(asked) else 1
+                asked = range(place, min(place + min(ahead, self._most_batches), len(self)))
+                self._window = asked, batches = asked, list(self._made(asked))
+            return dict(batches[asked.index(place)])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this epoch is, to go on from there: numbers and text alone."""
+        return {**self._asked, "batch": self._next, "digest": self._sampler.digest}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken: the next ``for`` begins with the next batch.
+
+        Raises UsageError: The state is of another log, of other options, or of an epoch with other arguments.
+        """
+        found = self._sampler.checked_state(state)
+        for name, value in self._asked.items():
+            if found[name] != value:
+                raise UsageError(f"the state has {name} {found[name]}, and this epoch {value}", remedy="give the same")
+        self._next = whole("batch", found["batch"], 0, len(self))
+        self._resumed = True
+
+    @property
+    def _most_batches(self) -> int:
+        return max(1, self._rows.most_rows // self._size)
+
+    def _windows(self, places: range) -> Iterator[range]:
+        """The batches that are made at a time, in windows that grow."""
+        size, begin = _FIRST_BATCHES, 0
+        while begin < len(places):
+            size = min(size, self._most_batches)
+            yield places[begin : begin + size]
+            begin, size = begin + size, size * _GROWTH
+
+    def _made(self, places: range) -> list[Batch]:
+        """Some batches; may run in any thread."""
+        begins = [(self._rank + place * self._ranks) * self._size for place in places]
+        return self._rows.made([(begin, min(begin + self._size, self._rows.n_rows)) for begin in begins])
+
+
+class _EpochRows:
+    """The rows of an epoch in their order, of which any ranges are made at a time.
+
+    ``n_rows``: All of them.
+    ``most_rows``: About as many should be made at a time.
+    """
+
+    def __init__(self, sampler: Sampler, epoch: int, *, shuffle: bool) -> None:
+        section = sampler.prepared.of_epoch(epoch)
+        self._decoder, self._section, n_groups = sampler.decoder, section, section.n_groups
+        self._order = Permutation(purpose_key(section.seed, "batches", epoch), n_groups) if shuffle else None
+        self._sizes = section.group_sizes
+        self.n_rows = n_groups * self._sizes if isinstance(self._sizes, int) else int(self._sizes.sum())
+        cells = max(1, section.num_neg, section.history.most * section.num_neg if section.history else 0)
+        groups = max(1, min(_MOST_GROUPS, _MOST_CELLS // cells))
+        self.most_rows = max(1, groups * self.n_rows // max(1, n_groups))
+        self._ends = [0]
+        self._lock = threading.Lock()
+
+    def made(self, ranges: Sequence[tuple[int, int]]) -> list[Batch]:
+        """The rows of some ranges, which ascend, as a batch each."""
+        runs: list[list[tuple[int, int]]] = []
+        for each in ranges:
+            if runs and runs[-1][-1][1] == each[0]:
+                runs[-1].append(each)
+            else:
+                runs.append([each])
+        found = [(*self._slot_of(run[0][0]), self._slot_of(run[-1][1] - 1)[0] + 1) for run in runs]
+        slots = np.concatenate([np.arange(first, last) for first, _, last in found])
+        places = slots if self._order is None else self._order.at(slots)
+        groups = self._groups_at(places)
+        sizes = self._sizes if isinstance(self._sizes, int) else self._sizes[places]
+        before = np.concatenate([[0], np.cumsum(np.broadcast_to(sizes, len(places)), dtype=np.int64)])
+        columns = self._decoder.columns(groups)
+        batches, slot = [], 0
+        for run, (first, skip, last) in zip(runs, found, strict=True):
+            shift = int(before[slot]) + skip - run[0][0]
+            batches += [self._decoder.batch(columns, begin + shift, end + shift) for begin, end in run]
+            slot += last - first
+        return batches
+
+    def _groups_at(self, places: Positions) -> Groups:
+        """The groups at some places, in that order."""
+        if (places[1:] >= places[:-1]).all():
+            return _joined(list(self._section.groups_at(places)))
+        order = np.argsort(places, kind="stable")
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return _joined(list(self._section.groups_at(places[order]))).take(back)
+
+    def _slot_of(self, row: int) -> tuple[int, int]:
+        """The group of a row, by its place in the order, and how many rows of the group come before it."""
+        sizes = self._sizes
+        if isinstance(sizes, int):
+            return divmod(row, sizes)
+
+        def of_block(block: int) -> Positions:
+            slots = np.arange(block * _BLOCK_GROUPS, min((block + 1) * _BLOCK_GROUPS, len(sizes)))
+            return sizes[slots if self._order is None else self._order.at(slots)].astype(np.int64)
+
+        with self._lock:
+            while self._ends[-1] <= row:
+                self._ends.append(self._ends[-1] + int(of_block(len(self._ends) - 1).sum()))
+            block = bisect_right(self._ends, row) - 1
+            ends = self._ends[block] + np.cumsum(of_block(block))
+        within = int(np.searchsorted(ends, row, side="right"))
+        return block * _BLOCK_GROUPS + within, row - int(ends[within - 1] if within else self._ends[block])
+
+
+def _joined(pieces: list[Groups]) -> Groups:
+    """Groups end to end; not with histories of groups of several positives, ``slots`` or ``order``."""
+    if len(pieces) == 1:
+        return pieces[0]
+    width, size = max(some.negatives.shape[1] for some in pieces), sum(map(len, pieces))
+
+    def values(name: str) -> Any:  # noqa: ANN401
+        parts = [getattr(some, name) for some in pieces]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    def table(name: str) -> Any:  # noqa: ANN401
+        parts = [getattr(some, name) for some in pieces]
+        if parts[0] is None:
+            return None
+        found, end = np.full((width, size), -1, parts[0].dtype), 0
+        for part in parts:
+            begin, end = end, end + len(part)
+            found[: part.shape[1], begin:end] = part.T
+        return found.T
+
+    counts, history = None, None
+    if any(some.counts is not None or some.negatives.shape[1] < width for some in pieces):
+        counts = np.concatenate(
+            [
+                np.full(len(some), some.negatives.shape[1], np.int64) if some.counts is None else some.counts
+                for some in pieces
+            ]
+        )
+    if pieces[0].history is not None:
+        found = [some.history for some in pieces if some.history is not None]
+        sizes = np.concatenate([np.diff(bounds) for bounds, _ in found])
+        history = np.concatenate([[0], np.cumsum(sizes)]), np.concatenate([codes for _, codes in found])
+    return Groups(
+        **{name: values(name) for name in ("users", "positives", "pos_log_q", "pos_counts")},
+        **{name: table(name) for name in ("negatives", "sources", "log_q", "upper")},
+        counts=counts,
+        kept={name: np.concatenate([some.kept[name] for some in pieces]) for name in pieces[0].kept},
+        history=history,
+    )
+
+
+_Lists: TypeAlias = tuple[Positions, npt.NDArray[Any]]
+"""Where each list begins, and the end of the last; the values of all, end to end."""
+
+_COUNTS = {"pos_items": "pos_count", "neg_items": "neg_count", "history": "history_count"}
+"""The columns of lists whose lengths have a column of their own."""
+
+
+class _Decoder:
+    """From groups of codes to arrays of what is written."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        section, form = prepared.section, prepared.form
+        self._form = section.form.coded(0, len(section.interactions.users), len(section.interactions.items))
+        self._num_neg = section.num_neg
+        self._history = section.history.most if section.history is not None else 0
+        items = section.interactions.items
+        self._tables: dict[str, npt.NDArray[Any] | None] = {}
+        if prepared.options.encode:
+            of_items = items.vocabulary[1] if len(items.others) else None
+        else:
+            self._tables["user"], of_items = _table(prepared.users), _table(items.ids)
+        self._tables |= dict.fromkeys(("item", "pos_item", "pos_items", "neg_item", "neg_items", "history"), of_items)
+        self._tables |= {name: _table(ids.array) for name, ids in form.kept.items()}
+
+    def columns(self, groups: Groups) -> dict[str, npt.NDArray[Any] | _Lists]:
+        """The columns of the rows of some groups."""
+        rows, columns = self._form.batch(groups), {}
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            is_list = pa.types.is_list(column.type)
+            values = column.values if is_list else column
+            if pa.types.is_dictionary(values.type):
+                numbers = as_numpy(values.indices).astype(np.int8)
+            else:
+                numbers = as_numpy(values)
+            table = self._tables.get(name)
+            numbers = numbers if table is None else table.take(numbers)
+            columns[name] = (as_numpy(column.offsets).astype(np.int64), numbers) if is_list else numbers
+        return columns
+
+    def batch(self, columns: Mapping[str, npt.NDArray[Any] | _Lists], begin: int, end: int) -> Batch:
+        """Some rows of columns: views where there are no lists of different lengths."""
+        batch: Batch = {}
+        for name, column in columns.items():
+            if not isinstance(column, tuple):
+                batch[name] = column[begin:end]
+                continue
+            starts, values = column
+            starts = starts[begin : end + 1]
+            batch[name] = self._padded(name, starts, values)
+            if name in _COUNTS:
+                batch[_COUNTS[name]] = np.diff(starts).astype(np.int32)
+        return batch
+
+    def _padded(self, name: str, starts: Positions, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Lists as an array of shape (n_lists, width), padded after their end; histories, before their begin."""
+        sizes, flat = np.diff(starts), values[starts[0] : starts[-1]]
+        width = self._history if name == "history" else self._num_neg
+        if name in ("pos_items", "pos_log_q"):
+            width = int(sizes.max(initial=0))
+        if len(flat) == len(sizes) * width:
+            return flat.reshape(len(sizes), width)
+        nothing: Any = None if flat.dtype == object else 0 if flat.dtype.kind == "f" else -1
+        padded = np.full((len(sizes), width), nothing, flat.dtype)
+        places = np.arange(width)
+        filled = places >= width - sizes[:, None] if name == "history" else places < sizes[:, None]
+        padded[filled] = flat
+        return padded
+
+
+def _table(values: pa.Array) -> npt.NDArray[Any]:
+    """The values of a column by code, as numpy has them."""
+    found: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return found
