@@ -178,7 +178,7 @@ def prepare_all(
         if summary is not None:
             companion = stack.enter_context(closing(Document(summary, fill_summary, "give --summary another place")))
         core = made.read.core
-        vocabularies = vocabulary_tables(core.users.ids, core.items.vocabulary[0], first=first_code(form))
+        vocabularies = vocabulary_tables(core.users.written, core.items.vocabulary[0], first=first_code(form))
         with open_output(target, vocabularies["users"].schema, force=force) as output:
             if not isinstance(output, FolderOutput):
                 raise TypeError("a data set is a folder")

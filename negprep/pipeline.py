@@ -122,7 +122,7 @@ def prepare(
             with open_output(target, schema, kind=kind, force=force) as output:
                 _write(run, output, target)
                 if options.encode:
-                    ids = (run.core.users.ids, run.core.items.vocabulary[0])
+                    ids = (run.core.users.written, run.core.items.vocabulary[0])
                     for name, table in vocabulary_tables(*ids, first=first_code(form)).items():
                         output.write_beside(name, table)
                 if options.strict:

@@ -21,17 +21,17 @@ _BLOCK_CODES = 1 << 15
 class Ids:
     """What is written for each code of a column.
 
-    ``values``: int64, shape (n,), or pyarrow string array, or range. Strings are written through a dictionary. A range:
-      the codes themselves, counted from its start on, as int32. Of a column that is kept: pyarrow array of any type,
-      in which a null is last.
+    ``values``: Integers, shape (n,), or pyarrow string array, or range. Strings are written through a dictionary. A
+      range: the codes themselves, counted from its start on, as int32. Of a column that is kept: pyarrow array of any
+      type, in which a null is last.
     """
 
-    values: npt.NDArray[np.int64] | Codes | pa.Array | range
+    values: npt.NDArray[np.signedinteger[Any]] | pa.Array | range
 
     @classmethod
     def of(cls, ids: pa.Array) -> Ids:
-        """The ids of a vocabulary: int64 or string; or the values of a column that is kept."""
-        return cls(as_numpy(ids) if ids.type == pa.int64() and not ids.null_count else ids)
+        """The ids of a vocabulary as written; or the values of a column that is kept."""
+        return cls(as_numpy(ids) if pa.types.is_signed_integer(ids.type) and not ids.null_count else ids)
 
     @property
     def array(self) -> pa.Array:

@@ -532,7 +532,7 @@ def make_form(
         codes = np.arange(first_user, first_user + len(users), dtype=np.int32)
         written = (Ids(codes), Ids(items.vocabulary[1]))
     else:
-        written = (Ids.of(users.ids), Ids.of(items.ids))
+        written = (Ids.of(users.written), Ids.of(items.written))
     label_type = pa.float32() if options.label_dtype == "float32" else pa.int8()
     names = (*options.keep, *(["time"] if options.with_time else []))
     return RowLayout(

@@ -105,7 +105,7 @@ def restrict(section: LoadedSection, users: Mask, items: Mask, kept: Items, *, f
 
 def kept_ids(vocabulary: Vocabulary, mask: Mask) -> Vocabulary:
     """The ids that remain."""
-    return Vocabulary(vocabulary.ids.take(from_numpy(np.flatnonzero(mask))))
+    return vocabulary.some(vocabulary.ids.take(from_numpy(np.flatnonzero(mask))))
 
 
 @dataclass(frozen=True, eq=False)

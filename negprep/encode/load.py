@@ -463,7 +463,7 @@ class Loaded:
         )
         return group(
             rows,
-            Vocabulary(self.users.ids.slice(of.first, n_users)),
+            self.users.some(self.users.ids.slice(of.first, n_users)),
             self.items,
             self._weak.of_users(of.first, of.last),
             self.excluded.of_users(of.first, of.last),
@@ -743,6 +743,7 @@ def _read_rows(
         raise BadDataError("no rows are left after those dropped as invalid", remedy="look at the log")
     if positives is not None:
         positives.check(n_positive)
-    vocabularies = users.finish(), items.finish(), {name: each.finish() for name, each in distinct.items()}
+    vocabularies = users.finish(log.id_types["user"]), items.finish(log.id_types["item"])
+    others = {name: each.finish() for name, each in distinct.items()}
     progress("encode", log.rows_read, log.rows_read)
-    return vocabularies
+    return *vocabularies, others

@@ -286,17 +286,22 @@ class Items:
         return pa.concat_arrays([self.catalog.ids.cast(kind), self.others.ids.cast(kind)])
 
     @cached_property
+    def written(self) -> pa.Array:
+        """The id of each code in the type in which ids are written."""
+        return self.catalog.some(self.ids).written
+
+    @cached_property
     def keys(self) -> Words:
         """The random key of each code: uint64, shape (len(self),)."""
         return np.concatenate([self.catalog.keys, self.others.keys]) if len(self.others) else self.catalog.keys
 
     @cached_property
     def vocabulary(self) -> tuple[pa.Array, Codes]:
-        """All ids in ascending order, and the position there of each code: int32, shape (len(self),)."""
+        """All ids as written, in ascending order, and the position there of each code: int32, shape (len(self),)."""
         order = pc.sort_indices(self.ids).cast(pa.int32())
         positions = np.empty(len(self), np.int32)
         positions[as_numpy(order)] = np.arange(len(self), dtype=np.int32)
-        return self.ids.take(order), positions
+        return self.written.take(order), positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -381,7 +386,7 @@ def join_catalog(found: Vocabulary, catalog: Vocabulary | None) -> tuple[Items, 
     """
     empty = pa.nulls(0, found.ids.type)  # a slice would be pickled with all of its buffers
     if catalog is None:
-        return Items(found, Vocabulary(empty)), None
+        return Items(found, found.some(empty)), None
     recode = catalog.find(found.ids).copy()
     missing = np.flatnonzero(recode < 0)
     if len(found) and missing.size == len(found):
@@ -391,4 +396,6 @@ def join_catalog(found: Vocabulary, catalog: Vocabulary | None) -> tuple[Items, 
             remedy="name the catalog's column with --item-col if another was taken",
         )
     recode[missing] = len(catalog) + np.arange(missing.size, dtype=np.int32)
-    return Items(catalog, Vocabulary(found.ids.take(from_numpy(missing)) if missing.size else empty)), recode
+    others = found.ids.take(from_numpy(missing)) if missing.size else empty
+    kind = found.kind_with(catalog.ids)
+    return Items(Vocabulary(catalog.ids, kind), Vocabulary(others, kind)), recode

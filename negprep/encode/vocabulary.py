@@ -15,6 +15,8 @@ from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, text_
 from negprep.errors import BadDataError
 from negprep.sample.rng import integer_keys, text_keys
 
+_INT64 = pa.int64()
+
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
@@ -22,9 +24,11 @@ class Vocabulary:
 
     ``ids``: pyarrow int64 or string array, shape (n,). Integers ascend by value, strings by their UTF-8 bytes. No
       nulls.
+    ``kind``: The type in which integers are written; all ids fit.
     """
 
     ids: pa.Array
+    kind: pa.DataType = _INT64
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -33,6 +37,22 @@ class Vocabulary:
     def is_integer(self) -> bool:
         """Whether the ids are int64; else they are strings."""
         return bool(pa.types.is_integer(self.ids.type))
+
+    @property
+    def written(self) -> pa.Array:
+        """The ids in the type in which they are written."""
+        return self.ids.cast(self.kind) if self.is_integer else self.ids
+
+    def kind_with(self, ids: pa.Array) -> pa.DataType:
+        """The type in which these ids and others are written: their own if it holds the others, too, else int64."""
+        if not (self.is_integer and pa.types.is_integer(ids.type) and len(ids)):
+            return self.kind
+        values, least = as_numpy(ids), np.iinfo(as_numpy(pa.nulls(0, self.kind)).dtype)
+        return self.kind if least.min <= values.min() and values.max() <= least.max else pa.int64()
+
+    def some(self, ids: pa.Array) -> Vocabulary:
+        """Some of the ids, which are written alike."""
+        return Vocabulary(ids, self.kind)
 
     @cached_property
     def keys(self) -> Words:
@@ -47,7 +67,8 @@ class Vocabulary:
     def union(self, other: Vocabulary) -> Vocabulary:
         """The ids of both, as strings if those of either are."""
         kind = pa.int64() if self.is_integer and other.is_integer else pa.string()
-        return Vocabulary(sorted_distinct(pa.concat_arrays([self.ids.cast(kind), other.ids.cast(kind)])))
+        ids = sorted_distinct(pa.concat_arrays([self.ids.cast(kind), other.ids.cast(kind)]))
+        return Vocabulary(ids, self.kind_with(other.ids))
 
     def find(self, ids: pa.Array) -> Codes:
         """Codes of ids (int64, string or dictionary of string): int32, shape (len(ids),), -1 for an id not here."""
@@ -130,15 +151,15 @@ class DistinctIds:
             else:
                 self._integers.add(_distinct(ids.astype(np.int64)))
 
-    def finish(self) -> Vocabulary:
-        """The vocabulary: of strings where any batch held strings, else of integers."""
+    def finish(self, kind: pa.DataType = _INT64) -> Vocabulary:
+        """The vocabulary: of strings where any batch held strings, else of integers, which are written as ``kind``."""
         integers = np.flatnonzero(self._occurs)
         integers += self._lowest
         if self._integers.parts:
             integers = _distinct(np.concatenate([integers, *self._integers.parts]))
         distinct = from_numpy(integers)
         if not self._texts.parts:
-            return Vocabulary(distinct)
+            return Vocabulary(distinct, kind)
         return Vocabulary(sorted_distinct(pa.concat_arrays([distinct.cast(pa.string()), *self._texts.parts])))
 
     def _reach(self, low: int, high: int) -> bool:

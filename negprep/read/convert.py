@@ -59,6 +59,20 @@ def parse_ids(array: pa.Array, noun: str) -> pa.Array:
     raise RowError(0, f"the {noun} has the type {kind}", remedy)
 
 
+def _signed(kind: pa.DataType) -> pa.DataType:
+    """The narrowest signed type that holds all integers of a type; int64 for uint64 and for what is not an integer."""
+    return _SIGNED.get(kind, pa.int64())
+
+
+_SIGNED = {
+    pa.int8(): pa.int8(),
+    pa.int16(): pa.int16(),
+    pa.int32(): pa.int32(),
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+}
+
+
 def canonical_integers(strings: pa.Array) -> pa.Array | None:
     """The strings as int64, or None unless every one is an integer in its shortest decimal form."""
     if len(strings) == 0:
@@ -362,12 +376,16 @@ _NO_NUMBER = ["nan", "na", "n/a", "nat", "null", "none", r"\n", *_INFINITE]
 
 @dataclass(frozen=True)
 class Canonical:
-    """The usable rows of a piece, a column a role without nulls; the rows read; those dropped, by reason; the clock."""
+    """The usable rows of a piece, a column a role without nulls; the rows read; those dropped, by reason; the clock.
+
+    ``id_types``: Of ``user`` and ``item``, where there are rows: the type of their integers before they became int64.
+    """
 
     batch: pa.RecordBatch
     rows: int
     dropped: dict[str, int]
     clock: Clock | None
+    id_types: dict[str, pa.DataType]
 
 
 def canonical(
@@ -414,7 +432,10 @@ def canonical(
     except RowError as error:
         row = error.row if row_numbers is None else int(row_numbers[error.row])
         raise error.at(piece.place(row)) from None
-    return Canonical(pa.record_batch(parsed), rows, dropped, clock)
+    batch = pa.record_batch(parsed)
+    ids = ("user", "item") if batch.num_rows else ()
+    id_types = {role: _signed(wanted[role].type) for role in ids if role in wanted}
+    return Canonical(batch, rows, dropped, clock, id_types)
 
 
 def in_order(rows: Canonical, before: int, roles: list[str]) -> Canonical:

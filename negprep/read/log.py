@@ -156,6 +156,7 @@ class Found:
     clock: Clock | None = None
     span: Span | None = None
     labels: dict[str, Labels] = field(default_factory=dict)
+    id_types: dict[str, pa.DataType] = field(default_factory=dict)
 
 
 class LogReader(Closing):
@@ -165,9 +166,9 @@ class LogReader(Closing):
     gives the log's own name of each role found; ``is_ordered``: the order of the rows is their time; ``unused_keys``
     are keys in the paths of the parts (``day=1/``) that no column read comes from. What was found so far:
     ``rows_read`` (dropped ones included), ``rows_dropped`` by reason, ``rows_filtered`` (those that ``where`` leaves
-    out), ``groups_skipped`` (row groups with none but those), ``warnings``, ``clock`` (how times are written), and
-    ``labels``, the values of the watched columns. ``files_skipped`` could have no row of ``where`` by their keys, and
-    were not opened.
+    out), ``groups_skipped`` (row groups with none but those), ``warnings``, ``clock`` (how times are written),
+    ``labels``, the values of the watched columns, and ``id_types``: by role, the widest type that integer ids have.
+    ``files_skipped`` could have no row of ``where`` by their keys, and were not opened.
     """
 
     def __init__(
@@ -203,6 +204,7 @@ class LogReader(Closing):
         self._where, self.rows_filtered, self.groups_skipped, self.files_skipped = where, 0, 0, len(skipped)
         self.unused_keys: tuple[str, ...] = ()
         self.labels: dict[str, Labels] = {}
+        self.id_types: dict[str, pa.DataType] = {}
         self._span: Span | None = None
         self._compares_files = False
         self.threads = min(_MOST_THREADS, os.cpu_count() or 1)
@@ -217,9 +219,13 @@ class LogReader(Closing):
     @property
     def found(self) -> Found:
         """What was found in the rows that were read."""
-        labels = self.labels
         return Found(
-            rows_read=self.rows_read, rows_dropped=self.rows_dropped, clock=self.clock, span=self._span, labels=labels
+            rows_read=self.rows_read,
+            rows_dropped=self.rows_dropped,
+            clock=self.clock,
+            span=self._span,
+            labels=self.labels,
+            id_types=self.id_types,
         )
 
     def take_over(self, parts: Iterable[Found]) -> None:
@@ -231,6 +237,7 @@ class LogReader(Closing):
             self._join_clock(part.clock, self.place)
             self._join_span(part.span)
             self._count(part.rows_read, part.rows_dropped)
+            self._join_id_types(part.id_types)
             for name, labels in part.labels.items():
                 self.labels[name] |= labels
         self._end()
@@ -336,7 +343,7 @@ class LogReader(Closing):
                     raise problem
                 raise UsageError(problem.what, place=problem.place, remedy=problem.remedy)
         self.rows_read, self.rows_dropped, self.rows_filtered, self.groups_skipped, self._span = 0, {}, 0, 0, None
-        self.labels = {name: Labels() for name in watched}
+        self.labels, self.id_types = {name: Labels() for name in watched}, {}
         columns = {role: self.columns[role] for role in wanted} | dict(also or {})
         used = [*columns.values(), *(self._where.roles.values() if self._where is not None else ())]
         for name in used:
@@ -377,6 +384,7 @@ class LogReader(Closing):
         with closing(on_threads(work, tasks, threads=threads, ahead=threads + 1, name="negprep-read")) as done:
             for kept, rows, made, here in chain.from_iterable(found for _, found in done):
                 self._join_clock(rows.clock, kept.piece.place)
+                self._join_id_types(rows.id_types)
                 self._join_span(here)
                 if where is not None:
                     where.join_clocks(kept.clocks, kept.piece.place)
@@ -420,6 +428,10 @@ class LogReader(Closing):
     def _join_span(self, span: Span | None) -> None:
         if span is not None:
             self._span = span if self._span is None else self._span.joined(span)
+
+    def _join_id_types(self, found: Mapping[str, pa.DataType]) -> None:
+        for role, kind in found.items():
+            self.id_types[role] = max(self.id_types.get(role, kind), kind, key=lambda each: each.bit_width)
 
     def _count(self, rows: int, dropped: Mapping[str, int]) -> None:
         self.rows_read += rows

@@ -134,10 +134,11 @@ class SparkRun(Record):
             replace(scan, watched=()),
             {kind: each.scan for kind, each in pairs.items()},
         )
-        self._users_are_text = coding.users_are_text
+        user_kind = log.id_types["user"]
+        self._no_users = Vocabulary(pa.nulls(0, pa.string() if coding.users_are_text else pa.int64()), user_kind)
         self._grouped = self._group(frame, coding, pairs)
         # Choose who takes part, and from what is drawn.
-        job = tasks.Job(travelling, rule, items, scan.positives is not None)
+        job = tasks.Job(travelling, rule, items, scan.positives is not None, user_kind)
         if options.core or options.min_positives:
             job = replace(job, core=self._core(job, options))
         kept = items if job.core is None else job.core.kept
@@ -234,9 +235,9 @@ class SparkRun(Record):
             for noun in ("user", "item"):
                 merged.is_text[noun] |= note.is_text[noun]
                 merged.spelling[noun] += note.spelling[noun]
-        found = _items_of(table, is_text=merged.is_text["item"], with_times=scan.wants_firsts)
-        self._n_found = len(found[0])
-        return found
+        items, firsts = _items_of(table, is_text=merged.is_text["item"], with_times=scan.wants_firsts)
+        self._n_found = len(items)
+        return Vocabulary(items, log.id_types["item"]), firsts
 
     def _placed(self, frame: Frame, scan: tasks.Scan, error: BadDataError) -> BadDataError:
         """The error with the file of its row, which takes another look at the log."""
@@ -401,8 +402,7 @@ class SparkRun(Record):
     @cached_property
     def form(self) -> RowLayout:
         """The layout and the columns of the rows."""
-        users = Vocabulary(pa.nulls(0, pa.string() if self._users_are_text else pa.int64()))
-        return make_form(users, self.items, self.options)
+        return make_form(self._no_users, self.items, self.options)
 
     def rows(self, epoch: int) -> DataFrame:
         """The rows of an epoch: lazy, in order, with the facts of the run as metadata of the first column."""
@@ -414,8 +414,7 @@ class SparkRun(Record):
 
     def users(self) -> DataFrame:
         """The users with their codes, in order, in one partition."""
-        user = pa.string() if self._users_are_text else pa.int64()
-        fields = [pa.field("code", pa.int32(), nullable=False), pa.field("user", user)]
+        fields = [pa.field("code", pa.int32(), nullable=False), pa.field("user", self._no_users.written.type)]
         return self._made(tasks.users_of, self._job, spark_schema(pa.schema(fields))).coalesce(1)
 
     def item_codes(self) -> pa.Table:
@@ -463,17 +462,17 @@ class SparkRun(Record):
         return tasks.notes_in(self._engine.do(step, mapped.toArrow, frame.place)["note"])
 
 
-def _items_of(table: pa.Table, *, is_text: bool, with_times: bool) -> tuple[Vocabulary, Times | None]:
-    """The items of the log in order, and the first time of each, from what the tasks found."""
+def _items_of(table: pa.Table, *, is_text: bool, with_times: bool) -> tuple[pa.Array, Times | None]:
+    """The ids of the items of the log in order, and the first time of each, from what the tasks found."""
     table = table.filter(pc.is_null(table["note"]))
     numbers, texts = table["number"].combine_chunks(), table["text"].combine_chunks()
     ids = pc.coalesce(texts, numbers.cast(pa.string())) if is_text else numbers
     if not with_times:
-        return Vocabulary(sorted_distinct(ids)), None
+        return sorted_distinct(ids), None
     firsts = pa.table({"id": ids, "first": table["first"].combine_chunks()})
     merged = firsts.group_by("id").aggregate([("first", "min")])
     merged = merged.take(pc.sort_indices(merged["id"].combine_chunks()))
-    return Vocabulary(merged["id"].combine_chunks()), as_numpy(merged["first_min"].combine_chunks())
+    return merged["id"].combine_chunks(), as_numpy(merged["first_min"].combine_chunks())
 
 
 def _of_catalog(firsts: Times, items: Items, recode: Codes | None, catalog: CatalogFile | None) -> Times:
@@ -506,6 +505,7 @@ def _spark_type(kind: pa.DataType) -> DataType:
         return _spark_type(kind.value_type)
     known: dict[pa.DataType, DataType] = {
         pa.int8(): types.ByteType(),
+        pa.int16(): types.ShortType(),
         pa.int32(): types.IntegerType(),
         pa.int64(): types.LongType(),
         pa.float32(): types.FloatType(),

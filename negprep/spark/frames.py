@@ -117,7 +117,8 @@ def open_frame(
     if form != "text":
         refuse_text_options(replace(read, from_=None), name)
         reader = engine.spark.read.options(mode="FAILFAST", mergeSchema="true")
-        return Frame(engine.do("read", partial(reader.format(form).load, name), name), name, plain, has_files=True)
+        data = engine.do("read", partial(reader.format(form).load, name), name)
+        return Frame(_with_long_keys(data), name, plain, has_files=True)
     unnamed = Unnamed() if argument == "INPUT" else Unnamed(("user", "item"), by_option=False, columns=columns)
     return Frame(_read_text(engine, name, read, unnamed), name, plain, has_files=True)
 
@@ -127,6 +128,18 @@ def _held(source: Any) -> pa.Table | pd.DataFrame:  # noqa: ANN401
     library = sys.modules.get("pandas")
     is_frame_of_pandas = library is not None and isinstance(source, library.DataFrame)
     return source if is_frame_of_pandas or isinstance(source, pa.Table) else pa.table(source)
+
+
+def _with_long_keys(data: DataFrame) -> DataFrame:
+    """The table with the whole numbers in its paths, ``user=7/``, as long: they have no type, and Spark takes int."""
+    from pyspark.sql import types
+
+    fields = data.schema.fields
+    if not fields or not isinstance(fields[-1].dataType, types.IntegerType):  # the keys come last
+        return data
+    keys = {unquote(step).partition("=")[0] for step in next(iter(data.inputFiles()), "").split("/") if "=" in step}
+    found = [each.name for each in fields if each.name in keys and isinstance(each.dataType, types.IntegerType)]
+    return data.withColumns({name: column(name).cast("long") for name in found}) if found else data
 
 
 def local_source(engine: Engine, source: SparkSource | None, argument: str) -> LogSource | None:

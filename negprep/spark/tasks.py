@@ -390,6 +390,7 @@ class Job:
 
     ``items``: Those of the log and the catalog; with ``core``, what remains of them is ``core.kept``.
     ``has_positive``: Whether some rows of the log are not positives.
+    ``user_kind``: The type in which integer ids of users are written.
     ``first_users``: The code of the first user of each partition, where they are known.
     ``model``: Which draws, if any; ``plan`` has its scores for no user yet.
     ``warm``: bool, shape (n_items,), or None. Which items have a train positive, where ``drop_cold`` asks for that.
@@ -400,6 +401,7 @@ class Job:
     rule: HoldoutRule
     items: Items
     has_positive: bool
+    user_kind: pa.DataType
     core: CoreRule | None = None
     plan: Plan | None = None
     model: Model | None = None
@@ -513,7 +515,7 @@ def users_of(carried: Carried[Job], batches: Batches) -> Batches:
     first = None
     for loaded in _loaded(job, batches, note):
         first = job.first_users[note.part] if first is None else first
-        ids = loaded.interactions.users.ids
+        ids = loaded.interactions.users.written
         codes = np.arange(first, first + len(ids), dtype=np.int32)
         yield pa.RecordBatch.from_arrays([from_numpy(codes), ids], names=["code", "user"])
         first += len(ids)
@@ -704,7 +706,7 @@ def _grouped(job: Job, rows: _Coded, note: PartNote) -> LoadedSection | None:
     mine[runs[of_log]] = True
     codes = (np.cumsum(mine, dtype=np.int32) - np.int32(1))[runs]
     usable = mine[runs] & (rows.items >= 0)
-    users = Vocabulary(rows.users.take(from_numpy(np.flatnonzero(begins)[mine])))
+    users = Vocabulary(rows.users.take(from_numpy(np.flatnonzero(begins)[mine])), job.user_kind)
     sizes = len(users), len(job.items)
     listed = {}
     for kind in (LISTED, EXCLUDED):

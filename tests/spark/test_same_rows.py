@@ -319,3 +319,26 @@ def test_names_as_they_are_written(spark, tmp_path):
     before = spark.conf.get("spark.sql.caseSensitive")
     both(f"{tmp_path}/log", tmp_path, read=read, holdout="random", positive="007")
     assert spark.conf.get("spark.sql.caseSensitive") == before
+
+
+@pytest.mark.parametrize("options", [{}, {"encode": True}, {"layout": "listwise"}], ids=str)
+def test_narrow_ids_keep_their_type(spark, tmp_path, options):
+    rows = log_of(n_rows=400)
+    rows = rows.set_column(0, "user", rows["user"].cast(pa.int16())).set_column(
+        1, "item", rows["item"].cast(pa.int32())
+    )
+    pq.write_table(rows, tmp_path / "log.parquet")
+    made = both(str(tmp_path / "log.parquet"), tmp_path, **options)
+    kinds = [pa.int32(), pa.int32()] if "encode" in options else [pa.int16(), pa.int32()]
+    assert made.schema.types[:2] == kinds
+
+
+def test_ids_in_paths_are_int64(spark, tmp_path):
+    rows = log_of(n_rows=300, n_users=4)
+    rows = rows.set_column(1, "item", rows["item"].cast(pa.int32()))
+    for user in set(rows["user"].to_pylist()):
+        folder = tmp_path / "log" / f"user={user}"
+        folder.mkdir(parents=True)
+        pq.write_table(rows.filter(pc.equal(rows["user"], user)).drop_columns("user"), folder / "a.parquet")
+    made = both(str(tmp_path / "log"), tmp_path)
+    assert made.schema.types[:2] == [pa.int64(), pa.int32()]
