@@ -87,7 +87,7 @@ class Prepared:
                 made = cls(
                     options,
                     facts_of(run),
-                    run.core.users.ids,
+                    run.core.users.written,
                     run.core.items.vocabulary[0],
                     sections[0],
                     run.form,
@@ -276,7 +276,7 @@ class Sampler:
                 *(codes for _, codes in sorted(heads.carried.items())),
             ]
             for ids in (self.users, self.items):
-                arrays += text_buffers(ids) if pa.types.is_string(ids.type) else (as_numpy(ids),)
+                arrays += text_buffers(ids) if pa.types.is_string(ids.type) else (as_numpy(ids).astype(np.int64),)
             for pairs in (heads, weak, seen):
                 arrays += (pairs.starts, pairs.items)
             weights = section.sampling.plan.weights
@@ -513,7 +513,7 @@ class _Decoder:
         if prepared.options.encode:
             of_items = items.vocabulary[1] if len(items.others) else None
         else:
-            self._tables["user"], of_items = _table(prepared.users), _table(items.ids)
+            self._tables["user"], of_items = _table(prepared.users), _table(items.written)
         self._tables |= dict.fromkeys(("item", "pos_item", "pos_items", "neg_item", "neg_items", "history"), of_items)
         self._tables |= {name: _table(ids.array) for name, ids in form.kept.items()}
 

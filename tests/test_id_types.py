@@ -180,3 +180,13 @@ def test_whatever_reads_them_again(tmp_path):
     again = pa.table(ids, names=["user", "item", "score"])
     found = [negprep.evaluate(each, test=str(tmp_path / "narrow" / "test.parquet")) for each in (scores, again)]
     assert found[0].as_dict() == found[1].as_dict()
+
+
+def test_batches_of_a_sampler():
+    """They have the types of the files; a state goes on with the same log of another width."""
+    narrow, wide = (negprep.Sampler(typed(kind), encode=False) for kind in (pa.int16(), pa.int64()))
+    batch, same = next(iter(narrow.epoch(0))), next(iter(wide.epoch(0)))
+    assert {batch["user"].dtype, batch["item"].dtype} == {np.dtype(np.int16)}
+    for name, values in batch.items():
+        assert values.tolist() == same[name].tolist()
+    assert narrow.digest == wide.digest
