@@ -32,7 +32,7 @@ from negprep.options.specs import HoldoutRule
 from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import ALGORITHM
-from negprep.stores import without_secrets
+from negprep.stores import is_remote, without_secrets
 from negprep.summary import Summary, facts_of, summary_of, warnings_of
 from negprep.threads import start
 from negprep.write.destination import DATA_SET, METADATA, Document, check_output
@@ -155,10 +155,11 @@ def prepare_all(
     if form in FOLDERS:  # which hold the train positives, and no train instances
         runs = {name: in_form(options, form) for name, options in parts.items() if name != "train"}
     first = next(iter(runs.values()))
-    check_outputs(source, target, first, force=force, is_text=form in TEXT)
+    outputs = check_outputs(source, target, first, force=force, is_text=form in TEXT)
     with open_log(source, first.read) as log, ExitStack() as stack:
-        check_output(target, log.paths, force=force, is_text=form in TEXT)
-        folder = str(Path(target.rstrip("/")).parent)
+        for path in outputs:
+            check_output(path, log.paths, force=force, is_text=form in TEXT)
+        folder = None if is_remote(target) else str(Path(target.rstrip("/")).parent)
         made = stack.enter_context(closing(_Made(log, runs, target, form, folder, progress)))
         results: list[Bundle] = []
 
@@ -208,7 +209,7 @@ class _Made:
         runs: Mapping[str, Options],
         target: str,
         form: FormName,
-        folder: str,
+        folder: str | None,
         progress: Progress | None,
     ) -> None:
         self.parts: dict[str, Summary] = {}

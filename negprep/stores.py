@@ -1,4 +1,4 @@
-"""Files in object stores and on the web: what a URI names, its bytes, whole uploads, and what went wrong."""
+"""Files in object stores and on the web: what a URI names, its bytes, and what went wrong."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fnmatch import translate
 from functools import cached_property
 from glob import has_magic
 from itertools import takewhile
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -39,7 +40,6 @@ _HEAD = 1 << 16
 _MOST = 1 << 23
 """Bytes of the largest request for text; the first is for `_HEAD`, each that follows for four times as many."""
 
-_SENT = 1 << 23
 _ATTEMPTS = 3
 _PAUSE = 1.0
 _SLICE = 1 << 20
@@ -93,7 +93,7 @@ def refuse_local_only(target: str) -> None:
     if is_remote(target):
         name = without_secrets(target)
         what = "is in a store or on the web, and this is written to a local place only"
-        raise UsageError(what, place=name, remedy=f"name a local one, and {_copy(name)}")
+        raise UsageError(what, place=name, remedy=f"name a local one, and {copying(name)}")
 
 
 @contextmanager
@@ -348,12 +348,12 @@ def find(where: str) -> Found:
     Raises OutputError: There is no such file, bucket or host, no access, or no network.
     Raises UsageError: The URI holds credentials, or is a pattern on the web.
     """
-    _refuse_secrets(where)
+    refuse_secrets(where)
     name = without_secrets(where)
     with store_errors(name):
         if is_web(where):
             return Found([_on_web(where)])
-        system, path = _connected(where)
+        system, path = connected(where)
         pattern = None
         if not has_magic(path):
             info = system.get_file_info(path)
@@ -364,7 +364,7 @@ def find(where: str) -> Found:
         else:
             parts = path.split("/")
             fixed = list(takewhile(lambda part: not has_magic(part), parts))
-            pattern = _pattern(parts[len(fixed) :])
+            pattern = pattern_of(parts[len(fixed) :])
             path = "/".join(fixed)
         base = path.rstrip("/")
         listed = _below(system, base, name)
@@ -382,16 +382,16 @@ def find(where: str) -> Found:
     return Found(sorted(files, key=lambda file: file.path.split("/")), is_listed=True, hidden=tuple(hidden))
 
 
-def _below(system: FileSystem, path: str, name: str) -> list[FileInfo]:
+def _below(system: FileSystem, path: str, name: str, *, recursive: bool = True) -> list[FileInfo]:
     from pyarrow.fs import FileSelector
 
     try:
-        return cast("list[FileInfo]", system.get_file_info(FileSelector(path, recursive=True)))
+        return cast("list[FileInfo]", system.get_file_info(FileSelector(path, recursive=recursive)))
     except FileNotFoundError:
         raise OutputError("no file matches", place=name, remedy="check the pattern") from None
 
 
-def _pattern(parts: list[str]) -> re.Pattern[str]:
+def pattern_of(parts: list[str]) -> re.Pattern[str]:
     """What a pattern of several parts matches: files, or all below a folder that it matches; ``**`` is any folders."""
     text = ""
     for place, part in enumerate(parts):
@@ -406,7 +406,7 @@ def _pattern(parts: list[str]) -> re.Pattern[str]:
 def _refuse_missing(system: FileSystem, where: str, path: str) -> NoReturn:
     name, (bucket, _, key) = without_secrets(where), path.partition("/")
     if key and bucket and system.get_file_info(bucket).type.name == "NotFound":
-        raise OutputError("there is no such bucket", place=name, remedy=_BUCKET)
+        raise OutputError("there is no such bucket", place=name, remedy=CHECK_BUCKET)
     raise OutputError("no such file or folder", place=name)
 
 
@@ -419,7 +419,8 @@ def _tagged(file: RemoteFile) -> RemoteFile:
     )
 
 
-def _refuse_secrets(where: str) -> None:
+def refuse_secrets(where: str) -> None:
+    """Refuse a URI with a password or a query, without a bucket, or with a pattern for the web."""
     name, scheme, host = without_secrets(where), where.partition("://")[0].lower(), where.split("/")[2]
     user = host.rpartition("@")[0]
     if ":" in user or (user and scheme not in ("abfs", "abfss", "hdfs")):
@@ -436,7 +437,7 @@ def _refuse_secrets(where: str) -> None:
         raise UsageError("patterns cannot be looked up on the web", place=name, remedy="name each file")
 
 
-def _connected(where: str, **options: Any) -> tuple[FileSystem, str]:  # noqa: ANN401
+def connected(where: str, **options: Any) -> tuple[FileSystem, str]:  # noqa: ANN401
     """Arrow's file system for a URI, and the path in it.
 
     S3 takes AWS_ENDPOINT_URL, which Arrow does not look at, and else asks for the region of the bucket.
@@ -462,88 +463,91 @@ def _connected(where: str, **options: Any) -> tuple[FileSystem, str]:  # noqa: A
     return system, f"{root.rstrip('/')}/{key}".rstrip("/") or "/"
 
 
-# --- whole uploads
-
-
-class Upload:
-    """A file on its way into a store, where nothing is to be seen before `finish`.
-
-    Arrow completes an upload when its stream is closed or forgotten, whatever went wrong. One that is not to be
-    completed is kept for ever, therefore, and the store holds its parts, under no name, until it throws them away.
-    """
-
-    def __init__(self, where: str) -> None:
-        self._name = without_secrets(where)
-        self._stream: Any = None
-        with store_errors(self._name, writes=True):
-            system, path = _connected(where, **_settings(where))
-            self._stream = system.open_output_stream(path, compression=None)  # not by the ending of the name
-
-    def send(self, file: BinaryIO) -> None:
-        """Send all that a file holds."""
-        with store_errors(self._name, writes=True):
-            while part := file.read(_SENT):
-                self._stream.write(part)
-
-    def finish(self) -> None:
-        """Complete the upload: the file has its name."""
-        with store_errors(self._name, writes=True):
-            self._stream.close()
-        self._stream = None
-
-    def close(self) -> None:
-        """Leave undone what is not complete."""
-        if self._stream is not None:
-            import ctypes
-
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._stream))
-            self._stream = None
-
-
-def _settings(where: str) -> dict[str, Any]:
+def upload_settings(where: str) -> dict[str, Any]:
+    """How Arrow's file system for a URI should write, as options of `connected`."""
     # Writing in the background takes whatever is sent into memory. A small file is sent at its end, in one request.
     return {"background_writes": False, "allow_delayed_open": True} if where.lower().startswith("s3://") else {}
 
 
-def check_target(where: str, inputs: list[str]) -> None:
-    """Refuse a URI to which no file can be written, before anything is read.
+class StorePath:
+    """A file or folder of a store, asked as a ``pathlib.Path`` is."""
 
-    Raises UsageError: It is on the web, in a store where files do not appear whole, a folder, or one of the inputs.
-    Raises OutputError: There is no such bucket, no access, or no network.
-    """
-    _refuse_secrets(where)
-    name = without_secrets(where)
-    if not where.lower().startswith(("s3://", "gs://", "gcs://")):
-        what = "is on the web" if is_web(where) else "is in a store where no file appears whole at once"
-        raise UsageError(f"{what}: it can only be read", place=name, remedy=f"write a local file, and {_copy(name)}")
-    if name.endswith("/"):
-        remedy = f"write a local folder, and {_copy(name)}"
-        raise UsageError("is a folder in a store, which cannot appear whole", place=name, remedy=remedy)
-    for given in inputs:
-        source = given.rstrip("/")
-        if where == source or (is_remote(source) and where.startswith(f"{source}/")):
-            relation = "is" if where == source else "lies in"
-            raise UsageError(f"{relation} the input {without_secrets(given)}", place=name, remedy="name another OUTPUT")
-        if has_magic(given) and _pattern(given.split("/")).fullmatch(where):
-            what = f"would be one of the files that INPUT, {without_secrets(given)}, matches"
-            raise UsageError(what, place=name, remedy="write elsewhere")
-    with store_errors(name, writes=True):
-        system, path = _connected(where)
-        bucket, _, key = path.partition("/")
-        if not key:
-            raise UsageError("names a bucket", place=name, remedy="name a file in it")
-        if system.get_file_info(bucket).type.name == "NotFound":
-            raise OutputError("there is no such bucket", place=name, remedy=_BUCKET)
-        if system.get_file_info(path).type.name == "Directory":
-            raise UsageError("is a folder", place=name, remedy="name a file in it")
+    def __init__(self, where: str) -> None:
+        self._where = where.rstrip("/")
+
+    def __str__(self) -> str:
+        return without_secrets(self._where)
+
+    def __truediv__(self, name: str) -> StorePath:
+        return StorePath(f"{self._where}/{name}")
+
+    @property
+    def name(self) -> str:
+        """What follows the last slash."""
+        return self._where.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """The name without its last ending."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The last ending of the name."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> StorePath:
+        """The folder that it is in."""
+        return StorePath(self._where.rpartition("/")[0])
+
+    def with_name(self, name: str) -> StorePath:
+        """What has another name in the same folder."""
+        return self.parent / name
+
+    def is_file(self) -> bool:
+        """Whether there is such a file."""
+        return self._type() == "File"
+
+    def is_dir(self) -> bool:
+        """Whether there is such a folder: a prefix."""
+        return self._type() == "Directory"
+
+    def exists(self) -> bool:
+        """Whether there is either."""
+        return self._type() != "NotFound"
+
+    def _type(self) -> str:
+        if has_magic(self._where) or not urlsplit(self._where).netloc:
+            return "NotFound"
+        with store_errors(str(self)):
+            system, path = connected(self._where)
+            return cast(str, system.get_file_info(path).type.name)
+
+    def read_bytes(self) -> bytes:
+        """All that the file holds."""
+        with find(self._where).files[0].open() as content:
+            return content.read()
+
+    def iterdir(self) -> Iterator[StorePath]:
+        """What is in the folder."""
+        with store_errors(str(self)):
+            system, path = connected(self._where)
+            names = [info.base_name for info in _below(system, path, str(self), recursive=False)]
+        return (self / name for name in names)
+
+
+def path_of(where: str) -> Path | StorePath:
+    """What a name stands for; an address of the web, beside which nothing can be looked for, for no path there is."""
+    return StorePath(where) if is_remote(where) and not is_web(where) else Path(where)
 
 
 # --- what went wrong
 
-_BUCKET = "check the name, and AWS_ENDPOINT_URL if it is set"
+CHECK_BUCKET = "check the name, and AWS_ENDPOINT_URL if it is set"
 _CREDENTIALS = "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS ...)"
 _REASONS = (
-    (r"NO_SUCH_BUCKET|bucket does not exist", "there is no such bucket", _BUCKET),
+    (r"NO_SUCH_BUCKET|bucket does not exist", "there is no such bucket", CHECK_BUCKET),
     (r"libjvm|libhdfs", "hdfs:// needs Java and Hadoop", "set JAVA_HOME and HADOOP_HOME"),
     (r"NO_SUCH_UPLOAD", "the upload was ended by somebody else", "run again"),
     (
@@ -606,7 +610,7 @@ def refusal(error: OSError, name: str, *, writes: bool = False) -> NegprepError:
     reason = getattr(error, "reason", None)  # of urllib, which wraps the error
     error = reason if isinstance(reason, OSError) else error
     text = (str(error).splitlines() or [type(error).__name__])[0]
-    by_hand = f"write a local file, and {_copy(name)}" if writes else f"or read it by a pipe: {_pipe(name)}"
+    by_hand = f"write a local file, and {copying(name)}" if writes else f"or read it by a pipe: {_pipe(name)}"
     unreached = re.search(r"(?:curlCode: \d+, |CURL error \[\d+\]=)(.+?)(?:;| error_info|$)", text)
     if of_store(error) and (unreached is None or "OAuth2" in text):
         for pattern, what, remedy in _REASONS:
@@ -641,7 +645,8 @@ def _pipe(name: str) -> str:
     return f"{_command(name, '-')} | negprep train - OUTPUT"
 
 
-def _copy(name: str) -> str:
+def copying(name: str) -> str:
+    """How a local file or folder is copied there by hand."""
     folder = name.endswith("/")
     scheme = name.partition("://")[0].lower()
     commands = {

@@ -14,6 +14,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from contextlib import nullcontext
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ from servers import Proxy
 from test_stores import FORMS, LOST, TABLE
 
 import negprep
-from negprep.errors import OutputError
+from negprep.errors import OutputError, UsageError
 
 MOTO = os.environ.get("NEGPREP_MOTO")
 pytestmark = pytest.mark.skipif(MOTO is None, reason="NEGPREP_MOTO does not name moto_server")
@@ -316,6 +317,114 @@ def test_a_signal_in_the_upload_leaves_the_object_as_it_was(proxy, system, large
     assert (run.returncode, told) == (143, "negprep: stopped by SIGTERM\n")
     assert list(folder.iterdir()) == []
     assert read(system, "logs/stopped.csv") == b"old"
+
+
+# --- folders
+
+
+@pytest.mark.parametrize("options", [{}, {"to": "csv", "encode": True}, {"command": "prepare"}], ids=str)
+def test_a_folder_is_that_of_this_machine_and_verified_there(proxy, system, moto, options, tmp_path):
+    options = dict(options)
+    command = options.pop("command", "train")
+    uri = f"s3://logs/{command}-{'-'.join(options) or 'plain'}/"
+    getattr(negprep, command)(TABLE, str(tmp_path / "out") + "/", **options)
+    getattr(negprep, command)(TABLE, uri, **options)
+    local = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    path = uri.removeprefix("s3://")
+    held = system.get_file_info(fs.FileSelector(path, recursive=True))
+    assert {each.base_name: read(system, each.path) for each in held} == local
+    completed = [path for method, path, *_ in proxy.asked if method in ("PUT", "POST") and "uploads" not in path]
+    assert completed[-1].partition("?")[0].endswith("/_SUCCESS")
+    assert uploads(moto) == []
+    assert not negprep.verify(uri, log="s3://logs/log.csv").failed
+    for force in (False, True):
+        with pytest.raises(
+            UsageError, match=rf"^{uri}: is not empty \(it holds '.*'\), and no folder of a store is repl"
+        ):
+            getattr(negprep, command)(TABLE, uri, force=force, **options)
+    first = next(name for name in sorted(local) if name.startswith(("part-", "train")))
+    with system.open_output_stream(f"{path}{first}") as stream:
+        stream.write(local[first][:-30])
+    with pytest.raises(negprep.BadDataError, match=rf"^{uri}{first}: ") if first.endswith("parquet") else nullcontext():
+        assert negprep.verify(uri, log=TABLE).failed
+
+
+@pytest.fixture
+def nothing_left(system, moto, proxy):
+    """Checks that a folder holds no file."""
+
+    def check(name):
+        proxy.fault = lambda method, path: None
+        held = system.get_file_info(fs.FileSelector(f"logs/{name}", recursive=True, allow_not_found=True))
+        assert [each.path for each in held if each.type == fs.FileType.File] == []
+
+    return check
+
+
+@pytest.mark.parametrize(
+    "fault", ["lost", (503, "SlowDown"), (403, "AccessDenied"), (403, "InvalidAccessKeyId")], ids=str
+)
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_a_folder_that_fails_leaves_nothing(proxy, large, method, fault, nothing_left):
+    seen = Counter()
+
+    def later(asked, path):  # the third upload of bytes, or the second end of an upload
+        seen[asked] += 1
+        return fault if asked == method and seen[asked] > (2 if method == "PUT" else 3) else None
+
+    proxy.fault = later
+    with pytest.raises(OutputError) as error:
+        negprep.train(str(large), "s3://logs/failed/", num_neg=8, epochs=2, to="csv")
+    line = str(error.value)
+    assert line.startswith("s3://logs/failed/")
+    assert "\n" not in line
+    assert "SECRET" not in line
+    assert seen[method] > 2
+    del error
+    gc.collect()
+    nothing_left("failed")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_a_folder_whose_run_is_stopped_leaves_nothing(proxy, system, large, tmp_path, signum, nothing_left):
+    seen = Counter()
+
+    def slow(method, path):
+        seen[method] += 1
+        if method == "PUT" and seen[method] == 3:
+            os.kill(run.pid, signum)
+            time.sleep(0.3)
+
+    proxy.fault = slow
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "negprep",
+        "train",
+        str(large),
+        f"s3://logs/stopped-{signum}/",
+        "--to",
+        "csv",
+        "--quiet",
+    ]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    _, told = run.communicate(timeout=60)
+    if signum == signal.SIGTERM:
+        assert (run.returncode, told) == (143, "negprep: stopped by SIGTERM\n")
+        assert list(folder.iterdir()) == []
+    nothing_left(f"stopped-{signum}")
+    subprocess.run(command, env=environment, check=True, timeout=60)
+    assert list(folder.iterdir()) == []  # what was killed is swept by the next run
+    assert system.get_file_info(f"logs/stopped-{signum}/_SUCCESS").type == fs.FileType.File
+
+
+def test_a_slow_store_takes_a_folder(proxy, system):
+    proxy.fault = lambda method, path: time.sleep(0.2)
+    negprep.prepare(TABLE, "s3://logs/slow/")
+    assert system.get_file_info("logs/slow/_SUCCESS").type == fs.FileType.File
 
 
 def test_a_run_that_fails_sends_nothing(proxy, system, tmp_path):

@@ -26,6 +26,7 @@ from negprep.cli.group import invoke
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
 from negprep.model_file import Model, write_model
+from negprep.write import uploads
 
 TABLE = as_table(random_rows(5, users=40))
 
@@ -72,8 +73,8 @@ def store(tmp_path, monkeypatch):
     def connected(where, **options):
         return fs.SubTreeFileSystem(str(root), fs.LocalFileSystem()), where.partition("://")[2].rstrip("/")
 
-    monkeypatch.setattr(stores, "_connected", connected)
-    monkeypatch.setattr(stores, "_settings", lambda where: {})
+    monkeypatch.setattr(stores, "connected", connected)
+    monkeypatch.setattr(stores, "upload_settings", lambda where: {})
     return root
 
 
@@ -254,44 +255,181 @@ def test_the_example_of_the_page_of_formats(store):
     assert pq.read_table(store / "bucket" / "train.parquet").equals(negprep.train(TABLE))
 
 
-def test_nothing_appears_in_a_store_before_the_upload_is_whole(store, monkeypatch):
-    old = store / "bucket" / "t.parquet"
+class Files:
+    """A store in which a file appears when its upload is complete; ``fault`` gets what is asked, and the path."""
+
+    def __init__(self, root):
+        self.root, self.inner = root, fs.SubTreeFileSystem(str(root), fs.LocalFileSystem())
+        self.fault = lambda asked, path: None
+        self.done = []
+
+    def ask(self, what, path):
+        if self.fault(what, path):
+            raise OSError("AWS Error SLOW_DOWN during X operation: Reduce your request rate")
+
+    def open_output_stream(self, path, compression):
+        assert compression is None
+        self.ask("open", path)
+        return Stream(self, path)
+
+    def delete_file(self, path):
+        self.ask("delete", path)
+        self.inner.delete_file(path)
+
+    def get_file_info(self, path):
+        return self.inner.get_file_info(path)
+
+    def open_input_file(self, path):
+        return self.inner.open_input_file(path)
+
+    @property
+    def held(self):
+        """The paths of all files below the bucket."""
+        return sorted(str(path.relative_to(self.root / "bucket")) for path in self.root.rglob("*") if path.is_file())
+
+
+class Stream:
+    def __init__(self, files, path):
+        self.files, self.path, self.sent, self.closed = files, path, b"", False
+
+    def write(self, part):
+        self.files.ask("send", self.path)
+        self.sent += part
+
+    def close(self):
+        self.files.ask("close", self.path)
+        path = self.files.root / self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.sent)
+        self.files.done.append(self.path)
+        self.closed = True
+        self.files.ask("closed", self.path)
+
+    def __del__(self):
+        if not self.closed:  # as Arrow's streams do
+            self.close()
+
+
+@pytest.fixture
+def files(store, monkeypatch):
+    """A store whose uploads can fail."""
+    files = Files(store)
+    monkeypatch.setattr(stores, "connected", lambda where, **options: (files, where.partition("://")[2].rstrip("/")))
+    return files
+
+
+def test_nothing_appears_in_a_store_before_the_upload_is_whole(files):
+    old = files.root / "bucket" / "t.parquet"
     old.write_bytes(b"old")
-    sent = []
-
-    class Stream:
-        def __init__(self, path):
-            self.path = path
-
-        def write(self, part):
-            sent.append(len(part))
-            if failing:
-                raise OSError("AWS Error SLOW_DOWN during UploadPart operation: Reduce your request rate")
-
-        def close(self):
-            (store / self.path).write_bytes(b"new")
-
-        def __del__(self):
-            self.close()  # as Arrow's streams do
-
-    class System:
-        def open_output_stream(self, path, compression):
-            assert compression is None
-            return Stream(path)
-
-        def get_file_info(self, path):
-            return fs.LocalFileSystem().get_file_info(str(store / path))
-
-    monkeypatch.setattr(stores, "_connected", lambda where, **options: (System(), where.partition("://")[2]))
-    failing = True
+    files.fault = lambda asked, path: asked == "send"
     with pytest.raises(OutputError) as error:
         negprep.train(TABLE, "s3://bucket/t.parquet")
     del error
-    assert sent
     assert old.read_bytes() == b"old"
-    failing = False
+    files.fault = lambda asked, path: None
     negprep.train(TABLE, "s3://bucket/t.parquet")
-    assert old.read_bytes() == b"new"
+    assert pq.read_table(old).equals(negprep.train(TABLE))
+
+
+# --- folders in a store
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"encode": True},
+        {"to": "csv", "encode": True},
+        {"to": "arrow"},
+        {"epochs": 2},
+        {"command": "test", "to": "recbole"},
+        {"command": "test", "to": "rechorus", "with_valid": True, "encode": True, "num_neg": 3},
+        {"command": "prepare"},
+        {"command": "prepare", "to": "csv"},
+        {"command": "prepare", "to": "recbole"},
+    ],
+    ids=str,
+)
+def test_a_folder_in_a_store_is_that_of_this_machine_and_verified(files, tmp_path, options):
+    options = dict(options)
+    call = getattr(negprep, options.pop("command", "train"))
+    uri = "s3://bucket/some/out/"
+    call(TABLE, str(tmp_path / "out") + "/", **options)
+    call(TABLE, uri, **options)
+    local = {str(path.relative_to(tmp_path / "out")): path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert files.held == sorted(f"some/out/{name}" for name in local)
+    for name, path in local.items():
+        assert (files.root / "bucket" / "some" / "out" / name).read_bytes() == path.read_bytes()
+    assert files.done[-1] == "bucket/some/out/_SUCCESS"
+    there, here = negprep.verify(uri, log=TABLE), negprep.verify(str(tmp_path / "out"), log=TABLE)
+    assert not there.failed
+    assert [check.status for check in there.checks] == [check.status for check in here.checks]
+
+
+def test_a_folder_in_a_store_that_is_not_whole_is_not_verified(files):
+    negprep.train(TABLE, "s3://bucket/out/", encode=True)
+    (files.root / "bucket" / "out" / "_SUCCESS").unlink()
+    with pytest.raises(BadDataError, match=r"^s3://bucket/out/: no _SUCCESS in the folder: it is not whole; make"):
+        negprep.verify("s3://bucket/out/", log=TABLE)
+    (files.root / "bucket" / "out" / "_SUCCESS").touch()
+    (files.root / "bucket" / "out" / "_items.parquet").unlink()
+    with pytest.raises(BadDataError, match=r"^s3://bucket/out: the vocabulary of the items is not there"):
+        negprep.verify("s3://bucket/out", log=TABLE)
+
+
+@pytest.mark.parametrize("asked", ["open", "send", "close", "closed"])
+@pytest.mark.parametrize("name", ["part-00000.parquet", "_users.parquet", "_SUCCESS"])
+def test_a_folder_that_fails_leaves_nothing_in_the_store(files, tmp_path, asked, name):
+    files.fault = lambda what, path: what == asked and path.endswith(name)
+    expected = (
+        r"^s3://bucket/(out/|out/_\w+|out/[^/]*parquet): the store is too busy, or out of order; run again later$"
+    )
+    summary = tmp_path / "s.json"
+    options = negprep.Options(command="train", encode=True)
+    if (asked, name) == ("send", "_SUCCESS"):  # nothing is in it
+        return
+    with pytest.raises(OutputError, match=expected):
+        negprep.prepare(TABLE, "s3://bucket/out/", options, summary=str(summary))
+    assert files.held == []
+    assert not summary.exists()
+    files.fault = lambda what, path: None
+    negprep.prepare(TABLE, "s3://bucket/out/", options, summary=str(summary))
+    assert len(files.held) == 4
+    assert summary.exists()
+    assert list(Path(stores.tempfile.gettempdir()).glob(".out.*")) == []
+
+
+def test_what_cannot_be_taken_back_is_told(files):
+    files.fault = lambda what, path: what == "delete" or (what == "close" and path.endswith("_SUCCESS"))
+    with pytest.raises(OutputError) as error:
+        negprep.train(TABLE, "s3://bucket/out/", encode=True)
+    assert str(error.value) == (
+        "s3://bucket/out/: the store is too busy, or out of order; '_items.parquet' and 3 more files may be there, "
+        "without _SUCCESS; run again later; before, remove them: aws s3 rm --recursive s3://bucket/out/"
+    )
+
+
+def test_a_folder_that_is_filled_meanwhile_is_left_alone(files):
+    def fill(asked, path):
+        (files.root / "bucket" / "out").mkdir(exist_ok=True)
+        (files.root / "bucket" / "out" / "part-00000.parquet").write_bytes(b"another's")
+
+    files.fault = fill
+    with pytest.raises(UsageError, match=r"^s3://bucket/out/: is not empty \(it holds 'part-00000.parquet'\), and no"):
+        negprep.train(TABLE, "s3://bucket/out/")
+    assert (files.root / "bucket" / "out" / "part-00000.parquet").read_bytes() == b"another's"
+
+
+def test_large_files_of_a_folder_are_sent_ahead(files, monkeypatch):
+    monkeypatch.setattr(uploads, "_SENT", 1000)
+    asked = []
+    files.fault = lambda what, path: asked.append((what, path.rpartition("/")[2]))
+    negprep.train(TABLE, "s3://bucket/out/")
+    of_part = [what for what, name in asked if name.startswith("part-")]
+    before = asked.index(("open", "_SUCCESS"))
+    assert of_part.count("send") > 2
+    assert [what for what, name in asked[before:] if name.startswith("part-")] == ["send", "close", "closed"]
+    assert pq.read_table(files.root / "bucket" / "out").equals(negprep.train(TABLE))
 
 
 @pytest.mark.parametrize(
@@ -409,10 +547,16 @@ NOT_WRITTEN = {
     "https://host/t.parquet": "https://host/t.parquet: is on the web: it can only be read; write a local",
     "hdfs://host/t.parquet": "hdfs://host/t.parquet: is in a store where no file appears whole at once: it can only be "
     "read; write a local file, and copy it: hdfs dfs -put LOCAL hdfs://host/t.parquet",
-    "s3://bucket/t/": "s3://bucket/t/: is a folder in a store, which cannot appear whole; write a local folder, "
-    "and copy it: aws s3 cp --recursive LOCAL s3://bucket/t/",
-    "s3://bucket": "s3://bucket: names a bucket; name a file in it",
-    "s3://bucket/logs": "s3://bucket/logs: is a folder; name a file in it",
+    "s3://bucket": "s3://bucket: names a bucket; name a file or a folder in it",
+    "s3://bucket/": "s3://bucket/: names a bucket; name a file or a folder in it",
+    "s3://bucket/logs": "s3://bucket/logs: is a folder; name a file in it, or end OUTPUT with a slash",
+    "s3://bucket/full/": "s3://bucket/full/: is not empty (it holds 'a'), and no folder of a store is replaced; "
+    "name a new folder, or remove this one first: aws s3 rm --recursive s3://bucket/full/",
+    "gs://bucket/full/": "gs://bucket/full/: is not empty (it holds 'a'), and no folder of a store is replaced; "
+    "name a new folder, or remove this one first: gcloud storage rm --recursive gs://bucket/full/",
+    "s3://bucket/full/a/": "s3://bucket/full/a/: is a file; leave out the slash at the end",
+    "abfs://c@a/t/": "abfs://c@a/t/: is in a store where no file appears whole at once: it can only be read; write a",
+    "s3://bucket/logs/log.csv/": "s3://bucket/logs/log.csv/: is the input s3://bucket/logs/log.csv; name another",
     "s3://none/t.parquet": "s3://none/t.parquet: there is no such bucket",
     "s3://bucket/logs/log.csv": "s3://bucket/logs/log.csv: is the input s3://bucket/logs/log.csv; name another OUTPUT",
     "s3://a:SECRET@bucket/t.parquet": "s3://bucket/t.parquet: the URI holds credentials",
@@ -423,9 +567,11 @@ NOT_WRITTEN = {
 @pytest.mark.parametrize("target", NOT_WRITTEN)
 def test_outputs_that_are_refused_before_anything_is_read(store, target, monkeypatch):
     (store / "bucket" / "logs").mkdir()
+    (store / "bucket" / "full").mkdir()
+    (store / "bucket" / "full" / "a").touch()
     monkeypatch.setattr("negprep.pipeline.open_log", None)
     with pytest.raises(NegprepError) as error:
-        negprep.train("s3://bucket/logs/log.csv", target)
+        negprep.train("s3://bucket/logs/log.csv", target, force=True)
     assert str(error.value).startswith(NOT_WRITTEN[target])
     assert "SECRET" not in str(error.value)
 
@@ -434,6 +580,8 @@ def test_an_output_within_the_input_is_refused(store):
     (store / "bucket" / "logs").mkdir()
     with pytest.raises(UsageError, match=r"s3://bucket/logs/t.csv: lies in the input s3://bucket/logs; name another"):
         negprep.train("s3://bucket/logs", "s3://bucket/logs/t.csv")
+    with pytest.raises(UsageError, match=r"s3://bucket/logs/out/: lies in the input s3://bucket/logs; name another"):
+        negprep.prepare("s3://bucket/logs", "s3://bucket/logs/out")
     with pytest.raises(UsageError, match=r"would be one of the files that INPUT, s3://bucket/logs/\*.csv, matches"):
         negprep.train("s3://bucket/logs/*.csv", "s3://bucket/logs/t.csv")
 
@@ -451,5 +599,3 @@ def test_what_is_written_to_a_local_place_only(tmp_path):
         with pytest.raises(UsageError) as error:
             call(uri)
         assert str(error.value) == f"{uri}: {refused}aws s3 cp LOCAL {uri}"
-    with pytest.raises(UsageError, match="is a folder in a store, which cannot appear whole"):
-        negprep.prepare(TABLE, "s3://b/x/")

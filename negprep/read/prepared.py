@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ from negprep.read.prepared_kinds import (
 from negprep.read.prepared_metadata import DATA_SET, Told, metadata_of, metadata_of_folder, metadata_of_parts
 from negprep.read.sources import Closing, Piece, Source, find_sources, machine_errors
 from negprep.read.tables import ArrowInput, table_input
-from negprep.stores import is_remote, without_secrets
+from negprep.stores import StorePath, is_web, path_of, without_secrets
 
 _IDS = {"user": "user", "item": "item", "pos_item": "item", "neg_item": "item"}
 _LISTS = {
@@ -182,7 +182,7 @@ def _decode(codes: pa.Array, vocabulary: CodedIds, place: Callable[[int], str]) 
 _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz", "arrow")
 
 
-def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, CodedIds] | None:
+def find_vocabularies(path: Path | StorePath, *, encoded: bool | None) -> dict[str, CodedIds] | None:
     """The vocabularies beside a prepared file, or in its folder: ``users`` and ``items``, the ids by code.
 
     ``encoded``: whether the metadata promise them; None, without metadata: vocabularies of the file's name count.
@@ -201,7 +201,7 @@ def find_vocabularies(path: Path, *, encoded: bool | None) -> dict[str, CodedIds
     return {f"{column}s": _read(place, column) for column, place in found.items() if place is not None}
 
 
-def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
+def _beside(path: Path | StorePath, column: str, *, by_folder: bool) -> Path | StorePath | None:
     ending = ending_of(path.name)
     stem = path.name[: -len(ending)] if ending else path.stem
     for form in _FORMS:
@@ -216,7 +216,7 @@ def _beside(path: Path, column: str, *, by_folder: bool) -> Path | None:
     return None
 
 
-def _read(path: Path, column: str) -> CodedIds:
+def _read(path: Path | StorePath, column: str) -> CodedIds:
     (source,) = find_sources(str(path))
     table: ParquetInput | ArrowInput | TextInput
     if source.is_table:
@@ -309,17 +309,17 @@ class Prepared(Closing):
                 raise UsageError(f"no column {column!r} (found: {', '.join(self.names)})", place=self.name)
         columns = self.shape.columns | {column: column for column in extra}
         encoded = None if self.facts is None else bool(self.facts.get("encode"))
-        if encoded and is_remote(self.name):
-            what = "holds codes (--encode), whose vocabularies are looked for beside a local file only"
+        if encoded and is_web(self.name):
+            what = "holds codes (--encode), whose vocabularies are not looked for on the web"
             raise BadDataError(what, place=self.name, remedy="copy it and the vocabularies into a local folder")
-        vocabularies = find_vocabularies(Path(self.name), encoded=encoded)
+        vocabularies = find_vocabularies(path_of(self.name), encoded=encoded)
         return self._read(columns, vocabularies)
 
     def _read(self, columns: dict[str, str], vocabularies: dict[str, CodedIds] | None) -> Iterator[Batch]:
         self._places = []
         first = 0
         for source, each in zip(self._sources, self._inputs, strict=True):
-            epoch = _EPOCH.fullmatch(source.path.parent.name) if source.path is not None else None
+            epoch = _EPOCH.fullmatch(PurePath(source.name).parent.name)
             for task in each.pieces(columns):
                 piece = task()
                 by_spaces = self.facts is not None and self.shape.kind != "exchanged"
@@ -363,7 +363,7 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
             stack.callback(source.close)
             if not source.parquet:
                 refuse_foreign(source)
-        facts = metadata_of(name, metadata_of_folder(Path(name)) if not sources[0].parquet else None, told)
+        facts = metadata_of(name, metadata_of_folder(path_of(name)) if not sources[0].parquet else None, told)
         said_in = None if told is None else told.place
         lines = None if sources[0].is_table else lines_of(sources[0], is_ours=facts is not None)
         if lines is not None:
@@ -390,7 +390,8 @@ def open_prepared(where: str | os.PathLike[str], told: Told | None = None, read:
                 what = f"columns or metadata are not those of {sources[0].name}"
                 raise BadDataError(what, place=source.name, remedy="give files of one run")
         shape, facts = described[0]
-        if facts is not None and Path(name).is_dir() and not _is_whole(Path(name), facts, sources):
+        folder = path_of(name)
+        if facts is not None and folder.is_dir() and not _is_whole(folder, facts, sources):
             raise BadDataError("no _SUCCESS in the folder: it is not whole", place=name, remedy="make it again")
         return Prepared(name, sources, list(inputs), shape, facts, stack.pop_all(), said_in)
 
@@ -401,12 +402,12 @@ def _kind_of_lines(name: str) -> Kind:
     return "ncf" if is_rating_file(name) else "lightgcn" if is_gcn_list(name) else "ncf negatives"
 
 
-def _is_whole(folder: Path, facts: dict[str, Any], sources: tuple[Source, ...]) -> bool:
+def _is_whole(folder: Path | StorePath, facts: dict[str, Any], sources: tuple[Source, ...]) -> bool:
     """Whether a folder has its ``_SUCCESS``, or, where each epoch was written by a job of Spark, all epochs have."""
     if (folder / "_SUCCESS").exists():
         return True
-    found = {source.path.parent for source in sources if source.path is not None} - {folder}
-    return len(found) == facts.get("epochs") and all((each / "_SUCCESS").exists() for each in found)
+    found = {source.name.rpartition("/")[0] for source in sources} - {str(folder)}
+    return len(found) == facts.get("epochs") and all((path_of(each) / "_SUCCESS").exists() for each in found)
 
 
 def _input(source: Source, quotes: ReadOptions) -> ParquetInput | ArrowInput | TextInput:

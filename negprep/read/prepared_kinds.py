@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from negprep.read.columns import find_roles, listed
 from negprep.read.lines import filled_lines
 from negprep.read.prepared_metadata import FOLDER_METADATA, parts_of_data_set
 from negprep.read.sources import HEAD, Piece, Source
+from negprep.stores import path_of
 
 Kind = Literal["negprep", "parquet", "text", "recbole", "ncf", "ncf negatives", "lightgcn", "exchanged"]
 Layout = Literal["pointwise", "pairwise", "listwise", "positives"]
@@ -90,7 +91,7 @@ def holds_positives_alone(name: str, facts: dict[str, Any] | None) -> bool:
 
 def is_of_exchange(name: str) -> bool:
     """Whether a table is one of those of a folder for another program, which shows in its name and beside it."""
-    path = Path(name)
+    path = path_of(name)
     return path.suffix in _OF_EXCHANGE and is_exchanged(path.name) and (path.parent / FOLDER_METADATA).is_file()
 
 
@@ -464,9 +465,9 @@ _APART = (".rating", ".negative", ".inter", ".txt", *_OF_EXCHANGE)
 
 def members(where: str) -> list[str]:
     """The files to open one by one: those of a folder that holds several kinds or parts, else what was given."""
-    folder = Path(where)
+    folder = path_of(where)
     if not (folder / FOLDER_METADATA).is_file():
         return [str(folder / name) for name in parts_of_data_set(folder)] or [where]
     files = (file for file in folder.iterdir() if file.suffix in _APART and file.is_file())
-    apart = sorted(file for file in files if file.suffix not in _OF_EXCHANGE or is_exchanged(file.name))
-    return [str(file) for file in apart] or [where]
+    apart = [str(file) for file in files if file.suffix not in _OF_EXCHANGE or is_exchanged(file.name)]
+    return sorted(apart) or [where]

@@ -14,6 +14,7 @@ from negprep._version import __version__
 from negprep.errors import BadDataError, UsageError
 from negprep.jsons import json_value
 from negprep.read.sources import machine_errors
+from negprep.stores import StorePath
 
 _LARGEST = 1 << 24
 """Bytes. A summary has some thousand."""
@@ -66,7 +67,7 @@ def _text_in(footer: Mapping[bytes, bytes]) -> bytes | None:
     return None
 
 
-def metadata_of_folder(path: Path) -> dict[str, Any] | None:
+def metadata_of_folder(path: Path | StorePath) -> dict[str, Any] | None:
     """The metadata that a run wrote for a folder of text, found from the folder or a file in it."""
     of_parts = parts_of_data_set(path.parent)
     if path.name in of_parts:
@@ -79,7 +80,7 @@ def metadata_of_folder(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def parts_of_data_set(folder: Path) -> dict[str, dict[str, Any]]:
+def parts_of_data_set(folder: Path | StorePath) -> dict[str, dict[str, Any]]:
     """The files of rows that ``prepare`` wrote into a folder, with the metadata of each; empty for another folder.
 
     Raises ``BadDataError`` if its ``negprep.json`` is not what ``prepare`` writes.

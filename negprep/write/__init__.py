@@ -6,6 +6,7 @@ from negprep.write.destination import Document, check_output, check_whole, write
 from negprep.write.output import PART_ROWS, FolderOutput, NamedText, Output, Part, kind_of, open_output
 from negprep.write.parquet import ROW_GROUP_ROWS
 from negprep.write.text import TEXT_ROWS, Fields, word
+from negprep.write.uploads import check_target
 
 __all__ = [
     "PART_ROWS",
@@ -18,6 +19,7 @@ __all__ = [
     "Output",
     "Part",
     "check_output",
+    "check_target",
     "check_whole",
     "kind_of",
     "open_output",

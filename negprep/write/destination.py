@@ -53,7 +53,7 @@ class Destination:
       written as it is, without a temporary.
     ``path``: Without symbolic links, but for a stream: a link to a file stays, and the file that it leads to is
       replaced.
-    ``uri``: The name of a file in a store, which is built beside `path`, in the folder of temporary files.
+    ``uri``: The name of a file or folder in a store, which is built beside `path`, in the folder of temporary files.
     """
 
     place: str
@@ -79,7 +79,8 @@ def locate(target: str) -> Destination:
         return Destination("standard output", "stream", Path(target))
     if is_remote(target):
         name = without_secrets(target)
-        return Destination(name, "file", Path(tempfile.gettempdir(), name.rpartition("/")[2]), target)
+        kind: Literal["file", "folder"] = "folder" if name.endswith("/") else "file"
+        return Destination(name, kind, Path(tempfile.gettempdir(), name.rstrip("/").rpartition("/")[2]), target)
     if not Path(target).exists():
         refuse_unknown(target)
     path = Path(os.path.realpath(target))
@@ -111,7 +112,7 @@ def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is
       anything else; if it is a folder and has no slash at the end, or a file and has one.
     Raises OutputError: If its folder is missing or cannot be written to.
 
-    What a store may hold, `negprep.stores.check_target` decides.
+    What a store may hold, `check_target` decides.
     """
     refuse_local_only(target)
     with machine_errors(target):

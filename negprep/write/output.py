@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from negprep.errors import UsageError
 from negprep.options.formats import beside, ending_of
-from negprep.stores import Upload
 from negprep.write.atomic import (
     PARTS,
     PathSink,
@@ -24,9 +23,10 @@ from negprep.write.atomic import (
     sweep,
     sync_folder,
 )
-from negprep.write.destination import METADATA, locate, open_stream, refuse_contents, refuse_terminal
+from negprep.write.destination import DATA_SET, METADATA, locate, open_stream, refuse_contents, refuse_terminal
 from negprep.write.parquet import ROW_GROUP_ROWS, ArrowStream, ParquetStream
 from negprep.write.text import TextStream
+from negprep.write.uploads import Upload, send_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -237,6 +237,8 @@ def store_name_beside(uri: str, name: str) -> str:
     return f"{folder}{slash}{beside(Path(file), name)}"
 
 
+_SUCCESS = "_SUCCESS"
+
 PART_ROWS = 8 * ROW_GROUP_ROWS
 """About how many rows a part file should have. It ends at `Output.next_part`, between two users."""
 
@@ -404,14 +406,7 @@ class FolderOutput(Output):
         """Complete all part files, and give the folder its name."""
         path = self._destination.path
         with machine_errors(self._destination.place):
-            if not self._parts and not self._named and not self._is_filled:
-                self._current()
-            for part in [*self._parts, *self._named.values()]:
-                part.close(metadata)
-            if not self._kind.has_footer:
-                make_file(self._folder / METADATA)
-                PathSink(self._folder / METADATA).write(f"{metadata.get('negprep', '{}')}\n".encode())
-            make_file(self._folder / "_SUCCESS")
+            self._complete(metadata)
             mode, inner_mode = (final_mode(self._folder / "new", full) for full in (0o666, 0o777))
             for held in sorted(self._folder.rglob("*"), reverse=True):
                 settle(held, inner_mode if held.is_dir() else mode)
@@ -426,6 +421,17 @@ class FolderOutput(Output):
                 self._staging.exchange(PARTS, undo, decider=self._folder)
             sync_folder(path.parent)
 
+    def _complete(self, metadata: dict[str, str]) -> None:
+        """Complete the files of the hidden folder."""
+        if not self._parts and not self._named and not self._is_filled:
+            self._current()
+        for part in [*self._parts, *self._named.values()]:
+            part.close(metadata)
+        if not self._kind.has_footer:
+            make_file(self._folder / METADATA)
+            PathSink(self._folder / METADATA).write(f"{metadata.get('negprep', '{}')}\n".encode())
+        make_file(self._folder / _SUCCESS)
+
     def _current(self) -> RowStream:
         if self._part is None:
             path: Path = self._folder / self._inner / f"part-{len(self._parts) - self._first:05}{self._kind.ending}"
@@ -433,6 +439,33 @@ class FolderOutput(Output):
             self._part = self._add(PathSink(path), self._schema)
             self._parts.append(self._part)
         return self._part
+
+
+class StoreFolderOutput(FolderOutput):
+    """A folder in a store: built as a hidden folder among the temporary files, and sent when whole."""
+
+    def open(self) -> None:
+        """Make the hidden folder."""
+        sweep(self._destination.path)
+        self._staging.open()
+        self._folder.mkdir(mode=0o700)
+
+    def finish(self, metadata: dict[str, str], companion: Document | None = None) -> None:
+        """Send the files, and complete their uploads one after the other, ``_SUCCESS`` last."""
+        mark = self._folder / _SUCCESS
+        with machine_errors(self._destination.place, self._destination.elsewhere):
+            self._complete(metadata)
+            if companion is not None:
+                companion.stage()
+            with ExitStack() as undo:
+                upload = undo.enter_context(
+                    closing(send_folder(self._destination.uri, self._folder, (METADATA, DATA_SET, _SUCCESS)))
+                )
+                complete()
+                if companion is not None:
+                    companion.exchange(undo, decider=mark)
+                upload.finish()
+                mark.unlink()
 
 
 class StreamOutput(Output):
@@ -507,7 +540,8 @@ def open_output(
     A file that is replaced keeps its mode (not its owner) and, if `target` is a symbolic link to it, the link. A
     process that is killed leaves temporaries, whose names begin with a dot; the next run on that target removes them.
     Killed between the renames of a file and of those beside it, a moment without any other work, it can leave new
-    ones beside the old file: two names cannot change in one step.
+    ones beside the old file: two names cannot change in one step. Killed while the files of a folder in a store get
+    their names, it can leave some of them, without ``_SUCCESS``.
     """
     with machine_errors(target):
         destination = locate(target)
@@ -515,7 +549,7 @@ def open_output(
     if destination.kind == "file":
         output = (StoreOutput if destination.uri else FileOutput)(destination, schema, kind=kind)
     elif destination.kind == "folder":
-        output = FolderOutput(destination, schema, kind=kind, force=force)
+        output = (StoreFolderOutput if destination.uri else FolderOutput)(destination, schema, kind=kind, force=force)
     else:
         output = StreamOutput(destination, schema, kind=kind)
     try:
