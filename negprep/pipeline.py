@@ -60,10 +60,9 @@ from negprep.sample.rng import Bootstrap
 from negprep.stores import is_remote
 from negprep.summary import ColdItems, Record, Summary, Tally, facts_of, summary_of, warnings_of
 from negprep.threads import on_threads, one_ahead
-from negprep.write.destination import Document, check_output
+from negprep.write.destination import Document, check_output, check_target
 from negprep.write.output import PART_ROWS, FolderOutput, Output, Part, kind_of, open_output
 from negprep.write.parquet import ROW_GROUP_ROWS
-from negprep.write.uploads import check_target
 
 
 def prepare(

@@ -26,7 +26,7 @@ from negprep.cli.group import invoke
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError, NegprepError, OutputError, UsageError
 from negprep.model_file import Model, write_model
-from negprep.write import uploads
+from negprep.write import output
 
 TABLE = as_table(random_rows(5, users=40))
 
@@ -421,7 +421,7 @@ def test_a_folder_that_is_filled_meanwhile_is_left_alone(files):
 
 
 def test_large_files_of_a_folder_are_sent_ahead(files, monkeypatch):
-    monkeypatch.setattr(uploads, "_SENT", 1000)
+    monkeypatch.setattr(output, "_SENT", 1000)
     asked = []
     files.fault = lambda what, path: asked.append((what, path.rpartition("/")[2]))
     negprep.train(TABLE, "s3://bucket/out/")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from negprep.write.destination import Document, check_output, check_whole, write_whole
+from negprep.write.destination import Document, check_output, check_target, check_whole, write_whole
 from negprep.write.output import PART_ROWS, FolderOutput, NamedText, Output, Part, kind_of, open_output
 from negprep.write.parquet import ROW_GROUP_ROWS
 from negprep.write.text import TEXT_ROWS, Fields, word
-from negprep.write.uploads import check_target
 
 __all__ = [
     "PART_ROWS",

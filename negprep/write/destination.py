@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import has_magic
 from io import BytesIO
 from pathlib import Path
 from re import fullmatch
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from negprep import stores
 from negprep.errors import OutputError, UsageError
 from negprep.options.formats import is_exchanged
-from negprep.stores import is_remote, refuse_local_only, refuse_unknown, without_secrets
+from negprep.stores import (
+    CHECK_BUCKET,
+    copying,
+    is_remote,
+    is_web,
+    pattern_of,
+    refuse_local_only,
+    refuse_unknown,
+    store_errors,
+    without_secrets,
+)
 from negprep.write.atomic import (
     ELSEWHERE,
     PARTS,
@@ -33,6 +46,8 @@ from negprep.write.atomic import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
+
+    from pyarrow.fs import FileSystem
 
 
 STANDARD_OUTPUT = 1
@@ -127,6 +142,63 @@ def check_output(target: str, inputs: Sequence[Path], *, force: bool = False, is
         for source in inputs:
             if source.exists():
                 _refuse_input(destination, source)
+
+
+def check_target(where: str, inputs: list[str]) -> None:
+    """Refuse a URI to which nothing can be written, before anything is read.
+
+    Raises UsageError: It is on the web, in a store where files do not appear whole, one of the inputs, or a folder
+      that is not empty: it cannot be replaced at once.
+    Raises OutputError: There is no such bucket, no access, or no network.
+    """
+    stores.refuse_secrets(where)
+    name = without_secrets(where)
+    if not where.lower().startswith(("s3://", "gs://", "gcs://")):
+        what = "is on the web" if is_web(where) else "is in a store where no file appears whole at once"
+        raise UsageError(f"{what}: it can only be read", place=name, remedy=f"write a local file, and {copying(name)}")
+    target = where.rstrip("/")
+    for given in inputs:
+        source = given.rstrip("/")
+        if target == source or (is_remote(source) and target.startswith(f"{source}/")):
+            relation = "is" if target == source else "lies in"
+            raise UsageError(f"{relation} the input {without_secrets(given)}", place=name, remedy="name another OUTPUT")
+        if has_magic(given) and pattern_of(given.split("/")).fullmatch(target):
+            what = f"would be one of the files that INPUT, {without_secrets(given)}, matches"
+            raise UsageError(what, place=name, remedy="write elsewhere")
+    with store_errors(name, writes=True):
+        system, path = stores.connected(where)
+        bucket, _, key = path.partition("/")
+        if not key:
+            raise UsageError("names a bucket", place=name, remedy="name a file or a folder in it")
+        if system.get_file_info(bucket).type.name == "NotFound":
+            raise OutputError("there is no such bucket", place=name, remedy=CHECK_BUCKET)
+        if where.endswith("/"):
+            refuse_filled(where, system, path)
+        elif system.get_file_info(path).type.name == "Directory":
+            raise UsageError("is a folder", place=name, remedy="name a file in it, or end OUTPUT with a slash")
+
+
+def refuse_filled(where: str, system: FileSystem, path: str) -> None:
+    """Raise ``UsageError`` if there is anything in a folder, or a file of its name."""
+    from pyarrow.fs import FileSelector
+
+    name = f"{without_secrets(where).rstrip('/')}/"
+    with store_errors(name, writes=True):
+        kind = system.get_file_info(path).type.name
+        below = [] if kind != "Directory" else system.get_file_info(FileSelector(path, recursive=True))
+    if kind == "File":
+        raise UsageError("is a file", place=name, remedy="leave out the slash at the end")
+    held = [each.path.removeprefix(f"{path}/") for each in below if each.type.name == "File"]  # folders may be marked
+    if held:
+        what = f"is not empty (it holds {min(held)!r}), and no folder of a store is replaced"
+        raise UsageError(what, place=name, remedy=f"name a new folder, or remove this one first: {removing(name)}")
+
+
+def removing(name: str) -> str:
+    """The command that removes a folder of a store."""
+    scheme = name.partition("://")[0].lower()
+    command = "aws s3 rm --recursive" if scheme == "s3" else "gcloud storage rm --recursive"
+    return f"{command} {shlex.quote(name)}"
 
 
 @contextmanager

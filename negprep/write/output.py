@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
-from negprep.errors import UsageError
+from negprep import stores
+from negprep.errors import NegprepError, UsageError
 from negprep.options.formats import beside, ending_of
+from negprep.stores import store_errors, without_secrets
 from negprep.write.atomic import (
     PARTS,
     PathSink,
@@ -23,15 +25,24 @@ from negprep.write.atomic import (
     sweep,
     sync_folder,
 )
-from negprep.write.destination import DATA_SET, METADATA, locate, open_stream, refuse_contents, refuse_terminal
+from negprep.write.destination import (
+    DATA_SET,
+    METADATA,
+    locate,
+    open_stream,
+    refuse_contents,
+    refuse_filled,
+    refuse_terminal,
+    removing,
+)
 from negprep.write.parquet import ROW_GROUP_ROWS, ArrowStream, ParquetStream
 from negprep.write.text import TextStream
-from negprep.write.uploads import Upload, send_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
+    from pyarrow.fs import FileSystem
 
     from negprep.options.formats import FormName
     from negprep.write.destination import Destination, Document
@@ -204,6 +215,119 @@ class FileOutput(Output):
                     companion.exchange(undo, decider=temporary)
                 temporary.replace(path)
             sync_folder(path.parent)
+
+
+_SENT = 10 << 20
+"""Bytes sent at a time: the parts of Arrow's uploads, so that it keeps none of them."""
+
+
+class Upload:
+    """A file on its way into a store, where nothing is to be seen before `finish`.
+
+    Arrow completes an upload when its stream is closed or forgotten, whatever went wrong. One that is not to be
+    completed is kept for ever, therefore, and the store holds its parts, under no name, until it throws them away.
+    """
+
+    def __init__(self, where: str, system: FileSystem | None = None, path: str = "") -> None:
+        self._name = without_secrets(where)
+        self._stream: Any = None
+        with store_errors(self._name, writes=True):
+            if system is None:
+                system, path = stores.connected(where, **stores.upload_settings(where))
+            self._stream = system.open_output_stream(path, compression=None)  # not by the ending of the name
+
+    def send(self, file: BinaryIO, size: int | None = None) -> None:
+        """Send what a file holds from where it is; at most so many bytes, a multiple of those sent at a time."""
+        with store_errors(self._name, writes=True):
+            while (size is None or size > 0) and (part := file.read(_SENT)):
+                self._stream.write(part)
+                size = None if size is None else size - len(part)
+
+    def finish(self) -> None:
+        """Complete the upload: the file has its name."""
+        with store_errors(self._name, writes=True):
+            self._stream.close()
+        self._stream = None
+
+    def close(self) -> None:
+        """Leave undone what is not complete."""
+        if self._stream is not None:
+            import ctypes
+
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._stream))
+            self._stream = None
+
+
+class FolderUpload:
+    """A folder on its way into a store: its files get their names at the end, one after the other.
+
+    Until then nothing is to be seen. All but the last bytes of each file, less than `_SENT`, are sent before: Arrow
+    would keep them in memory, and sends them with the end of the upload in any case.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where.rstrip("/")
+        self._name = without_secrets(where)
+        with store_errors(self._name, writes=True):
+            self._system, self._base = stores.connected(self._where, **stores.upload_settings(where))
+        self._files: list[tuple[str, Path, int, Upload]] = []
+
+    def send(self, relative: str, path: Path) -> None:
+        """Send a local file, which must stay as it is, as the one with that path below the folder."""
+        upload = Upload(f"{self._where}/{relative}", self._system, f"{self._base}/{relative}")
+        ahead = path.stat().st_size // _SENT * _SENT
+        self._files.append((relative, path, ahead, upload))
+        with path.open("rb") as file:
+            upload.send(file, ahead)
+
+    def finish(self) -> None:
+        """Give the files their names, in the order in which they were sent. After an error none of them has its own."""
+        refuse_filled(self._where, self._system, self._base)  # by another run, meanwhile
+        begun: list[str] = []
+        try:
+            for relative, path, ahead, upload in self._files:
+                with path.open("rb") as file:
+                    file.seek(ahead)
+                    begun.append(relative)
+                    upload.send(file)
+                upload.finish()
+        except BaseException as error:
+            self._take_back(begun, error)
+            raise
+
+    def _take_back(self, names: list[str], error: BaseException) -> None:
+        """Remove what has its name. The last upload may have been completed, whatever its answer was."""
+        left = []
+        for name in names:
+            try:
+                self._system.delete_file(f"{self._base}/{name}")
+            except FileNotFoundError:
+                continue
+            except OSError:
+                left.append(name)
+        if left and isinstance(error, NegprepError):
+            what = f"{error.what}; {left[0]!r} and {len(left) - 1} more files may be there, without _SUCCESS"
+            remedy = f"{error.remedy}; before, remove them: {removing(self._name)}"
+            raise type(error)(what, place=self._name, remedy=remedy) from None
+
+    def close(self) -> None:
+        """Leave undone what is not complete."""
+        for *_, upload in self._files:
+            upload.close()
+
+
+def send_folder(where: str, folder: Path, last: tuple[str, ...]) -> FolderUpload:
+    """Send all files below a local folder, those with the names ``last`` at the end, in that order."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files.sort(key=lambda path: last.index(path.name) if path.name in last else -1)
+    upload = FolderUpload(where)
+    try:
+        for path in files:
+            upload.send(path.relative_to(folder).as_posix(), path)
+    except BaseException:
+        upload.close()
+        raise
+    return upload
 
 
 class StoreOutput(FileOutput):
