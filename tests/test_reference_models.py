@@ -102,7 +102,7 @@ def test_distinct_rows(tmp_path, recipe, strangers):
 def test_the_model_of_these_tests_is_a_model(tmp_path):
     """Written by the package, it gives the same rows as written by numpy."""
     log, weak, plain = a_case("small", tmp_path, bias=True, strangers=False)
-    before = made(log, weak, ("hard",), tmp_path)
+    before = made(log, weak, ("hard",), tmp_path, pool=5)
     order = [sorted(plain.users, key=str), sorted(plain.items, key=str)]
     if not isinstance(order[0][0], str):
         order = [sorted(plain.users), sorted(plain.items)]
@@ -114,4 +114,4 @@ def test_the_model_of_these_tests_is_a_model(tmp_path):
         np.array([plain.bias[item] for item in order[1]], np.float32),
     )
     write_model(str(tmp_path / "m.npz"), model)
-    assert made(log, weak, ("hard",), tmp_path) == before
+    assert made(log, weak, ("hard",), tmp_path, pool=5) == before

@@ -225,11 +225,11 @@ def test_a_model_may_be_in_a_store(store):
     factors = [chance.normal(size=(len(each), 3)).astype(np.float32) for each in ids]
     path = store / "bucket" / "model.npz"
     write_model(str(path), Model("own", *map(Vocabulary, ids), *factors, None, None))
-    there = rows(TABLE, sampler="hard", model="s3://bucket/model.npz")
-    assert there.equals(rows(TABLE, sampler="hard", model=str(path)))
+    there = rows(TABLE, sampler="hard", pool=4, model="s3://bucket/model.npz")
+    assert there.equals(rows(TABLE, sampler="hard", pool=4, model=str(path)))
     (store / "bucket" / "model.npz").write_bytes(b"not a model")
     with pytest.raises(BadDataError) as error:
-        rows(TABLE, sampler="hard", model="s3://bucket/model.npz")
+        rows(TABLE, sampler="hard", pool=4, model="s3://bucket/model.npz")
     assert str(error.value).startswith("s3://bucket/model.npz: is neither a .npz file of arrays nor Parquet")
 
 

@@ -18,7 +18,15 @@ from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError, UsageError
 from negprep.model_file import Model, read_model
 from negprep.options.options import Options
-from negprep.options.specs import HoldoutRule
+from negprep.options.specs import (
+    DEFAULT_POLICY_POOL,
+    DEFAULT_POOL,
+    DEFAULT_POOL_WEAK,
+    DEFAULT_SKIP_TOP,
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TOP,
+    HoldoutRule,
+)
 from negprep.sample.hard import Hardness
 from negprep.sample.popularity import Weights, popularity_weights
 from negprep.sample.reinforced import Policy
@@ -100,8 +108,6 @@ def unknown_to_model(number: int, what: str, example: object, known: Vocabulary,
 
 
 _DEFAULT_ALPHA, _DEFAULT_SMOOTH = 0.75, 0.0
-_DEFAULT_POOL, _DEFAULT_TOP, _DEFAULT_SKIP_TOP = 32, 1, 0
-_DEFAULT_POLICY_POOL, _DEFAULT_POOL_WEAK, _DEFAULT_TEMPERATURE = 30, 1, 1.0
 
 
 def needs_survey(options: Options) -> bool:
@@ -126,20 +132,20 @@ def popularity_shape(options: Options) -> tuple[float, float]:
 def model_rule(options: Options) -> Hardness | Policy | None:
     """How a model draws, where one does: the options with their defaults."""
     if options.sampler_rule.scored == "hard":
-        size = _DEFAULT_POOL if options.pool is None else options.pool
-        top = _DEFAULT_TOP if options.top is None else options.top
-        skip = _DEFAULT_SKIP_TOP if options.skip_top is None else options.skip_top
+        size = DEFAULT_POOL if options.pool is None else options.pool
+        top = DEFAULT_TOP if options.top is None else options.top
+        skip = DEFAULT_SKIP_TOP if options.skip_top is None else options.skip_top
         if top + skip > size:
             raise UsageError(
                 f"--top {top} and --skip-top {skip} of a pool of {size}", remedy="enlarge it (--pool), or lower them"
             )
         return Hardness(size, top, skip)
     if options.sampler_rule.scored == "reinforced":
-        size = _DEFAULT_POLICY_POOL if options.pool is None else options.pool
-        exposed = _DEFAULT_POOL_WEAK if options.pool_weak is None else options.pool_weak
+        size = DEFAULT_POLICY_POOL if options.pool is None else options.pool
+        exposed = DEFAULT_POOL_WEAK if options.pool_weak is None else options.pool_weak
         if exposed > size:
             raise UsageError(f"--pool-weak {exposed} of a pool of {size}", remedy="enlarge it (--pool), or lower it")
-        return Policy(size, exposed, _DEFAULT_TEMPERATURE if options.temperature is None else options.temperature)
+        return Policy(size, exposed, DEFAULT_TEMPERATURE if options.temperature is None else options.temperature)
     return None
 
 

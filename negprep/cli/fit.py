@@ -83,7 +83,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
 
     \b
       negprep fit log.csv model.npz --kind bpr
-      negprep train log.csv train.parquet --sampler hard --model model.npz
+      negprep train log.csv t.parquet --sampler hard --pool 4 --model model.npz
 
     It learns from the train positives, and rns from the weak interactions too, never from what is held out. MODEL
     appears whole or not at all. One seed gives one model, on one machine with one version of the libraries, except for

@@ -188,6 +188,12 @@ def _refuse_scored(options: Record, scored: str | None) -> None:
         f"--sampler {scored} without --model FILE",
         "make one with negprep fit",
     )
+    _refuse(
+        scored == "hard" and options.pool is None,
+        "--sampler hard --model FILE without --pool: negatives that are hard for a frozen model can be worse than "
+        "uniform ones, whatever the pool",
+        "choose one on a validation fold, from --pool 2 and 4 on; or draw against the model as it is trained",
+    )
     for name, samplers in _OF_MODELS.items():
         _refuse(
             getattr(options, name) is not None and scored not in samplers,

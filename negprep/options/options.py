@@ -19,6 +19,11 @@ from negprep.options.reading import LOGS as _LOGS
 from negprep.options.reading import LogSource as LogSource
 from negprep.options.reading import ReadOptions as ReadOptions
 from negprep.options.specs import (
+    DEFAULT_POLICY_POOL,
+    DEFAULT_POOL_WEAK,
+    DEFAULT_SKIP_TOP,
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TOP,
     MAX_ALPHA,
     MAX_BOOTSTRAP,
     MAX_HISTORY,
@@ -379,12 +384,12 @@ class Options:
         ("Negatives", "train inspect fit"),
         metavar="N",
         limits=(1, MAX_POOL),
-        shown="32 for hard, 30 for reinforced",
+        shown=f"{DEFAULT_POLICY_POOL} for reinforced; hard needs it",
         differs={
             "fit": {
                 "help": "Candidates from which one is drawn. Give train the same.",
                 "section": "Reinforced (--kind rns)",
-                "shown": "30",
+                "shown": str(DEFAULT_POLICY_POOL),
             }
         },
     )
@@ -394,7 +399,7 @@ class Options:
         ("Negatives", "train inspect"),
         metavar="M",
         limits=(1, MAX_POOL),
-        shown="1",
+        shown=str(DEFAULT_TOP),
     )
     skip_top: int | None = option(
         None,
@@ -402,7 +407,7 @@ class Options:
         ("Negatives", "train inspect"),
         metavar="S",
         limits=(0, MAX_POOL),
-        shown="0",
+        shown=str(DEFAULT_SKIP_TOP),
     )
     pool_weak: int | None = option(
         None,
@@ -410,7 +415,7 @@ class Options:
         ("Negatives", "train inspect fit"),
         metavar="X",
         limits=(0, MAX_POOL),
-        shown="1",
+        shown=str(DEFAULT_POOL_WEAK),
         differs={
             "fit": {
                 "help": "X of them are weak interactions of the user, if there are any. Give train the same.",
@@ -424,7 +429,7 @@ class Options:
         ("Negatives", "train inspect fit"),
         metavar="T",
         limits=(1e-6, MAX_TEMPERATURE),
-        shown="1",
+        shown=f"{DEFAULT_TEMPERATURE:g}",
         differs={
             "fit": {
                 "help": "Divide scores by T before the softmax. Give train the same.",

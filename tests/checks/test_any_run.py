@@ -35,13 +35,13 @@ WEAK = (
     "reinforced --model own.parquet --pool-weak 2 --temperature 0.5",
 )
 MODELS = (
-    *("hard --model own.parquet", "hard --model own.parquet --pool 4 --top 2 --skip-top 1"),
-    *("reinforced --model own.parquet --pool 5", "uniform:0.5 --sampler hard:0.5 --model own.parquet"),
+    *("hard --model own.parquet --pool 32", "hard --model own.parquet --pool 4 --top 2 --skip-top 1"),
+    *("reinforced --model own.parquet --pool 5", "uniform:0.5 --sampler hard:0.5 --model own.parquet --pool 32"),
 )
 SHOWN = (
     *("impression", "impression:0.5 --sampler uniform:0.5", "impression=2 --sampler uniform=1"),
     *("popularity:0.6 --sampler impression:0.4", "weak:0.5 --sampler impression:0.5"),
-    *("impression:0.5 --sampler hard:0.5 --model own.parquet", "impression --num-neg all"),
+    *("impression:0.5 --sampler hard:0.5 --model own.parquet --pool 32", "impression --num-neg all"),
 )
 
 

@@ -48,7 +48,7 @@ def failed(report):
 @pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_they_pass(tmp_path, model, sampler, layout):
-    options = {"positive": "purchase", "holdout": "last", "layout": layout, "model": model}
+    options = {"positive": "purchase", "holdout": "last", "layout": layout, "model": model, "pool": 30}
     if layout == "pairwise":
         options["shuffle"] = True
     negprep.train(SAMPLE_LOG, tmp_path / "o.parquet", sampler=SAMPLERS[sampler], **options)

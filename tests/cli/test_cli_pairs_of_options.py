@@ -48,7 +48,7 @@ POPULAR = {"--sampler": "--sampler popularity"}
 RATED = {"--positive": "--positive >=3"}
 PAIRS = {"--layout": "--layout pairwise"}
 HELD = {"--holdout": "--holdout last"}
-HARD = {"--sampler": "--sampler hard", "--model": "--model own.parquet"}
+HARD = {"--sampler": "--sampler hard", "--model": "--model own.parquet", "--pool": "--pool 5"}
 REINFORCED = {"--sampler": "--sampler reinforced", "--model": "--model own.parquet"}
 MODEL = {"--model": "--model own.parquet"}
 CHOICES = [
@@ -60,10 +60,10 @@ CHOICES = [
     Choice("--sampler weak", RATED),
     Choice("--sampler uniform:0.5 --sampler weak:0.5", RATED),
     Choice("--sampler uniform=2 --sampler popularity=1"),
-    Choice("--sampler hard", MODEL),
-    Choice("--sampler uniform:0.5 --sampler hard:0.5", MODEL),
+    Choice("--sampler hard", MODEL | {"--pool": "--pool 5"}),
+    Choice("--sampler uniform:0.5 --sampler hard:0.5", MODEL | {"--pool": "--pool 5"}),
     Choice("--sampler reinforced", MODEL),
-    Choice("--model own.parquet", {"--sampler": "--sampler hard"}),
+    Choice("--model own.parquet", {"--sampler": "--sampler hard", "--pool": "--pool 5"}),
     Choice("--pool 5", HARD),
     Choice("--top 2", HARD),
     Choice("--skip-top 1", HARD),

@@ -186,6 +186,7 @@ def test_a_summary_over_a_file_that_the_run_reads_is_refused(line, tmp_path, cap
     read.write_text(text := "user,item,weight\n1,3,1\n")
     words = ["train", log, tmp_path / "out.parquet", option, read, "--summary", read]
     words += [] if sampler is None else ["--sampler", sampler]
+    words += ["--pool", 4] if sampler == "hard" else []
     assert line.run(*map(str, words)) == 2
     assert f"--summary and {option} are one file, {read}; give another name\n" in capsys.readouterr().err
     assert read.read_text() == text

@@ -139,7 +139,8 @@ def test_any_order_memory_and_text_give_the_same_model(capsys, small, tmp_path):
 
 def test_train_draws_with_it(capsys, small, tmp_path):
     assert fit(capsys, small, tmp_path / "m.npz", "--kind", "bpr", "--holdout", "last")[0] == 0
-    rows = negprep.train(small, holdout="last", sampler="hard", model=tmp_path / "m.npz", layout="pairwise").to_pandas()
+    options = {"sampler": "hard", "model": tmp_path / "m.npz", "pool": 32}
+    rows = negprep.train(small, holdout="last", layout="pairwise", **options).to_pandas()
     alone = rows[rows.user == 7]
     assert set(rows.source) == {"hard"}
     assert len(alone) == 4
@@ -149,7 +150,8 @@ def test_train_draws_with_it(capsys, small, tmp_path):
 
 def test_a_model_of_another_split_is_told_about(capsys, small, tmp_path):
     assert fit(capsys, small, tmp_path / "m.npz", "--kind", "als")[0] == 0
-    hard = ["train", str(small), str(tmp_path / "t.parquet"), "--sampler", "hard", "--model", str(tmp_path / "m.npz")]
+    hard = ["train", small, tmp_path / "t.parquet", "--sampler", "hard", "--pool", 4, "--model", tmp_path / "m.npz"]
+    hard = list(map(str, hard))
     assert guarded(lambda: invoke(hard)) == 0
     assert "warning" not in capsys.readouterr().err
     assert guarded(lambda: invoke([*hard, "--holdout", "last"])) == 0

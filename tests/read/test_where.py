@@ -467,7 +467,7 @@ def test_prepare_inspect_fit_and_report_take_it(here):
     assert not negprep.verify("out", log="log.csv").failed
     assert negprep.inspect("log.csv", where="country = 'KR'").log.rows == n_kept
     negprep.fit("log.csv", "model.npz", where="country = 'KR'", kind="als", factors=2)
-    hard = run("train", "log.csv", "hard.parquet", where="country = 'US'", sampler=("hard",), model="model.npz")
+    hard = run("train", "log.csv", "hard.parquet", where="country = 'US'", sampler=("hard",), pool=4, model="model.npz")
     assert any("the model was made with where country = 'KR'" in warning for warning in hard.warnings)
     pytest.importorskip("jinja2")
     negprep.report("out/test.parquet", "page.html", log="log.csv")

@@ -140,7 +140,7 @@ def test_split_of_seen_sets():
 
 
 def drawn(log, model, **options):
-    options = {"sampler": "hard", "holdout": "none", **options}
+    options = {"sampler": "hard", "holdout": "none", "pool": 32, **options}
     rows = negprep.train(log, layout="pairwise", model=model, **options)
     return rows.to_pandas()
 
@@ -361,9 +361,10 @@ def test_a_user_has_the_same_draws_whoever_else_is_there(tmp_path):
         ({"top": 0}, "top is 0"),
         ({"skip_top": -1}, "skip_top is -1"),
         ({"skip_top": 32}, "--top 1 and --skip-top 32 of a pool of 32"),
+        ({"pool": None}, "--sampler hard --model FILE without --pool: negatives that are hard for a frozen model"),
         ({"temperature": 1.0}, "--temperature without --sampler reinforced"),
         ({"pool_weak": 1}, "--pool-weak without --sampler reinforced"),
-        ({"sampler": "uniform"}, "--model without --sampler hard or reinforced"),
+        ({"sampler": "uniform", "pool": None}, "--model without --sampler hard or reinforced"),
         ({"sampler": "uniform", "model": None, "pool": 3}, "--pool without --sampler hard or reinforced"),
         ({"sampler": "reinforced", "top": 3}, "--top without --sampler hard"),
         ({"sampler": ("hard:0.5", "reinforced:0.5")}, "need a model each; choose one"),
@@ -374,18 +375,18 @@ def test_a_user_has_the_same_draws_whoever_else_is_there(tmp_path):
 def test_what_is_refused(tmp_path, options, message):
     model = written(a_model(2, 5), tmp_path)
     with pytest.raises(UsageError, match=message) as error:
-        negprep.train(a_log(2, 5, 2), **{"sampler": "hard", "model": model} | options)
+        negprep.train(a_log(2, 5, 2), **{"sampler": "hard", "model": model, "pool": 32} | options)
     assert "\n" not in str(error.value)
 
 
 def test_models_that_do_not_fit(tmp_path):
     log = a_log(2, 5, 2)
     with pytest.raises(BadDataError, match=r"none of the 3 users of the log is in the model \(log: 0, model: 70\)"):
-        negprep.train(log, sampler="hard", model=written(a_model(2, 5, users=[70, 71]), tmp_path))
+        negprep.train(log, sampler="hard", pool=32, model=written(a_model(2, 5, users=[70, 71]), tmp_path))
     with pytest.raises(BadDataError, match=r"none of the 5 items of the catalog is in the model"):
-        negprep.train(log, sampler="hard", model=written(a_model(2, 5, items=[70, 71]), tmp_path))
+        negprep.train(log, sampler="hard", pool=32, model=written(a_model(2, 5, items=[70, 71]), tmp_path))
     with pytest.raises(UsageError, match="the model is of the kind rns, a policy"):
-        negprep.train(log, sampler="hard", model=written(a_model(2, 5, kind="rns"), tmp_path))
+        negprep.train(log, sampler="hard", pool=32, model=written(a_model(2, 5, kind="rns"), tmp_path))
     with pytest.raises(UsageError, match="candidates drawn by --sampler hard favour or punish"):
         negprep.test(log, sampler="hard")
     huge = a_model(2, 5, h=True)
@@ -393,7 +394,7 @@ def test_models_that_do_not_fit(tmp_path):
         "own", huge.users, huge.items, huge.user_factors, huge.item_factors * np.float32(1e38), None, huge.h * 1e3
     )
     with pytest.raises(BadDataError, match="item_factors times h are too large"):
-        negprep.train(log, sampler="hard", model=written(huge, tmp_path))
+        negprep.train(log, sampler="hard", pool=32, model=written(huge, tmp_path))
 
 
 def test_whom_a_model_does_not_know_is_warned_of_if_they_have_rows(tmp_path):
@@ -401,7 +402,7 @@ def test_whom_a_model_does_not_know_is_warned_of_if_they_have_rows(tmp_path):
 
     def found(users, **options):
         model = written(a_model(2, 5, users=users), tmp_path)
-        options = Options(command="train", num_neg=1, holdout="none", sampler="hard", model=model, **options)
+        options = Options(command="train", num_neg=1, holdout="none", sampler="hard", pool=32, model=model, **options)
         return negprep.prepare(log, str(tmp_path / "rows.parquet"), options)
 
     strangers = [f"{n} users with rows are not in the model: their draws are uniform" for n in (1, 2)]
@@ -415,7 +416,7 @@ def test_whom_a_model_does_not_know_is_warned_of_if_they_have_rows(tmp_path):
 def test_few_unknown_items_are_a_note(tmp_path, unknown):
     log = pa.table({"user": [0] * 20 + [1] * 20, "item": range(40)})
     model = written(a_model(2, 40 - unknown), tmp_path)
-    options = Options(command="train", num_neg=1, holdout="none", sampler="hard", model=model)
+    options = Options(command="train", num_neg=1, holdout="none", sampler="hard", pool=32, model=model)
     summary = negprep.prepare(log, str(tmp_path / "rows.parquet"), options)
     told = [f"{unknown} of 40 items are not in the model: drawn as often as uniform draws them"]
     assert (summary.warnings, summary.notes) == ((told, []) if unknown == 3 else ([], told))

@@ -204,7 +204,7 @@ def test_files_beside(spark, log, beside, tmp_path, names):
 @pytest.mark.parametrize("sampler", ["hard", "reinforced"])
 def test_models(spark, log, models, tmp_path, sampler, more):
     positive = {"positive": "buy"} if sampler == "reinforced" else {}
-    both(log, tmp_path, sampler=sampler, model=models[sampler], encode=True, **positive, **more)
+    both(log, tmp_path, sampler=sampler, model=models[sampler], pool=30, encode=True, **positive, **more)
 
 
 @pytest.mark.parametrize("partitions", [1, 4, 8])
