@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CHECKS := $(VENV)/.installed-with-checks
 LOWEST := .venv-lowest
+TORCH_ONLY := .venv-torch
 LOADERS := .venv-loaders
 RECBOLE := .venv-recbole
 MOTO := .venv-moto
@@ -53,6 +54,10 @@ test-browser: $(CHECKS)  ## look at a report in Chromium, which must be there (a
 test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies that pyproject.toml allows
 	$(LOWEST)/bin/python -m pytest -n auto -m "not heavy and not spark"
 
+.PHONY: test-torch
+test-torch: $(TORCH_ONLY)/.installed  ## run negprep.torch and the recipes for PyTorch
+	$(TORCH_ONLY)/bin/python -m pytest tests/test_torch.py tests/docs/test_loading_doc.py
+
 .PHONY: test-loaders
 test-loaders: $(LOADERS)/.installed $(RECBOLE)/.installed $(LIBRARIES)/.installed  ## load what negprep wrote into PyTorch, RecBole, LensKit, Cornac ...
 	NEGPREP_RECBOLE=$(RECBOLE)/bin/python NEGPREP_LIBRARIES=$(LIBRARIES)/bin/python \
@@ -88,6 +93,7 @@ bench: $(CHECKS)  ## measure for half an hour (with SIZES="1m 20m 100m" also job
 	$(BIN)/python tests/benchmarks/bench_hard.py
 	$(BIN)/python tests/benchmarks/bench_growth.py
 	$(BIN)/python tests/benchmarks/bench_verify.py
+	$(BIN)/python tests/benchmarks/bench_loader.py
 	set -e; for size in $(SIZES); do $(BIN)/python tests/benchmarks/bench_jobs.py --size $$size; done
 	set -e; for size in $(filter-out 100m,$(SIZES)); do $(BIN)/python tests/benchmarks/bench_peers.py --size $$size; done
 
@@ -99,7 +105,7 @@ dist: $(DIST)/.installed  ## build the source distribution and the wheel into di
 
 .PHONY: clean
 clean:  ## remove what make made
-	rm -rf build dist $(VENV) $(LOWEST) $(LOADERS) $(RECBOLE) $(MOTO) $(SPARK) $(DIST)
+	rm -rf build dist $(VENV) $(LOWEST) $(TORCH_ONLY) $(LOADERS) $(RECBOLE) $(MOTO) $(SPARK) $(DIST)
 
 # An environment that is there already is kept, with what was installed into it. Some systems package Python without the
 # pip that a new environment gets: theirs installs it then.
@@ -141,6 +147,13 @@ $(MOTO)/.installed:
 $(DIST)/.installed:
 	$(call make_venv,$(DIST))
 	$(DIST)/bin/python $(PIP) install 'build>=1.2' 'twine>=6'
+	@touch $@
+
+# Here it is the wheel for CPUs or none: CI goes on without it.
+$(TORCH_ONLY)/.installed: pyproject.toml
+	$(call make_venv,$(TORCH_ONLY))
+	$(TORCH_ONLY)/bin/python $(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) '$(TORCH)'
+	$(TORCH_ONLY)/bin/python $(PIP) install --editable '.[test,torch]' torchdata
 	@touch $@
 
 # The wheel of torch for CPUs takes a tenth of the space. It is on PyTorch's own index, which has to be reachable (or a folder

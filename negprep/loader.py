@@ -182,6 +182,15 @@ class Sampler:
         """How many items there are, in the catalog or the log."""
         return len(self.items)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process, such as a worker that is spawned: not the epoch that this one is in."""
+        if self.prepared.remake is not None:
+            raise UsageError(
+                "with bootstrap, or a num_neg with decimals, a sampler cannot be sent to another process",
+                remedy="start workers by fork (multiprocessing_context='fork')",
+            )
+        return {**self.__dict__, "_latest": None}
+
     def __repr__(self) -> str:
         what = f"{self.n_users:,} users, {self.n_items:,} items, {self.facts['sampler']}"
         return f"<negprep.Sampler: {what}, num_neg {self.prepared.options.num_neg}>"
