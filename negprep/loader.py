@@ -18,7 +18,7 @@ import pyarrow as pa
 from negprep.api import options_of_rows, warn_of
 from negprep.arrays import Positions
 from negprep.arrow import as_numpy, text_buffers
-from negprep.assemble.layout import POSITIVE, Groups, RowLayout
+from negprep.assemble.layout import POSITIVE, ArrayLayout, Groups, RowLayout, join_groups
 from negprep.assemble.section import Section
 from negprep.errors import UsageError, refuse_warnings
 from negprep.keywords import TrainKeywords
@@ -167,7 +167,7 @@ class Sampler:
         names = prepared.form.sources
         self.sources: tuple[str, ...] = () if names is None else (*names, POSITIVE)
         self.generation = 0
-        self.decoder = _Decoder(prepared)
+        self.arrays = _array_layout(prepared)
         self._digest: str | None = None
         self._resumed: dict[str, Any] | None = None
         self._latest: Epoch | None = None
@@ -401,7 +401,7 @@ class _EpochRows:
 
     def __init__(self, sampler: Sampler, epoch: int, *, shuffle: bool) -> None:
         section = sampler.prepared.of_epoch(epoch)
-        self._decoder, self._section, n_groups = sampler.decoder, section, section.n_groups
+        self._arrays, self._section, n_groups = sampler.arrays, section, section.n_groups
         self._order = Permutation(purpose_key(section.seed, "batches", epoch), n_groups) if shuffle else None
         self._sizes = section.group_sizes
         self.n_rows = n_groups * self._sizes if isinstance(self._sizes, int) else int(self._sizes.sum())
@@ -425,22 +425,22 @@ class _EpochRows:
         groups = self._groups_at(places)
         sizes = self._sizes if isinstance(self._sizes, int) else self._sizes[places]
         before = np.concatenate([[0], np.cumsum(np.broadcast_to(sizes, len(places)), dtype=np.int64)])
-        columns = self._decoder.columns(groups)
+        columns = self._arrays.columns(groups)
         batches, slot = [], 0
         for run, (first, skip, last) in zip(runs, found, strict=True):
             shift = int(before[slot]) + skip - run[0][0]
-            batches += [self._decoder.batch(columns, begin + shift, end + shift) for begin, end in run]
+            batches += [self._arrays.batch(columns, begin + shift, end + shift) for begin, end in run]
             slot += last - first
         return batches
 
     def _groups_at(self, places: Positions) -> Groups:
         """The groups at some places, in that order."""
         if (places[1:] >= places[:-1]).all():
-            return _joined(list(self._section.groups_at(places)))
+            return join_groups(list(self._section.groups_at(places)))
         order = np.argsort(places, kind="stable")
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return _joined(list(self._section.groups_at(places[order]))).take(back)
+        return join_groups(list(self._section.groups_at(places[order]))).take(back)
 
     def _slot_of(self, row: int) -> tuple[int, int]:
         """The group of a row, by its place in the order, and how many rows of the group come before it."""
@@ -461,114 +461,18 @@ class _EpochRows:
         return block * _BLOCK_GROUPS + within, row - int(ends[within - 1] if within else self._ends[block])
 
 
-def _joined(pieces: list[Groups]) -> Groups:
-    """Groups end to end; not with histories of groups of several positives, ``slots`` or ``order``."""
-    if len(pieces) == 1:
-        return pieces[0]
-    width, size = max(some.negatives.shape[1] for some in pieces), sum(map(len, pieces))
-
-    def values(name: str) -> Any:  # noqa: ANN401
-        parts = [getattr(some, name) for some in pieces]
-        return None if parts[0] is None else np.concatenate(parts)
-
-    def table(name: str) -> Any:  # noqa: ANN401
-        parts = [getattr(some, name) for some in pieces]
-        if parts[0] is None:
-            return None
-        found, end = np.full((width, size), -1, parts[0].dtype), 0
-        for part in parts:
-            begin, end = end, end + len(part)
-            found[: part.shape[1], begin:end] = part.T
-        return found.T
-
-    counts, history = None, None
-    if any(some.counts is not None or some.negatives.shape[1] < width for some in pieces):
-        counts = np.concatenate(
-            [
-                np.full(len(some), some.negatives.shape[1], np.int64) if some.counts is None else some.counts
-                for some in pieces
-            ]
-        )
-    if pieces[0].history is not None:
-        found = [some.history for some in pieces if some.history is not None]
-        sizes = np.concatenate([np.diff(bounds) for bounds, _ in found])
-        history = np.concatenate([[0], np.cumsum(sizes)]), np.concatenate([codes for _, codes in found])
-    return Groups(
-        **{name: values(name) for name in ("users", "positives", "pos_log_q", "pos_counts")},
-        **{name: table(name) for name in ("negatives", "sources", "log_q", "upper")},
-        counts=counts,
-        kept={name: np.concatenate([some.kept[name] for some in pieces]) for name in pieces[0].kept},
-        history=history,
-    )
-
-
-_Lists: TypeAlias = tuple[Positions, npt.NDArray[Any]]
-"""Where each list begins, and the end of the last; the values of all, end to end."""
-
-_COUNTS = {"pos_items": "pos_count", "neg_items": "neg_count", "history": "history_count"}
-"""The columns of lists whose lengths have a column of their own."""
-
-
-class _Decoder:
-    """From groups of codes to arrays of what is written."""
-
-    def __init__(self, prepared: Prepared) -> None:
-        section, form = prepared.section, prepared.form
-        self._form = section.form.coded(0, len(section.interactions.users), len(section.interactions.items))
-        self._num_neg = section.num_neg
-        self._history = section.history.most if section.history is not None else 0
-        items = section.interactions.items
-        self._tables: dict[str, npt.NDArray[Any] | None] = {}
-        if prepared.options.encode:
-            of_items = items.vocabulary[1] if len(items.others) else None
-        else:
-            self._tables["user"], of_items = _table(prepared.users), _table(items.written)
-        self._tables |= dict.fromkeys(("item", "pos_item", "pos_items", "neg_item", "neg_items", "history"), of_items)
-        self._tables |= {name: _table(ids.array) for name, ids in form.kept.items()}
-
-    def columns(self, groups: Groups) -> dict[str, npt.NDArray[Any] | _Lists]:
-        """The columns of the rows of some groups."""
-        rows, columns = self._form.batch(groups), {}
-        for name, column in zip(rows.schema.names, rows.columns, strict=True):
-            is_list = pa.types.is_list(column.type)
-            values = column.values if is_list else column
-            if pa.types.is_dictionary(values.type):
-                numbers = as_numpy(values.indices).astype(np.int8)
-            else:
-                numbers = as_numpy(values)
-            table = self._tables.get(name)
-            numbers = numbers if table is None else table.take(numbers)
-            columns[name] = (as_numpy(column.offsets).astype(np.int64), numbers) if is_list else numbers
-        return columns
-
-    def batch(self, columns: Mapping[str, npt.NDArray[Any] | _Lists], begin: int, end: int) -> Batch:
-        """Some rows of columns: views where there are no lists of different lengths."""
-        batch: Batch = {}
-        for name, column in columns.items():
-            if not isinstance(column, tuple):
-                batch[name] = column[begin:end]
-                continue
-            starts, values = column
-            starts = starts[begin : end + 1]
-            batch[name] = self._padded(name, starts, values)
-            if name in _COUNTS:
-                batch[_COUNTS[name]] = np.diff(starts).astype(np.int32)
-        return batch
-
-    def _padded(self, name: str, starts: Positions, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Lists as an array of shape (n_lists, width), padded after their end; histories, before their begin."""
-        sizes, flat = np.diff(starts), values[starts[0] : starts[-1]]
-        width = self._history if name == "history" else self._num_neg
-        if name in ("pos_items", "pos_log_q"):
-            width = int(sizes.max(initial=0))
-        if len(flat) == len(sizes) * width:
-            return flat.reshape(len(sizes), width)
-        nothing: Any = None if flat.dtype == object else 0 if flat.dtype.kind == "f" else -1
-        padded = np.full((len(sizes), width), nothing, flat.dtype)
-        places = np.arange(width)
-        filled = places >= width - sizes[:, None] if name == "history" else places < sizes[:, None]
-        padded[filled] = flat
-        return padded
+def _array_layout(prepared: Prepared) -> ArrayLayout:
+    """How the rows of a sampler become arrays: of codes, or of the ids of the log."""
+    section, items = prepared.section, prepared.section.interactions.items
+    tables: dict[str, npt.NDArray[Any] | None] = {}
+    if prepared.options.encode:
+        of_items = items.vocabulary[1] if len(items.others) else None
+    else:
+        tables["user"], of_items = _table(prepared.users), _table(items.written)
+    tables |= dict.fromkeys(("item", "pos_item", "pos_items", "neg_item", "neg_items", "history"), of_items)
+    tables |= {name: _table(ids.array) for name, ids in prepared.form.kept.items()}
+    form = section.form.coded(0, len(section.interactions.users), len(items))
+    return ArrayLayout(form, tables, section.num_neg, section.history.most if section.history is not None else 0)
 
 
 def _table(values: pa.Array) -> npt.NDArray[Any]:

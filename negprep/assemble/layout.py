@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -404,3 +404,111 @@ def vocabulary_tables(users: pa.Array, items: pa.Array, *, first: int = 0) -> di
         f"{column}s": pa.table({"code": from_numpy(np.arange(first, first + len(ids), dtype=np.int32)), column: ids})
         for column, ids in (("user", users), ("item", items))
     }
+
+
+def join_groups(pieces: Sequence[Groups]) -> Groups:
+    """Groups end to end; not with histories of groups of several positives, ``slots`` or ``order``."""
+    if len(pieces) == 1:
+        return pieces[0]
+    width, size = max(some.negatives.shape[1] for some in pieces), sum(map(len, pieces))
+
+    def values(name: str) -> Any:  # noqa: ANN401
+        parts = [getattr(some, name) for some in pieces]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    def table(name: str) -> Any:  # noqa: ANN401
+        parts = [getattr(some, name) for some in pieces]
+        if parts[0] is None:
+            return None
+        found, end = np.full((width, size), -1, parts[0].dtype), 0
+        for part in parts:
+            begin, end = end, end + len(part)
+            found[: part.shape[1], begin:end] = part.T
+        return found.T
+
+    counts, history = None, None
+    if any(some.counts is not None or some.negatives.shape[1] < width for some in pieces):
+        counts = np.concatenate(
+            [
+                np.full(len(some), some.negatives.shape[1], np.int64) if some.counts is None else some.counts
+                for some in pieces
+            ]
+        )
+    if pieces[0].history is not None:
+        found = [some.history for some in pieces if some.history is not None]
+        sizes = np.concatenate([np.diff(bounds) for bounds, _ in found])
+        history = np.concatenate([[0], np.cumsum(sizes)]), np.concatenate([codes for _, codes in found])
+    return Groups(
+        **{name: values(name) for name in ("users", "positives", "pos_log_q", "pos_counts")},
+        **{name: table(name) for name in ("negatives", "sources", "log_q", "upper")},
+        counts=counts,
+        kept={name: np.concatenate([some.kept[name] for some in pieces]) for name in pieces[0].kept},
+        history=history,
+    )
+
+
+_Lists: TypeAlias = tuple[Positions, npt.NDArray[Any]]
+"""Where each list begins, and the end of the last; the values of all, end to end."""
+
+_COUNTS = {"pos_items": "pos_count", "neg_items": "neg_count", "history": "history_count"}
+"""The columns of lists whose lengths have a column of their own."""
+
+
+class ArrayLayout:
+    """How groups become arrays, a column each.
+
+    ``form``: A coded form.
+    ``tables``: By column, what is written for each code, if not the code.
+    ``num_neg``, ``history``: How wide the arrays of negatives and of histories are.
+    """
+
+    def __init__(
+        self, form: RowLayout, tables: Mapping[str, npt.NDArray[Any] | None], num_neg: int, history: int
+    ) -> None:
+        self._form, self._tables, self._num_neg, self._history = form, tables, num_neg, history
+
+    def columns(self, groups: Groups) -> dict[str, npt.NDArray[Any] | _Lists]:
+        """The columns of the rows of some groups."""
+        rows, columns = self._form.batch(groups), {}
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            is_list = pa.types.is_list(column.type)
+            values = column.values if is_list else column
+            if pa.types.is_dictionary(values.type):
+                numbers = as_numpy(values.indices).astype(np.int8)
+            else:
+                numbers = as_numpy(values)
+            table = self._tables.get(name)
+            numbers = numbers if table is None else table.take(numbers)
+            columns[name] = (as_numpy(column.offsets).astype(np.int64), numbers) if is_list else numbers
+        return columns
+
+    def batch(
+        self, columns: Mapping[str, npt.NDArray[Any] | _Lists], begin: int, end: int
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Some rows of columns: views where there are no lists of different lengths."""
+        batch: dict[str, npt.NDArray[Any]] = {}
+        for name, column in columns.items():
+            if not isinstance(column, tuple):
+                batch[name] = column[begin:end]
+                continue
+            starts, values = column
+            starts = starts[begin : end + 1]
+            batch[name] = self._padded(name, starts, values)
+            if name in _COUNTS:
+                batch[_COUNTS[name]] = np.diff(starts).astype(np.int32)
+        return batch
+
+    def _padded(self, name: str, starts: Positions, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Lists as an array of shape (n_lists, width), padded after their end; histories, before their begin."""
+        sizes, flat = np.diff(starts), values[starts[0] : starts[-1]]
+        width = self._history if name == "history" else self._num_neg
+        if name in ("pos_items", "pos_log_q"):
+            width = int(sizes.max(initial=0))
+        if len(flat) == len(sizes) * width:
+            return flat.reshape(len(sizes), width)
+        nothing: Any = None if flat.dtype == object else 0 if flat.dtype.kind == "f" else -1
+        padded = np.full((len(sizes), width), nothing, flat.dtype)
+        places = np.arange(width)
+        filled = places >= width - sizes[:, None] if name == "history" else places < sizes[:, None]
+        padded[filled] = flat
+        return padded
