@@ -148,7 +148,7 @@ def read_dialect(
 
     def following() -> Generator[str, None, None]:
         nonlocal number, size
-        with closing(physical_lines(source.open(), source.name)) as physical:
+        with closing(physical_lines(source, source.open())) as physical:
             for line in physical:
                 number += 1
                 size += len(line.encode("utf-8", "surrogateescape"))

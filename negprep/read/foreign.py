@@ -163,9 +163,9 @@ def _command(template: str, name: str) -> str:
     return f"convert it: python3 -c {shlex.quote(code)}{bracket}{note}"
 
 
-def through(code: str, source: Source, ending: str = ".jsonl") -> str:
-    """A shell command that sends a file through Python code into a new file whose name has the ending."""
-    command, target = f"python3 -c {shlex.quote(code)}", shlex.quote(renamed(source.name, ending))
+def _through(code: str, source: Source) -> str:
+    """A shell command that sends a file through Python code into a new file of JSON lines."""
+    command, target = f"python3 -c {shlex.quote(code)}", shlex.quote(renamed(source.name, ".jsonl"))
     if source.codec is None:
         return f"{command} < {quoted_file(source.name)} > {target}"
     return f"{UNPACK[source.codec]} {quoted_file(source.name)} | {command} > {target}"
@@ -186,8 +186,6 @@ def unpacked(name: str) -> str:
 
 _LOAD = "import json, sys; t = json.load(sys.stdin); "
 _CODE = {
-    "an array of objects": "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin)]",
-    "an array of arrays": "import csv, json, sys; csv.writer(sys.stdout).writerows(json.load(sys.stdin))",
     "a table by columns": (
         _LOAD + "[print(json.dumps({name: t[name][row] for name in t})) for row in next(iter(t.values()))]"
     ),
@@ -200,9 +198,9 @@ _DICT = re.compile(r"\s*\{\s*[uU]?'")
 
 
 def refuse_documents(source: Source) -> None:
-    """Raise ``BadDataError`` if a text is JSON, but not an object a line, or has lines of Python dicts."""
+    """Raise ``BadDataError`` if a text is one JSON object, or objects over several lines, or lines of Python dicts."""
     head = source.head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head and head[:1] not in b"{[":
+    if head and head[:1] != b"{":
         return
     with source.open() as stream:
         head = stream.read(1 << 12)
@@ -211,11 +209,6 @@ def refuse_documents(source: Source) -> None:
     text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
     if _DICT.match(text):
         raise _refusal("lines of Python dicts, not JSON", _DICTS, source)
-    if re.match(r"\[\s*\[", text):
-        remedy_of_names = ", and name the columns: --columns user,item,..."
-        raise _refusal("a JSON array of arrays", _CODE["an array of arrays"], source, ".csv", remedy_of_names)
-    if re.match(r"\[\s*[{\]]", text):
-        raise _refusal("a JSON array", _CODE["an array of objects"], source)
     kind = _kind(text) if text.startswith("{") else None
     if kind is None:
         return
@@ -229,8 +222,8 @@ def refuse_documents(source: Source) -> None:
     raise _refusal(f"one JSON object, {kind}", _CODE[kind], source)
 
 
-def _refusal(what: str, code: str, source: Source, ending: str = ".jsonl", more: str = "") -> BadDataError:
-    remedy = f"convert it, and name what it gives: {through(code, source, ending)}{more}"
+def _refusal(what: str, code: str, source: Source) -> BadDataError:
+    remedy = f"convert it, and name what it gives: {_through(code, source)}"
     return BadDataError(f"this is {what}", place=source.name, remedy=remedy)
 
 

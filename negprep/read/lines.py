@@ -45,7 +45,7 @@ class Dialect:
         return f"the header has {len(self.names)}" if self.header else f"--columns names {len(self.names)}"
 
 
-def physical_lines(stream: BinaryIO, name: str, before: int = 0) -> Generator[str, None, None]:
+def physical_lines(source: Source, stream: BinaryIO, before: int = 0) -> Generator[str, None, None]:
     """Lines with their ends (LF, CR or CRLF); bytes that are not UTF-8 become lone surrogates.
 
     The stream, which ``before`` lines precede, is closed at the end. Raises ``BadDataError`` for a line longer than
@@ -56,7 +56,7 @@ def physical_lines(stream: BinaryIO, name: str, before: int = 0) -> Generator[st
         while line := text.readline(MAX_LINE + 1):
             number += 1
             if len(line) > MAX_LINE:
-                raise _too_long(f"{name}:{number}")
+                raise _too_long(source.line(number))
             yield line
 
 
@@ -93,7 +93,7 @@ def numbered_rows(source: Source, dialect: Dialect, offset: int) -> Iterator[tup
             text.append(line)
             yield line
 
-    with closing(physical_lines(stream, source.name, before)) as lines:
+    with closing(physical_lines(source, stream, before)) as lines:
         rows = records(counted(lines), dialect.delimiter, dialect.quote, dialect.escape)
         while True:
             start = before + seen + 1
@@ -129,7 +129,7 @@ def place_of(source: Source, offset: int, row: int, dialect: Dialect | None = No
         number = next(islice((number for number, *_ in rows), row, None), None)
     except BadDataError as error:
         return error.place or source.name if dialect is None else source.name
-    return source.name if number is None else f"{source.name}:{number}"
+    return source.name if number is None else source.line(number)
 
 
 def explained(
@@ -212,7 +212,7 @@ def filled_lines(source: Source, offset: int) -> Generator[tuple[int, str], None
     """The lines from an offset on that hold more than spaces, with their numbers. Close it unless it is exhausted."""
     stream = source.open()
     before = lines_before(stream, offset)
-    with closing(physical_lines(stream, source.name, before)) as lines:
+    with closing(physical_lines(source, stream, before)) as lines:
         for number, line in enumerate(lines, before + 1):
             text = line.removeprefix("\ufeff") if number == 1 else line
             if text.strip():

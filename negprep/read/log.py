@@ -44,7 +44,7 @@ from negprep.read.nested import (
     refuse_deep,
     with_leaves,
 )
-from negprep.read.other_formats import JsonInput, as_text, form_of_file, is_file_of, json_input, with_quotes
+from negprep.read.other_formats import JsonInput, as_rows, as_text, form_of_file, is_file_of, json_input, with_quotes
 from negprep.read.parquet import ParquetInput, parquet_input
 from negprep.read.parts import (
     alike,
@@ -698,8 +698,9 @@ def _file_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, besid
 
 
 def _text_input(source: Source, options: ReadOptions, unnamed: Unnamed, *, beside: bool) -> Input:
+    source, options = as_rows(source, options, unnamed)
     mark = byte_order_mark(source)
-    if options.columns is None and options.delimiter is None:
+    if source.array is None and options.columns is None and options.delimiter is None:
         refuse_documents(source)
     numbered = first_lines(source)
     form = form_of_file(source, options, numbered)

@@ -17,6 +17,7 @@ from negprep.arrow import strings
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import ReadOptions
 from negprep.read.columns import CARRIED, FLAG, NUMBER, ROLES, VALUE, WATCHED, role_of
+from negprep.read.dialect import Unnamed
 from negprep.read.item_lists import IMPRESSION_LINE, LISTED
 from negprep.read.lines import filled_lines, line_blocks, place_of
 from negprep.read.nested import Leaf, Path, holders, named, schema_of
@@ -69,6 +70,32 @@ def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, st
     if name.endswith(".rating") and len(fields) in (3, 4) and separator == "\t":
         return "ncf"
     return "movielens" if name in ("ratings.dat", "u.data") and len(fields) == 4 else None
+
+
+_ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*([\[{\]])")
+
+
+def as_rows(source: Source, options: ReadOptions, unnamed: Unnamed) -> tuple[Source, ReadOptions]:
+    """A JSON array as JSON lines, with the options that read these; anything else as it is.
+
+    Lists get the names of ``--columns``, or beside the log those of ``unnamed``. Raises ``UsageError`` if they have
+    none, or objects are to have some.
+    """
+    found = _ARRAY.match(source.head)
+    if found is None or options.delimiter is not None or options.from_ not in (None, "jsonl"):
+        return source, options
+    names = options.columns
+    if found[1] != b"[":
+        if names is not None:
+            what = "--columns names columns, and this is a JSON array of objects, whose keys are their names"
+            raise UsageError(what, place=source.name, remedy="leave it out")
+        return replace(source, array=()), replace(options, from_="jsonl")
+    if names is None and not unnamed.by_option:
+        names = unnamed.columns or unnamed.wanted
+    if names is None:
+        what = "this is a JSON array of lists, which have no names"
+        raise UsageError(what, place=source.name, remedy="name their values: --columns user,item,...")
+    return replace(source, array=tuple(names)), replace(options, columns=None, from_="jsonl")
 
 
 def with_quotes(source: Source, options: ReadOptions, form: str | None = None) -> ReadOptions:
@@ -268,7 +295,7 @@ class JsonInput:
         """Why the text from ``offset`` on cannot be parsed: ``reason``, unless the slow scan finds more."""
         try:
             for number, line in filled_lines(self.source, offset):
-                place = f"{self.source.name}:{number}"
+                place = self.source.line(number)
                 found = object_of(line, place)
                 for role, name in columns.items():
                     for element, value, wanted in _values_at(found, self._path(name)):
@@ -316,7 +343,7 @@ def json_input(source: Source, start: int, asked: Iterable[str] = ()) -> JsonInp
     if not first_lines:
         raise BadDataError("the file is empty", place=source.name)
     for number, line in first_lines:
-        for name, value in object_of(line, f"{source.name}:{number}").items():
+        for name, value in object_of(line, source.line(number)).items():
             if kinds.get(name, type(None)) is type(None):
                 kinds[name] = type(value)
             _collect((name,), value, leaves)
@@ -337,7 +364,7 @@ def _look_later(source: Source, wanted: set[str], kinds: dict[str, type], leaves
         if not here:
             continue
         later: dict[Path, type] = {}
-        value_of = object_of(line, f"{source.name}:{number}")
+        value_of = object_of(line, source.line(number))
         for name, value in value_of.items():
             _collect((name,), value, later)
         for path, kind in later.items():
@@ -400,7 +427,7 @@ def _values_at(value: Any, path: Path, element: int | None = None) -> Iterator[t
 
 def object_of(line: str, place: str) -> dict[str, Any]:
     """The keys and values of the object that a line holds; ``BadDataError`` for another value, or a key twice."""
-    remedy = "JSON lines have an object a line; repair or remove it"
+    remedy = "a row is one object, in JSON lines on a line of its own; repair or remove it"
     try:
         found = json.loads(line, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:

@@ -336,7 +336,7 @@ def is_quoted_as_written(source: Source, dialect: Dialect) -> bool:
     """
     grammar, quote = Grammar(dialect), dialect.quote or ""
     special = re.compile(f"[{re.escape(dialect.delimiter)}{re.escape(quote)}\r\n]".encode())
-    lines = (line for line in physical_lines(source.open(), source.name) if quote in line)
+    lines = (line for line in physical_lines(source, source.open()) if quote in line)
     some = list(islice(lines, 1000))
     for line in some:
         text = line.rstrip("\r\n").encode("utf-8", "surrogateescape") + b"\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import json
 import lzma
 import os
 import re
@@ -20,11 +21,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Any, BinaryIO, Self, TypeAlias, cast
+from typing import IO, Any, BinaryIO, NamedTuple, Self, TypeAlias, cast
 from urllib.parse import unquote
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from negprep.arrays import Counts, Mask, Positions
 from negprep.errors import BadDataError, OutputError, UsageError
 from negprep.stores import (
     CHANGED,
@@ -38,6 +42,8 @@ from negprep.stores import (
     without_secrets,
 )
 from negprep.threads import on_threads
+
+Bytes = npt.NDArray[np.uint8]
 
 CODECS = {
     "gzip": rb"\x1f\x8b",
@@ -69,7 +75,8 @@ class Source:
     are Parquet, not text; ``fingerprint`` the size, time of change and inode when the source was found. ``keys`` has
     the keys and values in the folders above it (``event=buy/``), from INPUT down, None for null. If ``aligned``,
     ``open`` gives one space for each run of spaces, and none at the ends of lines. A file in a store has neither
-    ``path`` nor ``spool``, but is ``remote``; its fingerprint is its size and version.
+    ``path`` nor ``spool``, but is ``remote``; its fingerprint is its size and version. If ``array`` is not None, it is
+    a JSON array, and ``open`` gives a line for each of its rows: objects, or lists, if ``array`` names their values.
     """
 
     name: str
@@ -81,6 +88,7 @@ class Source:
     keys: dict[str, str | None] = field(default_factory=dict)
     aligned: bool = False
     remote: RemoteFile | None = None
+    array: tuple[str, ...] | None = None
 
     @cached_property
     def head(self) -> bytes:
@@ -107,10 +115,16 @@ class Source:
         raw = self.raw()
         try:
             plain: Any = raw if self.codec is None else io.BufferedReader(_Inflated(raw, self.codec, self.name))
+            if self.array is not None:
+                plain = io.BufferedReader(_Rows(plain, self.name, self.array))
             return cast(BinaryIO, io.BufferedReader(_Squeezed(plain, self.name)) if self.aligned else plain)
         except BaseException:
             raw.close()
             raise
+
+    def line(self, number: int) -> str:
+        """What messages call one of its lines, from 1."""
+        return f"{self.name}:{number}" if self.array is None else f"{self.name}: row {number}"
 
     def check_unchanged(self) -> None:
         """Raise ``BadDataError`` if the file is no longer the one that was found."""
@@ -243,6 +257,162 @@ class _Squeezed(_Filter):
         buffer[:size] = self._ready[:size]
         self._ready = self._ready[size:]
         return size
+
+
+_BLOCK = 1 << 20
+_SIGNIFICANT = np.zeros(256, np.bool_)
+_SIGNIFICANT[list(b'"\\[]{},\n\r')] = True
+_STEPS = np.zeros(256, np.int64)
+_STEPS[list(b"[{")] = 1
+_STEPS[list(b"]}")] = -1
+
+
+class _Marks(NamedTuple):
+    """The brackets and commas of a block of JSON that are in no string: where they stand, and the step of each.
+
+    A step is 1 inwards, -1 outwards, or 0, a comma; ``depth`` is how deep it is behind the mark. ``rows`` numbers the
+    element of the array in which the mark is, or which it ends; ``ends`` those that end one.
+    """
+
+    places: Positions
+    steps: Counts
+    depth: Counts
+    ends: Mask
+    rows: Counts
+
+
+class _Rows(_Filter):
+    """A JSON array as JSON lines: each of its elements on a line of its own, and nothing else on it.
+
+    Lists become objects whose keys are ``names``. Only strings, brackets and commas are looked at: what is wrong within
+    an element is for whoever parses it. Between blocks it is known how deep in brackets it is, whether in a string, and
+    whether behind a backslash that escapes; how many values a list has so far; and whether the element has begun.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, names: tuple[str, ...]) -> None:
+        super().__init__(stream, name)
+        self._keys = [f"{json.dumps(each)}:".encode() for each in names]
+        self._ready = b""
+        self._row = 1
+        self._depth = self._field = 0
+        self._in_string = self._is_escaped = self._has_begun = self._is_over = False
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer has no name in typing on Python 3.11
+        while not self._ready:
+            data = self._stream.read(_BLOCK)
+            if not data and not self._is_over:
+                raise self._error(
+                    "the JSON array has no end", "is the file cut short? Copy or make it again", self._row
+                )
+            if not data:
+                return 0
+            self._ready = self._lines(data)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+    def _lines(self, data: bytes) -> bytes:
+        """The next bytes of the lines."""
+        text = np.frombuffer(data, np.uint8)
+        places = np.flatnonzero(_SIGNIFICANT[text])
+        is_quote = (text[places] == ord('"')) & ~self._behind_escape(text, places)
+        is_within = (np.cumsum(is_quote) + self._in_string) % 2 == 1
+        self._in_string ^= bool(np.count_nonzero(is_quote) % 2)
+        is_line_end = np.isin(text[places], (10, 13))
+        line_ends, torn = places[is_line_end & ~is_within], places[is_line_end & is_within]
+        marks = self._marks(text, places[~is_within & np.isin(text[places], list(b"[]{},"))])
+        size, over = len(data), np.flatnonzero((marks.depth == 0) & (marks.steps < 0))
+        if self._is_over or len(over):
+            size = 0 if self._is_over else int(marks.places[over[0]]) + 1
+            if data[size:].strip() or (size and data[size - 1 : size] != b"]"):
+                row = self._row if self._is_over else int(marks.rows[over[0]])
+                what = "more follows where the JSON array ends behind this"
+                raise self._error(what, "is a bracket wrong, or missing?", row)
+            self._is_over = True
+        if len(torn):
+            row = int(marks.rows[np.searchsorted(marks.places, torn[0]) - 1]) if len(marks.rows) else self._row
+            raise self._error("a line ends within a string", "write \\n there, or close the string", row)
+        self._refuse_blank(data, marks)
+        made = text.copy()
+        made[line_ends] = made[marks.places[(marks.steps > 0) & (marks.depth == 1)]] = ord(" ")
+        made[marks.places[marks.ends]] = ord("\n")
+        lines = self._with_keys(made, marks) if self._keys else made
+        self._row += int(np.count_nonzero(marks.ends & (marks.steps == 0)))
+        self._depth = int(marks.depth[-1]) if len(marks.depth) else self._depth
+        return lines[: len(lines) - (len(data) - size)].tobytes()
+
+    def _behind_escape(self, text: Bytes, places: Positions) -> Mask:
+        """Which places stand behind an odd number of backslashes."""
+        begun, self._is_escaped = self._is_escaped, False
+        slashes = places[text[places] == ord("\\")]
+        found: Mask = np.equal(places, 0 if begun else -1)
+        if len(slashes):
+            starts = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
+            sizes = np.diff(starts, append=len(slashes))
+            number = np.arange(len(slashes)) - np.repeat(starts, sizes)
+            if begun and slashes[0] == 0:
+                number[: sizes[0]] -= 1  # the first is escaped itself
+            escapes = slashes[number % 2 == 0]
+            self._is_escaped = bool(len(escapes)) and escapes[-1] == len(text) - 1
+            found |= np.isin(places, escapes + 1)
+        return found
+
+    def _marks(self, text: Bytes, places: Positions) -> _Marks:
+        steps = _STEPS[text[places]]
+        depth = self._depth + np.cumsum(steps)
+        ends = ((depth == 1) & (steps == 0)) | ((depth == 0) & (steps < 0))
+        return _Marks(places, steps, depth, ends, self._row + np.cumsum(ends) - ends)
+
+    def _refuse_blank(self, data: bytes, marks: _Marks) -> None:
+        """Refuse a comma without a value on one of its sides."""
+        numbers = np.flatnonzero(marks.ends)
+        before = np.where(numbers > 0, marks.steps[numbers - 1], -1 if self._has_begun else 0)
+        for number in numbers[before >= 0].tolist():  # no object or list ends before it
+            start = int(marks.places[number - 1]) + 1 if number else 0
+            row, is_last = int(marks.rows[number]), marks.steps[number] < 0
+            if not data[start : marks.places[number]].strip() and not (is_last and row == 1):
+                raise self._error("no value stands here between commas or brackets", "remove the comma", row)
+        last = numbers[-1:].tolist() or np.flatnonzero((marks.steps > 0) & (marks.depth == 1)).tolist()
+        if last:
+            self._has_begun = False
+        self._has_begun |= bool(data[int(marks.places[last[0]]) + 1 if last else 0 :].strip())
+
+    def _with_keys(self, made: Bytes, marks: _Marks) -> Bytes:
+        """The lines, their lists as objects."""
+        places, steps, depth, _, rows = marks
+        is_open, is_close, is_comma = (
+            (steps > 0) & (depth == 2),
+            (steps < 0) & (depth == 1),
+            (steps == 0) & (depth == 2),
+        )
+        other = np.flatnonzero(is_open & (made[places] != ord("[")))
+        if len(other):
+            raise self._error("this is an object, but others are lists", "write all in one form", int(rows[other[0]]))
+        commas = np.cumsum(is_comma)
+        begun = np.maximum.accumulate(np.where(is_open, commas, -1))
+        field = np.where(begun < 0, commas + self._field, commas - begun)
+        wrong = np.flatnonzero(is_close & (field + 1 != len(self._keys)))
+        if len(wrong):
+            count = int(field[wrong[0]]) + 1
+            what = f"{count} value{'s' * (count != 1)} where --columns names {len(self._keys)}"
+            raise self._error(what, "name them all, or repair the row", int(rows[wrong[0]]))
+        self._field = int(field[-1]) if len(field) else self._field
+        made[places[is_open]], made[places[is_close]] = ord("{"), ord("}")
+        is_key = is_open | is_comma
+        which = np.minimum(field[is_key], len(self._keys) - 1)
+        shift = np.zeros(len(made) + 1, np.int64)
+        shift[places[is_key] + 1] = np.array([len(key) for key in self._keys])[which]
+        there = np.arange(len(made)) + np.cumsum(shift)[:-1]
+        longer = np.empty(len(made) + int(shift.sum()), np.uint8)
+        longer[there] = made
+        for number, key in enumerate(self._keys):
+            into = there[places[is_key][which == number]] + 1
+            longer[into[:, None] + np.arange(len(key))] = np.frombuffer(key, np.uint8)
+        return longer
+
+    def _error(self, what: str, remedy: str, row: int) -> BadDataError:
+        return BadDataError(what, place=f"{self._name}: row {row}", remedy=remedy)
 
 
 def zip_files(raw: BinaryIO, name: str) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:

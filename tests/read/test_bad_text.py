@@ -109,11 +109,6 @@ BAD = {
         "in.csv: this is JSON in objects over several lines; JSON lines have an object a line; convert it: jq -c . "
         "in.csv > NEW.jsonl (jq 1.7 or newer)",
     ),
-    "JSON": (
-        b'[\n  {"user": 1, "item": 2}\n]\n',
-        "in.csv: this is a JSON array; convert it, and name what it gives: python3 -c 'import json, sys; "
-        "[print(json.dumps(row)) for row in json.load(sys.stdin)]' < in.csv > in.jsonl",
-    ),
     "HTML": (b"<!DOCTYPE html>\n<html>", f"in.csv:1: this looks like HTML or XML, not CSV; {KINDS}"),
     "huge time": (HEAD + b"1,2,1e30\n", f"in.csv:2: the time 1e+30 is out of range; {RANGE}"),
     "UTF-16 body": (

@@ -14,9 +14,6 @@ FRAME = pd.DataFrame({"user": ["007", "007", "é,b"], "item": [2**60 + 1, 11, 10
 ROWS = [("007", 2**60 + 1), ("007", 11), ("é,b", 10)]
 RECORDS = FRAME.to_dict("records")
 DOCUMENTS = {
-    "records": FRAME.to_json(orient="records"),
-    "records, indented": json.dumps(RECORDS, indent=2),
-    "records, a line each": "[\n" + ",\n".join(json.dumps(row) for row in RECORDS) + "\n]\n",
     "columns": FRAME.to_json(),
     "columns, indented": FRAME.to_json(indent=2),
     "rows": FRAME.to_json(orient="index"),
@@ -43,15 +40,6 @@ def test_the_advice_gives_the_rows(here, read, kind, name):
     assert read(carried_out(str(error.value))).rows == ROWS
 
 
-def test_arrays_without_keys(here, read):
-    (here / "log.json").write_text(FRAME.to_json(orient="values"))
-    with pytest.raises(BadDataError) as error:
-        read("log.json")
-    message, more = str(error.value).split(", and name the columns: ")
-    assert more == "--columns user,item,..."
-    assert read(carried_out(message), columns=("user", "item", "rating")).rows == ROWS
-
-
 def test_objects_over_several_lines(here, read):
     (here / "log.json").write_text("".join(json.dumps(row, indent=2) + "\n" for row in RECORDS))
     with pytest.raises(BadDataError) as error:
@@ -76,12 +64,6 @@ def test_objects_over_several_lines(here, read):
 def test_json_lines_that_look_like_a_document(here, read, text):
     (here / "log.json").write_text(text)
     assert set(read("log.json").rows) == {(1, 2)}
-
-
-def test_an_array_of_one_long_line(here, read):
-    (here / "log.json").write_text(json.dumps([{"user": n, "item": n} for n in range(300_000)]))
-    with pytest.raises(BadDataError, match=r"^log\.json: this is a JSON array; "):
-        read("log.json")
 
 
 @pytest.mark.parametrize("late", [100, 60_000])

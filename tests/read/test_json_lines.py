@@ -82,7 +82,7 @@ def test_keys_may_come_late(here, read):
 
 OK = '{"user": "a", "item": 1, "time": 5}\n'
 COLUMN = re.compile(r"column \d+")  # it depends on the version of Python
-REMEDY = "JSON lines have an object a line; repair or remove it"
+REMEDY = "a row is one object, in JSON lines on a line of its own; repair or remove it"
 FORM = "write all in one form"
 BAD = {
     "cut": (OK + '{"user": "a", "item"\n', f"log:2: this is not a JSON object (at column #); {REMEDY}"),
