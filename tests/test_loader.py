@@ -19,7 +19,8 @@ from scipy.stats import binomtest, chisquare
 
 import negprep
 from negprep import loader
-from negprep.sample import rng
+from negprep.sample import rng, seen
+from negprep.sample import sampler as sampler_module
 from negprep.sample.rng import Permutation, purpose_key
 
 
@@ -130,7 +131,7 @@ def rows_of_train(log, epoch, **options):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_epochs_are_those_of_train(name, model):
+def test_epochs_are_those_of_train(name, model, monkeypatch):
     log, options = case_of(name, model)
     sampler = negprep.Sampler(log, encode=False, **options)
     for epoch in (0, 3):
@@ -143,6 +144,14 @@ def test_epochs_are_those_of_train(name, model):
         found = rows_of(shuffled, sampler.sources)
         assert found != rows
         assert Counter(found) == Counter(rows)
+        for factor, few in ((0, 1 << 30), (1 << 30, 0)):  # by the filter of all users, and of the users in need alone
+            monkeypatch.setattr(seen, "SPARSE_BELOW", factor)
+            monkeypatch.setattr(sampler_module, "_FEW_USERS", few)
+            again = negprep.Sampler(log, encode=False, **options).epoch(epoch, batch_size=9)
+            some = range(0, len(again), 1 + len(again) // 6)
+            few_rows = rows_of([again[place] for place in some], sampler.sources)
+            monkeypatch.undo()
+            assert few_rows == [row for place in some for row in found[9 * place : 9 * place + 9]]
 
 
 SMALL = {

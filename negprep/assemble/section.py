@@ -218,7 +218,11 @@ class Section:
             return
         heads = as_heads(self.heads, places)
         counts = self._counts_of(heads, places)
-        for first, last in _level_pieces(counts):
+        pieces = _level_pieces(counts)
+        if len(pieces) == 1:
+            yield self._groups_of(heads, counts, places)
+            return
+        for first, last in pieces:
             where = places[first:last]
             yield self._groups_of(as_heads(self.heads, where), counts[first:last], where)
 

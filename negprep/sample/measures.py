@@ -213,6 +213,11 @@ class Impressions:
         found = np.searchsorted(self._packed, wanted)
         return np.where(self._packed.take(found, mode="clip") == wanted, found, -1)
 
+    def of_users(self, users: Codes) -> Impressions:
+        """Those of some users alone: int32, shape (n,), ascending."""
+        of = Seen(self.starts, np.arange(len(self.groups), dtype=np.int32), len(self.groups)).of_users(users)
+        return Impressions(of.starts, self.groups[of.items], self.lists.of_users(of.items))
+
     @cached_property
     def _packed(self) -> Positions:
         users = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from negprep.arrays import Codes, Positions, Units, Words
 from negprep.sample.measures import Asks, Measure, count_up_to
 from negprep.sample.rng import GAMMA, bounded, mix, word_bases
-from negprep.sample.seen import SeenBlock
+from negprep.sample.seen import SeenBlock, SparseBlock
 from negprep.sample.uniform import STRIP_DRAWS, unravel
 
 _STEPS = 4
@@ -331,6 +331,7 @@ class WeightedItems(Measure):
     ``weights``: Of the items by position.
     ``mask``: The mask of ``block``, marked. Without it nothing can be proposed, and every draw takes the way of those
       whose proposals all failed.
+    ``totals``: int64, shape (n_rows,), or None. All points of each user, where they are known already.
 
     A draw first *proposes* an item of the whole catalog, which costs little; one that is seen is proposed anew, a
     bounded number of times. Then the seen items are cut out of the cumulative weights of the catalog, which the users
@@ -346,15 +347,16 @@ class WeightedItems(Measure):
         weights: Weights,
         mask: npt.NDArray[np.uint8] | None = None,
         room: Proposing | None = None,
+        totals: Positions | None = None,
     ) -> None:
-        self._block, self._weights, self._mask = block, weights, mask
+        self._block, self._weights, self._mask, self._totals = block, weights, mask, totals
         self._room = Proposing() if room is None else room
 
     def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
         return self._cut.before(rows, items, self._block.count_below(rows, items))
 
     def total(self, rows: Positions) -> Positions:  # noqa: D102
-        return self._cut.totals[rows]
+        return (self._cut.totals if self._totals is None else self._totals)[rows]
 
     def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:  # noqa: D102
         if asks.lows is not None or not self._weights.all_positive:
@@ -395,7 +397,7 @@ class WeightedItems(Measure):
           word of ``attempt`` at each draw, before they are mixed.
         """
         n_steps, n_groups = len(steps), len(groups)
-        items, offsets = np.empty((n_steps, n_groups), np.int64), groups.rows * self._block.width
+        items, rows = np.empty((n_steps, n_groups), np.int64), groups.rows
         failed = [np.empty((2, 0), np.int64)]
         width = max(1, STRIP_DRAWS // n_steps)
         for start in range(0, n_groups, width):
@@ -403,12 +405,12 @@ class WeightedItems(Measure):
             size = here.stop - start
             strip = self._room.of(n_steps * size)[0].reshape(n_steps, size)
             np.add(bases[here], steps[:, None], out=strip)
-            items[:, here], again = self._propose(strip, offsets[here], mask)
+            items[:, here], again = self._propose(strip, rows[here], mask)
             draws, of = unravel(again, n_steps, size)
             failed.append(np.array([draws, of + start]))
         draws, of = np.concatenate(failed, axis=1)
         places = draws * n_groups + of
-        left = self._propose_again(items.reshape(-1), places, bases[of] + steps[draws], offsets[of], mask)
+        left = self._propose_again(items.reshape(-1), places, bases[of] + steps[draws], rows[of], mask)
         if left.size:
             draws, of = np.divmod(left, n_groups)
             asks = groups.at(of)
@@ -416,22 +418,22 @@ class WeightedItems(Measure):
         return items
 
     def _propose_again(
-        self, items: Positions, places: Positions, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]
+        self, items: Positions, places: Positions, bases: Words, rows: Positions, mask: npt.NDArray[np.uint8]
     ) -> Positions:
         """Further attempts at some ``places`` of ``items``, whose words are overwritten. Returns where all failed."""
         for _ in range(1, self.proposals):
             if not places.size:
                 break
             bases += _NEXT_ATTEMPT
-            items[places], again = self._propose(bases, offsets, mask)
-            places, bases, offsets = places[again], bases[again], offsets[again]
+            items[places], again = self._propose(bases, rows, mask)
+            places, bases, rows = places[again], bases[again], rows[again]
         return places
 
-    def _propose(self, bases: Words, offsets: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
+    def _propose(self, bases: Words, rows: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
         """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
 
         ``bases``: uint64, shape (n,) or (num_neg, n).
-        ``offsets``: int64, shape (n,). Where the mask of the user begins.
+        ``rows``: int64, shape (n,). The user of each.
         Returns ``items``, int64, the shape of ``bases``: In memory that the next call reuses.
         Returns ``failed``, int64.
         """
@@ -451,16 +453,16 @@ class WeightedItems(Measure):
             coin_words = mix(flat[undecided] + _COIN)
             items[undecided] = self._weights.settle(columns[undecided], coin_words)
         places = coins.view(np.int64)
-        folded = items if self._block.is_exact else np.bitwise_and(items, self._block.width - 1, out=places)
-        np.add(folded.reshape(bases.shape), offsets, out=places.reshape(bases.shape))
-        mask.take(places, out=hits, mode="clip")
+        shape = bases.shape
+        self._block.look_up(mask, rows, items.reshape(shape), places=places.reshape(shape), out=hits.reshape(shape))
         hits[biased] = 1
         failed = hits.view(np.bool_).nonzero()[0]
         if not self._block.is_exact:
-            fails = self._tenants[places[failed]] == items[failed]
+            fails = np.zeros(len(failed), bool)
+            if not isinstance(self._block, SparseBlock):
+                fails = self._tenants[places[failed]] == items[failed]
             doubtful = np.flatnonzero(~fails)
-            rows = offsets[failed[doubtful] % len(offsets)] // self._block.width
-            fails[doubtful] = self._block.contains(rows, items[failed[doubtful]])
+            fails[doubtful] = self._block.contains(rows[failed[doubtful] % len(rows)], items[failed[doubtful]])
             fails[np.searchsorted(failed, biased)] = True
             failed = failed[fails]
         return items.reshape(bases.shape), failed

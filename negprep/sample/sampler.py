@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -19,12 +20,12 @@ from negprep.sample.levels import EligibleBelowListed, upper_items
 from negprep.sample.measures import Asks, EligibleItems, Impressions, ListedItems, Measure, ShownItems
 from negprep.sample.mixture import Mixture, Sources
 from negprep.sample.pools import ScoredItems
-from negprep.sample.popularity import Proposing, WeightedItems, Weights
+from negprep.sample.popularity import Proposing, SeenCut, WeightedItems, Weights
 from negprep.sample.reinforced import Policy, ReinforcedItems
 from negprep.sample.restrictions import CatalogOrder
 from negprep.sample.rng import natural_log
 from negprep.sample.scores import ScoredBlock, ScoredUsers, Scores
-from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
+from negprep.sample.seen import MaskBuffer, Seen, SeenBlock, SparseBlock
 from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, shuffled_ranks, uniform
 
 
@@ -174,6 +175,10 @@ class Sampling:
         ``num_neg``: At least the largest count.
         """
         sampler, sources = self.plan.sampler_rule, None
+        users = self._few(heads, num_neg)
+        if users is not None:
+            few = replace(heads, users=users.searchsorted(heads.users).astype(np.int32))
+            return self._of_users(users).draw(few, keys, counts, num_neg)
         if self.plan.takes_all:
             items = self._take_all(heads, keys, num_neg)
             sources = None if sampler.sources is None else np.zeros(items.shape, np.int8)
@@ -194,6 +199,38 @@ class Sampling:
             item_order = None if self.plan.order is None else self.plan.order.items
             upper = upper_items(heads.items, sources, groups, listed, item_order)
         return Drawn(items, sources if sampler.sources is not None else None, log_q, pos_log_q, upper)
+
+    def _few(self, heads: Heads, num_neg: int) -> Codes | None:
+        """The users of heads, ascending, where most of what is seen between the first and the last is of others."""
+        if not len(heads) or self._is_sparse(heads, num_neg):
+            return None
+        users = heads.users[np.flatnonzero(np.diff(heads.users, prepend=-1))]
+        first, last, starts = int(users[0]), int(users[-1]) + 1, self._seen.starts
+        if last - first <= _FEW_USERS:
+            return None
+        n_seen = int((starts[users + 1] - starts[users]).sum())
+        return users if 2 * n_seen < int(starts[last] - starts[first]) else None
+
+    def _of_users(self, users: Codes) -> Sampling:
+        """The same for some users alone: int32, shape (n,), ascending."""
+        few = copy(self)
+        vars(few).pop("_points", None)
+        few._seen, few._weak = self._seen.of_users(users), self._weak.of_users(users)
+        few._impressions = None if self._impressions is None else self._impressions.of_users(users)
+        if self._scored is not None:
+            few._scored = self._scored.of_users(users)
+            if isinstance(self.plan.rule, Policy):
+                few._exposed = self._exposed.of_users(users)
+        return few
+
+    def _is_sparse(self, heads: Heads, num_neg: int) -> bool:
+        """Whether draws are so few that nothing is to be done for each seen item, and their sampler knows how."""
+        names, plan = set(self.plan.sampler_rule.names), self.plan
+        if plan.order is not None or plan.takes_all or not names <= {"uniform", "popularity"}:
+            return False
+        if plan.distinct and "popularity" in names:
+            return False
+        return self._seen.is_sparse(heads.users, num_neg * len(heads))
 
     def log_q_of_heads(self, heads: Heads) -> npt.NDArray[np.float64]:
         """The log q of positives alone, as that of ``draw``: float64, shape (n,)."""
@@ -229,9 +266,13 @@ class Sampling:
         items, sources = np.empty(shape, np.int32), np.empty(shape, np.int8)
         step = max(1, BLOCK_DRAWS // num_neg)
         buffer, order = _mask_buffer(), self.plan.order
-        for first, last, begin, end in self._seen.blocks(heads.users, BLOCK_SEEN):
-            block = SeenBlock(self._seen, first, last)
-            with block.marked(buffer) as mask, self._scored_block(first, last, draws=True) as scored:
+        proposes, is_sparse = "popularity" in self.plan.sampler_rule.names, self._is_sparse(heads, num_neg)
+        for first, last, begin, end in self._seen.blocks(
+            heads.users, len(self._seen.items) if is_sparse else BLOCK_SEEN
+        ):
+            block = (SparseBlock if is_sparse else SeenBlock)(self._seen, first, last)
+            marked = block.marked(buffer) if proposes else nullcontext()
+            with marked as mask, self._scored_block(first, last, draws=True) as scored:
                 mixture = self._mixture(block, first, last, mask, scored)
                 for start in range(begin, end, step):
                     here = slice(start, min(start + step, end))
@@ -315,11 +356,25 @@ class Sampling:
             elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
                 measures.append(scored_items)
             elif name == "popularity" and weights is not None:
-                measures.append(WeightedItems(block, weights, mask, _proposing()))
+                totals = self._points[first:last] if isinstance(block, SparseBlock) else None
+                measures.append(WeightedItems(block, weights, mask, _proposing(), totals))
             else:
                 measures.append(eligible)
         shares = np.array(sampler.shares)
         return Mixture(measures, shares, sampler.fixed, eligible if sampler.falls_back else None)
+
+    @cached_property
+    def _points(self) -> Positions:
+        """The points of each user by the weights of the plan: int64, shape (n_users,)."""
+        seen, weights = self._seen, self.plan.ordered_weights
+        points = np.empty(seen.n_users, np.int64)
+        if weights is None:
+            return points
+        for first in range(0, seen.n_users, _BLOCK_USERS):
+            last = min(first + _BLOCK_USERS, seen.n_users)
+            block = SeenBlock(seen, first, last)
+            points[first:last] = SeenCut(weights, block.starts, block.items).totals
+        return points
 
     def _asks(self, heads: Heads, here: slice, first_user: int, keys: Words) -> Asks:
         rows, lists = heads.users[here].astype(np.int64) - first_user, None
@@ -330,6 +385,11 @@ class Sampling:
         times = None if heads.times is None else heads.times[here]
         return Asks(rows, keys, rows, *self.plan.order.windows(heads.items[here], times), lists)
 
+
+_FEW_USERS = 64
+"""Between the first and the last of so many, nobody is left out for being without a draw."""
+
+_BLOCK_USERS = 1 << 10
 
 _threads = threading.local()
 _Kept = TypeVar("_Kept")

@@ -188,6 +188,12 @@ class ScoredUsers:
         """Of users whose seen sets are ``seen``."""
         return cls(scores, first_user, *scores.split(seen))
 
+    def of_users(self, users: Codes) -> ScoredUsers:
+        """Those of some users alone, counted from the first one: int32, shape (n,), ascending."""
+        scores = replace(self.scores, users=self.scores.users[self.first_user + users])
+        strange = None if self.strange is None else self.strange.of_users(users)
+        return ScoredUsers(scores, 0, self.known.of_users(users), strange)
+
     @contextmanager
     def block(self, first: int, last: int, buffer: MaskBuffer | None) -> Iterator[ScoredBlock]:
         """The users from ``first`` up to ``last``, counted from the first one. Without a buffer, not to draw from."""

@@ -21,6 +21,11 @@ MASK_BYTES_PER_ENTRY = 64
 """The mask of a block has about this many bytes for each seen item: at most one lookup in 64 is a false alarm."""
 
 _LARGEST_EXACT_MASK = 1 << 24
+
+_BITS_PER_ENTRY, _FILTERED_BITS = 16, 1 << 22
+SPARSE_BELOW = 2
+"""To mark a seen item costs about as much as so many lookups in a filter cost more than lookups in a mask."""
+
 _LISTED_BYTES_PER_SEARCH = 100
 """To list the eligible items of a catalog of this many items costs as much as one binary search."""
 
@@ -48,6 +53,22 @@ class Seen:
         """How many items of the catalog each user has not seen: int64, shape (n_users,)."""
         return self.n_items - np.diff(self.starts)
 
+    def of_users(self, users: Codes) -> Seen:
+        """Those of some users alone: int32, shape (n,), ascending."""
+        begins, sizes = self.starts[users], self.starts[users + 1] - self.starts[users]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        return Seen(starts, self.items[np.arange(starts[-1]) + np.repeat(begins - starts[:-1], sizes)], self.n_items)
+
+    @cached_property
+    def filter(self) -> Filter:
+        """What answers most questions about few draws of many users."""
+        return Filter.of(self)
+
+    def is_sparse(self, users: npt.NDArray[np.integer], n_draws: int) -> bool:
+        """Whether so many draws of ascending users are too few to mark all that the users have seen."""
+        n_seen = 0 if not len(users) else int(self.starts[users[-1] + 1] - self.starts[users[0]])
+        return n_draws * SPARSE_BELOW < n_seen
+
     def blocks(self, users: npt.NDArray[np.integer], n_entries: int) -> Iterator[tuple[int, int, int, int]]:
         """Cut ascending ``users`` into blocks whose seen items fit a cache.
 
@@ -63,6 +84,42 @@ class Seen:
             end = begin + int(users[begin:].searchsorted(users.dtype.type(last)))
             yield first, last, begin, end
             begin = end
+
+
+@dataclass(frozen=True, eq=False)
+class Filter:
+    """A bit for each remainder of a code modulo a power of two of each user's own: set where a seen item has it.
+
+    It has 16 to 32 bits for each seen item, so that one unseen item in 16 to 32 is a false alarm.
+
+    ``octets``: uint8. All bits, those of a byte from its lowest on.
+    ``begins``: int64, shape (n_users,). The first bit of each user.
+    ``folds``: int64, shape (n_users,). The power of two, less 1.
+    """
+
+    octets: npt.NDArray[np.uint8]
+    begins: Positions
+    folds: Positions
+
+    @classmethod
+    def of(cls, seen: Seen) -> Filter:
+        """Of the seen items of all users."""
+        sizes = np.diff(seen.starts)
+        n_bits = 1 << np.ceil(np.log2(np.maximum(_BITS_PER_ENTRY * sizes, 8))).astype(np.int64)
+        ends = np.cumsum(n_bits)
+        begins = ends - n_bits
+        octets = np.empty(int(ends[-1]) // 8 if len(ends) else 0, np.uint8)
+        first, n_users = 0, seen.n_users
+        while first < n_users:  # few enough users at a time for a cache
+            last = max(first + 1, int(ends.searchsorted(begins[first] + _FILTERED_BITS, side="right")))
+            entries = slice(seen.starts[first], seen.starts[last])
+            places = np.repeat(begins[first:last] - begins[first], sizes[first:last])
+            places += seen.items[entries] & np.repeat(n_bits[first:last] - 1, sizes[first:last])
+            bits = np.zeros(int(ends[last - 1] - begins[first]), bool)
+            bits[places] = True
+            octets[begins[first] // 8 : ends[last - 1] // 8] = np.packbits(bits, bitorder="little")
+            first = last
+        return cls(octets, begins, n_bits - 1)
 
 
 class MaskBuffer:
@@ -115,6 +172,25 @@ class SeenBlock:
             yield mask
         finally:
             mask[places] = 0
+
+    def look_up(
+        self,
+        mask: npt.NDArray[np.uint8],
+        rows: Positions,
+        items: Positions,
+        *,
+        places: Positions,
+        out: npt.NDArray[np.uint8],
+    ) -> None:
+        """Whether the user of each row has seen the item, or, unless exact, perhaps has: 1 or 0 in ``out``.
+
+        ``mask``: As it is ``marked``.
+        ``items``: int64, shape (k, n), of rows of shape (n,).
+        ``places``: Memory to work in: int64, the shape of ``items``, as that of ``out``.
+        """
+        folded = items if self.is_exact else np.bitwise_and(items, self.width - 1, out=places)
+        np.add(folded, rows * self.width, out=places)
+        mask.take(places, out=out, mode="clip")
 
     def contains(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:
         """Whether the user of each row has seen the item, by binary search: bool, shape (n,)."""
@@ -192,3 +268,72 @@ class SeenBlock:
         within = np.arange(len(self.items)) - self.starts[self._rows]
         packed: Positions = self._rows * (self.n_items + 1) + (self.items - within)
         return packed
+
+
+class SparseBlock(SeenBlock):
+    """The seen sets of many users of whom few draws are made: nothing is done for each seen item.
+
+    The filter of all users stands in place of a mask, and searches go through the items of one user.
+    """
+
+    def __init__(self, seen: Seen, first_user: int, last_user: int) -> None:
+        super().__init__(seen, first_user, last_user)
+        self.is_exact = False
+        self._filter, self._users = seen.filter, slice(first_user, last_user)
+
+    @contextmanager
+    def marked(self, buffer: MaskBuffer) -> Iterator[npt.NDArray[np.uint8]]:  # noqa: ARG002, D102
+        yield self._filter.octets
+
+    def look_up(  # noqa: D102
+        self,
+        mask: npt.NDArray[np.uint8],
+        rows: Positions,
+        items: Positions,
+        *,
+        places: Positions,
+        out: npt.NDArray[np.uint8],
+    ) -> None:
+        np.bitwise_and(items, self._filter.folds[self._users].take(rows), out=places)
+        np.add(places, self._filter.begins[self._users].take(rows), out=places)
+        within = (places & 7).astype(np.uint8)
+        mask.take(np.right_shift(places, 3, out=places), out=out, mode="clip")
+        np.right_shift(out, within, out=out)
+        np.bitwise_and(out, 1, out=out)
+
+    def contains(self, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: D102
+        if not self.items.size:
+            return np.zeros(len(rows), bool)
+        last = self._last_up_to(rows, items)
+        found: npt.NDArray[np.bool_] = (last >= self.starts[rows]) & (self.items.take(last, mode="clip") == items)
+        return found
+
+    def count_below(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
+        below: Positions = self._last_up_to(rows, items - 1) + 1 - self.starts[rows]
+        return below
+
+    def select(self, rows: Positions, ranks: Positions) -> Positions:  # noqa: D102
+        return self.select_by_search(rows, ranks)
+
+    def select_by_search(self, rows: Positions, ranks: Positions) -> Positions:  # noqa: D102
+        last = self._last_up_to(np.broadcast_to(rows, ranks.shape), ranks, gaps=True)
+        items: Positions = ranks + last + 1 - self.starts[rows]
+        return items
+
+    def _last_up_to(self, rows: Positions, wanted: Positions, *, gaps: bool = False) -> Positions:
+        """The last place in ``items`` of each user with an item up to ``wanted``; else that before the user's first.
+
+        ``gaps``: Less the number of the user's items before it.
+        """
+        begins, ends = self.starts[rows], self.starts[rows + 1]
+        last: Positions = begins - 1
+        if not self.items.size:
+            return last
+        step = 1 << int((ends - begins).max(initial=0)).bit_length()
+        while step := step >> 1:
+            places = last + step
+            values = self.items.take(places, mode="clip")
+            is_up_to = (values - (places - begins) if gaps else values) <= wanted
+            is_up_to &= places < ends
+            last += step * is_up_to
+        return last

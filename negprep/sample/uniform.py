@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Codes, Positions, Words
 from negprep.sample.rng import GAMMA, bounded, mix, word
-from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
+from negprep.sample.seen import MaskBuffer, Seen, SeenBlock, SparseBlock
 
 
 def repeated(items: Positions) -> tuple[Positions, Positions]:
@@ -77,8 +77,10 @@ def uniform(
     items = np.empty((num_neg, len(users)), np.int32)
     step = max(1, STRIP_DRAWS // num_neg)
     workspace, draw = Workspace(num_neg * min(step, len(users))), distinct_draws if distinct else _draw_repeats
-    for first, last, begin, end in seen.blocks(users, _block_seen(seen, users, num_neg)):
-        block = SeenBlock(seen, first, last)
+    is_sparse = seen.is_sparse(users, num_neg * len(users))
+    n_entries = len(seen.items) if is_sparse else _block_seen(seen, users, num_neg)
+    for first, last, begin, end in seen.blocks(users, n_entries):
+        block = (SparseBlock if is_sparse else SeenBlock)(seen, first, last)
         with block.marked(buffer) as mask:
             for start in range(begin, end, step):
                 here = slice(start, min(start + step, end))
@@ -197,10 +199,8 @@ def _first_attempt(
     np.bitwise_and(words, _LOW_HALF, out=scratch)
     biased = np.flatnonzero(scratch < too_low) if scratch.min() < too_low else np.empty(0, np.int64)
     np.right_shift(words, _HALF, out=words)
-    items, places = words.view(np.int64), scratch.view(np.int64)
-    folded = items if block.is_exact else np.bitwise_and(items, block.width - 1, out=places)
-    np.add(folded, rows * block.width, out=places)
-    mask.take(places, out=hits, mode="clip")
+    items = words.view(np.int64)
+    block.look_up(mask, rows, items, places=scratch.view(np.int64), out=hits)
     hits.reshape(-1)[biased] = 1
     failed = np.flatnonzero(hits.view(np.bool_))
     if not block.is_exact:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 
 import numpy as np
 import pytest
 from randomness.experiments import seen_of
 
 from negprep.sample import seen as module
-from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
+from negprep.sample.seen import Filter, MaskBuffer, Seen, SeenBlock, SparseBlock
 
 SHAPES = [
     pytest.param(n_items, lists, id=name)
@@ -20,7 +21,7 @@ SHAPES = [
         ("all but one", 128, [[i for i in range(128) if i != gap] for gap in (0, 63, 127)]),
         ("a power of two", 256, [[0, 255], [255], [0]]),
         ("the ends", 70_000, [[0], [69_999], [0, 69_999]]),
-        ("one heavy user among light ones", 70_000, [range(0, 70_000, 3), [5], [], [65_536, 4_464]]),
+        ("one heavy user among light ones", 70_000, [range(0, 70_000, 3), [5], [], [4_464, 65_536]]),
     ]
 ]
 
@@ -38,12 +39,15 @@ def random_shapes():
         )
 
 
-def block_of(n_items, lists, monkeypatch=None, *, exact=None):
+KINDS = pytest.mark.parametrize("kind", [SeenBlock, SparseBlock])
+
+
+def block_of(n_items, lists, monkeypatch=None, *, exact=None, kind=SeenBlock):
     """A block; ``exact`` forces its mask."""
     if exact is not None:
         monkeypatch.setattr(module, "MASK_BYTES_PER_ENTRY", 1 << 20 if exact else 2)
         monkeypatch.setattr(module, "_LARGEST_EXACT_MASK", 1 << 40 if exact else 0)
-    return SeenBlock(seen_of([list(items) for items in lists], n_items), 0, len(lists))
+    return kind(seen_of([list(items) for items in lists], n_items), 0, len(lists))
 
 
 @pytest.mark.parametrize(("n_items", "lists"), SHAPES)
@@ -53,15 +57,18 @@ def test_eligible(n_items, lists):
     assert seen.eligible.tolist() == [n_items - len(items) for items in lists]
 
 
+@KINDS
 @pytest.mark.parametrize(("n_items", "lists"), SHAPES)
-def test_contains(n_items, lists):
+def test_contains(n_items, lists, kind):
     chance = random.Random(1)
-    block = block_of(n_items, lists)
+    block = block_of(n_items, lists, kind=kind)
     asked = [(row, item) for row, items in enumerate(lists) for item in [*items][:500]]
     asked += [(chance.randrange(len(lists)), chance.randrange(n_items)) for _ in range(2_000)]
     rows, items = (np.array(column) for column in zip(*asked, strict=True))
     sets = [set(items) for items in lists]
     assert block.contains(rows, items).tolist() == [item in sets[row] for row, item in asked]
+    below = [bisect_left([*lists[row]], item) for row, item in asked[-200:]]
+    assert block.count_below(rows[-200:], items[-200:]).tolist() == below
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -94,10 +101,11 @@ def test_marks_are_cleared_after_an_error():
 
 
 @pytest.mark.parametrize("cost", [0, 1, 100, 10**12], ids=["all by search", "few by list", "usual", "all by list"])
+@KINDS
 @pytest.mark.parametrize(("n_items", "lists"), SHAPES)
-def test_select(monkeypatch, n_items, lists, cost):
+def test_select(monkeypatch, n_items, lists, cost, kind):
     monkeypatch.setattr(module, "_LISTED_BYTES_PER_SEARCH", cost)
-    block = block_of(n_items, lists)
+    block = block_of(n_items, lists, kind=kind)
     eligible = [sorted(set(range(n_items)) - set(items)) for items in lists]
     chance = random.Random(2)
     asked = [(row, rank) for row, items in enumerate(eligible) for rank in {0, len(items) - 1} if items]
@@ -122,9 +130,35 @@ def test_select_mixes_listing_and_searching(monkeypatch):
     assert block.select(rows, again).tolist() == [block.select(rows, some).tolist() for some in again]
 
 
-def test_a_block_in_the_middle():
+@pytest.mark.parametrize("bits", [1 << 3, 1 << 9, 1 << 22])
+def test_a_filter_has_all_that_is_seen_and_little_else(monkeypatch, bits):
+    monkeypatch.setattr(module, "_FILTERED_BITS", bits)
+    alarms = asked = 0
+    for n_items, lists in random_shapes():
+        seen = seen_of(lists, n_items)
+        block = SparseBlock(seen, 0, len(lists))
+        for row, items in enumerate(lists):
+            codes, out = np.arange(n_items)[:, None], np.empty((n_items, 1), np.uint8)
+            with block.marked(MaskBuffer()) as mask:
+                block.look_up(mask, np.array([row]), codes, places=np.empty((n_items, 1), np.int64), out=out)
+            wanted = np.isin(codes, items)
+            assert set(np.unique(out)) <= {0, 1}
+            assert out[wanted].all()
+            alarms, asked = alarms + int(out[~wanted].sum()), asked + int((~wanted).sum())
+    assert alarms < asked / 16
+    assert Filter.of(seen_of([], 5)).octets.size == 0
+
+
+def test_some_users_alone():
     lists = [[1, 2], [0, 3], [], [2], [1, 4]]
-    block = SeenBlock(seen_of(lists, 5), 1, 4)
+    some = seen_of(lists, 5).of_users(np.array([0, 2, 4], np.int32))
+    assert (some.starts.tolist(), some.items.tolist(), some.n_items) == ([0, 2, 2, 4], [1, 2, 1, 4], 5)
+
+
+@KINDS
+def test_a_block_in_the_middle(kind):
+    lists = [[1, 2], [0, 3], [], [2], [1, 4]]
+    block = kind(seen_of(lists, 5), 1, 4)
     assert block.eligible.tolist() == [3, 5, 4]
     assert block.contains(np.array([0, 0, 1, 2, 2]), np.array([3, 1, 3, 2, 1])).tolist() == [
         True,
@@ -152,11 +186,12 @@ def test_blocks_cover_the_positives_once(n_entries):
         assert at == len(users)
 
 
-def test_the_largest_codes_do_not_overflow():
+@KINDS
+def test_the_largest_codes_do_not_overflow(kind):
     """Rows times items is beyond 32 bits."""
     n_items = 2**31 - 1
     seen = Seen(np.arange(0, 3_001, 3), np.tile(np.array([0, 7, n_items - 1], np.int32), 1_000), n_items)
-    block = SeenBlock(seen, 0, 1_000)
+    block = kind(seen, 0, 1_000)
     assert not block.is_exact
     rows = np.array([0, 999, 999, 999])
     assert block.contains(rows, np.array([7, n_items - 1, n_items - 2, 0])).tolist() == [True, True, False, True]
