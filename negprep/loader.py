@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, Unpack
@@ -166,7 +166,7 @@ class Sampler:
         self.facts = dict(prepared.facts)
         names = prepared.form.sources
         self.sources: tuple[str, ...] = () if names is None else (*names, POSITIVE)
-        self.generation = 0
+        self.generation, self.pace = 0, 0
         self.arrays = _array_layout(prepared)
         self._digest: str | None = None
         self._resumed: dict[str, Any] | None = None
@@ -317,7 +317,8 @@ class Epoch:
         if not asked["drop_last"]:
             self._length = len(range(self._rank, -(-n_rows // self._size), self._ranks))
         self._next, self._resumed = 0, False
-        self._window: tuple[range, list[Batch]] = range(0), []
+        self._kept: dict[int, Batch] = {}
+        self._kept_of, self._last, self._step, self._ahead = 0, 0, 0, 1
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -337,26 +338,37 @@ class Epoch:
         """The batches ``first``, ``first + step``, ...: what one of ``step`` workers gets. Threads draw them ahead."""
         sampler = self._sampler
         while first < len(self):
-            generation = sampler.generation
-            todo = self._windows(range(first, len(self), step))
-            threads = sampler.prepared.options.jobs
-            with closing(on_threads(self._made, todo, threads=threads, ahead=threads, name="negprep-draw")) as windows:
-                for batch in (batch for _, batches in windows for batch in batches):
-                    first += step
+            generation, given = sampler.generation, 0
+            with closing(self._drawn(range(first, len(self), step))) as batches:
+                for batch in batches:
+                    first, given = first + step, given + 1
                     yield batch
                     if sampler.generation != generation:  # then what was drawn ahead is of an earlier model
+                        sampler.pace = given
                         break
 
+    def _drawn(self, places: range) -> Generator[Batch, None, None]:
+        """Some batches, drawn ahead by threads; where the model changes, only as many as it lasted for last time."""
+        pace = min(self._sampler.pace or 0, self._most_batches)
+        if pace:
+            yield from self._made(places[:pace])
+        windows, threads = self._windows(places[pace:]), self._sampler.prepared.options.jobs
+        with closing(on_threads(self._made, windows, threads=threads, ahead=threads, name="negprep-draw")) as drawn:
+            for _, batches in drawn:
+                yield from batches
+
     def __getitem__(self, index: int) -> Batch:
-        """The batch at an index, which takes longer than to go through them; in order, some are made at a time."""
+        """The batch at an index. Slower than to go through them; in even steps, several are made at a time."""
         place = range(len(self))[index]
         with self._lock:
-            asked, batches = self._window
-            if place not in asked:
-                ahead = len(asked) * _GROWTH if place == asked.stop and len(asked) else 1
-                asked = range(place, min(place + min(ahead, self._most_batches), len(self)))
-                self._window = asked, batches = asked, list(self._made(asked))
-            return dict(batches[asked.index(place)])
+            step, self._last = place - self._last, place
+            if self._kept_of != self._sampler.generation or place not in self._kept:
+                self._ahead = min(self._ahead * _GROWTH, self._most_batches) if step == self._step > 0 else 1
+                places = range(len(self))[place :: max(1, step)][: self._ahead]
+                self._kept_of = self._sampler.generation
+                self._kept = dict(zip(places, self._made(places), strict=True))
+            self._step = step
+            return self._kept.pop(place)
 
     def state_dict(self) -> dict[str, Any]:
         """Where this epoch is, to go on from there: numbers and text alone."""

@@ -383,6 +383,36 @@ def test_batches_belong_to_whoever_asked(samplers):
             assert values.flags.c_contiguous
 
 
+def test_even_steps_are_made_several_at_a_time(samplers, monkeypatch):
+    made, make = [], loader.Epoch._made
+    monkeypatch.setattr(loader.Epoch, "_made", lambda epoch, places: made.append(len(places)) or make(epoch, places))
+    whole = list(samplers["rows"].epoch(1, 7))
+    made.clear()
+    epoch = samplers["rows"].epoch(1, 7)
+    assert all_alike([epoch[place] for place in range(1, len(whole), 2)], whole[1::2])
+    assert made[:3] == [1, 1, 4]
+    assert sum(made) == len(whole) // 2
+    epoch[3]["user"][:] = -1  # what was given away is made anew when it is asked for again
+    assert alike(epoch[3], whole[3])
+
+
+def test_a_model_that_changes_empties_what_was_drawn_ahead(samplers, monkeypatch):
+    made, make = [], loader.Epoch._made
+    monkeypatch.setattr(loader.Epoch, "_made", lambda epoch, places: made.append(len(places)) or make(epoch, places))
+    sampler = negprep.Sampler(FEW, num_neg=3)
+    whole = list(samplers["rows"].epoch(1, 3))
+    made.clear()
+    found = []
+    for batch in sampler.epoch(1, 3):
+        found.append(batch)
+        sampler.generation += len(found) % 2 == 0  # as update_model does
+    assert all_alike(found, whole)
+    assert sum(made) <= len(whole) + 16 + 64 + 2  # once more than needed, before it is known how often it changes
+    made.clear()
+    assert all_alike(sampler.epoch(1, 3), whole)
+    assert (made[0], sum(made)) == (2, len(whole))
+
+
 def test_epochs_and_seeds_differ(samplers):
     def users(seed, epoch):
         sampler = samplers["rows"] if not seed else negprep.Sampler(FEW, num_neg=3, seed=seed)
