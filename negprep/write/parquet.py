@@ -19,16 +19,24 @@ if TYPE_CHECKING:
     from negprep.write.atomic import Sink
 
 
-_Tried: TypeAlias = Callable[[str], pq.ColumnChunkMetaData]
-"""What the first values of a column become in an encoding: tried once for each."""
+_Codec: TypeAlias = "tuple[str, int | None]"
+"""A codec and its level."""
 
-_LEVEL = 3
+_Tried: TypeAlias = Callable[..., pq.ColumnChunkMetaData]
+"""What the first values of a column become in an encoding, by a codec (None: zstd): tried once for each."""
+
+_ZSTD: _Codec = ("zstd", 3)
+_FAST_ZSTD: _Codec = ("zstd", 1)
+_LZ4: _Codec = ("lz4", None)
+_NONE: _Codec = ("none", None)
 _MOST_DISTINCT_INTEGERS = 1 << 15
 _MOST_DISTINCT_OTHERS = 1 << 16
 _LARGEST_DICTIONARY = 1 << 18
 _TRIED_VALUES = 1 << 16
 _SWALLOWED = 0.02
+_SWALLOWED_BY_LZ4 = 0.01
 _WORTH_ITS_TIME = 0.95
+_ALIKE = 1.02
 _SMALLER = 1.25
 
 
@@ -38,7 +46,7 @@ def encodings_of(first: pa.Table) -> dict[str, Any]:
     ``first``: The first row group.
     Returns dict: Arguments of `pyarrow.parquet.ParquetWriter`.
     """
-    encodings, codecs = {}, {}
+    encodings, codecs = dict[str, str](), dict[str, _Codec]()
     for path, column in _leaves(first):
         values = column[:_TRIED_VALUES].combine_chunks()
         values = values.drop_null() if values.null_count else values
@@ -48,8 +56,8 @@ def encodings_of(first: pa.Table) -> dict[str, Any]:
     return {
         "use_dictionary": [path for path, encoding in encodings.items() if encoding == "RLE_DICTIONARY"],
         "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding != "RLE_DICTIONARY"},
-        "compression": codecs,
-        "compression_level": {path: _LEVEL for path, codec in codecs.items() if codec == "zstd"},
+        "compression": {path: codec for path, (codec, _) in codecs.items()},
+        "compression_level": {path: level for path, (_, level) in codecs.items() if level is not None},
     }
 
 
@@ -79,7 +87,7 @@ def _encoding(values: pa.Array, n_all: int, tried: _Tried) -> str:
         numbers = as_numpy(values)
         repeats = np.count_nonzero(numbers[1:] == numbers[:-1])
         if 2 * repeats >= len(values):
-            scattered = pa.types.is_int8(values.type) and _left_by_zstd(tried("PLAIN")) > _SWALLOWED
+            scattered = pa.types.is_int8(values.type) and _left(tried("PLAIN")) > _SWALLOWED
             return "DELTA_BINARY_PACKED" if scattered else "PLAIN"
     if not is_integer:
         return "RLE_DICTIONARY" if len(values.unique()) <= _MOST_DISTINCT_OTHERS else "PLAIN"
@@ -88,10 +96,19 @@ def _encoding(values: pa.Array, n_all: int, tried: _Tried) -> str:
     return "RLE_DICTIONARY" if is_small and _is_worth_a_dictionary(len(values), n_all, tried) else "DELTA_BINARY_PACKED"
 
 
-def _codec(encoding: str, tried: _Tried) -> str:
-    """zstd, unless it would be a waste of time."""
-    wasted = encoding == "DELTA_BINARY_PACKED" and _left_by_zstd(tried(encoding)) > _WORTH_ITS_TIME
-    return "none" if wasted else "zstd"
+def _codec(encoding: str, tried: _Tried) -> _Codec:
+    """zstd, unless it would be a waste of time; for numbers in runs what takes less time, if it leaves no more."""
+    by_zstd = tried(encoding)
+    if encoding == "DELTA_BINARY_PACKED" and _left(by_zstd) > _WORTH_ITS_TIME:
+        return _NONE
+    if encoding != "PLAIN" or by_zstd.physical_type == "BYTE_ARRAY" or not by_zstd.num_values:
+        return _ZSTD
+    if _left(tried(encoding, _LZ4)) < _SWALLOWED_BY_LZ4:
+        return _LZ4
+    if by_zstd.physical_type not in ("INT32", "INT64"):  # the same floats may come again far away, beyond these values
+        return _ZSTD
+    is_alike = tried(encoding, _FAST_ZSTD).total_compressed_size <= _ALIKE * by_zstd.total_compressed_size
+    return _FAST_ZSTD if is_alike else _ZSTD
 
 
 def _is_worth_a_dictionary(n_tried: int, n_all: int, tried: _Tried) -> bool:
@@ -102,12 +119,12 @@ def _is_worth_a_dictionary(n_tried: int, n_all: int, tried: _Tried) -> bool:
     return bool(without.total_compressed_size > _SMALLER * (with_it.total_compressed_size - dictionary + share))
 
 
-def _left_by_zstd(column: pq.ColumnChunkMetaData) -> float:
+def _left(column: pq.ColumnChunkMetaData) -> float:
     """The share of the bytes that compression leaves."""
     return float(column.total_compressed_size / column.total_uncompressed_size)
 
 
-def _tried(values: pa.Array, encoding: str) -> pq.ColumnChunkMetaData:
+def _tried(values: pa.Array, encoding: str, codec: _Codec = _ZSTD) -> pq.ColumnChunkMetaData:
     """What the values become."""
     is_dictionary = encoding == "RLE_DICTIONARY"
     tried = pa.Table.from_arrays([values], ["tried"])
@@ -115,8 +132,8 @@ def _tried(values: pa.Array, encoding: str) -> pq.ColumnChunkMetaData:
     pq.write_table(
         tried,
         pa.BufferOutputStream(),
-        compression="zstd",
-        compression_level=_LEVEL,
+        compression=codec[0],
+        compression_level=codec[1],
         use_dictionary=is_dictionary,
         column_encoding=None if is_dictionary else {"tried": encoding},
         metadata_collector=made,

@@ -101,7 +101,7 @@ def test_settings(tmp_path):
     written(tmp_path / "out.parquet", [rows(200_000, items=100_000)], SCHEMA)
     found = pq.read_metadata(tmp_path / "out.parquet").row_group(0)
     columns = {found.column(i).path_in_schema: found.column(i) for i in range(3)}
-    assert [columns[name].compression for name in ("user", "item", "label")] == ["ZSTD", "UNCOMPRESSED", "ZSTD"]
+    assert [columns[name].compression for name in ("user", "item", "label")] == ["ZSTD", "UNCOMPRESSED", "LZ4"]
     assert [set(columns[name].encodings) - {"RLE"} for name in ("user", "item", "label")] == [
         {"PLAIN"},
         {"DELTA_BINARY_PACKED"},
@@ -109,6 +109,32 @@ def test_settings(tmp_path):
     ]
     assert (columns["user"].statistics.min, columns["user"].statistics.max) == (0, 199_999 // 70)
     assert columns["item"].statistics is None
+
+
+def test_fast_codecs_are_for_what_they_leave_little_of(tmp_path):
+    """All in all a file is at most a twentieth larger than by zstd, level 3."""
+    chance = np.random.default_rng(4)
+    columns = {
+        "user": np.repeat(np.arange(400), 500),
+        "user of few rows": np.repeat(np.arange(20_000, dtype=np.int32), 10),
+        "price": np.repeat(np.round(chance.lognormal(3, 1, 40_000), 2), 5),
+        "label": np.tile([1, 0, 0, 0, 0], 40_000).astype(np.int8),
+        "ragged label": (chance.random(200_000) < 0.3).astype(np.int8),
+        "item": chance.integers(0, 1 << 17, 200_000),
+    }
+    batch = pa.record_batch({name: pa.array(values) for name, values in columns.items()})
+    written(tmp_path / "out.parquet", [batch], batch.schema)
+    group = pq.read_metadata(tmp_path / "out.parquet").row_group(0)
+    found = {group.column(place).path_in_schema: group.column(place) for place in range(len(columns))}
+    assert [name for name, column in found.items() if column.compression == "LZ4"] == ["user", "label"]
+    slow = {"compression": "zstd", "compression_level": 3, "use_dictionary": False}
+    slow["column_encoding"] = {
+        name: "DELTA_BINARY_PACKED" if "DELTA_BINARY_PACKED" in column.encodings else "PLAIN"
+        for name, column in found.items()
+    }
+    pq.write_table(pa.table(batch), tmp_path / "slow.parquet", **slow)
+    assert (tmp_path / "out.parquet").stat().st_size <= 1.05 * (tmp_path / "slow.parquet").stat().st_size
+    assert pq.read_table(tmp_path / "out.parquet").equals(pa.Table.from_batches([batch]))
 
 
 @pytest.mark.parametrize(
