@@ -259,10 +259,13 @@ class _Squeezed(_Filter):
         return size
 
 
-_BLOCK = 1 << 20
-_SIGNIFICANT = np.zeros(256, np.bool_)
-_SIGNIFICANT[list(b'"\\[]{},\n\r')] = True
-_STEPS = np.zeros(256, np.int64)
+_BLOCK = 1 << 17
+_QUOTE, _ESCAPE, _LINE_END, _MARK = 1, 2, 3, 4
+_SORTS = np.zeros(256, np.uint8)
+"""Of bytes that matter to where an element of JSON ends; 0 for others."""
+
+_SORTS[list(b'"')], _SORTS[list(b"\\")], _SORTS[list(b"\n\r")], _SORTS[list(b"[]{},")] = 1, 2, 3, 4
+_STEPS = np.zeros(256, np.int8)
 _STEPS[list(b"[{")] = 1
 _STEPS[list(b"]}")] = -1
 
@@ -275,7 +278,7 @@ class _Marks(NamedTuple):
     """
 
     places: Positions
-    steps: Counts
+    steps: npt.NDArray[np.int8]
     depth: Counts
     ends: Mask
     rows: Counts
@@ -315,13 +318,15 @@ class _Rows(_Filter):
     def _lines(self, data: bytes) -> bytes:
         """The next bytes of the lines."""
         text = np.frombuffer(data, np.uint8)
-        places = np.flatnonzero(_SIGNIFICANT[text])
-        is_quote = (text[places] == ord('"')) & ~self._behind_escape(text, places)
-        is_within = (np.cumsum(is_quote) + self._in_string) % 2 == 1
+        sorts = _SORTS[text]
+        places = np.flatnonzero(sorts)
+        sorts = sorts[places]
+        is_quote = (sorts == _QUOTE) & ~self._behind_escape(len(text), places, sorts)
+        is_within = np.logical_xor.accumulate(is_quote) ^ self._in_string
         self._in_string ^= bool(np.count_nonzero(is_quote) % 2)
-        is_line_end = np.isin(text[places], (10, 13))
+        is_line_end = sorts == _LINE_END
         line_ends, torn = places[is_line_end & ~is_within], places[is_line_end & is_within]
-        marks = self._marks(text, places[~is_within & np.isin(text[places], list(b"[]{},"))])
+        marks = self._marks(text, places[(sorts == _MARK) & ~is_within])
         size, over = len(data), np.flatnonzero((marks.depth == 0) & (marks.steps < 0))
         if self._is_over or len(over):
             size = 0 if self._is_over else int(marks.places[over[0]]) + 1
@@ -342,11 +347,12 @@ class _Rows(_Filter):
         self._depth = int(marks.depth[-1]) if len(marks.depth) else self._depth
         return lines[: len(lines) - (len(data) - size)].tobytes()
 
-    def _behind_escape(self, text: Bytes, places: Positions) -> Mask:
+    def _behind_escape(self, size: int, places: Positions, sorts: Bytes) -> Mask:
         """Which places stand behind an odd number of backslashes."""
         begun, self._is_escaped = self._is_escaped, False
-        slashes = places[text[places] == ord("\\")]
-        found: Mask = np.equal(places, 0 if begun else -1)
+        slashes = places[sorts == _ESCAPE]
+        escaped = np.zeros(size + 1 if begun or len(slashes) else 0, np.bool_)
+        escaped[:1] = begun
         if len(slashes):
             starts = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
             sizes = np.diff(starts, append=len(slashes))
@@ -354,13 +360,13 @@ class _Rows(_Filter):
             if begun and slashes[0] == 0:
                 number[: sizes[0]] -= 1  # the first is escaped itself
             escapes = slashes[number % 2 == 0]
-            self._is_escaped = bool(len(escapes)) and escapes[-1] == len(text) - 1
-            found |= np.isin(places, escapes + 1)
-        return found
+            escaped[escapes + 1] = True
+            self._is_escaped = bool(escaped[-1])
+        return escaped[places] if len(escaped) else np.zeros(len(places), np.bool_)
 
     def _marks(self, text: Bytes, places: Positions) -> _Marks:
         steps = _STEPS[text[places]]
-        depth = self._depth + np.cumsum(steps)
+        depth = self._depth + np.cumsum(steps, dtype=np.int64)
         ends = ((depth == 1) & (steps == 0)) | ((depth == 0) & (steps < 0))
         return _Marks(places, steps, depth, ends, self._row + np.cumsum(ends) - ends)
 
