@@ -56,7 +56,8 @@ test-lowest: $(LOWEST)/.installed  ## run the tests with the oldest dependencies
 
 .PHONY: test-torch
 test-torch: $(TORCH_ONLY)/.installed  ## run negprep.torch and the recipes for PyTorch
-	$(TORCH_ONLY)/bin/python -m pytest tests/test_torch.py tests/docs/test_loading_doc.py
+	$(TORCH_ONLY)/bin/python -m pytest tests/test_torch.py tests/docs/test_loading_doc.py \
+		tests/docs/test_experiments.py::test_files_and_loader_give_pytorch_the_same_losses
 
 .PHONY: test-loaders
 test-loaders: $(LOADERS)/.installed $(RECBOLE)/.installed $(LIBRARIES)/.installed  ## load what negprep wrote into PyTorch, RecBole, LensKit, Cornac ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,21 @@ def test_samplers_are_compared(script, words, lines, tmp_path):
         values = [float(cell.split(" ")[0]) for cell in row.strip("| ").split(" | ")[1:]]
         assert len(values) == 4
         assert all(0 <= value <= 1 for value in values)
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_files_and_loader_give_pytorch_the_same_losses(tmp_path):
+    chance = np.random.default_rng(1)
+    pairs = pd.DataFrame({"user": chance.integers(0, 60, 900), "item": chance.integers(0, 250, 900)})
+    pairs.drop_duplicates().to_csv(tmp_path / "log.tsv", sep="\t", index=False)
+    shown = run("train_in_torch.py", tmp_path / "log.tsv", "--epochs", 2, "--factors", 4, "--seed", 3)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines() if "|" in line]
+    losses = [row[1:] for row in rows if row[0] in ("0", "1")]
+    assert len(losses) == 4
+    for file, in_order, shuffled, loader in losses:
+        assert file == in_order
+        assert abs(float(shuffled) - float(loader)) < 0.02
+    assert [float(value) for value in losses[1]] < [float(value) for value in losses[0]]
 
 
 @pytest.mark.parametrize("loss", ["bpr", "softmax"])
