@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
+from read.test_tables import FILES, sources
 from servers import Proxy
 from test_stores import FORMS, LOST, TABLE
 
@@ -120,6 +121,18 @@ def test_the_rows_are_those_of_the_local_file(proxy, name, tmp_path):
     if name == "hive":
         kept = negprep.train(f"s3://logs/{name}", num_neg=2, positive="event=buy")
         assert kept.num_rows < expected.num_rows
+
+
+def test_every_kind_of_file_gives_the_same_rows(proxy, system, tmp_path):
+    local = sources(tmp_path)
+    fs.copy_files(str(tmp_path), "logs/matrix", fs.LocalFileSystem(), system)
+    options = {"positive": "kind=buy", "num_neg": 2}
+    want = negprep.train(local["table"], **options)
+    there = {name: f"s3://logs/matrix/log.{name}" for name in FILES}
+    there |= {"Hive": "s3://logs/matrix/hive/", "parts": "s3://logs/matrix/part-*.parquet"}
+    there["paths"] = [f"s3://logs/matrix/part-{number}.parquet" for number in (1, 0, 2)]
+    found = {name: negprep.train(uri, **options).to_pydict() == want.to_pydict() for name, uri in there.items()}
+    assert found == dict.fromkeys(there, True)
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.csv.gz"])

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from servers import Web
 
 import negprep
 from negprep import BadDataError, OutputError, UsageError
@@ -73,6 +74,9 @@ def written(table, path, kind, **options):
     return path
 
 
+FILES = ("csv", "csv.gz", "csv.zst", "jsonl", "jsonl.gz", "json", "arrow", "feather", "arrows", "arrow.gz")
+
+
 def sources(folder):
     table = log_of()
     parts = [folder / f"part-{number}.parquet" for number in range(3)]
@@ -82,6 +86,7 @@ def sources(folder):
     rows = flat.set_column(3, "time", flat["time"].cast(pa.int64())).to_pylist()
     text = "user,item,kind,time\n" + "".join(",".join(map(str, row.values())) + "\n" for row in rows)
     texts = {"csv": text.encode(), "jsonl": "".join(f"{json.dumps(row)}\n" for row in rows).encode()}
+    (folder / "log.json").write_text(json.dumps(rows, indent=1))
     for ending, content in texts.items():
         (folder / f"log.{ending}").write_bytes(content)
         (folder / f"log.{ending}.gz").write_bytes(gzip.compress(content))
@@ -103,7 +108,7 @@ def sources(folder):
         "reader": pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=500)),
         "dataset": ds.dataset(parts),
         "Hugging Face": HuggingFace(table.drop_columns("nested")),
-        **{f"a file {name}": folder / f"log.{name}" for name in ("csv", "csv.gz", "csv.zst", "jsonl", "jsonl.gz")},
+        **{f"a file {name}": folder / f"log.{name}" for name in FILES[:6]},
         "Hive": folder / "hive",
         "several paths": [parts[0], str(parts[1]), parts[2]],
         "file": written(table, folder / "log.arrow", "file"),
@@ -126,9 +131,59 @@ def rows_of(found):
 def test_every_source_gives_the_same_rows(folder):
     options = {"positive": "kind=buy", "holdout": "last", "num_neg": 2}
     made = {name: negprep.train(source, **options) for name, source in sources(folder).items()}
+    there = {f"/log.{name}": (folder / f"log.{name}").read_bytes() for name in FILES}
+    there["/part.parquet"] = parquet_of(log_of())
+    with Web(there).serve() as address:
+        made |= {f"the web{path}": negprep.train(f"{address}{path}", **options) for path in there}
     want = rows_of(made["table"])
     assert {name: rows_of(found) == want for name, found in made.items()} == dict.fromkeys(made, True)
     assert {name for name, found in made.items() if not isinstance(found, pa.Table)} == {"pandas"}
+
+
+def parquet_of(table):
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=900)
+    return sink.getvalue()
+
+
+def test_lists_of_each_user_give_the_same_rows(folder):
+    """Of JSON lines, an array and Parquet."""
+    frame = log_of().drop_columns("nested").to_pandas()
+    frame["time"] = frame["time"].astype("datetime64[s]").astype("int64")
+    sessions = [
+        {"user": int(user), "events": rows[["item", "kind", "time"]].to_dict("records")}
+        for user, rows in frame.groupby("user")
+    ]
+    (folder / "users.jsonl").write_text("".join(f"{json.dumps(session)}\n" for session in sessions))
+    (folder / "users.json").write_text(json.dumps(sessions))
+    pq.write_table(pa.Table.from_pylist(sessions), folder / "users.parquet")
+    want = negprep.train(log_of(), positive="kind=buy", num_neg=2).to_pydict()
+    for ending in ("jsonl", "json", "parquet"):
+        found = negprep.train(folder / f"users.{ending}", positive="events.kind=buy", num_neg=2)
+        assert found.to_pydict() == want, ending
+
+
+def test_hugging_face(folder):
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
+    log = datasets.Dataset(log_of())
+    options = {"positive": "kind=buy", "num_neg": 2}
+    want = rows_of(negprep.train(log_of(), **options))
+    shuffled = log.shuffle(seed=3)  # rows by way of a list of indices
+    for given in (log, shuffled, shuffled.with_format("pandas"), log.to_iterable_dataset()):
+        found = negprep.train(given, **options)
+        assert isinstance(found, pa.Table)
+        assert rows_of(found) == want
+    part = log.filter(lambda row: row["kind"] == "buy")
+    assert rows_of(negprep.train(part, positive="all", num_neg=2)) == rows_of(
+        negprep.train(log_of().filter(pc.equal(log_of()["kind"].cast(pa.string()), "buy")), positive="all", num_neg=2)
+    )
+    log.save_to_disk(folder / "saved")
+    assert rows_of(negprep.train(datasets.load_from_disk(folder / "saved"), **options)) == want
+    assert rows_of(negprep.train(str(next((folder / "saved").glob("*.arrow"))), **options)) == want
+    with pytest.raises(BadDataError, match=r"^the table: no column for the users \(found: item, kind, time"):
+        negprep.train(log.remove_columns("user"))
+    with pytest.raises(TypeError, match="a log is a path, a table, a frame or a stream, not DatasetDict"):
+        negprep.train(datasets.DatasetDict({"train": log}))
 
 
 def test_polars(folder):
