@@ -270,13 +270,16 @@ def prepare(
     return made
 
 
-def options_of_rows(command: Command, keywords: Mapping[str, Any]) -> tuple[Options, bool]:
+def options_of_rows(
+    command: Command, keywords: Mapping[str, Any], *, model_later: bool = False
+) -> tuple[Options, bool]:
     """The options that the keywords of ``train`` or ``test`` mean, and whether to replace an earlier output."""
     given = _completed(command, keywords)
     force = bool(given.pop("force", False))
     given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
     reading, rows = parted(given, ReadOptions, Options)
-    return Options(command=command, read=ReadOptions(**reading), given=given["suggested"], **rows), force
+    rows |= {"command": command, "given": given["suggested"], "model_later": model_later}
+    return Options(read=ReadOptions(**reading), **rows), force
 
 
 def _completed(function: str, keywords: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:

@@ -19,14 +19,18 @@ from negprep.api import options_of_rows, warn_of
 from negprep.arrays import Positions
 from negprep.arrow import as_numpy, text_buffers
 from negprep.assemble.layout import POSITIVE, ArrayLayout, Groups, RowLayout, join_groups
+from negprep.assemble.plan import make_scores
 from negprep.assemble.section import Section
-from negprep.errors import UsageError, refuse_warnings
+from negprep.encode.vocabulary import Vocabulary
+from negprep.errors import BadDataError, UsageError, refuse_warnings
 from negprep.keywords import TrainKeywords
+from negprep.model_file import OWN, Model
 from negprep.options.options import LogSource, Options
 from negprep.options.specs import check_bool, whole
 from negprep.pipeline import ReadLog, Run, silent
 from negprep.read.log import open_log
 from negprep.sample.rng import Permutation, purpose_key
+from negprep.sample.scores import Scores
 from negprep.summary import facts_of, warnings_of
 from negprep.threads import on_threads
 
@@ -146,7 +150,7 @@ class Sampler:
     """
 
     def __init__(self, log: LogSource, **keywords: Unpack[TrainKeywords]) -> None:
-        options, _ = options_of_rows("train", keywords)
+        options, _ = options_of_rows("train", keywords, model_later=True)
         chosen = {*keywords, *options.given}
         for name, remedy in _OUTPUTS.items():
             if name in chosen:
@@ -171,6 +175,7 @@ class Sampler:
         self._digest: str | None = None
         self._resumed: dict[str, Any] | None = None
         self._latest: Epoch | None = None
+        self._scores: Scores | None = None
 
     @property
     def n_users(self) -> int:
@@ -245,6 +250,60 @@ class Sampler:
             epoch.load_state_dict(state)
         self._latest = epoch
         return epoch
+
+    def update_model(
+        self, user_factors: npt.ArrayLike, item_factors: npt.ArrayLike, item_bias: npt.ArrayLike | None = None
+    ) -> None:
+        """Draw hard negatives by a model as it is now: between epochs, or between the batches of one.
+
+        The next batch is drawn by it: what was drawn ahead is thrown away. A draw is a function of the seed, the epoch
+        and these numbers: that of ``negprep train --epoch`` with a model file that has them.
+
+        Parameters
+        ----------
+        user_factors : float32, shape (n_users, d)
+            In the order of ``users``.
+        item_factors : float32, shape (n_items, d)
+            In the order of ``items``; rows of items that are not in the catalog play no part.
+        item_bias : float32, shape (n_items,), optional
+            score(u, j) = user_factors[u] . item_factors[j] + item_bias[j]. All three are copied, so that training may
+            go on in place; other numbers than float32 are converted.
+
+        Raises
+        ------
+        NegprepError
+            The sampler is not ``hard``; or a shape that does not fit, NaN, or an infinite number. The model before
+            stays.
+
+        Notes
+        -----
+        Nothing is sorted: the time grows with the size of the arrays alone. ``state_dict`` holds no model: give it
+        again before going on. Worker processes have a copy of the sampler, as it was when they started.
+        """
+        options, place = self.prepared.options, "update_model"
+        if options.sampler_rule.scored != "hard":
+            what = f"the sampler is {self.facts['sampler']}, which draws by no model"
+            raise UsageError(what, place=place, remedy="make it with sampler='hard'")
+        given = {"user_factors": user_factors, "item_factors": item_factors, "item_bias": item_bias}
+        arrays: dict[str, Any] = {name: _floats(name, values) for name, values in given.items() if values is not None}
+        model = Model(OWN, Vocabulary(self.users), Vocabulary(self.items), **arrays)
+        model.check(place)
+        items = self.prepared.section.interactions.items
+        columns = items.vocabulary[1][: items.n_catalog]
+        self._scores = make_scores(model, np.arange(self.n_users, dtype=np.int32), columns, options)
+        self.generation += 1
+
+    def drawn_by_model(self, section: Section) -> Section:
+        """A section whose draws are those of the model that was given last.
+
+        Raises UsageError: There is none, and the sampler needs one.
+        """
+        if self._scores is not None:
+            return section.with_scores(self._scores)
+        if self.prepared.options.sampler_rule.scored == "hard" and self.prepared.options.model is None:
+            what = "sampler='hard' has no model to draw by"
+            raise UsageError(what, remedy="call update_model(user_factors, item_factors) first, or give model=FILE")
+        return section
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch begun last is, to go on from there: numbers and text alone.
@@ -414,6 +473,7 @@ class _EpochRows:
     def __init__(self, sampler: Sampler, epoch: int, *, shuffle: bool) -> None:
         section = sampler.prepared.of_epoch(epoch)
         self._arrays, self._section, n_groups = sampler.arrays, section, section.n_groups
+        self._sampler, self._latest = sampler, (-1, section)
         self._order = Permutation(purpose_key(section.seed, "batches", epoch), n_groups) if shuffle else None
         self._sizes = section.group_sizes
         self.n_rows = n_groups * self._sizes if isinstance(self._sizes, int) else int(self._sizes.sum())
@@ -447,8 +507,9 @@ class _EpochRows:
 
     def _groups_at(self, places: Positions) -> Groups:
         """The groups at some places, in that order."""
+        section = self._section_now()
         if (places[1:] >= places[:-1]).all():
-            return join_groups(list(self._section.groups_at(places)))
+            return join_groups(list(section.groups_at(places)))
         # One sort of whole numbers: one of positions by places would take several times as long.
         n_bits = len(places).bit_length()
         packed = (places << n_bits) | np.arange(len(places))
@@ -456,7 +517,15 @@ class _EpochRows:
         order, places = packed & ((1 << n_bits) - 1), packed >> n_bits
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return join_groups(list(self._section.groups_at(places))).take(back)
+        return join_groups(list(section.groups_at(places))).take(back)
+
+    def _section_now(self) -> Section:
+        """The section, whose draws are those of the sampler's model as it is now. May run in any thread."""
+        generation, section = self._latest
+        if generation != self._sampler.generation:
+            generation, section = self._sampler.generation, self._sampler.drawn_by_model(self._section)
+            self._latest = generation, section
+        return section
 
     def _slot_of(self, row: int) -> tuple[int, int]:
         """The group of a row, by its place in the order, and how many rows of the group come before it."""
@@ -489,6 +558,20 @@ def _array_layout(prepared: Prepared) -> ArrayLayout:
     tables |= {name: _table(ids.array) for name, ids in prepared.form.kept.items()}
     form = section.form.coded(0, len(section.interactions.users), len(items))
     return ArrayLayout(form, tables, section.num_neg, section.history.most if section.history is not None else 0)
+
+
+def _floats(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """A copy of numbers that somebody gave, as float32."""
+    remedy = "give an array of numbers, of a tensor tensor.detach().cpu().numpy()"
+    try:
+        values = np.asarray(given)
+        if values.dtype.kind not in "fiu":
+            raise BadDataError(f"{name} is of the type {values.dtype}", place="update_model", remedy=remedy)
+        with np.errstate(over="ignore"):  # then it is infinite, and refused as such
+            return np.array(values, np.float32, order="C")
+    except (TypeError, ValueError, RuntimeError) as error:
+        what = f"{name} is no array: {str(error).splitlines()[0]}"
+        raise BadDataError(what, place="update_model", remedy=remedy) from None
 
 
 def _table(values: pa.Array) -> npt.NDArray[Any]:

@@ -24,6 +24,7 @@ from negprep.options.specs import IMPRESSION, MAX_NUM_NEG, HoldoutRule
 from negprep.sample.measures import Impressions
 from negprep.sample.rng import Bootstrap, Purpose, bounded, combine, purpose_key, word
 from negprep.sample.sampler import Heads, Plan, Sampling
+from negprep.sample.scores import Scores
 from negprep.threads import go_on
 from negprep.write.output import Part
 from negprep.write.parquet import ROW_GROUP_ROWS
@@ -127,6 +128,10 @@ class Section:
     by_chance: bool = False
     history: History | None = None
     per_user: bool = False
+
+    def with_scores(self, scores: Scores) -> Section:
+        """The same, whose negatives are drawn by other scores."""
+        return replace(self, sampling=self.sampling.with_scores(scores))
 
     @property
     def by_group(self) -> bool:

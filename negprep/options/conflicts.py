@@ -184,12 +184,12 @@ def _refuse_scored(options: Record, scored: str | None) -> None:
         "choose --sampler uniform or popularity",
     )
     _refuse(
-        scored is not None and options.model is None,
+        scored is not None and options.model is None and not (scored == "hard" and options.model_later),
         f"--sampler {scored} without --model FILE",
         "make one with negprep fit",
     )
     _refuse(
-        scored == "hard" and options.pool is None,
+        scored == "hard" and options.pool is None and options.model is not None,
         "--sampler hard --model FILE without --pool: negatives that are hard for a frozen model can be worse than "
         "uniform ones, whatever the pool",
         "choose one on a validation fold, from --pool 2 and 4 on; or draw against the model as it is trained",

@@ -592,6 +592,8 @@ class Options:
     most_eligible: int = field(default=MAX_NUM_NEG, repr=False, compare=False)
     """Where ``num_neg`` is ``all``: no user has more eligible items. The run fills it in."""
     read: ReadOptions = field(default_factory=ReadOptions)
+    model_later: bool = field(default=False, repr=False, compare=False)
+    """Whether ``hard`` may lack a model, which a trainer gives before anything is drawn."""
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     """The options that somebody chose, even if they chose the default."""
     rule: HoldoutRule = field(init=False, repr=False, compare=False)

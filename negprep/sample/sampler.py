@@ -123,7 +123,7 @@ class Sampling:
     def __init__(
         self, plan: Plan, seen: Seen, weak: Seen, first_user: int = 0, impressions: Impressions | None = None
     ) -> None:
-        self.plan = plan
+        self.plan, self._first_user = plan, first_user
         self._impressions = impressions
         if impressions is not None and plan.order is not None:
             self._impressions = replace(impressions, lists=plan.order.reorder(impressions.lists))
@@ -135,6 +135,13 @@ class Sampling:
             self._scored = ScoredUsers.of(plan.ordered_scores, self._seen, first_user)
             if isinstance(plan.rule, Policy):
                 self._exposed = plan.ordered_scores.split(self._weak)[0]
+
+    def with_scores(self, scores: Scores) -> Sampling:
+        """The same with other scores of the same users and catalog. Nothing else is computed again."""
+        changed = copy(self)
+        changed.plan = replace(self.plan, scores=scores)
+        changed._scored = ScoredUsers.of(changed.plan.ordered_scores or scores, self._seen, self._first_user)
+        return changed
 
     @property
     def seen(self) -> Seen:

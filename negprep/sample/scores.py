@@ -152,7 +152,7 @@ class Scores:
         if self.item_bias is None:
             return 1.0
         longest = [
-            float(_lengths(part.astype(np.float64)).max(initial=0.0))
+            float(_lengths(part).max(initial=0.0))
             for part in (self.user_factors, self.item_factors, self.item_bias[:, None])
         ]
         if not all(longest):
@@ -161,11 +161,16 @@ class Scores:
         return float(2.0 ** (np.frexp(users * bias / items)[1] // 2))
 
 
-def _lengths(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+_ROWS_AT_A_TIME = 1 << 11
+
+
+def _lengths(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
     """Euclidean lengths of the rows, added up in the order of the columns: float64, shape (n_rows,)."""
     squares = np.zeros(len(vectors))
-    for column in vectors.T:
-        squares += column * column
+    for begin in range(0, len(vectors), _ROWS_AT_A_TIME):
+        here = squares[begin : begin + _ROWS_AT_A_TIME]
+        for column in vectors[begin : begin + _ROWS_AT_A_TIME].T.astype(np.float64):
+            here += column * column
     return np.sqrt(squares)
 
 

@@ -20,7 +20,7 @@ from negprep.options.specs import SAMPLERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guide" / "samplers.md").read_text(encoding="utf-8")
-(EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+TRAINING, EXAMPLE = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 (COMMAND,) = re.findall(r"^    (negprep train log\.csv lists\.parquet .*)$", PAGE, flags=re.MULTILINE)
 
 
@@ -55,6 +55,21 @@ def test_the_example_computes_the_corrected_loss(tmp_path, monkeypatch):
         weights = np.exp(scores - [row["pos_log_q"], *row["neg_log_q"]])
         expected.append(-np.log(weights[0] / weights.sum()))
     assert names["loss"] == pytest.approx(np.mean(expected))
+
+
+def test_the_loop_of_training_draws_by_the_model(monkeypatch):
+    monkeypatch.chdir(ROOT / "sample_data")
+    log = negprep.Sampler("log.csv", holdout="last")
+    names = {"negprep": negprep, "user_factors": np.ones((log.n_users, 2)), "item_factors": np.ones((log.n_items, 2))}
+    exec(TRAINING.replace("range(20)", "range(2)"), names | {"item_bias": (bias := np.arange(log.n_items))})
+    names |= {"item_bias": -bias}
+    exec(TRAINING.replace("range(20)", "range(1)"), names)
+    drawn = {name: [] for name in ("item", "label")}
+    for batch in names["sampler"].epoch(0):
+        for name, values in drawn.items():
+            values.append(batch[name])
+    item, label = (np.concatenate(values) for values in drawn.values())
+    assert item[label == 0].mean() < log.n_items / 3  # the hardest of four have the lowest codes
 
 
 def test_the_console_shows_what_is_printed(monkeypatch):
