@@ -53,8 +53,8 @@ class _Batches:
         check_bool("drop_last", drop_last)
         self._asked = {"shuffle": shuffle, "drop_last": drop_last}
         self._ranks: tuple[int, int] | None = None if rank is None or world_size is None else (rank, world_size)
-        # Its number, and the workers that go through it, in memory that persistent workers share.
-        self._shared = torch.tensor([whole("epoch", epoch, 0, _MOST), 0]).share_memory_()
+        # Its number, the workers that go through it, and of which model, in memory that persistent workers share.
+        self._shared = torch.tensor([whole("epoch", epoch, 0, _MOST), 0, sampler.generation]).share_memory_()
         self._made: tuple[object, Epoch] | None = None
         self._begin()  # what is wrong with the arguments is reported now
 
@@ -74,8 +74,14 @@ class _Batches:
         ----------
         epoch : int
             0 to 2**31 - 1.
+
+        Notes
+        -----
+        After ``sampler.update_model`` workers that persist would go on with the earlier model, and raise a UsageError.
         """
         self._shared[0] = whole("epoch", epoch, 0, _MOST)
+        if get_worker_info() is None:
+            self._shared[2] = self.sampler.generation
 
     def __len__(self) -> int:
         """How many batches this rank gets."""
@@ -86,6 +92,14 @@ class _Batches:
         if self._ranks is None and distributed.is_available() and distributed.is_initialized():
             return distributed.get_rank(), distributed.get_world_size()
         return self._ranks
+
+    def _check_model(self) -> None:
+        """Refuse to draw with a model that was updated in the process that this worker came from."""
+        if get_worker_info() is not None and int(self._shared[2]) > self.sampler.generation:
+            raise UsageError(
+                "the model was updated, and a worker that persists has the earlier one",
+                remedy="leave out persistent_workers, or give num_workers=0",
+            )
 
     def _begin(self) -> Epoch:
         """The epoch, made once in each process."""
@@ -178,6 +192,7 @@ class NegativeSampler(_Batches, IterableDataset):  # type: ignore[misc]  # mypy 
         return self._tensors(epoch, first, workers)
 
     def _tensors(self, epoch: Epoch, first: int, step: int) -> Iterator[Tensors]:
+        self._check_model()  # not in __iter__: PyTorch loses what is raised there in a worker that persists
         for batch in epoch.batches(first, step):
             self._next += step
             yield as_tensors(batch)
@@ -248,6 +263,7 @@ class NegativeBatches(_Batches, Dataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> Tensors:
         """The batch at a place: an int from 0 to ``len() - 1``."""
+        self._check_model()
         return as_tensors(self._begin()[index])
 
 

@@ -117,6 +117,28 @@ def test_what_cannot_be_sent_to_workers_is_named():
 
 
 @needs_torch
+def test_workers_with_an_earlier_model_are_refused():
+    sampler = negprep.Sampler(LOG, num_neg=3, sampler="hard", pool=8)
+    tables = [torch.nn.Embedding(rows, 4) for rows in (sampler.n_users, sampler.n_items)]
+    sampler.update_model(*(table.weight.detach() for table in tables))
+    for kind in (NegativeSampler, NegativeBatches):
+        data = kind(sampler, SIZE)
+        options = {"batch_size": None, "num_workers": 1, "multiprocessing_context": "fork"}
+        kept = DataLoader(data, persistent_workers=True, **options)
+        before = plain(kept)
+        assert before == plain(sampler.epoch(0, SIZE))
+        torch.nn.init.normal_(tables[0].weight)
+        sampler.update_model(*(table.weight.detach() for table in tables))
+        assert plain(sampler.epoch(0, SIZE)) != before
+        data.set_epoch(1)
+        with pytest.raises(
+            UsageError, match="a worker that persists has the earlier one; leave out persistent_workers"
+        ):
+            plain(kept)
+        assert plain(DataLoader(data, **options)) == plain(sampler.epoch(1, SIZE))
+
+
+@needs_torch
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_ranks_share_an_epoch(sampler, ranks):
     expected = rows_of(load(NegativeSampler(sampler, SIZE, epoch=2)))
