@@ -67,6 +67,8 @@ CASES = {
     "popularity": {"sampler": "popularity", "with_log_q": True},
     "popularity in lists": {"sampler": "popularity", "with_log_q": True, "layout": "listwise", "smooth": 1.0},
     "weights": {"sampler": "popularity", "weights": WEIGHTS, "layout": "pairwise", "with_log_q": True},
+    "distinct by popularity": {"sampler": "popularity", "distinct": True, "num_neg": 20, "alpha": 2.0},
+    "distinct mixture": {"sampler": ("uniform:0.2", "popularity:0.8"), "distinct": True, "num_neg": 24, "alpha": 3.0},
     "weak": {"sampler": "weak", **LIKED},
     "mixture": {"sampler": ("uniform:0.5", "popularity:0.3", "weak:0.2"), **LIKED},
     "mixture in lists": {"sampler": ("uniform=3", "weak=1"), "layout": "listwise", **LIKED},

@@ -353,7 +353,8 @@ class WeightedItems(Measure):
         self._room = Proposing() if room is None else room
 
     def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
-        return self._cut.before(rows, items, self._block.count_below(rows, items))
+        cut, of = self._cut_of(rows)
+        return cut.before(of, items, self._block.count_below(rows, items))
 
     def total(self, rows: Positions) -> Positions:  # noqa: D102
         return (self._cut.totals if self._totals is None else self._totals)[rows]
@@ -372,7 +373,8 @@ class WeightedItems(Measure):
         return ~self._block.contains(rows, items)
 
     def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
-        return self._cut.items_at(rows, points)
+        cut, of = self._cut_of(rows)
+        return cut.items_at(of, points)
 
     def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
         if asks.lows is not None or self._mask is None:
@@ -468,16 +470,24 @@ class WeightedItems(Measure):
         return items.reshape(bases.shape), failed
 
     def _draw_left(self, asks: Asks, attempt: int) -> Positions:
-        """One item for each, with the seen items cut out: of these users alone, who are few."""
+        """One item for each, with the seen items cut out."""
+        cut, of = self._few_cut(asks.rows)
+        return cut.items_at(of, bounded(asks.keys, cut.totals[of], asks.draws, attempt))
+
+    def _cut_of(self, rows: Positions) -> tuple[SeenCut, Positions]:
+        """The weights less what is seen, and where each row is there."""
+        return self._few_cut(rows) if isinstance(self._block, SparseBlock) else (self._cut, rows)
+
+    def _few_cut(self, all_rows: Positions) -> tuple[SeenCut, Positions]:
+        """The same of these users alone, who are few."""
         starts = self._block.starts
         is_here = np.zeros(len(starts) - 1, bool)
-        is_here[asks.rows] = True
-        rows, of = np.flatnonzero(is_here), np.cumsum(is_here)[asks.rows] - 1
+        is_here[all_rows] = True
+        rows, of = np.flatnonzero(is_here), np.cumsum(is_here)[all_rows] - 1
         sizes = starts[rows + 1] - starts[rows]
         own_starts = np.concatenate([[0], np.cumsum(sizes)])
         entries = np.arange(own_starts[-1]) + np.repeat(starts[rows] - own_starts[:-1], sizes)
-        cut = SeenCut(self._weights, own_starts, self._block.items[entries])
-        return cut.items_at(of, bounded(asks.keys, cut.totals[of], asks.draws, attempt))
+        return SeenCut(self._weights, own_starts, self._block.items[entries]), of
 
     @cached_property
     def _tenants(self) -> Codes:

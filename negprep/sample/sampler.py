@@ -182,10 +182,8 @@ class Sampling:
         ``num_neg``: At least the largest count.
         """
         sampler, sources = self.plan.sampler_rule, None
-        users = self._few(heads, num_neg)
-        if users is not None:
-            few = replace(heads, users=users.searchsorted(heads.users).astype(np.int32))
-            return self._of_users(users).draw(few, keys, counts, num_neg)
+        if not self._is_sparse(heads, num_neg) and (few := self._narrowed(heads)) is not None:
+            return few[0].draw(few[1], keys, counts, num_neg)
         if self.plan.takes_all:
             items = self._take_all(heads, keys, num_neg)
             sources = None if sampler.sources is None else np.zeros(items.shape, np.int8)
@@ -207,21 +205,23 @@ class Sampling:
             upper = upper_items(heads.items, sources, groups, listed, item_order)
         return Drawn(items, sources if sampler.sources is not None else None, log_q, pos_log_q, upper)
 
-    def _few(self, heads: Heads, num_neg: int) -> Codes | None:
-        """The users of heads, ascending, where most of what is seen between the first and the last is of others."""
-        if not len(heads) or self._is_sparse(heads, num_neg):
+    def _narrowed(self, heads: Heads) -> tuple[Sampling, Heads] | None:
+        """The same for the users of some heads alone, where most of what is seen between these is of others."""
+        if not len(heads):
+            return None
+        first, last, starts = int(heads.users[0]), int(heads.users[-1]) + 1, self._seen.starts
+        if last - first <= _FEW_USERS or 2 * len(heads) >= starts[last] - starts[first]:
             return None
         users = heads.users[np.flatnonzero(np.diff(heads.users, prepend=-1))]
-        first, last, starts = int(users[0]), int(users[-1]) + 1, self._seen.starts
-        if last - first <= _FEW_USERS:
+        if 2 * int((starts[users + 1] - starts[users]).sum()) >= int(starts[last] - starts[first]):
             return None
-        n_seen = int((starts[users + 1] - starts[users]).sum())
-        return users if 2 * n_seen < int(starts[last] - starts[first]) else None
+        return self._of_users(users), replace(heads, users=users.searchsorted(heads.users).astype(np.int32))
 
     def _of_users(self, users: Codes) -> Sampling:
         """The same for some users alone: int32, shape (n,), ascending."""
         few = copy(self)
-        vars(few).pop("_points", None)
+        if "_points" in vars(self):
+            vars(few)["_points"] = self._points[users]
         few._seen, few._weak = self._seen.of_users(users), self._weak.of_users(users)
         few._impressions = None if self._impressions is None else self._impressions.of_users(users)
         if self._scored is not None:
@@ -234,8 +234,6 @@ class Sampling:
         """Whether draws are so few that nothing is to be done for each seen item, and their sampler knows how."""
         names, plan = set(self.plan.sampler_rule.names), self.plan
         if plan.order is not None or plan.takes_all or not names <= {"uniform", "popularity"}:
-            return False
-        if plan.distinct and "popularity" in names:
             return False
         return self._seen.is_sparse(heads.users, num_neg * len(heads))
 
@@ -294,12 +292,16 @@ class Sampling:
     def _log_q(
         self, heads: Heads, items: Codes, sources: Sources | None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        is_sparse = self._is_sparse(heads, items.shape[1])
+        if not is_sparse and (few := self._narrowed(heads)) is not None:
+            return few[0]._log_q(few[1], items, sources)
         log_q, pos_log_q = np.empty(items.shape), np.empty(len(heads))
         order = self.plan.order
-        for first, last, begin, end in self._seen.blocks(heads.users, BLOCK_SEEN):
+        n_entries = len(self._seen.items) if is_sparse else BLOCK_SEEN
+        for first, last, begin, end in self._seen.blocks(heads.users, n_entries):
             here = slice(begin, end)
             groups = self._asks(heads, here, first, np.zeros(end - begin, np.uint64))
-            block = SeenBlock(self._seen, first, last)
+            block = (SparseBlock if is_sparse else SeenBlock)(self._seen, first, last)
             drawn, positives = items[here].astype(np.int64), heads.items[here].astype(np.int64)
             if order is not None:
                 drawn = order.positions.take(drawn, mode="clip").astype(np.int64)
@@ -363,7 +365,8 @@ class Sampling:
             elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
                 measures.append(scored_items)
             elif name == "popularity" and weights is not None:
-                totals = self._points[first:last] if isinstance(block, SparseBlock) else None
+                is_known = isinstance(block, SparseBlock) or "_points" in vars(self)
+                totals = self._points[first:last] if is_known else None
                 measures.append(WeightedItems(block, weights, mask, _proposing(), totals))
             else:
                 measures.append(eligible)
