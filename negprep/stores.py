@@ -407,7 +407,7 @@ def _refuse_missing(system: FileSystem, where: str, path: str) -> NoReturn:
     name, (bucket, _, key) = without_secrets(where), path.partition("/")
     if key and bucket and system.get_file_info(bucket).type.name == "NotFound":
         raise OutputError("there is no such bucket", place=name, remedy=CHECK_BUCKET)
-    raise OutputError("no such file or folder", place=name)
+    raise OutputError("no such file or folder", place=name, remedy=_looking(name))
 
 
 def _tagged(file: RemoteFile) -> RemoteFile:
@@ -604,7 +604,7 @@ def store_errors(name: str, *, writes: bool = False) -> Iterator[None]:
 def refusal(error: OSError, name: str, *, writes: bool = False) -> NegprepError:
     """The error for the user."""
     if isinstance(error, FileNotFoundError):
-        return OutputError("no such file or folder", place=name)
+        return OutputError("no such file or folder", place=name, remedy=_looking(name))
     if _status(error):
         return _refused_by_server(_status(error), name)
     reason = getattr(error, "reason", None)  # of urllib, which wraps the error
@@ -656,6 +656,13 @@ def copying(name: str) -> str:
     }
     command = commands.get(scheme.replace("gcs", "gs"))
     return "upload it" if command is None else f"copy it: {command}"
+
+
+def _looking(name: str) -> str:
+    """How the files are listed among which one was looked for."""
+    scheme, folder = name.partition("://")[0].lower().replace("gcs", "gs"), f"{name.rstrip('/').rpartition('/')[0]}/"
+    listing = {"s3": "aws s3 ls", "gs": "gcloud storage ls", "hdfs": "hdfs dfs -ls"}.get(scheme)
+    return "check the name" if listing is None else f"check the name: {listing} {_quoted(folder)} lists what is there"
 
 
 def _command(name: str, to: str) -> str:

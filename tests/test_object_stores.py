@@ -226,7 +226,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_the_log(proxy, system, name, 
 
 def test_what_is_not_there_is_one_line(proxy):
     lines = {
-        "s3://logs/none.csv": "no such file or folder",
+        "s3://logs/none.csv": "no such file or folder; check the name: aws s3 ls s3://logs/ lists what is there",
         "s3://logs/none/*.csv": "no file matches; check the pattern",
         "s3://nobucket/log.csv": "there is no such bucket; check the name, and AWS_ENDPOINT_URL if it is set",
         "s3://nobucket/*.csv": "there is no such bucket; check the name, and AWS_ENDPOINT_URL if it is set",

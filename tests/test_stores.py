@@ -512,7 +512,8 @@ def test_a_store_that_fails_within_parquet_is_not_called_damage(store, monkeypat
 
 
 REFUSED = {
-    "s3://bucket/none.csv": "s3://bucket/none.csv: no such file or folder",
+    "s3://bucket/none.csv": "s3://bucket/none.csv: no such file or folder; check the name: aws s3 ls s3://bucket/ "
+    "lists what is there",
     "s3://none/log.csv": "s3://none/log.csv: there is no such bucket; check the name",
     "s3://bucket/none*.csv": "s3://bucket/none*.csv: no file matches; check the pattern",
     "s3://bucket/none/*.csv": "s3://bucket/none/*.csv: no file matches; check the pattern",

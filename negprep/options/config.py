@@ -210,7 +210,8 @@ def _read_file(kind: Kind, path: Path) -> _File:
     try:
         document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
+        what, remedy = f"cannot be read: {error.strerror or error}", f"check the path, from {Path.cwd()}"
+        raise UsageError(what, place=str(path), remedy=remedy) from None
     except UnicodeDecodeError as error:
         what = f"is not UTF-8: byte {error.object[error.start]:#04x} at {error.start:,}"
         raise UsageError(what, place=str(path), remedy="save it as UTF-8") from None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from negprep.errors import UsageError
-from negprep.options.specs import check_bool, check_real, decimal, whole
+from negprep.options.specs import OR_DECIMAL, check_bool, check_real, decimal, whole
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,10 @@ def _kind(hint: Any) -> tuple[type | tuple[str, ...], tuple[str, ...], bool, boo
     return kind, choices if plain else (), several, type(None) in parts
 
 
-def checked(option: Option, value: Any, command: str = "") -> Any:  # noqa: ANN401
+def checked(option: Option, value: Any, command: str = "", *, told_for: str | None = None) -> Any:  # noqa: ANN401
     """The value of an option, with numbers as Python's; None is a value where it is the default of the command.
+
+    ``told_for``: The command whose limits a message names, where other checks see to those of the command.
 
     Raises ``UsageError`` for another type, a number out of the limits, or a word that is not one of the choices.
     """
@@ -129,7 +131,8 @@ def checked(option: Option, value: Any, command: str = "") -> Any:  # noqa: ANN4
     elif option.kind is int and limits is not None:
         if option.of(command, "decimals") and isinstance(value, float):
             return decimal(name, value, int(limits[1]))
-        return whole(name, value, int(limits[0]), int(limits[1]))
+        or_else = OR_DECIMAL if option.of(command if told_for is None else told_for, "decimals") else ""
+        return whole(name, value, int(limits[0]), int(limits[1]), or_else=or_else)
     elif option.kind is float and limits is not None:
         check_real(name, value, *limits)
         return float(value)
@@ -141,4 +144,5 @@ def checked(option: Option, value: Any, command: str = "") -> Any:  # noqa: ANN4
 def check_options(record: Any) -> None:  # noqa: ANN401
     """Check every declared option of a frozen record, and settle its numbers."""
     for name, each in options_of(type(record)).items():
-        object.__setattr__(record, name, checked(each, getattr(record, name)))
+        told_for = getattr(record, "command", "")
+        object.__setattr__(record, name, checked(each, getattr(record, name), told_for=told_for))

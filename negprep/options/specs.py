@@ -451,22 +451,27 @@ def real_in_words(least: float, most: float) -> str:
     return f"a number from {least:g}" + (f" to {most:g}" if most < float_info.max else "")
 
 
-def whole(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401
-    """The number as an int; numpy's integers are taken, truth values and fractions are not."""
+def whole(name: str, value: Any, least: int, most: int, *, or_else: str = "") -> int:  # noqa: ANN401
+    """The number as an int; numpy's integers are taken, truth values and fractions are not, nor is text.
+
+    ``or_else``: What else is taken, for the message.
+    """
     if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= index(value) <= most:
-        raise UsageError(f"{name} is {value!r}", remedy=f"choose a whole number from {least} to {most}")
+        as_text = " (a number, not text)" if isinstance(value, str) else ""
+        remedy = f"choose a whole number from {least} to {most}{or_else}{as_text}"
+        raise UsageError(f"{name} is {value!r}", remedy=remedy)
     return index(value)
 
 
 _MOST_DECIMALS = 9
+OR_DECIMAL = ", or one with up to nine decimals, such as 0.5"
 
 
 def decimal(name: str, value: float, most: int) -> int | float:
     """A number above 0 with at most nine decimals; as an int where it is whole."""
     number = Fraction(repr(float(value))) if isfinite(value) else Fraction(0)
     if not 0 < number <= most or (number * 10**_MOST_DECIMALS).denominator > 1:
-        remedy = f"choose a whole number from 1 to {most}, or one with up to nine decimals, such as 0.5"
-        raise UsageError(f"{name} is {value!r}", remedy=remedy)
+        raise UsageError(f"{name} is {value!r}", remedy=f"choose a whole number from 1 to {most}{OR_DECIMAL}")
     return int(number) if number.denominator == 1 else float(value)
 
 

@@ -72,6 +72,7 @@ _MANY = 32
 """From so many files on, threads open them: a file system far away takes its time for each."""
 _ORDER = "the order of the rows"
 _COUNTED = "the rows"
+_CUT, _EMPTY = "is the log cut short?", "is it cut short, or of a run that had nothing to write? Make it again"
 
 
 @dataclass(frozen=True)
@@ -471,7 +472,7 @@ class LogReader(Closing):
         elif kept == 0:
             what = "no rows"
         if what is not None:
-            raise BadDataError(what, place=self.place, remedy="is the log cut short?")
+            raise BadDataError(what, place=self.place, remedy=_CUT if self._may_lack is None else _EMPTY)
 
 
 @dataclass(frozen=True)

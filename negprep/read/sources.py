@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import io
 import json
@@ -63,6 +64,7 @@ _KEY = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 _HIDDEN = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$)")
 _INFLATABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _LISTED = 3
+_MOST_NAMES, _ALIKE = 10_000, 0.8
 _CONNECTIONS = 8
 
 
@@ -670,8 +672,22 @@ def machine_errors(name: str) -> Iterator[None]:
             if is_remote(name) and of_store(error):
                 raise refusal(error, name) from error
             raise
-        what = "no such file or folder" if isinstance(error, FileNotFoundError) else str(error.strerror).lower()
-        raise OutputError(what, place=name) from error
+        if isinstance(error, FileNotFoundError):
+            raise OutputError("no such file or folder", place=name, remedy=_near(Path(name))) from error
+        raise OutputError(str(error.strerror).lower(), place=name) from error
+
+
+def _near(path: Path) -> str:
+    """What may be meant by a path where nothing is: a name like it, else where it was looked for."""
+    try:
+        near = difflib.get_close_matches(path.name, sorted(os.listdir(path.parent))[:_MOST_NAMES], n=1, cutoff=_ALIKE)  # noqa: PTH208
+    except OSError:
+        return f"check the path: there is no folder {path.parent}"
+    return (
+        f"did you mean {str(path.with_name(near[0]))!r}?"
+        if near
+        else f"check the name: it is not in {path.parent.resolve()}"
+    )
 
 
 def one_line(error: BaseException) -> str:

@@ -454,7 +454,7 @@ def explained(error: Exception, place: str | None = None) -> NegprepError:
 _OURS: dict[str, type[NegprepError]] = {kind.__name__: kind for kind in (BadDataError, UsageError, OutputError)}
 _LOGS = "the log of the driver shows more (NEGPREP_TRACEBACK=1)"
 _KNOWN: dict[str, tuple[type[NegprepError], str, str | None]] = {
-    "PATH_NOT_FOUND": (OutputError, "no such file or folder", None),
+    "PATH_NOT_FOUND": (OutputError, "no such file or folder", "check the path, and that all workers see it"),
     "TABLE_OR_VIEW_NOT_FOUND": (OutputError, "there is no such table", "name it as Spark does: table:DATABASE.TABLE"),
     "PARSE_SYNTAX_ERROR": (UsageError, "not the name of a table", "name it as Spark does: table:DATABASE.TABLE"),
     "PATH_ALREADY_EXISTS": (UsageError, "is there already", "name a new folder"),

@@ -118,7 +118,10 @@ def test_verify_takes_one_path_and_files_that_do_not_say_what_they_are(folder):
         ({"files": LOG}, "a prepared file is a Table; give its path"),
         ({"files": [LOG.to_pandas()]}, "a prepared file is a DataFrame; give its path"),
         ({"examples": -1}, "examples is -1; choose a whole number from 0 to 1000"),
-        ({"num_neg": 0}, "num_neg is 0; choose a whole number from 1 to 1000000"),
+        (
+            {"num_neg": 0},
+            "num_neg is 0; choose a whole number from 1 to 1000000, or one with up to nine decimals, such as 0.5",
+        ),
         ({"sampler": 3}, "sampler is 3; give a string, or several in a tuple"),
         ({"keep_time": "middle"}, "keep_time is 'middle'; choose one of last, first"),
         ({"with_valid": 1, "holdout": "last"}, "with_valid is 1; give True or False"),

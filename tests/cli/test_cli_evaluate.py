@@ -182,7 +182,10 @@ SCORED_FAULTS = {
         "user,item,label,score\n1,10,1,0.5\n",
         "no row has the label 0; each held-out item needs negatives",
     ),
-    "no rows": ("user,item,label,score\n", "no rows; is the log cut short?"),
+    "no rows": (
+        "user,item,label,score\n",
+        "no rows; is it cut short, or of a run that had nothing to write? Make it again",
+    ),
 }
 
 
@@ -286,7 +289,9 @@ def test_places_that_cannot_be_written_or_read(line, capsys, folder, tmp_path):
     assert line.run("evaluate", scored, "--by-user", f"{tmp_path}/no/by.parquet") == 4
     assert "there is no folder" in capsys.readouterr().err
     assert line.run("evaluate", f"{tmp_path}/none.parquet") == 4
-    assert capsys.readouterr().err == f"negprep: {tmp_path}/none.parquet: no such file or folder\n"
+    assert capsys.readouterr().err == (
+        f"negprep: {tmp_path}/none.parquet: no such file or folder; check the name: it is not in {tmp_path}\n"
+    )
     assert line.run("evaluate", "-", "--test", "-") == 2
     assert capsys.readouterr().err == "negprep: standard input ('-') is named twice; give files for SCORES or --test\n"
 

@@ -226,7 +226,10 @@ def _table_takes(table, name):
         ("[train]\nforce = true\n", "[train] has no option 'force'"),
         ("[train]\nconfig = 'x'\n", "[train] has no option 'config'"),
         ("[train]\nnum_neg = 1\nnum-neg = 2\n", "[train] has 'num_neg' twice, with - and with _"),
-        ("[train]\nnum_neg = 'x'\n", "[train] num_neg is 'x'; choose a whole number from 1 to"),
+        (
+            "[train]\nnum_neg = 'x'\n",
+            "[train] num_neg is 'x'; choose a whole number from 1 to 1000000, or one with up to nine decimals",
+        ),
         ("[train]\nnum_neg = true\n", "[train] num_neg is True; choose a whole number from 1 to"),
         ("[train]\nnum_neg = 0\n", "[train] num_neg is 0; choose a whole number from 1 to"),
         ("[test]\nnum_neg = 1.5\n", "[test] num_neg is 1.5; choose a whole number from 1 to"),
@@ -275,8 +278,8 @@ def test_a_mistake_is_one_line_with_its_file(text, message, command, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("nowhere.toml", "nowhere.toml: cannot be read: No such file or directory"),
-        (".", ".: cannot be read: Is a directory"),
+        ("nowhere.toml", "nowhere.toml: cannot be read: No such file or directory; check the path, from HERE"),
+        (".", ".: cannot be read: Is a directory; check the path, from HERE"),
         ("", "--config is ''; give a file"),
         ("-", "--config is '-'; give a file"),
         (7, "--config is 7; give a file"),
@@ -287,6 +290,7 @@ def test_a_config_that_cannot_be_read_is_refused(given, message, tmp_path, monke
     Path("log.csv").write_text("user,item\n1,2\n1,3\n")
     with pytest.raises(UsageError) as caught:
         negprep.train("log.csv", config=given)
+    message = message.replace("HERE", str(tmp_path))
     assert str(caught.value) == message
     if isinstance(given, str):
         assert run(capsys, "train", "log.csv", "x.parquet", "--config", given) == (2, "", f"negprep: {message}\n")

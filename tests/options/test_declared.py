@@ -89,6 +89,7 @@ def test_a_declaration_decides_what_is_taken():
     for given, words in [
         ({"few": 4}, "few is 4; choose a whole number from 1 to 3"),
         ({"few": True}, "few is True; choose a whole number from 1 to 3"),
+        ({"few": "2"}, "few is '2'; choose a whole number from 1 to 3 (a number, not text)"),
         ({"few": None}, "few is None; choose a whole number from 1 to 3"),
         ({"share": 1.5}, "share is 1.5; choose a number from 0 to 1"),
         ({"name": 3}, "name is 3; give a string"),

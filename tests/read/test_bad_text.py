@@ -310,7 +310,7 @@ def test_the_substitute_of_a_double_colon_is_refused_in_the_data(here, read):
 def test_missing_file(here, read):
     with pytest.raises(OutputError) as error:
         read("nowhere.csv")
-    assert str(error.value) == "nowhere.csv: no such file or folder"
+    assert str(error.value) == f"nowhere.csv: no such file or folder; check the name: it is not in {here}"
 
 
 def test_wrong_number_of_rows(here, read):
