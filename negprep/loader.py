@@ -101,7 +101,9 @@ class Prepared:
 
     def of_epoch(self, epoch: int) -> Section:
         """The section of an epoch."""
-        return replace(self.section, epoch=epoch) if self.remake is None else self.remake(epoch)
+        if self.remake is None:
+            return replace(self.section, epoch=epoch)
+        return replace(self.remake(epoch), sampling=self.section.sampling)  # what was made for it is not made again
 
 
 class Sampler:
@@ -347,8 +349,10 @@ class Sampler:
                 arrays += text_buffers(ids) if pa.types.is_string(ids.type) else (as_numpy(ids).astype(np.int64),)
             for pairs in (heads, weak, seen):
                 arrays += (pairs.starts, pairs.items)
-            weights = section.sampling.plan.weights
+            weights, order = section.sampling.plan.weights, section.sampling.plan.order
             arrays.append(None if weights is None else weights.units)
+            if order is not None:
+                arrays += (order.items, order.bounds, order.segments, order.times)
             for array in arrays:
                 found.update(b"" if array is None else np.ascontiguousarray(array).data)
             self._digest = found.hexdigest()

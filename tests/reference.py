@@ -8,12 +8,21 @@ rows in another language can port this file.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import floor
+from math import ceil, floor, sqrt
 from typing import Any
 
 WRAP = (1 << 64) - 1
 GAMMA = 0x9E3779B97F4A7C15
-PURPOSES = {"negatives": 1, "slot": 2, "split": 3, "candidates": 4, "bootstrap": 6, "number": 9, "test users": 20}
+PURPOSES = {
+    "negatives": 1,
+    "slot": 2,
+    "split": 3,
+    "candidates": 4,
+    "bootstrap": 6,
+    "number": 9,
+    "test users": 20,
+    "batches": 21,
+}
 SHUFFLE = 1 << 63
 
 
@@ -68,6 +77,24 @@ def bounded(key: int, limit: int, draw: int, attempt: int) -> int:
     while (value := scale(word(key, draw + (attempt << 32)), limit)) is None:
         attempt += 1
     return value
+
+
+def group_at(place: int, n_groups: int, seed: int, epoch: int) -> int:
+    """The group that a sampler has at a place of its random order."""
+    key = word(word(seed, 0), PURPOSES["batches"] + (epoch << 32))
+    if n_groups <= 65_536:
+        return sorted(range(n_groups), key=lambda group: word(key, group))[place]
+    rows = ceil(sqrt(n_groups))
+    columns = -(-n_groups // rows)
+    group = place
+    while True:
+        row, column = divmod(group, columns)
+        for turn in range(3):
+            row = (row + bounded(word(key, 0), rows, turn * columns + column, 0)) % rows
+            column = (column + bounded(word(key, 1), columns, turn * rows + row, 0)) % columns
+        group = row * columns + column
+        if group < n_groups:
+            return group
 
 
 def draw_negatives(key: int, eligible: list[int], n_items: int, num_neg: int, *, distinct: bool) -> list[int]:
