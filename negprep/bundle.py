@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ from negprep.exchange import ExchangeFiles, unit_of
 from negprep.holdout import in_form, writes_times
 from negprep.options.commands import OF_CANDIDATES, parted
 from negprep.options.config import config_of, path_from
+from negprep.options.declared import options_of
 from negprep.options.formats import EXCHANGES, FOLDERS, TEXT, FormName, first_code
 from negprep.options.options import LogSource, Options, ReadOptions
 from negprep.options.reading import paths_in
@@ -76,6 +77,35 @@ class Bundle:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
+_OF_TRAIN_ALONE = (
+    *("model", "pool", "top", "skip_top", "pool_weak", "temperature"),
+    *("epoch", "epochs", "shuffle", "levels", "bootstrap"),
+)
+"""The options of ``train`` that decide nothing that candidates share."""
+
+_BESIDE = ("keep", "with_time", "with_history", "label_dtype", "encode", "to", "fold")
+
+
+def options_of_candidates(train: Options, fold: Literal["valid", "test"], num_neg: float) -> Options:
+    """The options of lists of candidates, uniform and different, that hold out as those of train do.
+
+    Raises UsageError: Nothing is held out.
+    """
+    left_out = {*OF_CANDIDATES, *_OF_TRAIN_ALONE, *_BESIDE}
+    shared = {name: getattr(train, name) for name in options_of(Options) if name not in left_out}
+    return Options(
+        command="test",
+        read=train.read,
+        given=train.given & shared.keys(),
+        layout="listwise",
+        distinct=True,
+        encode=True,
+        fold=fold,
+        num_neg=num_neg,
+        **shared,
+    )
+
+
 def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = None) -> dict[str, Options]:
     """The options of each part from those of the whole.
 
@@ -101,19 +131,7 @@ def options_of_parts(chosen: Mapping[str, Any], given: frozenset[str] | None = N
     train = Options(
         command="train", read=read, given=frozenset(name for name in shown if hasattr(Options, name)), **rows
     )
-    of_train_alone = {
-        "model",
-        "pool",
-        "top",
-        "skip_top",
-        "pool_weak",
-        "temperature",
-        "epoch",
-        "epochs",
-        "shuffle",
-        "levels",
-    }
-    shared = {name: value for name, value in rows.items() if name not in {*OF_CANDIDATES, *of_train_alone, "bootstrap"}}
+    shared = {name: value for name, value in rows.items() if name not in {*OF_CANDIDATES, *_OF_TRAIN_ALONE}}
     shared |= {name: value for name, value in rows.items() if name == "data_set"}
     own = {name: chosen[f"test_{name}"] for name in OF_CANDIDATES if f"test_{name}" in chosen}
     own.setdefault("distinct", True)

@@ -9,7 +9,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, Unpack
+from functools import partial
+from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,12 @@ from negprep.assemble.section import Section
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError, UsageError, refuse_warnings
 from negprep.keywords import TrainKeywords
+from negprep.metrics.evaluate import Evaluation
 from negprep.model_file import OWN, Model
 from negprep.options.options import LogSource, Options
 from negprep.options.specs import check_bool, whole
 from negprep.pipeline import ReadLog, Run, silent
+from negprep.questions import Candidates, Questions, ScoreFunction
 from negprep.read.log import open_log
 from negprep.sample.rng import Permutation, purpose_key
 from negprep.sample.scores import Scores
@@ -68,6 +71,7 @@ class Prepared:
     ``users``, ``items``: The ids, by code as written.
     ``section``: All users, in epoch 0.
     ``form``: With the ids that come out; that of ``section`` may be of codes.
+    ``questions``: The holdouts.
     ``remake``: The section of an epoch, where epochs differ in more than their draws; else None.
     """
 
@@ -77,6 +81,7 @@ class Prepared:
     items: pa.Array
     section: Section
     form: RowLayout
+    questions: Questions
     remake: Callable[[int], Section] | None = None
 
     @classmethod
@@ -95,6 +100,7 @@ class Prepared:
                     run.core.items.vocabulary[0],
                     sections[0],
                     run.form,
+                    Questions(partial(Run, reader, read=read), options, run.core.items.vocabulary[1]),
                     (lambda epoch: next(iter(run.sections(epoch)))) if options.epochs_differ else None,
                 )
                 return made, warnings_of(run)
@@ -306,6 +312,64 @@ class Sampler:
             what = "sampler='hard' has no model to draw by"
             raise UsageError(what, remedy="call update_model(user_factors, item_factors) first, or give model=FILE")
         return section
+
+    def candidates(self, fold: Literal["test", "valid"] = "test", num_neg: int = 99) -> Candidates:
+        """The frozen candidates of the sampler's own holdouts, as ``negprep test`` writes them: uniform and different.
+
+        Parameters
+        ----------
+        fold : {"test", "valid"}
+            ``valid`` needs ``with_valid=True``.
+        num_neg : int
+            Negatives for each holdout; a user with fewer eligible items has fewer.
+
+        Returns
+        -------
+        Candidates
+            Arrays of codes: ``users`` (n,), ``pos_items`` (n,), and ``neg_items`` (n, num_neg), padded by -1.
+
+        Raises
+        ------
+        NegprepError
+            The sampler holds nothing out, or not for this fold.
+        """
+        found, _ = self.prepared.questions.candidates(fold, num_neg)
+        return Candidates(found.users.copy(), found.pos_items.copy(), found.neg_items.copy())
+
+    def evaluate(
+        self,
+        score_function: ScoreFunction,
+        *,
+        fold: Literal["test", "valid"] = "test",
+        candidates: int | Literal["all"] = 99,
+        k: int | tuple[int, ...] = 10,
+    ) -> Evaluation:
+        """Metrics of a model in memory on the sampler's own holdouts: what ``negprep evaluate`` computes from files.
+
+        Parameters
+        ----------
+        score_function : callable
+            ``score_function(users, items)``, int32 codes of shapes (n,) and (n, 1 + candidates), gives scores of that
+            shape. With ``candidates="all"``, ``score_function(users)`` gives those of all items: (n, n_items).
+        fold : {"test", "valid"}
+            As for ``candidates()``.
+        candidates : int or "all"
+            How many candidates each holdout is ranked among; "all": all items that the user was not observed with.
+        k : int or tuple of int
+            Where the list is cut, for HR and NDCG.
+
+        Returns
+        -------
+        Evaluation
+            ``metrics["hr@10"].value``, ``metrics["ndcg@10"].value`` and so on. Ties count by expectation.
+
+        Raises
+        ------
+        NegprepError
+            As ``candidates()``; and scores of another shape, or that are not finite where they count.
+        """
+        at = k if isinstance(k, tuple | list) else (k,)
+        return self.prepared.questions.evaluate(score_function, fold, candidates, at)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch begun last is, to go on from there: numbers and text alone.

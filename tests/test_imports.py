@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     *("_version errors arrays", "jsons arrow threads", "stores", "options", "sample", "read write", "encode"),
     *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "bundle", "models metrics checks"),
-    *("reports", "keywords", "api", "loader", "torch spark", ".", "cli", "__main__"),
+    *("reports", "keywords", "api", "questions", "loader", "torch spark", ".", "cli", "__main__"),
 ]
 """A package or module of the top (`.` is `negprep/__init__.py`) may import those before its own line, and itself."""
 
