@@ -24,7 +24,8 @@ _LARGEST_EXACT_MASK = 1 << 24
 
 _BITS_PER_ENTRY, _FILTERED_BITS = 16, 1 << 22
 SPARSE_BELOW = 2
-"""To mark a seen item costs about as much as so many lookups in a filter cost more than lookups in a mask."""
+"""From so many seen items a draw on, to look into a filter takes less than to mark them all, even if it must be made
+first; from one on, once it is there."""
 
 _LISTED_BYTES_PER_SEARCH = 100
 """To list the eligible items of a catalog of this many items costs as much as one binary search."""
@@ -67,7 +68,7 @@ class Seen:
     def is_sparse(self, users: npt.NDArray[np.integer], n_draws: int) -> bool:
         """Whether so many draws of ascending users are too few to mark all that the users have seen."""
         n_seen = 0 if not len(users) else int(self.starts[users[-1] + 1] - self.starts[users[0]])
-        return n_draws * SPARSE_BELOW < n_seen
+        return n_draws * (1 if "filter" in vars(self) else SPARSE_BELOW) < n_seen
 
     def blocks(self, users: npt.NDArray[np.integer], n_entries: int) -> Iterator[tuple[int, int, int, int]]:
         """Cut ascending ``users`` into blocks whose seen items fit a cache.
