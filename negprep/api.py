@@ -271,9 +271,13 @@ def prepare(
 
 
 def options_of_rows(
-    command: Command, keywords: Mapping[str, Any], *, model_later: bool = False
+    command: Command, keywords: Mapping[str, Any], *, model_later: bool = False, called: str | None = None
 ) -> tuple[Options, bool]:
-    """The options that the keywords of ``train`` or ``test`` mean, and whether to replace an earlier output."""
+    """The options that the keywords of ``train`` or ``test`` mean, and whether to replace an earlier output.
+
+    ``called``: What takes the keywords of ``train``, if another: the error of an unknown one names it.
+    """
+    _refuse_unknown(command, keywords, called=called)
     given = _completed(command, keywords)
     force = bool(given.pop("force", False))
     given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
@@ -540,14 +544,16 @@ def warn_of(found: Iterable[str]) -> None:
         warnings.warn(printable(text), NegprepWarning, stacklevel=depth)
 
 
-def _refuse_unknown(function: str, given: Mapping[str, Any], named: Collection[str] = ()) -> None:
+def _refuse_unknown(
+    function: str, given: Mapping[str, Any], named: Collection[str] = (), called: str | None = None
+) -> None:
     """Raise a TypeError for an unknown keyword, as Python does, and name the nearest, also of ``named``."""
     known = keywords_of(function)
     unknown = sorted(set(given) - known - {"shard_rows"})
     if unknown:
         near = get_close_matches(unknown[0], sorted({*known, *named}), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}{hint}")
+        raise TypeError(f"{called or function}() got an unexpected keyword argument {unknown[0]!r}{hint}")
 
 
 def _promised_of(function: str, given: Mapping[str, Any], named: Collection[str]) -> tuple[Promised, ReadOptions]:

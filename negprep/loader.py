@@ -158,7 +158,7 @@ class Sampler:
     """
 
     def __init__(self, log: LogSource, **keywords: Unpack[TrainKeywords]) -> None:
-        options, _ = options_of_rows("train", keywords, model_later=True)
+        options, _ = options_of_rows("train", keywords, model_later=True, called="Sampler")
         chosen = {*keywords, *options.given}
         for name, remedy in _OUTPUTS.items():
             if name in chosen:
@@ -486,6 +486,8 @@ class Epoch:
 
     def __getitem__(self, index: int) -> Batch:
         """The batch at an index. Slower than to go through them; in even steps, several are made at a time."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"no batch {index} in an epoch of {len(self)}")
         place = range(len(self))[index]
         with self._lock:
             step, self._last = place - self._last, place
