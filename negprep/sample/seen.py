@@ -31,6 +31,11 @@ _LISTED_BYTES_PER_SEARCH = 100
 """To list the eligible items of a catalog of this many items costs as much as one binary search."""
 
 
+_ENTRIES_PER_SEARCH = 32
+"""To pack the seen items of a block for searches through all costs as much as one search among a user's own, for so
+many."""
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """The seen items of a range of users, in compressed sparse rows.
@@ -142,19 +147,21 @@ class SeenBlock:
     ``eligible``: int64, shape (n_rows,).
     ``starts``: int64, shape (n_rows + 1,). Row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
     ``items``: int32, shape (n_seen,).
+    ``mask_bytes``: Of the mask for each seen item, or more; None: as many as suit several draws for each.
     ``width``: Bytes of mask for each row.
     ``is_exact``: Whether the mask has a byte for each item; else codes fold into it modulo ``width``, a power of two,
       and ``contains`` must confirm its hits.
     """
 
-    def __init__(self, seen: Seen, first_user: int, last_user: int) -> None:
+    def __init__(self, seen: Seen, first_user: int, last_user: int, mask_bytes: int | None = None) -> None:
         begin, end = seen.starts[first_user], seen.starts[last_user]
         self.n_items = seen.n_items
         self.eligible = seen.eligible[first_user:last_user]
         self.items = seen.items[begin:end]
         self.starts = seen.starts[first_user : last_user + 1] - begin
         self._n_rows = last_user - first_user
-        share = max(64, MASK_BYTES_PER_ENTRY * len(self.items) // self._n_rows)
+        mask_bytes = MASK_BYTES_PER_ENTRY if mask_bytes is None else mask_bytes
+        share = max(64, mask_bytes * len(self.items) // self._n_rows)
         folded = 1 << (share - 1).bit_length()
         self.is_exact = seen.n_items <= folded or self._n_rows * seen.n_items <= _LARGEST_EXACT_MASK
         self.width = seen.n_items if self.is_exact else folded
@@ -245,10 +252,36 @@ class SeenBlock:
     def select_by_search(self, rows: Positions, ranks: Positions) -> Positions:
         """As ``select``, for few ranks of many users: a binary search for each."""
         # The user's seen item number t has item - t eligible ones below it; those with at most `rank` come before.
+        if ranks.size * _ENTRIES_PER_SEARCH < len(self.items):
+            return self._select_within(rows, ranks)
         stride = self.n_items + 1
         before = np.searchsorted(self._packed_gaps, rows * stride + ranks, side="right") - self.starts[rows]
         items: Positions = ranks + before
         return items
+
+    def _select_within(self, rows: Positions, ranks: Positions) -> Positions:
+        """As ``select``, with nothing done for each seen item."""
+        last = self._last_up_to(np.broadcast_to(rows, ranks.shape), ranks, gaps=True)
+        items: Positions = ranks + last + 1 - self.starts[rows]
+        return items
+
+    def _last_up_to(self, rows: Positions, wanted: Positions, *, gaps: bool = False) -> Positions:
+        """The last place in ``items`` of each user with an item up to ``wanted``; else that before the user's first.
+
+        ``gaps``: Less the number of the user's items before it.
+        """
+        begins, ends = self.starts[rows], self.starts[rows + 1]
+        last: Positions = begins - 1
+        if not self.items.size:
+            return last
+        step = 1 << int((ends - begins).max(initial=0)).bit_length()
+        while step := step >> 1:
+            places = last + step
+            values = self.items.take(places, mode="clip")
+            is_up_to = (values - (places - begins) if gaps else values) <= wanted
+            is_up_to &= places < ends
+            last += step * is_up_to
+        return last
 
     @cached_property
     def mostly_seen(self) -> npt.NDArray[np.bool_]:
@@ -277,8 +310,8 @@ class SparseBlock(SeenBlock):
     The filter of all users stands in place of a mask, and searches go through the items of one user.
     """
 
-    def __init__(self, seen: Seen, first_user: int, last_user: int) -> None:
-        super().__init__(seen, first_user, last_user)
+    def __init__(self, seen: Seen, first_user: int, last_user: int, mask_bytes: int | None = None) -> None:
+        super().__init__(seen, first_user, last_user, mask_bytes)
         self.is_exact = False
         self._filter, self._users = seen.filter, slice(first_user, last_user)
 
@@ -320,21 +353,3 @@ class SparseBlock(SeenBlock):
         last = self._last_up_to(np.broadcast_to(rows, ranks.shape), ranks, gaps=True)
         items: Positions = ranks + last + 1 - self.starts[rows]
         return items
-
-    def _last_up_to(self, rows: Positions, wanted: Positions, *, gaps: bool = False) -> Positions:
-        """The last place in ``items`` of each user with an item up to ``wanted``; else that before the user's first.
-
-        ``gaps``: Less the number of the user's items before it.
-        """
-        begins, ends = self.starts[rows], self.starts[rows + 1]
-        last: Positions = begins - 1
-        if not self.items.size:
-            return last
-        step = 1 << int((ends - begins).max(initial=0)).bit_length()
-        while step := step >> 1:
-            places = last + step
-            values = self.items.take(places, mode="clip")
-            is_up_to = (values - (places - begins) if gaps else values) <= wanted
-            is_up_to &= places < ends
-            last += step * is_up_to
-        return last

@@ -57,6 +57,14 @@ SHUFFLED_BELOW = 4
 _FEW_DRAWS = 16
 """Of fewer draws, each group is looked through for repeated ones at once."""
 
+_WIDENING = 2
+"""Strips of groups of more distinct draws are wider by this factor, and blocks by its square: to make these differ
+takes many steps for a few draws."""
+
+_SPARING = 16
+"""Bytes of mask for each seen item where there are fewer than two draws for each: to mark it costs more than the false
+alarms."""
+
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 
@@ -75,12 +83,16 @@ def uniform(
       items: none at all, or, for distinct draws, fewer than num_neg.
     """
     items = np.empty((num_neg, len(users)), np.int32)
-    step = max(1, STRIP_DRAWS // num_neg)
+    widening = _WIDENING if distinct and num_neg >= _FEW_DRAWS else 1
+    step = max(1, widening * STRIP_DRAWS // num_neg)
     workspace, draw = Workspace(num_neg * min(step, len(users))), distinct_draws if distinct else _draw_repeats
     is_sparse = seen.is_sparse(users, num_neg * len(users))
-    n_entries = len(seen.items) if is_sparse else _block_seen(seen, users, num_neg)
+    n_seen = int(seen.starts[users[-1] + 1] - seen.starts[users[0]]) if len(users) else 0
+    n_draws = len(users) * num_neg
+    n_entries = len(seen.items) if is_sparse else _block_seen(n_seen, n_draws, widening)
+    mask_bytes = _SPARING if n_draws < 2 * n_seen else None
     for first, last, begin, end in seen.blocks(users, n_entries):
-        block = (SparseBlock if is_sparse else SeenBlock)(seen, first, last)
+        block = (SparseBlock if is_sparse else SeenBlock)(seen, first, last, mask_bytes)
         with block.marked(buffer) as mask:
             for start in range(begin, end, step):
                 here = slice(start, min(start + step, end))
@@ -89,12 +101,10 @@ def uniform(
     return items.T
 
 
-def _block_seen(seen: Seen, users: npt.NDArray[np.integer], num_neg: int) -> int:
-    """Seen items whose mask is held at a time, for these users."""
-    if not len(users):
-        return BLOCK_SEEN
-    n_seen = int(seen.starts[users[-1] + 1] - seen.starts[users[0]])
-    return min(max(FEWEST_SEEN, STRIP_DRAWS * n_seen // (len(users) * num_neg)), BLOCK_SEEN)
+def _block_seen(n_seen: int, n_draws: int, widening: int) -> int:
+    """Seen items whose mask is held at a time, for users who have so many and lead so many draws."""
+    most = BLOCK_SEEN * widening * widening
+    return min(max(FEWEST_SEEN, widening * STRIP_DRAWS * n_seen // max(1, n_draws)), most)
 
 
 class Workspace:
@@ -234,8 +244,10 @@ def _redraw_duplicates(block: SeenBlock, rows: Positions, keys: Words, items: Po
     while suspects.size:
         draws, within = repeated(items[:, suspects])
         groups = suspects[within]
-        items[draws, groups] = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=attempt)
-        suspects = np.unique(groups)
+        redrawn = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=attempt)
+        items[draws, groups] = redrawn
+        met = np.count_nonzero(items[:, groups] == redrawn, axis=0) > 1  # itself, and another
+        suspects = np.unique(groups[met])
         attempt += 1
 
 
