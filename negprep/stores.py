@@ -140,7 +140,7 @@ class RemoteFile:
     def head(self) -> bytes:
         """The first bytes, asked for once."""
         with store_errors(self.name):
-            content = self._bytes()
+            content = self.content()
             try:
                 return content.read_at(min(_HEAD, self.size), 0) if self.size else b""
             finally:
@@ -148,12 +148,12 @@ class RemoteFile:
 
     def open(self) -> BinaryIO:
         """The bytes from the start, to be read on or anywhere: a little at first, then by large requests."""
-        return io.BufferedReader(_Fetched(self, self._bytes()))
+        return io.BufferedReader(_Fetched(self))
 
     def open_columns(self) -> Any:  # noqa: ANN401 - a native file of Arrow, or a stream
         """The same for a reader that asks for what it needs, in requests of its own, from several threads."""
         if self.system is None:
-            return io.BufferedReader(_Fetched(self, self._bytes(), ahead=False))
+            return io.BufferedReader(_Fetched(self, ahead=False))
         with store_errors(self.name):
             return self.system.open_input_file(self.path)
 
@@ -167,7 +167,8 @@ class RemoteFile:
             info = self.system.get_file_info(self.path)
             return replace(self, size=info.size, version=str(info.mtime_ns))
 
-    def _bytes(self) -> _Bytes:
+    def content(self) -> _Bytes:
+        """The bytes at any place, by a request for each."""
         if self.system is None:
             return _Web(self)
         with store_errors(self.name):
@@ -175,10 +176,14 @@ class RemoteFile:
 
 
 class _Fetched(io.RawIOBase):
-    """A stream of requests, which grow while they follow one another; its errors name the file."""
+    """A stream of requests, which grow while they follow one another; its errors name the file.
 
-    def __init__(self, file: RemoteFile, content: _Bytes, *, ahead: bool = True) -> None:
-        self._file, self._content = file, content
+    Nothing is asked for before it is needed: what only looks at the start has it already.
+    """
+
+    def __init__(self, file: RemoteFile, *, ahead: bool = True) -> None:
+        self._file = file
+        self._content: _Bytes | None = None
         self._held, self._first = (file.head, 0) if ahead else (b"", 0)
         self._at, self._next = 0, 4 * _HEAD if ahead else 0
 
@@ -206,6 +211,7 @@ class _Fetched(io.RawIOBase):
             wanted = max(size, self._next if follows else 0)
             self._next = min(_MOST, 4 * self._next) if follows else min(self._next, _HEAD)
             with store_errors(self._file.name):
+                self._content = self._content or self._file.content()
                 held = self._content.read_at(min(wanted, self._file.size - self._at), self._at)
             if not held:
                 raise BadDataError(CHANGED, place=self._file.name, remedy=WHOLE)
@@ -218,7 +224,8 @@ class _Fetched(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             self._held = b""
-            self._content.close()
+            if self._content is not None:
+                self._content.close()
         super().close()
 
 
