@@ -257,15 +257,16 @@ def prepare(
             what = f"{min(keywords)} beside options, which hold it"
             raise UsageError(what, remedy="give either options, or keywords")
         return prepare_one(log, os.fspath(output), options, force=force, summary=summary, progress=progress)
-    given = _completed("prepare", keywords)
+    given = completed("prepare", keywords)
     force, dry_run = bool(given.pop("force", False)), bool(given.pop("dry_run", False))
     known = takes("prepare")
     for name in ("distinct", "with_valid"):
         given.setdefault(name, known[name].of("prepare", "default"))
     target = os.fspath(output)
     target = target if target.endswith("/") else f"{target}/"
+    shared = {"force": force, "dry_run": dry_run, "sampler_file": given.pop("sampler_file", None)}
     parts = options_of_parts(given, given.pop("suggested"))
-    made = prepare_all(log, target, parts, force=force, summary=summary, progress=progress, dry_run=dry_run)
+    made = prepare_all(log, target, parts, summary=summary, progress=progress, **shared)
     warn_of(made.warnings)
     return made
 
@@ -277,8 +278,8 @@ def options_of_rows(
 
     ``called``: What takes the keywords of ``train``, if another: the error of an unknown one names it.
     """
-    _refuse_unknown(command, keywords, called=called)
-    given = _completed(command, keywords)
+    refuse_unknown(command, keywords, called=called)
+    given = completed(command, keywords)
     force = bool(given.pop("force", False))
     given.setdefault("distinct", takes(command)["distinct"].of(command, "default"))
     reading, rows = parted(given, ReadOptions, Options)
@@ -286,10 +287,10 @@ def options_of_rows(
     return Options(read=ReadOptions(**reading), **rows), force
 
 
-def _completed(function: str, keywords: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
+def completed(function: str, keywords: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
     """The keywords, which are known, with what ``config`` and ``recipe`` hold in place of those left out."""
     given = dict(keywords)
-    _refuse_unknown(function, given, named)
+    refuse_unknown(function, given, named)
     files = read_options(function, given.pop("config", None), given.pop("recipe", None))
     return files.completed(given, given)
 
@@ -348,7 +349,7 @@ def inspect(log: LogSource, **keywords: Unpack[InspectKeywords]) -> Inspection:
     (2, 0.5, 10, 6)
     """
     given: dict[str, Any] = dict(keywords)
-    _refuse_unknown("inspect", given)
+    refuse_unknown("inspect", given)
     files = read_options("inspect", given.pop("config", None), given.pop("recipe", None))
     completed = files.completed(given, given)
     of_rows = files.of_rows_but(given)
@@ -398,7 +399,7 @@ def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKey
     >>> found.positives, found.users, found.held_out
     (2, 2, 0)
     """
-    given = _completed("fit", keywords)
+    given = completed("fit", keywords)
     target = os.fspath(model)
     if not target:
         raise UsageError("model is empty", remedy="give a path")
@@ -544,7 +545,7 @@ def warn_of(found: Iterable[str]) -> None:
         warnings.warn(printable(text), NegprepWarning, stacklevel=depth)
 
 
-def _refuse_unknown(
+def refuse_unknown(
     function: str, given: Mapping[str, Any], named: Collection[str] = (), called: str | None = None
 ) -> None:
     """Raise a TypeError for an unknown keyword, as Python does, and name the nearest, also of ``named``."""
@@ -558,7 +559,7 @@ def _refuse_unknown(
 
 def _promised_of(function: str, given: Mapping[str, Any], named: Collection[str]) -> tuple[Promised, ReadOptions]:
     """What the keywords of ``verify`` or ``report`` promise of files, and how the log is read; both checked."""
-    known, chosen = takes(function), _completed(function, given, named)
+    known, chosen = takes(function), completed(function, given, named)
     chosen = {name: checked(known[name], value, function) if name in known else value for name, value in chosen.items()}
     sampler = chosen.get("sampler")
     if isinstance(sampler, str) or sampler is None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
+from tempfile import gettempdir
 from typing import Any, BinaryIO, Literal
 
 import pyarrow as pa
@@ -26,13 +27,14 @@ from negprep.holdout import in_form, writes_times
 from negprep.options.commands import OF_CANDIDATES, parted
 from negprep.options.config import config_of, path_from
 from negprep.options.declared import options_of
-from negprep.options.formats import EXCHANGES, FOLDERS, TEXT, FormName, first_code
+from negprep.options.formats import EXCHANGES, FOLDERS, SAMPLER_FILE, TEXT, FormName, first_code
 from negprep.options.options import LogSource, Options, ReadOptions
 from negprep.options.reading import paths_in
 from negprep.options.specs import HoldoutRule
 from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import ALGORITHM
+from negprep.stored import Keeper, Origin
 from negprep.stores import is_remote, without_secrets
 from negprep.summary import Summary, facts_of, summary_of, warnings_of
 from negprep.threads import start
@@ -154,12 +156,14 @@ def prepare_all(
     summary: str | None = None,
     progress: Progress | None = None,
     dry_run: bool = False,
+    sampler_file: bool | None = None,
 ) -> Bundle:
-    """Read a log once and write train, valid and test, the vocabularies and a data card into a folder, whole or not.
+    """Read a log once and write train, valid and test, vocabularies, a data card ... into a folder, whole or not.
 
     ``target``: A folder (ends in ``/``).
     ``parts``: As ``options_of_parts`` gives them.
     ``dry_run``: Count what would be written, and write nothing.
+    ``sampler_file``: Whether what ``Sampler.open`` opens is written, too. None: unless the folder is for a program.
 
     Raises NegprepError: With the place, what is wrong, and the remedy.
     """
@@ -170,6 +174,9 @@ def prepare_all(
         raise UsageError("--summary with --dry-run, which writes nothing", remedy="leave one of them out")
     form: FormName = parts["test"].to or "parquet"
     runs = dict(parts)
+    if form in FOLDERS and sampler_file:
+        what = f"--sampler-file with --to {form}, a folder for {EXCHANGES[form].program} alone"
+        raise UsageError(what, remedy="leave it out, or prepare another folder")
     if form in FOLDERS:  # which hold the train positives, and no train instances
         runs = {name: in_form(options, form) for name, options in parts.items() if name != "train"}
     first = next(iter(runs.values()))
@@ -178,7 +185,8 @@ def prepare_all(
         for path in outputs:
             check_output(path, log.paths, force=force, is_text=form in TEXT)
         folder = None if is_remote(target) else str(Path(target.rstrip("/")).parent)
-        made = stack.enter_context(closing(_Made(log, runs, target, form, folder, progress)))
+        keeps = (form not in FOLDERS) if sampler_file is None else sampler_file
+        made = stack.enter_context(closing(_Made(log, runs, target, form, folder, progress, keeps_sampler=keeps)))
         results: list[Bundle] = []
 
         def bundle(files: dict[str, str]) -> Bundle:
@@ -207,7 +215,7 @@ def prepare_all(
             named = paths_in(source)
             log_place = path_from(target, named[0]) if len(named) == 1 else "LOG"
             output.write_bytes(DATA_SET, (json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
-            output.write_bytes(CONFIG, config_of(parts, source, target).encode())
+            output.write_bytes(CONFIG, config_of(parts, source, target, sampler_file=sampler_file).encode())
             output.write_bytes(CARD, card(facts, made.parts, log_place).encode())
             output.finish({}, companion)
         return results[0] if results else bundle(made.sums())
@@ -229,7 +237,10 @@ class _Made:
         form: FormName,
         folder: str | None,
         progress: Progress | None,
+        *,
+        keeps_sampler: bool,
     ) -> None:
+        self._keeps_sampler = keeps_sampler
         self.parts: dict[str, Summary] = {}
         self.rows: dict[str, str] = {}
         self._log, self._target, self._form = log, target, form
@@ -276,10 +287,18 @@ class _Made:
     def _write_rows(self, name: str, options: Options, output: FolderOutput, inner: Path) -> None:
         """Write one part as a file of its own."""
         file_name = f"{name}{self._kind.ending}"
-        with self.run(name, options) as run:
+        with self.run(name, options) as run, ExitStack() as stack:
             file = output.start_file(file_name, run.schema, kind_of(self._form, "", row_group_rows(run.options)))
+            keeper = None
+            if name == "train" and self._keeps_sampler:
+                folder = (options.spill_dir or self._folder or gettempdir()) if run.loaded.is_spilled else None
+                keeper = stack.enter_context(closing(Keeper(Origin.of(run), folder)))
+                run.watch = keeper.add
             write_rows(run, file.write)
             file.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
+            if keeper is not None:
+                output.write_file(SAMPLER_FILE, partial(keeper.write, tally=run.tally))
+                self._hashes[SAMPLER_FILE] = Hash(inner / SAMPLER_FILE)
         self.rows[file_name] = name
         self._hashes[file_name] = Hash(inner / file_name)  # while the next part is written
 
@@ -412,6 +431,8 @@ def _contents(facts: Mapping[str, Any], parts: Mapping[str, Summary]) -> dict[st
             what = "the train positives" if stem == "train" else f"the {stem} holdouts"
             whose = " for each user" if part.per == "user" else ""
             found[name] = f"{part.rows_written:,} rows: {what}, with {each} negatives{whose} ({part.sampler})"
+        elif name == SAMPLER_FILE:
+            found[name] = "the train part as codes, for `negprep.Sampler.open`"
         elif stem in ("users", "items"):
             found[name] = f"the code of each {stem[:-1]}"
         else:

@@ -129,6 +129,7 @@ class PrepareKeywords(RowKeywords, total=False):
     test_weights: LogSource | None
     test_layout: Layout
     dry_run: bool
+    sampler_file: bool | None
 
 
 class InspectKeywords(RowKeywords, total=False):

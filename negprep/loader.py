@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,25 +17,27 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.api import options_of_rows, warn_of
+from negprep.api import completed, options_of_rows, refuse_unknown, warn_of
 from negprep.arrays import Positions
 from negprep.arrow import as_numpy, text_buffers
 from negprep.assemble.layout import POSITIVE, ArrayLayout, Groups, RowLayout, join_groups
 from negprep.assemble.plan import make_scores
-from negprep.assemble.section import Section
+from negprep.assemble.section import Section, make_section
+from negprep.encode.pairs import no_pairs
 from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError, UsageError, refuse_warnings
 from negprep.keywords import TrainKeywords
 from negprep.metrics.evaluate import Evaluation
 from negprep.model_file import OWN, Model
 from negprep.options.options import LogSource, Options
-from negprep.options.specs import check_bool, whole
+from negprep.options.specs import SESSION, check_bool, whole
 from negprep.pipeline import ReadLog, Run, silent
 from negprep.questions import Candidates, Questions, ScoreFunction
 from negprep.read.log import open_log
-from negprep.sample.rng import Permutation, purpose_key
+from negprep.sample.rng import Bootstrap, Permutation, purpose_key
 from negprep.sample.scores import Scores
-from negprep.summary import facts_of, warnings_of
+from negprep.stored import Keeper, Origin, StoredLog, find_stored, write_stored
+from negprep.summary import Tally, facts_of, warnings_of
 from negprep.threads import on_threads
 
 Batch: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -72,7 +75,7 @@ class Prepared:
     ``section``: All users, in epoch 0.
     ``form``: With the ids that come out; that of ``section`` may be of codes.
     ``questions``: The holdouts.
-    ``remake``: The section of an epoch, where epochs differ in more than their draws; else None.
+    ``origin``, ``tally``: What else is known of the log, and what was counted in it.
     """
 
     options: Options
@@ -82,34 +85,46 @@ class Prepared:
     section: Section
     form: RowLayout
     questions: Questions
-    remake: Callable[[int], Section] | None = None
+    origin: Origin
+    tally: Tally
 
     @classmethod
     def of(cls, log: LogSource, options: Options) -> tuple[Prepared, list[str]]:
         """Read a log; the warnings of what was read, too."""
-        sections: list[Section] = []
         with open_log(log, options.read) as reader:
             read = ReadLog(reader, options, None, silent, again=True, whole=True)
-            with closing(read), Run(reader, options, read=read) as run:
-                run.watch = sections.append
-                run.count()
-                made = cls(
-                    options,
-                    facts_of(run),
-                    run.core.users.written,
-                    run.core.items.vocabulary[0],
-                    sections[0],
-                    run.form,
-                    Questions(partial(Run, reader, read=read), options, run.core.items.vocabulary[1]),
-                    (lambda epoch: next(iter(run.sections(epoch)))) if options.epochs_differ else None,
-                )
-                return made, warnings_of(run)
+            with closing(read):
+                return cls.of_runs(partial(Run, reader, read=read), options, {})
+
+    @classmethod
+    def of_runs(
+        cls, run_of: Callable[[Options], Run], options: Options, counts: Mapping[str, Any]
+    ) -> tuple[Prepared, list[str]]:
+        """Of a log that was read, in one section, for runs with any options; ``counts`` are known of it before."""
+        run, sections = run_of(options), list[Section]()
+        run.watch = sections.append
+        run.count()
+        for name, count in counts.items():
+            setattr(run.tally, name, count)
+        origin, (items, positions) = Origin.of(run), run.core.items.vocabulary
+        codes = run.core.users.written, items, sections[0], run.form
+        questions = Questions(run_of, origin.options, positions)
+        return cls(origin.options, facts_of(run), *codes, questions, origin, run.tally), warnings_of(run)
 
     def of_epoch(self, epoch: int) -> Section:
         """The section of an epoch."""
-        if self.remake is None:
-            return replace(self.section, epoch=epoch)
-        return replace(self.remake(epoch), sampling=self.section.sampling)  # what was made for it is not made again
+        options, section = self.options, self.section
+        if not options.epochs_differ:
+            return replace(section, epoch=epoch)
+        plan, bootstrap = section.sampling.plan, None
+        if options.bootstrap is not None:
+            bootstrap = Bootstrap(options.seed, epoch, options.bootstrap, plan.n_train)
+        options, values = replace(options, epoch=epoch), self.origin.core.values
+        excluded = no_pairs(section.heads.n_users) if section.excluded is None else section.excluded
+        made = make_section(
+            section.interactions, excluded, options, self.origin.rule, plan, bootstrap=bootstrap, values=values
+        )
+        return replace(made, sampling=section.sampling)  # what was made for it is not made again
 
 
 class Sampler:
@@ -160,19 +175,93 @@ class Sampler:
     def __init__(self, log: LogSource, **keywords: Unpack[TrainKeywords]) -> None:
         options, _ = options_of_rows("train", keywords, model_later=True, called="Sampler")
         chosen = {*keywords, *options.given}
-        for name, remedy in _OUTPUTS.items():
-            if name in chosen:
-                raise UsageError(f"{name} is not an option of a sampler", remedy=remedy)
+        _refuse_outputs(chosen)
         if "encode" not in chosen:
             options = replace(options, encode=True)
-        prepared, warnings = Prepared.of(log, options)
-        if options.strict:
+        self._opened: tuple[str, dict[str, Any]] | None = None
+        self._begin(*Prepared.of(log, options))
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], **keywords: Unpack[TrainKeywords]) -> Sampler:
+        """Open what `save` or ``negprep prepare`` has written: mapped into memory, which processes share.
+
+        Parameters
+        ----------
+        folder : str or path
+            On this machine. Nothing is written there.
+        **keywords
+            Options of ``negprep train`` that decide what is drawn and how rows look: ``num_neg``, ``sampler``,
+            ``seed``, ``layout`` and so on. The others are those with which the folder was made. With a ``sampler``,
+            all options of samplers are anew. ``weights`` and ``model``, whose files are not kept, are given again where
+            the folder was made with one. ``encode`` is True by default.
+
+        Returns
+        -------
+        Sampler
+            The same as of the log with these options. A copy in another process opens the folder again.
+
+        Raises
+        ------
+        NegprepError
+            The folder is damaged, is not one, or is of another version of negprep; or an option decides what was read
+            of the log, and is not what it was. In one line, with the remedy.
+
+        Examples
+        --------
+        >>> import negprep, os, pyarrow as pa, tempfile
+        >>> log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12], "time": [1, 2, 3]})
+        >>> folder = os.path.join(tempfile.mkdtemp(), "sampler")
+        >>> negprep.Sampler(log, num_neg=1, holdout="none").save(folder)
+        >>> negprep.Sampler.open(folder, seed=3)
+        <negprep.Sampler: 2 users, 3 items, uniform, num_neg 1>
+        """
+        refuse_unknown("train", keywords, called="Sampler.open")
+        given = completed("train", keywords)
+        suggested = given.pop("suggested")
+        _refuse_outputs({*keywords, *suggested})
+        given.pop("data_set")
+        stored = StoredLog(path := find_stored(os.fspath(folder)))
+        options = stored.options({"encode": True} | given)
+        sampler = cls.__new__(cls)
+        sampler._opened = str(path.parent.absolute()), dict(keywords)
+        sampler._begin(*Prepared.of_runs(stored.run_of, options, stored.counts))
+        return sampler
+
+    def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write what `open` needs into a folder, whole or not at all: about 4 bytes for each train positive.
+
+        Parameters
+        ----------
+        folder : str or path
+            It must be new or empty.
+        force : bool
+            Replace what an earlier run has written there.
+
+        Raises
+        ------
+        NegprepError
+            The folder holds something else, or the machine refuses.
+        """
+        target, made = f"{os.fspath(folder).rstrip('/')}/", self.prepared
+        if self._opened is not None:
+            stored = StoredLog(find_stored(self._opened[0]))
+            write_stored(target, partial(stored.copy, origin=made.origin), force=force)
+            return
+        with closing(Keeper(made.origin)) as keeper:
+            keeper.add(made.section)
+            write_stored(target, partial(keeper.write, tally=made.tally), force=force)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401
+        """What goes to another process: of a sampler that was opened, its folder, and what has changed since."""
+        if self._opened is None:
+            return super().__reduce_ex__(protocol)
+        return _reopened, self._opened, {name: getattr(self, name) for name in _CHANGING}
+
+    def _begin(self, prepared: Prepared, warnings: Sequence[str]) -> None:
+        """Set up what does not depend on where the log came from."""
+        if prepared.options.strict:
             refuse_warnings(warnings)
         warn_of(warnings)
-        self._begin(prepared)
-
-    def _begin(self, prepared: Prepared) -> None:
-        """Set up what does not depend on where the log came from."""
         self.prepared = prepared
         self.users, self.items = prepared.users, prepared.items
         self.facts = dict(prepared.facts)
@@ -197,11 +286,6 @@ class Sampler:
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to another process, such as a worker that is spawned: not the epoch that this one is in."""
-        if self.prepared.remake is not None:
-            raise UsageError(
-                "with bootstrap, or a num_neg with decimals, a sampler cannot be sent to another process",
-                remedy="start workers by fork (multiprocessing_context='fork')",
-            )
         return {**self.__dict__, "_latest": None}
 
     def __repr__(self) -> str:
@@ -407,7 +491,7 @@ class Sampler:
             heads, weak, seen = section.heads, section.interactions.weak, section.sampling.seen
             arrays: list[npt.NDArray[Any] | None] = [
                 heads.times,
-                *(codes for _, codes in sorted(heads.carried.items())),
+                *(codes for name, codes in sorted(heads.carried.items()) if name != SESSION),
             ]
             for ids in (self.users, self.items):
                 arrays += text_buffers(ids) if pa.types.is_string(ids.type) else (as_numpy(ids).astype(np.int64),)
@@ -421,6 +505,21 @@ class Sampler:
                 found.update(b"" if array is None else np.ascontiguousarray(array).data)
             self._digest = found.hexdigest()
         return self._digest
+
+
+def _refuse_outputs(chosen: Collection[str]) -> None:
+    """Refuse options that belong to files, or to an epoch."""
+    for name, remedy in _OUTPUTS.items():
+        if name in chosen:
+            raise UsageError(f"{name} is not an option of a sampler", remedy=remedy)
+
+
+_CHANGING = ("generation", "pace", "_scores", "_resumed")
+
+
+def _reopened(folder: str, keywords: TrainKeywords) -> Sampler:
+    """A copy of a sampler that was opened."""
+    return Sampler.open(folder, **keywords)
 
 
 _STATE = {"digest", "epoch", "batch_size", "shuffle", "world_size", "rank", "drop_last", "batch"}

@@ -141,7 +141,10 @@ class ReadLog:
     ``again``: Whether its sections may be gone through more than once.
     ``whole``: Whether there is one section, which stays in memory.
     ``cold_holdouts``: Test holdouts whose item has no train positive, once a run has counted them.
+    ``train_counts``: int64, shape (n_items,), or None. Train positives of each item, where they are known before.
     """
+
+    train_counts: Counts | None = None
 
     def __init__(
         self,
@@ -237,7 +240,9 @@ class Run(Record):
             read = ReadLog(log, options, spill_folder, self._progress, again=again)
         loaded, core, rule = read.loaded, read.core, read.rule
         try:
-            counts = _train_counts(core, options, rule) if needs_survey(options) else None
+            counts = None
+            if needs_survey(options):
+                counts = _train_counts(core, options, rule) if read.train_counts is None else read.train_counts
             self._warm = counts > 0 if counts is not None and drops_cold_items(options) else None
             scores, knowledge, self._known = None, None, None
             if model is not None:
@@ -280,7 +285,7 @@ class Run(Record):
             knowledge=knowledge,
             tally=tally,
         )
-        self.core, self.loaded = core, loaded
+        self.core, self.loaded, self.first_times = core, loaded, read.first_times
         self._read = read
         is_counted = rule.kind == "none" or read.cold_holdouts is not None
         self._cold = None if is_counted else ColdItems(len(core.items))

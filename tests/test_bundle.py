@@ -112,7 +112,7 @@ def test_what_else_is_in_the_folder(log, tmp_path):
     whole = made(log, tmp_path / "whole", encode=True)
     folder = tmp_path / "whole"
     names = {path.name for path in folder.iterdir()}
-    rows = {"train.parquet", "valid.parquet", "test.parquet", "users.parquet", "items.parquet"}
+    rows = {"train.parquet", "valid.parquet", "test.parquet", "users.parquet", "items.parquet", "sampler.npz"}
     assert names == rows | {"negprep.json", "negprep.toml", "README.md", "_SUCCESS"}
     facts = json.loads((folder / "negprep.json").read_text())
     assert facts["files"] == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in rows}

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     *("_version errors arrays", "jsons arrow threads", "stores", "options", "sample", "read write", "encode"),
-    *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "bundle", "models metrics checks"),
+    *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "stored", "bundle", "models metrics checks"),
     *("reports", "keywords", "api", "questions", "loader", "torch spark", ".", "cli", "__main__"),
 ]
 """A package or module of the top (`.` is `negprep/__init__.py`) may import those before its own line, and itself."""
@@ -127,7 +127,7 @@ def test_a_check_shares_nothing_with_what_it_checks():
 
 
 def test_modules_are_few_and_deep():
-    assert len(MODULES) <= 132
+    assert len(MODULES) <= 133
     assert statistics.median(LINES.values()) >= 200
     assert {name: lines for name, lines in LINES.items() if lines > 750} == {}
     names = Counter(name.rpartition(".")[2] for name in MODULES)

@@ -109,10 +109,9 @@ def test_workers_are_spawned(sampler):
 
 
 @needs_torch
-def test_what_cannot_be_sent_to_workers_is_named():
-    data = NegativeSampler(negprep.Sampler(LOG, num_neg=0.5, layout="pairwise"), SIZE)
-    with pytest.raises(UsageError, match="cannot be sent to another process; start workers by fork"):
-        pickle.dumps(data)
+def test_epochs_that_differ_in_their_rows_are_sent_as_well():
+    data = NegativeSampler(negprep.Sampler(LOG, num_neg=0.5, layout="pairwise"), SIZE, epoch=2)
+    assert load(pickle.loads(pickle.dumps(data))) == load(data)
     assert load(data, num_workers=2, multiprocessing_context="fork") == load(data)
 
 

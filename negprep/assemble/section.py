@@ -25,6 +25,7 @@ from negprep.sample.measures import Impressions
 from negprep.sample.rng import Bootstrap, Purpose, bounded, combine, purpose_key, word
 from negprep.sample.sampler import Heads, Plan, Sampling
 from negprep.sample.scores import Scores
+from negprep.sample.seen import Seen
 from negprep.threads import go_on
 from negprep.write.output import Part
 from negprep.write.parquet import ROW_GROUP_ROWS
@@ -106,6 +107,7 @@ class Section:
     ``occurrences``: int32, shape (n_groups,), or None. Which of the groups of its positive each one is, where positives
       are drawn with replacement.
     ``history``: What users had before each head, if it is written.
+    ``excluded``: The pairs of ``--exclude``.
     """
 
     interactions: Interactions
@@ -128,6 +130,7 @@ class Section:
     by_chance: bool = False
     history: History | None = None
     per_user: bool = False
+    excluded: Pairs | None = None
 
     def with_scores(self, scores: Scores) -> Section:
         """The same, whose negatives are drawn by other scores."""
@@ -406,8 +409,7 @@ def split_train(interactions: Interactions, options: Options, rule: HoldoutRule)
     if split is None:
         split = hold_out(interactions, rule, seed=options.split_seed, with_valid=options.with_valid)
         interactions.splits[key] = split
-    timed = options.available_at_time or options.with_history is not None
-    train = positives if timed else positives.without_times()
+    train = positives if options.times_of_train else positives.without_times()
     return split, train if rule.kind == "none" else train.where(split.train)
 
 
@@ -427,6 +429,18 @@ def _impressions(interactions: Interactions, excluded: Pairs) -> Impressions | N
         return None
     shown, items = interactions.shown.without(excluded, len(interactions.items)), interactions.items
     return Impressions(shown.starts, shown.groups, as_seen(shown.pairs, items))
+
+
+def avoided_in_train(interactions: Interactions, excluded: Pairs, train: Pairs) -> Seen:
+    """What the negatives of train instances avoid."""
+    known, items = interactions.known.get("seen"), interactions.items
+    return known or as_seen(merge_pairs([train, interactions.weak, excluded], len(items)), items)
+
+
+def drawable_weak(interactions: Interactions, excluded: Pairs) -> Seen:
+    """The weak interactions that may be drawn."""
+    known, items = interactions.known.get("weak"), interactions.items
+    return known or as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
 
 
 def make_section(
@@ -457,17 +471,17 @@ def make_section(
     if options.drop_cold is not None:
         split = replace(split, cold=_cold(positives, split, train, options, warm))
     if options.command == "train":
-        heads = avoided = train
+        heads, seen = train, avoided_in_train(interactions, excluded, train)
     else:
-        heads, avoided = positives.where(split.part(options.fold)), positives
-    seen = as_seen(merge_pairs([avoided, interactions.weak, excluded], len(items)), items)
+        heads = positives.where(split.part(options.fold))
+        seen = as_seen(merge_pairs([positives, interactions.weak, excluded], len(items)), items)
     occurrences = None
     if bootstrap is not None:
         drawn = bootstrap.next(len(train))
         heads = train.repeated(drawn)
         firsts = np.cumsum(drawn) - drawn
         occurrences = (np.arange(len(heads)) - np.repeat(firsts, drawn)).astype(np.int32)
-    weak = as_seen(subtract_pairs(interactions.weak, excluded, len(items)), items)
+    weak = drawable_weak(interactions, excluded)
     impressions = None if options.group_col is None else _impressions(interactions, excluded)
     sampling = Sampling(plan, seen, weak, first_user, impressions)
     supply = sampling.supply(as_heads(heads))
@@ -521,6 +535,7 @@ def make_section(
         occurrences=occurrences,
         history=None if options.with_history is None else History.of(train, items, options.with_history),
         per_user=options.per_user,
+        excluded=excluded,
     )
     return section if options.chance_of_last is None else section.with_chance(options.chance_of_last)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ from negprep.options.specs import quoted_for_shell
 from negprep.read.log import LogReader, open_log
 from negprep.read.prepared import Prepared, open_prepared
 from negprep.read.prepared_kinds import members
-from negprep.read.prepared_metadata import allotted
+from negprep.read.prepared_metadata import allotted, changed_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -524,8 +525,21 @@ def verify(
             done.append(checked)
         across = Findings(n_examples)
         overlaps = compare(done, across)
+        _check_others([Path(given) for given, _ in files], across)
         warnings = [*reader.warnings, *(text for file, _ in opened for text in file.warnings)]
         return Report(tuple(map(_report, done)), tuple(across), tuple(dict.fromkeys(warnings)), tuple(overlaps))
+
+
+_OTHERS = "other files as written"
+
+
+def _check_others(given: Sequence[Path], findings: Findings) -> None:
+    """Compare the files without rows, in the folders on this machine that ``prepare`` wrote, with what it wrote."""
+    for folder in given:
+        changed = changed_files(folder) if folder.is_dir() else None
+        if changed is not None:
+            findings.ask(_OTHERS)
+            findings.found(_OTHERS, range(len(changed)), changed.__getitem__)
 
 
 def _condition(files: Sequence[Prepared], promised: Promised, read: ReadOptions) -> str | None:

@@ -48,6 +48,7 @@ def command(**given: Any) -> None:  # noqa: ANN401
             summary=given["summary"],
             progress=progress,
             dry_run=given["dry_run"],
+            sampler_file=given["sampler_file"],
         )
     if given["quiet"]:
         tell_warnings("prepare", made.warnings)
@@ -55,4 +56,4 @@ def command(**given: Any) -> None:  # noqa: ANN401
         tell(data_set_text(made, source, target))
 
 
-_OWN = ("source", "target", "force", "summary", "quiet", "progress", "dry_run")
+_OWN = ("source", "target", "force", "summary", "quiet", "progress", "dry_run", "sampler_file")

@@ -70,8 +70,11 @@ class Pairs:
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(before))
 
     def where(self, mask: Mask) -> Pairs:
-        """The pairs for which ``mask``, bool of shape (n_pairs,), holds."""
-        if _FEW * np.count_nonzero(mask) < len(mask):
+        """The pairs for which ``mask``, bool of shape (n_pairs,), holds; where it holds for all, these, not copied."""
+        n_kept = np.count_nonzero(mask)
+        if n_kept == len(mask):
+            return self
+        if _FEW * n_kept < len(mask):
             places = np.flatnonzero(mask)
             starts: Positions = places.searchsorted(self.starts)
             return self._with(starts, lambda values: values[places])
@@ -330,6 +333,8 @@ class Interactions:
     ``shown``: Those of them that the log has in an impression, where impressions are looked at.
     ``held``: Which positives files hold out, where they do.
     ``splits``: What was held out of the positives, by what decided it, for runs that hold out alike.
+    ``known``: Of what follows from these and from excluded pairs, what is known before: what negatives in train avoid,
+      as ``seen``, and the weak pairs that may be drawn, as ``weak``.
     """
 
     users: Vocabulary
@@ -339,6 +344,7 @@ class Interactions:
     shown: Shown | None = None
     splits: dict[Hashable, Any] = field(default_factory=dict)
     held: Held | None = None
+    known: Mapping[str, Seen] = field(default_factory=dict)
 
 
 def with_held(positives: Pairs, held: Held, n_items: int) -> tuple[Pairs, Held]:

@@ -315,14 +315,17 @@ class Values:
     """
 
     def __init__(self, values: pa.Array, is_untyped: bool = False) -> None:
-        self.values, self._is_untyped = values, is_untyped
+        self.values, self.is_untyped = values, is_untyped
         self._there = values.drop_null()
-        words = _words_of(self._there)
-        self._order: Codes | None = None
+
+    @cached_property
+    def _index(self) -> tuple[npt.NDArray[Any] | None, Codes | None]:
+        """The words of the values, ascending, and the code of each where these do not ascend as well."""
+        words, order = _words_of(self._there), None
         if not _is_ascending(words):
-            self._order = np.argsort(words, kind="stable").astype(np.int32)
-            words = words[self._order]
-        self._words = words if _is_ascending(words) else None  # two texts may have one hash
+            order = np.argsort(words, kind="stable").astype(np.int32)
+            words = words[order]
+        return words if _is_ascending(words) else None, order  # two texts may have one hash
 
     def __len__(self) -> int:
         return len(self.values)
@@ -338,7 +341,7 @@ class Values:
 
     def find(self, distinct: pa.Array) -> Codes:
         """Codes of values, as they are read: int32, shape (len(distinct),), -1 for one that is not here."""
-        if self._is_untyped and pa.types.is_string(distinct.type):
+        if self.is_untyped and pa.types.is_string(distinct.type):
             distinct = _without_empty(distinct)
         if distinct.type != self.values.type:
             distinct = distinct.cast(self.values.type)
@@ -349,15 +352,16 @@ class Values:
             distinct = distinct.drop_null()
         if not len(present):
             return found
-        if self._words is None:
+        of_all, order = self._index
+        if of_all is None:
             places: Codes = as_numpy(pc.fill_null(pc.index_in(distinct, value_set=self._there), number(-1, pa.int32())))
         else:
             words = _words_of(distinct)
             ascending = np.argsort(words)  # neighbours are found within a cache
             words = words[ascending]
-            at = np.searchsorted(self._words, words).clip(max=max(0, len(self._there) - 1))
-            met = self._words.take(at) if len(self._there) else words[:0]
-            codes = at if self._order is None else self._order[at]
+            at = np.searchsorted(of_all, words).clip(max=max(0, len(self._there) - 1))
+            met = of_all.take(at) if len(self._there) else words[:0]
+            codes = at if order is None else order[at]
             places = np.empty(len(words), np.int32)
             places[ascending] = (
                 np.where((met == words) | ((met != met) & (words != words)), codes, -1) if len(met) else -1

@@ -141,6 +141,14 @@ class CommandOptions:
         ("Run", "prepare"),
         common="prepare",
     )
+    sampler_file: bool | None = option(
+        None,
+        "Write sampler.npz, too: the train part as codes, about 4 bytes for each train positive. "
+        "negprep.Sampler.open(OUTPUT) draws from it while you train, without the log.",
+        ("Output", "prepare"),
+        spelling="--sampler-file/--no-sampler-file",
+        shown="written, but for --to with a folder for a program or library",
+    )
     engine: Literal["local", "spark"] = option(
         "local",
         "What makes the rows: this machine, or a Spark cluster, for a log that lives on one; the rows are the same. "
@@ -261,3 +269,20 @@ def parted(chosen: dict[str, Any], *records: type[Any]) -> list[dict[str, Any]]:
         {each.name: chosen[each.name] for each in record.__dataclass_fields__.values() if each.name in chosen}
         for record in records
     ]
+
+
+DRAWS = (
+    *("num_neg", "per", "sampler", "levels", "distinct", "seed", "on_short", "with_log_q", "alpha", "smooth"),
+    *("weights", "model", "pool", "top", "skip_top", "pool_weak", "temperature"),
+    *("bootstrap", "layout", "label_dtype", "encode", "jobs", "memory", "spill_dir", "strict"),
+)
+"""The options of ``train`` that decide what is drawn from a log, or how it is written, and not what is read of it."""
+
+LEFT_OUT_ANEW = ("keep", "with_time", "with_history", "available_at_time", "same", "group_col")
+"""Those that need something of the log, and that may be left out all the same where it was read for them."""
+
+OF_SAMPLERS = (
+    *("sampler", "levels", "alpha", "smooth", "weights", "model", "pool", "top", "skip_top", "pool_weak"),
+    "temperature",
+)
+"""Those that belong to one sampler or another."""

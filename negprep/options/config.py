@@ -48,6 +48,9 @@ _KEYS = {
 _PLACES = ["input", "output"]
 """Of a config: what ``prepare`` reads and writes."""
 
+_SAMPLER_FILE = "sampler_file"
+"""Of a config, too: whether ``prepare`` writes one."""
+
 _BESIDE = ("items", "exclude", "weak", "weights")
 _SPELLED = {"from": "from_"}
 _READERS = {"size": size_of, "delimiter": delimiter_of}
@@ -107,6 +110,7 @@ class _File:
     recipe: str | None = None
     input: str | None = None
     output: str | None = None
+    sampler_file: bool | None = None
 
 
 def read_options(
@@ -130,6 +134,7 @@ def read_options(
         values |= _beside(tables, ("train",) if command == "fit" else ("train", "test"), known)
     if command == "prepare":
         values |= _of_prepare(tables, known)
+        values |= {} if own.sampler_file is None else {_SAMPLER_FILE: own.sampler_file}
     if command in ("verify", "report") and "holdout" not in values and {"with_valid", "keep_time"} & set(values):
         values["holdout"] = "auto"  # as train and test have it where the files do not say
     of_rows: dict[Command, Table] = {"train": tables["train"], "test": tables["test"]}
@@ -226,7 +231,7 @@ def _read_file(kind: Kind, path: Path) -> _File:
 
 def _checked_file(kind: Kind, document: Table, folder: Path) -> _File:
     own, allowed = document.get("recipe"), [*TABLES, "recipe"]
-    allowed += ["expected"] if kind == "recipe" else _PLACES
+    allowed += ["expected"] if kind == "recipe" else [*_PLACES, _SAMPLER_FILE]
     if kind == "recipe":
         pass
     elif isinstance(own, dict):
@@ -234,7 +239,7 @@ def _checked_file(kind: Kind, document: Table, folder: Path) -> _File:
     for name, table in document.items():
         if name not in allowed:
             _refuse_unknown("there is no table", f"[{name}]", name, allowed)
-        if not isinstance(table, dict) and not (kind == "config" and name in ("recipe", *_PLACES)):
+        if not isinstance(table, dict) and not (kind == "config" and name in ("recipe", *_PLACES, _SAMPLER_FILE)):
             raise UsageError(f"{name} is {table!r}, not a table", remedy=f"write [{name}], and its options below it")
     tables = {name: _checked_table(name, document.get(name, {}), folder) for name in TABLES}
     if kind == "config":
@@ -243,7 +248,10 @@ def _checked_file(kind: Kind, document: Table, folder: Path) -> _File:
         is_file = own is not None and own.endswith(".toml")
         source, target = (_path_in(name, document[name], folder) if name in document else None for name in _PLACES)
         recipe = str(folder / own) if own is not None and is_file else own
-        return _File(tables, recipe=recipe, input=source, output=target)
+        kept = document.get(_SAMPLER_FILE)
+        if kept is not None and not isinstance(kept, bool):
+            raise UsageError(f"{_SAMPLER_FILE} is {kept!r}", remedy="write true or false")
+        return _File(tables, recipe=recipe, input=source, output=target, sampler_file=kept)
     if not isinstance(own, dict):
         raise UsageError("there is no table [recipe]", remedy="add it, with a name, or give the file with --config")
     for table, keys in _KEYS.items():
@@ -318,16 +326,18 @@ def _checked_value(option: Option, value: Any, table: str, folder: Path) -> Any:
     return value
 
 
-def config_of(parts: Mapping[str, Options], source: LogSource, target: str) -> str:
+def config_of(parts: Mapping[str, Options], source: LogSource, target: str, *, sampler_file: bool | None = None) -> str:
     """A file of options, as TOML, with which ``prepare`` writes the same data set again.
 
     ``parts``: The options of train and of the candidates, by ``train``, ``test``.
     ``source``, ``target``: INPUT and OUTPUT, a folder in which the file is: paths are relative to it.
+    ``sampler_file``: As ``prepare`` was asked for it.
     """
     train, test = parts["train"], parts["test"]
     lines = ["# What negprep prepare was asked for, without what is as always; paths start from this folder."]
     lines += _assigned("input", source, target)
     lines += ['output = "."']
+    lines += _assigned(_SAMPLER_FILE, sampler_file, target)
     if train.read.data_set is not None:
         named = train.read.data_set.place
         lines += _assigned("recipe", Path(named) if named.endswith(".toml") else named, target)

@@ -27,6 +27,9 @@ FormName = Literal[
     "clayrs",
 ]
 
+SAMPLER_FILE = "sampler.npz"
+"""The file of a folder that ``Sampler.open`` opens."""
+
 SourceForm = Literal["ncf", "movielens", "recbole", "lightgcn", "sasrec", "jsonl", "mind"]
 """Forms of a log that a file does not always show."""
 

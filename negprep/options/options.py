@@ -685,6 +685,11 @@ class Options:
         return self.positive is not None and self.positive.strip() != "all"
 
     @property
+    def times_of_train(self) -> bool:
+        """Whether the times of train positives matter once it is known what is held out."""
+        return self.available_at_time or self.with_history is not None
+
+    @property
     def takes_all(self) -> bool:
         """Whether every eligible item is a candidate."""
         return self.num_neg == "all"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -85,9 +86,34 @@ def parts_of_data_set(folder: Path | StorePath) -> dict[str, dict[str, Any]]:
 
     Raises ``BadDataError`` if its ``negprep.json`` is not what ``prepare`` writes.
     """
+    written = _data_set(folder)
+    return {} if written is None else {name: written["parts"][part] for name, part in written["rows"].items()}
+
+
+def changed_files(folder: Path) -> tuple[str, ...] | None:
+    """The files without rows that are not as ``prepare`` wrote them into a folder; None for another folder.
+
+    Such as vocabularies, and what ``Sampler.open`` opens. One that is no longer there is not missed.
+    """
+    written = _data_set(folder)
+    if written is None:
+        return None
+    found = []
+    for name, digest in written["files"].items():
+        path = folder / name
+        if name in written["rows"] or not path.is_file():
+            continue
+        with machine_errors(str(path)), path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                found.append(str(path))
+    return tuple(found)
+
+
+def _data_set(folder: Path | StorePath) -> dict[str, Any] | None:
+    """What ``prepare`` wrote about a folder; None for another folder."""
     file = folder / DATA_SET
     if not file.is_file():
-        return {}
+        return None
     with machine_errors(str(file)):
         text = file.read_bytes()
     try:
@@ -95,9 +121,10 @@ def parts_of_data_set(folder: Path | StorePath) -> dict[str, dict[str, Any]]:
     except ValueError:
         written = None
     match written:
-        case {"parts": dict(parts), "rows": dict(rows)} if all(map(_is_metadata, parts.values())):
+        case {"parts": dict(parts), "rows": dict(rows), "files": dict()} if all(map(_is_metadata, parts.values())):
             if set(rows.values()) <= set(parts):
-                return {name: parts[part] for name, part in rows.items()}
+                found: dict[str, Any] = written
+                return found
     raise BadDataError("not what negprep prepare writes", place=str(file), remedy="make the folder again")
 
 

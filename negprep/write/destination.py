@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from negprep import stores
 from negprep.errors import OutputError, UsageError
-from negprep.options.formats import is_exchanged
+from negprep.options.formats import SAMPLER_FILE, is_exchanged
 from negprep.stores import (
     CHECK_BUCKET,
     copying,
@@ -269,6 +269,8 @@ def _is_of_data_set(path: Path) -> bool:
     """Whether it is one of the files of a data set, which holds a list of them."""
     if path.name in (DATA_SET, "README.md", "negprep.toml"):
         return (path.parent / DATA_SET).is_file()
+    if path.name == SAMPLER_FILE:
+        return True
     try:
         listed = json.loads((path.parent / DATA_SET).read_bytes())["files"]
     except (OSError, ValueError, KeyError, TypeError):

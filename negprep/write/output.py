@@ -39,7 +39,7 @@ from negprep.write.parquet import ROW_GROUP_ROWS, ArrowStream, ParquetStream
 from negprep.write.text import TextStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from pyarrow.fs import FileSystem
@@ -488,6 +488,14 @@ class FolderOutput(Output):
         with machine_errors(self._destination.place):
             make_file(self._folder / name)
             PathSink(self._folder / name).write(content)
+
+    def write_file(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
+        """Add a file of that name, whose content ``fill`` writes."""
+        with machine_errors(self._destination.place):
+            make_file(self._folder / name)
+            with (self._folder / name).open("wb") as file:
+                fill(file)
+        self._is_filled = True
 
     def content(self, name: str) -> bytes:
         """The bytes of a complete file of the folder."""
