@@ -159,9 +159,9 @@ class Sampling:
         if not self.by_group:
             supply = seen.eligible
             if not sampler.falls_back and self.plan.weights is not None:
-                heavy = self.plan.weights.units > 0
-                seen_before = np.concatenate([[0], np.cumsum(heavy[seen.items])])
-                supply = int(heavy.sum()) - np.diff(seen_before[seen.starts])
+                light = self.plan.weights.units == 0
+                seen_light = _places(light, seen.items)  # in train, few or none
+                supply = supply - (int(light.sum()) - np.diff(seen_light.searchsorted(seen.starts)))
             return supply + np.diff(self._weak.starts) if "weak" in sampler.names else supply
         asks = self._asks(heads, slice(None), 0, np.zeros(len(heads), np.uint64))
         shown = None if self._impressions is None else ShownItems(self._impressions, 0, seen.n_users)
@@ -421,3 +421,16 @@ def _of_thread(name: str, make: Callable[[], _Kept]) -> _Kept:
         setattr(_threads, name, make())
     kept: _Kept = getattr(_threads, name)
     return kept
+
+
+_AT_ONCE = 1 << 15
+"""Codes looked up at a time: numpy makes 64-bit indices of them first, which stay within a cache."""
+
+
+def _places(mask: npt.NDArray[np.bool_], codes: Codes) -> Positions:
+    """The places of the codes for which the mask holds: int64, ascending."""
+    found = [
+        begin + np.flatnonzero(mask.take(codes[begin : begin + _AT_ONCE], mode="clip"))
+        for begin in range(0, len(codes), _AT_ONCE)
+    ]
+    return np.concatenate([np.empty(0, np.int64), *found])
