@@ -647,6 +647,8 @@ class _EpochRows:
         self._sizes = section.group_sizes
         self.n_rows = n_groups * self._sizes if isinstance(self._sizes, int) else int(self._sizes.sum())
         cells = max(1, section.num_neg, section.history.most * section.num_neg if section.history else 0)
+        if section.per_user:
+            cells += len(section.heads) // max(1, n_groups)
         groups = max(1, min(_MOST_GROUPS, _MOST_CELLS // cells))
         self.most_rows = max(1, groups * self.n_rows // max(1, n_groups))
         self._ends = [0]
