@@ -366,6 +366,17 @@ def test_a_folder_in_a_store_is_that_of_this_machine_and_verified(files, tmp_pat
     assert [check.status for check in there.checks] == [check.status for check in here.checks]
 
 
+def test_a_data_set_in_a_store_names_its_local_log(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_bytes(csv())
+    negprep.prepare("log.csv", "s3://bucket/out", num_neg=1, test_num_neg=1)
+    out = files.root / "bucket" / "out"
+    assert f'input = "{tmp_path}/log.csv"' in (out / "negprep.toml").read_text()
+    assert f"negprep verify . --log {tmp_path}/log.csv" in (out / "README.md").read_text()
+    negprep.prepare("s3://bucket/out/train.parquet", "s3://bucket/again/", num_neg=1, test_num_neg=1, positive="all")
+    assert 'input = "s3://bucket/out/train.parquet"' in (files.root / "bucket/again/negprep.toml").read_text()
+
+
 def test_a_folder_in_a_store_that_is_not_whole_is_not_verified(files):
     negprep.train(TABLE, "s3://bucket/out/", encode=True)
     (files.root / "bucket" / "out" / "_SUCCESS").unlink()

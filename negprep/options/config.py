@@ -392,10 +392,13 @@ def _assigned(key: str, value: object, folder: str) -> list[str]:
 
 
 def path_from(folder: str, path: str) -> str:
-    """A path as it is written in a file of that folder; the query of an address, which may be secret, is left out."""
+    """A path as it is written in a file of that folder, from there, or whole in a store.
+
+    The query of an address, which may be secret, is left out.
+    """
     if path == "-" or "://" in path:
         return re.sub(r"(?i)^(https?://[^?]*)\?.*", r"\1", path)
-    return os.path.relpath(path, folder)
+    return os.path.abspath(path) if "://" in folder else os.path.relpath(path, folder)  # noqa: PTH100 - of text
 
 
 def _toml(value: object) -> str:
