@@ -531,9 +531,13 @@ class StorePath:
             system, path = connected(self._where)
             return cast(str, system.get_file_info(path).type.name)
 
+    def open(self, mode: str = "rb") -> BinaryIO:  # noqa: ARG002 - as that of a path, for bytes
+        """The bytes of the file, from the start."""
+        return find(self._where).files[0].open()
+
     def read_bytes(self) -> bytes:
         """All that the file holds."""
-        with find(self._where).files[0].open() as content:
+        with self.open() as content:
             return content.read()
 
     def iterdir(self) -> Iterator[StorePath]:

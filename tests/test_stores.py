@@ -377,6 +377,14 @@ def test_a_data_set_in_a_store_names_its_local_log(files, tmp_path, monkeypatch)
     assert 'input = "s3://bucket/out/train.parquet"' in (files.root / "bucket/again/negprep.toml").read_text()
 
 
+def test_a_file_of_a_data_set_that_changed_in_a_store_is_found(files):
+    negprep.prepare(TABLE, "s3://bucket/out/")
+    path = files.root / "bucket" / "out" / "users.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    (check,) = [check for check in negprep.verify("s3://bucket/out", log=TABLE).checks if check.status == "failed"]
+    assert (check.name, check.examples) == ("other files as written", ["s3://bucket/out/users.parquet"])
+
+
 def test_a_folder_in_a_store_that_is_not_whole_is_not_verified(files):
     negprep.train(TABLE, "s3://bucket/out/", encode=True)
     (files.root / "bucket" / "out" / "_SUCCESS").unlink()

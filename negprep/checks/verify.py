@@ -58,6 +58,7 @@ from negprep.read.log import LogReader, open_log
 from negprep.read.prepared import Prepared, open_prepared
 from negprep.read.prepared_kinds import members
 from negprep.read.prepared_metadata import allotted, changed_files
+from negprep.stores import StorePath, path_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -525,7 +526,7 @@ def verify(
             done.append(checked)
         across = Findings(n_examples)
         overlaps = compare(done, across)
-        _check_others([Path(given) for given, _ in files], across)
+        _check_others([path_of(given) for given, _ in files], across)
         warnings = [*reader.warnings, *(text for file, _ in opened for text in file.warnings)]
         return Report(tuple(map(_report, done)), tuple(across), tuple(dict.fromkeys(warnings)), tuple(overlaps))
 
@@ -533,8 +534,8 @@ def verify(
 _OTHERS = "other files as written"
 
 
-def _check_others(given: Sequence[Path], findings: Findings) -> None:
-    """Compare the files without rows, in the folders on this machine that ``prepare`` wrote, with what it wrote."""
+def _check_others(given: Sequence[Path | StorePath], findings: Findings) -> None:
+    """Compare the files without rows, in the folders that ``prepare`` wrote, with what it wrote."""
     for folder in given:
         changed = changed_files(folder) if folder.is_dir() else None
         if changed is not None:

@@ -90,7 +90,7 @@ def parts_of_data_set(folder: Path | StorePath) -> dict[str, dict[str, Any]]:
     return {} if written is None else {name: written["parts"][part] for name, part in written["rows"].items()}
 
 
-def changed_files(folder: Path) -> tuple[str, ...] | None:
+def changed_files(folder: Path | StorePath) -> tuple[str, ...] | None:
     """The files without rows that are not as ``prepare`` wrote them into a folder; None for another folder.
 
     Such as vocabularies, and what ``Sampler.open`` opens. One that is no longer there is not missed.
