@@ -747,5 +747,4 @@ def _floats(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 def _table(values: pa.Array) -> npt.NDArray[Any]:
     """The values of a column by code, as numpy has them."""
-    found: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
-    return found
+    return np.asarray(values.to_numpy(zero_copy_only=False))
