@@ -41,7 +41,7 @@ class Vocabulary:
     @property
     def written(self) -> pa.Array:
         """The ids in the type in which they are written."""
-        return self.ids.cast(self.kind) if self.is_integer else self.ids
+        return self.ids.cast(self.kind) if self.is_integer and self.kind != self.ids.type else self.ids
 
     def kind_with(self, ids: pa.Array) -> pa.DataType:
         """The type in which these ids and others are written: their own if it holds the others, too, else int64."""
