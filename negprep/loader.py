@@ -205,15 +205,6 @@ class Sampler:
         NegprepError
             The folder is damaged, is not one, or is of another version of negprep; or an option decides what was read
             of the log, and is not what it was. In one line, with the remedy.
-
-        Examples
-        --------
-        >>> import negprep, os, pyarrow as pa, tempfile
-        >>> log = pa.table({"user": [1, 1, 2], "item": [10, 11, 12], "time": [1, 2, 3]})
-        >>> folder = os.path.join(tempfile.mkdtemp(), "sampler")
-        >>> negprep.Sampler(log, num_neg=1, holdout="none").save(folder)
-        >>> negprep.Sampler.open(folder, seed=3)
-        <negprep.Sampler: 2 users, 3 items, uniform, num_neg 1>
         """
         refuse_unknown("train", keywords, called="Sampler.open")
         given = completed("train", keywords)
