@@ -649,7 +649,7 @@ def find_stored(folder: str) -> Path:
         what = f"holds no {SAMPLER_FILE}"
         if (path / DATA_SET).exists():
             raise BadDataError(what, place=folder, remedy="prepare it again, without --no-sampler-file or --to")
-        raise BadDataError(what, place=folder, remedy="name a folder that prepare, or save, has written")
+        raise BadDataError(what, place=folder, remedy="write it with negprep prepare, or Sampler(log).save(folder)")
     return path / SAMPLER_FILE
 
 

@@ -362,6 +362,7 @@ def test_damage_is_reported_in_one_line(folder, tmp_path, case):
 
 def test_folders_that_are_none(folder, tmp_path):
     (tmp_path / "empty").mkdir()
+    negprep.train(LOG, f"{tmp_path}/rows/", encode=True)
     (tmp_path / "file").write_text("")
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / FILE).mkdir()
@@ -369,7 +370,8 @@ def test_folders_that_are_none(folder, tmp_path):
     for name, kind, words in [
         ("no", OutputError, "there is no such folder"),
         ("soon", OutputError, "is still being written"),
-        ("empty", BadDataError, "holds no sampler.npz; name a folder that prepare, or save, has written"),
+        ("empty", BadDataError, "holds no sampler.npz; write it with negprep prepare, or Sampler"),
+        ("rows", BadDataError, "holds no sampler.npz; write it with negprep prepare, or Sampler"),
         ("file", UsageError, "is a file"),
         ("bare", OutputError, "cannot be read: Is a directory"),
     ]:
