@@ -480,13 +480,13 @@ class WeightedItems(Measure):
 
     def _few_cut(self, all_rows: Positions) -> tuple[SeenCut, Positions]:
         """The same of these users alone, who are few."""
-        starts = self._block.starts
-        is_here = np.zeros(len(starts) - 1, bool)
+        begins, ends = self._block.begins, self._block.ends
+        is_here = np.zeros(len(begins), bool)
         is_here[all_rows] = True
         rows, of = np.flatnonzero(is_here), np.cumsum(is_here)[all_rows] - 1
-        sizes = starts[rows + 1] - starts[rows]
+        sizes = ends[rows] - begins[rows]
         own_starts = np.concatenate([[0], np.cumsum(sizes)])
-        entries = np.arange(own_starts[-1]) + np.repeat(starts[rows] - own_starts[:-1], sizes)
+        entries = np.arange(own_starts[-1]) + np.repeat(begins[rows] - own_starts[:-1], sizes)
         return SeenCut(self._weights, own_starts, self._block.items[entries]), of
 
     @cached_property

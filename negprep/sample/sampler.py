@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
@@ -233,9 +233,12 @@ class Sampling:
     def _is_sparse(self, heads: Heads, num_neg: int) -> bool:
         """Whether draws are so few that nothing is to be done for each seen item, and their sampler knows how."""
         names, plan = set(self.plan.sampler_rule.names), self.plan
-        if plan.order is not None or plan.takes_all or not names <= {"uniform", "popularity"}:
+        if plan.order is not None or plan.takes_all or not names <= {"uniform", "popularity", "hard"}:
             return False
-        return self._seen.is_sparse(heads.users, num_neg * len(heads))
+        if self._scored is not None and self._scored.known is not self._seen:  # the model does not know all items
+            return False
+        each = plan.rule.pool if isinstance(plan.rule, Hardness) else 1
+        return self._seen.is_sparse(heads.users, num_neg * each * len(heads))
 
     def log_q_of_heads(self, heads: Heads) -> npt.NDArray[np.float64]:
         """The log q of positives alone, as that of ``draw``: float64, shape (n,)."""
@@ -272,13 +275,22 @@ class Sampling:
         step = max(1, BLOCK_DRAWS // num_neg)
         buffer, order = _mask_buffer(), self.plan.order
         proposes, is_sparse = "popularity" in self.plan.sampler_rule.names, self._is_sparse(heads, num_neg)
-        for first, last, begin, end in self._seen.blocks(
-            heads.users, len(self._seen.items) if is_sparse else BLOCK_SEEN
-        ):
-            block = (SparseBlock if is_sparse else SeenBlock)(self._seen, first, last)
+        blocks: Iterable[tuple[int, int, int, int]] = self._seen.blocks(heads.users, BLOCK_SEEN)
+        if is_sparse:
+            users = heads.users[np.flatnonzero(np.diff(heads.users, prepend=-1))]
+            heads = replace(heads, users=users.searchsorted(heads.users).astype(np.int32))
+            blocks = [(0, len(users), 0, len(heads))]
+        for first, last, begin, end in blocks:
+            scoring: AbstractContextManager[ScoredBlock | None] = self._scored_block(first, last, draws=True)
+            if is_sparse:
+                block: SeenBlock = (sparse := SparseBlock.of_users(self._seen, users))
+                scoring = nullcontext(None if self._scored is None else self._scored.sparse_block(users, sparse))
+            else:
+                block = SeenBlock(self._seen, first, last)
             marked = block.marked(buffer) if proposes else nullcontext()
-            with marked as mask, self._scored_block(first, last, draws=True) as scored:
-                mixture = self._mixture(block, first, last, mask, scored)
+            with marked as mask, scoring as scored:
+                totals = self._points[users] if is_sparse and proposes else None
+                mixture = self._mixture(block, first, last, mask, scored, totals)
                 for start in range(begin, end, step):
                     here = slice(start, min(start + step, end))
                     groups = self._asks(heads, here, first, keys[here])
@@ -292,7 +304,7 @@ class Sampling:
     def _log_q(
         self, heads: Heads, items: Codes, sources: Sources | None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        is_sparse = self._is_sparse(heads, items.shape[1])
+        is_sparse = self._scored is None and self._is_sparse(heads, items.shape[1])
         if not is_sparse and (few := self._narrowed(heads)) is not None:
             return few[0]._log_q(few[1], items, sources)
         log_q, pos_log_q = np.empty(items.shape), np.empty(len(heads))
@@ -351,6 +363,7 @@ class Sampling:
         last: int,
         mask: npt.NDArray[np.uint8] | None,
         scored: ScoredBlock | None,
+        totals: Positions | None = None,
     ) -> Mixture:
         sampler, weights = self.plan.sampler_rule, self.plan.ordered_weights
         eligible = EligibleItems(block)
@@ -365,8 +378,8 @@ class Sampling:
             elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
                 measures.append(scored_items)
             elif name == "popularity" and weights is not None:
-                is_known = isinstance(block, SparseBlock) or "_points" in vars(self)
-                totals = self._points[first:last] if is_known else None
+                if totals is None and (isinstance(block, SparseBlock) or "_points" in vars(self)):
+                    totals = self._points[first:last]
                 measures.append(WeightedItems(block, weights, mask, _proposing(), totals))
             else:
                 measures.append(eligible)

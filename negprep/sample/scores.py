@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from negprep.arrays import Codes, Positions
+from negprep.arrays import Codes, Floats, Positions
 from negprep.sample.measures import Asks, EligibleItems
-from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
+from negprep.sample.seen import MaskBuffer, Seen, SeenBlock, SparseBlock
 
 Exact = npt.NDArray[Any]
 """Whole numbers as float32 or float64."""
@@ -202,16 +202,25 @@ class ScoredUsers:
     @contextmanager
     def block(self, first: int, last: int, buffer: MaskBuffer | None) -> Iterator[ScoredBlock]:
         """The users from ``first`` up to ``last``, counted from the first one. Without a buffer, not to draw from."""
-        users = np.arange(self.first_user + first, self.first_user + last)
-        is_known = self.scores.users[users] >= 0
-        of_known, its_units = self.scores.of_users(users[is_known])
-        factors, units = np.zeros((len(users), of_known.shape[1]), of_known.dtype), np.ones(len(users))
-        factors[is_known], units[is_known] = of_known, its_units
+        users = np.arange(first, last)
         block = SeenBlock(self.known, first, last)
         strange = None if self.strange is None else SeenBlock(self.strange, first, last)
         with ExitStack() as held:
             mask = np.zeros(0, np.uint8) if buffer is None else held.enter_context(block.marked(buffer))
-            yield ScoredBlock(self.scores, is_known, factors, units, block, mask, strange)
+            yield ScoredBlock(self.scores, *self._factors(users), block, mask, strange)
+
+    def sparse_block(self, users: Codes, known: SparseBlock) -> ScoredBlock:
+        """Some users, whose seen items are ``known`` without being marked; the model knows all items."""
+        return ScoredBlock(self.scores, *self._factors(users), known, known.octets, None)
+
+    def _factors(self, users: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.bool_], Exact, Floats]:
+        """Of users, counted from the first one: whether the model knows each; exact factors; units."""
+        places = self.first_user + users
+        is_known = self.scores.users[places] >= 0
+        of_known, its_units = self.scores.of_users(places[is_known])
+        factors, units = np.zeros((len(users), of_known.shape[1]), of_known.dtype), np.ones(len(users))
+        factors[is_known], units[is_known] = of_known, its_units
+        return is_known, factors, units
 
 
 @dataclass(frozen=True, eq=False)

@@ -146,6 +146,7 @@ class SeenBlock:
 
     ``eligible``: int64, shape (n_rows,).
     ``starts``: int64, shape (n_rows + 1,). Row ``r`` has seen ``items[starts[r]:starts[r + 1]]``.
+    ``begins``, ``ends``: int64, shape (n_rows,). The same, of each row.
     ``items``: int32, shape (n_seen,).
     ``mask_bytes``: Of the mask for each seen item, or more; None: as many as suit several draws for each.
     ``width``: Bytes of mask for each row.
@@ -159,6 +160,7 @@ class SeenBlock:
         self.eligible = seen.eligible[first_user:last_user]
         self.items = seen.items[begin:end]
         self.starts = seen.starts[first_user : last_user + 1] - begin
+        self.begins, self.ends = self.starts[:-1], self.starts[1:]
         self._n_rows = last_user - first_user
         mask_bytes = MASK_BYTES_PER_ENTRY if mask_bytes is None else mask_bytes
         share = max(64, mask_bytes * len(self.items) // self._n_rows)
@@ -262,7 +264,7 @@ class SeenBlock:
     def _select_within(self, rows: Positions, ranks: Positions) -> Positions:
         """As ``select``, with nothing done for each seen item."""
         last = self._last_up_to(np.broadcast_to(rows, ranks.shape), ranks, gaps=True)
-        items: Positions = ranks + last + 1 - self.starts[rows]
+        items: Positions = ranks + last + 1 - self.begins[rows]
         return items
 
     def _last_up_to(self, rows: Positions, wanted: Positions, *, gaps: bool = False) -> Positions:
@@ -270,7 +272,7 @@ class SeenBlock:
 
         ``gaps``: Less the number of the user's items before it.
         """
-        begins, ends = self.starts[rows], self.starts[rows + 1]
+        begins, ends = self.begins[rows], self.ends[rows]
         last: Positions = begins - 1
         if not self.items.size:
             return last
@@ -313,11 +315,23 @@ class SparseBlock(SeenBlock):
     def __init__(self, seen: Seen, first_user: int, last_user: int, mask_bytes: int | None = None) -> None:
         super().__init__(seen, first_user, last_user, mask_bytes)
         self.is_exact = False
-        self._filter, self._users = seen.filter, slice(first_user, last_user)
+        self.octets, here = seen.filter.octets, slice(first_user, last_user)
+        self._first_bits, self._folds = seen.filter.begins[here], seen.filter.folds[here]
+
+    @classmethod
+    def of_users(cls, seen: Seen, users: Codes) -> SparseBlock:
+        """Of some users, who are its rows: int32, shape (n,), ascending. It has no ``starts``."""
+        first = int(users[0])
+        block = cls(seen, first, int(users[-1]) + 1)
+        rows = users - first
+        block.eligible, block._n_rows = block.eligible[rows], len(rows)
+        block.begins, block.ends = block.begins[rows], block.ends[rows]
+        block._first_bits, block._folds = block._first_bits[rows], block._folds[rows]
+        return block
 
     @contextmanager
     def marked(self, buffer: MaskBuffer) -> Iterator[npt.NDArray[np.uint8]]:  # noqa: ARG002, D102
-        yield self._filter.octets
+        yield self.octets
 
     def look_up(  # noqa: D102
         self,
@@ -328,8 +342,8 @@ class SparseBlock(SeenBlock):
         places: Positions,
         out: npt.NDArray[np.uint8],
     ) -> None:
-        np.bitwise_and(items, self._filter.folds[self._users].take(rows), out=places)
-        np.add(places, self._filter.begins[self._users].take(rows), out=places)
+        np.bitwise_and(items, self._folds.take(rows), out=places)
+        np.add(places, self._first_bits.take(rows), out=places)
         within = (places & 7).astype(np.uint8)
         mask.take(np.right_shift(places, 3, out=places), out=out, mode="clip")
         np.right_shift(out, within, out=out)
@@ -339,11 +353,11 @@ class SparseBlock(SeenBlock):
         if not self.items.size:
             return np.zeros(len(rows), bool)
         last = self._last_up_to(rows, items)
-        found: npt.NDArray[np.bool_] = (last >= self.starts[rows]) & (self.items.take(last, mode="clip") == items)
+        found: npt.NDArray[np.bool_] = (last >= self.begins[rows]) & (self.items.take(last, mode="clip") == items)
         return found
 
     def count_below(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
-        below: Positions = self._last_up_to(rows, items - 1) + 1 - self.starts[rows]
+        below: Positions = self._last_up_to(rows, items - 1) + 1 - self.begins[rows]
         return below
 
     def select(self, rows: Positions, ranks: Positions) -> Positions:  # noqa: D102
@@ -351,5 +365,5 @@ class SparseBlock(SeenBlock):
 
     def select_by_search(self, rows: Positions, ranks: Positions) -> Positions:  # noqa: D102
         last = self._last_up_to(np.broadcast_to(rows, ranks.shape), ranks, gaps=True)
-        items: Positions = ranks + last + 1 - self.starts[rows]
+        items: Positions = ranks + last + 1 - self.begins[rows]
         return items
