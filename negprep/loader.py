@@ -480,10 +480,8 @@ class Sampler:
             facts = {name: value for name, value in self.facts.items() if name not in ("epoch", "counts")}
             found = hashlib.sha256(json.dumps([facts, options.encode], sort_keys=True, default=str).encode())
             heads, weak, seen = section.heads, section.interactions.weak, section.sampling.seen
-            arrays: list[npt.NDArray[Any] | None] = [
-                heads.times,
-                *(codes for name, codes in sorted(heads.carried.items()) if name != SESSION),
-            ]
+            arrays: list[npt.NDArray[Any] | None] = [heads.times]
+            arrays += [codes for name, codes in sorted(heads.carried.items()) if name != SESSION]
             for ids in (self.users, self.items):
                 arrays += text_buffers(ids) if pa.types.is_string(ids.type) else (as_numpy(ids).astype(np.int64),)
             for pairs in (heads, weak, seen):
@@ -638,8 +636,7 @@ class _EpochRows:
         self._sizes = section.group_sizes
         self.n_rows = n_groups * self._sizes if isinstance(self._sizes, int) else int(self._sizes.sum())
         cells = max(1, section.num_neg, section.history.most * section.num_neg if section.history else 0)
-        if section.per_user:
-            cells += len(section.heads) // max(1, n_groups)
+        cells += len(section.heads) // max(1, n_groups) if section.per_user else 0
         groups = max(1, min(_MOST_GROUPS, _MOST_CELLS // cells))
         self.most_rows = max(1, groups * self.n_rows // max(1, n_groups))
         self._ends = [0]
