@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 import negprep
 from negprep.torch import NegativeSampler
 
-AT, BATCH, RATE, USERS_AT_A_TIME = 10, 2048, 5e-3, 256
+AT, BATCH, RATE, USERS_AT_A_TIME = 10, 2048, 5e-3, 16
 Batches = Iterator[dict[str, Any]]
 Score = Callable[[Any, Any], Any]
 """Users and items, of shapes that broadcast, to the scores of their pairs."""

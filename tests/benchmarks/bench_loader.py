@@ -205,10 +205,11 @@ def main() -> None:
         for name, loader in loaders.items()
         if loader.slower is not None and OURS in found
     ]
+    rounds = "one round" if given.repeat == 1 else f"medians of {given.repeat} rounds in turn"
     environments = {loader.environment for loader in loaders.values() if loader.environment is not None}
     publish(
         f"loader-{given.size}",
-        f"Millions of rows a second in batches of 8,192, medians of {given.repeat} rounds in turn; negprep on the "
+        f"Millions of rows a second in batches of 8,192, {rounds}; negprep on the "
         f"{given.size} log, the others on a million rows with the same laws. {versions(environments)}.",
         table(HEAD, rows),
         bars(bar),
