@@ -339,8 +339,7 @@ class Sampler:
     ) -> None:
         """Draw hard negatives by a model as it is now: between epochs, or between the batches of one.
 
-        The next batch is drawn by it: what was drawn ahead is thrown away. A draw is a function of the seed, the epoch
-        and these numbers: that of ``negprep train --epoch`` with a model file that has them.
+        The next batch is drawn by it, as ``negprep train --epoch`` draws with a model file that has these numbers.
 
         Parameters
         ----------
@@ -436,12 +435,12 @@ class Sampler:
         Returns
         -------
         Evaluation
-            ``metrics["hr@10"].value``, ``metrics["ndcg@10"].value`` and so on. Ties count by expectation.
+            ``metrics["ndcg@10"].value`` and so on. Ties count by expectation.
 
         Raises
         ------
         NegprepError
-            As ``candidates()``; and scores of another shape, or that are not finite where they count.
+            As ``candidates()``; and scores of another shape, or not finite where they count.
         """
         at = k if isinstance(k, tuple | list) else (k,)
         return self.prepared.questions.evaluate(score_function, fold, candidates, at)

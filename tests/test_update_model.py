@@ -60,7 +60,7 @@ def test_rows_are_those_of_train_with_a_model_file(tmp_path, options, bias):
     np.savez(tmp_path / "m.npz", users=sampler.users.to_numpy(), items=np.array(sampler.items.to_pylist()), **model)
     sampler.update_model(**factors(sampler, 2))
     sampler.update_model(**model)
-    wanted = negprep.train(LOG, **{"pool": 4, **options}, model=tmp_path / "m.npz", epoch=3)
+    wanted = negprep.train(LOG, **{"pool": 2, **options}, model=tmp_path / "m.npz", epoch=3)
     found = rows_of(sampler.epoch(3, batch_size=700, shuffle=False))
     for name in wanted.column_names:
         if name != "source":
@@ -120,7 +120,7 @@ def test_arrays_are_copied_and_converted(sampler):
 def test_a_model_file_serves_until_the_first_update(tmp_path, sampler):
     model = factors(sampler, 7)
     np.savez(tmp_path / "m.npz", users=sampler.users.to_numpy(), items=np.array(sampler.items.to_pylist()), **model)
-    other = negprep.Sampler(LOG, sampler="hard", num_neg=2, holdout="last", pool=4, model=tmp_path / "m.npz")
+    other = negprep.Sampler(LOG, sampler="hard", num_neg=2, holdout="last", pool=2, model=tmp_path / "m.npz")
     sampler.update_model(**model)
     assert rows_of(other.epoch(0)) == rows_of(sampler.epoch(0))
     for each in (sampler, other):

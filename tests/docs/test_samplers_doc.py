@@ -69,7 +69,7 @@ def test_the_loop_of_training_draws_by_the_model(monkeypatch):
         for name, values in drawn.items():
             values.append(batch[name])
     item, label = (np.concatenate(values) for values in drawn.values())
-    assert item[label == 0].mean() < log.n_items / 3  # the hardest of four have the lowest codes
+    assert item[label == 0].mean() < 0.4 * log.n_items  # the harder of two has the lower code
 
 
 def test_the_console_shows_what_is_printed(monkeypatch):
