@@ -369,9 +369,8 @@ def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKey
     model : str or path
         The file to write: numpy arrays, to be named by ``train(..., model=...)``.
     **keywords
-        The options of ``negprep fit``: docs/reference/cli.md explains each. ``kind`` is required: ``als`` and ``bpr``
-        (which need the extra ``negprep[fit]``) are for ``sampler="hard"``, ``rns`` is for ``sampler="reinforced"``.
-        With more than one of ``jobs``, ``bpr`` gives another model each time.
+        The options of ``negprep fit``: docs/reference/cli.md explains each. ``kind`` is required: ``als`` (which needs
+        the extra ``negprep[fit]``) and ``bpr`` are for ``sampler="hard"``, ``rns`` is for ``sampler="reinforced"``.
 
     Returns
     -------
@@ -403,11 +402,12 @@ def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKey
     target = os.fspath(model)
     if not target:
         raise UsageError("model is empty", remedy="give a path")
-    kind, learning = given.pop("kind", None), {name: given.pop(name) for name in LEARNING if name in given}
+    kind, recommender = given.pop("kind", None), given.pop("recommender", None)
+    learning = {name: given.pop(name) for name in LEARNING if name in given}
     learnt = learning_of(kind, threads=given.get("jobs", 1), **learning)
     reading, rest = parted(given, ReadOptions, Options)
     options = Options(command="train", read=ReadOptions(**reading), given=given["suggested"], **rest)
-    return run_fit(log, target, options, kind, learnt, silent)
+    return run_fit(log, target, options, kind, learnt, silent, None if recommender is None else os.fspath(recommender))
 
 
 MOST_EXAMPLES = 1_000

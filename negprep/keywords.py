@@ -164,6 +164,7 @@ class FitKeywords(ReadKeywords, total=False):
     start_epochs: int | None
     batch_size: int | None
     patience: int | None
+    recommender: str | os.PathLike[str] | None
     positive: str | None
     keep_time: Literal["last", "first"]
     min_positives: int | None

@@ -34,7 +34,7 @@ from negprep.write.destination import check_whole, write_whole
 OWN = "own"
 """The kind of factors that somebody else made."""
 
-KINDS = ("als", "bpr", "rns", OWN)
+KINDS = ("als", "bpr", "rns", "gmf", OWN)
 MAX_FACTORS = 1024
 _NEEDED = ("user_factors", "item_factors")
 

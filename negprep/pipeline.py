@@ -30,6 +30,7 @@ from negprep.assemble.plan import (
     make_plan,
     make_scores,
     model_rule,
+    model_warnings,
     needs_survey,
     read_model_of,
 )
@@ -275,7 +276,7 @@ class Run(Record):
             log=log,
             options=options,
             rule=rule,
-            warnings=[*read.warnings, *loaded.warnings],
+            warnings=[*read.warnings, *loaded.warnings, *model_warnings(options)],
             columns=loaded.columns,
             items=core.items,
             exclude=loaded.exclude,

@@ -42,7 +42,6 @@ KEPT_APART = {
     "cli.exit_codes": "the one place where an error becomes a line and a code",
     "cli.main": "`python -m negprep` is a file of its own",
     "cli.verify": "a command a file, though `report` takes its options, too",
-    "models.gmf": "a model and its gradients, without the game that `rns` plays with it",
     "models.rns": "the game of one kind of model, as long as all the rest of fitting",
     "sample.levels": "a sampler a file",
 }

@@ -159,7 +159,7 @@ def read_model_of(options: Options) -> Model | None:
     if options.model is None or sampler is None:
         return None
     model = read_model(options.model)
-    if sampler == "reinforced" and model.kind in ("als", "bpr"):
+    if sampler == "reinforced" and model.kind in ("als", "bpr", "gmf"):
         raise UsageError(
             f"the model is of the kind {model.kind}, which has no policy",
             place=str(options.model),
@@ -172,6 +172,16 @@ def read_model_of(options: Options) -> Model | None:
             remedy="make one with negprep fit --kind bpr, or draw with --sampler reinforced",
         )
     return model
+
+
+def model_warnings(options: Options) -> list[str]:
+    """What is known of a sampler that draws with a model."""
+    if options.sampler_rule.scored != "reinforced":
+        return []
+    return [
+        "wherever that was measured, rows of reinforced, alone or mixed, made a worse model than uniform ones: its "
+        "policy is frozen, and the model learns (docs/guide/samplers.md)"
+    ]
 
 
 def make_plan(

@@ -40,6 +40,8 @@ def _facts(summary: FitSummary) -> Iterator[Fact]:
         yield Fact(name, known, note)
     yield Fact("positives", summary.positives, "to learn from")
     learnt = "every positive may be learnt from" if summary.holdout == "none" else "nothing was learnt from these"
+    if summary.laid_aside:
+        yield Fact("laid aside", summary.laid_aside, "positives that the model was asked for, and not shown")
     yield Fact("held out", summary.held_out, f"{summary.holdout}: {learnt}")
     about = summary.model
     rate = "" if about["learning_rate"] is None else f", learning rate {about['learning_rate']:g}"
@@ -49,9 +51,8 @@ def _facts(summary: FitSummary) -> Iterator[Fact]:
         f"{about['kind']}: {about['factors']} factors, {about['epochs']} epochs, regularization "
         f"{about['regularization']:g}{rate}, seed {about['seed']}",
     )
-    for name in ("loss", "share of pairs ranked right"):
-        if name in about:
-            yield Fact("learnt", None, f"{name} {about[name]:.4g}")
+    if "loss" in about:
+        yield Fact("learnt", None, f"loss {about['loss']:.4g}")
     if about["kind"] == "rns":
         shares = [epoch["exposed_share"] for epoch in about["game"]]
         yield Fact("exposures", about["exposures"], "weak interactions to learn from")
@@ -62,8 +63,17 @@ def _facts(summary: FitSummary) -> Iterator[Fact]:
                 f"exposed share of the draws {shares[0]:.1%} in the first, {shares[-1]:.1%} in the last of "
                 f"{len(shares)} epochs; chance is {about['pool_weak'] / about['pool']:.1%}",
             )
-    if not about["repeatable"]:
-        yield Fact("note", None, "threads wrote over each other's steps: another run gives another model")
+    ranking = about["ranking"]
+    if ranking is None:
+        yield Fact("ranks", None, "not measured: no user has a train positive to spare")
+    else:
+        what = "the recommender of the game: " if about["kind"] == "rns" else ""
+        yield Fact(
+            "ranks",
+            None,
+            f"{what}NDCG@{ranking['at']} over all items {ranking['ndcg']:.4f}, of the positives laid aside; "
+            f"{ranking['most_popular']:.4f} with the most popular items first",
+        )
     yield Fact(
         "took", None, f"{summary.seconds:.2f} s, {summary.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak"
     )
@@ -86,27 +96,30 @@ def command(**given: Any) -> None:  # noqa: ANN401
       negprep train log.csv t.parquet --sampler hard --pool 4 --model model.npz
 
     It learns from the train positives, and rns from the weak interactions too, never from what is held out. MODEL
-    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries, except for
-    bpr with more than one thread.
+    appears whole or not at all. One seed gives one model, on one machine with one version of the libraries.
+
+    Of up to 2,000 users one train positive each is laid aside, and how well MODEL ranks these among all items is
+    reported (NDCG@10), beside the figure of the most popular items.
 
     Memory: the train positives and the factors. Time: epochs times positives times factors.
     """  # noqa: D301
     refuse_inputs(given)
     if given["target"] == "":
         raise UsageError("MODEL is empty", remedy="give a path")
-    if given["kind"] == "rns":  # numpy reads these at its import; with more threads it may round otherwise, no faster
+    if given["kind"] != "als":  # numpy reads these at its import; with more threads it may round otherwise, no faster
         for name in _ONE_THREAD:
             os.environ.setdefault(name, "1")
     load_libraries(algebra=1)
     from negprep.models.fit import fit, learning_of
 
-    kind, learning = given.pop("kind"), {name: given.pop(name) for name in LEARNING}
+    kind, recommender = given.pop("kind"), given.pop("recommender")
+    learning = {name: given.pop(name) for name in LEARNING}
     reading, rest = parted(given, ReadOptions, Options)
     options = Options(command="train", read=ReadOptions(**reading), given=explicit() - {"epochs"}, **rest)
     learnt = learning_of(kind, threads=given["jobs"], **learning)
     with progress_bars(shown=shows_bars(given)) as progress:
         signals.expect_traces()
-        summary = fit(given["source"], given["target"], options, kind, learnt, progress)
+        summary = fit(given["source"], given["target"], options, kind, learnt, progress, recommender)
     if given["quiet"]:
         tell_warnings("fit", summary.warnings)
     else:

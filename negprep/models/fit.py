@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -23,8 +24,10 @@ from negprep.encode.spill import check_spill_folder
 from negprep.errors import UsageError, refuse_warnings
 from negprep.holdout import check_times, choose_users, nothing_held_out, nothing_to_write, resolve_rule, settled_cut
 from negprep.model_file import Model, sorted_model, write_model
-from negprep.models.factorise import Learning, ReportEpoch, Training, learn_als, learn_bpr, need_library
+from negprep.models.factorise import Learning, Learnt, ReportEpoch, Training, learn_als, learn_bpr, need_library
+from negprep.models.gmf import Factors
 from negprep.models.rns import Epoch, RnsLearning, learn_policy
+from negprep.models.validation import AT, MIN_POSITIVES, FullRanking, lay_aside
 from negprep.options.commands import takes
 from negprep.options.declared import checked
 from negprep.options.formats import refuse_foreign_ending
@@ -37,8 +40,8 @@ from negprep.summary import peak_memory_bytes, split_facts
 from negprep.write.destination import check_whole
 
 
-def learn_rns(training: Training, learning: Learning, report: ReportEpoch) -> Model:
-    """Play the game of ``negprep.models.rns``; the model is its sampler, for users with train positives and all items.
+def learn_rns(training: Training, learning: Learning, report: ReportEpoch) -> Learnt:
+    """Play the game of ``negprep.models.rns``; its models know the users with train positives, and all items.
 
     Raises
     ------
@@ -56,6 +59,12 @@ def learn_rns(training: Training, learning: Learning, report: ReportEpoch) -> Mo
             place=training.place,
             remedy="choose with --positive which interactions are positives, give --weak FILE, or choose --kind bpr",
         )
+    if learning.patience is not None and not len(training.asked):
+        raise UsageError(
+            f"--patience needs a user with {MIN_POSITIVES} train positives, of whom one is laid aside",
+            place=training.place,
+            remedy="leave it out",
+        )
     seen = as_seen(merge_pairs([training.positives, training.weak, training.excluded], len(items)), items)
     total, done = learning.start_epochs + learning.epochs, 0
 
@@ -69,9 +78,8 @@ def learn_rns(training: Training, learning: Learning, report: ReportEpoch) -> Mo
 
     positives = training.positives
     with np.errstate(over="ignore", invalid="ignore"):  # steps that are too large end in NaN, which is refused below
-        fitted = learn_policy(positives.users(), positives.items, seen, exposures, learning, tell)
-    sampler, taught = fitted.sampler, np.flatnonzero(positives.counts)
-    arrays = {"user_factors": sampler.users[taught], "item_factors": sampler.items, "h": sampler.h}
+        fitted = learn_policy(positives.users(), positives.items, seen, exposures, learning, tell, training.asked)
+    taught = np.flatnonzero(positives.counts)
     own = set(RnsLearning.__dataclass_fields__) - set(Learning.__dataclass_fields__)
     facts = {
         **{name: value for name, value in asdict(learning).items() if name in own},
@@ -79,15 +87,20 @@ def learn_rns(training: Training, learning: Learning, report: ReportEpoch) -> Mo
         "start": [epoch.recommender_loss for epoch in fitted.start],
         "game": [asdict(epoch) for epoch in fitted.game],
     }
-    ids = training.users.ids.take(from_numpy(taught)), items.ids.slice(0, len(sampler.items))
-    return sorted_model("rns", *ids, arrays, facts, f"the model of {training.place}")
+    ids = training.users.ids.take(from_numpy(taught)), items.ids.slice(0, len(fitted.sampler.items))
+
+    def model(kind: str, factors: Factors) -> Model:
+        arrays = {"user_factors": factors.users[taught], "item_factors": factors.items, "h": factors.h}
+        return sorted_model(kind, *ids, arrays, facts, f"the model of {training.place}")
+
+    return Learnt(model("rns", fitted.sampler), model("gmf", fitted.recommender))
 
 
 @dataclass(frozen=True)
 class Learner:
     """A kind of model: how it learns, with its defaults."""
 
-    learn: Callable[[Training, Learning, ReportEpoch], Model]
+    learn: Callable[[Training, Learning, ReportEpoch], Learnt]
     learning: Learning
 
 
@@ -96,7 +109,7 @@ LEARNERS: dict[str, Learner] = {
         learn_als, Learning(factors=64, epochs=15, regularization=0.01, learning_rate=None, seed=0, threads=1)
     ),
     "bpr": Learner(
-        learn_bpr, Learning(factors=64, epochs=100, regularization=0.01, learning_rate=0.05, seed=0, threads=1)
+        learn_bpr, Learning(factors=32, epochs=60, regularization=0.2, learning_rate=0.1, seed=0, threads=1)
     ),
     "rns": Learner(learn_rns, RnsLearning()),
 }
@@ -123,6 +136,9 @@ def learning_of(kind: str, **given: Any) -> Learning:  # noqa: ANN401
         if isinstance(value, float) and not isfinite(value):
             raise UsageError(f"--{name.replace('_', '-')} {value} is not a number", remedy="give a number")
         chosen[name] = checked(takes("fit")["jobs" if name == "threads" else name], value)
+    if kind != "als" and chosen.get("threads", 1) != 1:
+        what = f"--jobs {chosen['threads']} with --kind {kind}, which learns on one thread"
+        raise UsageError(what, remedy="leave it out")
     return replace(defaults, **chosen)
 
 
@@ -140,7 +156,8 @@ class FitSummary:
     """The facts of a fit.
 
     ``users``, ``items`` and ``positives`` were learnt from; ``unknown_users`` and ``unknown_items`` of the log have no
-    train positive and are not in the model. ``model`` is what the model file holds about itself.
+    train positive and are not in the model. ``laid_aside`` more train positives were not learnt from: the model was
+    asked for them. ``model`` is what the model file holds about itself.
     """
 
     columns: dict[str, str]
@@ -151,6 +168,7 @@ class FitSummary:
     positives: int
     unknown_users: int
     unknown_items: int
+    laid_aside: int
     held_out: int
     holdout: str
     model: dict[str, Any]
@@ -163,12 +181,18 @@ class FitSummary:
 
 
 def fit(
-    source: LogSource, target: str, options: Options, kind: str, learning: Learning, progress: Progress
+    source: LogSource,
+    target: str,
+    options: Options,
+    kind: str,
+    learning: Learning,
+    progress: Progress,
+    recommender: str | None = None,
 ) -> FitSummary:
     """Read a log, learn from its train part, and write a model file, whole or not at all.
 
     ``options`` are those of ``train`` that decide which positives there are, and which are held out; ``progress`` takes
-    a step, what is done of it, and all of it where that is known.
+    a step, what is done of it, and all of it where that is known. ``recommender`` is a file for that of ``rns``.
 
     Raises
     ------
@@ -176,9 +200,13 @@ def fit(
         With the place, what is wrong, and the remedy.
     """
     started = time.perf_counter()
-    refuse_foreign_ending(target, "an archive of NumPy arrays", "end it with .npz", own=".npz")
+    targets = [target] if recommender is None else [recommender, target]
+    for each in targets:
+        refuse_foreign_ending(each, "an archive of NumPy arrays", "end it with .npz", own=".npz")
     refuse_beside(kind, options)
-    if kind != "rns":
+    if recommender is not None and kind != "rns":
+        raise UsageError(f"--recommender with --kind {kind}, whose model ranks", remedy="leave it out")
+    if kind == "als":
         need_library(kind)
     check_room(algebra=2, threads=learning.threads + ARROW_THREADS)
     place = ", ".join(map(without_secrets, paths_in(source))) or "the table"
@@ -188,10 +216,14 @@ def fit(
         for given in paths_in(each)
         if given
     ]
-    check_whole(target, named)  # before a pipe is read, which may take long
+    for each in targets:
+        check_whole(each, named)  # before a pipe is read, which may take long
+    if recommender is not None and os.path.realpath(recommender) == os.path.realpath(target):
+        raise UsageError("--recommender is MODEL", place=recommender, remedy="name another file")
     check_spill_folder(options.spill_dir)
     with open_log(source, options.read) as log:
-        check_whole(target, log.paths)
+        for each in targets:
+            check_whole(each, log.paths)
         rule, warnings = resolve_rule(log, options)
         check_times(log, options)
         memory = MemoryPlan.of(options.memory, shuffle=False)
@@ -219,17 +251,27 @@ def fit(
             loaded.close()
         if not len(training.positives):
             raise nothing_to_write(rule, options) or UsageError("there is no positive", remedy="look at the log")
+        asked, n_train = training.asked, len(training.positives) + len(training.asked)
 
         def report(done: int, total: int, words: str) -> None:
             progress(f"fit {words}".strip(), done, total)
 
         found = [*log.warnings, *warnings, *loaded.warnings, *_misfits(training)]
-        if rule.kind != "none" and len(training.positives) == n_positives:
+        if rule.kind != "none" and n_train == n_positives:
             found.append(nothing_held_out(rule))
         if options.strict:
             refuse_warnings(found)
-        model = LEARNERS[kind].learn(training, learning, report)
-        model = replace(model, facts=_facts(kind, learning, model, training, options, rule, n_positives))
+        learnt = LEARNERS[kind].learn(training, learning, report)
+        ranks = learnt.recommender or learnt.model
+        ranking = _ranking(ranks, training) if len(asked) else None
+        if ranking is not None and ranking["ndcg"] <= ranking["most_popular"]:
+            found.append(_NO_BETTER.format(**ranking))
+        if options.strict:
+            refuse_warnings(found)
+        facts = _facts(learning, training, options, rule, n_positives) | {"ranking": ranking}
+        model = replace(learnt.model, facts=facts | learnt.model.facts)
+        if recommender is not None:
+            write_model(recommender, replace(ranks, facts=facts | ranks.facts))
         write_model(target, model)
         return FitSummary(
             columns=loaded.columns,
@@ -242,7 +284,8 @@ def fit(
             positives=len(training.positives),
             unknown_users=len(training.users) - len(model.users),
             unknown_items=len(training.items) - len(model.items),
-            held_out=n_positives - len(training.positives),
+            laid_aside=len(asked),
+            held_out=n_positives - n_train,
             holdout=str(rule),
             model={"kind": kind, **model.facts},
             unused_keys=list(log.unused_keys),
@@ -250,6 +293,29 @@ def fit(
             seconds=time.perf_counter() - started,
             peak_memory_bytes=peak_memory_bytes(),
         )
+
+
+_NO_BETTER = (
+    f"NDCG@{AT} over all items is {{ndcg:.4f}}, and {{most_popular:.4f}} with the most popular items first: the model "
+    "has learnt no taste. Try another --regularization, --factors or --epochs; its hard negatives would do harm"
+)
+
+
+def _ranking(model: Model, training: Training) -> dict[str, Any]:
+    """How the model ranks the positives laid aside, and how the most popular items first: NDCG, to six decimals.
+
+    In the last places sums depend on how many threads numpy multiplies with.
+    """
+    asked = training.asked
+    rows = model.users.find(training.users.ids.take(from_numpy(asked.users)))
+    columns = model.items.find(training.items.ids)
+    is_known = columns >= 0
+    items = model.item_factors[columns]
+    bias = np.zeros(len(items), np.float32) if model.item_bias is None else model.item_bias[columns]
+    users = model.user_factors[rows] * (np.float32(1) if model.h is None else model.h)
+    ndcg = asked.of_model(users, items, np.where(is_known, bias, np.float32(-np.inf)))
+    found = {"ndcg": round(ndcg, 6), "most_popular": round(asked.of_most_popular(), 6)}
+    return {"at": AT, "positives": len(asked), **found}
 
 
 def _misfits(training: Training) -> list[str]:
@@ -266,7 +332,8 @@ def _training(core: Core, options: Options, rule: HoldoutRule, place: str) -> tu
         parts.append((train.without_times(), section.interactions.weak, section.excluded))
         n_positives += len(section.interactions.positives)
     positives, weak, excluded = (_joined([part[which] for part in parts]) for which in range(3))
-    return Training(core.users, core.items, positives, weak, excluded, place), n_positives
+    asked = FullRanking.of(positives, lay_aside(positives), len(core.items))
+    return Training(core.users, core.items, asked.train, weak, excluded, place, asked), n_positives
 
 
 def _joined(parts: list[Pairs]) -> Pairs:
@@ -277,16 +344,14 @@ def _joined(parts: list[Pairs]) -> Pairs:
 
 
 def _facts(
-    kind: str,
     learning: Learning,
-    model: Model,
     training: Training,
     options: Options,
     rule: HoldoutRule,
     n_positives: int,
 ) -> dict[str, Any]:
     """What decides the model, and what it was made of; nothing that differs from run to run."""
-    is_repeatable = kind != "bpr" or learning.threads == 1
+    n_train = len(training.positives) + len(training.asked)
     return {
         "version": __version__,
         "factors": learning.factors,
@@ -294,10 +359,9 @@ def _facts(
         "regularization": learning.regularization,
         "learning_rate": learning.learning_rate,
         "seed": learning.seed,
-        "repeatable": is_repeatable,
         "holdout_asked": str(options.rule),
-        "train_positives": len(training.positives),
-        "held_out": n_positives - len(training.positives),
+        "train_positives": n_train,
+        "laid_aside": len(training.asked),
+        "held_out": n_positives - n_train,
         "split": split_facts(options, rule),
-        **model.facts,
     }

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from negprep.errors import UsageError
 from negprep.models import gmf
 from negprep.models.factorise import Learning
 from negprep.models.gmf import Adam, Factors, Floats, Integers, Pools, begin, features, gradients, scores
+from negprep.models.validation import FullRanking
 from negprep.sample.seen import Seen
 
 WIDTHS = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
@@ -103,49 +102,6 @@ def policy_slopes(policy: Floats, chosen: Integers, rewards: Floats, temperature
     return found
 
 
-AT = 10
-N_CANDIDATES = 99
-N_USERS = 2_000
-MIN_POSITIVES = 3
-
-
-def hold_aside(users: Integers, random: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Which positives to hold aside: bool, shape (n,).
-
-    One at random of each of ``N_USERS`` users at random (or all) who have at least ``MIN_POSITIVES``.
-    """
-    order = random.permutation(len(users))
-    _, places, counts = np.unique(users[order], return_index=True, return_counts=True)
-    enough = random.permutation(np.flatnonzero(counts >= MIN_POSITIVES))[:N_USERS]
-    mask = np.zeros(len(users), bool)
-    mask[order[places[enough]]] = True
-    return mask
-
-
-def without(seen: Seen, users: Integers, items: Integers) -> Seen:
-    """``seen`` without some of its pairs, so that these may be drawn like everything that a user has not met."""
-    packed = np.repeat(np.arange(seen.n_users), np.diff(seen.starts)) * seen.n_items + seen.items
-    kept = ~np.isin(packed, users * np.int64(seen.n_items) + items)
-    ends = np.concatenate([[0], np.cumsum(kept)])
-    return Seen(ends[seen.starts], seen.items[kept], seen.n_items)
-
-
-class Validation:
-    """Questions for the recommender: a positive held aside among 99 eligible items each, the same in every epoch."""
-
-    def __init__(self, users: Integers, positives: Integers, pools: Pools) -> None:
-        self._users = users
-        self._items = np.column_stack([positives, pools.draw(users, N_CANDIDATES, 0).items])
-
-    def ndcg(self, model: Factors) -> float:
-        """NDCG at 10; ties count against the positive. 0 without questions."""
-        if not len(self._users):
-            return 0.0
-        found: npt.NDArray[np.floating[Any]] = scores(model, self._users, self._items)
-        ranks = (found[:, 1:] >= found[:, :1]).sum(axis=1)
-        return float(np.where(ranks < AT, 1 / np.log2(ranks + 2), 0).mean())
-
-
 _WIDTH_ROWS = 256
 """Rows of a batch from which the median distance is measured: 131 thousand distances."""
 
@@ -171,8 +127,8 @@ class RnsLearning(Learning):
     feature_share : float
         beta: 0 rewards exposures alone, 1 features like theirs alone.
     patience : int or None
-        Hold positives aside, and end the game when the recommender has ranked them no better for so many epochs; the
-        models are then those of its best epoch. None: play all epochs, on all positives.
+        End the game when the recommender has ranked the positives laid aside no better for so many epochs; the models
+        are then those of its best epoch. None: play all epochs.
     """
 
     factors: int = 32
@@ -192,10 +148,6 @@ class RnsLearning(Learning):
 
     def __post_init__(self) -> None:
         """Refuse what does not fit."""
-        if self.threads != 1:
-            raise UsageError(
-                f"--jobs {self.threads} with --kind rns, which learns on one thread", remedy="leave it out"
-            )
         if self.pool_weak > self.pool:
             raise UsageError(
                 f"--pool-weak {self.pool_weak} of a pool of {self.pool}", remedy="enlarge it (--pool), or lower it"
@@ -215,7 +167,7 @@ class Epoch:
     hardness, exposure, likeness : float
         The three rewards before their weights: r_hard from -1 to 0, r_id from 0 to 1, r_feat.
     validation : float or None
-        NDCG at 10 of the recommender, of positives held aside among 99 others; where there is ``patience``.
+        NDCG at 10 of the recommender, of the positives laid aside among all items; where there is ``patience``.
     """
 
     recommender_loss: float
@@ -306,24 +258,20 @@ def learn_policy(
     exposures: Seen,
     settings: RnsLearning,
     report: Callable[[Epoch], None] = lambda _: None,
+    asked: FullRanking | None = None,
 ) -> Fitted:
     """Learn both models from train positives, codes of shape (n,).
 
     Items from ``seen.n_items`` on cannot be drawn, but are learnt from. ``seen`` is what no uniform negative may be:
     the positives, the exposures, and what else is excluded; ``exposures`` are within it and hold no positive.
-    ``report`` takes each epoch when it ends. Users who have nothing to draw keep their first factors.
+    ``report`` takes each epoch when it ends; ``settings.patience`` needs what is ``asked``. Users who have nothing to
+    draw keep their first factors.
     """
     random = np.random.default_rng(settings.seed)
     pools = Pools(seen, exposures, random)
     users, positives = users.astype(np.int64), positives.astype(np.int64)
     kept = pools.can_draw[users]
     users, positives = users[kept], positives[kept]
-    asked = None
-    if settings.patience is not None:
-        aside = hold_aside(users, random) & (positives < seen.n_items)
-        asked = Validation(users[aside], positives[aside], pools)
-        pools = Pools(without(seen, users[aside], positives[aside]), exposures, random)
-        users, positives = users[~aside], positives[~aside]
     n_items = max(seen.n_items, int(positives.max(initial=-1)) + 1)
     recommender = begin(seen.n_users, n_items, settings.factors, random)
     start, optimiser = [], Adam(recommender, settings.learning_rate)
@@ -345,8 +293,8 @@ def learn_policy(
     best, most, kept_models = 0, -1.0, (game.sampler, recommender)
     for number in range(settings.epochs):
         epochs.append(game.epoch(users, positives))
-        if asked is not None:
-            ndcg = asked.ndcg(recommender)
+        if settings.patience is not None and asked is not None:
+            ndcg = asked.of_model(recommender.users[asked.users] * recommender.h, recommender.items)
             epochs[-1] = replace(epochs[-1], validation=ndcg)
             if ndcg > most:
                 best, most, kept_models = number, ndcg, (game.sampler.copy(), recommender.copy())

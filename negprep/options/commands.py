@@ -17,8 +17,8 @@ class FitOptions:
 
     kind: Literal["als", "bpr", "rns"] = option(
         None,
-        "als: least squares, for every user and item in turn. bpr: pairs of a positive and another item, ranked right "
-        "step by step. Both by the library implicit (pip install 'negprep[fit]'), for --sampler hard. rns: a policy "
+        "als: least squares, for every user and item in turn, by the library implicit (pip install 'negprep[fit]'). "
+        "bpr: pairs of a positive and another item, ranked right step by step. Both for --sampler hard. rns: a policy "
         "that learns from weak interactions which negatives to draw, for --sampler reinforced.",
         ("Model", "fit"),
         common="fit",
@@ -31,7 +31,7 @@ class FitOptions:
         metavar="D",
         limits=(1, 1024),
         common="fit",
-        shown="64; 32 for rns",
+        shown="64 for als, 32 for bpr and rns",
     )
     epochs: int | None = option(
         None,
@@ -40,7 +40,7 @@ class FitOptions:
         metavar="E",
         limits=(1, 1_000_000),
         common="fit",
-        shown="15 for als, 100 for bpr, 20 for rns",
+        shown="15 for als, 60 for bpr, 20 for rns",
     )
     regularization: float | None = option(
         None,
@@ -48,7 +48,7 @@ class FitOptions:
         ("Model", "fit"),
         metavar="R",
         limits=(0.0, float_info.max),
-        shown="0.01; 1e-5 for rns",
+        shown="0.01 for als, 0.2 for bpr, 1e-5 for rns",
     )
     learning_rate: float | None = option(
         None,
@@ -56,7 +56,7 @@ class FitOptions:
         ("Model", "fit"),
         metavar="L",
         limits=(float_info.min, float_info.max),
-        shown="0.05; 0.001 for rns",
+        shown="0.1 for bpr, 0.001 for rns",
     )
     reward_weight: float | None = option(
         None,
@@ -92,16 +92,23 @@ class FitOptions:
     )
     patience: int | None = option(
         None,
-        "Hold one positive aside of up to 2,000 users, and end the game when these have been ranked no better for E "
-        "epochs.",
+        "End the game when the recommender has ranked the positives laid aside no better for E epochs, and take its "
+        "best epoch.",
         ("Reinforced (--kind rns)", "fit"),
         metavar="E",
         limits=(1, 1_000_000),
-        shown="play all epochs, on all positives",
+        shown="play all epochs",
+    )
+    recommender: str | os.PathLike[str] | None = option(
+        None,
+        "Write the recommender that played against the policy as well: factors that rank items.",
+        ("Reinforced (--kind rns)", "fit"),
+        metavar="FILE",
     )
 
 
-LEARNING = (*(name for name in options_of(FitOptions) if name != "kind"), "seed", "pool", "pool_weak", "temperature")
+_OF_FIT = (name for name in options_of(FitOptions) if name not in ("kind", "recommender"))
+LEARNING = (*_OF_FIT, "seed", "pool", "pool_weak", "temperature")
 """The options of ``fit`` that decide how it learns, and not what from."""
 
 

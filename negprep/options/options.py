@@ -538,7 +538,7 @@ class Options:
         shown="the CPUs this process may use",
         differs={
             "fit": {
-                "help": "Threads that learn. With more than one, bpr gives another model each time.",
+                "help": "Threads that learn, with --kind als.",
                 "reads": None,
                 "shown": None,
             }

@@ -24,6 +24,7 @@ from negprep.assemble.plan import (
     make_plan,
     make_scores,
     model_rule,
+    model_warnings,
     needs_survey,
     read_model_of,
     unknown_to_model,
@@ -108,7 +109,7 @@ class SparkRun(Record):
         found, first_times = self._survey(frame, log, scan)
         note = self._note
         rule = settled_cut(log, rule)
-        warnings += check_labels(log, options)
+        warnings += [*check_labels(log, options), *model_warnings(options)]
         if scan.positives is not None:
             scan.positives.check(note.n_positive)
         catalog = None

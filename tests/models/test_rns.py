@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from negprep.encode.pairs import Pairs
 from negprep.models.rns import RnsLearning, learn_policy
+from negprep.models.validation import FullRanking
 from negprep.sample.seen import Seen
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "experiments"))
@@ -138,16 +140,24 @@ def test_users_without_anything_to_draw_learn_nothing_and_disturb_nobody(small):
     assert (found.sampler.users[30] == untouched.sampler.users[30]).all()
 
 
+def asked_of(log):
+    """As if one train positive of each user had been laid aside."""
+    users = np.unique(log.users)
+    items = log.positives[np.searchsorted(log.users, users)]
+    none = Pairs(np.zeros(log.seen.n_users + 1, np.int64), np.zeros(0, np.int32))
+    return FullRanking(users, items, none, log.seen.n_items)
+
+
 def test_patience_ends_the_game_with_its_best_models(log):
     settings = replace(LEARNING, patience=2, epochs=12)
-    found = learn_policy(*log, settings)
+    found = learn_policy(*log, settings, asked=asked_of(log))
     ranked = [epoch.validation for epoch in found.game]
     best = int(np.argmax(ranked))
     assert len(ranked) == min(best + 3, 12)
     assert 0 < ranked[best] < 1
-    at_best = learn_policy(*log, replace(settings, epochs=best + 1, patience=12))
+    at_best = learn_policy(*log, replace(settings, epochs=best + 1, patience=12), asked=asked_of(log))
     assert same(found, at_best)
 
 
-def test_without_patience_nothing_is_held_aside(small):
+def test_without_patience_nothing_is_asked(small):
     assert [epoch.validation for epoch in learn_policy(*small, SHORT).game] == [None, None]

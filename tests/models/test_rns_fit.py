@@ -83,7 +83,6 @@ def test_the_seed_decides_and_the_order_of_rows_does_not(folder):
         ["--temperature", "0.1"],
         ["--start-epochs", "2"],
         ["--batch-size", "32"],
-        ["--patience", "1"],
         ["--epochs", "2"],
         ["--factors", "5"],
         ["--learning-rate", "0.1"],
@@ -119,6 +118,10 @@ def test_nothing_is_learnt_from_what_is_held_out(folder):
         (["--positive", "sold"], 3, "no event 'sold'"),
         (["--positive", "buy", "--feature-share", "1.5"], 2, "--feature-share"),
         (["--positive", "buy", "--reward-weight", "nan"], 2, "'--reward-weight': nan is not a number"),
+        (["--positive", "buy", "--recommender", "{}/model.npz"], 2, "model.npz: --recommender is MODEL; name another"),
+        (["--positive", "buy", "--patience", "1"], 2, "--patience needs a user with 3 train positives"),
+        (["--positive", "buy", "--recommender", "d.csv"], 2, "d.csv"),
+        (["--positive", "buy", "--recommender", "none/d.npz"], 4, "there is no folder"),
         (["--kind", "als", "--pool", "4"], 2, "--pool without --kind rns"),
         (["--kind", "bpr", "--patience", "2"], 2, "--patience without --kind rns"),
         (["--kind", "bpr", "--weak", "x"], 2, "--weak with --kind bpr"),
@@ -128,11 +131,19 @@ def test_nothing_is_learnt_from_what_is_held_out(folder):
 )
 def test_what_cannot_be_learnt_is_refused_in_one_line(folder, words, code, said, capsys):
     usual = [] if "--kind" in words else FAST
+    words = [word.format(folder) for word in words]
     assert run(folder / "log.csv", folder / "model.npz", *usual, *words) == code
     shown = capsys.readouterr().err
     assert said in shown
     assert len(shown.splitlines()) == 1
     assert not (folder / "model.npz").exists()
+
+
+def test_patience_ends_the_game(folder):
+    model = fit(folder, "--positive", "buy", "--holdout", "none", "--epochs", "40", "--patience", "2")
+    ranked = [epoch["validation"] for epoch in model.facts["game"]]
+    assert len(ranked) == int(np.argmax(ranked)) + 3 < 40
+    assert model.facts["ranking"]["ndcg"] == pytest.approx(max(ranked), abs=1e-6)
 
 
 def test_users_without_anything_to_draw_do_no_harm(tmp_path):
@@ -148,7 +159,7 @@ def test_one_user_is_enough(tmp_path, n_bought):
     """All features of a batch are then those of a few items."""
     rows = [f"u,i{item},buy" for item in range(n_bought)] + ["u,x,view", "v,y,view"]
     write(tmp_path / "log.csv", rows)
-    model = fit(tmp_path, "--positive", "buy", "--epochs", "3", "--patience", "1")
+    model = fit(tmp_path, "--positive", "buy", "--epochs", "3")
     assert model.users.ids.to_pylist() == ["u"]
 
 
@@ -164,3 +175,30 @@ print(*[name for name in ("implicit", "scipy", "threadpoolctl", "pandas") if nam
     assert done.stdout == "\n"
     assert "exposed share of the draws" in done.stderr
     assert "chance is 3.3%" in done.stderr
+
+
+def test_the_recommender_ranks_items_and_the_policy_draws(folder, capsys):
+    """What the game made of D; hard draws with it, and reinforced does not."""
+    policy = fit(folder, "--positive", "buy", "--recommender", folder / "d.npz")
+    found = read_model(folder / "d.npz")
+    assert (found.kind, policy.kind) == ("gmf", "rns")
+    assert found.facts["ranking"] == policy.facts["ranking"]
+    assert (found.user_factors.shape, found.h.shape) == (policy.user_factors.shape, (4,))
+    assert not (found.user_factors == policy.user_factors).all()
+    words = ["train", folder / "log.csv", folder / "o.parquet", "--positive", "buy", "--model", folder / "d.npz"]
+    assert guarded(lambda: invoke(list(map(str, [*words, "--sampler", "hard"])))) == 0
+    capsys.readouterr()
+    assert guarded(lambda: invoke(list(map(str, [*words, "--sampler", "reinforced"])))) == 2
+    assert "the model is of the kind gmf, which has no policy" in capsys.readouterr().err
+
+
+def test_rows_of_a_frozen_policy_are_warned_of(folder, capsys):
+    fit(folder, "--positive", "buy")
+    words = ["train", folder / "log.csv", folder / "o.parquet", "--positive", "buy", "--model", folder / "model.npz"]
+    words = [*map(str, words), "--sampler", "uniform:0.7", "--sampler", "reinforced:0.3", "--quiet"]
+    capsys.readouterr()
+    assert guarded(lambda: invoke(words)) == 0
+    assert "made a worse model than uniform ones" in capsys.readouterr().err
+    (folder / "o.parquet").unlink()
+    assert guarded(lambda: invoke([*words, "--strict"])) == 3
+    assert not (folder / "o.parquet").exists()
