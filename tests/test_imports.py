@@ -126,7 +126,7 @@ def test_a_check_shares_nothing_with_what_it_checks():
 
 
 def test_modules_are_few_and_deep():
-    assert len(MODULES) <= 133
+    assert len(MODULES) <= 134
     assert statistics.median(LINES.values()) >= 200
     assert {name: lines for name, lines in LINES.items() if lines > 750} == {}
     names = Counter(name.rpartition(".")[2] for name in MODULES)

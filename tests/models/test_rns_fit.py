@@ -186,7 +186,7 @@ def test_the_recommender_ranks_items_and_the_policy_draws(folder, capsys):
     assert (found.user_factors.shape, found.h.shape) == (policy.user_factors.shape, (4,))
     assert not (found.user_factors == policy.user_factors).all()
     words = ["train", folder / "log.csv", folder / "o.parquet", "--positive", "buy", "--model", folder / "d.npz"]
-    assert guarded(lambda: invoke(list(map(str, [*words, "--sampler", "hard"])))) == 0
+    assert guarded(lambda: invoke(list(map(str, [*words, "--sampler", "hard", "--pool", "2"])))) == 0
     capsys.readouterr()
     assert guarded(lambda: invoke(list(map(str, [*words, "--sampler", "reinforced"])))) == 2
     assert "the model is of the kind gmf, which has no policy" in capsys.readouterr().err
