@@ -42,7 +42,7 @@ RUNS = {
     "train, summary": "train LOG OUT/o.parquet --num-neg 1 --summary OUT/o.json --jobs JOBS",
     "test, file": "test LOG OUT/o.parquet --jobs JOBS",
     "test, ncf": "test LOG OUT/o/ --to ncf --jobs JOBS",
-    "fit": "fit LOG OUT/o.npz --kind bpr --epochs 2 --jobs JOBS",
+    "fit": "fit LOG OUT/o.npz --kind als --epochs 2 --jobs JOBS",
     "verify": "verify MADE --log LOG",
     "verify, spilled": "verify MADE --log LOG --memory 1M",
     "inspect": "inspect LOG --jobs JOBS",

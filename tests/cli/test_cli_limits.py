@@ -22,7 +22,7 @@ RUNS = {
     "train": "train log.parquet out/o/ --to csv --jobs 8 --holdout random --quiet",
     "test": "test log.csv out/o.parquet --jobs 2 --holdout random --quiet",
     "verify": "verify test.parquet --log log.csv --quiet",
-    "fit": "fit log.parquet out/m.npz --kind bpr --jobs 4 --holdout random --quiet",
+    "fit": "fit log.parquet out/m.npz --kind als --jobs 4 --holdout random --quiet",
     "evaluate": "evaluate scored.parquet --by-user out/o.parquet",
     "report": "report test.parquet out/o.html --log log.csv --quiet",
     "inspect": "inspect log.csv --jobs 4",
