@@ -567,7 +567,9 @@ class Epoch:
         if pace:
             yield from self._made(places[:pace])
         windows, threads = self._windows(places[pace:]), self._sampler.prepared.options.jobs
-        with closing(on_threads(self._made, windows, threads=threads, ahead=threads, name="negprep-draw")) as drawn:
+        with closing(
+            on_threads(self._made, windows, threads=threads, ahead=threads, name="negprep-draw", daemon=True)
+        ) as drawn:
             for _, batches in drawn:
                 yield from batches
 

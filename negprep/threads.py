@@ -46,7 +46,13 @@ _Outcome = SimpleQueue[tuple[Result, None] | tuple[None, BaseException]]
 
 
 def on_threads(
-    function: Callable[[Task], Result], tasks: Iterable[Task], *, threads: int, ahead: int = 0, name: str = "negprep"
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    threads: int,
+    ahead: int = 0,
+    name: str = "negprep",
+    daemon: bool = False,
 ) -> Generator[tuple[Task, Result], None, None]:
     """Yield each task and ``function(task)``, in the order of the tasks.
 
@@ -57,6 +63,7 @@ def on_threads(
     ``function``: Runs in any of the threads.
     ``tasks``: Gone through by the consumer's thread.
     ``ahead``: Results that may wait; by default one more than there are threads.
+    ``daemon``: Whether the interpreter may end while the iterator is open, as one that a user holds may be.
     Raises OutputError: The machine refuses a thread.
     """
     remaining = iter(tasks)
@@ -71,7 +78,7 @@ def on_threads(
             waiting.append(entry)
             todo.put(entry)
             if len(workers) < min(threads, len(waiting)):
-                start(threading.Thread(target=_work, args=(function, todo, pool), name=name), workers)
+                start(threading.Thread(target=_work, args=(function, todo, pool), name=name, daemon=daemon), workers)
 
     try:
         submit(islice(remaining, ahead or threads + 1))

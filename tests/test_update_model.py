@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -172,6 +176,12 @@ def test_numbers_of_no_use_are_refused_and_the_model_stays(sampler, name, change
     assert str(error.value).startswith("update_model: ")
     assert "\n" not in str(error.value)
     assert sampler.epoch(0)[0]["item"].tolist() == wanted
+
+
+def test_a_program_may_end_in_the_middle_of_an_epoch():
+    code = "import negprep; epoch = negprep.Sampler('sample_data/log.parquet', holdout='last').epoch(0, 100)"
+    code += "; batches = iter(epoch); next(batches)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=Path(__file__).parents[1])
 
 
 def test_only_a_hard_sampler_takes_a_model():
