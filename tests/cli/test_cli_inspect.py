@@ -222,6 +222,7 @@ def test_every_option_has_an_effect():
         "data_set",
         "shard_rows",
         "most_eligible",
+        "model_later",
         "time_forms",
         "positive_rule",
     }

@@ -169,7 +169,10 @@ def test_what_is_refused_is_said_in_the_same_words(command, options, shape):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_neg": 0}, "num_neg is 0; choose a whole number from 1 to 1000000"),
+        (
+            {"num_neg": 0},
+            "num_neg is 0; choose a whole number from 1 to 1000000, or one with up to nine decimals, such as 0.5",
+        ),
         (
             {"sampler": "nearest"},
             "no sampler is called 'nearest'; choose one of uniform, popularity, weak, impression, hard, reinforced",
