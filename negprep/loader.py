@@ -366,8 +366,10 @@ class Sampler:
         if options.sampler_rule.scored != "hard":
             what = f"the sampler is {self.facts['sampler']}, which draws by no model"
             raise UsageError(what, place=place, remedy="make it with sampler='hard'")
-        given = {"user_factors": user_factors, "item_factors": item_factors, "item_bias": item_bias}
-        arrays: dict[str, Any] = {name: _floats(name, values) for name, values in given.items() if values is not None}
+        given: dict[str, Any] = {"user_factors": user_factors, "item_factors": item_factors, "item_bias": item_bias}
+        arrays: dict[str, Any] = {
+            name: _floats(name, values) for name, values in given.items() if values is not None or name != "item_bias"
+        }
         model = Model(OWN, Vocabulary(self.users), Vocabulary(self.items), **arrays)
         model.check(place)
         items = self.prepared.section.interactions.items
@@ -550,7 +552,7 @@ class Epoch:
 
     def batches(self, first: int = 0, step: int = 1) -> Iterator[Batch]:
         """The batches ``first``, ``first + step``, ...: what one of ``step`` workers gets. Threads draw them ahead."""
-        sampler = self._sampler
+        sampler, first, step = self._sampler, whole("first", first, 0, _MOST), whole("step", step, 1, _MOST)
         while first < len(self):
             generation, given = sampler.generation, 0
             with closing(self._drawn(range(first, len(self), step))) as batches:

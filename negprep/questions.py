@@ -14,7 +14,7 @@ from negprep.assemble.layout import Groups
 from negprep.assemble.section import Section, as_heads
 from negprep.bundle import options_of_candidates
 from negprep.errors import BadDataError, UsageError
-from negprep.metrics.estimators import EvaluateOptions
+from negprep.metrics.estimators import MAX_CUTOFF, EvaluateOptions
 from negprep.metrics.evaluate import Evaluation, evaluate_lists
 from negprep.metrics.lists import Lists
 from negprep.options.options import Options
@@ -195,11 +195,12 @@ class Questions:
 
         Raises NegprepError: As ``candidates``; and scores that are of no use.
         """
-        options = EvaluateOptions(at=tuple(at), resamples=0)
+        options = EvaluateOptions(at=tuple(whole("k", cut, 1, MAX_CUTOFF) for cut in at), resamples=0)
         if candidates == "all":
             lists, facts = self._among_all(score, fold)
         else:
-            asked, facts = self.candidates(fold, candidates)
+            number = whole("candidates", candidates, 1, MAX_NUM_NEG, or_else=', or "all"')
+            asked, facts = self.candidates(fold, number)
             lists = rank_candidates(asked, score)
         rows = len(lists) + int(lists.candidates.sum())
         return evaluate_lists(lists, options, facts, rows=rows, place="the holdouts")[0]

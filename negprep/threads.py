@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections import deque
@@ -11,7 +12,7 @@ from itertools import islice, repeat
 from queue import Empty, SimpleQueue
 from typing import NoReturn, TypeVar
 
-from negprep.errors import OutputError
+from negprep.errors import OutputError, UsageError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -65,12 +66,13 @@ def on_threads(
     ``ahead``: Results that may wait; by default one more than there are threads.
     ``daemon``: Whether the interpreter may end while the iterator is open, as one that a user holds may be.
     Raises OutputError: The machine refuses a thread.
+    Raises UsageError: The process was forked, and the new one goes on: it has not the threads.
     """
     remaining = iter(tasks)
     todo: SimpleQueue[tuple[Task, _Outcome[Result]] | None] = SimpleQueue()
     waiting: deque[tuple[Task, _Outcome[Result]]] = deque()
     workers: list[threading.Thread] = []
-    pool = _Pool()
+    pool, process = _Pool(), os.getpid()
 
     def submit(some: Iterator[Task]) -> None:
         for task in some:
@@ -83,6 +85,9 @@ def on_threads(
     try:
         submit(islice(remaining, ahead or threads + 1))
         while waiting:
+            if os.getpid() != process:
+                what = "this was begun before the process was forked, and the new one has no threads to go on with"
+                raise UsageError(what, remedy="begin anew in the new process")
             task, outcome = waiting.popleft()
             result = _made(outcome.get())
             submit(islice(remaining, 1))

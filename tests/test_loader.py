@@ -393,6 +393,12 @@ def test_lists_are_padded():
     assert np.array_equal(batch["history"] == -1, np.arange(4) < 4 - batch["history_count"][:, None])
 
 
+@pytest.mark.parametrize(("first", "step", "message"), [(-1, 1, "first is -1"), (0, 0, "step is 0"), (0.5, 1, "first")])
+def test_shares_of_no_worker_are_refused(samplers, first, step, message):
+    with pytest.raises(negprep.UsageError, match=f"{message}.*; choose a whole number from"):
+        next(samplers["rows"].epoch(0).batches(first, step))
+
+
 def test_batches_belong_to_whoever_asked(samplers):
     for batch in (*samplers["rows"].epoch(0, 64), samplers["rows"].epoch(0, 64)[0]):
         for values in batch.values():

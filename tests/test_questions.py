@@ -210,11 +210,13 @@ def test_restricted_candidates_are_ranked_by_number():
         (lambda sampler: sampler.candidates("train"), "fold is 'train'; choose test or valid"),
         (lambda sampler: sampler.candidates(num_neg=0), "num_neg is 0; choose a whole number from 1"),
         (lambda sampler: sampler.candidates(num_neg=True), "num_neg is True"),
-        (lambda sampler: sampler.evaluate(np.add, candidates="most"), "num_neg is 'most'"),
-        (lambda sampler: sampler.evaluate(np.add, k=0), "at"),
+        (lambda sampler: sampler.evaluate(np.add, candidates="most"), "candidates is 'most'; .*, or \"all\""),
+        (lambda sampler: sampler.evaluate(np.add, k=0), "k is 0; choose a whole number from 1"),
+        (lambda sampler: sampler.evaluate(np.add, k=(5, 1.5)), "k is 1.5; choose a whole number"),
+        (lambda sampler: sampler.evaluate(np.add, k="10"), "k is '10'; .*number, not text"),
         (lambda sampler: pickle.loads(pickle.dumps(sampler)).candidates(), "in a copy of the sampler, which does not"),
     ],
-    ids=["valid", "fold", "none", "bool", "word", "k", "copy"],
+    ids=["valid", "fold", "none", "bool", "word", "k", "half", "text", "copy"],
 )
 def test_questions_of_no_use_are_refused(ask, message):
     with pytest.raises(UsageError, match=message) as error:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from itertools import count
 
 import pytest
 
-from negprep.errors import OutputError
+from negprep.errors import OutputError, UsageError
 from negprep.threads import go_on, on_threads, one_ahead, start
 
 INTERRUPTED = """
@@ -90,6 +92,25 @@ def test_whoever_stops_early_leaves_no_thread():
     assert "mine" in names()
     made.close()
     assert "mine" not in names()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_does_not_wait_for_threads_that_it_has_not():
+    with closing(on_threads(lambda task: task, count(), threads=2, ahead=3)) as made:
+        next(made)
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)
+            try:
+                for _ in range(9):
+                    next(made)
+            except UsageError as error:
+                os._exit(7 if "; begin anew in the new process" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert [next(made)[0] for _ in range(9)] == list(range(1, 10))
 
 
 def test_one_ahead_gives_all_and_is_one_ahead():

@@ -158,6 +158,7 @@ def first_is(value):
         ("item_factors", first_is(np.inf), "item_factors of 'i0' holds NaN or an infinite number"),
         ("item_bias", first_is(1e300), "item_bias of 'i0' holds NaN or an infinite number"),
         ("user_factors", lambda values: values.astype(str), "user_factors is of the type <U"),
+        ("user_factors", lambda _: None, "user_factors is of the type object; give an array of numbers"),
         ("user_factors", lambda _: [[1.0], [1.0, 2.0]], "user_factors is no array: "),
         (
             "item_factors",
