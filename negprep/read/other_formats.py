@@ -73,16 +73,20 @@ def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, st
 
 
 _ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*([\[{\]])")
+_LINE_OF_VALUES = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\[[^\n]*\]),?\s*(?:\n|$)")
 
 
 def as_rows(source: Source, options: ReadOptions, unnamed: Unnamed) -> tuple[Source, ReadOptions]:
     """A JSON array as JSON lines, with the options that read these; anything else as it is.
 
     Lists get the names of ``--columns``, or beside the log those of ``unnamed``. Raises ``UsageError`` if they have
-    none, or objects are to have some.
+    none, or objects are to have some; ``BadDataError`` if each line is a list.
     """
     found = _ARRAY.match(source.head)
-    if found is None or options.delimiter is not None or options.from_ not in (None, "jsonl"):
+    if options.delimiter is not None or options.from_ not in (None, "jsonl"):
+        return source, options
+    if found is None:
+        _refuse_lists(source)
         return source, options
     names = options.columns
     if found[1] != b"[":
@@ -96,6 +100,19 @@ def as_rows(source: Source, options: ReadOptions, unnamed: Unnamed) -> tuple[Sou
         what = "this is a JSON array of lists, which have no names"
         raise UsageError(what, place=source.name, remedy="name their values: --columns user,item,...")
     return replace(source, array=tuple(names)), replace(options, columns=None, from_="jsonl")
+
+
+def _refuse_lists(source: Source) -> None:
+    """Refuse lists of JSON on lines of their own, which could pass for CSV with brackets in its outer ids."""
+    line = _LINE_OF_VALUES.match(source.head)
+    try:
+        is_list = line is not None and isinstance(json.loads(line[1]), list)
+    except (ValueError, RecursionError):
+        is_list = False
+    if is_list:
+        what = "this is a JSON list on a line of its own, where a row is an object"
+        remedy = "make one array of all lines, [[1, 2], [3, 4]], or take the brackets away"
+        raise BadDataError(what, place=f"{source.name}:1", remedy=remedy)
 
 
 def with_quotes(source: Source, options: ReadOptions, form: str | None = None) -> ReadOptions:

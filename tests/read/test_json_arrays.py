@@ -118,7 +118,13 @@ BAD = {
     " [\n] ": "log.json: the file is empty",
     "[{}": "log.json: row 1: the JSON array has no end; is the file cut short? Copy or make it again",
 }
+ON_LINES = (
+    "log.json:1: this is a JSON list on a line of its own, where a row is an object; make one array of all lines, "
+    "[[1, 2], [3, 4]], or take the brackets away"
+)
 LISTS = {
+    "[1, 2]\n[3, 4]\n": ON_LINES,
+    '\ufeff["a", 2],\r\n["b", [4]]\n': ON_LINES,
     "[[1, 2], [3]]": "log.json: row 2: 1 value where --columns names 2; name them all, or repair the row",
     "[[1, 2], [3, 4, 5]]": "log.json: row 2: 3 values where --columns names 2; name them all, or repair the row",
     '[[1, 2], {"user": 1}]': "log.json: row 2: this is an object, but others are lists; write all in one form",
@@ -137,6 +143,14 @@ def test_what_is_wrong_is_one_line(here, read, monkeypatch, text, block):
     with pytest.raises(NegprepError) as error:
         read("log.json", columns=("user", "item") if text in LISTS else None)
     assert str(error.value) == (LISTS if text in LISTS else BAD)[text]
+
+
+def test_brackets_that_are_no_list_are_text(here, read):
+    (here / "log.csv").write_text("[a,1]\n[b,2]\n")
+    assert read("log.csv", ("user", "item"), columns=("user", "item")).rows == [("[a", "1]"), ("[b", "2]")]
+    (here / "log.csv").write_text("[1,1]\n[2,2]\n")
+    found = read("log.csv", ("user", "item"), columns=("user", "item"), delimiter=",")
+    assert found.rows == [("[1", "1]"), ("[2", "2]")]
 
 
 def test_an_element_far_into_the_file(here, read):
