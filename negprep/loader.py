@@ -178,7 +178,7 @@ class Sampler:
         _refuse_outputs(chosen)
         if "encode" not in chosen:
             options = replace(options, encode=True)
-        self._opened: tuple[str, dict[str, Any]] | None = None
+        self._opened: tuple[str, dict[str, Any], int] | None = None
         self._begin(*Prepared.of(log, options))
 
     @classmethod
@@ -214,7 +214,7 @@ class Sampler:
         stored = StoredLog(path := find_stored(os.fspath(folder)))
         options = stored.options({"encode": True} | given)
         sampler = cls.__new__(cls)
-        sampler._opened = str(path.parent.absolute()), dict(keywords)
+        sampler._opened = str(path.parent.absolute()), dict(keywords), stored.mark
         sampler._begin(*Prepared.of_runs(stored.run_of, options, stored.counts))
         return sampler
 
@@ -236,6 +236,7 @@ class Sampler:
         target, made = f"{os.fspath(folder).rstrip('/')}/", self.prepared
         if self._opened is not None:
             stored = StoredLog(find_stored(self._opened[0]))
+            _refuse_another(stored, self._opened[2])
             write_stored(target, partial(stored.copy, origin=made.origin), force=force)
             return
         with closing(Keeper(made.origin)) as keeper:
@@ -507,9 +508,15 @@ def _refuse_outputs(chosen: Collection[str]) -> None:
 _CHANGING = ("generation", "pace", "_scores", "_resumed")
 
 
-def _reopened(folder: str, keywords: TrainKeywords) -> Sampler:
+def _reopened(folder: str, keywords: TrainKeywords, mark: int) -> Sampler:
     """A copy of a sampler that was opened."""
+    _refuse_another(StoredLog(find_stored(folder)), mark)
     return Sampler.open(folder, **keywords)
+
+
+def _refuse_another(stored: StoredLog, mark: int) -> None:
+    if stored.mark != mark:
+        raise BadDataError("was replaced after it was opened", place=stored.place, remedy="open it again")
 
 
 _STATE = {"digest", "epoch", "batch_size", "shuffle", "world_size", "rank", "drop_last", "batch"}

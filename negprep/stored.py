@@ -346,6 +346,7 @@ class StoredLog:
 
     ``place``: What messages call it.
     ``counts``: What was counted in the log, as `Tally` names it.
+    ``mark``: Of the checksums of the file's arrays: another in a file that another log, or other options, made.
 
     Raises BadDataError: The file is cut short, is another kind of file, or was written by another version.
     Raises OutputError: It is not there, or cannot be read.
@@ -353,7 +354,7 @@ class StoredLog:
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
-        self._arrays, self._about = _mapped(path)
+        self._arrays, self._about, self.mark = _mapped(path)
         try:
             self.counts: dict[str, Any] = dict(self._about["counts"])
             self._rule = HoldoutRule(**{**self._about["rule"], "share": tuple(self._about["rule"]["share"])})
@@ -653,8 +654,8 @@ def find_stored(folder: str) -> Path:
     return path / SAMPLER_FILE
 
 
-def _mapped(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays of a file, where they lie, and what is said of them."""
+def _mapped(path: Path) -> tuple[dict[str, Array], dict[str, Any], int]:
+    """The arrays of a file, where they lie, what is said of them, and a checksum of their checksums."""
     place = str(path)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -669,7 +670,7 @@ def _mapped(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     except (zipfile.BadZipFile, ValueError, KeyError, IndexError, struct.error, EOFError, zlib.error) as error:
         what = f"is cut short, or is another kind of file ({error})"
         raise BadDataError(what, place=place, remedy=f"copy it again, or {_AGAIN}") from None
-    return _checked(found, place)
+    return *_checked(found, place), zlib.crc32(repr([(info.filename, info.CRC) for info in members]).encode())
 
 
 def _array(memory: mmap.mmap, info: zipfile.ZipInfo) -> tuple[str, Array]:

@@ -388,6 +388,20 @@ def test_folders_that_are_none(folder, tmp_path):
         pickle.loads(pickle.dumps(moved))
 
 
+def test_a_copy_is_not_of_what_has_taken_the_place_of_the_file(tmp_path):
+    negprep.Sampler(LOG).save(tmp_path / "kept")
+    opened = negprep.Sampler.open(tmp_path / "kept")
+    copied, wanted = pickle.dumps(opened), batches(opened)
+    negprep.Sampler(LOG).save(tmp_path / "kept", force=True)  # the same bytes
+    assert_same(batches(pickle.loads(copied)), wanted)
+    negprep.Sampler(LOG.slice(1)).save(tmp_path / "kept", force=True)
+    for ask in (lambda: pickle.loads(copied), lambda: opened.save(tmp_path / "other")):
+        with pytest.raises(BadDataError, match=r"kept/sampler\.npz: was replaced after it was opened; open it again"):
+            ask()
+    assert not (tmp_path / "other").exists()
+    assert_same(batches(opened), wanted)
+
+
 def test_other_programs_can_read_it(folder):
     with np.load(folder / FILE) as arrays:
         starts, items = arrays["train.starts"], arrays["train.items"]
