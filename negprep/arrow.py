@@ -133,6 +133,15 @@ def text_buffers(values: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDA
     return data, offsets.astype(np.int64) - int(offsets[0])
 
 
+def stream_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
+    """Values of any type, as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch({"values": values})
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return np.frombuffer(sink.getvalue(), np.uint8)
+
+
 def first_failure(values: pa.Array, attempt: Callable[[pa.Array], object]) -> int | None:
     """The first element at which ``attempt`` raises a ValueError (as Arrow does), by halving; None if it does not."""
 

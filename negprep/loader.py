@@ -36,7 +36,7 @@ from negprep.questions import Candidates, Questions, ScoreFunction
 from negprep.read.log import open_log
 from negprep.sample.rng import Bootstrap, Permutation, purpose_key
 from negprep.sample.scores import Scores
-from negprep.stored import Keeper, Origin, StoredLog, find_stored, write_stored
+from negprep.stored import Keeper, Origin, StoredLog, open_stored, write_stored
 from negprep.summary import Tally, facts_of, warnings_of
 from negprep.threads import on_threads
 
@@ -183,7 +183,7 @@ class Sampler:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], **keywords: Unpack[TrainKeywords]) -> Sampler:
-        """Open what `save` or ``negprep prepare`` has written: mapped into memory, which processes share.
+        """Open what `save` or ``negprep prepare`` wrote, mapped into memory; or the rows of ``train --encode OUT/``.
 
         Parameters
         ----------
@@ -211,10 +211,10 @@ class Sampler:
         suggested = given.pop("suggested")
         _refuse_outputs({*keywords, *suggested})
         given.pop("data_set")
-        stored = StoredLog(path := find_stored(os.fspath(folder)))
+        stored = open_stored(os.fspath(folder))
         options = stored.options({"encode": True} | given)
         sampler = cls.__new__(cls)
-        sampler._opened = str(path.parent.absolute()), dict(keywords), stored.mark
+        sampler._opened = stored.folder, dict(keywords), stored.mark
         sampler._begin(*Prepared.of_runs(stored.run_of, options, stored.counts))
         return sampler
 
@@ -235,7 +235,7 @@ class Sampler:
         """
         target, made = f"{os.fspath(folder).rstrip('/')}/", self.prepared
         if self._opened is not None:
-            stored = StoredLog(find_stored(self._opened[0]))
+            stored = open_stored(self._opened[0])
             _refuse_another(stored, self._opened[2])
             write_stored(target, partial(stored.copy, origin=made.origin), force=force)
             return
@@ -510,7 +510,7 @@ _CHANGING = ("generation", "pace", "_scores", "_resumed")
 
 def _reopened(folder: str, keywords: TrainKeywords, mark: int) -> Sampler:
     """A copy of a sampler that was opened."""
-    _refuse_another(StoredLog(find_stored(folder)), mark)
+    _refuse_another(open_stored(folder), mark)
     return Sampler.open(folder, **keywords)
 
 

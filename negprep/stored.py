@@ -26,10 +26,10 @@ import pyarrow as pa
 
 from negprep._version import __version__
 from negprep.arrays import Codes, Positions, Times
-from negprep.arrow import as_numpy, from_numpy, text_bytes
+from negprep.arrow import as_numpy, from_numpy, stream_bytes, text_bytes
 from negprep.assemble.section import Section, avoided_in_train, drawable_weak
 from negprep.encode.load import Core, Loaded, LoadedSection
-from negprep.encode.pairs import Interactions, Items, Pairs, Shown, no_pairs
+from negprep.encode.pairs import Interactions, Items, Pairs, Shown, group_pairs, merge_disjoint, no_pairs
 from negprep.encode.side_files import CatalogFile, HeldFit, Listed
 from negprep.encode.spill import Extent, SpillFile
 from negprep.encode.vocabulary import Values, Vocabulary
@@ -44,14 +44,16 @@ from negprep.options.options import DEFAULT_NUM_NEG, Options, ReadOptions
 from negprep.options.specs import IMPRESSION, SESSION, HoldoutRule
 from negprep.pipeline import ReadLog, Run
 from negprep.read.log import LogReader
+from negprep.read.prepared import find_vocabularies, open_prepared
 from negprep.sample.rng import ALGORITHM
 from negprep.sample.seen import Seen
 from negprep.stores import refuse_local_only
-from negprep.summary import Tally
+from negprep.summary import Tally, options_again
 from negprep.write.destination import DATA_SET, check_output
 from negprep.write.output import FolderOutput, open_output
 
 _KIND, _FORMAT = "negprep sampler", 1
+_SELF = {"kind": _KIND, "format": _FORMAT, "algorithm": ALGORITHM, "version": __version__}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP archive can give its members."""
 
@@ -161,10 +163,7 @@ class Origin:
             options["sampler"] = [sampler] if isinstance(sampler, str) else list(sampler)
         data_set = self.options.read.data_set
         return {
-            "kind": _KIND,
-            "format": _FORMAT,
-            "algorithm": ALGORITHM,
-            "version": __version__,
+            **_SELF,
             "options": options,
             "read": _kept(self.options.read),
             "recipe": None if data_set is None else data_set.name,
@@ -255,7 +254,7 @@ class Keeper:
             "train_counts": counts,
             "first_times": origin.first_times,
             "categories": None if origin.catalog is None else origin.catalog.categories,
-            **{f"values.{number}": _table_bytes(each.values) for number, each in enumerate(origin.values.values())},
+            **{f"values.{number}": stream_bytes(each.values) for number, each in enumerate(origin.values.values())},
         }
         for name, values in rest.items():
             if values is not None:
@@ -281,12 +280,16 @@ class Keeper:
         self._ends[name] = before + len(values)
 
     def _ids(self, name: str, ids: pa.Array) -> None:
-        if pa.types.is_integer(ids.type):
-            self._arrays.append(f"{name}.ids", as_numpy(ids))
-            return
-        offsets, text = text_bytes(ids)
-        self._arrays.append(f"{name}.text", text)
-        self._arrays.append(f"{name}.offsets", offsets - offsets[0])
+        for part, values in _arrays_of(name, ids).items():
+            self._arrays.append(part, values)
+
+
+def _arrays_of(name: str, ids: pa.Array) -> dict[str, Array]:
+    """Ids as the file has them."""
+    if pa.types.is_integer(ids.type):
+        return {f"{name}.ids": as_numpy(ids)}
+    offsets, text = text_bytes(ids)
+    return {f"{name}.text": text, f"{name}.offsets": offsets - offsets[0]}
 
 
 def _kept(options: Options | ReadOptions) -> dict[str, Any]:
@@ -296,15 +299,6 @@ def _kept(options: Options | ReadOptions) -> dict[str, Any]:
         for name, each in options_of(type(options)).items()
         if each.declared.section != "Run" and name not in _OF_FILES
     }
-
-
-def _table_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
-    """Values of any type, as an Arrow stream."""
-    sink = pa.BufferOutputStream()
-    batch = pa.record_batch({"values": values})
-    with pa.ipc.new_stream(sink, batch.schema) as stream:
-        stream.write_batch(batch)
-    return np.frombuffer(sink.getvalue(), np.uint8)
 
 
 def _write_archive(file: BinaryIO, about: dict[str, Any], arrays: _Growing) -> None:
@@ -344,7 +338,7 @@ def _write_array(
 class StoredLog:
     """A log that a `Keeper` wrote, mapped into memory: for runs that need not read it.
 
-    ``place``: What messages call it.
+    ``place``: What messages call it; ``folder``: what it is opened again by.
     ``counts``: What was counted in the log, as `Tally` names it.
     ``mark``: Of the checksums of the file's arrays: another in a file that another log, or other options, made.
 
@@ -353,8 +347,8 @@ class StoredLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self.place = str(path)
-        self._arrays, self._about, self.mark = _mapped(path)
+        self.place, self.folder = str(path), str(path.absolute())
+        self._arrays, self._about, self.mark = self._contents(path)
         try:
             self.counts: dict[str, Any] = dict(self._about["counts"])
             self._rule = HoldoutRule(**{**self._about["rule"], "share": tuple(self._about["rule"]["share"])})
@@ -367,6 +361,11 @@ class StoredLog:
             self._pairs("train")
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise self._damaged(f"{type(error).__name__}: {error}") from None
+
+    def _contents(self, path: Path) -> tuple[dict[str, Array], dict[str, Any], int]:
+        """The arrays of `Keeper`, what is said of them, and the mark."""
+        self.folder = str(path.absolute().parent)
+        return _mapped(path)
 
     def copy(self, file: BinaryIO, origin: Origin) -> None:
         """Write the file anew, with the options of a run of it."""
@@ -440,9 +439,12 @@ class StoredLog:
         return self._interactions(train, split, values, known)
 
     def _all(self, values: Iterable[str]) -> Interactions:
-        """The interactions with what is held out."""
+        """The interactions with what is held out; ``UsageError`` if that is not there."""
+        if self._about.get("of_rows"):
+            what = "the holdouts are not in a folder of train, which has the train positives alone"
+            raise UsageError(what, place=self.place, remedy=f"to be asked for them, {_AGAIN}")
         train, test, valid = (self._pairs(name, values) for name in ("train", "test", "valid"))
-        positives, marks = _merged([train, test, valid], len(self.items))
+        positives, marks = merge_disjoint([train, test, valid], len(self.items))
         tied, spared = self._arrays.get("tied"), self._arrays.get("spared")
         tied = np.zeros(len(self.users), bool) if tied is None else tied
         return self._interactions(positives, Split(marks == 1, marks == 2, tied, spared), values)
@@ -538,12 +540,61 @@ class StoredLog:
         with_what = f"without {spelling}" if is_off else f"with {spelling} {_shown_as(mine)}"
         if mine == _GIVEN or (name == "holdout" and self._rule.kind == "file"):
             what = f"{spelling} decides what was read, and the sampler was made with a file for it"
+        elif is_off and self._about.get("of_rows") and name in options_of(ReadOptions):
+            what = f"{spelling} decides what was read, and the rows do not show it"
         else:
             what = f"{spelling} {_shown_as(asked)}, and the sampler was made {with_what}"
         return UsageError(what, place=self.place, remedy=f"leave {name} out, or make another from the log")
 
     def _damaged(self, what: str) -> BadDataError:
         return BadDataError(f"is damaged ({what})", place=self.place, remedy=_AGAIN)
+
+
+class _EncodedLog(StoredLog):
+    """The same of a folder that ``train --encode`` wrote: of the log it has the train positives and the ids."""
+
+    def _contents(self, path: Path) -> tuple[dict[str, Array], dict[str, Any], int]:
+        with open_prepared(path) as rows:
+            facts = rows.facts or {}
+            if not (facts.get("command") == "train" and facts.get("encode") and rows.is_parquet):
+                what = "is not what negprep train --encode writes as Parquet, and holds no sampler.npz"
+                raise BadDataError(what, place=self.place, remedy=_AGAIN)
+            ids = find_vocabularies(path, encoded=True) or {}
+            users, items = ids["users"], ids["items"]
+            try:
+                made, counts = options_again(facts, len(items.ids), self.place, _AGAIN), facts["counts"]
+                if (counts["users"], counts["catalog_items"]) != (len(users.ids), len(items.ids)):
+                    raise self._damaged("the vocabularies are of another run")
+                n_rows, n_heads, spec = counts["rows"], counts["groups"], facts["holdout"]
+                rule = HoldoutRule.parse(made["holdout"] if spec == "file" else spec)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise self._damaged(f"{type(error).__name__}: {error}") from None
+            *codes, n_there = rows.coded_positives(ids)
+        if n_there != n_rows:
+            raise self._damaged(f"{n_there} rows of the {n_rows} written")
+        train = group_pairs(codes[0], codes[1], len(users.ids), len(items.ids))
+        if len(train) != n_heads:
+            what = f"has {len(train)} of {n_heads} train positives: the others have no negative, and so no row"
+            raise UsageError(what, place=self.place, remedy=_AGAIN)
+        arrays: dict[str, Array] = {"train.starts": train.starts, "train.items": train.items}
+        arrays["train_counts"] = np.bincount(train.items, minlength=len(items.ids)).astype(np.int64)
+        for name, each in {"users": users, "catalog": items}.items():
+            arrays |= {f"{name}.keys": Vocabulary(each.ids).keys} | _arrays_of(name, each.ids)
+        kinds = {"users": str(users.kind), "catalog": str(items.kind), "others": str(items.kind)}
+        about: dict[str, Any] = {"of_rows": True, "options": made, "recipe": facts.get("recipe"), "rule": asdict(rule)}
+        about |= {"columns": {}, "rows_read": n_rows, "id_types": kinds, "carried": {}}
+        about["read"] = {"where": facts["where"]} if "where" in facts else {}
+        about["counts"] = {name: counts.get(name, 0) for name in _COUNTS} | {"items": len(items.ids)}
+        mark = zlib.crc32(repr((about, [zlib.crc32(values.data) for values in arrays.values()])).encode())
+        return arrays, _SELF | about, mark
+
+
+def open_stored(folder: str) -> StoredLog:
+    """What a folder keeps of a log: in the file of a sampler, or in rows; ``NegprepError`` if it is not all there."""
+    path = Path(folder)
+    is_kept = any((path / name).exists() for name in (SAMPLER_FILE, DATA_SET))
+    is_of_rows = not is_kept and any(next(path.glob(name), None) for name in ("part-*", "epoch=*", "_users.*"))
+    return _EncodedLog(path) if is_of_rows else StoredLog(_find_stored(folder))
 
 
 def _shown_as(value: object) -> str:
@@ -602,18 +653,6 @@ class _Log:
         """Nothing to compare: the log was looked at when it was read."""
 
 
-def _merged(parts: list[Pairs], n_items: int) -> tuple[Pairs, npt.NDArray[np.int8]]:
-    """Disjoint pairs of the same users as one; which part each is from: int8, shape (n_pairs,)."""
-    packed = np.concatenate([part.users() * np.int64(n_items) + part.items for part in parts])
-    order = np.argsort(packed, kind="stable")  # ascending runs, which this merges
-    starts = np.add.reduce([part.starts for part in parts])
-    times = None if parts[0].times is None else np.concatenate([part.times for part in parts])[order]
-    carried = {name: np.concatenate([part.carried[name] for part in parts])[order] for name in parts[0].carried}
-    items = np.concatenate([part.items for part in parts])[order]
-    marks = np.repeat(np.arange(len(parts), dtype=np.int8), [len(part) for part in parts])[order]
-    return Pairs(starts, items, times, carried), marks
-
-
 def write_stored(target: str, fill: Callable[[BinaryIO], object], *, force: bool) -> None:
     """Write a folder with the file of a sampler, which ``fill`` writes, whole or not at all.
 
@@ -630,12 +669,8 @@ def write_stored(target: str, fill: Callable[[BinaryIO], object], *, force: bool
         output.finish({})
 
 
-def find_stored(folder: str) -> Path:
-    """The file of a sampler in a folder.
-
-    Raises OutputError: There is no such folder; or one that is still being written.
-    Raises BadDataError: It holds no such file.
-    """
+def _find_stored(folder: str) -> Path:
+    """The file of a sampler in a folder; ``NegprepError`` if it is not there, or still being written."""
     refuse_local_only(folder)
     path = Path(folder)
     if not path.exists():

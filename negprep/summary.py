@@ -17,6 +17,7 @@ from negprep.assemble.plan import Knowledge, model_rule, popularity_shape
 from negprep.assemble.section import Section, as_heads
 from negprep.encode.pairs import Items
 from negprep.encode.side_files import HeldFit, Listed, WeightsFit, catalog_misfits
+from negprep.errors import UsageError
 from negprep.holdout import nothing_held_out
 from negprep.options.options import Options
 from negprep.options.specs import HoldoutRule
@@ -418,6 +419,55 @@ def facts_of(run: Record) -> dict[str, Any]:
         **({"with_time": True} if options.with_time else {}),
         **({"with_history": options.with_history} if options.with_history else {}),
     }
+
+
+_TOLD = (
+    *("positive", "keep_time", "min_positives", "core", "with_valid", "split_seed", "num_neg", "seed", "on_short"),
+    *("layout", "label_dtype", "test_users", "session_col", "alpha", "smooth", "with_log_q"),
+    *("pool", "top", "skip_top", "pool_weak", "temperature"),
+)
+"""Options that are facts under their own names."""
+
+
+def options_again(facts: dict[str, Any], n_items: int, place: str, remedy: str) -> dict[str, Any]:
+    """The options of ``train`` that facts tell, with a word for each file.
+
+    ``n_items``: Those of the vocabulary. ``place``, ``remedy``: For messages.
+    Raises UsageError: An option needs more than the train positives, the items and the users.
+    """
+    counts, weak = facts["counts"], "the rows lack the weak interactions, which negatives avoid"
+    more = "it needs more of the log than the rows have"
+    reasons = {
+        "another version of negprep": (facts.get("algorithm") != ALGORITHM, "its draws are not those of this one"),
+        "--epochs": (facts["epochs"] is not None, "only rows of one epoch are opened"),
+        "--bootstrap": (facts["bootstrap"] is not None, "the rows lack the positives that were not drawn"),
+        "--per user": (facts.get("per") == "user", "only groups of one positive are opened"),
+        "--keep": ("keep" in facts, more),
+        "--with-time": ("with_time" in facts, more),
+        "--with-history": ("with_history" in facts, more),
+        "--available-at-time": (facts["available_at_time"], more),
+        "--same": (facts["same"] is not None, more),
+        "--group-col": ("group_col" in facts, more),
+        "--exclude": ("excluded pairs" in facts["seen"], "the rows lack the pairs, which negatives avoid"),
+        "--weak": (facts["weak"] is not None, weak),
+        f"--positive {facts['positive']}": (counts["weak"] > 0, weak),
+        "--items": (
+            facts["catalog"] == "a file" and counts["catalog_items"] < n_items,
+            "the folder does not tell which items may be drawn",
+        ),
+        "--on-short drop": (counts["dropped_users"] > 0, "the rows lack the users that were dropped"),
+    }
+    for name, (is_so, why) in reasons.items():
+        if is_so:
+            raise UsageError(f"was made with {name}: {why}", place=place, remedy=remedy)
+    made = {name: facts[name] for name in _TOLD if facts.get(name) is not None}
+    made |= {"holdout": facts["holdout_asked"], "distinct": facts["draws"] == "distinct"}
+    made["sampler"] = facts["sampler"].split(" ")
+    given = {"weights": facts["weights"] == "a file", "model": facts["model"] is not None}
+    given["items"] = facts["catalog"] == "a file"
+    if facts["holdout_asked"] == "file":
+        made["holdout"], given["valid_file"] = "file:given", facts["with_valid"]
+    return made | {name: "given" for name, is_given in given.items() if is_given}
 
 
 def summary_of(run: Record, output: str, seconds: float) -> Summary:

@@ -362,7 +362,6 @@ def test_damage_is_reported_in_one_line(folder, tmp_path, case):
 
 def test_folders_that_are_none(folder, tmp_path):
     (tmp_path / "empty").mkdir()
-    negprep.train(LOG, f"{tmp_path}/rows/", encode=True)
     (tmp_path / "file").write_text("")
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / FILE).mkdir()
@@ -371,7 +370,6 @@ def test_folders_that_are_none(folder, tmp_path):
         ("no", OutputError, "there is no such folder"),
         ("soon", OutputError, "is still being written"),
         ("empty", BadDataError, "holds no sampler.npz; write it with negprep prepare, or Sampler"),
-        ("rows", BadDataError, "holds no sampler.npz; write it with negprep prepare, or Sampler"),
         ("file", UsageError, "is a file"),
         ("bare", OutputError, "cannot be read: Is a directory"),
     ]:
@@ -506,3 +504,161 @@ def test_holdouts_of_an_opened_sampler(tmp_path, options):
     negprep.Sampler(LOG, holdout="none").save(tmp_path / "two")
     with pytest.raises(NegprepError):
         negprep.Sampler.open(tmp_path / "two").candidates()
+
+
+SOME_WEIGHTS = pa.table({"item": list(range(120)), "weight": [1 + n % 3 for n in range(120)]})
+WHOLE = pa.table({"item": list(range(125))})
+FEW = LOG.slice(0, 1200)
+FULL = pa.table({"user": [1, 1, 1, 1, 2, 2, 3, 3], "item": [1, 2, 3, 4, 1, 2, 3, 4], "time": [4, 3, 2, 1, 1, 2, 1, 2]})
+FULL = pa.concat_tables([FULL, pa.table({"user": [1], "item": [5], "time": [9]})])
+
+OF_ROWS = {
+    "plain": ({}, {}),
+    "texts": ({"log": TEXTS, "layout": "pairwise", "on_short": "drop"}, {"num_neg": 2, "sampler": "popularity"}),
+    "shuffled": ({"layout": "pairwise", "shuffle": True, "epoch": 3, "holdout": "random:0.2", "with_valid": True}, {}),
+    "lists": ({"layout": "listwise", "sampler": "popularity", "alpha": 0.5, "distinct": True}, {"layout": "pairwise"}),
+    "mixture": ({"sampler": ("uniform=3", "popularity=1"), "with_log_q": True}, {"sampler": "uniform", "per": "user"}),
+    "decimals": ({"num_neg": 0.5, "label_dtype": "float32"}, {"num_neg": 0.7, "seed": 2}),
+    "core": ({"core": 5, "test_users": 0.3}, {"bootstrap": 500, "layout": "pairwise"}),
+    "a catalog": ({"items": WHOLE, "holdout": "session", "session_col": "slate"}, {"jobs": 2}),
+    "users without rows": ({"log": LOG.slice(0, 400), "holdout": "after:500000"}, {"layout": "pairwise", "num_neg": 2}),
+    "full users": ({"log": FULL, "holdout": "none"}, {"sampler": "popularity"}),
+    "conditions": ({"positive": "all", "where": "rating > 2", "min_positives": 4, "holdout": "none"}, {"seed": 8}),
+}
+
+
+@pytest.mark.parametrize("case", OF_ROWS)
+def test_rows_with_codes_are_the_same_as_the_log(tmp_path, case):
+    made, anew = map(dict, OF_ROWS[case])
+    log = made.pop("log", FEW)
+    negprep.train(log, f"{tmp_path}/rows/", encode=True, **made)
+    read = {name: value for name, value in made.items() if name not in ("shuffle", "epoch")}
+    ours = negprep.Sampler(log, **read)
+    theirs = negprep.Sampler.open(tmp_path / "rows")
+    for epoch in (0, 3):
+        assert_same(batches(theirs, epoch), batches(ours, epoch))
+    assert (theirs.users, theirs.items) == (ours.users, ours.items)
+    assert (theirs.facts, theirs.digest, repr(theirs)) == (ours.facts, ours.digest, repr(ours))
+    kept = {name: value for name, value in read.items() if not ("sampler" in anew and name in ("sampler", "alpha"))}
+    kept.pop("num_neg", None) if "num_neg" in anew else None
+    ours, theirs = negprep.Sampler(log, **kept | anew), negprep.Sampler.open(tmp_path / "rows", **anew)
+    assert_same(batches(theirs), batches(ours))
+    assert theirs.digest == ours.digest
+    assert_same(batches(pickle.loads(pickle.dumps(theirs))), batches(ours))
+    theirs.save(tmp_path / "saved")
+    saved = negprep.Sampler.open(tmp_path / "saved")
+    assert_same(batches(saved), batches(ours))
+    words = "the sampler holds out nothing|no test|holdout|holds nothing out"
+    for each in (theirs, saved):
+        with pytest.raises(UsageError, match=words if made.get("holdout") == "none" else "the holdouts are not in a"):
+            each.candidates()
+        with pytest.raises(UsageError, match=words if made.get("holdout") == "none" else "the holdouts are not in a"):
+            each.evaluate(lambda users: np.zeros((len(users), 120)), candidates="all")
+
+
+def test_rows_with_codes_of_files(tmp_path):
+    pq.write_table(PAIRS.slice(0, 40), tmp_path / "test.parquet")
+    split = {"holdout": f"file:{tmp_path}/test.parquet", "valid_file": PAIRS.slice(40, 40)}
+    options = {**split, "sampler": "popularity", "weights": SOME_WEIGHTS}
+    negprep.train(LOG, f"{tmp_path}/rows/", encode=True, **options)
+    with pytest.raises(UsageError, match="with --weights FILE, which is not kept; give weights again"):
+        negprep.Sampler.open(tmp_path / "rows")
+    ours, theirs = negprep.Sampler(LOG, **options), negprep.Sampler.open(tmp_path / "rows", weights=SOME_WEIGHTS)
+    assert_same(batches(theirs), batches(ours))
+    assert (theirs.facts, theirs.digest) == (ours.facts, ours.digest)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (LIKED, "was made with --positive >=4: the rows lack the weak interactions"),
+        ({**LIKED, "levels": "0.3,0.5", "layout": "pairwise"}, "--positive >=4: the rows lack the weak interactions"),
+        ({"weak": PAIRS}, "was made with --weak: the rows lack the weak interactions"),
+        ({"exclude": PAIRS}, "was made with --exclude: the rows lack the pairs"),
+        ({"items": ITEMS}, "was made with --items: the folder does not tell which items may be drawn"),
+        ({"items": ITEMS, "same": "shelf"}, "was made with --same: it needs more of the log"),
+        ({"available_at_time": True}, "was made with --available-at-time: it needs more of the log"),
+        ({**LIKED, "sampler": "impression", "group_col": "slate"}, "was made with --group-col: it needs more"),
+        ({"keep": "device"}, "was made with --keep: it needs more"),
+        ({"with_time": True}, "was made with --with-time: it needs more"),
+        ({"with_history": 2}, "was made with --with-history: it needs more"),
+        ({"epochs": 2}, "was made with --epochs: only rows of one epoch"),
+        ({"bootstrap": 500, "layout": "pairwise"}, "was made with --bootstrap: the rows lack the positives"),
+        ({"per": "user"}, "was made with --per user: only groups of one positive"),
+        ({"on_short": "drop", "distinct": True, "num_neg": 110}, "was made with --on-short drop: the rows lack the"),
+        (
+            {"log": FULL, "holdout": "none", "layout": "pairwise"},
+            "has 4 of 9 train positives: the others have no negative",
+        ),
+        ({"num_neg": 0.5, "layout": "pairwise"}, "train positives: the others have no negative, and so no row"),
+        ({"to": "csv"}, "is not what negprep train --encode writes as Parquet"),
+        ({"to": "arrow"}, "is not what negprep train --encode writes as Parquet"),
+        ({"encode": False}, "is not what negprep train --encode writes as Parquet"),
+    ],
+    ids=str,
+)
+def test_rows_that_lack_something_are_refused(tmp_path, made, words):
+    options = {"encode": True, **made}
+    negprep.train(options.pop("log", FEW), f"{tmp_path}/rows/", **options)
+    with pytest.raises((UsageError, BadDataError)) as error:
+        negprep.Sampler.open(tmp_path / "rows")
+    assert words in str(error.value)
+    assert str(tmp_path / "rows") in str(error.value)
+    assert "or Sampler(log).save" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_rows_with_codes_that_are_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr("negprep.pipeline.row_group_rows", lambda options: 128)
+    rows = tmp_path / "rows"
+    negprep.train(FEW, f"{rows}/", encode=True)
+    assert_same(batches(negprep.Sampler.open(rows)), batches(negprep.Sampler(FEW)))
+    with pytest.raises(UsageError, match="--user-col decides what was read, and the rows do not show it"):
+        negprep.Sampler.open(rows, user_col="uid")
+    with pytest.raises(UsageError, match="--core 5, and the sampler was made without --core"):
+        negprep.Sampler.open(rows, core=5)
+
+    def other_items(table):
+        return table.set_column(1, "item", pa.array(np.full(len(table), 120, np.int32)))
+
+    def refused(words, damage):
+        shutil.copytree(rows, tmp_path / "copy")
+        damage(tmp_path / "copy")
+        with pytest.raises(NegprepError, match=words) as error:
+            negprep.Sampler.open(tmp_path / "copy")
+        assert "\n" not in str(error.value)
+        shutil.rmtree(tmp_path / "copy")
+
+    def rewritten(name, change):
+        def damage(folder):
+            table = pq.read_table(folder / name)
+            pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), folder / name)
+
+        return damage
+
+    parts = sorted(path.name for path in rows.glob("part-*"))
+    assert len(parts) > 1
+    refused("rows of the", lambda folder: (folder / parts[-1]).unlink())
+    refused("rows of the", rewritten(parts[0], lambda table: table.slice(1)))
+    refused("vocabulary of the items is not there", lambda folder: (folder / "_items.parquet").unlink())
+    refused("vocabulary of the users is not there", lambda folder: (folder / "_users.parquet").unlink())
+    refused("vocabularies are of another run", rewritten("_items.parquet", lambda table: table.slice(0, 5)))
+    refused("vocabularies are of another run", rewritten("_users.parquet", lambda table: table.slice(0, 149)))
+    refused("do not run from 0", rewritten("_users.parquet", lambda table: table.slice(2)))
+    refused("the code 120 is not in the vocabulary", rewritten(parts[0], other_items))
+    refused("no _SUCCESS", lambda folder: (folder / "_SUCCESS").unlink())
+    refused("unreadable Parquet", lambda folder: (folder / parts[0]).write_bytes(b"PAR1"))
+    refused("no data file in the folder", lambda folder: [(folder / part).unlink() for part in parts])
+
+    def without_facts(folder):
+        for part in parts:
+            table = pq.read_table(folder / part)
+            facts = json.loads(table.schema.metadata[b"negprep"])
+            del facts["seen"]
+            pq.write_table(table.replace_schema_metadata({"negprep": json.dumps(facts)}), folder / part)
+
+    refused("is damaged", without_facts)
+    copied = pickle.dumps(negprep.Sampler.open(rows))
+    negprep.train(FEW.slice(1), f"{rows}/", encode=True, force=True)
+    with pytest.raises(BadDataError, match="rows: was replaced after it was opened; open it again"):
+        pickle.loads(copied)

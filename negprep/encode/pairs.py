@@ -171,6 +171,18 @@ def merge_pairs(parts: list[Pairs], n_items: int) -> Pairs:
     return group_pairs(users, np.concatenate([part.items for part in filled]), filled[0].n_users, n_items)
 
 
+def merge_disjoint(parts: list[Pairs], n_items: int) -> tuple[Pairs, npt.NDArray[np.int8]]:
+    """Disjoint pairs of the same users as one; which part each is from: int8, shape (n_pairs,)."""
+    packed = np.concatenate([part.users() * np.int64(n_items) + part.items for part in parts])
+    order = np.argsort(packed, kind="stable")  # ascending runs, which this merges
+    starts = np.add.reduce([part.starts for part in parts])
+    times = None if parts[0].times is None else np.concatenate([part.times for part in parts])[order]
+    carried = {name: np.concatenate([part.carried[name] for part in parts])[order] for name in parts[0].carried}
+    items = np.concatenate([part.items for part in parts])[order]
+    marks = np.repeat(np.arange(len(parts), dtype=np.int8), [len(part) for part in parts])[order]
+    return Pairs(starts, items, times, carried), marks
+
+
 def subtract_pairs(pairs: Pairs, other: Pairs, n_items: int) -> Pairs:
     """The pairs that ``other`` lacks."""
     return pairs.where(~are_among(pairs, other, n_items)) if len(pairs) and len(other) else pairs

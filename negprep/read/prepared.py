@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.arrays import Counts, Floats, Mask
+from negprep.arrays import Codes, Counts, Floats, Mask
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, pc
 from negprep.errors import BadDataError, RowError, UsageError
 from negprep.options.formats import ending_of
@@ -144,10 +144,11 @@ def _small(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array
 
 @dataclass(frozen=True, eq=False)
 class CodedIds:
-    """A vocabulary as it was written: the ids, and the code of the first."""
+    """A vocabulary as it was written: the ids, the code of the first, and the type of integers in Parquet."""
 
     ids: pa.Array
     first: int
+    kind: pa.DataType = pa.int64()  # noqa: RUF009  # a type never changes
 
 
 def decoded(rows: pa.RecordBatch, ids: dict[str, CodedIds], place: Callable[[int], str]) -> pa.RecordBatch:
@@ -165,6 +166,14 @@ def decoded(rows: pa.RecordBatch, ids: dict[str, CodedIds], place: Callable[[int
 
 
 def _decode(codes: pa.Array, vocabulary: CodedIds, place: Callable[[int], str]) -> pa.Array:
+    ids, values = vocabulary.ids, _positions(codes, vocabulary, place)
+    if pa.types.is_integer(ids.type):
+        return from_numpy(as_numpy(ids).take(values))
+    return pa.DictionaryArray.from_arrays(from_numpy(values.astype(np.int32)), ids)
+
+
+def _positions(codes: pa.Array, vocabulary: CodedIds, place: Callable[[int], str]) -> npt.NDArray[Any]:
+    """Where in its vocabulary the id of each code is; refuses a code without one."""
     ids = vocabulary.ids
     if not pa.types.is_integer(codes.type):
         raise BadDataError("ids where --encode writes codes", place=place(0), remedy="make the file again")
@@ -174,9 +183,7 @@ def _decode(codes: pa.Array, vocabulary: CodedIds, place: Callable[[int], str]) 
         row = int(outside[0])
         what = f"the code {values[row] + vocabulary.first} is not in the vocabulary, which has {len(ids)}"
         raise BadDataError(what, place=place(row), remedy="are file and vocabulary of one run?")
-    if pa.types.is_integer(ids.type):
-        return from_numpy(as_numpy(ids).take(values))
-    return pa.DictionaryArray.from_arrays(from_numpy(values.astype(np.int32)), ids)
+    return values
 
 
 _FORMS = ("parquet", "csv", "tsv", "csv.gz", "tsv.gz", "arrow")
@@ -241,7 +248,9 @@ def _read(path: Path | StorePath, column: str) -> CodedIds:
     if not np.array_equal(found, np.arange(first, first + len(found))):
         raise BadDataError("the codes do not run from 0 without gaps", place=str(path), remedy="make the file again")
     kind = pa.int64() if all(pa.types.is_integer(part.type) for part in ids) else pa.string()
-    return CodedIds(pa.concat_arrays([part.cast(kind) for part in ids]) if ids else pa.nulls(0, kind), first)
+    found_ids = pa.concat_arrays([part.cast(kind) for part in ids]) if ids else pa.nulls(0, kind)
+    written = table.schema.field(column).type if isinstance(table, ParquetInput) else kind
+    return CodedIds(found_ids, first, written if pa.types.is_integer(written) else pa.int64())
 
 
 _EPOCH = re.compile(r"epoch=([0-9]{1,10})")
@@ -334,6 +343,35 @@ class Prepared(Closing):
                 yield Batch(rows, first, piece.place)
                 first += rows.num_rows
             source.check_unchanged()
+
+    def coded_positives(self, ids: dict[str, CodedIds]) -> tuple[Codes, Codes, int]:
+        """The positives of rows with codes, in order and perhaps repeated: users, items; and how many rows there are.
+
+        ``ids``: The vocabularies of the codes. Raises ``BadDataError`` as ``batches`` does.
+        """
+        item = "item" if self.layout == "pointwise" else "pos_item"
+        columns = {role: name for role, name in self.shape.columns.items() if role in ("user", item, "label")}
+        found, n_rows = [np.empty((2, 0), np.int32)], 0
+        for source, each in zip(self._sources, self._inputs, strict=True):
+            for task in each.pieces(columns):
+                piece = task()
+                rows = canonical_rows(piece, by_spaces=True)
+                n_rows += rows.num_rows
+                roles = (("user", "users"), (item, "items"))
+                codes = np.array([_positions(rows[role], ids[of], piece.place) for role, of in roles], np.int32)
+                if "label" in columns:
+                    found.append(codes[:, as_numpy(rows["label"]) == 1])
+                else:  # the rows of a pair stand together, unless they were shuffled
+                    is_new = (codes[:, 1:] != codes[:, :-1]).any(axis=0)
+                    found.append(codes[:, np.append(rows.num_rows > 0, is_new)[: rows.num_rows]])
+            source.check_unchanged()
+        users, items = np.hstack(found)
+        return users, items, n_rows
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether all files are Parquet."""
+        return all(isinstance(each, ParquetInput) for each in self._inputs)
 
     def place(self, row: int) -> str:
         """Where a row is that ``batches`` has yielded, by its number from 0."""
