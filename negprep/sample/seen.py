@@ -361,9 +361,7 @@ class SparseBlock(SeenBlock):
         return below
 
     def select(self, rows: Positions, ranks: Positions) -> Positions:  # noqa: D102
-        return self.select_by_search(rows, ranks)
+        return self._select_within(rows, ranks)
 
     def select_by_search(self, rows: Positions, ranks: Positions) -> Positions:  # noqa: D102
-        last = self._last_up_to(np.broadcast_to(rows, ranks.shape), ranks, gaps=True)
-        items: Positions = ranks + last + 1 - self.begins[rows]
-        return items
+        return self._select_within(rows, ranks)
