@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from negprep.checks.completeness import Known, RangeCheck
 from negprep.checks.expected import Placed, PlacedShown, PlaceRanges, Windows
 from negprep.checks.log_ids import Codebook
 from negprep.checks.observed import LogByRange
-from negprep.checks.pair_set import PairSet, Rows
+from negprep.checks.pair_set import PairSet, Rows, steps
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import ArrayStore, PairParts, Part
 from negprep.checks.results import Findings
-from negprep.checks.sweep import Drawn, Totals
+from negprep.checks.sweep import Drawn, Totals, count_into
 
 
 class Drawable:
@@ -45,7 +46,8 @@ class Drawable:
     def add(self, checked: RangeCheck) -> None:
         """Take the next range."""
         positives, supply, first = checked.in_log.positives, checked.supply, checked.in_log.users.first
-        self.popularity += np.bincount(positives.items, minlength=len(self.items))
+        for here in steps(len(positives)):
+            count_into(self.popularity, positives.items[here])
         self.known &= supply is not None
         if supply is None:
             return
@@ -78,15 +80,16 @@ class UserSets:
     catalog: npt.NDArray[np.bool_]  # bool (n_items,)
 
     @property
-    def _parts(self) -> Iterable[Part]:
+    def _parts(self) -> Iterator[Part]:
         """The pairs, a range of users after the other."""
-        return [Part.of(0, self.pairs)] if isinstance(self.pairs, PairSet) else self.pairs
+        parts: Iterable[Part] = [Part.of(0, self.pairs)] if isinstance(self.pairs, PairSet) else self.pairs
+        return chain.from_iterable(part.steps() for part in parts)
 
     def over_owners(self, of_owners: Floats) -> Floats:
         """For each item the sum of a value over the owners who may get it: float64, shape (n_items,)."""
-        listed: Any = np.zeros(len(self.catalog))
-        for part in self._parts:
-            listed = _added(listed, part.items, of_owners[part.first : part.first + part.n_users][part.users])
+        listed = np.zeros(len(self.catalog))
+        for part in self._parts:  # one after the other, so that the same comes out however the pairs are parted
+            np.add.at(listed, part.items, of_owners[part.first : part.first + part.n_users][part.users])
         found: Floats = np.where(self.catalog, of_owners.sum() - listed, 0.0) if self.left_out else listed
         return found
 
@@ -118,15 +121,6 @@ class UserSets:
             np.add.at(whole, bins[inside], (weights * self.catalog)[inside])
             found = whole - found
         yield slice(None), _real(found)
-
-
-def _added(sums: Floats, places: Codes, values: Floats) -> Floats:
-    """Sums with more values: one after the other, so that the same comes out however the values are parted."""
-    if sums.any():
-        places = np.concatenate([np.arange(len(sums), dtype=places.dtype), places])
-        values = np.concatenate([sums, values])
-    found: Any = np.bincount(places, weights=values, minlength=len(sums))
-    return found  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)

@@ -233,9 +233,11 @@ def _wanted(counts: Rows, rule: HoldoutRule) -> Rows:
 
 def per_user(positives: PairSet, which: Mask) -> Rows:
     """How many of each user's positives are among some of them: int64, shape (n_users,)."""
-    before = np.concatenate([[0], np.cumsum(which)])
-    found: Rows = before[positives.starts[1:]] - before[positives.starts[:-1]]
-    return found
+    some = np.flatnonzero(which)
+    if 2 * len(some) <= len(which):
+        return np.bincount(positives.users[some], minlength=positives.n_users)
+    others = np.flatnonzero(~which)  # fewer
+    return positives.counts - np.bincount(positives.users[others], minlength=positives.n_users)
 
 
 def _nth_latest(times: npt.NDArray[np.int64], positives: PairSet, ranks: Rows) -> npt.NDArray[np.int64]:

@@ -37,14 +37,15 @@ class Codebook:
         self._strangers: dict[str, int] = {}
         self._stranger_names: list[str] = []
         self._table: Codes | None = None
-        self._lowest = 0
+        self._before = np.zeros(1, np.int64)
         self._dictionary: tuple[tuple[int, int, int], Codes] | None = None
         if vocabulary.is_integer and len(vocabulary):
             ids = as_numpy(vocabulary.ids)
-            self._lowest, width = int(ids[0]), int(ids[-1]) - int(ids[0]) + 1
+            lowest, width = ids[:1], int(ids[-1]) - int(ids[0]) + 1
             if width <= max(_WIDEST, 8 * len(ids)):
-                self._table = np.full(width + 1, -1, np.int32)  # the last place is that of ids out of range
-                self._table[ids - self._lowest] = np.arange(len(ids), dtype=np.int32)
+                self._table = np.full(width + 2, -1, np.int32)  # the first and last place: of ids out of range
+                self._before = lowest - 1  # may wrap, and a difference wraps back
+                self._table[ids - self._before] = np.arange(len(ids), dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -58,10 +59,7 @@ class Codebook:
             found = codes[indices]
             return found
         if self._table is not None and pa.types.is_integer(ids.type):
-            places = as_numpy(ids) - self._lowest
-            np.minimum(places.view(np.uint64), np.uint64(len(self._table) - 1), out=places.view(np.uint64))
-            found = self._table[places]
-            return found
+            return self._table.take(as_numpy(ids) - self._before, mode="clip")
         return self.vocabulary.find(ids)
 
     def with_strangers(self, ids: pa.Array) -> Codes:

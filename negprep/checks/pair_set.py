@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +16,14 @@ Rows = npt.NDArray[np.int64]
 _MASKED = 1 << 26
 _FEW = 1_000
 _CACHED = 1 << 18
+_MANY = 1 << 14
+_STEP = 1 << 16
 _FACTORS = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03)
+
+
+def steps(size: int) -> Iterator[slice]:
+    """Places from 0 up to ``size``, so many at a time that what is computed of them stays in a cache."""
+    return (slice(begin, min(begin + _STEP, size)) for begin in range(0, size, _STEP))
 
 
 def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -36,6 +44,8 @@ def _hashes(keys: Keys, size: int, factor: int) -> npt.NDArray[np.uint64]:
 
 def in_order(keys: Keys) -> tuple[Rows, Keys]:
     """The places of the keys in ascending order, equal ones as they came, and the keys so."""
+    if (keys[1:] >= keys[:-1]).all():
+        return np.arange(len(keys)), keys
     low, bits = int(keys.min(initial=0)), len(keys).bit_length()
     if (int(keys.max(initial=0)) - low).bit_length() + bits > 63:
         order = np.argsort(keys, kind="stable")
@@ -64,7 +74,10 @@ class PairSet:
     @cached_property
     def items(self) -> Codes:
         """The item of each pair: int32, shape (n,)."""
-        return (self.keys - self.users * np.int64(self.n_items)).astype(np.int32)
+        found = np.empty(len(self.keys), np.int32)
+        for here in steps(len(found)):
+            found[here] = self.keys[here] - self.users[here] * np.int64(self.n_items)
+        return found
 
     @cached_property
     def starts(self) -> Rows:
@@ -87,6 +100,8 @@ class PairSet:
             found[order] = self.find(ordered)
             return found
         begin, end = np.searchsorted(self.keys, [keys[0], keys[-1] + 1]) if len(keys) > _FEW else (0, len(self.keys))
+        if end - begin == len(keys) and np.array_equal(self.keys[begin:end], keys):
+            return np.arange(begin, end)
         places = begin + np.searchsorted(self.keys[begin:end], keys)
         return np.where(self.keys.take(places, mode="clip") == keys, places, -1)
 
@@ -103,7 +118,7 @@ class PairSet:
             mask = np.zeros(high - low + 1, bool)
             mask[self.keys[begin:end] - low] = True
             return np.flatnonzero(mask[keys - low])
-        if len(self.keys) > _CACHED:
+        if len(self.keys) > _CACHED and len(keys) > _MANY:  # fewer are not worth the marks
             likely = np.flatnonzero(self._marks[_hashes(keys, len(self._marks), _FACTORS[0])])
             likely = likely[self._marks[_hashes(keys[likely], len(self._marks), _FACTORS[1])]]
             return likely[self._found(keys[likely])]
@@ -113,9 +128,9 @@ class PairSet:
     def _marks(self) -> npt.NDArray[np.bool_]:
         """Where the two hashes of a key may be (Bloom): one look, or two, tell most keys that are not here."""
         marks = np.zeros(1 << min(28, (8 * len(self.keys)).bit_length()), bool)
-        for begin in range(0, len(self.keys), _CACHED):
+        for here in steps(len(self.keys)):
             for factor in _FACTORS:
-                marks[_hashes(self.keys[begin : begin + _CACHED], len(marks), factor)] = True
+                marks[_hashes(self.keys[here], len(marks), factor)] = True
         return marks
 
     def _found(self, keys: Keys) -> Rows:
@@ -127,14 +142,16 @@ class PairSet:
 
     def where(self, kept: npt.NDArray[np.bool_]) -> PairSet:
         """Some of the pairs."""
+        if kept.all():  # what is known of them stays known
+            return self
         return PairSet(self.keys[kept], self.n_users, self.n_items)
 
     def union(self, *others: PairSet) -> PairSet:
         """The pairs of any of these."""
-        parts = [each.keys for each in (self, *others) if len(each)]
-        if len(parts) < 2:
-            return PairSet(parts[0] if parts else self.keys, self.n_users, self.n_items)
-        return PairSet(distinct(np.concatenate(parts)), self.n_users, self.n_items)
+        some = [each for each in (self, *others) if len(each)]
+        if len(some) < 2:
+            return some[0] if some else self
+        return PairSet(distinct(np.concatenate([each.keys for each in some])), self.n_users, self.n_items)
 
     def without(self, other: PairSet) -> PairSet:
         """The pairs that the other lacks."""

@@ -152,6 +152,9 @@ class MemoryBudget:
         return n_rows * (_BYTES_PER_ROW * n_truths + _BYTES_PER_ROW_AND_FILE * n_files) <= self.free
 
 
+_STEP = 1 << 16
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """The pairs of some users."""
@@ -165,6 +168,17 @@ class Part:
     def of(cls, first: int, pairs: PairSet) -> Part:
         """Those of a set whose users are counted from ``first``."""
         return cls(first, pairs.n_users, pairs.users, pairs.items)
+
+    def steps(self) -> Iterator[Part]:
+        """The same in parts with so many pairs that what is computed of them stays in a cache; users stay whole."""
+        begin = 0
+        while begin < len(self.users):
+            first, last = (int(self.users[at]) for at in (begin, min(begin + _STEP, len(self.users) - 1)))
+            last = max(last, first + 1)
+            end = int(np.searchsorted(self.users, np.int32(last)))  # another type would cast all of them
+            here = slice(begin, end)
+            yield Part(self.first + first, last - first, self.users[here] - np.int32(first), self.items[here])
+            begin = end
 
 
 class PairParts:

@@ -108,6 +108,9 @@ def _block(
     **more: Any,  # noqa: ANN401
 ) -> Block:
     """Of labelled rows, some of them positives, others negatives."""
+    odd_labels = NO_ROWS
+    if len(heads) + len(negatives) < len(columns):
+        odd_labels = columns.first + np.flatnonzero((columns.others != 0) & (columns.others != 1))
     return Block(
         columns.epoch,
         len(columns),
@@ -121,7 +124,7 @@ def _block(
         columns.first + negatives,
         groups,
         None if columns.sources is None else columns.sources[negatives],
-        odd_labels=columns.first + np.flatnonzero((columns.others != 0) & (columns.others != 1)),
+        odd_labels=odd_labels,
         **more,
     )
 
@@ -209,6 +212,11 @@ def of_labels(columns: Columns, *, grouped: bool) -> Block:
     heads, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     if not grouped:
         return _block(columns, heads, negatives, None, None)
+    if len(heads) + len(negatives) == len(labels) and heads.size and not heads[0]:
+        sizes = np.diff(heads, append=len(labels))
+        if np.array_equal(np.repeat(columns.users[heads], sizes), columns.users):  # as usual
+            counts = sizes - 1
+            return _block(columns, heads, negatives, np.repeat(np.arange(len(heads)), counts), counts)
     groups = (np.cumsum(labels == 1) - 1)[negatives]
     known = groups >= 0
     known[known] = columns.users[heads[groups[known]]] == columns.users[negatives[known]]
@@ -388,8 +396,8 @@ class Blocks:
         if terms.layout == "pairwise":
             same = (columns.users == columns.users[-1]) & (columns.items == columns.items[-1])
         elif terms.is_train and not terms.per_user:
-            heads = np.flatnonzero(columns.others == 1)
-            return int(heads[-1]) if heads.size else 0
+            leads = columns.others[::-1] == 1
+            return len(leads) - 1 - int(leads.argmax()) if leads.any() else 0
         else:
             same = columns.users == columns.users[-1]
         other = np.flatnonzero(~same)

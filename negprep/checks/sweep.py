@@ -241,9 +241,10 @@ class Tallies:
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
         """Positives lead rows."""
         if (places[1:] > places[:-1]).all():  # each once, as usual: much faster than counting
-            before = self.present[places]
-            self.first_rows[places] = np.where(before == 0, rows, self.first_rows[places])
-            self.present[places] = before + times
+            here = in_succession(places)
+            before = self.present[here]
+            self.first_rows[here] = np.where(before == 0, rows, self.first_rows[here])
+            self.present[here] = before + times
             return
         fresh = np.flatnonzero(self.present[places] == 0)[::-1]  # the first of equal ones is written last, and stays
         self.first_rows[places[fresh]] = rows[fresh]
@@ -260,11 +261,21 @@ class Tallies:
         np.add.at(self.hits, places, 1)
 
 
+def in_succession(places: Rows) -> Rows | slice:
+    """Ascending places, as a slice where they come one after the other: then nothing is gathered."""
+    if len(places) and places[-1] - places[0] == len(places) - 1 and (places[1:] > places[:-1]).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
 def count_into(total: Rows, codes: npt.NDArray[np.integer], weights: Rows | None = None) -> None:
     """Add how often each code occurs, or the sums of the weights."""
-    if len(total) <= 8 * len(codes):
-        found = np.bincount(codes, weights=weights, minlength=len(total))
-        total += found if weights is None else found.astype(np.int64)
+    if not len(codes):
+        return
+    low, high = int(codes.min()), int(codes.max()) + 1
+    if high - low <= 8 * len(codes):
+        found = np.bincount(codes - low, weights=weights, minlength=high - low)
+        total[low:high] += found if weights is None else found.astype(np.int64)
     else:
         np.add.at(total, codes, 1 if weights is None else weights)
 
@@ -368,7 +379,7 @@ class Heads:
     def _once(self, places: Rows, rows: Rows, epoch: int) -> None:
         """Positives, ascending, lead rows: each once in an epoch."""
         epochs = self._tallies.epochs
-        again = self._tallies.present[places] > 0 if epochs is None else epochs.add(places, epoch)
+        again = self._tallies.present[in_succession(places)] > 0 if epochs is None else epochs.add(places, epoch)
         again[1:] |= places[1:] == places[:-1]
         self._tallies.lead(places, rows, 1)
         if again.any() and not self._terms.heads_repeat:

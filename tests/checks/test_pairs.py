@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from negprep.checks import pair_set as module
+from negprep.checks import ranges
+from negprep.checks.expected import per_user
 from negprep.checks.pair_set import PairSet, distinct
 
 
@@ -14,6 +16,7 @@ from negprep.checks.pair_set import PairSet, distinct
 def test_sets_are_pythons(monkeypatch, masked, few):
     monkeypatch.setattr(module, "_FEW", few)
     monkeypatch.setattr(module, "_CACHED", few or 1 << 18)
+    monkeypatch.setattr(module, "_MANY", few)
     monkeypatch.setattr(module, "_MASKED", masked)
     chance = np.random.default_rng(3)
     for n_keys in (0, 1, 40, 900):
@@ -29,3 +32,28 @@ def test_sets_are_pythons(monkeypatch, masked, few):
         assert mine.without(other).keys.tolist() == sorted(known - others)
         assert (mine.users * 50 + mine.items == keys).all()
         assert mine.counts.tolist() == [sum(key // 50 == user for key in known) for user in range(40)]
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 16])
+def test_parts_in_steps_have_all_pairs_and_whole_users(monkeypatch, step):
+    monkeypatch.setattr(ranges, "_STEP", step)
+    pairs = PairSet(distinct(np.random.default_rng(5).integers(0, 2_000, 300)), 40, 50)
+    whole = ranges.Part.of(100, pairs)
+    found, users = [], []
+    for part in whole.steps():
+        mine = (part.users + part.first).tolist()
+        found += list(zip(mine, part.items.tolist(), strict=True))
+        here = set(mine)
+        assert not here & set(users)
+        assert here <= set(range(part.first, part.first + part.n_users))
+        users += here
+    assert found == list(zip((pairs.users + 100).tolist(), pairs.items.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.9, 1.0])
+def test_some_of_each_user_are_counted(share):
+    chance = np.random.default_rng(6)
+    pairs = PairSet(distinct(chance.integers(0, 2_000, 300)), 40, 50)
+    which = chance.random(len(pairs)) < share
+    wanted = [int(which[pairs.users == user].sum()) for user in range(40)]
+    assert per_user(pairs, which).tolist() == wanted

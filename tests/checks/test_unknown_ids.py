@@ -13,6 +13,7 @@ import negprep
 from negprep.checks import log_ids, results
 from negprep.checks.promises import Promised
 from negprep.checks.verify import verify
+from negprep.encode.vocabulary import Vocabulary
 from negprep.errors import BadDataError
 
 LOG = pa.table({"user": [1, 1, 2, 2, 3, 3], "item": [10, 11, 12, 13, 14, 10]})
@@ -166,3 +167,16 @@ def test_a_file_in_which_nothing_can_be_checked_is_refused(tmp_path, name, part)
         checks(write(tmp_path / "o.csv", text), part=part)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+LEAST, MOST = -(2**63), 2**63 - 1
+
+
+@pytest.mark.parametrize("known", [[1, 2, 4], [LEAST, LEAST + 2], [MOST - 1, MOST], [-1, 0, 1], [LEAST, MOST]])
+def test_ids_far_from_those_of_the_log_are_unknown(known):
+    """A place is a difference of ids, which may wrap."""
+    codebook = log_ids.Codebook(Vocabulary(pa.array(known, pa.int64())))
+    near = {id_ + step for id_ in known for step in range(-3, 4)}
+    ids = sorted(id_ for id_ in near | {LEAST, LEAST + 1, -3, 0, 3, MOST - 1, MOST} if LEAST <= id_ <= MOST)
+    wanted = [known.index(id_) if id_ in known else -1 for id_ in ids]
+    assert codebook(pa.array(ids, pa.int64())).tolist() == wanted
