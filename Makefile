@@ -16,7 +16,7 @@ LIBRARIES := .venv-libraries
 SPARK := .venv-spark
 DIST := .venv-dist
 DEMO := build/demo
-SIZES ?= 1m 20m
+SIZES ?= 20m
 TORCH ?= torch==2.13.0+cpu
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := -m pip --disable-pip-version-check --quiet --no-input
@@ -89,7 +89,7 @@ docs: $(CHECKS)  ## check that docs/reference/cli.md is what the commands say, a
 	$(BIN)/python docs/check_links.py
 
 .PHONY: bench
-bench: $(CHECKS)  ## measure for half an hour (with SIZES="1m 20m 100m" also jobs on 100 million rows)
+bench: $(CHECKS)  ## measure for 25 minutes (with SIZES="1m 20m 100m" also jobs on 1 and 100 million rows)
 	$(BIN)/python tests/benchmarks/bench_kernels.py
 	$(BIN)/python tests/benchmarks/bench_hard.py
 	$(BIN)/python tests/benchmarks/bench_growth.py
@@ -97,6 +97,10 @@ bench: $(CHECKS)  ## measure for half an hour (with SIZES="1m 20m 100m" also job
 	$(BIN)/python tests/benchmarks/bench_loader.py
 	set -e; for size in $(SIZES); do $(BIN)/python tests/benchmarks/bench_jobs.py --size $$size; done
 	set -e; for size in $(filter-out 100m,$(SIZES)); do $(BIN)/python tests/benchmarks/bench_peers.py --size $$size; done
+
+.PHONY: bench-page
+bench-page: bench  ## measure, and bring the figures into docs/internals/performance.md
+	$(BIN)/python tests/benchmarks/measure/page.py
 
 .PHONY: dist
 dist: $(DIST)/.installed  ## build the source distribution and the wheel into dist, and check both

@@ -105,7 +105,7 @@ def bars_of(size: str, costs: dict[str, Cost]) -> list[Bar]:
         return (second[name] - startup) / rows
 
     found = [
-        Bar("train : copy of its output", train / copy, 1.1, applies=of_20m),
+        Bar("train : copy of its output", train / copy, 0.5, applies=of_20m),
         Bar("train to a folder : that copy", second["train to a folder, --jobs 2"] / copy, 0.95, applies=of_20m),
         Bar(
             "(train from CSV - train) : pyarrow's read",
@@ -149,7 +149,7 @@ def main() -> None:
     """Measure all jobs in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=list(ROWS), default="20m")
-    parser.add_argument("--repeat", type=int, default=5, metavar="N")
+    parser.add_argument("--repeat", type=int, default=4, metavar="N")
     given = parser.parse_args()
     jobs = jobs_of(given.size) | scaling_jobs(given.size)
 

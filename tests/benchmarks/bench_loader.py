@@ -4,8 +4,8 @@
 
 Four negatives to a positive, batches of 8,192 rows, shuffled, without workers: each loader in a process of its own,
 which takes batches for some seconds (of negprep, which draws ahead, all batches of an epoch) and then looks up how many
-negatives are positives of their user. The loaders of others get a log of a million rows with the same laws. They need
-two virtual environments, build/bench/loaders-*, made on the first run (with PyTorch for CPUs where pip has that).
+negatives are positives of their user. The loaders of others run once, on a log of a million rows with the same laws.
+They need two virtual environments, build/bench/loaders-*, made on the first run.
 
 The bars are for rows a second of the processor, of all threads: other work on the machine does not change them much.
 """
@@ -21,20 +21,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from measure.environments import RECBOLE, TORCH, Environment, versions
 from measure.processes import CACHE, SCRIPTS, Cost, in_child, make_log, remove, run, tell
 from measure.tables import Bar, bars, publish, table
 
-TORCH = "torch==2.13.0"
-ENVIRONMENTS = {
-    "torch": [
-        ["numpy", "scipy", "scikit-learn", "pandas<3", "pyarrow", "gensim", "tqdm", "click", "tensorflow-cpu"],
+LIBRARIES = Environment(
+    "loaders-torch",
+    (
+        TORCH,
+        ("numpy", "scipy", "scikit-learn", "pandas<3", "pyarrow", "gensim", "tqdm", "click", "tensorflow-cpu"),
         # Of these three, a file or a package is run that needs nothing more.
-        ["--no-deps", "--ignore-requires-python", "librecommender==1.5.2", "datarec==1.5.7", "warprec==2.2.8"],
-    ],
-    "recbole": [["recbole==1.2.1", "numpy<2", "pandas<2.2", "scipy<1.14", "pyarrow<18"]],
-}
+        ("--no-deps", "--ignore-requires-python", "librecommender==1.5.2", "datarec==1.5.7", "warprec==2.2.8"),
+    ),
+    shown=("torch", "librecommender", "warprec", "datarec"),
+)
 HEAD = ["", "M rows/CPU s", "negprep : it", "M rows/s", "range", "first batch, s", "wrong negatives"]
-SHOWN = ["torch", "recbole", "librecommender", "warprec", "datarec"]
 
 
 @dataclass(frozen=True)
@@ -43,22 +44,23 @@ class Loader:
 
     script: str
     words: tuple[str, ...] = ()
-    environment: str | None = None
+    environment: Environment | None = None
     slower: float | None = None
 
 
+OWN = "negprep"
 OURS, POPULAR, SHUFFLE = "negprep.Sampler", "negprep.Sampler, popularity", "negprep train --shuffle"
 LOADERS = {
     OURS: Loader("sampler.py", ("uniform",)),
     POPULAR: Loader("sampler.py", ("popularity",)),
-    "negprep.torch in a DataLoader": Loader("sampler.py", ("uniform", "torch"), "torch"),
-    "RecBole": Loader("recbole_loader.py", ("uniform",), "recbole", 3),
-    "RecBole, popularity": Loader("recbole_loader.py", ("popularity",), "recbole"),
-    "LibRecommender, random": Loader("librecommender.py", ("random",), "torch"),
-    "LibRecommender, unconsumed": Loader("librecommender.py", ("unconsumed",), "torch", 5),
-    "WarpRec": Loader("warprec_pointwise.py", (), "torch", 50),
-    "DataRec": Loader("datarec_pairwise.py", (), "torch", 50),
-    "PyTorch, a set a user": Loader("torch_set.py", (), "torch", 50),
+    "negprep.torch in a DataLoader": Loader("sampler.py", ("uniform", "torch"), LIBRARIES),
+    "RecBole": Loader("recbole_loader.py", ("uniform",), RECBOLE, 3),
+    "RecBole, popularity": Loader("recbole_loader.py", ("popularity",), RECBOLE),
+    "LibRecommender, random": Loader("librecommender.py", ("random",), LIBRARIES),
+    "LibRecommender, unconsumed": Loader("librecommender.py", ("unconsumed",), LIBRARIES, 5),
+    "WarpRec": Loader("warprec_pointwise.py", (), LIBRARIES, 50),
+    "DataRec": Loader("datarec_pairwise.py", (), LIBRARIES, 50),
+    "PyTorch, a set a user": Loader("torch_set.py", (), LIBRARIES, 50),
 }
 
 
@@ -86,40 +88,11 @@ class Found:
         return f"{min(self.paces) / 1e6:.3g}–{max(self.paces) / 1e6:.3g}"
 
 
-def python_of(name: str | None) -> Path:
-    """The interpreter of an environment, which is made now unless it is there; None: the one at work."""
-    if name is None:
-        return Path(sys.executable)
-    folder = CACHE / f"loaders-{name}"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        print(f"installing {folder.name} ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        for packages in [[TORCH], *ENVIRONMENTS[name]]:
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, *packages], check=True)
-        (folder / "complete").touch()
-    return python
-
-
-def versions(names: set[str]) -> str:
-    """What was measured."""
-    found: dict[str, str] = {}
-    for name in sorted(names):
-        code = f"""
-from importlib.metadata import distributions
-found = [(each.name.lower(), each.version) for each in distributions()]
-print(*(f"{{name}} {{version}}" for name, version in found if name in {SHOWN}), sep="|")
-"""
-        shown = subprocess.run([python_of(name), "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout
-        found |= {line.partition(" ")[0]: line for line in shown.strip().split("|")}
-    return ", ".join(found[name] for name in SHOWN if name in found)
-
-
 def measure(loader: Loader, log: Path, seconds: float, into: Found) -> None:
     """Run a loader once, and add what it found."""
     script = SCRIPTS / "loaders" / loader.script
-    command = [python_of(loader.environment), script, log, str(seconds), *loader.words]
+    python = loader.environment.python() if loader.environment is not None else Path(sys.executable)
+    command = [python, script, log, str(seconds), *loader.words]
     shown = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=CACHE).stdout
     into.last = json.loads(shown.splitlines()[-1])
     into.paces.append(into.last["rows"] / into.last["seconds"])
@@ -159,23 +132,24 @@ def main() -> None:
     """Measure all in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=["1m", "20m"], default="20m")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="S")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S")
     parser.add_argument("--repeat", type=int, default=3, metavar="N")
     parser.add_argument("--only", nargs="+", choices=list(LOADERS), default=list(LOADERS), metavar="NAME")
     given = parser.parse_args()
     large, small = make_log(given.size), make_log("like-20m-1m")
     loaders = {name: LOADERS[name] for name in given.only}
-    for name in {loader.environment for loader in loaders.values()}:
-        python_of(name)
+    measured = versions(loader.environment for loader in loaders.values() if loader.environment is not None)
     found = {name: Found() for name in [SHUFFLE, *loaders]}
     for turn in range(given.repeat):
         for name in found:
+            if turn and not name.startswith(OWN):
+                continue
             tell(f"{turn + 1}/{given.repeat} {name}")
             if name == SHUFFLE:
                 measure_shuffle(large, found[name])
             else:
                 loader = loaders[name]
-                measure(loader, large if name.startswith("negprep") else small, given.seconds, found[name])
+                measure(loader, large if name.startswith(OWN) else small, given.seconds, found[name])
     tell("")
     rows, bar = [], []
     for name, result in found.items():
@@ -205,12 +179,10 @@ def main() -> None:
         for name, loader in loaders.items()
         if loader.slower is not None and OURS in found
     ]
-    rounds = "one round" if given.repeat == 1 else f"medians of {given.repeat} rounds in turn"
-    environments = {loader.environment for loader in loaders.values() if loader.environment is not None}
     publish(
         f"loader-{given.size}",
-        f"Millions of rows a second in batches of 8,192, {rounds}; negprep on the "
-        f"{given.size} log, the others on a million rows with the same laws. {versions(environments)}.",
+        f"Millions of rows a second in batches of 8,192: negprep on the {given.size} log, medians of {given.repeat} "
+        f"rounds in turn; the others on a million rows with the same laws, once. {measured}.",
         table(HEAD, rows),
         bars(bar),
     )

@@ -2,98 +2,96 @@
 
     python tests/benchmarks/bench_peers.py [--size 1m|20m] [--repeat N] [--only NAME ...]
 
-The peers get a virtual environment of their own, build/bench/peers-venv, made on the first run (LensKit brings PyTorch:
-several gigabytes). A peer makes both outputs in one process and reads the log once; negprep is run twice.
+The peers get two virtual environments of their own below build/bench, made on the first run. A peer makes both outputs
+in one process and reads the log once; negprep is run twice. Peers without a bar run once, after a run on the small log
+that is not counted, as all have one.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from measure.environments import RECBOLE, TORCH, Environment, versions
 from measure.processes import CACHE, SCRIPTS, Argument, Cost, in_child, make_log, remove, run, tell
 from measure.tables import Bar, bars, publish, table
 
-VENV = CACHE / "peers-venv"
-PACKAGES = ["lenskit", "duckdb", "polars", "numpy", "pyarrow"]
-ROWS = {"1m": 1_000_209, "20m": 20_000_263}
+SAMPLERS = Environment(
+    "peers-venv",
+    (TORCH, ("lenskit", "duckdb", "polars", "numpy", "pyarrow")),
+    shown=("duckdb", "lenskit", "numpy", "polars", "pyarrow"),
+)
+OURS = "negprep"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A script of `peers`; ``slower`` than negprep by at least this."""
+
+    script: str
+    slower: float | None = None
+    environment: Environment = SAMPLERS
+
+
 PEERS = {
-    "DuckDB SQL": "duckdb_sql",
-    "LensKit": "lenskit_sampler",
-    "bisection in numpy": "bisection",
-    "Polars": "polars_frames",
-    "the textbook loop": "textbook_loop",
+    "DuckDB SQL": Peer("duckdb_sql.py", 5),
+    "LensKit": Peer("lenskit_sampler.py", 5),
+    "bisection in numpy": Peer("bisection.py"),
+    "RecBole": Peer("recbole_sampler.py", environment=RECBOLE),
+    "Polars": Peer("polars_frames.py"),
+    "the textbook loop": Peer("textbook_loop.py"),
 }
-LOOP = "the textbook loop"
-FASTER_THAN = {"DuckDB SQL": 2.5, "LensKit": 5}
 
 
-def peers_python() -> Path:
-    """The peers' interpreter; made now unless it is there."""
-    python = VENV / "bin" / "python"
-    if not (VENV / "complete").exists():
-        print("installing the peers ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True
-        )
-        (VENV / "complete").touch()
-    return python
-
-
-def versions(python: Path) -> str:
-    """What was measured."""
-    code = f"from importlib.metadata import version; print(', '.join(f'{{n}} {{version(n)}}' for n in {PACKAGES}))"
-    return subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+def run_negprep(log: Path, outputs: tuple[Path, Path], into: Cost) -> None:
+    """Run `train` and `test`, and add what both cost."""
+    both = [Cost(), Cost()]
+    for command, path, cost in zip(["train", "test"], outputs, both, strict=True):
+        held = ["--holdout", "none"] if command == "train" else []
+        arguments: list[Argument] = [sys.executable, "-m", "negprep", command, "--quiet", *held, log, path]
+        run(arguments, cost)
+    into.seconds.append(sum(part.seconds[0] for part in both))
+    into.cpu.append(sum(part.cpu[0] for part in both))
+    into.peaks.append(max(part.peak for part in both))
 
 
 def main() -> None:
     """Measure negprep and all peers in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=list(ROWS), default="1m")
+    parser.add_argument("--size", choices=["1m", "20m"], default="1m")
     parser.add_argument("--repeat", type=int, default=3, metavar="N")
     parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS), metavar="NAME")
     given = parser.parse_args()
-    python = peers_python()
-    # A loop's time grows with its rows: from the small log one knows that of the large one.
-    logs = {name: make_log("1m" if name == LOOP else given.size) for name in ["negprep", *given.only]}
-    times_as_many = {LOOP: ROWS[given.size] / ROWS["1m"]}
-    outputs: dict[str, tuple[Path, Path]] = {
+    measured = versions(PEERS[name].environment for name in given.only)
+    python = {name: PEERS[name].environment.python() for name in given.only}
+    log, small = make_log(given.size), make_log("1m")
+    names = [OURS, *given.only]
+    outputs = {
         name: (CACHE / f"peer-{number}-train.parquet", CACHE / f"peer-{number}-test.parquet")
-        for number, name in enumerate(logs)
+        for number, name in enumerate(names)
     }
-    costs = {name: Cost() for name in logs}
-    for turn in range(given.repeat):
-        for name, log in logs.items():
-            tell(f"{turn + 1}/{given.repeat} {name}")
+    costs = {name: Cost() for name in names}
+    for turn in range(given.repeat + 1):
+        for name in names:
+            if turn > 1 and name != OURS and PEERS[name].slower is None:
+                continue
+            tell(f"round {turn} of {given.repeat}: {name}")
+            read, cost = (log, costs[name]) if turn else (small, Cost())
             for path in outputs[name]:
                 remove(path)
-            if name == "negprep":
-                both = [Cost(), Cost()]
-                for command, path, into in zip(["train", "test"], outputs[name], both, strict=True):
-                    held = ["--holdout", "none"] if command == "train" else []
-                    arguments: list[Argument] = [sys.executable, "-m", "negprep", command, "--quiet", *held, log, path]
-                    run(arguments, into)
-                costs[name].seconds.append(sum(part.seconds[0] for part in both))
-                costs[name].cpu.append(sum(part.cpu[0] for part in both))
-                costs[name].peaks.append(max(part.peak for part in both))
+            if name == OURS:
+                run_negprep(read, outputs[name], cost)
             else:
-                run([python, SCRIPTS / "peers" / f"{PEERS[name]}.py", log, *outputs[name]], costs[name])
+                run([python[name], SCRIPTS / "peers" / PEERS[name].script, read, *outputs[name]], cost)
     tell("checking")
     rows, ratio = [], {}
     for name, cost in costs.items():
-        found = in_child("peers/check.py", logs[name], *outputs[name]).split()
-        factor = times_as_many.get(name, 1)
-        ratio[name] = cost.median * factor / costs["negprep"].median
-        shown = name if factor == 1 else f"{name} (from 1m, times {factor:.0f})"
-        seconds = f"{cost.median * factor:.2f}"
-        peak = f"{cost.peak / 1e6:,.0f}" if factor == 1 else "-"
-        cpu = f"{cost.least_cpu * factor:.1f}"
-        rows.append(
-            [shown, seconds, cost.spread, f"{ratio[name]:.1f}", cpu, peak, *(f"{int(count):,}" for count in found)]
-        )
+        found = in_child("peers/check.py", log, *outputs[name]).split()
+        ratio[name] = cost.median / costs[OURS].median
+        figures = [f"{cost.median:.2f}", cost.spread, f"{ratio[name]:.1f}", f"{cost.least_cpu:.1f}"]
+        rows.append([name, *figures, f"{cost.peak / 1e6:,.0f}", *(f"{int(count):,}" for count in found)])
         for path in outputs[name]:
             remove(path)
     tell("")
@@ -111,13 +109,14 @@ def main() -> None:
     ]
     publish(
         f"peers-{given.size}",
-        f"The whole job on the {given.size} log, medians of {given.repeat} rounds in turn. Peers: {versions(python)}.",
+        f"The whole job on the {given.size} log: medians of {given.repeat} rounds in turn, peers without a bar once. "
+        f"Peers: {measured}.",
         table(head, rows),
         bars(
             [
-                Bar(f"{name} : negprep", ratio[name], limit, at_least=True, applies=given.size == "20m")
-                for name, limit in FASTER_THAN.items()
-                if name in ratio
+                Bar(f"{name} : negprep", ratio[name], peer.slower, at_least=True, applies=given.size == "20m")
+                for name, peer in PEERS.items()
+                if name in ratio and peer.slower is not None
             ]
         ),
     )

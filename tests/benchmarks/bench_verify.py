@@ -35,7 +35,7 @@ def main() -> None:
     """Measure all jobs in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=["1m", "20m"], default="20m")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N")
+    parser.add_argument("--repeat", type=int, default=2, metavar="N")
     given = parser.parse_args()
     costs = in_turn(jobs_of(given.size), given.repeat, lambda _: remove(COPIED))
     rows, limits = [], []

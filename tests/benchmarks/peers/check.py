@@ -24,6 +24,11 @@ def negatives(path):
         yield pairs(table.filter(np.equal(table["label"].to_numpy(), 0)), "user", "item")
 
 
+def distinct(ascending):
+    """Each value once. (np.unique hashes integers, which takes ten times as long.)"""
+    return ascending[np.flatnonzero(np.diff(ascending, prepend=-1))]
+
+
 def wrong(path):
     """Negatives that are positives of their user."""
     return sum(
@@ -33,9 +38,9 @@ def wrong(path):
 
 
 log, train, test = sys.argv[1:]
-positives = np.unique(pairs(pq.read_table(log, columns=["userId", "movieId"]), "userId", "movieId"))
-users = len(np.unique(positives >> 32))
+positives = distinct(pairs(pq.read_table(log, columns=["userId", "movieId"]), "userId", "movieId"))
+users = len(distinct(positives >> 32))
 of_test = np.sort(np.concatenate(list(negatives(test))))
-duplicates = int((np.diff(of_test) == 0).sum())
+duplicates = len(of_test) - len(distinct(of_test))
 missing = 5 * len(positives) + 100 * users - sum(pq.read_metadata(path).num_rows for path in (train, test))
 print(wrong(train), wrong(test), duplicates, missing)
