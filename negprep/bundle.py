@@ -31,7 +31,7 @@ from negprep.options.formats import EXCHANGES, FOLDERS, SAMPLER_FILE, TEXT, Form
 from negprep.options.options import LogSource, Options, ReadOptions
 from negprep.options.reading import paths_in
 from negprep.options.specs import HoldoutRule
-from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_rows
+from negprep.pipeline import ReadLog, Run, check_outputs, silent, write_all, write_rows
 from negprep.read.log import LogReader, open_log
 from negprep.sample.rng import ALGORITHM
 from negprep.stored import Keeper, Origin
@@ -294,7 +294,7 @@ class _Made:
                 folder = (options.spill_dir or self._folder or gettempdir()) if run.loaded.is_spilled else None
                 keeper = stack.enter_context(closing(Keeper(Origin.of(run), folder)))
                 run.watch = keeper.add
-            write_rows(run, file.write)
+            write_all(run, file)
             file.close({"negprep": json.dumps(facts_of(run), sort_keys=True)})
             if keeper is not None:
                 output.write_file(SAMPLER_FILE, partial(keeper.write, tally=run.tally))

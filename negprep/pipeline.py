@@ -62,7 +62,7 @@ from negprep.stores import is_remote
 from negprep.summary import ColdItems, Record, Summary, Tally, facts_of, summary_of, warnings_of
 from negprep.threads import on_threads, one_ahead
 from negprep.write.destination import Document, check_output, check_target
-from negprep.write.output import PART_ROWS, FolderOutput, Output, Part, kind_of, open_output
+from negprep.write.output import PART_ROWS, FolderOutput, NamedFile, Output, Part, kind_of, open_output
 from negprep.write.parquet import ROW_GROUP_ROWS
 
 
@@ -478,7 +478,13 @@ def _write(run: Run, output: Output, target: str) -> None:
         write_rows(run, exchange.write)
         exchange.end()
         return
-    write_rows(run, output.write)
+    write_all(run, output)
+
+
+def write_all(run: Run, output: Output | NamedFile) -> None:
+    """Write all rows of a run, in order, as the only ones of an output or a file."""
+    with closing(run.rows()) as batches:
+        output.write_all(batches, run.options.jobs)
 
 
 def write_rows(run: Run, write: Callable[[pa.RecordBatch], None]) -> None:

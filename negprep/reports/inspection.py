@@ -160,7 +160,7 @@ class _Scale(Sink):
         self.n_bytes = 0
         self.streams: list[RowStream] = []
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         self.n_bytes += len(data)
 
     def start_text(self, name: str, header: Sequence[str] = (), separator: str = "\t") -> NamedText:

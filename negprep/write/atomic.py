@@ -64,7 +64,7 @@ class Sink:
         self._descriptor = descriptor
         self._discarded = False
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Write all of `data`, unless discarded."""
         if not self._discarded:
             self._append(data)
@@ -80,7 +80,7 @@ class Sink:
     def close(self) -> None:
         """Nothing to do: the descriptor is the caller's."""
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         _write_all(self._descriptor, data)
 
 
@@ -94,7 +94,7 @@ class PathSink(Sink):
         super().__init__(-1)
         self._path = path
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         try:
             _write_all(descriptor, data)
@@ -102,7 +102,7 @@ class PathSink(Sink):
             os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

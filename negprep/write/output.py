@@ -13,6 +13,7 @@ from negprep.errors import NegprepError, UsageError
 from negprep.options.formats import beside, ending_of
 from negprep.stores import store_errors, without_secrets
 from negprep.write.atomic import (
+    ELSEWHERE,
     PARTS,
     PathSink,
     Sink,
@@ -39,7 +40,7 @@ from negprep.write.parquet import ROW_GROUP_ROWS, ArrowStream, ParquetStream
 from negprep.write.text import TextStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from pyarrow.fs import FileSystem
@@ -128,6 +129,11 @@ class Output(ABC):
             with machine_errors(self._destination.place, self._destination.elsewhere):
                 self._current().write(batch)
             self.rows_written += batch.num_rows
+
+    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int) -> None:
+        """Take all rows, whose text is made on so many threads."""
+        place, elsewhere = self._destination.place, self._destination.elsewhere
+        self.rows_written += _write_all(self._current(), batches, threads, place, elsewhere)
 
     def next_part(self) -> None:  # noqa: B027
         """Let the next rows begin a new part file, if this one has any; nothing happens where there are no parts."""
@@ -386,6 +392,30 @@ class Part:
             self._stream.end_rows()
 
 
+def _write_all(
+    stream: RowStream, batches: Iterable[pa.RecordBatch], threads: int, place: str, elsewhere: str = ELSEWHERE
+) -> int:
+    """Write rows, whose text is made on so many threads; how many there are."""
+    rows = 0
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        nonlocal rows
+        for batch in batches:
+            rows += batch.num_rows
+            yield batch
+
+    if threads > 1 and isinstance(stream, TextStream):  # encoding Parquet takes less time than making its rows
+        with closing(stream.encoded(counted(), threads)) as encoded:
+            for data in encoded:
+                with machine_errors(place, elsewhere):
+                    stream.append(data)
+        return rows
+    for batch in counted():
+        with machine_errors(place, elsewhere):
+            stream.write(batch)
+    return rows
+
+
 class NamedFile:
     """A file of rows of its own within a folder."""
 
@@ -398,6 +428,10 @@ class NamedFile:
         with machine_errors(self._place):
             self._stream.write(batch)
         self.rows_written += batch.num_rows
+
+    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int) -> None:
+        """Take rows, as `Output.write_all` does."""
+        self.rows_written += _write_all(self._stream, batches, threads, self._place)
 
     def close(self, metadata: dict[str, str]) -> None:
         """Complete the file."""

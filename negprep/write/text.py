@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import re
+import struct
 import sys
 import zlib
-from typing import TYPE_CHECKING
+from contextlib import closing
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from negprep.arrow import pc, spelled, strings
 from negprep.errors import BadDataError
+from negprep.threads import on_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from negprep.write.atomic import Sink
 
 
 TEXT_ROWS = 1 << 16
 _BLOCK = 1 << 20
-_GZIP = 16 + zlib.MAX_WBITS
+_WINDOW = 1 << 15
 _LEVEL = 6
+_GZIP_HEADER = bytes([31, 139, 8, 0, 0, 0, 0, 0, 0, 3])
+"""Of a member: deflated, without a name or a time, from a Unix. Source: RFC 1952."""
+
+_Bytes: TypeAlias = "bytes | memoryview"
+_Block: TypeAlias = tuple[bytes, bytes]
+"""The last bytes before a block, as many as one may refer to, and its own."""
 
 
 class TextStream:
@@ -33,50 +44,137 @@ class TextStream:
 
     def __init__(self, sink: Sink, names: Sequence[str], separator: str, *, compressed: bool = False) -> None:
         self._sink, self._separator = sink, separator
-        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if compressed else None
-        self._pending = bytearray()
         self._fields = Fields(separator)
+        header = b""
         if names:
-            header = quoted(strings(list(names)).cast(pa.large_string()), separator).to_pylist()
-            self._pending += f"{separator.join(header)}\n".encode()
+            line = quoted(strings(list(names)).cast(pa.large_string()), separator).to_pylist()
+            header = f"{separator.join(line)}\n".encode()
+        self._gzip = _Gzip(header) if compressed else None
+        self._begin = _GZIP_HEADER if compressed else header
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take the next rows."""
-        for start in range(0, batch.num_rows, TEXT_ROWS):
-            columns = batch.slice(start, TEXT_ROWS).columns
-            self.write_fields([self._fields.of(place, column) for place, column in enumerate(columns)])
+        for rows in _slices(batch):
+            self._take(self._lines(rows))
 
     def write_fields(self, fields: Sequence[pa.Array]) -> None:
         """Take the next rows as fields, all ``large_string``: at most about `TEXT_ROWS` at a time."""
-        self._pending += joined(fields, self._separator)
-        self._send(len(self._pending) - len(self._pending) % _BLOCK)
+        self._take(joined(fields, self._separator))
+
+    def encoded(self, batches: Iterable[pa.RecordBatch], threads: int) -> Generator[_Bytes, None, None]:
+        """Take the next rows, and make their bytes on so many threads: for `append`."""
+        slices = (rows for batch in batches for rows in _slices(batch))
+        with closing(on_threads(self._lines, slices, threads=threads, name="negprep-text")) as made:
+            if self._gzip is None:
+                for _, lines in made:
+                    yield lines
+                return
+            blocks = (block for _, lines in made for block in self._gzip.blocks(lines))
+            with closing(on_threads(_deflated, blocks, threads=threads, name="negprep-gzip")) as compressed:
+                for _, data in compressed:
+                    yield data
+
+    def append(self, encoded: _Bytes) -> None:
+        """Write the next of what `encoded` makes."""
+        if self._begin:
+            self._sink.write(self._begin)
+            self._begin = b""
+        self._sink.write(encoded)
 
     def end_rows(self) -> None:
         """Send the rows that are left."""
-        self._send(len(self._pending))
+        self.append(b"" if self._gzip is None else _deflated(self._gzip.rest()))
 
     def close(self, metadata: dict[str, str]) -> None:  # noqa: ARG002
         """End the file. Text has no place for `metadata`."""
         self.end_rows()
-        if self._compressor is not None:
-            self._sink.write(self._compressor.flush())
+        if self._gzip is not None:
+            self.append(self._gzip.end())
 
     def discard(self) -> None:
         """Write nothing more."""
         self._sink.discard()
-        self._pending.clear()
 
-    def _send(self, size: int) -> None:
-        # In blocks of one size, whatever the sizes of the batches: a compressor may look at where its input ends.
-        for start in range(0, size, _BLOCK):
-            data = bytes(self._pending[start : min(start + _BLOCK, size)])
-            self._sink.write(data if self._compressor is None else self._compressor.compress(data))
+    def _lines(self, rows: pa.RecordBatch) -> memoryview:
+        *columns, last = rows.columns
+        fields = [self._fields.of(place, column) for place, column in enumerate(columns)]
+        if is_small := pa.types.is_int8(last.type) and not last.null_count:  # labels, which need no step of their own
+            fields.append(_words_of_bytes("\n").take(last.view(pa.uint8())))
+        else:
+            fields.append(self._fields.of(len(columns), last))
+        return joined(fields, self._separator, ended=is_small)
+
+    def _take(self, lines: memoryview) -> None:
+        if self._gzip is None:
+            self.append(lines)
+            return
+        for block in self._gzip.blocks(lines):
+            self.append(_deflated(block))
+
+
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in slices of so many rows that the arrays of their fields stay in a cache."""
+    return (batch.slice(start, TEXT_ROWS) for start in range(0, batch.num_rows, TEXT_ROWS))
+
+
+class _Gzip:
+    """One member of a gzip file in blocks of one size, whatever the sizes of the texts, that any thread compresses.
+
+    Each block knows the end of the one before, so that little is lost. The method is that of pigz.
+
+    ``begin``: The first bytes of the text.
+    """
+
+    def __init__(self, begin: bytes) -> None:
+        self._pending, self._before = bytearray(begin), b""
+        self._checksum, self._size = 0, 0
+
+    def blocks(self, text: memoryview) -> Iterator[_Block]:
+        """The blocks that the next bytes complete."""
+        self._pending += text
+        while len(self._pending) >= _BLOCK:
+            yield self._cut(_BLOCK)
+
+    def rest(self) -> _Block:
+        """What is left, which may be nothing."""
+        return self._cut(len(self._pending))
+
+    def end(self) -> bytes:
+        """The end of the member: an empty block that is the last one, the checksum, the size."""
+        sizes = struct.pack("<II", self._checksum, self._size & 0xFFFFFFFF)
+        return zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS).flush() + sizes
+
+    def _cut(self, size: int) -> _Block:
+        before, block = self._before, bytes(memoryview(self._pending)[:size])
         del self._pending[:size]
+        self._before = (before + block)[-_WINDOW:] if size < _WINDOW else block[-_WINDOW:]
+        self._checksum = zlib.crc32(block, self._checksum)
+        self._size += size
+        return before, block
 
 
-def joined(fields: Sequence[pa.Array], separator: str) -> memoryview:
-    """The lines of rows whose fields, at least one, are ``large_string`` arrays of one length."""
-    last = pc.binary_join_element_wise(fields[-1], word("\n"), word(""))
+def _deflated(block: _Block) -> bytes:
+    """A block, compressed up to a whole byte."""
+    before, text = block
+    if not text:
+        return b""
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=before)
+    return compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)
+
+
+@cache
+def _words_of_bytes(end: str) -> pa.Array:
+    """The numbers of all int8, each with an end, in the order of the same bytes as uint8: ``large_string``."""
+    numbers = np.arange(1 << 8, dtype=np.uint8).view(np.int8)
+    return strings([f"{number}{end}" for number in numbers]).cast(pa.large_string())
+
+
+def joined(fields: Sequence[pa.Array], separator: str, *, ended: bool = False) -> memoryview:
+    """The lines of rows whose fields, at least one, are ``large_string`` arrays of one length.
+
+    ``ended``: Whether the last fields have the line ends.
+    """
+    last = fields[-1] if ended else pc.binary_join_element_wise(fields[-1], word("\n"), word(""))
     lines = pc.binary_join_element_wise(*fields[:-1], last, word(separator))
     _, offsets, data = lines.buffers()
     if data is None or not len(lines):
@@ -108,6 +206,8 @@ class Fields:
             return self._spelled(place, column, self._quoted)
         if pa.types.is_string(column.type):
             return self._quoted(column.cast(pa.large_string()))
+        if pa.types.is_int8(column.type) and not column.null_count:
+            return _words_of_bytes("").take(column.view(pa.uint8()))
         return spelled(column)
 
     def _quoted(self, words: pa.Array) -> pa.Array:

@@ -7,6 +7,7 @@ import gzip
 import io
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,8 @@ from rows_to_write import SCHEMA, contents, in_pieces, rows
 
 from negprep.errors import BadDataError, OutputError
 from negprep.write.destination import METADATA
-from negprep.write.output import kind_of, open_output
+from negprep.write.output import Kind, kind_of, open_output
+from negprep.write.text import _BLOCK, _GZIP_HEADER, _deflated, _Gzip
 
 NASTY = [
     "plain",
@@ -68,6 +70,87 @@ def test_the_bytes_do_not_tell_how_the_rows_came(tmp_path, name):
         pieces = in_pieces(batch.slice(0, 3_000), sizes) if sizes == [1] else in_pieces(batch, sizes)
         wanted = written(tmp_path / name, [batch.slice(0, 3_000)], SCHEMA) if sizes == [1] else whole
         assert written(tmp_path / name, pieces, SCHEMA) == wanted, sizes
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz"])
+@pytest.mark.parametrize("count", [0, 10, 300_000])
+def test_the_bytes_do_not_tell_how_many_threads_made_them(tmp_path, name, count):
+    batch = rows(count)
+    alone = written(tmp_path / name, [batch], SCHEMA)
+    for threads in (1, 2, 5):
+        with open_output(str(tmp_path / name), SCHEMA, kind=kind_of("csv", name)) as output:
+            output.write_all(in_pieces(batch, [70_000, 1]), threads)
+            assert output.rows_written == count
+            output.finish({})
+        assert (tmp_path / name).read_bytes() == alone, threads
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_among_the_rows_leaves_nothing(tmp_path, threads):
+    def batches():
+        yield rows(100_000)
+        raise BadDataError("no more rows", remedy="none")
+
+    for name in ("out.csv", "out.csv.gz"):
+        with (
+            pytest.raises(BadDataError, match="no more rows"),
+            open_output(str(tmp_path / name), SCHEMA, kind=kind_of("csv", name)) as output,
+        ):
+            output.write_all(batches(), threads)
+    assert contents(tmp_path) == {}
+
+
+def member(text, sizes):
+    """A member of gzip whose text comes in pieces of these sizes, over and over."""
+    file = _Gzip(b"")
+    blocks, start, turn = [], 0, 0
+    while start < len(text):
+        size = sizes[turn % len(sizes)]
+        blocks += file.blocks(memoryview(text)[start : start + size])
+        start, turn = start + size, turn + 1
+    blocks.append(file.rest())
+    return _GZIP_HEADER + b"".join(map(_deflated, blocks)) + file.end()
+
+
+@pytest.mark.parametrize("size", [0, 1, _BLOCK - 1, _BLOCK, _BLOCK + 1, 3 * _BLOCK, 3 * _BLOCK + 40_000])
+def test_gzip_is_one_member_that_every_reader_reads(tmp_path, size):
+    text = (b"%d,%d\n" * 12) % tuple(range(24))
+    text = (text * (size // len(text) + 1))[:size]
+    made = member(text, [size or 1])
+    assert member(text, [100_003]) == made
+    assert gzip.decompress(made) == text
+    reader = zlib.decompressobj(16 + zlib.MAX_WBITS)  # of a single member
+    assert (reader.decompress(made), reader.eof, reader.unused_data) == (text, True, b"")
+    (tmp_path / "made.gz").write_bytes(made)
+    with pa.input_stream(tmp_path / "made.gz", compression="gzip") as stream:
+        assert stream.read() == text
+    assert subprocess.run(["gzip", "-dc", tmp_path / "made.gz"], capture_output=True, check=True).stdout == text
+    # Blocks that knew nothing of each other would take more.
+    assert len(made) <= 1.02 * len(gzip.compress(text, 6)) + 200
+
+
+def test_gzip_begins_anew_after_rows_that_were_ended(tmp_path):
+    with open_output(str(tmp_path / "out"), SCHEMA, kind=Kind(".csv", ",", compressed=True)) as output:
+        stream = output._current()
+        for _ in range(3):
+            stream.write(rows(1000))
+            stream.end_rows()
+        output.finish({})
+    lines = gzip.decompress((tmp_path / "out").read_bytes()).decode().splitlines()
+    assert lines == lines[:1] + 3 * lines[1:1001]
+
+
+def test_small_integers_are_spelled_as_others_are(tmp_path):
+    numbers = np.arange(-128, 128)
+    for kinds in (("int8", "int64"), ("int64", "int8"), ("int8", "int8")):
+        batch = pa.record_batch({name: numbers.astype(kind) for name, kind in zip("ab", kinds, strict=True)})
+        text = written(tmp_path / "out.csv", [batch, batch.slice(200)], batch.schema).decode()
+        assert text == "a,b\n" + "".join(f"{n},{n}\n" for n in [*numbers, *numbers[200:]])
+    some = pa.array([None, -1, None, 1], pa.int8())
+    text = written(
+        tmp_path / "out.csv", [pa.record_batch({"a": some, "b": some})], pa.schema({"a": "int8", "b": "int8"})
+    )
+    assert text == b"a,b\n,\n-1,-1\n,\n1,1\n"
 
 
 def test_gzip_holds_neither_time_nor_name(tmp_path):
