@@ -25,7 +25,7 @@ APART = {
     "options": {"errors"},
     "sample": {"arrays", "options"},
     "read": {"_version", "errors", "arrays", "jsons", "arrow", "threads", "stores", "options"},
-    "write": {"errors", "arrays", "arrow", "stores", "options"},
+    "write": {"errors", "arrays", "arrow", "threads", "stores", "options"},
     # A check that shares code with what it checks would share its mistakes.
     "checks": {"errors", "arrays", "jsons", "arrow", "threads", "stores", "options", "read", "encode"},
     "metrics": {"_version", "errors", "arrays", "jsons", "arrow", "options", "sample", "read", "write", "encode"},
