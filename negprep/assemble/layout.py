@@ -11,10 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Positions
-from negprep.arrow import as_numpy, from_numpy, strings
+from negprep.arrow import as_numpy, by_blocks, from_numpy, strings
 from negprep.options.options import Layout
-
-_BLOCK_CODES = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,27 +52,18 @@ class Ids:
     def take(self, codes: Codes) -> pa.Array:
         """The column of the codes: shape (len(codes),)."""
         if isinstance(self.values, np.ndarray):
-            return from_numpy(_by_blocks(self.values, codes))
+            return from_numpy(by_blocks(self.values, codes))
         if isinstance(self.values, range):
             return from_numpy(np.ascontiguousarray(codes + np.int32(self.values.start) if self.values.start else codes))
         if not self._is_by_dictionary:
             return self.values.take(from_numpy(np.ascontiguousarray(codes)))
-        return pa.DictionaryArray.from_arrays(from_numpy(codes), self.values)
+        return pa.DictionaryArray.from_arrays(from_numpy(codes), self.values, safe=False)
 
     def repeat(self, codes: Codes, times: Positions | int) -> pa.Array:
         """The column in which each of the codes comes so many times in a row."""
         if isinstance(self.values, np.ndarray):
-            return from_numpy(np.repeat(_by_blocks(self.values, codes), times))
+            return from_numpy(np.repeat(by_blocks(self.values, codes), times))
         return self.take(np.repeat(codes, times))
-
-
-def _by_blocks(values: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
-    """``values.take(codes)``; numpy makes 64-bit indices of all codes first, which are kept within a cache here."""
-    found = np.empty(len(codes), values.dtype)
-    for begin in range(0, len(codes), _BLOCK_CODES):
-        here = slice(begin, begin + _BLOCK_CODES)
-        values.take(codes[here], out=found[here], mode="clip")
-    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Words
-from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, text_buffers
+from negprep.arrow import as_numpy, compact, from_numpy, mask_as_numpy, number, pc, text_buffers
 from negprep.errors import BadDataError
 from negprep.sample.rng import integer_keys, text_keys
 
@@ -117,17 +117,14 @@ _LOWEST_ID = -(2**63)
 
 
 def raw_ids(column: pa.Array) -> RawIds:
-    """A copy of an int64, string or dictionary column, in as little memory as its values allow."""
+    """An int64, string or dictionary column in as little memory as its values allow; a copy of integers."""
     if pa.types.is_integer(column.type):
         values = as_numpy(column)
         fits = values.size == 0 or (values.min() >= -(2**31) and values.max() < 2**31)
         return values.astype(np.int32) if fits else values.astype(np.int64)
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    indices = as_numpy(coded.indices)
-    occurs = np.zeros(len(coded.dictionary), bool)
-    occurs[indices] = True
-    positions = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
-    return coded.dictionary.cast(pa.string()).take(from_numpy(np.flatnonzero(occurs))), positions[indices]
+    coded = compact(coded)
+    return coded.dictionary.cast(pa.string()), as_numpy(coded.indices)
 
 
 class DistinctIds:
@@ -235,11 +232,8 @@ RawValues: TypeAlias = "tuple[pa.Array, Codes]"
 
 def raw_values(column: pa.DictionaryArray) -> RawValues:
     """The values that occur in a column, which is a dictionary without a null among its indices."""
-    indices = as_numpy(column.indices)
-    occurs = np.zeros(len(column.dictionary), bool)
-    occurs[indices] = True
-    positions = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
-    return column.dictionary.take(from_numpy(np.flatnonzero(occurs))), positions[indices]
+    column = compact(column)
+    return column.dictionary, as_numpy(column.indices)
 
 
 _DECIMAL = r"^-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$"

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from negprep.arrays import Mask
-from negprep.arrow import as_numpy, first_failure, from_numpy, mask_as_numpy, pc, product, strings, text_bytes
+from negprep.arrow import as_numpy, compact, first_failure, from_numpy, mask_as_numpy, pc, product, strings, text_bytes
 from negprep.errors import RowError
 from negprep.options.specs import TimeForms
 from negprep.read.columns import CARRIED, FLAG, NAME, NUMBER, VALUE
@@ -531,18 +531,16 @@ def _by_distinct(parse: Callable[[pa.Array], pa.Array], column: pa.Array) -> pa.
     """``parse`` a column; of a dictionary, only the values that occur: a huge one is not spelled out."""
     if not pa.types.is_dictionary(column.type):
         return parse(column)
-    indices = as_numpy(column.indices)
-    occurs = np.zeros(len(column.dictionary), np.bool_)
-    occurs[indices] = True
-    codes = (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[indices]
+    column = compact(column)
+    codes = as_numpy(column.indices)
     try:
-        parsed = parse(column.dictionary.take(from_numpy(np.flatnonzero(occurs))))
+        parsed = parse(column.dictionary)
     except RowError as error:
         row = int(np.flatnonzero(codes == error.row)[0])
         raise RowError(row, error.what, error.remedy) from None
     if pa.types.is_string(parsed.type):
-        return pa.DictionaryArray.from_arrays(from_numpy(codes), parsed)
-    return parsed.take(from_numpy(codes))
+        return pa.DictionaryArray.from_arrays(column.indices, parsed, safe=False)
+    return parsed.take(column.indices)
 
 
 def simplified(column: pa.Array) -> pa.Array:

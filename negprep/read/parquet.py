@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _ROWS = 1 << 17
+_TEXT_ROWS = 1 << 20
+_TEXT_BYTES = 1 << 24
 _BUFFER = 1 << 20
 _REQUEST = 1 << 22
 
@@ -72,7 +74,7 @@ class ParquetInput:
             for run in _runs(file, skips):
                 first = sum(file.metadata.row_group(group).num_rows for group in range(run[0]))
                 groups = (
-                    file.iter_batches(self._batch_rows(file, group, wanted), row_groups=[group], columns=names)
+                    file.iter_batches(self._batch_rows(file, group, wanted, text), row_groups=[group], columns=names)
                     for group in run
                 )
                 batches = chain.from_iterable(groups)
@@ -83,14 +85,19 @@ class ParquetInput:
                     yield partial(Piece, arrays, partial(self._place, first))
                     first += batch.num_rows
 
-    def _batch_rows(self, file: pq.ParquetFile, group: int, wanted: Iterable[str]) -> int:
-        """How many rows to read at a time: fewer where they have lists, in proportion to what these hold."""
+    def _batch_rows(self, file: pq.ParquetFile, group: int, wanted: Iterable[str], text: list[str]) -> int:
+        """How many rows to read at a time: fewer where they have lists, in proportion to what these hold.
+
+        More where they have text of few bytes: the distinct values of each batch are looked up once.
+        """
         numbers = [self.nested[name].number for name in wanted if name in self.leaves]
-        if not numbers:
-            return _ROWS
         about = file.metadata.row_group(group)
-        held: int = max(about.column(number).num_values for number in numbers)
-        return max(1, min(_ROWS, _ROWS * int(about.num_rows) // max(held, 1)))
+        if numbers:
+            held: int = max(about.column(number).num_values for number in numbers)
+            return max(1, min(_ROWS, _ROWS * int(about.num_rows) // max(held, 1)))
+        columns = map(about.column, range(about.num_columns) if text else ())
+        n_bytes = sum(column.total_uncompressed_size for column in columns if column.path_in_schema in text)
+        return max(_ROWS, min(_TEXT_ROWS, _TEXT_BYTES * int(about.num_rows) // n_bytes)) if n_bytes else _ROWS
 
     def _check_range(self, names: list[str]) -> None:
         """Refuse a time of 96 bits that is out of range: as nanoseconds, Arrow wraps it."""

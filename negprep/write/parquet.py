@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from negprep.arrow import as_numpy, from_numpy, pc
+from negprep.arrow import as_numpy, compact, pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,8 +145,11 @@ ROW_GROUP_ROWS = 1 << 20
 
 _BUFFER_BYTES = 1 << 18
 
-_ENCODED_VALUES = 1 << 10
-"""Of a column, encoded at a time: only after these may a page end, and after a piece."""
+_ENCODED_VALUES, _ENCODED_TEXTS = 1 << 10, 1 << 14
+"""Values of a column that are encoded at a time: only after these may a page end, and after a piece.
+
+More where users are strings: their statistics take a hash table each time.
+"""
 
 
 class _RowGroups(ABC):
@@ -163,6 +166,8 @@ class _RowGroups(ABC):
         self._sink = sink
         self._schema = schema
         self._row_group_rows = row_group_rows
+        of_texts = any(field.name == "user" and pa.types.is_dictionary(field.type) for field in schema)
+        self._encoded_values = _ENCODED_TEXTS if of_texts else _ENCODED_VALUES
         self._pieces: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self._stream: Any = None
@@ -208,7 +213,7 @@ class _RowGroups(ABC):
 
     def _write_row_group(self) -> None:
         rows = pa.Table.from_batches(self._pieces)
-        if any(len(piece) % _ENCODED_VALUES for piece in self._pieces[:-1]):
+        if any(len(piece) % self._encoded_values for piece in self._pieces[:-1]):
             # The writer may end a page where a piece ends, and then the bytes would depend on how the rows arrived.
             rows = rows.combine_chunks()
         self._pieces.clear()
@@ -257,7 +262,7 @@ class ParquetStream(_RowGroups):
             # long.
             write_statistics=["user"],
             write_page_checksum=True,
-            write_batch_size=_ENCODED_VALUES,
+            write_batch_size=self._encoded_values,
             max_rows_per_page=ROW_GROUP_ROWS,
             # With it, strings that came as a dictionary would be read back as one, and each part has its own.
             store_schema=False,
@@ -308,19 +313,14 @@ def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
         return column
     values = column.combine_chunks()
     if pa.types.is_dictionary(values.type):
-        return _compact(values)
+        return _compacted(values)
     if pa.types.is_list(values.type) and pa.types.is_dictionary(values.type.value_type):
         offsets = pc.subtract(values.offsets, values.offsets[0])
-        return pa.ListArray.from_arrays(offsets, _compact(values.flatten()), type=values.type)
+        return pa.ListArray.from_arrays(offsets, _compacted(values.flatten()), type=values.type)
     return values
 
 
-def _compact(values: pa.DictionaryArray) -> pa.DictionaryArray:
+def _compacted(values: pa.DictionaryArray) -> pa.DictionaryArray:
     if values.null_count:
         raise ValueError("an id is null")
-    indices = as_numpy(values.indices)  # hashing them takes thrice as long as this table
-    used = np.zeros(len(values.dictionary), bool)
-    used[indices] = True
-    position = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    kept = np.flatnonzero(used).astype(np.int32)
-    return pa.DictionaryArray.from_arrays(from_numpy(position[indices]), values.dictionary.take(from_numpy(kept)))
+    return compact(values)
