@@ -13,6 +13,7 @@ import pyarrow as pa
 from negprep.arrays import Codes, Positions
 from negprep.arrow import as_numpy, by_blocks, from_numpy, strings
 from negprep.options.options import Layout
+from negprep.sample.seen import ranges_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,14 +340,6 @@ class RowLayout:
         if groups.log_q is not None:
             columns.append(from_numpy(_flat(groups, groups.log_q)))
         return columns
-
-
-def ranges_of(begins: Positions, sizes: Positions) -> Positions:
-    """The places of ranges, end to end: int64, shape (sum of sizes,)."""
-    ends = np.cumsum(sizes)
-    places = np.arange(int(ends[-1]) if len(ends) else 0)
-    places += np.repeat(begins - (ends - sizes), sizes)
-    return places
 
 
 def _itself(kind: pa.DataType) -> pa.DataType:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Mask, Positions, Times, Words
-from negprep.assemble.layout import Groups, Ids, RowLayout, ranges_of
+from negprep.assemble.layout import Groups, Ids, RowLayout
 from negprep.encode.pairs import Interactions, Items, Pairs, as_seen, merge_pairs, subtract_pairs
 from negprep.encode.vocabulary import Values, Vocabulary
 from negprep.errors import BadDataError, UsageError
@@ -25,7 +25,7 @@ from negprep.sample.measures import Impressions
 from negprep.sample.rng import Bootstrap, Purpose, bounded, combine, purpose_key, word
 from negprep.sample.sampler import Heads, Plan, Sampling
 from negprep.sample.scores import Scores
-from negprep.sample.seen import Seen
+from negprep.sample.seen import Seen, ranges_of
 from negprep.threads import go_on
 from negprep.write.output import Part
 from negprep.write.parquet import ROW_GROUP_ROWS

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from negprep.arrays import Codes, Positions, Units, Words
 from negprep.sample.measures import Asks, Measure, count_up_to
 from negprep.sample.rng import GAMMA, bounded, mix, word_bases
-from negprep.sample.seen import SeenBlock, SparseBlock
+from negprep.sample.seen import SeenBlock, SparseBlock, ranges_of
 from negprep.sample.uniform import STRIP_DRAWS, unravel
 
 _STEPS = 4
@@ -485,9 +485,8 @@ class WeightedItems(Measure):
         is_here[all_rows] = True
         rows, of = np.flatnonzero(is_here), np.cumsum(is_here)[all_rows] - 1
         sizes = ends[rows] - begins[rows]
-        own_starts = np.concatenate([[0], np.cumsum(sizes)])
-        entries = np.arange(own_starts[-1]) + np.repeat(begins[rows] - own_starts[:-1], sizes)
-        return SeenCut(self._weights, own_starts, self._block.items[entries]), of
+        items = self._block.items[ranges_of(begins[rows], sizes)]
+        return SeenCut(self._weights, np.concatenate([[0], np.cumsum(sizes)]), items), of
 
     @cached_property
     def _tenants(self) -> Codes:

@@ -62,8 +62,7 @@ class Seen:
     def of_users(self, users: Codes) -> Seen:
         """Those of some users alone: int32, shape (n,), ascending."""
         begins, sizes = self.starts[users], self.starts[users + 1] - self.starts[users]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        return Seen(starts, self.items[np.arange(starts[-1]) + np.repeat(begins - starts[:-1], sizes)], self.n_items)
+        return Seen(np.concatenate([[0], np.cumsum(sizes)]), self.items[ranges_of(begins, sizes)], self.n_items)
 
     @cached_property
     def filter(self) -> Filter:
@@ -365,3 +364,11 @@ class SparseBlock(SeenBlock):
 
     def select_by_search(self, rows: Positions, ranks: Positions) -> Positions:  # noqa: D102
         return self._select_within(rows, ranks)
+
+
+def ranges_of(begins: Positions, sizes: Positions) -> Positions:
+    """The places of ranges, end to end: int64, shape (sum of sizes,)."""
+    ends = np.cumsum(sizes)
+    places = np.arange(int(ends[-1]) if len(ends) else 0)
+    places += np.repeat(begins - (ends - sizes), sizes)
+    return places

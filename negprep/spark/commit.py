@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -18,9 +18,6 @@ from negprep.spark.session import Engine
 from negprep.write.atomic import complete
 from negprep.write.destination import Document, check_output
 from negprep.write.output import FolderOutput, open_output
-
-if TYPE_CHECKING:
-    pass
 
 _RENAMES = ("hdfs", "viewfs", "webhdfs", "swebhdfs", "ofs", "o3fs")
 """Schemes of file systems that rename a folder in one step; on others ``_SUCCESS`` shows that a folder is whole."""

@@ -373,23 +373,40 @@ PART_ROWS = 8 * ROW_GROUP_ROWS
 """About how many rows a part file should have. It ends at `Output.next_part`, between two users."""
 
 
-class Part:
-    """A part file, which another thread than that of its output may fill."""
+class _FileOfRows:
+    """A file within a folder, which takes its rows in batches."""
 
     def __init__(self, stream: RowStream, place: str) -> None:
         self.rows_written = 0
         self._stream, self._place = stream, place
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows of the part."""
+        """Take the next rows."""
         with machine_errors(self._place):
             self._stream.write(batch)
         self.rows_written += batch.num_rows
+
+
+class Part(_FileOfRows):
+    """A part file, which another thread than that of its output may fill."""
 
     def end(self) -> None:
         """Complete the rows; the footer waits for `FolderOutput.finish`."""
         with machine_errors(self._place):
             self._stream.end_rows()
+
+
+class NamedFile(_FileOfRows):
+    """A file with a name of its own."""
+
+    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int) -> None:
+        """Take rows, as `Output.write_all` does."""
+        self.rows_written += _write_all(self._stream, batches, threads, self._place)
+
+    def close(self, metadata: dict[str, str]) -> None:
+        """Complete the file."""
+        with machine_errors(self._place):
+            self._stream.close(metadata)
 
 
 def _write_all(
@@ -414,29 +431,6 @@ def _write_all(
         with machine_errors(place, elsewhere):
             stream.write(batch)
     return rows
-
-
-class NamedFile:
-    """A file of rows of its own within a folder."""
-
-    def __init__(self, stream: RowStream, place: str) -> None:
-        self.rows_written = 0
-        self._stream, self._place = stream, place
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows."""
-        with machine_errors(self._place):
-            self._stream.write(batch)
-        self.rows_written += batch.num_rows
-
-    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int) -> None:
-        """Take rows, as `Output.write_all` does."""
-        self.rows_written += _write_all(self._stream, batches, threads, self._place)
-
-    def close(self, metadata: dict[str, str]) -> None:
-        """Complete the file."""
-        with machine_errors(self._place):
-            self._stream.close(metadata)
 
 
 class NamedText:
