@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from negprep.api import verify as verify
     from negprep.bundle import Bundle as Bundle
     from negprep.checks.verify import Report as Report
-    from negprep.loader import Epoch as Epoch
+    from negprep.epoch import Epoch as Epoch
     from negprep.loader import Sampler as Sampler
     from negprep.metrics.evaluate import Evaluation as Evaluation
     from negprep.metrics.evaluate import evaluate as evaluate
@@ -40,7 +40,8 @@ _HOMES = {
         "api": "train test prepare fit verify inspect report",
         "checks.verify": "Report",
         "bundle": "Bundle",
-        "loader": "Epoch Sampler",
+        "epoch": "Epoch",
+        "loader": "Sampler",
         "metrics.evaluate": "Evaluation evaluate",
         "models.fit": "FitSummary",
         "options.options": "Options ReadOptions",

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from negprep.epoch import Batch, Epoch
 from negprep.errors import UsageError
-from negprep.loader import Batch, Epoch, Sampler
+from negprep.loader import Sampler
 from negprep.options.specs import check_bool, whole
 
 try:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     *("_version errors arrays", "jsons arrow threads", "stores", "options", "sample", "read write", "encode"),
     *("holdout model_file", "assemble", "exchange", "summary", "pipeline", "stored", "bundle", "models metrics checks"),
-    *("reports", "keywords", "api", "questions", "loader", "torch spark", ".", "cli", "__main__"),
+    *("reports", "keywords", "api", "questions", "epoch", "loader", "torch spark", ".", "cli", "__main__"),
 ]
 """A package or module of the top (`.` is `negprep/__init__.py`) may import those before its own line, and itself."""
 
@@ -43,7 +43,6 @@ KEPT_APART = {
     "cli.main": "`python -m negprep` is a file of its own",
     "cli.verify": "a command a file, though `report` takes its options, too",
     "models.rns": "the game of one kind of model, as long as all the rest of fitting",
-    "sample.levels": "a sampler a file",
 }
 """Modules with one importer that stay apart, each with its reason; at most ten."""
 

@@ -19,7 +19,7 @@ import reference
 from scipy.stats import binomtest, chisquare
 
 import negprep
-from negprep import loader
+from negprep import epoch as epochs
 from negprep.sample import rng, seen
 from negprep.sample import sampler as sampler_module
 from negprep.sample.rng import Permutation, purpose_key
@@ -217,10 +217,10 @@ def test_windows_of_any_size_give_the_same(samplers, name, monkeypatch):
         (3, 3, 1 << 20, 64),
         (1 << 20, 2, 1 << 20, 4096),
     ):
-        monkeypatch.setattr(loader, "_FIRST_BATCHES", first)
-        monkeypatch.setattr(loader, "_GROWTH", growth)
-        monkeypatch.setattr(loader, "_MOST_GROUPS", groups)
-        monkeypatch.setattr(loader, "_BLOCK_GROUPS", block)
+        monkeypatch.setattr(epochs, "_FIRST_BATCHES", first)
+        monkeypatch.setattr(epochs, "_GROWTH", growth)
+        monkeypatch.setattr(epochs, "_MOST_GROUPS", groups)
+        monkeypatch.setattr(epochs, "_BLOCK_GROUPS", block)
         epoch = samplers[name].epoch(1, 7)
         assert all_alike(epoch, whole)
         places = random.Random(groups).sample(range(-len(whole), len(whole)), len(whole))
@@ -407,8 +407,8 @@ def test_batches_belong_to_whoever_asked(samplers):
 
 
 def test_even_steps_are_made_several_at_a_time(samplers, monkeypatch):
-    made, make = [], loader.Epoch._made
-    monkeypatch.setattr(loader.Epoch, "_made", lambda epoch, places: made.append(len(places)) or make(epoch, places))
+    made, make = [], epochs.Epoch._made
+    monkeypatch.setattr(epochs.Epoch, "_made", lambda epoch, places: made.append(len(places)) or make(epoch, places))
     whole = list(samplers["rows"].epoch(1, 7))
     made.clear()
     epoch = samplers["rows"].epoch(1, 7)
@@ -420,8 +420,8 @@ def test_even_steps_are_made_several_at_a_time(samplers, monkeypatch):
 
 
 def test_a_model_that_changes_empties_what_was_drawn_ahead(samplers, monkeypatch):
-    made, make = [], loader.Epoch._made
-    monkeypatch.setattr(loader.Epoch, "_made", lambda epoch, places: made.append(len(places)) or make(epoch, places))
+    made, make = [], epochs.Epoch._made
+    monkeypatch.setattr(epochs.Epoch, "_made", lambda epoch, places: made.append(len(places)) or make(epoch, places))
     sampler = negprep.Sampler(FEW, num_neg=3)
     whole = list(samplers["rows"].epoch(1, 3))
     made.clear()

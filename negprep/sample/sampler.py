@@ -16,7 +16,6 @@ import numpy.typing as npt
 from negprep.arrays import Codes, Positions, Times, Words
 from negprep.options.specs import LEVELS, SCORED, SamplerRule
 from negprep.sample.hard import HardItems, Hardness
-from negprep.sample.levels import EligibleBelowListed, upper_items
 from negprep.sample.measures import Asks, EligibleItems, Impressions, ListedItems, Measure, ShownItems
 from negprep.sample.mixture import Mixture, Sources
 from negprep.sample.pools import ScoredItems
@@ -202,7 +201,7 @@ class Sampling:
             first, last = int(heads.users[0]), int(heads.users[-1]) + 1
             groups, listed = self._asks(heads, slice(None), first, keys), ListedItems(self._weak, first, last)
             item_order = None if self.plan.order is None else self.plan.order.items
-            upper = upper_items(heads.items, sources, groups, listed, item_order)
+            upper = _upper_items(heads.items, sources, groups, listed, item_order)
         return Drawn(items, sources if sampler.sources is not None else None, log_q, pos_log_q, upper)
 
     def _narrowed(self, heads: Heads) -> tuple[Sampling, Heads] | None:
@@ -374,7 +373,7 @@ class Sampling:
             elif name == "impression" and self._impressions is not None:
                 measures.append(ShownItems(self._impressions, first, last))
             elif name == "level":
-                measures.append(EligibleBelowListed(block, ListedItems(self._weak, first, last)))
+                measures.append(_EligibleBelowListed(block, ListedItems(self._weak, first, last)))
             elif name in SCORED and (scored_items := self._scored_items(block, first, last, scored)) is not None:
                 measures.append(scored_items)
             elif name == "popularity" and weights is not None:
@@ -447,3 +446,38 @@ def _places(mask: npt.NDArray[np.bool_], codes: Codes) -> Positions:
         for begin in range(0, len(codes), _AT_ONCE)
     ]
     return np.concatenate([np.empty(0, np.int64), *found])
+
+
+UPPER_WORDS = 5 << 60
+"""First of the words that draw an item in the place of the positive."""
+
+
+class _EligibleBelowListed(EligibleItems):
+    """The eligible items of users with a list of their own, and no points for the others.
+
+    For `level`, which draws a weak item of the user in the place of the positive. Source: Ding et al., "An Improved
+    Sampler for Bayesian Personalized Ranking by Leveraging View Data", WWW 2018.
+    """
+
+    def __init__(self, block: SeenBlock, listed: ListedItems) -> None:
+        super().__init__(block)
+        self._listed = listed
+
+    def span(self, asks: Asks) -> tuple[Positions, Positions]:
+        base, mass = super().span(asks)
+        return base, np.where(self._listed.span(asks)[1] > 0, mass, 0)
+
+
+def _upper_items(
+    positives: Codes, sources: Sources, groups: Asks, listed: ListedItems, item_order: Codes | None
+) -> Codes:
+    """What stands above each negative: the positive of its group or, beside those of `level`, a weak item.
+
+    Shape of ``sources``: (n_groups, num_neg). ``item_order`` has the item at each position, where a catalog is ordered.
+    """
+    upper = np.repeat(positives[:, None], sources.shape[1], axis=1)
+    of, draws = np.nonzero(sources == LEVELS.index("level"))
+    if of.size:
+        drawn = listed.draw(replace(groups.at(of), draws=draws + UPPER_WORDS), 0)
+        upper[of, draws] = drawn if item_order is None else item_order[drawn]
+    return upper

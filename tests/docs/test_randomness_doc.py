@@ -16,11 +16,12 @@ import reference_samplers
 from negprep.arrow import text_buffers
 from negprep.encode.pairs import pair_keys
 from negprep.encode.vocabulary import Vocabulary
-from negprep.sample import hard, levels, mixture, pools, popularity, reinforced, rng, scores
+from negprep.sample import hard, mixture, pools, popularity, reinforced, rng, scores
 from negprep.sample import pools as scored
 from negprep.sample import uniform as sampler
 from negprep.sample import uniform as shuffled
 from negprep.sample.popularity import WeightedItems, Weights, popularity_weights
+from negprep.sample.sampler import UPPER_WORDS
 from negprep.sample.seen import MaskBuffer, Seen, SeenBlock
 from negprep.sample.uniform import uniform
 
@@ -144,7 +145,7 @@ def test_constants_of_measures_are_those_of_the_page():
     assert (mixture._CHOICE_WORDS, popularity._COIN_WORDS) == (reference_samplers.CHOICE, reference_samplers.COIN)
     assert "d + 2^62" in PAGE
     assert "counter + 3 * 2^61" in PAGE
-    assert levels.UPPER_WORDS == reference_samplers.LEADER == 5 * 2**60
+    assert UPPER_WORDS == reference_samplers.LEADER == 5 * 2**60
     assert "d + 5 * 2^60" in PAGE
     assert f"In round r = 1, 2, ..., {mixture._ROUNDS}:" in PAGE
     assert f"by their attempt {mixture._ROUND}r" in PAGE
