@@ -421,8 +421,15 @@ class Run(Record):
         """The rows of an epoch in buckets."""
         options, cutter = self.options, Cutter(self._shard_rows)
         most_rows = options.bootstrap or self._most_rows
-        kept_bytes, folder = self._memory.shuffled_bytes, self._spill_folder
-        shuffle = Shuffle(self.form, len(self.core.items), most_rows, self._bucket_rows, kept_bytes, folder)
+        shuffle = Shuffle(
+            self.form,
+            len(self.core.users),
+            len(self.core.items),
+            most_rows=most_rows,
+            bucket_rows=self._bucket_rows,
+            kept_bytes=self._memory.shuffled_bytes,
+            folder=self._spill_folder,
+        )
         done = 0
         try:
             with closing(self._counted(epoch)) as sections:

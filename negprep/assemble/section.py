@@ -32,6 +32,9 @@ from negprep.write.parquet import ROW_GROUP_ROWS
 
 _BLOCK_WORDS = 1 << 15
 
+ORDER_BITS = 40
+"""Of a word, by which rows are shuffled: with the ids of a row and its label most fit into 64."""
+
 _SHOWN_AT_MOST = 1 << 6
 """Items of most impressions."""
 
@@ -302,17 +305,21 @@ class Section:
         )
 
     def order_words(self, first_row: int, last_row: int) -> Words:
-        """By which the rows of a range are shuffled: uint64, shape (last_row - first_row,). May run in any thread."""
+        """By which the rows of a range are shuffled: of `ORDER_BITS`, uint64, shape (last_row - first_row,).
+
+        May run in any thread. Rows with equal words ascend by user, then by item.
+        """
         if self.per_user:
             users, skip = self._users_of(first_row, last_row)
             sizes = self.form.rows_of_users(self.heads.counts[users], self.counts[users])
-            return _words_of_groups(self._user_keys("order", users), sizes)[skip : skip + last_row - first_row]
+            words = _words_of_groups(self._user_keys("order", users), sizes)[skip : skip + last_row - first_row]
+            return words >> np.uint64(64 - ORDER_BITS)
         heads, first_group, skip = self._heads_of(first_row, last_row)
         where = slice(first_group, first_group + len(heads))
         sizes = self.form.rows_of(self._counts_of(heads, where))
         keys = self._keys("order", heads, where)
         words = _words_of_groups(keys, sizes)
-        return words[skip : skip + last_row - first_row]
+        return words[skip : skip + last_row - first_row] >> np.uint64(64 - ORDER_BITS)
 
     def _heads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
         """The heads of a range of rows, the first of their groups, and how many rows come before in it."""

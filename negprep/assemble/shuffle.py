@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,87 +15,106 @@ import pyarrow as pa
 from negprep.arrays import Words
 from negprep.arrow import Column, as_numpy, joined, taken, unwrapped, wrapped
 from negprep.assemble.layout import Groups, RowLayout
-from negprep.assemble.section import Section, Shard
+from negprep.assemble.section import ORDER_BITS, Section, Shard
 from negprep.encode.spill import Extent, SpillFile
 
-Packed = tuple[list[Column], int]
-"""Columns of the rows of a few users, and the code of the first of these."""
+Packed: TypeAlias = npt.NDArray[Any]
+"""Words as they are kept: uint64 or uint32."""
 
-_SHORT_BITS = 32
 _BLOCK_GROUPS = 1 << 14
 
 
-def packing_of(form: RowLayout, n_items: int) -> AsTheyAre | AsNumbers:
-    """How the rows of a form are kept, with items from a catalog of ``n_items``."""
+def packing_of(form: RowLayout, n_users: int, n_items: int, word_bits: int) -> AsTheyAre | InWords:
+    """How the rows of a form are kept beside words of so many bits, with codes of so many users and items."""
     is_plain = form.sources is None and not form.with_log_q and not form.kept and not form.with_history
+    beside = AsTheyAre(np.dtype(np.uint32 if word_bits <= _SHORT_BITS else np.uint64))
     if form.layout != "pointwise" or not is_plain or form.per_user:
-        return AsTheyAre()
-    label = as_numpy(form.schema.empty_table()["label"].combine_chunks())
-    return AsNumbers(max(1, n_items - 1).bit_length(), label.dtype)
+        return beside
+    label = as_numpy(pa.nulls(1, form.schema.field("label").type))
+    packing = InWords(max(1, n_users - 1).bit_length(), max(1, n_items - 1).bit_length(), label.dtype)
+    return packing if word_bits + packing.row_bits <= _NUMBER_BITS else beside
 
 
-class AsTheyAre:
-    """Any columns."""
-
-    def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """The rows of some groups, which ascend by user, in a coded form; all in columns of shape (n_rows,)."""
-        made = [coded.batch(groups) for groups in pieces]
-        rows = made[0] if len(made) == 1 else pa.concat_batches(made)
-        return [unwrapped(column) for column in rows.columns], 0
-
-    def unpack(self, pieces: list[Packed]) -> list[Column]:
-        """The columns of all pieces, or of slices of these, end to end: codes in place of ids, as int32."""
-        return [joined(list(column)) for column in zip(*(columns for columns, _ in pieces), strict=True)]
+_SHORT_BITS, _NUMBER_BITS = 32, 64
 
 
 @dataclass(frozen=True)
-class AsNumbers:
-    """User, item and label in one number, which has from its top bits on: user less first user, item, label.
+class AsTheyAre:
+    """Any columns, beside the words.
 
-    ``item_bits``: Of the largest code of an item.
+    ``word_type``: Of the words, which fit.
+    """
+
+    word_type: np.dtype[Any]
+
+    def pack(
+        self, words: Words, pieces: Iterable[Groups], coded: RowLayout, rows: slice
+    ) -> tuple[Packed, list[Column]]:
+        """Words, and some rows of some groups, which ascend by user: the words, and columns of the form of codes."""
+        made = [coded.batch(groups) for groups in pieces]
+        batch = (made[0] if len(made) == 1 else pa.concat_batches(made)).slice(rows.start, rows.stop - rows.start)
+        return words.astype(self.word_type, copy=False), [unwrapped(column) for column in batch.columns]
+
+    def in_order(self, words: Packed, columns: list[Column], rows: slice) -> list[Column]:
+        """Some rows of all, in order: codes in place of ids, as int32."""
+        order = ascending(
+            words.astype(np.uint64, copy=False),
+            [column for column in columns[:_IN_TIES] if isinstance(column, np.ndarray)],
+        )
+        return [taken(column, order[rows]) for column in columns]
+
+
+_IN_TIES = 3
+"""The columns of a user and an item, and of pairs that of the other item: equal words ascend by these."""
+
+
+@dataclass(frozen=True)
+class InWords:
+    """User, item and label below the word, in one number: where there is room, to sort these is all there is to do.
+
+    ``user_bits``, ``item_bits``: Of the largest codes.
     ``label_dtype``: Of the labels that come out.
     """
 
+    user_bits: int
     item_bits: int
     label_dtype: np.dtype[Any]
 
-    def pack(self, pieces: Iterable[Groups], coded: RowLayout) -> Packed:
-        """As `AsTheyAre.pack`: in uint32 where they fit, else in uint64."""
-        packed = [self._packed(groups) for groups in pieces]
-        numbers, first = packed[0]
-        if len(packed) > 1:  # counted from the same user
-            bits = self.item_bits + 1
-            numbers = np.concatenate(
-                [some.astype(np.uint64) + np.uint64(user - first << bits) for some, user in packed]
-            )
-        return [numbers], coded.first_user + first
+    @property
+    def row_bits(self) -> int:
+        """The bits of a row."""
+        return self.user_bits + self.item_bits + 1
 
-    def _packed(self, groups: Groups) -> tuple[npt.NDArray[Any], int]:
-        """The numbers, and the user that they are counted from."""
+    def pack(
+        self, words: Words, pieces: Iterable[Groups], coded: RowLayout, rows: slice
+    ) -> tuple[Packed, list[Column]]:
+        """As `AsTheyAre.pack`: the numbers, and no columns."""
+        packed = [self._packed(groups, coded.first_user) for groups in pieces]
+        numbers = (packed[0] if len(packed) == 1 else np.concatenate(packed))[rows]
+        numbers |= words << np.uint64(self.row_bits)
+        return numbers, []
+
+    def _packed(self, groups: Groups, first_user: int) -> Words:
+        """The numbers without words."""
         size, num_neg = groups.negatives.shape
-        first, last = (int(groups.users[0]), int(groups.users[-1])) if size else (0, 0)
-        n_bits = (last - first).bit_length() + self.item_bits + 1
-        kind: Any = np.uint32 if n_bits <= _SHORT_BITS else np.uint64
-        numbers = np.empty((size, num_neg + 1), kind)
+        numbers = np.empty((size, num_neg + 1), np.uint64)
         for begin in range(0, size, _BLOCK_GROUPS):  # few enough for a core's second-level cache
             here = slice(begin, begin + _BLOCK_GROUPS)
-            of_users = (groups.users[here] - np.int32(first)).astype(kind) << kind(self.item_bits + 1)
-            numbers[here, 0] = of_users | groups.positives[here].astype(kind) << kind(1) | kind(1)
+            of_users = (groups.users[here].astype(np.uint64) + np.uint64(first_user)) << np.uint64(self.item_bits + 1)
+            numbers[here, 0] = of_users | groups.positives[here].astype(np.uint64) << np.uint64(1) | np.uint64(1)
             for draw in range(num_neg):
-                numbers[here, draw + 1] = of_users | groups.negatives[here, draw].astype(kind) << kind(1)
-        rows = numbers.reshape(-1)
-        if groups.counts is not None:
-            rows = numbers[np.arange(num_neg + 1) <= groups.counts[:, None]]
-        return rows, first
+                numbers[here, draw + 1] = of_users | groups.negatives[here, draw].astype(np.uint64) << np.uint64(1)
+        if groups.counts is None:
+            return numbers.reshape(-1)
+        return numbers[np.arange(num_neg + 1) <= groups.counts[:, None]]
 
-    def unpack(self, pieces: list[Packed]) -> list[Column]:
-        """Undo `pack`."""
-        numbers = joined([numbers for (numbers,), _ in pieces])
-        kind = numbers.dtype.type
-        users = (numbers >> kind(self.item_bits + 1)).astype(np.int32)
-        users += np.repeat(np.array([first for _, first in pieces], np.int32), [len(some) for (some,), _ in pieces])
-        items = (numbers >> kind(1) & kind((1 << self.item_bits) - 1)).astype(np.int32)
-        return [users, items, (numbers & kind(1)).astype(self.label_dtype)]
+    def in_order(self, words: Packed, columns: list[Column], rows: slice) -> list[Column]:  # noqa: ARG002
+        """As `AsTheyAre.in_order`. Sorts the words in place."""
+        words.sort()
+        numbers = words[rows]
+        users = (numbers >> np.uint64(self.item_bits + 1)).astype(np.int32) & np.int32((1 << self.user_bits) - 1)
+        items = (numbers >> np.uint64(1)).astype(np.int32) & np.int32((1 << self.item_bits) - 1)
+        return [users, items, (numbers.astype(np.int8) & np.int8(1)).astype(self.label_dtype, copy=False)]
 
 
 _MOST_BITS = 14
@@ -105,46 +124,40 @@ _MOST_BITS = 14
 class Scattered:
     """Rows ascending by bucket.
 
-    ``words``: uint64, shape (n_rows,). By which they are put in order.
-    ``bounds``: int64, shape (n_buckets + 1,). Where each bucket begins, and where the last one ends.
+    ``words``: uint64 or uint32, shape (n_rows,). By which they are put in order, as packed.
+    ``columns``: What the packing keeps beside the words.
+    ``bounds``: Where each bucket begins, and where the last one ends.
     """
 
-    rows: Packed
-    words: Words
-    bounds: npt.NDArray[np.int64]
+    words: Packed
+    columns: list[Column]
+    bounds: list[int]
 
     def __len__(self) -> int:
         return len(self.words)
 
     @property
     def nbytes(self) -> int:
-        """Of all columns, the words and the bounds."""
-        return sum(int(column.nbytes) for column in (self.words, self.bounds, *self.rows[0]))
-
-    def bucket(self, number: int) -> tuple[Packed, Words] | None:
-        """The rows of a bucket, as views, or None if there are none."""
-        begin, end = self.bounds[number : number + 2].tolist()
-        if begin == end:
-            return None
-        columns, first = self.rows
-        return ([column[begin:end] for column in columns], first), self.words[begin:end]
+        """Of the words and all columns."""
+        return sum(int(column.nbytes) for column in (self.words, *self.columns))
 
 
-def ascending(words: Words, skipped_bits: int = 0) -> npt.NDArray[np.int64]:
-    """Positions of the words in ascending order, equal ones as they came: int64, the shape of ``words``.
+def ascending(words: Words, columns: list[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """Positions of the words in ascending order, equal ones by columns and then as they came: int64, their shape.
 
-    ``words``: uint64, shape (n,). Equal in their top ``skipped_bits`` bits.
+    ``words``: uint64, shape (n,). Of `ORDER_BITS` bits at most.
     """
-    # Of a word, the top bits beside the position are enough to sort by, but for ties. Another sort than one of whole
-    # numbers alone, of positions by words, would take several times as long.
-    places = np.uint64((1 << max(1, len(words) - 1).bit_length()) - 1)
-    packed = (words << np.uint64(skipped_bits)) & ~places | np.arange(len(words), dtype=np.uint64)
+    # Another sort than one of whole numbers alone, of positions by words, would take several times as long.
+    place_bits = max(1, len(words) - 1).bit_length()
+    places = np.uint64((1 << place_bits) - 1)
+    packed = words << np.uint64(place_bits) | np.arange(len(words), dtype=np.uint64)
     packed.sort()
     order = (packed & places).view(np.int64)
     tied = np.flatnonzero((packed[1:] ^ packed[:-1]) <= places)
     if tied.size:
-        rows = np.union1d(tied, tied + 1)
-        order[rows] = order[rows][np.argsort(words[order[rows]], kind="stable")]
+        at = np.union1d(tied, tied + 1)
+        rows = order[at]
+        order[at] = rows[np.lexsort((*(column[rows] for column in reversed(columns)), words[rows]))]
     return order
 
 
@@ -152,7 +165,7 @@ class Shuffle:
     """The rows of one epoch, in memory while they fit, else in a spill file. To be closed.
 
     ``form``: Of the rows that come out; those that go in are of codes.
-    ``n_items``: Of the catalog.
+    ``n_users``, ``n_items``: All that rows may have.
     ``most_rows``: An upper bound of the rows.
     ``bucket_rows``: About the most rows of a bucket.
     ``kept_bytes``: Of rows in memory.
@@ -160,10 +173,19 @@ class Shuffle:
     """
 
     def __init__(
-        self, form: RowLayout, n_items: int, most_rows: int, bucket_rows: int, kept_bytes: int, folder: str | None
+        self,
+        form: RowLayout,
+        n_users: int,
+        n_items: int,
+        *,
+        most_rows: int,
+        bucket_rows: int,
+        kept_bytes: int,
+        folder: str | None,
     ) -> None:
-        self.form, self._packing = form, packing_of(form, n_items)
         self._bits = min(_MOST_BITS, (max(1, most_rows - 1) // bucket_rows).bit_length())
+        self._word_bits = ORDER_BITS - self._bits  # of a word within its bucket
+        self.form, self._packing = form, packing_of(form, n_users, n_items, self._word_bits)
         self._sizes = np.zeros(1 << self._bits, np.int64)
         self._kept: list[Scattered] = []
         self._bytes, self._kept_bytes, self._folder = 0, kept_bytes, folder
@@ -173,16 +195,18 @@ class Shuffle:
 
     def scatter(self, section: Section, shard: Shard) -> Scattered:
         """Make the rows of a shard, of codes, and sort them by bucket. May run in any thread."""
-        pieces, skip = section.groups(shard.begin, shard.end)
-        columns, first = self._packing.pack(pieces, section.form)
-        columns = [column[skip : skip + shard.end - shard.begin] for column in columns]
         words = section.order_words(shard.begin, shard.end)
+        buckets = (words >> np.uint64(self._word_bits)).astype(np.uint16)
+        words &= np.uint64((1 << self._word_bits) - 1)
+        pieces, skip = section.groups(shard.begin, shard.end)
+        packed, columns = self._packing.pack(words, pieces, section.form, slice(skip, skip + len(words)))
         if not self._bits:
-            return Scattered((columns, first), words, np.array([0, len(words)]))
-        buckets = (words >> np.uint64(64 - self._bits)).astype(np.uint16)
+            return Scattered(packed, columns, [0, len(words)])
         order = np.argsort(buckets, kind="stable")
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=len(self._sizes)))])
-        return Scattered(([taken(column, order) for column in columns], first), words.take(order, mode="clip"), bounds)
+        ends = np.cumsum(np.bincount(buckets, minlength=len(self._sizes)))
+        return Scattered(
+            packed.take(order, mode="clip"), [taken(column, order) for column in columns], [0, *ends.tolist()]
+        )
 
     def add(self, rows: Scattered) -> None:
         """Take the next rows."""
@@ -213,8 +237,8 @@ class Shuffle:
         before = int(ends[bucket] - self._sizes[bucket])
         pieces = [*self._spilled(bucket), *filter(None, [self._in_memory(bucket)])]
         words, *columns = [joined(list(column)) for column in zip(*pieces, strict=True)]
-        order = ascending(words.view(np.uint64), self._bits)[first_row - before : last_row - before]
-        return self.form.decode([wrapped(taken(column, order)) for column in columns])
+        rows = self._packing.in_order(words, columns, slice(first_row - before, last_row - before))
+        return self.form.decode([wrapped(column) for column in rows])
 
     def close(self) -> None:
         """Forget the rows."""
@@ -223,12 +247,13 @@ class Shuffle:
             self._spill.close()
 
     def _in_memory(self, bucket: int) -> list[Column]:
-        """The words, as int64, and the columns of the rows of a bucket that are kept; nothing if there are none."""
-        found = [piece for rows in self._kept if (piece := rows.bucket(bucket))]
-        if not found:
-            return []
-        words = joined([words for _, words in found])
-        return [words.view(np.int64), *self._packing.unpack([rows for rows, _ in found])]
+        """The words and the columns of the rows of a bucket that are kept; nothing if there are none."""
+        found = []
+        for rows in self._kept:
+            begin, end = rows.bounds[bucket : bucket + 2]
+            if begin < end:
+                found.append([rows.words[begin:end], *(column[begin:end] for column in rows.columns)])
+        return [joined(list(column)) for column in zip(*found, strict=True)]
 
     def _spilled(self, bucket: int) -> list[list[Column]]:
         if self._spill is None:

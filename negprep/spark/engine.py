@@ -29,7 +29,7 @@ from negprep.assemble.plan import (
     read_model_of,
     unknown_to_model,
 )
-from negprep.assemble.section import make_form
+from negprep.assemble.section import ORDER_BITS, make_form
 from negprep.encode.kcore import kept_ids, nobody_left
 from negprep.encode.load import check_labels, misfits, watched_columns
 from negprep.encode.pairs import Items, join_catalog, no_pairs
@@ -436,11 +436,12 @@ class SparkRun(Record):
         bits = max(0, math.ceil(math.log2(n)))
         word = functions.col(f"`{tasks.WORD}`")
         if hasattr(made, "repartitionById"):
-            bucket = functions.shiftright(word, 64 - bits) + (1 << bits >> 1) if bits else functions.lit(0)
+            bucket = functions.shiftright(word, ORDER_BITS - bits)
             spread = made.repartitionById(1 << bits, bucket.cast("int"))
         else:  # samples the words first, which draws everything twice
             spread = made.repartitionByRange(1 << bits, word)
-        ordered = spread.sortWithinPartitions(word)
+        ids = ("user", "item", "pos_item", "neg_item")  # by which equal words ascend
+        ordered = spread.sortWithinPartitions(word, *(name for name in schema.names if name in ids))
         return ordered.select(*(functions.col(f"`{name}`") for name in schema.names))
 
     # Spark

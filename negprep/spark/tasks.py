@@ -522,7 +522,7 @@ def users_of(carried: Carried[Job], batches: Batches) -> Batches:
 
 
 WORD = "__word__"
-"""The column by which rows are shuffled: 64 bits, whose order as signed integers is that of the words."""
+"""The column by which rows are shuffled: int64, of `ORDER_BITS`."""
 
 
 def make_rows(carried: Carried[Job], batches: Batches) -> Batches:
@@ -539,7 +539,7 @@ def make_rows(carried: Carried[Job], batches: Batches) -> Batches:
             names = list(batch.schema.names)
             if job.options.shuffle:
                 words = section.order_words(begin, begin + len(batch))
-                columns.append(from_numpy((words ^ np.uint64(1 << 63)).view(np.int64)))
+                columns.append(from_numpy(words.view(np.int64)))
                 names.append(WORD)
             begin += len(batch)
             yield pa.RecordBatch.from_arrays(columns, names=names)

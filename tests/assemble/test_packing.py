@@ -1,4 +1,4 @@
-"""Rows that wait to be shuffled: whatever is packed comes out as the coded form would have made it."""
+"""Rows that wait to be shuffled: whatever is packed comes out in order, as the coded form would have made it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from negprep.arrow import unwrapped
 from negprep.assemble.layout import Groups, Ids, RowLayout
-from negprep.assemble.shuffle import AsNumbers, packing_of
+from negprep.assemble.shuffle import AsTheyAre, InWords, packing_of
 
 IDS = Ids(np.arange(10))
 
@@ -25,34 +24,42 @@ def groups_of(chance, *, size, users, items, num_neg, full):
 @pytest.mark.parametrize("items", [1, 2, 26_744, 1 << 31])
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("label", [pa.int8(), pa.float32()], ids=str)
-def test_pieces_of_other_users_and_widths_come_out_end_to_end(items, full, label):
+def test_rows_in_words_come_out_by_word_and_then_by_user_and_item(items, full, label):
     chance = np.random.default_rng(items)
-    form = RowLayout("pointwise", IDS, IDS, label)
-    packing = packing_of(form, items)
-    assert isinstance(packing, AsNumbers)
-    pieces, expected = [], []
-    for first_user, users, size in ((0, 1, 3), (7, 1 << 17, 40_000), (1 << 30, 1 << 30, 500), (5, 9, 0)):
+    form, n_users, word_bits = RowLayout("pointwise", IDS, IDS, label), 1 << 17, 15
+    packing = packing_of(form, n_users, items, word_bits)
+    assert isinstance(packing, InWords)
+    pieces, rows_of_all, words_of_all = [], [], []
+    for first_user, users, size in ((0, 1, 3), (7, 1 << 16, 40_000), (1 << 16, 1 << 16, 500), (5, 9, 0)):
         groups = groups_of(chance, size=size, users=users, items=items, num_neg=3, full=full)
         coded = form.coded(first_user, users, items)
-        columns, first = packing.pack([groups], coded)
-        rows = coded.batch(groups)
+        rows = pa.Table.from_batches([coded.batch(groups)])
         cut = slice(len(rows) // 3, len(rows) - len(rows) // 4)
-        pieces.append(([column[cut] for column in columns], first))
-        expected.append([unwrapped(column)[cut] for column in rows.columns])
-    found = packing.unpack(pieces)
-    for column, wanted in zip(found, map(np.concatenate, zip(*expected, strict=True)), strict=True):
+        words = chance.integers(0, 1 << word_bits, cut.stop - cut.start).astype(np.uint64)
+        packed, columns = packing.pack(words, [groups], coded, cut)
+        assert not columns
+        pieces.append(packed)
+        rows_of_all.append(rows.slice(cut.start, len(words)))
+        words_of_all.append(words)
+    columns = [column.to_numpy() for column in pa.concat_tables(rows_of_all).columns]
+    order = np.lexsort((*reversed(columns), np.concatenate(words_of_all)))
+    some = slice(len(order) // 5, len(order) // 2)
+    found = packing.in_order(np.concatenate(pieces), [], some)
+    for column, wanted in zip(found, columns, strict=True):
         assert column.dtype == wanted.dtype
-        assert (column == wanted).all()
+        assert (column == wanted[order[some]]).all()
 
 
-def test_few_users_and_items_take_four_bytes_a_row():
-    groups = groups_of(np.random.default_rng(1), size=1_000, users=1 << 16, items=1 << 15, num_neg=4, full=True)
+@pytest.mark.parametrize(("word_bits", "word_type"), [(32, np.uint32), (33, np.uint64)])
+def test_where_there_is_no_room_rows_are_beside_the_words(word_bits, word_type):
     form = RowLayout("pointwise", IDS, IDS, pa.int8())
-    (numbers,), _ = packing_of(form, 1 << 15).pack([groups], form.coded(0, 1 << 16, 1 << 15))
-    assert numbers.nbytes == 4 * 5_000
+    assert isinstance(packing_of(form, 1 << 31, 1 << (63 - 31 - word_bits + 1), word_bits), AsTheyAre)
+    packing = packing_of(form, 1 << 16, 1 << 16, word_bits)
+    assert isinstance(packing, AsTheyAre)
+    assert packing.word_type == word_type
 
 
 @pytest.mark.parametrize("form", [{"layout": "pairwise"}, {"sources": ("a",)}, {"with_log_q": True}], ids=str)
 def test_rows_with_more_than_a_label_are_kept_as_they_are(form):
     given = {"layout": "pointwise", "users": IDS, "items": IDS, "label_type": pa.int8()} | form
-    assert not isinstance(packing_of(RowLayout(**given), 10), AsNumbers)
+    assert isinstance(packing_of(RowLayout(**given), 10, 10, 30), AsTheyAre)

@@ -20,6 +20,7 @@ from negprep.options.options import Options
 
 ROWS = random_rows(5, users=40, items=60, most=20)
 LOG = as_table(ROWS)
+FEW = 10  # bits
 LAYOUTS = pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
 
 
@@ -57,17 +58,42 @@ def test_jobs_memory_shards_and_row_order_do_not_matter(layout, options, small):
     assert made.equals(negprep.train(LOG, layout=layout, shuffle=True))
 
 
+@LAYOUTS
+@pytest.mark.parametrize("options", [{"jobs": 2}, {"jobs": 3, "shard_rows": 7}, {"memory": 1}], ids=str)
+@pytest.mark.parametrize("more", [{}, {"with_log_q": True}], ids=str)
+def test_equal_words_ascend_by_user_and_item_wherever_their_rows_were(few_words, layout, options, more, small):
+    made = negprep.train(LOG, layout=layout, shuffle=True, **options, **more)
+    assert made.equals(negprep.train(LOG, layout=layout, shuffle=True, **more))
+
+
+@pytest.fixture
+def few_words(monkeypatch):
+    """Words that many rows share."""
+    for module in ("section", "shuffle"):
+        monkeypatch.setattr(f"negprep.assemble.{module}.ORDER_BITS", FEW)
+
+
 @pytest.mark.parametrize("epoch", [0, 3])
 def test_the_order_is_that_of_the_page(epoch):
-    plain = tuples(negprep.train(LOG, seed=9, epoch=epoch))
+    check_order(epoch, 40, {})
+
+
+@pytest.mark.parametrize("more", [{}, {"with_log_q": True}], ids=str)
+def test_of_few_words_the_order_is_that_of_the_page(few_words, more):
+    check_order(3, FEW, more)
+
+
+def check_order(epoch, bits, more):
+    plain = tuples(negprep.train(LOG, seed=9, epoch=epoch, **more))
     key = reference.word(reference.word(9, 0), 7 + epoch * 2**32)
     words = []
-    for number, (user, item, label) in enumerate(plain):
+    for number, (user, item, label, *_) in enumerate(plain):
         if label:
             pair, first = reference.mix(reference.mix(key ^ reference.id_key(user)) ^ reference.id_key(item)), number
-        words.append(reference.word(pair, number - first))
-    wanted = [row for _, _, row in sorted(zip(words, range(len(plain)), plain, strict=True))]
-    assert tuples(negprep.train(LOG, seed=9, epoch=epoch, shuffle=True)) == wanted
+        words.append(reference.word(pair, number - first) >> 64 - bits)
+    wanted = sorted(zip(words, plain, strict=True), key=lambda row: (row[0], row[1][:2]))
+    made = tuples(negprep.train(LOG, seed=9, epoch=epoch, shuffle=True, **more))
+    assert made == [row for _, row in wanted]
 
 
 @LAYOUTS
@@ -109,11 +135,12 @@ def test_rows_are_spilled_and_the_file_goes(tmp_path, small, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["o.parquet"]
 
 
-@pytest.mark.parametrize("bits", [0, 3])
-def test_ascending_settles_ties_by_the_whole_word_and_then_by_place(bits):
+def test_ascending_settles_ties_by_columns_and_then_by_place():
     chance = np.random.default_rng(1)
-    words = chance.integers(0, 4, 5_000).astype(np.uint64) << np.uint64(40) | chance.integers(0, 9, 5_000).astype("u8")
-    assert shuffle.ascending(words, bits).tolist() == np.argsort(words, kind="stable").tolist()
+    words = chance.integers(0, 1 << 10, 5_000).astype(np.uint64) << np.uint64(30)
+    users, items = chance.integers(0, 3, 5_000), chance.integers(0, 2, 5_000)
+    wanted = sorted(range(5_000), key=lambda at: (words[at], users[at], items[at]))
+    assert shuffle.ascending(words, [users, items]).tolist() == wanted
 
 
 def test_permutations_and_places_are_even():
