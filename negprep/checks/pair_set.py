@@ -18,6 +18,8 @@ _FEW = 1_000
 _CACHED = 1 << 18
 _MANY = 1 << 14
 _STEP = 1 << 16
+_SPARSE = 8
+_BLOCK = 1 << 6
 _FACTORS = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03)
 
 
@@ -102,7 +104,8 @@ class PairSet:
         begin, end = np.searchsorted(self.keys, [keys[0], keys[-1] + 1]) if len(keys) > _FEW else (0, len(self.keys))
         if end - begin == len(keys) and np.array_equal(self.keys[begin:end], keys):
             return np.arange(begin, end)
-        places = begin + np.searchsorted(self.keys[begin:end], keys)
+        is_dense = end - begin < _SPARSE * len(keys)
+        places = begin + np.searchsorted(self.keys[begin:end], keys) if is_dense else self._bounds(keys)
         return np.where(self.keys.take(places, mode="clip") == keys, places, -1)
 
     def rows_in(self, keys: Keys) -> Rows:
@@ -136,9 +139,30 @@ class PairSet:
     def _found(self, keys: Keys) -> Rows:
         """``rows_in`` by search alone."""
         ordered = np.sort(keys)
-        places = np.searchsorted(self.keys, ordered)
+        places = self._bounds(ordered)
         hits = ordered[self.keys.take(places, mode="clip") == ordered]
         return np.flatnonzero(np.isin(keys, distinct(hits))) if hits.size else np.empty(0, np.int64)
+
+    def _bounds(self, ordered: Keys) -> Rows:
+        """``np.searchsorted`` of the keys and others, which ascend.
+
+        Where these are far apart, each of its steps waits for memory. Here all look for their block among the first
+        keys of blocks, which fit a cache, and then take the steps within their blocks together.
+        """
+        if len(self.keys) < _SPARSE * max(len(ordered), _BLOCK):
+            return np.searchsorted(self.keys, ordered)
+        places = (np.searchsorted(self._firsts, ordered) - 1).clip(0) * _BLOCK
+        step = _BLOCK
+        while step > 1:
+            step >>= 1
+            places += (self.keys.take(places + (step - 1), mode="clip") < ordered) * np.int64(step)
+        places += self.keys.take(places, mode="clip") < ordered
+        found: Rows = np.minimum(places, len(self.keys))
+        return found
+
+    @cached_property
+    def _firsts(self) -> Keys:
+        return self.keys[::_BLOCK].copy()
 
     def where(self, kept: npt.NDArray[np.bool_]) -> PairSet:
         """Some of the pairs."""

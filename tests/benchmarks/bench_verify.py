@@ -12,7 +12,7 @@ from bench_jobs import COPY, ROWS, SMALL_MEMORY, negprep, python, rows_of
 from measure.processes import CACHE, Argument, Cost, in_turn, make_log, remove, run
 from measure.tables import Bar, bars, publish, table
 
-MOST = 3
+MOST = 2
 SPARE = 0.2
 COPIED = CACHE / "copied.parquet"
 KINDS = {"as written": [], "shuffled": ["--shuffle"]}

@@ -17,6 +17,7 @@ def test_sets_are_pythons(monkeypatch, masked, few):
     monkeypatch.setattr(module, "_FEW", few)
     monkeypatch.setattr(module, "_CACHED", few or 1 << 18)
     monkeypatch.setattr(module, "_MANY", few)
+    monkeypatch.setattr(module, "_SPARSE", 0 if few else 8)
     monkeypatch.setattr(module, "_MASKED", masked)
     chance = np.random.default_rng(3)
     for n_keys in (0, 1, 40, 900):
@@ -57,3 +58,12 @@ def test_some_of_each_user_are_counted(share):
     which = chance.random(len(pairs)) < share
     wanted = [int(which[pairs.users == user].sum()) for user in range(40)]
     assert per_user(pairs, which).tolist() == wanted
+
+
+@pytest.mark.parametrize("n_keys", [1, 63, 64, 65, 900])
+def test_keys_far_apart_are_found_by_blocks(monkeypatch, n_keys):
+    monkeypatch.setattr(module, "_SPARSE", 0)
+    chance = np.random.default_rng(n_keys)
+    keys = distinct(chance.integers(100, 2_000, n_keys))
+    asked = np.sort(np.concatenate([chance.integers(0, 2_200, 300), keys, [keys[0] - 1, keys[-1] + 1]]))
+    assert PairSet(keys, 40, 50)._bounds(asked).tolist() == np.searchsorted(keys, asked).tolist()
