@@ -73,7 +73,8 @@ def test_frames():
     assert negprep.train(rows).dtypes.astype(str).to_dict() == {"user": "int16", "item": "int32", "label": "int8"}
     category = rows.astype({"item": "category"})
     assert negprep.train(category).dtypes.astype(str)["item"] == "int32"
-    lacking = pd.concat([rows.astype({"item": "float32"}), pd.DataFrame({"user": [1], "item": [None], "time": [1]})])
+    lacking = rows.astype({"item": "float32"})
+    lacking.loc[0, "item"] = None
     assert negprep.train(lacking, drop_invalid=True).dtypes.astype(str)["item"] == "int64"
 
 

@@ -216,25 +216,25 @@ def test_json_lists_of_another_form(here, read, name):
     assert str(error.value).startswith(f"log.jsonl:{what}")
 
 
-EVENTS = [{"session": n, "events": [{"aid": 1, "ts": 2, "deep": [1]}]} for n in range(2)]
+EVENTS = [{"session": n, "events": [{"aid": 1, "ts": 2, "wide": [1]}]} for n in range(2)]
 ASKED = {
     "nothing": (
         {},
-        "no column for the users (found: session, events.aid, events.ts, events.deep); name it with",
+        "no column for the users (found: session, events.aid, events.ts, events.wide); name it with",
     ),
     "the user": (
         {"user_col": "session"},
-        "no column for the items (found: session, events.aid, events.ts, events.deep)",
+        "no column for the items (found: session, events.aid, events.ts, events.wide)",
     ),
     "the list": (
         {"item_col": "events"},
-        "the column 'events' holds objects, with events.aid, events.ts, events.deep; name one of them, such as --item-",
+        "the column 'events' holds objects, with events.aid, events.ts, events.wide; name one of them, such as --item-",
     ),
     "a misspelling": (
         {"item_col": "events.adi"},
         "no column 'events.adi' (found: session, events.aid, events.ts, events",
     ),
-    "a list within": (names_of("session", "events.deep"), "the column 'events.deep' is in lists within lists; write a"),
+    "a list within": (names_of("session", "events.wide"), "the column 'events.wide' is in lists within lists; write a"),
 }
 
 

@@ -47,7 +47,7 @@ def as_spark(ours, folder, *, n_parts=3):
     """The file or folder ``ours`` as Spark would write it: a folder of parts, or one for each epoch."""
     files = [ours] if ours.is_file() else sorted(ours.rglob("*.parquet"))
     for file in files:
-        table = pq.read_table(file)
+        table = pq.read_table(file, partitioning=None)
         facts = table.schema.metadata[b"negprep"].decode()
         size = -(-table.num_rows // n_parts)
         target = folder / (file.parent.name if file.parent.name.startswith("epoch=") else "")
