@@ -39,7 +39,6 @@ from negprep.encode.vocabulary import (
     RawValues,
     Values,
     Vocabulary,
-    raw_ids,
     raw_values,
 )
 from negprep.errors import BadDataError
@@ -135,11 +134,13 @@ class RowStore:
     ``folder``: Where that file is.
     ``has_times``, ``has_positive``: Which columns the rows have.
     ``n_bytes``: Of all rows, wherever they are.
+    ``texts``: Of users and of items that are places: the strings at them.
     """
 
     def __init__(self, limit: int, folder: str | None, *, has_times: bool, has_positive: bool) -> None:
         self.has_times, self.has_positive = has_times, has_positive
         self._limit, self.folder = limit, folder
+        self.texts: tuple[pa.StringArray | None, pa.StringArray | None] = (None, None)
         self.n_bytes = self._count = 0
         self._kept: list[Rows] = []
         self._spill: SpillFile | None = None
@@ -356,7 +357,7 @@ class Loaded:
         self._spill: SpillFile | None = None
         self._rows, self._latest, self._jobs = rows, options.keep_time == "last", options.jobs
         self._most_gathered = 0
-        self._user_encoder, self._item_encoder = Encoder(users), Encoder(found_items)
+        self._user_encoder, self._item_encoder = Encoder(users, rows.texts[0]), Encoder(found_items, rows.texts[1])
         self._item_ids = found_items.ids
 
     @property
@@ -724,15 +725,14 @@ def _read_rows(
     also = {} if positives is None else {positives.role: positives.column}
     also |= {CARRIED + name: column for name, column in carried.items()}
 
-    def raw(batch: pa.RecordBatch) -> tuple[RawIds, RawIds, dict[str, RawValues]]:
+    def raw(batch: pa.RecordBatch) -> tuple[Any, Any, dict[str, RawValues]]:
         values = {name: raw_values(batch.column(CARRIED + name)) for name in carried}
-        return raw_ids(batch.column("user")), raw_ids(batch.column("item")), values
+        return users.look_up(batch.column("user")), items.look_up(batch.column("item")), values
 
     for batch, (of_users, of_items, found) in log.converted(roles, raw, also=also, watched=watched):
         times = as_numpy(batch.column("time")) if rows.has_times else None
-        some = Rows(of_users, of_items, times, positives(batch) if positives else None, found)
-        users.add(some.users)
-        items.add(some.items)
+        is_positive = positives(batch) if positives else None
+        some = Rows(users.keep(of_users), items.keep(of_items), times, is_positive, found)
         for name, values in found.items():
             distinct[name].add(values)
         rows.append(some)
@@ -744,6 +744,7 @@ def _read_rows(
     if positives is not None:
         positives.check(n_positive)
     vocabularies = users.finish(log.id_types["user"]), items.finish(log.id_types["item"])
+    rows.texts = users.texts, items.texts
     others = {name: each.finish() for name, each in distinct.items()}
     progress("encode", log.rows_read, log.rows_read)
     return *vocabularies, others

@@ -16,7 +16,7 @@ from negprep.arrays import Codes, Mask
 from negprep.arrow import as_numpy, from_numpy, mask_as_numpy, number, pc, strings, take_rows
 from negprep.encode.pairs import Held, Items, Pairs, group_pairs, merge_pairs, no_pairs, subtract_pairs
 from negprep.encode.positives import Positives
-from negprep.encode.vocabulary import DistinctIds, Encoder, RawIds, Vocabulary, raw_ids
+from negprep.encode.vocabulary import DistinctIds, Encoder, GivenIds, Vocabulary, raw_ids
 from negprep.errors import BadDataError
 from negprep.options.conflicts import AVAILABLE_FROM
 from negprep.options.options import Options
@@ -57,7 +57,7 @@ def read_catalog(source: LogSource, read: ReadOptions, *, same: str | None, with
     """
     extra = ({"event_col": same} if same is not None else {}) | ({"time_col": AVAILABLE_FROM} if with_available else {})
     items = DistinctIds()
-    parts: list[tuple[RawIds, pa.Array | None, pa.Array | None]] = []
+    parts: list[tuple[GivenIds, pa.Array | None, pa.Array | None]] = []
     with _in_words_of(same), open_beside(source, read, ("item",), extra, may_lack=("event", "time")) as file:
         place = str(file.paths[0]) if file.paths else "--items"
         has_times = with_available and file.columns.get("time") == AVAILABLE_FROM
@@ -245,8 +245,8 @@ class HeldFit:
 class _HeldRows:
     """The rows of one file: their ids, their times (none, where the file has none), and whether they count."""
 
-    users: list[RawIds] = field(default_factory=list)
-    items: list[RawIds] = field(default_factory=list)
+    users: list[GivenIds] = field(default_factory=list)
+    items: list[GivenIds] = field(default_factory=list)
     times: list[npt.NDArray[np.int64]] = field(default_factory=list)
     counts: list[Mask] = field(default_factory=list)
 

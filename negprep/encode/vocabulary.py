@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from negprep.arrays import Codes, Words
-from negprep.arrow import as_numpy, compact, from_numpy, mask_as_numpy, number, pc, text_buffers
+from negprep.arrow import as_numpy, by_blocks, compact, from_numpy, mask_as_numpy, number, pc, text_buffers
 from negprep.errors import BadDataError
 from negprep.sample.rng import integer_keys, text_keys
 
@@ -107,8 +107,11 @@ def _is_canonical(ids: pa.StringArray) -> npt.NDArray[np.bool_]:
 
 Integers: TypeAlias = "npt.NDArray[np.int32] | npt.NDArray[np.int64]"
 
-RawIds: TypeAlias = "Integers | tuple[pa.StringArray, Codes]"
-"""The ids of some rows: integers, or distinct strings and which of them each row has."""
+GivenIds: TypeAlias = "Integers | tuple[pa.StringArray, Codes]"
+"""The ids of some rows: integers; or distinct strings, and which of them each row has."""
+
+RawIds: TypeAlias = "GivenIds | npt.NDArray[np.uint32]"
+"""The same, as a `DistinctIds` keeps them: strings of few bytes are places in its ``texts``, uint32."""
 
 _TABLE_LIMIT = 1 << 26
 """Integer ids whose range is up to this wide are collected and looked up through a table of the whole range."""
@@ -116,7 +119,7 @@ _TABLE_LIMIT = 1 << 26
 _LOWEST_ID = -(2**63)
 
 
-def raw_ids(column: pa.Array) -> RawIds:
+def raw_ids(column: pa.Array) -> GivenIds:
     """An int64, string or dictionary column in as little memory as its values allow; a copy of integers."""
     if pa.types.is_integer(column.type):
         values = as_numpy(column)
@@ -127,16 +130,31 @@ def raw_ids(column: pa.Array) -> RawIds:
     return coded.dictionary.cast(pa.string()), as_numpy(coded.indices)
 
 
+@dataclass(frozen=True, eq=False)
+class LookedUp:
+    """Strings of some rows, of which many had a place already.
+
+    ``places``: int32. Of the string of each row, or of each of ``codes``; -1 - n for the n-th of ``fresh``.
+    ``fresh``: Distinct strings without a place.
+    ``codes``: Which of the places each row has, or None.
+    """
+
+    places: Codes
+    fresh: pa.StringArray
+    codes: Codes | None
+
+
 class DistinctIds:
     """Collects the distinct ids of a column, batch by batch, in memory that grows with them and not with the rows."""
 
     def __init__(self) -> None:
+        self._table = _TextTable()
         self._lowest = 0
         self._occurs = np.zeros(0, bool)
         self._integers = _Pool(lambda parts: _distinct(np.concatenate(parts)))
         self._texts = _Pool(lambda parts: pa.concat_arrays(parts).unique())
 
-    def add(self, ids: RawIds) -> None:
+    def add(self, ids: GivenIds) -> None:
         """Add the ids of some rows."""
         if isinstance(ids, tuple):
             self._texts.add(ids[0])
@@ -148,6 +166,39 @@ class DistinctIds:
             else:
                 self._integers.add(_distinct(ids.astype(np.int64)))
 
+    def look_up(self, column: pa.Array) -> GivenIds | LookedUp:
+        """An int64, string or dictionary column, before it is kept. May run in any thread."""
+        if pa.types.is_integer(column.type):
+            return raw_ids(column)
+        codes = None
+        if pa.types.is_dictionary(column.type):
+            column = compact(column)
+            column, codes = column.dictionary.cast(pa.string()), as_numpy(column.indices)
+        words = _words_in(column)
+        if words is None:
+            return raw_ids(column) if codes is None else (column, codes)
+        places = self._table.find(words)
+        missing = np.flatnonzero(places < 0)
+        fresh = column.take(from_numpy(missing)).dictionary_encode()
+        places[missing] = -1 - as_numpy(fresh.indices)
+        return LookedUp(places, fresh.dictionary, codes)
+
+    def keep(self, found: GivenIds | LookedUp) -> RawIds:
+        """Add the ids of some rows, and give what stands for them."""
+        if not isinstance(found, LookedUp):
+            self.add(found)
+            return found
+        places = found.places
+        if len(found.fresh):
+            fresh = self._table.add(found.fresh)
+            places = np.where(places < 0, fresh.take(-1 - places, mode="clip"), places)
+        return (places if found.codes is None else by_blocks(places, found.codes)).view(np.uint32)
+
+    @property
+    def texts(self) -> pa.StringArray:
+        """The strings that have a place, in the order of the places."""
+        return self._table.texts
+
     def finish(self, kind: pa.DataType = _INT64) -> Vocabulary:
         """The vocabulary: of strings where any batch held strings, else of integers, which are written as ``kind``."""
         integers = np.flatnonzero(self._occurs)
@@ -155,9 +206,12 @@ class DistinctIds:
         if self._integers.parts:
             integers = _distinct(np.concatenate([integers, *self._integers.parts]))
         distinct = from_numpy(integers)
-        if not self._texts.parts:
+        if not (self._texts.parts or len(self.texts)):
             return Vocabulary(distinct, kind)
-        return Vocabulary(sorted_distinct(pa.concat_arrays([distinct.cast(pa.string()), *self._texts.parts])))
+        if not (self._texts.parts or len(distinct)):
+            return Vocabulary(self.texts.take(pc.sort_indices(self.texts)))
+        texts = [distinct.cast(pa.string()), *self._texts.parts, self.texts]
+        return Vocabulary(sorted_distinct(pa.concat_arrays(texts)))
 
     def _reach(self, low: int, high: int) -> bool:
         """Make the table cover low to high, if it may become so large."""
@@ -171,6 +225,125 @@ class DistinctIds:
             grown[self._lowest - lowest : self._lowest - lowest + size] = self._occurs
             self._occurs, self._lowest = grown, lowest
         return True
+
+
+_BYTES, _MOST_WORDS = 8, 5
+_MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
+_FACTORS = tuple(np.uint64(0x9E3779B97F4A7C15 * (2 * number + 1) % (1 << 64)) for number in range(_MOST_WORDS + 1))
+_LOOKED_UP = 1 << 15
+_FEWEST_SLOTS = 1 << 12
+
+
+def _words_in(texts: pa.StringArray) -> list[Words] | None:
+    """The bytes of strings without NUL as little-endian words, each uint64, shape (n,); None if one takes too many.
+
+    After the end of a string are zeros.
+    """
+    data, starts = text_buffers(texts)
+    sizes = np.diff(starts)
+    longest = int(sizes.max(initial=1))
+    if longest > _BYTES * _MOST_WORDS:
+        return None
+    padded = np.zeros(len(data) + _BYTES * (_MOST_WORDS + 1), np.uint8)
+    padded[: len(data)] = data
+    is_regular, words = len(sizes) > 0 and int(sizes.min()) == longest, list[Words]()
+    for begin in range(0, longest, _BYTES):
+        if is_regular:
+            word = np.ndarray(len(sizes), "<u8", padded, begin, (longest,)) & _MASKS[min(longest - begin, _BYTES)]
+        else:
+            windows = np.ndarray(len(padded) - begin - _BYTES + 1, "<u8", padded, begin, (1,))  # at every byte
+            word = windows[starts[:-1]] & _MASKS.take(sizes - begin, mode="clip")
+        words.append(word.astype(np.uint64, copy=False))
+    return words
+
+
+class _TextTable:
+    """Strings of few bytes, each at a place in the order in which they came, found by their words.
+
+    A hash table with open addressing. `find` may run in any thread while one adds: it sees a string or does not.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[pa.StringArray] = []
+        self._count = 0
+        self._slots, self._words = np.full(_FEWEST_SLOTS, -1, np.int32), [np.empty(_FEWEST_SLOTS, np.uint64)]
+
+    @property
+    def texts(self) -> pa.StringArray:
+        """The strings, in the order of their places."""
+        if len(self._parts) != 1:
+            self._parts = [pa.concat_arrays(self._parts) if self._parts else pa.nulls(0, pa.string())]
+        return self._parts[0]
+
+    def find(self, words: list[Words]) -> Codes:
+        """The places of strings: int32, shape (n,), -1 for one that has none."""
+        places = np.empty(len(words[0]), np.int32)
+        slots, of_all = self._slots, self._words
+        for begin in range(0, len(places), _LOOKED_UP):  # few enough for a core's cache
+            here = slice(begin, begin + _LOOKED_UP)
+            places[here] = _found([word[here] for word in words], slots, of_all)
+        return places
+
+    def add(self, texts: pa.StringArray) -> Codes:
+        """The places of strings, each of which gets one."""
+        places = self.find(_words_in(texts) or [])
+        new = np.flatnonzero(places < 0)
+        if len(new):
+            distinct = texts.take(from_numpy(new)).dictionary_encode()
+            places[new] = as_numpy(distinct.indices) + np.int32(self._count)
+            self._insert(distinct.dictionary)
+        return places
+
+    def _insert(self, texts: pa.StringArray) -> None:
+        words, slots, of_all = _words_in(texts) or [], self._slots, self._words
+        first, self._count = self._count, self._count + len(texts)
+        self._parts.append(texts)
+        room = len(of_all[0]) if self._count <= len(of_all[0]) else 2 * self._count
+        if room > len(of_all[0]) or len(words) > len(of_all):
+            of_all = [np.zeros(room, np.uint64) for _ in range(max(len(words), len(of_all)))]
+            slots = slots.copy()  # who reads these has the words of before
+            for word, before in zip(of_all, self._words, strict=False):
+                word[:first] = before[:first]
+        for nth, word in enumerate(of_all):
+            word[first : self._count] = words[nth] if nth < len(words) else 0
+        if 2 * self._count > len(slots):
+            first, slots = 0, np.full(1 << (4 * self._count).bit_length(), -1, np.int32)
+        places = np.arange(first, self._count, dtype=np.int32)
+        at = _hashed([word[first : self._count] for word in of_all], len(slots))
+        self._words = of_all  # before the slots that lead there
+        while len(places):
+            is_free = slots.take(at) < 0
+            slots[at[is_free]] = places[is_free]
+            lost = np.flatnonzero(slots.take(at) != places)
+            at, places = (at[lost] + 1) & (len(slots) - 1), places[lost]
+        self._slots = slots
+
+
+def _hashed(words: list[Words], n_slots: int) -> npt.NDArray[np.int64]:
+    """The first slot of each string, of so many, a power of two; more words that are 0 change nothing."""
+    hashed = words[0] * _FACTORS[0]
+    for word, factor in zip(words[1:], _FACTORS[1:], strict=False):
+        hashed += word * factor
+    hashed ^= hashed >> np.uint64(32)
+    hashed *= _FACTORS[-1]
+    hashed >>= np.uint64(65 - n_slots.bit_length())
+    return hashed.view(np.int64)
+
+
+def _found(words: list[Words], slots: Codes, of_all: list[Words]) -> Codes:
+    at = _hashed(words, len(slots))
+    places: Codes = np.full(len(at), -1, np.int32)
+    todo = np.arange(len(at))
+    while len(todo):
+        here = slots.take(at, mode="clip")
+        is_same = here >= 0
+        for nth in range(max(len(words), len(of_all))):
+            word = of_all[nth].take(here, mode="clip") if nth < len(of_all) else np.uint64(0)
+            is_same &= word == (words[nth] if nth < len(words) else np.uint64(0))
+        places[todo[is_same]] = here[is_same]
+        rest = np.flatnonzero(~is_same & (here >= 0))
+        todo, at, words = todo[rest], (at[rest] + 1) & (len(slots) - 1), [word[rest] for word in words]
+    return places
 
 
 class _Pool:
@@ -199,9 +372,13 @@ def _once_a_run(ids: Integers) -> Integers:
 
 
 class Encoder:
-    """Gives the code in a vocabulary of every id that it holds."""
+    """Gives the code in a vocabulary of every id that it holds.
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    ``texts``: Where ids are places, the strings at them.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, texts: pa.StringArray | None = None) -> None:
+        self._of_places = vocabulary.find(texts) if texts is not None and len(texts) else None
         self._vocabulary = vocabulary
         self._lowest = 0
         self._table: Codes | None = None
@@ -216,6 +393,8 @@ class Encoder:
         """Codes of the ids of some rows: int32, one a row; ``in_place``, the memory of the ids may be used for them."""
         if isinstance(ids, tuple):
             return self._vocabulary.find(ids[0])[ids[1]]
+        if self._of_places is not None and ids.dtype == np.uint32:
+            return by_blocks(self._of_places, ids.view(np.int32))
         if not self._vocabulary.is_integer:
             distinct, rows = np.unique(ids.astype(np.int64, copy=False), return_inverse=True)
             return self._vocabulary.find(from_numpy(distinct))[rows]

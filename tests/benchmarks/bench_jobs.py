@@ -32,7 +32,7 @@ READ_CSV = """
 import sys
 import pyarrow as pa
 import pyarrow.csv as csv
-types = dict.fromkeys(["userId", "movieId"], pa.int64())
+types = dict.fromkeys(["userId", "movieId"], getattr(pa, sys.argv[2])())
 csv.read_csv(sys.argv[1], convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types))
 """
 
@@ -59,7 +59,7 @@ def jobs_of(size: str) -> dict[str, Sequence[Argument]]:
         "train to a folder, --jobs 2": negprep("train", log, f"{CACHE / 'train'}/", "--jobs", "2"),
         "train --shuffle": negprep("train", log, CACHE / "train-shuffled.parquet", "--shuffle"),
         "train from CSV": negprep("train", text, CACHE / "train-csv.parquet"),
-        "pyarrow reads that CSV's two columns": python(READ_CSV, text),
+        "pyarrow reads that CSV's two columns": python(READ_CSV, text, "int64"),
         "test": negprep("test", log, test),
         "copy of test's output": python(COPY, test, copied),
     }
@@ -78,9 +78,23 @@ def scaling_jobs(size: str) -> dict[str, Sequence[Argument]]:
         jobs[f"train, {smaller}"] = negprep("train", make_log(smaller), out)
     if size == "20m":
         jobs["train, 10 M users of 2 rows"] = negprep("train", make_log("tiny-users"), out)
+    if size == "20m":
+        jobs |= string_jobs()
     jobs["negprep --version"] = [sys.executable, "-m", "negprep", "--version"]
     jobs["python -c 'import click'"] = python("import click")
     return jobs
+
+
+def string_jobs() -> dict[str, Sequence[Argument]]:
+    """Jobs on a log in random order whose ids are strings, and on the same with integers."""
+    log, text, out = make_log("strings-10m"), make_log("strings-10m", "csv"), CACHE / "train-strings.parquet"
+    return {
+        "train, 10 M rows at random": negprep("train", make_log("random-10m"), CACHE / "other.parquet"),
+        "train, the same with strings": negprep("train", log, out),
+        "copy of that output": python(COPY, out, CACHE / "copied.parquet"),
+        "train, strings from CSV": negprep("train", text, CACHE / "train-strings-csv.parquet"),
+        "pyarrow reads the strings of that CSV": python(READ_CSV, text, "string"),
+    }
 
 
 def outputs_of(command: Sequence[Argument]) -> list[Path]:
@@ -104,13 +118,14 @@ def bars_of(size: str, costs: dict[str, Cost]) -> list[Bar]:
     def per_row(name: str, rows: int) -> float:
         return (second[name] - startup) / rows
 
+    cpu = {name: cost.least_cpu for name, cost in costs.items()}
     found = [
         Bar("train : copy of its output", train / copy, 0.5, applies=of_20m),
         Bar("train to a folder : that copy", second["train to a folder, --jobs 2"] / copy, 0.95, applies=of_20m),
         Bar(
             "(train from CSV - train) : pyarrow's read",
             (second["train from CSV"] - train) / second["pyarrow reads that CSV's two columns"],
-            1.5,
+            1.2,
             applies=of_20m,
         ),
         Bar("test : train", second["test"] / train, 1, applies=of_20m),
@@ -120,6 +135,16 @@ def bars_of(size: str, costs: dict[str, Cost]) -> list[Bar]:
     if of_20m:
         tiny = per_row("train, 10 M users of 2 rows", TINY_USERS_ROWS)
         found.append(Bar("time for a row, users of 2 rows : 20m", tiny / per_row("train", ROWS[size]), 2))
+        strings, integers = cpu["train, the same with strings"], cpu["train, 10 M rows at random"]
+        found += [
+            Bar("CPU of train, strings : copy of its output", strings / cpu["copy of that output"], 0.8),
+            Bar("the same : with integers", strings / integers, 1.6),
+            Bar(
+                "(strings from CSV - train) : pyarrow's read",
+                (cpu["train, strings from CSV"] - strings) / cpu["pyarrow reads the strings of that CSV"],
+                1.2,
+            ),
+        ]
     if size == "100m":
         spilled = second[f"train, --memory {SMALL_MEMORY}"]
         found.append(Bar(f"time with --memory {SMALL_MEMORY} : without", spilled / train, 2))

@@ -38,8 +38,10 @@ class Shape:
         The item at a share x of the ranking is as popular as exp(-steep * x**bend): a small bend makes it a power law.
     top_id : int
         Item ids lie, with gaps, in 1 to this.
-    in_time_order : bool
-        Rows as they arrived, else by user and item as MovieLens has them.
+    in_time_order, in_random_order : bool
+        Rows as they arrived, or in any order; else by user and item as MovieLens has them.
+    texts : bool
+        Ids are strings: users of 12 characters, items of 9.
     every_item : bool
         Whether each item occurs; else the catalog is ``items`` long, and some are in no row.
     """
@@ -54,6 +56,8 @@ class Shape:
     bend: float = 0.05
     top_id: int = 0
     in_time_order: bool = False
+    in_random_order: bool = False
+    texts: bool = False
     every_item: bool = True
 
 
@@ -79,6 +83,8 @@ SHAPES = {
     "like-20m-1m": replace(ML_20M, users=6_925, rows=1_000_000),
     "like-20m-5m": replace(ML_20M, users=34_623, rows=5_000_000),
     "like-20m-10m": replace(ML_20M, users=69_246, rows=10_000_000),
+    "random-10m": replace(ML_20M, users=69_246, rows=10_000_000, in_random_order=True),
+    "strings-10m": replace(ML_20M, users=69_246, rows=10_000_000, in_random_order=True, texts=True),
     "like-20m-100m": replace(ML_20M, users=692_465, rows=100_000_000),
     "100m": Shape(
         users=2_000_000,
@@ -181,16 +187,30 @@ def write(name: str, ending: str = "parquet") -> Path:
     begin = _FIRST_SECOND + random.integers(0, _YEARS, shape.users)
     times = np.repeat(begin, counts) + (random.random(shape.rows) * np.repeat(counts * 60, counts)).astype(np.int64)
     order = np.argsort(times, kind="stable") if shape.in_time_order else np.arange(shape.rows)
-    schema = pa.schema({"userId": pa.int32(), "movieId": pa.int32(), "rating": pa.float32(), "timestamp": pa.int64()})
+    order = np.random.default_rng(2).permutation(shape.rows) if shape.in_random_order else order
+    kind = pa.string() if shape.texts else pa.int32()
+    schema = pa.schema({"userId": kind, "movieId": kind, "rating": pa.float32(), "timestamp": pa.int64()})
+    # Nobody who writes such strings puts them in quotes.
+    options = {"write_options": pacsv.WriteOptions(quoting_style="none")} if shape.texts and ending == "csv" else {}
+    of_users = _texts(shape.users, "", 12) if shape.texts else None
+    of_items = _texts(top, "B", 8) if shape.texts else None
     unfinished = path.with_suffix(".unfinished")
     open_writer = pq.ParquetWriter if ending == "parquet" else pacsv.CSVWriter
-    with open_writer(unfinished, schema) as writer:
+    with open_writer(unfinished, schema, **options) as writer:
         for begin_row in range(0, shape.rows, _SLICE_ROWS):
             here = order[begin_row : begin_row + _SLICE_ROWS]
             stars = np.clip(np.rint(random.normal(7.1, 2.1, len(here))), 1, 10).astype(np.float32) / 2
-            writer.write_table(pa.table([users[here], items[here], stars, times[here]], schema=schema))
+            ids = [users[here], items[here]]
+            if of_users is not None and of_items is not None:
+                ids = [of_users.take(pa.array(ids[0])), of_items.take(pa.array(ids[1]))]
+            writer.write_table(pa.table([*ids, stars, times[here]], schema=schema))
     unfinished.rename(path)
     return path
+
+
+def _texts(most: int, prefix: str, digits: int) -> pa.Array:
+    """A string for each id up to the greatest: a prefix and hexadecimal digits, as good as random."""
+    return pa.array([f"{prefix}{number * 0x9E3779B97F4A7C15 % 16**digits:0{digits}x}" for number in range(most + 1)])
 
 
 if __name__ == "__main__":

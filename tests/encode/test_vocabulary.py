@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import numpy as np
@@ -27,6 +28,18 @@ def encode(*batches):
     assert codes.dtype == np.int32
     ids = vocabulary.ids.to_pylist()
     return ids, [ids[code] for code in codes], vocabulary
+
+
+def encode_kept(*batches):
+    """The ids of all rows, as they come back from what is kept while batches are looked up, two at a time."""
+    distinct, kept = DistinctIds(), []
+    for begin in range(0, len(batches), 2):
+        found = [distinct.look_up(batch) for batch in batches[begin : begin + 2]]
+        kept += map(distinct.keep, found)
+    vocabulary = distinct.finish()
+    encoder = Encoder(vocabulary, distinct.texts)
+    ids = vocabulary.ids.to_pylist()
+    return ids, [ids[code] for rows in kept for code in encoder(rows)]
 
 
 @pytest.mark.parametrize(
@@ -223,3 +236,41 @@ def test_texts_of_one_hash(monkeypatch):
 def test_a_column_of_two_types_is_refused():
     with pytest.raises(BadDataError, match="the column 'x' has the type int64 here and string there; give all parts"):
         carried(pa.array([1]), pa.array(["a"]))
+
+
+def spellings(chance, longest):
+    """Ids of every length that meet and part at any byte, ASCII or not."""
+    return "".join(chance.choice("ab01é") for _ in range(chance.randint(1, longest)))
+
+
+@pytest.mark.parametrize("one_slot", [False, True], ids=["spread", "in one slot"])
+@pytest.mark.parametrize("longest", [1, 3, 20, 30], ids="{} letters".format)
+def test_strings_that_are_looked_up(longest, one_slot, monkeypatch):
+    if one_slot:
+        monkeypatch.setattr(module, "_hashed", lambda words, _: np.zeros(len(words[0]), np.int64))
+    monkeypatch.setattr(module, "_FEWEST_SLOTS", 4)
+    monkeypatch.setattr(module, "_LOOKED_UP", 64)
+    chance = random.Random(longest)
+    known = [spellings(chance, min(longest, 1 + number // 20)) for number in range(300)]
+    rows = [chance.choices(known[: 30 * (number + 1)], k=100) for number in range(10)]
+    batches = [pa.array(some) for some in rows]
+    for number in (1, 4, 5, 8):
+        batches[number] = batches[number].dictionary_encode()
+    twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 3, 0], pa.int32()), pa.array(["b", "a", "unused", "b"]))
+    batches += [twice, pa.array([7, -1], pa.int64()), pa.array([], pa.string()), pa.array(["7", "x"])]
+    given = [str(value) for batch in batches for value in batch.to_pylist()]
+    ids, found = encode_kept(*batches)
+    assert found == given
+    assert ids == sorted(set(given), key=str.encode)
+
+
+def test_strings_are_found_or_not_while_others_are_added():
+    table, texts = module._TextTable(), pa.array([f"{number:x}-" * (1 + number % 4) for number in range(60_000)])
+    words = module._words_in(texts)
+    with ThreadPoolExecutor(1) as pool:
+        adding = [pool.submit(table.add, texts.slice(begin, 500)) for begin in range(0, len(texts), 500)]
+        while not adding[-1].done():
+            places = table.find(words)
+            assert ((places == np.arange(len(texts))) | (places == -1)).all()
+    assert table.texts.equals(texts)
+    assert np.array_equal(table.find(words), np.arange(len(texts)))
