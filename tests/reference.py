@@ -24,6 +24,7 @@ PURPOSES = {
     "batches": 21,
 }
 SHUFFLE = 1 << 63
+PROPOSALS, ROUND = 24, 64
 
 
 def mix(word: int) -> int:
@@ -97,6 +98,17 @@ def group_at(place: int, n_groups: int, seed: int, epoch: int) -> int:
             return group
 
 
+def draw_eligible(key: int, eligible: list[int], n_items: int, draw: int, attempt: int) -> int:
+    """One code of ``eligible``, which ascends."""
+    if 2 * len(eligible) >= n_items:
+        for _ in range(PROPOSALS):
+            item = scale(word(key, draw + (attempt << 32)) >> 32, n_items, bits=32)
+            if item is not None and item in eligible:
+                return item
+            attempt += 1
+    return eligible[bounded(key, len(eligible), draw, attempt)]
+
+
 def draw_negatives(key: int, eligible: list[int], n_items: int, num_neg: int, *, distinct: bool) -> list[int]:
     """Codes. ``eligible`` ascends; the catalog has the codes 0 to n_items - 1."""
     if not eligible:
@@ -104,21 +116,13 @@ def draw_negatives(key: int, eligible: list[int], n_items: int, num_neg: int, *,
     if distinct and len(eligible) < 4 * num_neg:
         shuffled = sorted(range(len(eligible)), key=lambda rank: word(key, SHUFFLE + rank))
         return [eligible[rank] for rank in shuffled[:num_neg]]
-    drawn = []
-    for draw in range(num_neg):
-        if 2 * len(eligible) < n_items:
-            item = eligible[bounded(key, len(eligible), draw, 0)]
-        else:
-            item = scale(word(key, draw) >> 32, n_items, bits=32)
-            if item is None or item not in eligible:
-                item = eligible[bounded(key, len(eligible), draw, 1)]
-        drawn.append(item)
-    attempt = 2
+    drawn = [draw_eligible(key, eligible, n_items, draw, 0) for draw in range(num_neg)]
+    round_ = 1
     while distinct and len(set(drawn)) < num_neg:
         repeated = [draw for draw in range(num_neg) if drawn[draw] in drawn[:draw]]
         for draw in repeated:
-            drawn[draw] = eligible[bounded(key, len(eligible), draw, attempt)]
-        attempt += 1
+            drawn[draw] = draw_eligible(key, eligible, n_items, draw, round_ * ROUND)
+        round_ += 1
     return drawn
 
 

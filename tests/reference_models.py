@@ -182,6 +182,7 @@ def train_rows(
                 [[(code, 1) for code in eligible] if user in users or name == "uniform" else [] for name in names],
                 [(code, 1) for code in eligible],
                 seen,
+                None if at_time else len(catalog),
                 None,
                 known,
                 [code for code in eligible if code not in known],

@@ -12,12 +12,24 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
-from reference import bounded, hold_out, in_order, mix, pair_key, purpose_key, scale, word
+from reference import (
+    PROPOSALS,
+    ROUND,
+    bounded,
+    draw_eligible,
+    hold_out,
+    in_order,
+    mix,
+    pair_key,
+    purpose_key,
+    scale,
+    word,
+)
 
 Measure = list[tuple[int, int]]
 
 CHOICE, COIN, LEADER = 1 << 62, 3 << 61, 5 << 60
-ROUND, ROUNDS, PROPOSALS = 64, 12, 12
+ROUNDS = 12
 DIGITS = Context(prec=40)
 
 
@@ -98,7 +110,10 @@ def item_at(measure: Measure, point: int) -> int:
 
 @dataclass
 class Mixture:
-    """What is drawn from for one positive. ``table``: of popularity, where nothing is restricted."""
+    """What is drawn from for one positive.
+
+    ``n_items``: of the catalog, where nothing is restricted. ``table``: of popularity, then.
+    """
 
     names: list[str]
     shares: list[int]
@@ -106,6 +121,7 @@ class Mixture:
     measures: list[Measure]
     fallback: Measure | None
     seen: set[int]
+    n_items: int | None
     table: tuple[list[int], list[int]] | None
 
     def choose(self, key: int, draw: int, attempt: int) -> int:
@@ -118,14 +134,17 @@ class Mixture:
     def attempt(self, key: int, draw: int, attempt: int) -> tuple[int, int]:
         """An item and its source."""
         source = self.choose(key, draw, attempt)
-        measure = self.measures[source]
+        name, measure = self.names[source], self.measures[source]
         if not mass(measure):
             assert self.fallback is not None
-            source, measure = len(self.names), self.fallback
+            source, name, measure = len(self.names), "uniform", self.fallback
             if not measure:
                 source = next(place for place, measure in enumerate(self.measures) if measure)
-                measure = self.measures[source]
-        elif self.names[source] == "popularity" and self.table is not None:
+                name, measure = self.names[source], self.measures[source]
+        if self.n_items is not None and name in {"uniform", "level"}:
+            return draw_eligible(key, [code for code, _ in measure], self.n_items, draw, attempt), source
+        total = 0 if self.n_items is None else self.n_items << column_bits(self.n_items)
+        if name == "popularity" and self.table is not None and 4 * mass(measure) >= total:
             for _ in range(PROPOSALS):
                 item = propose(key, draw + (attempt << 32), self.table)
                 if item is not None and item not in self.seen:
@@ -243,6 +262,7 @@ def train_rows(
                 [measures[name] for name in names],
                 eligible if falls_back else None,
                 seen,
+                None if restricted else len(catalog),
                 alias_table(units) if "popularity" in names and not restricted else None,
             )
             supply = len(eligible) if falls_back else sum(points > 0 for _, points in measures["popularity"])

@@ -95,14 +95,14 @@ def digest(rows):
 
 
 GOLDEN = {
-    "train integers 4 0": "848c47cd4e6b07605913b265b3b39f20ea23e77248cda20e56cd6ede68219616",
-    "train integers 4 18446744073709551615": "8342fbcf6f840c9056e1caa278efaa3aa75924ea00c6af65f7a8eaaa8dedb738",
-    "train text 4 0": "d03907fd100faa58860b383258a4cca6756bc3aa8c5468e87ad9d39f99451c75",
-    "train dense 4 0": "63b1d70f3ad3c5a6dba1f78ce93220a76013d1a6d9a8c5621424dfd6a25e582f",
+    "train integers 4 0": "c20adf4a4ebc301c77a50bab66fa6a28464d8c978dc97200ff2b24f7b385be6c",
+    "train integers 4 18446744073709551615": "01af1870b8361a62aabbb337a6c41222265d872e1838072283460e0d04cc5bb0",
+    "train text 4 0": "9a597cda0eb7ec2d4de9e328693f5f949cc3a66c757d570d2a0c9cd9721f5139",
+    "train dense 4 0": "aa49a1fa3097240aa0af6fd2b37ea149cceae8611ed52e0a8a5885b33a2ce531",
     "test dense 5 0": "50510f1c3e507ecd1379ff6ca1447fe89ba514ae84318b3bf107b3b909b574b5",
-    "test integers 5 0": "98b2b0693d221a5f52a4fa632a5845131f9fe11c24ab5abbca8fee812a504e1c",
+    "test integers 5 0": "1e75dd91bd0dea45b2ab182309ec7c08780a930268e07321f5dd5c40103babac",
     "test integers 99 1": "4d3be9f10923a7bef1a8f014e42ba136e012d4dbe6520810c945dcb4bbd333aa",
-    "test text 5 0": "7804a1c22ca5120667f7d70f99747a6faba4108ad1a03fbe8a81a5b8e4a55bb4",
+    "test text 5 0": "72f7e8a6825f9a0f4b6e58cf8943acc3f6dbd05129e8244f9b1c7e04c97de290",
 }
 
 

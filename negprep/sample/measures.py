@@ -18,6 +18,7 @@ import numpy.typing as npt
 from negprep.arrays import Codes, Floats, Positions, Words
 from negprep.sample.rng import bounded, word
 from negprep.sample.seen import Seen, SeenBlock
+from negprep.sample.uniform import Proposer, Workspace, draw_eligible, eligible_ranks
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,16 +137,22 @@ class Measure(ABC):
         base, mass = self.span(asks)
         return self.items_at(self.rows_of(asks), base + bounded(asks.keys, mass, asks.draws, attempt))
 
-    def draw_groups(self, groups: Asks, num_neg: int) -> Positions:
-        """The draws 0 to num_neg - 1 of each group; all groups have points: int64, shape (num_neg, n_groups)."""
+    def draw_groups(self, groups: Asks, num_neg: int) -> npt.NDArray[np.signedinteger]:
+        """The draws 0 to num_neg - 1 of each group; all groups have points: integers, shape (num_neg, n_groups)."""
         return self.draw(groups.times(num_neg), 0).reshape(num_neg, len(groups))
 
 
 class EligibleItems(Measure):
-    """One point for each eligible item."""
+    """One point for each eligible item.
 
-    def __init__(self, block: SeenBlock) -> None:
+    ``mask``, ``workspace``: As of ``Proposer``.
+    """
+
+    def __init__(
+        self, block: SeenBlock, mask: npt.NDArray[np.uint8] | None = None, workspace: Workspace | None = None
+    ) -> None:
         self._block = block
+        self._proposer = Proposer(block, mask, workspace or Workspace())
 
     def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
         points: Positions = items - self._block.count_below(rows, items)
@@ -163,6 +170,22 @@ class EligibleItems(Measure):
 
     def items_at(self, rows: Positions, points: Positions) -> Positions:  # noqa: D102
         return self._block.select(rows, points)
+
+    def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
+        if asks.lows is not None:
+            return super().draw(asks, attempt)
+        drawn = draw_eligible(self._proposer, asks.rows, asks.keys, asks.draws[None], attempt)
+        items: Positions = drawn[0].astype(np.int64)
+        return items
+
+    @property
+    def proposes(self) -> npt.NDArray[np.bool_]:
+        """For which users items of the whole catalog are proposed at first: bool, shape (n_rows,)."""
+        return ~self._block.mostly_seen
+
+    def draw_exactly(self, rows: Positions, keys: Words, numbers: Positions, attempt: int) -> Positions:
+        """Draws that cannot fall on a seen item: int64, in the shape to which rows, keys and numbers broadcast."""
+        return eligible_ranks(self._block, rows, keys, numbers, attempt)
 
 
 class ListedItems(Measure):

@@ -14,16 +14,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from negprep.arrays import Positions
+from negprep.arrays import Positions, Words
 from negprep.sample.measures import Asks, EligibleItems, Measure, Rest
-from negprep.sample.popularity import WeightedItems
-from negprep.sample.rng import bounded, natural_log
-from negprep.sample.uniform import STRIP_DRAWS, repeated
+from negprep.sample.popularity import WeightedItems, draw_jointly
+from negprep.sample.rng import bounded, natural_log, word
+from negprep.sample.uniform import ROUND, STRIP_DRAWS, repeated, suspects
 
 Sources = npt.NDArray[np.int8]
-
-_ROUND = 64
-"""Attempts of a round; those that a draw needs beyond its share of one have a probability below 2**-50."""
+Items = npt.NDArray[np.signedinteger]
 
 _ROUNDS = 12
 _CHOICE_WORDS = 1 << 62
@@ -45,13 +43,13 @@ class Mixture:
     fixed: bool
     fallback: EligibleItems | None
 
-    def draw(self, groups: Asks, counts: Positions, num_neg: int, *, distinct: bool) -> tuple[Positions, Sources]:
+    def draw(self, groups: Asks, counts: Positions, num_neg: int, *, distinct: bool) -> tuple[Items, Sources]:
         """Draw the negatives of some groups.
 
         ``groups``: One a group; its draw numbers are not looked at.
         ``counts``: int64, shape (n_groups,). Draws of each group, at most num_neg; for distinct ones, at most the items
           that can be drawn.
-        Returns ``items``, int64, shape (num_neg, n_groups): -1 beyond ``counts``.
+        Returns ``items``, integers, shape (num_neg, n_groups): -1 beyond ``counts``.
         Returns ``sources``, int8, of the same shape: Which measure was drawn from; n_measures for the fall-back.
         """
         makes_strips = len(self.measures) == 1 and isinstance(self.measures[0], WeightedItems) and groups.lows is None
@@ -112,29 +110,59 @@ class Mixture:
         """The measures that are lists: of the users' own, or of impressions."""
         return [component for component, measure in enumerate(self.measures) if measure.is_listed]
 
-    def _draw_strip(self, groups: Asks, num_neg: int) -> tuple[Positions, Sources]:
+    def _draw_strip(self, groups: Asks, num_neg: int) -> tuple[Items, Sources]:
         """Items and sources as ``draw`` gives them, some perhaps the same."""
         if len(self.measures) == 1 and not self.measures[0].is_empty(groups).any():
             items, sources = self.measures[0].draw_groups(groups, num_neg), np.zeros((num_neg, len(groups)), np.int8)
             self._mark_strange(self.measures[0], slice(None), items.reshape(-1), sources.reshape(-1))
             return items, sources
-        items, sources = self._attempt(groups.times(num_neg), 0)
-        return items.reshape(num_neg, -1), sources.reshape(num_neg, -1)
+        return self._attempt(groups, np.arange(num_neg)[:, None], 0)
 
-    def _attempt(self, asks: Asks, attempt: int) -> tuple[Positions, Sources]:
-        """One draw for each ask."""
-        items = np.empty(len(asks), np.int64)
-        sources = self._choose(asks, attempt)
+    def _attempt(self, groups: Asks, numbers: Positions, attempt: int) -> tuple[Items, Sources]:
+        """An attempt at some draws of each group: items, shape (n_draws, n_groups), and sources.
+
+        ``numbers``: int64, shape (n_draws, 1) or (1, n_groups). The numbers of the draws.
+        """
+        sources = self._choose(groups.keys, numbers, attempt)
+        if self._pair is None or groups.lows is not None:
+            return self._attempt_apart(groups, numbers, attempt, sources), sources
+        eligible, weighted, component = self._pair
+        both = eligible.proposes & weighted.proposes
+        proposes = None if both.all() else both[groups.rows]
+        if proposes is not None and not proposes.any():
+            return self._attempt_apart(groups, numbers, attempt, sources), sources
+        items = draw_jointly(eligible, weighted, groups, numbers, attempt, proposes, sources == component)
+        if proposes is not None:
+            others = np.flatnonzero(~proposes)
+            of, some = sources.take(others, axis=1), numbers[:, others] if numbers.shape[1] != 1 else numbers
+            items[:, others] = self._attempt_apart(groups.at(others), some, attempt, of)
+            sources[:, others] = of
+        return items, sources
+
+    @cached_property
+    def _pair(self) -> tuple[EligibleItems, WeightedItems, int] | None:
+        """The measures that can propose together, and the component of the second, where there are just these."""
+        if len(self.measures) != 2:
+            return None
+        for component, (weighted, eligible) in enumerate([self.measures, self.measures[::-1]]):
+            if isinstance(weighted, WeightedItems) and type(eligible) is EligibleItems:
+                return eligible, weighted, component
+        return None
+
+    def _attempt_apart(self, groups: Asks, numbers: Positions, attempt: int, sources: Sources) -> Positions:
+        """The items of ``_attempt`` from one measure after the other; sources become those after fall-back."""
+        asks = replace(groups.times(len(numbers)), draws=np.broadcast_to(numbers, sources.shape).reshape(-1))
+        items, flat = np.empty(len(asks), np.int64), sources.reshape(-1)
         for component, measure in enumerate(self.measures):
-            chosen = slice(None) if len(self.measures) == 1 else np.flatnonzero(sources == component)
-            self._draw_from(measure, asks, attempt, chosen, items, sources)
+            chosen = slice(None) if len(self.measures) == 1 else np.flatnonzero(flat == component)
+            self._draw_from(measure, asks, attempt, chosen, items, flat)
         if self.fallback is not None:
-            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(items < 0), items, sources)
+            self._draw_from(self.fallback, asks, attempt, np.flatnonzero(items < 0), items, flat)
             for component in self._listed:
                 nothing = np.flatnonzero(items < 0)
-                sources[nothing] = component
-                self._draw_from(self.measures[component], asks, attempt, nothing, items, sources)
-        return items, sources
+                flat[nothing] = component
+                self._draw_from(self.measures[component], asks, attempt, nothing, items, flat)
+        return items.reshape(sources.shape)
 
     def _draw_from(
         self,
@@ -157,56 +185,57 @@ class Mixture:
             items[which] = measure.draw(mine, attempt)
             self._mark_strange(measure, which, items, sources)
 
-    def _mark_strange(self, measure: Measure, which: Positions | slice, items: Positions, sources: Sources) -> None:
+    def _mark_strange(self, measure: Measure, which: Positions | slice, items: Items, sources: Sources) -> None:
         """Count as fall-back what the measure drew, but not by its own rule."""
         if measure.has_strange:
             strange = measure.strange(items[which])
             sources[np.arange(len(items))[which][strange]] = len(self.measures)
 
-    def _choose(self, asks: Asks, attempt: int) -> Sources:
-        """The component of each draw: that of the share in which a number below their sum lies."""
+    def _choose(self, keys: Words, numbers: Positions, attempt: int) -> Sources:
+        """The component of each draw, as of ``_attempt``: that of the share in which a number below their sum lies."""
         ends = [int(end) for end in np.cumsum(self.shares)]
-        sources = np.zeros(len(asks), np.int8)
+        sources = np.zeros((len(numbers), len(keys)), np.int8)
         if len(self.measures) == 1:
             return sources
         if self.fixed:
-            return np.searchsorted(ends, asks.draws, side="right").astype(np.int8)
-        asks = replace(asks, draws=asks.draws + _CHOICE_WORDS)
-        words, total = asks.words(attempt), ends[-1]
+            sources[:] = np.searchsorted(ends, numbers, side="right")
+            return sources
+        words, total = word(keys, numbers + _CHOICE_WORDS + (attempt << 32)), ends[-1]
         for end in ends[:-1]:
             # The number, word * total / 2**64 rounded down, is at least ``end`` from this word on.
             first = -((-end << 64) // total)
             if first < 1 << 64:
                 sources += words >= np.uint64(first)
-        doubtful = np.flatnonzero(np.multiply(words, np.uint64(total), out=words) < total)
-        if doubtful.size:  # ``bounded`` may throw these words away
-            few = asks.at(doubtful)
-            points = bounded(few.keys, np.array([total]), few.draws, attempt)
-            sources[doubtful] = np.searchsorted(ends, points, side="right")
+        lower = np.multiply(words, np.uint64(total), out=words)
+        if lower.size and lower.min() < total:  # ``bounded`` may throw these words away
+            draws, of = np.nonzero(lower < total)
+            few = np.broadcast_to(numbers, sources.shape)[draws, of] + _CHOICE_WORDS
+            sources[draws, of] = np.searchsorted(ends, bounded(keys[of], np.array([total]), few, attempt), side="right")
         return sources
 
-    def _make_distinct(self, groups: Asks, counts: Positions, items: Positions, sources: Sources) -> None:
+    def _make_distinct(self, groups: Asks, counts: Positions, items: Items, sources: Sources) -> None:
         """Make the draws of each group differ, in place."""
-        suspects = np.flatnonzero(counts > 1)
+        which = suspects(items)
+        which = which[counts[which] > 1]
         for round_ in range(1, _ROUNDS + 1):
-            draws, within = repeated(items[:, suspects])
-            drawn = draws < counts[suspects[within]]
-            draws, of = draws[drawn], suspects[within[drawn]]
+            draws, within = repeated(items[:, which])
+            drawn = draws < counts[which[within]]
+            draws, of = draws[drawn], which[within[drawn]]
             if not of.size:
                 return
-            asks = replace(groups.at(of), draws=draws)
-            items[draws, of], sources[draws, of] = self._attempt(asks, round_ * _ROUND)
-            suspects = np.unique(of)
+            drawn_again, chosen = self._attempt(groups.at(of), draws[None], round_ * ROUND)
+            items[draws, of], sources[draws, of] = drawn_again[0], chosen[0]
+            which = np.unique(of)
         for draw in range(1, len(items)):  # one after the other: what a draw becomes, later ones must avoid
-            is_again = (items[:draw, suspects] == items[draw, suspects]).any(axis=0) & (draw < counts[suspects])
-            of = suspects[is_again]
+            is_again = (items[:draw, which] == items[draw, which]).any(axis=0) & (draw < counts[which])
+            of = which[is_again]
             if of.size:
                 asks = replace(groups.at(of), draws=np.full(of.size, draw))
                 items[draw, of], sources[draw, of] = self._draw_from_rest(asks, items[:draw, of])
 
     def _draw_from_rest(self, asks: Asks, taken: Positions) -> tuple[Positions, Sources]:
         """One draw for each ask, of the points that the items taken, shape (n_taken, n), leave."""
-        attempt = (_ROUNDS + 1) * _ROUND
+        attempt = (_ROUNDS + 1) * ROUND
         rests = [measure.rest(asks, taken) for measure in self._all_measures]
         chosen = self._choose_of_rests(asks, rests, attempt)
         sources = chosen.copy()
@@ -225,7 +254,7 @@ class Mixture:
         """
         n_components = len(self.measures)
         if self.fixed:
-            sources = self._choose(asks, attempt).astype(np.int64)
+            sources = self._choose(asks.keys, asks.draws[None], attempt)[0].astype(np.int64)
         else:
             had_points = np.array([rest.mass > 0 for rest in rests[:n_components]])
             shares = np.where(had_points, self.shares[:, None], 0)
@@ -238,4 +267,5 @@ class Mixture:
             has_points = np.array([rest.points > 0 for rest in rests])
             for resort in (n_components, *self._listed):
                 sources[~has_points[sources, np.arange(len(asks))]] = resort
-        return sources.astype(np.int8)
+        chosen: Sources = sources.astype(np.int8)
+        return chosen

@@ -14,35 +14,27 @@ from negprep.sample.measures import Asks, EligibleItems, Rest
 from negprep.sample.rng import bounded, word
 from negprep.sample.scores import Exact, ScoredBlock
 from negprep.sample.seen import SeenBlock
-from negprep.sample.uniform import SHUFFLED_BELOW, Workspace, distinct_draws, repeated, shuffled_ranks
+from negprep.sample.uniform import SHUFFLED_BELOW, Proposer, Workspace, distinct_draws, repeated, shuffled_ranks
 
 
 def draw_pools(
-    block: SeenBlock,
-    mask: npt.NDArray[np.uint8],
-    rows: Positions,
-    keys: Words,
-    size: int,
-    window: tuple[Positions, Positions] | None,
-    workspace: Workspace,
+    proposer: Proposer, rows: Positions, keys: Words, size: int, window: tuple[Positions, Positions] | None
 ) -> Positions:
     """Draw a pool for each key.
 
-    ``mask``: That of the block.
     ``rows``: int64, shape (n_pools,).
     ``keys``: uint64, shape (n_pools,). One of its own for each pool.
     ``window``: two int64 arrays of shape (n_pools,), or None. The first rank, and how many ranks, a pool is drawn from.
       None: all of the user's.
-    ``workspace``: Of at least size * n_pools.
     Returns int64, shape (size, n_pools): Items in random order, -1 beyond those that exist.
     """
     if window is None:
-        return distinct_draws(block, mask, rows, keys, size, workspace)
+        return distinct_draws(proposer, rows, keys, size).astype(np.int64)
     firsts, counts = window
     ranks = draw_ranks(keys, counts, size)
     slots, pools = np.nonzero(ranks >= 0)
     items = np.full(ranks.shape, -1)
-    items[slots, pools] = block.select(rows[pools], firsts[pools] + ranks[slots, pools])
+    items[slots, pools] = proposer.block.select(rows[pools], firsts[pools] + ranks[slots, pools])
     return items
 
 
@@ -169,15 +161,13 @@ class ScoredItems(EligibleItems):
         if (asks.rows[todo[1:]] < asks.rows[todo[:-1]]).any():
             todo = todo[np.argsort(asks.rows[todo], kind="stable")]  # the pools of a user share the user's scores
         step = max(1, _POOLED // self.pool_size)
-        workspace = Workspace(self.pool_size * min(step, len(todo)))
+        proposer = Proposer(self._scored.known, self._scored.mask, Workspace())
         for begin in range(0, len(todo), step):
             here = todo[begin : begin + step]
             mine = asks.at(here)
             window = None if asks.lows is None else self._scored.known_span(mine)
             keys = pool_keys(mine.keys, mine.draws, attempt)
-            pools = draw_pools(
-                self._scored.known, self._scored.mask, mine.rows, keys, self.pool_size, window, workspace
-            )
+            pools = draw_pools(proposer, mine.rows, keys, self.pool_size, window)
             yield here, pools, keys
 
     def _strange_points(self, asks: Asks, attempt: int) -> tuple[Positions, Positions, Positions]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import cached_property
 
@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from negprep.arrays import Codes, Positions, Units, Words
-from negprep.sample.measures import Asks, Measure, count_up_to
-from negprep.sample.rng import GAMMA, bounded, mix, word_bases
+from negprep.sample.measures import Asks, EligibleItems, Measure, count_up_to
+from negprep.sample.rng import GAMMA, bounded, mix
 from negprep.sample.seen import SeenBlock, SparseBlock, ranges_of
-from negprep.sample.uniform import STRIP_DRAWS, unravel
+from negprep.sample.uniform import Proposer, Workspace, draw_either
 
 _STEPS = 4
 
@@ -87,11 +87,6 @@ class Weights:
     def _guide(self) -> Guide:
         return Guide(self.before[1:], self.column_bits)
 
-    @cached_property
-    def all_positive(self) -> bool:
-        """Whether every item has a unit at least."""
-        return bool(self.units.min(initial=1) > 0)
-
     def reordered(self, items: npt.NDArray[np.integer]) -> Weights:
         """The weights of the same items in another order."""
         return Weights(self.units[items], self.column_bits)
@@ -128,28 +123,36 @@ class Weights:
         return (upper << np.uint64(32)) | differences, aliases.astype(np.int32), lower
 
     def look_up(
-        self, columns: Units, coins: Words, *, out: Words, others: npt.NDArray[np.bool_]
-    ) -> tuple[Units, Units]:
+        self,
+        columns: Units,
+        coins: Words,
+        may_differ: npt.NDArray[np.bool_] | None = None,
+        *,
+        out: Words,
+        others: npt.NDArray[np.bool_],
+    ) -> Units:
         """Items of random columns and coins, of any one shape.
 
         ``columns``: 0 to n_items - 1, all equally likely.
         ``coins``: Random upper 32 bits, and zeros. Overwritten.
-        ``out``: Memory for the items.
+        ``may_differ``: Where not so, the item is that of the column. None: everywhere.
+        ``out``: The items.
         ``others``: Memory to work in.
-        Returns ``items``, int64: ``out``.
-        Returns ``undecided``, int64: The flat places at which the coin equals the upper bits of the threshold, so that
-          ``settle`` must decide.
+        Returns int64: The flat places at which the coin equals the upper bits of the threshold, so that ``settle`` must
+          decide.
         """
         self._table[0].take(columns, out=out, mode="clip")
         np.greater_equal(coins, out, out=others)
+        if may_differ is not None:
+            np.logical_and(others, may_differ, out=others)
         np.subtract(out, coins, out=coins)
         # The upper bits are equal where the subtraction leaves no others.
         is_decided = not coins.size or coins.min() > _LOW_HALF
         undecided = np.empty(0, np.int64) if is_decided else np.flatnonzero(coins <= _LOW_HALF)
         # To copy where `others` is set would take several times as long as to multiply by it.
         np.multiply(np.bitwise_and(out, _LOW_HALF, out=out), others, out=out)
-        items = out.view(np.int64)
-        return np.bitwise_xor(items, columns, out=items), undecided
+        np.bitwise_xor(out, columns.view(np.uint64), out=out)
+        return undecided
 
     def settle(self, columns: Units, words: Words) -> Units:
         """The items of undecided columns, given a further random word for each."""
@@ -225,6 +228,61 @@ def popularity_weights(counts: npt.NDArray[np.int64], *, alpha: Decimal, smooth:
 
 
 _POINT_BITS = 40
+_FEW_BITS = 2
+"""Users with less than this part, as a power of 1/2, of all points draw from their own at once."""
+
+_LISTED_ITEMS = 20
+"""To list the eligible items of a catalog of so many items costs as much as one search for a point."""
+
+_CELLS = 4
+"""A list has so many times as many cells as the catalog has items, at least, for a user's points."""
+
+
+class EligiblePoints:
+    """The eligible items of a few users, with the points that end with each.
+
+    ``rows``: int64, shape (n_users,). Of ``block``.
+    """
+
+    def __init__(self, weights: Weights, block: SeenBlock, rows: Positions) -> None:
+        n_items, begins = len(weights), block.begins[rows]
+        sizes = block.ends[rows] - begins
+        free = np.ones((len(rows), n_items), bool)
+        free[np.repeat(np.arange(len(rows)), sizes), block.items[ranges_of(begins, sizes)]] = False
+        counts = n_items - sizes
+        self._ends_of = np.cumsum(counts)
+        self._begins = self._ends_of - counts
+        self._items = np.flatnonzero(free) - np.repeat(np.arange(len(rows)) * n_items, counts)
+        units = weights.units.take(self._items)
+        self._ends = np.cumsum(units)  # wraps: differences within a user are right
+        before = (self._ends - units)[np.minimum(self._begins, max(0, len(units) - 1))] if len(units) else counts
+        self._ends -= np.repeat(before, counts)
+        most = int(self._ends[self._ends_of[counts > 0] - 1].max(initial=0))
+        self._bits = max(0, most.bit_length() - (_CELLS * n_items).bit_length())
+        self._cells = (most >> self._bits) + 2
+        cells = (self._ends + ((1 << self._bits) - 1)) >> self._bits
+        cells += np.repeat(np.arange(len(rows)) * self._cells, counts)
+        self._firsts = np.cumsum(np.bincount(cells, minlength=len(rows) * self._cells), dtype=np.int32)
+
+    def items_at(self, of: Positions, points: Positions) -> Positions:
+        """The item that each point belongs to: int64, shape (k, n).
+
+        ``of``: int64, shape (n,). The user of each, by the place in ``rows``.
+        """
+        cells = points >> self._bits
+        cells += of * self._cells
+        found, flat = self._firsts.take(cells).reshape(-1), points.reshape(-1)
+        todo = np.flatnonzero(self._ends.take(found) <= flat)
+        for _ in range(_STEPS):
+            if not todo.size:
+                break
+            found[todo] += 1
+            todo = todo[self._ends[found[todo]] <= flat[todo]]
+        if todo.size:
+            ends = self._ends_of[of[todo % len(of)]]
+            found[todo] += count_up_to(self._ends, found[todo].astype(np.int64), ends, flat[todo])
+        items: Positions = self._items.take(found).reshape(points.shape)
+        return items
 
 
 class SeenCut:
@@ -293,77 +351,92 @@ def _packed(rows: Positions, points: Positions) -> Positions:
 
 
 _HALF = np.uint64(32)
-_WORDS = (1 << 64) - 1
-_NEXT_ATTEMPT = np.uint64((int(GAMMA) << 32) & _WORDS)
-"""From the base of a word to that of the next attempt at the same draw."""
-
 _COIN_WORDS = 3 << 61
-_COIN = np.uint64((int(GAMMA) * _COIN_WORDS) & _WORDS)
+_COIN = np.uint64((int(GAMMA) * _COIN_WORDS) & ((1 << 64) - 1))
 """From the base of a word to that of the word that decides a coin which 32 bits leave undecided."""
 
 
-class Proposing:
-    """Arrays that every block of proposals reuses. One a thread."""
+class WeightedProposer(Proposer):
+    """The same by weight, or some draws so and the others with all items alike."""
 
-    def __init__(self) -> None:
-        self._words = [np.empty(0, np.uint64)] * 4
-        self._flags, self._bytes = np.empty(0, bool), np.empty(0, np.uint8)
-        self._tenants = np.empty(0, np.int32)
+    def __init__(
+        self, block: SeenBlock, mask: npt.NDArray[np.uint8] | None, workspace: Workspace, weights: Weights
+    ) -> None:
+        super().__init__(block, mask, workspace)
+        self._weights = weights
 
-    def tenants(self, size: int) -> Codes:
-        """An item for each byte of a mask, with anything in them."""
-        if size > len(self._tenants):
-            self._tenants = np.empty(size, np.int32)
-        return self._tenants[:size]
+    def _coins(self, words: Words) -> Words:
+        return np.left_shift(words, _HALF, out=self._workspace.words("coins", words.shape))
 
-    def of(self, size: int) -> tuple[Words, Words, Words, Words, npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
-        """Arrays of a length, with anything in them; the first is for bases, the others are for ``_propose``."""
-        if size > len(self._bytes):
-            self._words = [np.empty(size, np.uint64) for _ in range(4)]
-            self._flags, self._bytes = np.empty(size, bool), np.empty(size, np.uint8)
-        first, second, third, fourth = self._words
-        return first[:size], second[:size], third[:size], fourth[:size], self._flags[:size], self._bytes[:size]
+    def _weigh(
+        self, columns: Positions, coins: Words, out: Positions, by_weight: npt.NDArray[np.bool_] | None
+    ) -> Positions:
+        others = self._workspace.octets("others", columns.shape).view(np.bool_)
+        return self._weights.look_up(columns, coins, by_weight, out=out.view(np.uint64), others=others)
+
+    def _settle(
+        self,
+        undecided: Positions,
+        columns: Positions,
+        items: Positions,
+        bases: Words,
+        by_weight: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        if by_weight is not None:
+            is_here = np.broadcast_to(by_weight, columns.shape).reshape(-1)[undecided]
+            undecided, bases = undecided[is_here], bases[is_here]
+        items.reshape(-1)[undecided] = self._weights.settle(columns.reshape(-1)[undecided], mix(bases + _COIN))
+
+    def _are_seen(self, places: Positions, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:
+        if isinstance(self.block, SparseBlock):
+            return super()._are_seen(places, rows, items)
+        are_seen: npt.NDArray[np.bool_] = self._tenants.take(places, mode="clip") == items
+        doubtful = np.flatnonzero(~are_seen)
+        are_seen[doubtful] = self.block.contains(rows[doubtful], items[doubtful])
+        return are_seen
+
+    @cached_property
+    def _tenants(self) -> Codes:
+        """One of the seen items that share each byte of the mask; anything where none does.
+
+        Whoever proposes by popularity meets seen items often. It is mostly this one, and no search is needed.
+        """
+        block = self.block
+        tenants = self._workspace.codes("tenants", (len(block.starts) - 1) * block.width)
+        rows = np.repeat(np.arange(len(block.starts) - 1), np.diff(block.starts))
+        tenants[rows * block.width + (block.items & np.int32(block.width - 1))] = block.items
+        return tenants
 
 
 class WeightedItems(Measure):
     """For each eligible item as many points as its weight has units.
 
     ``weights``: Of the items by position.
-    ``mask``: The mask of ``block``, marked. Without it nothing can be proposed, and every draw takes the way of those
-      whose proposals all failed.
+    ``mask``, ``workspace``: As of ``Proposer``.
     ``totals``: int64, shape (n_rows,), or None. All points of each user, where they are known already.
 
     A draw first *proposes* an item of the whole catalog, which costs little; one that is seen is proposed anew, a
     bounded number of times. Then the seen items are cut out of the cumulative weights of the catalog, which the users
-    share, and what is left cannot fail.
+    share, and what is left cannot fail. For users with few points of the catalog's that is done at once.
     """
-
-    proposals = 12
-    """Attempts at a proposal before seen items are cut out, which costs some ten times as much as one."""
 
     def __init__(
         self,
         block: SeenBlock,
         weights: Weights,
         mask: npt.NDArray[np.uint8] | None = None,
-        room: Proposing | None = None,
+        workspace: Workspace | None = None,
         totals: Positions | None = None,
     ) -> None:
-        self._block, self._weights, self._mask, self._totals = block, weights, mask, totals
-        self._room = Proposing() if room is None else room
+        self._block, self._weights, self._totals = block, weights, totals
+        self.proposer = WeightedProposer(block, mask, workspace or Workspace(), weights)
 
     def before(self, rows: Positions, items: Positions) -> Positions:  # noqa: D102
         cut, of = self._cut_of(rows)
         return cut.before(of, items, self._block.count_below(rows, items))
 
     def total(self, rows: Positions) -> Positions:  # noqa: D102
-        return (self._cut.totals if self._totals is None else self._totals)[rows]
-
-    def is_empty(self, asks: Asks) -> npt.NDArray[np.bool_]:  # noqa: D102
-        if asks.lows is not None or not self._weights.all_positive:
-            return super().is_empty(asks)
-        empty: npt.NDArray[np.bool_] = self._block.eligible[asks.rows] == 0
-        return empty
+        return self._points[rows]
 
     def sizes(self, items: Positions) -> Positions:  # noqa: D102
         units = self._weights.units.take(items, mode="clip")
@@ -377,102 +450,53 @@ class WeightedItems(Measure):
         return cut.items_at(of, points)
 
     def draw(self, asks: Asks, attempt: int) -> Positions:  # noqa: D102
-        if asks.lows is not None or self._mask is None:
+        if asks.lows is not None:
             return super().draw(asks, attempt)
-        bases = word_bases(asks.keys, asks.draws + (attempt << 32))
-        items: Positions = self._draw(asks, bases, np.zeros(1, np.uint64), self._mask, attempt)[0]
+        items: Positions = self._draw(asks, asks.draws[None], attempt)[0].astype(np.int64)
         return items
 
-    def draw_groups(self, groups: Asks, num_neg: int) -> Positions:  # noqa: D102
-        if groups.lows is not None or self._mask is None:
+    def draw_groups(self, groups: Asks, num_neg: int) -> npt.NDArray[np.signedinteger]:  # noqa: D102
+        if groups.lows is not None:
             return super().draw_groups(groups, num_neg)
-        first_draws = replace(groups, draws=np.zeros(len(groups), np.int64))
-        steps = word_bases(np.zeros(1, np.uint64), np.arange(num_neg))
-        return self._draw(first_draws, groups.keys, steps, self._mask, 0)
+        return self._draw(groups, np.arange(num_neg)[:, None], 0)
 
-    def _draw(self, groups: Asks, bases: Words, steps: Words, mask: npt.NDArray[np.uint8], attempt: int) -> Positions:
-        """Several draws of each group: int64, shape (n_steps, n_groups).
+    def _draw(self, groups: Asks, numbers: Positions, attempt: int) -> Codes:
+        """The draws of some ``numbers``, as of ``Proposer.draw``: int32, shape (n_draws, n_groups)."""
+        proposes = None if self.proposes.all() else self.proposes[groups.rows]
+        return draw_either(self.proposer, self.draw_exactly, proposes, groups.rows, groups.keys, numbers, attempt)
 
-        ``groups``: The first draw of each.
-        ``bases``: uint64, shape (n_groups,).
-        ``steps``: uint64, shape (n_steps,). What is added to the base of a group to have the key and counter of the
-          word of ``attempt`` at each draw, before they are mixed.
-        """
-        n_steps, n_groups = len(steps), len(groups)
-        items, rows = np.empty((n_steps, n_groups), np.int64), groups.rows
-        failed = [np.empty((2, 0), np.int64)]
-        width = max(1, STRIP_DRAWS // n_steps)
-        for start in range(0, n_groups, width):
-            here = slice(start, min(start + width, n_groups))
-            size = here.stop - start
-            strip = self._room.of(n_steps * size)[0].reshape(n_steps, size)
-            np.add(bases[here], steps[:, None], out=strip)
-            items[:, here], again = self._propose(strip, rows[here], mask)
-            draws, of = unravel(again, n_steps, size)
-            failed.append(np.array([draws, of + start]))
-        draws, of = np.concatenate(failed, axis=1)
-        places = draws * n_groups + of
-        left = self._propose_again(items.reshape(-1), places, bases[of] + steps[draws], rows[of], mask)
-        if left.size:
-            draws, of = np.divmod(left, n_groups)
-            asks = groups.at(of)
-            items[draws, of] = self._draw_left(replace(asks, draws=asks.draws + draws), attempt + self.proposals)
+    @cached_property
+    def proposes(self) -> npt.NDArray[np.bool_]:
+        """Which users have so many points that not too many proposals fail: bool, shape (n_rows,)."""
+        enough: npt.NDArray[np.bool_] = self._points >= (len(self._weights) << self._weights.column_bits) >> _FEW_BITS
+        return enough
+
+    @cached_property
+    def _points(self) -> Positions:
+        """All points of each user: int64, shape (n_rows,)."""
+        return self._cut.totals if self._totals is None else self._totals
+
+    def draw_exactly(self, rows: Positions, keys: Words, numbers: Positions, attempt: int) -> Positions:
+        """Draws that cannot fall on a seen item: int64, in the shape to which keys and numbers broadcast, (k, n)."""
+        points = bounded(keys, self._points[rows], numbers, attempt)
+        wanted = np.bincount(rows, minlength=len(self._block.eligible)) * len(points)
+        is_listed = wanted * _LISTED_ITEMS > len(self._weights)
+        if not is_listed.any():
+            return self._search(rows, points)
+        listed = EligiblePoints(self._weights, self._block, np.flatnonzero(is_listed))
+        of = (np.cumsum(is_listed) - 1)[rows]
+        is_mine = is_listed[rows]
+        if is_mine.all():
+            return listed.items_at(of, points)
+        items = np.empty_like(points)
+        items[:, is_mine] = listed.items_at(of[is_mine], points[:, is_mine])
+        items[:, ~is_mine] = self._search(rows[~is_mine], points[:, ~is_mine])
         return items
 
-    def _propose_again(
-        self, items: Positions, places: Positions, bases: Words, rows: Positions, mask: npt.NDArray[np.uint8]
-    ) -> Positions:
-        """Further attempts at some ``places`` of ``items``, whose words are overwritten. Returns where all failed."""
-        for _ in range(1, self.proposals):
-            if not places.size:
-                break
-            bases += _NEXT_ATTEMPT
-            items[places], again = self._propose(bases, rows, mask)
-            places, bases, rows = places[again], bases[again], rows[again]
-        return places
-
-    def _propose(self, bases: Words, rows: Positions, mask: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
-        """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
-
-        ``bases``: uint64, shape (n,) or (num_neg, n).
-        ``rows``: int64, shape (n,). The user of each.
-        Returns ``items``, int64, the shape of ``bases``: In memory that the next call reuses.
-        Returns ``failed``, int64.
-        """
-        n_items, flat = len(self._weights), bases.reshape(-1)
-        if not flat.size:
-            return np.empty(bases.shape, np.int64), np.empty(0, np.int64)
-        _, words, looked_up, coins, others, hits = self._room.of(flat.size)
-        mix(flat, looked_up, out=words)
-        np.left_shift(words, _HALF, out=coins)
-        np.right_shift(words, _HALF, out=words)
-        np.multiply(words, np.uint64(n_items), out=words)
-        rests, too_low = np.bitwise_and(words, _LOW_HALF, out=looked_up), np.uint64(2**32 % n_items)
-        biased = np.flatnonzero(rests < too_low) if rests.min() < too_low else np.empty(0, np.int64)
-        columns = np.right_shift(words, _HALF, out=words).view(np.int64)
-        items, undecided = self._weights.look_up(columns, coins, out=looked_up, others=others)
-        if undecided.size:
-            coin_words = mix(flat[undecided] + _COIN)
-            items[undecided] = self._weights.settle(columns[undecided], coin_words)
-        places = coins.view(np.int64)
-        shape = bases.shape
-        self._block.look_up(mask, rows, items.reshape(shape), places=places.reshape(shape), out=hits.reshape(shape))
-        hits[biased] = 1
-        failed = hits.view(np.bool_).nonzero()[0]
-        if not self._block.is_exact:
-            fails = np.zeros(len(failed), bool)
-            if not isinstance(self._block, SparseBlock):
-                fails = self._tenants[places[failed]] == items[failed]
-            doubtful = np.flatnonzero(~fails)
-            fails[doubtful] = self._block.contains(rows[failed[doubtful] % len(rows)], items[failed[doubtful]])
-            fails[np.searchsorted(failed, biased)] = True
-            failed = failed[fails]
-        return items.reshape(bases.shape), failed
-
-    def _draw_left(self, asks: Asks, attempt: int) -> Positions:
-        """One item for each, with the seen items cut out."""
-        cut, of = self._few_cut(asks.rows)
-        return cut.items_at(of, bounded(asks.keys, cut.totals[of], asks.draws, attempt))
+    def _search(self, rows: Positions, points: Positions) -> Positions:
+        """The items of points, shape (k, n), of users of whom there are few."""
+        cut, of = self._few_cut(rows)
+        return cut.items_at(np.broadcast_to(of, points.shape).reshape(-1), points.reshape(-1)).reshape(points.shape)
 
     def _cut_of(self, rows: Positions) -> tuple[SeenCut, Positions]:
         """The weights less what is seen, and where each row is there."""
@@ -489,18 +513,33 @@ class WeightedItems(Measure):
         return SeenCut(self._weights, np.concatenate([[0], np.cumsum(sizes)]), items), of
 
     @cached_property
-    def _tenants(self) -> Codes:
-        """One of the seen items that share each byte of the mask; anything where none does.
-
-        Whoever proposes by popularity meets seen items often. It is mostly this one, and no search is needed.
-        """
-        block = self._block
-        tenants = self._room.tenants((len(block.starts) - 1) * block.width)
-        rows = np.repeat(np.arange(len(block.starts) - 1), np.diff(block.starts))
-        tenants[rows * block.width + (block.items & np.int32(block.width - 1))] = block.items
-        return tenants
-
-    @cached_property
     def _cut(self) -> SeenCut:
         """Of all users of the block."""
         return SeenCut(self._weights, self._block.starts, self._block.items)
+
+
+def draw_jointly(
+    eligible: EligibleItems,
+    weighted: WeightedItems,
+    groups: Asks,
+    numbers: Positions,
+    attempt: int,
+    proposes: npt.NDArray[np.bool_] | None,
+    by_weight: npt.NDArray[np.bool_],
+) -> Codes:
+    """Draw from two measures, each as it would alone, for users of whom both propose: int32, shape (n_draws, n_groups).
+
+    ``numbers``, ``attempt``, ``proposes``, ``by_weight``: As of ``Proposer.draw``.
+    """
+    items, left = weighted.proposer.draw(
+        groups.rows, groups.keys, numbers, attempt, proposes=proposes, by_weight=by_weight
+    )
+    done = weighted.proposer.proposals
+    if left.size:
+        by = by_weight.reshape(-1)[left]
+        for measure, here in ((weighted, left[by]), (eligible, left[~by])):
+            if here.size:
+                draws, of = np.divmod(here, len(groups))
+                mine = np.broadcast_to(numbers, items.shape)[draws, of][None]
+                items[draws, of] = measure.draw_exactly(groups.rows[of], groups.keys[of], mine, attempt + done)[0]
+    return items

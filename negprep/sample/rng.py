@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Words
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Version of everything that decides which rows come out."""
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -150,13 +150,22 @@ def bounded(
     keys = np.broadcast_to(keys, kept.shape)[todo]
     limits, draws = (np.broadcast_to(given, kept.shape)[todo] for given in (limits, draws))
     while len(keys):  # a round throws away less than half of its words, and one in 2**33 for limits below 2**31
-        attempt += 1
-        drawn, kept = scale(word(keys, draws + (attempt << 32)), limits)
-        values[tuple(axis[kept] for axis in todo)] = drawn[kept].view(np.int64)
-        todo = tuple(axis[~kept] for axis in todo)
-        keys, limits, draws = keys[~kept], limits[~kept], draws[~kept]
+        n_tried = min(_MOST_TRIED, max(1, _AT_ONCE // len(keys)))
+        tries = np.arange(attempt + 1, attempt + n_tried + 1)[:, None] << 32
+        drawn, kept = scale(word(keys, draws + tries), limits)
+        first, each = kept.argmax(axis=0), np.arange(len(keys))
+        is_kept = kept[first, each]
+        values[tuple(axis[is_kept] for axis in todo)] = drawn[first, each][is_kept].view(np.int64)
+        todo = tuple(axis[~is_kept] for axis in todo)
+        keys, limits, draws = keys[~is_kept], limits[~is_kept], draws[~is_kept]
+        attempt += n_tried
     return values
 
+
+_AT_ONCE = 1 << 11
+"""Words made at a time, at least, as far as a few draws may need them: the calls for fewer take as long."""
+
+_MOST_TRIED = 8
 
 _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
 """ln 2 in two parts; the first has few enough bits to be multiplied by an exponent exactly."""

@@ -19,13 +19,13 @@ from negprep.sample.hard import HardItems, Hardness
 from negprep.sample.measures import Asks, EligibleItems, Impressions, ListedItems, Measure, ShownItems
 from negprep.sample.mixture import Mixture, Sources
 from negprep.sample.pools import ScoredItems
-from negprep.sample.popularity import Proposing, SeenCut, WeightedItems, Weights
+from negprep.sample.popularity import SeenCut, WeightedItems, Weights
 from negprep.sample.reinforced import Policy, ReinforcedItems
 from negprep.sample.restrictions import CatalogOrder
 from negprep.sample.rng import natural_log
 from negprep.sample.scores import ScoredBlock, ScoredUsers, Scores
 from negprep.sample.seen import MaskBuffer, Seen, SeenBlock, SparseBlock
-from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, shuffled_ranks, uniform
+from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, Workspace, shuffled_ranks, uniform
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +273,8 @@ class Sampling:
         items, sources = np.empty(shape, np.int32), np.empty(shape, np.int8)
         step = max(1, BLOCK_DRAWS // num_neg)
         buffer, order = _mask_buffer(), self.plan.order
-        proposes, is_sparse = "popularity" in self.plan.sampler_rule.names, self._is_sparse(heads, num_neg)
+        names, is_sparse = set(self.plan.sampler_rule.names), self._is_sparse(heads, num_neg)
+        proposes = order is None and not names.isdisjoint({"uniform", "popularity", "level"})
         blocks: Iterable[tuple[int, int, int, int]] = self._seen.blocks(heads.users, BLOCK_SEEN)
         if is_sparse:
             users = heads.users[np.flatnonzero(np.diff(heads.users, prepend=-1))]
@@ -288,7 +289,7 @@ class Sampling:
                 block = SeenBlock(self._seen, first, last)
             marked = block.marked(buffer) if proposes else nullcontext()
             with marked as mask, scoring as scored:
-                totals = self._points[users] if is_sparse and proposes else None
+                totals = self._points[users] if is_sparse and "popularity" in names else None
                 mixture = self._mixture(block, first, last, mask, scored, totals)
                 for start in range(begin, end, step):
                     here = slice(start, min(start + step, end))
@@ -365,7 +366,7 @@ class Sampling:
         totals: Positions | None = None,
     ) -> Mixture:
         sampler, weights = self.plan.sampler_rule, self.plan.ordered_weights
-        eligible = EligibleItems(block)
+        eligible = EligibleItems(block, mask, _workspace())
         measures: list[Measure] = []
         for name in sampler.names:
             if name == "weak":
@@ -379,7 +380,7 @@ class Sampling:
             elif name == "popularity" and weights is not None:
                 if totals is None and (isinstance(block, SparseBlock) or "_points" in vars(self)):
                     totals = self._points[first:last]
-                measures.append(WeightedItems(block, weights, mask, _proposing(), totals))
+                measures.append(WeightedItems(block, weights, mask, _workspace(), totals))
             else:
                 measures.append(eligible)
         shares = np.array(sampler.shares)
@@ -417,9 +418,9 @@ _threads = threading.local()
 _Kept = TypeVar("_Kept")
 
 
-def _proposing() -> Proposing:
+def _workspace() -> Workspace:
     """The memory of this thread for proposals."""
-    return _of_thread("proposing", Proposing)
+    return _of_thread("workspace", Workspace)
 
 
 def _mask_buffer(name: str = "seen") -> MaskBuffer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +14,10 @@ from negprep.sample.rng import GAMMA, bounded, mix, word
 from negprep.sample.seen import MaskBuffer, Seen, SeenBlock, SparseBlock
 
 
-def repeated(items: Positions) -> tuple[Positions, Positions]:
+def repeated(items: npt.NDArray[np.signedinteger]) -> tuple[Positions, Positions]:
     """Draw and group of every item, in an array of shape (num_neg, n_groups), that an earlier draw of its group has."""
     bits = len(items).bit_length()
-    tagged = np.ascontiguousarray(((items << bits) | np.arange(len(items))[:, None]).T)
+    tagged = np.ascontiguousarray(((items.astype(np.int64, copy=False) << bits) | np.arange(len(items))[:, None]).T)
     tagged.sort(axis=1)
     group, after = np.nonzero((tagged[:, 1:] >> bits) == (tagged[:, :-1] >> bits))
     return tagged[group, after + 1] & ((1 << bits) - 1), group
@@ -54,6 +56,13 @@ BLOCK_DRAWS = 1 << 18
 SHUFFLED_BELOW = 4
 """Distinct draws from fewer eligible items than this many times num_neg are the head of a shuffle of them all."""
 
+ROUND = 64
+"""Attempts of a round of distinct draws; those that a draw needs beyond its share of one have a probability below
+2**-50."""
+
+_AT_ONCE = 1 << 12
+"""Proposals made at a time, at least, as long as attempts are left: the calls for fewer take as long."""
+
 _FEW_DRAWS = 16
 """Of fewer draws, each group is looked through for repeated ones at once."""
 
@@ -67,6 +76,8 @@ alarms."""
 
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
+_NEXT_ATTEMPT = np.uint64((int(GAMMA) << 32) & ((1 << 64) - 1))
+"""From the base of a word to that of the next attempt at the same draw."""
 
 
 def uniform(
@@ -85,7 +96,7 @@ def uniform(
     items = np.empty((num_neg, len(users)), np.int32)
     widening = _WIDENING if distinct and num_neg >= _FEW_DRAWS else 1
     step = max(1, widening * STRIP_DRAWS // num_neg)
-    workspace, draw = Workspace(num_neg * min(step, len(users))), distinct_draws if distinct else _draw_repeats
+    workspace, numbers = Workspace(), np.arange(num_neg)[:, None]
     is_sparse = seen.is_sparse(users, num_neg * len(users))
     n_seen = int(seen.starts[users[-1] + 1] - seen.starts[users[0]]) if len(users) else 0
     n_draws = len(users) * num_neg
@@ -94,10 +105,14 @@ def uniform(
     for first, last, begin, end in seen.blocks(users, n_entries):
         block = (SparseBlock if is_sparse else SeenBlock)(seen, first, last, mask_bytes)
         with block.marked(buffer) as mask:
+            proposer = Proposer(block, mask, workspace)
             for start in range(begin, end, step):
                 here = slice(start, min(start + step, end))
                 rows = users[here].astype(np.int64) - first
-                items[:, here] = draw(block, mask, rows, keys[here], num_neg, workspace)
+                if distinct:
+                    items[:, here] = distinct_draws(proposer, rows, keys[here], num_neg)
+                else:
+                    items[:, here] = draw_eligible(proposer, rows, keys[here], numbers, 0)
     return items.T
 
 
@@ -108,116 +123,246 @@ def _block_seen(n_seen: int, n_draws: int, widening: int) -> int:
 
 
 class Workspace:
-    """Arrays that every block of draws reuses. Not to be shared by threads."""
+    """Arrays that every block of draws reuses, with anything in them. Not to be shared by threads."""
 
-    def __init__(self, size: int) -> None:
-        self.words, self.scratch = np.empty(size, np.uint64), np.empty(size, np.uint64)
-        self.hits = np.empty(size, np.uint8)
+    def __init__(self) -> None:
+        self._arrays: dict[str, npt.NDArray[np.generic]] = {}
+
+    def words(self, name: str, shape: tuple[int, ...]) -> Words:
+        """Uint64, of some shape."""
+        words: Words = self._of(name, shape, np.uint64)
+        return words
+
+    def octets(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """Uint8, of some shape."""
+        octets: npt.NDArray[np.uint8] = self._of(name, shape, np.uint8)
+        return octets
+
+    def codes(self, name: str, size: int) -> Codes:
+        """Int32, of some length."""
+        codes: Codes = self._of(name, (size,), np.int32)
+        return codes
+
+    def _of(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
+        size = prod(shape)
+        if size > len(self._arrays.get(name, ())):
+            self._arrays[name] = np.empty(size, kind)
+        return self._arrays[name][:size].reshape(shape)
 
 
-def distinct_draws(
-    block: SeenBlock,
-    mask: npt.NDArray[np.uint8],
-    rows: Positions,
-    keys: Words,
-    num_neg: int,
-    workspace: Workspace,
-) -> Positions:
-    """Every ordered choice of num_neg eligible items equally likely, for each key.
+class Proposer:
+    """Items of the whole catalog, proposed to each draw until one is eligible, a bounded number of times.
 
-    ``mask``: That of the block.
-    ``rows``: int64, shape (n_groups,).
-    ``keys``: uint64, shape (n_groups,).
-    ``workspace``: Of at least num_neg * n_groups.
-    Returns int64, shape (num_neg, n_groups): -1 beyond the eligible items that exist.
+    ``mask``: That of ``block``, marked. None: few are proposed, and each is searched for.
+    ``workspace``: Memory to work in.
     """
 
-    def shuffled(rows: Positions, keys: Words) -> Positions:
-        return _draw_shuffle_head(block, rows, keys, num_neg)
+    proposals = 24
+    """Attempts before a draw is made among the eligible items alone, which costs some ten times as much as one."""
 
-    def redrawn(rows: Positions, keys: Words) -> Positions:
-        drawn = _draw_repeats(block, mask, rows, keys, num_neg, workspace)
-        _redraw_duplicates(block, rows, keys, drawn)
-        return drawn
+    def __init__(self, block: SeenBlock, mask: npt.NDArray[np.uint8] | None, workspace: Workspace) -> None:
+        self.block, self._mask, self._workspace = block, mask, workspace
 
-    return _either(block.eligible[rows] < SHUFFLED_BELOW * num_neg, shuffled, redrawn, rows, keys)
+    def draw(
+        self,
+        rows: Positions,
+        keys: Words,
+        numbers: Positions,
+        attempt: int,
+        *,
+        proposes: npt.NDArray[np.bool_] | None = None,
+        by_weight: npt.NDArray[np.bool_] | None = None,
+    ) -> tuple[Codes, Positions]:
+        """Propose to several draws of each group, in the attempts from ``attempt`` on.
+
+        ``rows``: int64, shape (n_groups,).
+        ``keys``: uint64, shape (n_groups,).
+        ``numbers``: int64, shape (n_draws, 1) or (1, n_groups). The numbers of the draws.
+        ``proposes``: bool, shape (n_groups,), or None. Which groups it is for; the others get anything. None: all.
+        ``by_weight``: bool, shape (n_draws, n_groups), or None. Which draws are to be by weight, where some are; None:
+          all.
+        Returns ``items``, int32, shape (n_draws, n_groups): Where all proposals failed, the last of them.
+        Returns ``left``, int64: The flat places of these.
+        """
+        n_draws, n_groups = shape = (len(numbers), len(rows))
+        items = np.empty(shape, np.int32)
+        steps = (numbers + ((attempt << 32) + 1)).astype(np.uint64) * GAMMA
+        of_group = steps.shape[1] != 1
+        width = max(1, STRIP_DRAWS // n_draws)
+        failed = [np.empty((2, 0), np.int64)]
+        for start in range(0, n_groups, width):
+            here = slice(start, min(start + width, n_groups))
+            some, by = steps[:, here] if of_group else steps, None if by_weight is None else by_weight[:, here]
+            items[:, here], again = self.propose(keys[here], some, rows[here], by)
+            draws, groups = unravel(again, n_draws, here.stop - start)
+            failed.append(np.array([draws, groups + start]))
+        draws, groups = failed[1] if len(failed) == 2 else np.concatenate(failed, axis=1)
+        if proposes is not None:
+            mine = np.flatnonzero(proposes[groups])
+            draws, groups = draws[mine], groups[mine]
+        left, flat = draws * n_groups + groups, items.reshape(-1)
+        bases = keys[groups] + (steps[0, groups] if of_group else steps[draws, 0])
+        rows, by = rows[groups], None if by_weight is None else by_weight.reshape(-1)[left]
+        done = 1
+        while left.size and done < self.proposals:
+            n_tried = min(self.proposals - done, max(1, _AT_ONCE // left.size))
+            ahead = (np.arange(done, done + n_tried, dtype=np.uint64) * _NEXT_ATTEMPT)[:, None]
+            tried, again = self.propose(bases, ahead, rows, by)
+            if n_tried == 1:
+                flat[left] = tried[0]
+            else:
+                fails = np.zeros(tried.shape, bool)
+                fails.reshape(-1)[again] = True
+                first, each = fails.argmin(axis=0), np.arange(len(left))
+                flat[left] = tried[first, each]
+                again = np.flatnonzero(fails[first, each])
+            left, bases, rows = left[again], bases[again], rows[again]
+            by = None if by is None else by[again]
+            done += n_tried
+        return items, left
+
+    def propose(
+        self, bases: Words, steps: Words, rows: Positions, by_weight: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Positions, Positions]:
+        """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
+
+        ``bases``: uint64, shape (n,).
+        ``steps``: uint64, shape (n_tried, 1) or (1, n). What is added to the bases to be mixed.
+        ``rows``: int64, shape (n,). The user of each.
+        ``by_weight``: bool, of a shape that broadcasts to (n_tried, n), or None. As in ``draw``.
+        Returns ``items``, int64, shape (n_tried, n): In memory that the next call reuses.
+        Returns ``failed``, int64: Ascending.
+        """
+        block, shape = self.block, (len(steps), len(bases))
+        words, scratch = self._workspace.words("words", shape), self._workspace.words("scratch", shape)
+        hits = self._workspace.octets("hits", shape)
+        mix(np.add(bases, steps, out=words), scratch)
+        coins = self._coins(words)
+        np.right_shift(words, _HALF, out=words)
+        np.multiply(words, np.uint64(block.n_items), out=words)
+        too_low = np.uint64(2**32 % block.n_items)
+        np.bitwise_and(words, _LOW_HALF, out=scratch)
+        biased = np.flatnonzero(scratch < too_low) if scratch.size and scratch.min() < too_low else _NOTHING
+        np.right_shift(words, _HALF, out=words)
+        items, places = words.view(np.int64), scratch.view(np.int64)
+        if coins is not None:
+            undecided = self._weigh(items, coins, places, by_weight)
+            if undecided.size:
+                self._settle(undecided, items, places, (bases + steps).reshape(-1)[undecided], by_weight)
+            items, places = places, coins.view(np.int64)
+        flat = items.reshape(-1)
+        if self._mask is None:
+            hits.reshape(-1)[:] = block.contains(np.broadcast_to(rows, shape).reshape(-1), flat)
+        else:
+            block.look_up(self._mask, rows, items, places=places, out=hits)
+        hits.reshape(-1)[biased] = 1
+        failed = hits.reshape(-1).view(np.bool_).nonzero()[0]
+        if self._mask is not None and not block.is_exact:
+            fails = self._are_seen(places.reshape(-1)[failed], rows[failed % len(rows)], flat[failed])
+            fails[np.searchsorted(failed, biased)] = True
+            failed = failed[fails]
+        return items, failed
+
+    def _coins(self, words: Words) -> Words | None:  # noqa: ARG002
+        """What of the words decides by weight."""
+        return None
+
+    def _weigh(
+        self, columns: Positions, coins: Words, out: Positions, by_weight: npt.NDArray[np.bool_] | None
+    ) -> Positions:
+        """Turn columns into items, in ``out``, by weight. Returns the flat places of undecided ones."""
+        raise NotImplementedError
+
+    def _settle(
+        self,
+        undecided: Positions,
+        columns: Positions,
+        items: Positions,
+        bases: Words,
+        by_weight: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Decide by a further word for each, in place."""
+        raise NotImplementedError
+
+    def _are_seen(self, places: Positions, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: ARG002
+        """Whether items that hit a mask, at some places of it, are seen."""
+        return self.block.contains(rows, items)
 
 
-def _draw_repeats(
-    block: SeenBlock,
-    mask: npt.NDArray[np.uint8],
-    rows: Positions,
-    keys: Words,
-    num_neg: int,
-    workspace: Workspace,
-) -> Positions:
-    """Independent draws: int64, shape (num_neg, n_positives), -1 for a user without an eligible item."""
+_NOTHING = np.empty(0, np.int64)
 
-    def from_catalog(rows: Positions, keys: Words) -> Positions:
-        items, failed = _first_attempt(block, mask, rows, keys, num_neg, workspace)
-        draws, groups = unravel(failed, num_neg, len(rows))
-        items.reshape(-1)[failed] = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=1)
+
+def draw_eligible(proposer: Proposer, rows: Positions, keys: Words, numbers: Positions, attempt: int) -> Codes:
+    """Independent draws of eligible items, all equally likely.
+
+    ``rows``, ``keys``, ``numbers``, ``attempt``: As in ``Proposer.draw``.
+    Returns int32, shape (n_draws, n_groups): -1 for a user without any.
+    """
+    block = proposer.block
+
+    def draw_ranks(rows: Positions, keys: Words, numbers: Positions, attempt: int) -> Positions:
+        if block.eligible[rows].all():
+            return eligible_ranks(block, rows, keys, numbers, attempt)
+        items = np.full(np.broadcast_shapes(numbers.shape, rows.shape), -1)
+        some = np.flatnonzero(block.eligible[rows])
+        of = numbers[:, some] if numbers.shape[1] != 1 else numbers
+        items[:, some] = eligible_ranks(block, rows[some], keys[some], of, attempt)
         return items
 
-    def from_eligible(rows: Positions, keys: Words) -> Positions:
-        return _either(block.eligible[rows] == 0, nothing, by_rank, rows, keys)
-
-    def nothing(rows: Positions, _: Words) -> Positions:
-        return np.full((num_neg, len(rows)), -1)
-
-    def by_rank(rows: Positions, keys: Words) -> Positions:
-        return _draw_ranks(block, rows, keys, np.arange(num_neg)[:, None], attempt=0)
-
-    if not block.mostly_seen.any():
-        return from_catalog(rows, keys)
-    return _either(block.mostly_seen[rows], from_eligible, from_catalog, rows, keys)
+    proposes = None if not block.mostly_seen.any() else ~block.mostly_seen[rows]
+    return draw_either(proposer, draw_ranks, proposes, rows, keys, numbers, attempt)
 
 
-_Draw = Callable[[Positions, Words], Positions]
+def draw_either(
+    proposer: Proposer,
+    draw: Callable[[Positions, Words, Positions, int], Positions],
+    proposes: npt.NDArray[np.bool_] | None,
+    rows: Positions,
+    keys: Words,
+    numbers: Positions,
+    attempt: int,
+) -> Codes:
+    """Draw by proposals, and in another way what they leave and the groups to which none are made.
 
-
-def _either(is_first: npt.NDArray[np.bool_], first: _Draw, second: _Draw, rows: Positions, keys: Words) -> Positions:
-    """Draw in one way for the positives where ``is_first`` holds, and in another for the others."""
-    if is_first.all():
-        return first(rows, keys)
-    if not is_first.any():
-        return second(rows, keys)
-    drawn, rest = first(rows[is_first], keys[is_first]), ~is_first
-    items = np.empty((len(drawn), len(rows)), np.int64)
-    items[:, is_first] = drawn
-    items[:, rest] = second(rows[rest], keys[rest])
+    ``draw``: Makes draws that cannot fail, of the shape (n_draws, n_groups), given what follows.
+    ``proposes``: bool, shape (n_groups,), or None. To which groups proposals are made. None: all.
+    ``rows``, ``keys``, ``numbers``, ``attempt``: As in ``Proposer.draw``.
+    Returns int32, shape (n_draws, n_groups).
+    """
+    if proposes is not None and not proposes.any():
+        return draw(rows, keys, numbers, attempt).astype(np.int32)
+    items, left = proposer.draw(rows, keys, numbers, attempt, proposes=proposes)
+    if left.size:
+        draws, groups = np.divmod(left, len(rows))
+        of = np.broadcast_to(numbers, items.shape)[draws, groups][None]
+        items[draws, groups] = draw(rows[groups], keys[groups], of, attempt + proposer.proposals)[0]
+    if proposes is not None:
+        others = np.flatnonzero(~proposes)
+        of = numbers[:, others] if numbers.shape[1] != 1 else numbers
+        items[:, others] = draw(rows[others], keys[others], of, attempt)
     return items
 
 
-def _first_attempt(
-    block: SeenBlock,
-    mask: npt.NDArray[np.uint8],
-    rows: Positions,
-    keys: Words,
-    num_neg: int,
-    workspace: Workspace,
-) -> tuple[Positions, Positions]:
-    """Positions in the catalog, shape (num_neg, n_positives), and which of them (flat) are seen or would be biased."""
-    shape, size, n_items = (num_neg, len(rows)), num_neg * len(rows), np.uint64(block.n_items)
-    words, scratch = workspace.words[:size].reshape(shape), workspace.scratch[:size].reshape(shape)
-    hits = workspace.hits[:size].reshape(shape)
-    counters = np.arange(1, num_neg + 1, dtype=np.uint64) * GAMMA
-    mix(np.add(keys, counters[:, None], out=words), scratch)
-    np.right_shift(words, _HALF, out=words)
-    np.multiply(words, n_items, out=words)
-    too_low = np.uint64(2**32 % block.n_items)
-    np.bitwise_and(words, _LOW_HALF, out=scratch)
-    biased = np.flatnonzero(scratch < too_low) if scratch.min() < too_low else np.empty(0, np.int64)
-    np.right_shift(words, _HALF, out=words)
-    items = words.view(np.int64)
-    block.look_up(mask, rows, items, places=scratch.view(np.int64), out=hits)
-    hits.reshape(-1)[biased] = 1
-    failed = np.flatnonzero(hits.view(np.bool_))
-    if not block.is_exact:
-        fails = block.contains(rows[failed % len(rows)], items.reshape(-1)[failed])
-        fails[np.searchsorted(failed, biased)] = True
-        failed = failed[fails]
-    return items, failed
+def distinct_draws(proposer: Proposer, rows: Positions, keys: Words, num_neg: int) -> Codes:
+    """Every ordered choice of num_neg eligible items equally likely, for each key.
+
+    ``rows``: int64, shape (n_groups,).
+    ``keys``: uint64, shape (n_groups,).
+    Returns int32, shape (num_neg, n_groups): -1 beyond the eligible items that exist.
+    """
+    few = proposer.block.eligible[rows] < SHUFFLED_BELOW * num_neg
+    if few.all():
+        return _draw_shuffle_head(proposer.block, rows, keys, num_neg)
+    items = draw_eligible(proposer, rows, keys, np.arange(num_neg)[:, None], 0)
+    if not few.any():
+        _redraw_duplicates(proposer, rows, keys, items)
+        return items
+    here, others = np.flatnonzero(few), np.flatnonzero(~few)
+    items[:, here] = _draw_shuffle_head(proposer.block, rows[here], keys[here], num_neg)
+    part = items[:, others]
+    _redraw_duplicates(proposer, rows[others], keys[others], part)
+    items[:, others] = part
+    return items
 
 
 def unravel(places: Positions, num_neg: int, n_groups: int) -> tuple[Positions, Positions]:
@@ -227,43 +372,50 @@ def unravel(places: Positions, num_neg: int, n_groups: int) -> tuple[Positions, 
     return draws, places - firsts[draws]
 
 
-def _draw_ranks(block: SeenBlock, rows: Positions, keys: Words, draws: Positions, *, attempt: int) -> Positions:
-    """Draws that cannot fall on a seen item: int64, in the shape to which rows, keys and draws broadcast."""
-    return block.select(rows, bounded(keys, block.eligible[rows], draws, attempt))
+def eligible_ranks(block: SeenBlock, rows: Positions, keys: Words, numbers: Positions, attempt: int) -> Positions:
+    """Draws that cannot fall on a seen item: int64, in the shape to which rows, keys and numbers broadcast."""
+    return block.select(rows, bounded(keys, block.eligible[rows], numbers, attempt))
 
 
-def _redraw_duplicates(block: SeenBlock, rows: Positions, keys: Words, items: Positions) -> None:
+def _redraw_duplicates(proposer: Proposer, rows: Positions, keys: Words, items: Codes) -> None:
     """Make the draws of each group differ, in place.
 
-    In round r = 1, 2, ... every draw that equals an earlier one of its group is replaced by its attempt r + 1. No item
-    is treated unlike another, so that every ordered choice is equally likely. A redraw meets one of the others with
-    a probability below 1/SHUFFLED_BELOW.
+    In round r = 1, 2, ... every draw that equals an earlier one of its group is replaced by its attempt r * ROUND. No
+    item is treated unlike another, so that every ordered choice is equally likely. A redraw meets one of the others
+    with a probability below 1/SHUFFLED_BELOW.
     """
-    suspects = _suspects(items)
-    attempt = 2
-    while suspects.size:
-        draws, within = repeated(items[:, suspects])
-        groups = suspects[within]
-        redrawn = _draw_ranks(block, rows[groups], keys[groups], draws, attempt=attempt)
-        items[draws, groups] = redrawn
+    which, attempt = suspects(items), ROUND
+    while which.size:
+        draws, within = repeated(items[:, which])
+        groups = which[within]
+        redrawn = draw_eligible(proposer, rows[groups], keys[groups], draws[None], attempt)
+        items[draws, groups] = redrawn[0]
         met = np.count_nonzero(items[:, groups] == redrawn, axis=0) > 1  # itself, and another
-        suspects = np.unique(groups[met])
-        attempt += 1
+        which = np.unique(groups[met])
+        attempt += ROUND
 
 
-def _suspects(items: Positions) -> Positions:
-    """The groups that have an item twice. Sorting 32 bits takes a tenth of what finding the draws takes."""
+def suspects(items: npt.NDArray[np.signedinteger]) -> Positions:
+    """The groups, of items of shape (num_neg, n_groups), that have one twice: int64, ascending.
+
+    To find the draws takes ten times as long as to sort 32 bits; and where these are few, to compare all pairs of them
+    takes less still.
+    """
     if len(items) < _FEW_DRAWS:
-        return np.arange(items.shape[1])
-    ascending = np.ascontiguousarray(items.T, np.int32)
+        has_two = np.zeros(items.shape[1], bool)
+        for draw in range(1, len(items)):
+            for earlier in items[:draw]:
+                has_two |= earlier == items[draw]
+        return np.flatnonzero(has_two)
+    ascending = np.array(items.T, np.int32, order="C")
     ascending.sort(axis=1)
     return np.flatnonzero((ascending[:, 1:] == ascending[:, :-1]).any(axis=1))
 
 
-def _draw_shuffle_head(block: SeenBlock, rows: Positions, keys: Words, num_neg: int) -> Positions:
-    """The first num_neg of each user's eligible items in random order: int64, (num_neg, n_positives), padded by -1."""
+def _draw_shuffle_head(block: SeenBlock, rows: Positions, keys: Words, num_neg: int) -> Codes:
+    """The first num_neg of each user's eligible items in random order: int32, (num_neg, n_positives), padded by -1."""
     ranks = shuffled_ranks(keys, block.eligible[rows], num_neg)
     slots, groups = np.nonzero(ranks >= 0)
-    items = np.full(ranks.shape, -1)
+    items = np.full(ranks.shape, -1, np.int32)
     items[slots, groups] = block.select(rows[groups], ranks[slots, groups])
     return items

@@ -71,8 +71,9 @@ def propose(key, counter, units):
     nothing_seen = SeenBlock(Seen(np.zeros(2, np.int64), np.empty(0, np.int32), len(units)), 0, 1)
     with nothing_seen.marked(MaskBuffer()) as mask:
         bases = rng.word_bases(array(key), np.array([counter]))
-        items, failed = WeightedItems(nothing_seen, weights_of(units))._propose(bases, np.zeros(1, np.int64), mask)
-    return None if failed.size else int(items[0])
+        proposer = WeightedItems(nothing_seen, weights_of(units), mask).proposer
+        items, failed = proposer.propose(bases, np.zeros((1, 1), np.uint64), np.zeros(1, np.int64))
+    return None if failed.size else int(items[0, 0])
 
 
 PACKAGE = {
@@ -139,6 +140,9 @@ def test_constants_are_those_of_the_page():
         assert f"`{purpose}` {number}" in PAGE
     assert f"If m >= {sampler.SHUFFLED_BELOW}k" in PAGE
     assert shuffled.SHUFFLE_WORDS == 2**63
+    assert (sampler.Proposer.proposals, sampler.ROUND) == (reference.PROPOSALS, reference.ROUND)
+    assert f"p = a, ..., a + {sampler.Proposer.proposals - 1}" in PAGE
+    assert f"a + {sampler.Proposer.proposals})" in PAGE
 
 
 def test_constants_of_measures_are_those_of_the_page():
@@ -148,9 +152,10 @@ def test_constants_of_measures_are_those_of_the_page():
     assert UPPER_WORDS == reference_samplers.LEADER == 5 * 2**60
     assert "d + 5 * 2^60" in PAGE
     assert f"In round r = 1, 2, ..., {mixture._ROUNDS}:" in PAGE
-    assert f"by their attempt {mixture._ROUND}r" in PAGE
-    assert f"A = {mixture._ROUNDS + 1} * {mixture._ROUND}" in PAGE
-    assert WeightedItems.proposals == reference_samplers.PROPOSALS == 12
+    assert f"by their attempt {sampler.ROUND}r" in PAGE
+    assert f"A = {mixture._ROUNDS + 1} * {sampler.ROUND}" in PAGE
+    assert 2**popularity._FEW_BITS == 4
+    assert "M >= n * column / 4" in PAGE
 
 
 def test_constants_of_models_are_those_of_the_page():

@@ -29,7 +29,7 @@ from negprep.sample import uniform as sampler
 from negprep.sample.popularity import SeenCut
 
 SEED = 31_415
-FIRST_ATTEMPT, DRAW_REPEATS = sampler._first_attempt, sampler._draw_repeats
+PROPOSE, DRAW_ELIGIBLE = sampler.Proposer.propose, sampler.draw_eligible
 LOG = as_table(random_rows(11, users=60, items=50, most=30))
 
 
@@ -60,21 +60,22 @@ def check_seed_reaches_every_user():
 def never_draw_the_last_item(patch):
     """randint(0, n - 1)."""
 
-    def first_attempt(block, *rest):
-        short = copy.copy(block)
-        short.n_items -= 1
-        return FIRST_ATTEMPT(short, *rest)
+    def propose(self, *given):
+        short = copy.copy(self)
+        short.block = copy.copy(self.block)
+        short.block.n_items -= 1
+        return PROPOSE(short, *given)
 
-    patch.setattr(sampler, "_first_attempt", first_attempt)
+    patch.setattr(sampler.Proposer, "propose", propose)
 
 
 def never_draw_the_last_rank(patch):
     """The same fault for users who have seen most of the catalog."""
 
-    def draw_ranks(block, rows, keys, draws, *, attempt):
-        return block.select(rows, rng.bounded(keys, block.eligible[rows] - 1, draws, attempt))
+    def ranks(block, rows, keys, numbers, attempt):
+        return block.select(rows, rng.bounded(keys, block.eligible[rows] - 1, numbers, attempt))
 
-    patch.setattr(sampler, "_draw_ranks", draw_ranks)
+    patch.setattr(sampler, "eligible_ranks", ranks)
 
 
 def draw_with_replacement(patch):
@@ -103,32 +104,36 @@ def let_candidates_hold_the_holdout_twice(patch):
 def give_up(patch):
     """After a try that fell on a seen item, take it."""
 
-    def draw_ranks(block, rows, keys, draws, *, attempt):
-        return rng.bounded(keys, np.full(len(rows), block.n_items), draws, attempt)
+    def ranks(block, rows, keys, numbers, attempt):
+        limits = np.full(len(rows), block.n_items)
+        return rng.bounded(keys, limits, numbers, attempt)
 
-    patch.setattr(sampler, "_draw_ranks", draw_ranks)
+    patch.setattr(sampler.Proposer, "proposals", 1)
+    patch.setattr(sampler, "eligible_ranks", ranks)
 
 
 def probe_linearly(patch):
     """Where a draw falls on a seen item, take the next item that is free."""
 
-    def draw_repeats(block, mask, rows, keys, num_neg, workspace):
-        items, failed = FIRST_ATTEMPT(block, mask, rows, keys, num_neg, workspace)
-        flat = items.reshape(-1)
+    def draw_eligible(proposer, rows, keys, numbers, attempt):
+        steps = rng.word_bases(np.zeros(1, np.uint64), numbers + (attempt << 32))
+        items, failed = PROPOSE(proposer, keys, steps, rows)
+        flat = items.reshape(-1).copy()
         groups = failed % len(rows)
         while failed.size:
-            flat[failed] = (flat[failed] + 1) % block.n_items
-            seen = block.contains(rows[groups], flat[failed])
+            flat[failed] = (flat[failed] + 1) % proposer.block.n_items
+            seen = proposer.block.contains(rows[groups], flat[failed])
             failed, groups = failed[seen], groups[seen]
-        return items
+        return flat.reshape(items.shape).astype(np.int32)
 
-    patch.setattr(sampler, "_draw_repeats", draw_repeats)
+    patch.setattr(sampler, "draw_eligible", draw_eligible)
 
 
 def probe_linearly_for_duplicates(patch):
     """Where a draw repeats an earlier one, take the next item that is free: its neighbours come together too often."""
 
-    def redraw(block, rows, keys, items):
+    def redraw(proposer, rows, keys, items):
+        block = proposer.block
         while True:
             draws, groups = sampler.repeated(items)
             if not draws.size:
@@ -165,13 +170,16 @@ def sort_the_negatives(patch):
 def take_small_words_modulo(patch):
     """An 8-bit word modulo n."""
 
-    def first_attempt(block, mask, rows, keys, num_neg, workspace):
-        words = rng.word(keys, np.arange(num_neg)[:, None])
-        items = ((words & np.uint64(0xFF)) % np.uint64(block.n_items)).astype(np.int64)
-        seen = block.contains(np.tile(rows, num_neg), items.reshape(-1))
-        return items, np.flatnonzero(seen)
+    def draw_eligible(proposer, rows, keys, numbers, attempt):
+        items, block = DRAW_ELIGIBLE(proposer, rows, keys, numbers, attempt), proposer.block
+        if attempt == 0:
+            words = rng.word(keys, np.arange(len(items))[:, None])
+            small = ((words & np.uint64(0xFF)) % np.uint64(block.n_items)).astype(np.int32)
+            free = ~block.contains(np.tile(rows, len(items)), small.reshape(-1)).reshape(items.shape)
+            items[free] = small[free]
+        return items
 
-    patch.setattr(sampler, "_first_attempt", first_attempt)
+    patch.setattr(sampler, "draw_eligible", draw_eligible)
 
 
 def scale_32_bits_modulo(patch):
@@ -185,15 +193,15 @@ def leak_popularity(patch):
     """One draw in twenty is by popularity, which falls as the power -2/3 of the rank."""
     chance = np.random.default_rng(5)
 
-    def draw_repeats(block, mask, rows, keys, num_neg, workspace):
-        items = DRAW_REPEATS(block, mask, rows, keys, num_neg, workspace)
+    def draw_eligible(proposer, rows, *given):
+        items, block = DRAW_ELIGIBLE(proposer, rows, *given), proposer.block
         draws, groups = np.nonzero(chance.random(items.shape) < 0.05)
         m = block.eligible[rows[groups]]
         popular = np.minimum((m * chance.random(len(draws)) ** 3).astype(np.int64), m - 1)
         items[draws, groups] = block.select(rows[groups], popular)
         return items
 
-    patch.setattr(sampler, "_draw_repeats", draw_repeats)
+    patch.setattr(sampler, "draw_eligible", draw_eligible)
 
 
 def ignore_the_seed(patch):
@@ -244,8 +252,8 @@ def count_the_holdout(patch):
 def never_draw_the_last_component(patch):
     choose = mixture.Mixture._choose
 
-    def forget(self, asks, attempt):
-        sources = choose(self, asks, attempt)
+    def forget(self, *given):
+        sources = choose(self, *given)
         return np.where(sources == len(self.measures) - 1, 0, sources).astype(np.int8)
 
     patch.setattr(mixture.Mixture, "_choose", forget)

@@ -13,8 +13,9 @@ from randomness.experiments import seen_of
 from negprep.sample import measures
 from negprep.sample import popularity as weighted_module
 from negprep.sample import seen as seen_module
+from negprep.sample import uniform as uniform_module
 from negprep.sample.measures import Asks, EligibleItems, ListedItems, PointsLeft, count_up_to
-from negprep.sample.popularity import Proposing, WeightedItems, Weights, quantised
+from negprep.sample.popularity import WeightedItems, Weights, quantised
 from negprep.sample.seen import MaskBuffer, SeenBlock
 
 KINDS = pytest.mark.parametrize("kind", ["eligible", "weighted", "listed"])
@@ -203,12 +204,54 @@ def test_no_kernel_of_the_mask_shows(monkeypatch, change):
     assert drawn() == usual
 
 
+@pytest.mark.parametrize("spread", [1, 10**12], ids=["alike", "most far below the heaviest"])
+def test_points_of_listed_items_are_those_of_a_search(monkeypatch, spread):
+    """The first and the last point of each eligible item, and others, of users with much, nearly all and nothing."""
+    chance, n_items = random.Random(9), 300
+    weights = quantised([*map(Decimal, (0, 1, 3, 7 * spread))], np.array([chance.randrange(4) for _ in range(n_items)]))
+    lists = [sorted(chance.sample(range(n_items), size)) for size in (0, 100, 250, 299, 300, 298)]
+    block = SeenBlock(seen_of(lists, n_items), 0, len(lists))
+    rows = np.array([1, 3, 4, 5, 0])
+    listed, measure = weighted_module.EligiblePoints(weights, block, rows), WeightedItems(block, weights)
+    for place, row in enumerate(rows.tolist()):
+        eligible = [item for item in range(n_items) if item not in lists[row] and weights.units[item]]
+        ends = np.cumsum([int(weights.units[item]) for item in eligible])
+        points = (
+            [*ends - 1, *ends[:-1], *(chance.randrange(max(1, int(ends[-1]))) for _ in eligible)] if eligible else []
+        )
+        points = np.array([points, points[::-1]], np.int64)
+        of = np.full(points.shape[1], place)
+        found = listed.items_at(of, points)
+        assert found[0, : len(eligible)].tolist() == eligible
+        assert (found.reshape(-1) == measure.items_at(np.full(points.size, row), points.reshape(-1))).all()
+
+
+@pytest.mark.parametrize(
+    "change", [{"_LISTED_ITEMS": 0}, {"_LISTED_ITEMS": 1 << 40}, {"_CELLS": 1}, {"_STEPS": 0}], ids=str
+)
+def test_no_kernel_of_the_points_shows(monkeypatch, change):
+    chance, n_items = random.Random(10), 400
+    weights = quantised([*map(Decimal, (1, 2, 70))], np.array([chance.randrange(3) for _ in range(n_items)]))
+    lists = [sorted(chance.sample(range(n_items), size)) for size in (0, 399, 300, 360, 390)]
+    rows = np.repeat(np.arange(5), [50, 9, 200, 300, 3])
+
+    def drawn():
+        block = SeenBlock(seen_of(lists, n_items), 0, 5)
+        with block.marked(MaskBuffer()) as mask:
+            return WeightedItems(block, weights, mask).draw_groups(Asks(rows, keys_of(len(rows)), rows), 3)
+
+    usual = drawn()
+    for name, value in change.items():
+        monkeypatch.setattr(weighted_module, name, value)
+    assert (drawn() == usual).all()
+
+
 def test_proposals_that_all_fail_still_draw(monkeypatch):
     """With few proposals and with many: the same law, and never a seen item."""
     weights = quantised([*map(Decimal, (1, 5))], np.array([0, 1, 0, 1, 0]))
     lists, count = [[1, 2]], 20_000
     for proposals in (1, 2, 8):
-        monkeypatch.setattr(WeightedItems, "proposals", proposals)
+        monkeypatch.setattr(uniform_module.Proposer, "proposals", proposals)
         block = SeenBlock(seen_of(lists, 5), 0, 1)
         with block.marked(MaskBuffer()) as mask:
             measure = WeightedItems(block, weights, mask)
@@ -225,10 +268,10 @@ def test_strips_and_memory_used_before_do_not_show(monkeypatch, folds):
     if folds:
         monkeypatch.setattr(seen_module, "MASK_BYTES_PER_ENTRY", 1)
         monkeypatch.setattr(seen_module, "_LARGEST_EXACT_MASK", 0)
-    n_items, chance, num_neg, room = 1_000, random.Random(8), 3, Proposing()
+    n_items, chance, num_neg, room = 1_000, random.Random(8), 3, uniform_module.Workspace()
     weights = quantised([*map(Decimal, (1, 4, 90))], np.array([chance.randrange(3) for _ in range(n_items)]))
     for strip, n_groups in ((1 << 16, 500), (1, 40), (7, 90), (600, 500)):
-        monkeypatch.setattr(weighted_module, "STRIP_DRAWS", strip)
+        monkeypatch.setattr(uniform_module, "STRIP_DRAWS", strip)
         lists = [sorted(chance.sample(range(n_items), size)) for size in (0, 5, 300, 900, 999)]
         rows = np.sort(np.array([chance.randrange(5) for _ in range(n_groups)]))
         keys = keys_of(n_groups, strip)

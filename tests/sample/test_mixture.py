@@ -88,7 +88,7 @@ def asks_of(users, window, salt=0):
 
 
 def make(case, mask, block):
-    eligible = EligibleItems(block)
+    eligible = EligibleItems(block, mask)
     measures = {
         "uniform": eligible,
         "popularity": WeightedItems(block, Weights(np.array(UNITS), 59), mask),
@@ -331,8 +331,30 @@ def test_components_are_those_of_a_number_below_the_sum(shares):
     for attempt in (0, 64):
         points = bounded(keys, np.array([sum(shares)]), draws + (1 << 62), attempt).tolist()
         expected = [next(c for c in range(len(shares)) if point < sum(shares[: c + 1])) for point in points]
-        assert mixture._choose(Asks(draws * 0, keys, draws), attempt).tolist() == expected
+        assert mixture._choose(keys, draws[None], attempt).tolist() == [expected]
     assert len(set(expected)) > 1 or 0 in shares or max(shares) > 1 << 60
+
+
+@pytest.mark.parametrize("shares", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("names", [("uniform", "popularity"), ("popularity", "uniform")])
+def test_joint_proposals_draw_what_each_measure_draws_alone(names, shares):
+    """For users of whom both propose, one does, and neither; as first attempts and as later ones."""
+    case, lists = Case(names, shares), [*SEEN, [1, 6, 7]]
+    users = np.repeat(np.arange(len(lists)), 300)
+    block = SeenBlock(seen_of(lists, N_ITEMS), 0, len(lists))
+    with block.marked(MaskBuffer()) as mask:
+        joint = make(case, mask, block)
+        eligible, weighted, _ = joint._pair
+        both = eligible.proposes.astype(int) + weighted.proposes
+        assert set(both.tolist()) == {0, 1, 2}
+        for numbers in (np.arange(3)[:, None], np.arange(len(users))[None] % 5):
+            for attempt in (0, 64):
+                groups = asks_of(users, None, attempt)
+                items, sources = joint._attempt(groups, numbers, attempt)
+                chosen = joint._choose(groups.keys, numbers, attempt)
+                alone = joint._attempt_apart(groups, numbers, attempt, chosen)
+                assert (items == alone).all()
+                assert (sources == chosen).all()
 
 
 def test_strips_of_groups_do_not_show(monkeypatch):
@@ -344,7 +366,7 @@ def test_strips_of_groups_do_not_show(monkeypatch):
     def drawn(*, distinct):
         with block.marked(MaskBuffer()) as mask:
             mixture = Mixture(
-                [EligibleItems(block), WeightedItems(block, weights, mask)], np.array([1, 2]), False, None
+                [EligibleItems(block, mask), WeightedItems(block, weights, mask)], np.array([1, 2]), False, None
             )
             return mixture.draw(Asks(rows, keys, rows), np.full(n_groups, 4), 4, distinct=distinct)
 

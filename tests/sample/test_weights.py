@@ -147,8 +147,9 @@ def test_the_order_of_items_does_not_matter_but_for_the_rest():
 
 
 def look_up(weights, columns, coins):
-    room = np.empty(columns.shape, np.uint64), np.empty(columns.shape, bool)
-    return weights.look_up(columns, coins << np.uint64(32), out=room[0], others=room[1])
+    items, others = np.empty(columns.shape, np.uint64), np.empty(columns.shape, bool)
+    undecided = weights.look_up(columns, coins << np.uint64(32), out=items, others=others)
+    return items.view(np.int64), undecided
 
 
 def coin_space(weights, column):
