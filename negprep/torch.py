@@ -32,16 +32,19 @@ _STATE = {"sampler", "next", "worker", "workers"}
 class _Batches:
     """What both data sets share: the arguments of an epoch, and its number, which all workers see."""
 
+    _asks_group = True
+    """Whether the process group decides, where no rank is given."""
+
     def __init__(
         self,
         sampler: Sampler,
-        batch_size: int,
+        batch_size: int = 8192,
         *,
-        shuffle: bool,
-        epoch: int,
-        rank: int | None,
-        world_size: int | None,
-        drop_last: bool,
+        shuffle: bool = True,
+        epoch: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        drop_last: bool = False,
     ) -> None:
         if not isinstance(sampler, Sampler):
             raise UsageError(
@@ -89,8 +92,8 @@ class _Batches:
         return len(self._begin())
 
     def _rank_and_size(self) -> tuple[int, int] | None:
-        """As given; else those of the process group, if there is one."""
-        if self._ranks is None and distributed.is_available() and distributed.is_initialized():
+        """As given; else those of the process group, if it is asked and there is one."""
+        if self._ranks is None and self._asks_group and distributed.is_available() and distributed.is_initialized():
             return distributed.get_rank(), distributed.get_world_size()
         return self._ranks
 
@@ -157,28 +160,8 @@ class NegativeSampler(_Batches, IterableDataset):  # type: ignore[misc]  # mypy 
     ...         batch["user"], batch["item"], batch["label"]
     """
 
-    def __init__(
-        self,
-        sampler: Sampler,
-        batch_size: int = 8192,
-        *,
-        shuffle: bool = True,
-        epoch: int = 0,
-        rank: int | None = None,
-        world_size: int | None = None,
-        drop_last: bool = False,
-    ) -> None:
-        self._next, self._worker = 0, (0, 1)
-        self._loaded: Mapping[str, Any] | None = None
-        super().__init__(
-            sampler,
-            batch_size,
-            shuffle=shuffle,
-            epoch=epoch,
-            rank=rank,
-            world_size=world_size,
-            drop_last=drop_last,
-        )
+    _next, _worker = 0, (0, 1)
+    _loaded: Mapping[str, Any] | None = None
 
     def __iter__(self) -> Iterator[Tensors]:
         """The batches from the first on; the first time after a state was loaded, from where that was."""
@@ -241,26 +224,7 @@ class NegativeBatches(_Batches, Dataset):  # type: ignore[misc]
     shuffles, many are drawn at a time.
     """
 
-    def __init__(
-        self,
-        sampler: Sampler,
-        batch_size: int = 8192,
-        *,
-        shuffle: bool = True,
-        epoch: int = 0,
-        rank: int | None = None,
-        world_size: int | None = None,
-        drop_last: bool = False,
-    ) -> None:
-        super().__init__(
-            sampler,
-            batch_size,
-            shuffle=shuffle,
-            epoch=epoch,
-            rank=0 if rank is None and world_size is None else rank,
-            world_size=1 if rank is None and world_size is None else world_size,
-            drop_last=drop_last,
-        )
+    _asks_group = False
 
     def __getitem__(self, index: int) -> Tensors:
         """The batch at a place: an int from 0 to ``len() - 1``."""
