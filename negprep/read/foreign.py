@@ -17,7 +17,7 @@ from negprep.read.sources import CODECS, PARQUET, Source, quoted_file, zip_files
 UNPACK = {None: "cat", "gzip": "gzip -dc", "zstd": "zstd -dc", "bz2": "bzip2 -dc", "zip": "unzip -p"}
 """The command that decompresses a file to standard output, by codec."""
 
-READABLE = "negprep reads CSV, TSV, JSON lines, Parquet and Arrow files, and text in gzip, zstd, bzip2 or zip"
+READABLE = "negprep reads CSV, TSV, JSON lines and arrays, Parquet, Arrow, and text in gzip, zstd, bzip2 or zip"
 
 _TAR = 512
 _PACKED = re.compile(r"\.(gz|zst|bz2|zip)$", re.IGNORECASE)

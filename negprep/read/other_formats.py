@@ -72,7 +72,7 @@ def form_of_file(source: Source, options: ReadOptions, lines: list[tuple[int, st
     return "movielens" if name in ("ratings.dat", "u.data") and len(fields) == 4 else None
 
 
-_ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*([\[{\]])")
+_ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*([\[{\]]|\Z)")
 _LINE_OF_VALUES = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\[[^\n]*\]),?\s*(?:\n|$)")
 
 

@@ -116,6 +116,8 @@ BAD = {
     "in one form",
     "[]": "log.json: the file is empty",
     " [\n] ": "log.json: the file is empty",
+    "[": "log.json: row 1: the JSON array has no end; is the file cut short? Copy or make it again",
+    " [\n": "log.json: row 1: the JSON array has no end; is the file cut short? Copy or make it again",
     "[{}": "log.json: row 1: the JSON array has no end; is the file cut short? Copy or make it again",
 }
 ON_LINES = (
