@@ -164,7 +164,7 @@ def _run(
 ) -> pa.Table | pd.DataFrame | Path:
     options, force = options_of_rows(command, keywords)
     if output is not None:
-        warn_of(prepare_one(log, os.fspath(output), options, force=force).warnings)
+        warn_of(prepare_one(log, path_name("output", output), options, force=force).warnings)
         return Path(output) if not is_remote(os.fspath(output)) else output
     refuse_output_options(options)
     with open_log(log, options.read) as reader, Run(reader, options) as run:
@@ -256,13 +256,13 @@ def prepare(
         if keywords:
             what = f"{min(keywords)} beside options, which hold it"
             raise UsageError(what, remedy="give either options, or keywords")
-        return prepare_one(log, os.fspath(output), options, force=force, summary=summary, progress=progress)
+        return prepare_one(log, path_name("output", output), options, force=force, summary=summary, progress=progress)
     given = completed("prepare", keywords)
     force, dry_run = bool(given.pop("force", False)), bool(given.pop("dry_run", False))
     known = takes("prepare")
     for name in ("distinct", "with_valid"):
         given.setdefault(name, known[name].of("prepare", "default"))
-    target = os.fspath(output)
+    target = path_name("output", output)
     target = target if target.endswith("/") else f"{target}/"
     shared = {"force": force, "dry_run": dry_run, "sampler_file": given.pop("sampler_file", None)}
     parts = options_of_parts(given, given.pop("suggested"))
@@ -293,6 +293,19 @@ def completed(function: str, keywords: Mapping[str, Any], named: Collection[str]
     refuse_unknown(function, given, named)
     files = read_options(function, given.pop("config", None), given.pop("recipe", None))
     return files.completed(given, given)
+
+
+def path_name(what: str, given: object) -> str:
+    """The text of a path that somebody gave.
+
+    Raises TypeError: It is not a path. Raises UsageError: It is empty.
+    """
+    name = os.fspath(given) if isinstance(given, str | os.PathLike) else given
+    if not isinstance(name, str):
+        raise TypeError(f"{what} is a str or a path, not {type(given).__name__}")
+    if not name:
+        raise UsageError(f"{what} is empty", remedy="give a path")
+    return name
 
 
 def refuse_output_options(options: Options) -> None:
@@ -399,9 +412,7 @@ def fit(log: LogSource, model: str | os.PathLike[str], **keywords: Unpack[FitKey
     (2, 2, 0)
     """
     given = completed("fit", keywords)
-    target = os.fspath(model)
-    if not target:
-        raise UsageError("model is empty", remedy="give a path")
+    target = path_name("model", model)
     kind, recommender = given.pop("kind", None), given.pop("recommender", None)
     learning = {name: given.pop(name) for name in LEARNING if name in given}
     learnt = learning_of(kind, threads=given.get("jobs", 1), **learning)
@@ -529,7 +540,7 @@ def report(
     strict = bool(keywords.get("strict"))
     named, facts = named_files(files, train, test), summaries(made_by)
     found, warnings = run_report(
-        named, os.fspath(output), log=log, claims=promised, made_by=facts, reading=reading, strict=strict
+        named, path_name("output", output), log=log, claims=promised, made_by=facts, reading=reading, strict=strict
     )
     if found is None:
         warn_of(warnings)

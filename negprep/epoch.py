@@ -189,6 +189,8 @@ class Epoch:
 
     def __getitem__(self, index: int) -> Batch:
         """The batch at an index. Slower than to go through them; in even steps, several are made at a time."""
+        if not hasattr(index, "__index__"):
+            raise TypeError(f"an epoch has its batches by whole numbers, from 0 to {len(self) - 1}, not {index!r}")
         if not -len(self) <= index < len(self):
             raise IndexError(f"no batch {index} in an epoch of {len(self)}")
         place = range(len(self))[index]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from negprep.api import completed, options_of_rows, refuse_unknown, warn_of
+from negprep.api import completed, options_of_rows, path_name, refuse_unknown, warn_of
 from negprep.arrow import as_numpy, text_buffers
 from negprep.assemble.layout import POSITIVE, ArrayLayout
 from negprep.assemble.plan import make_scores
@@ -122,15 +122,23 @@ class Sampler:
         Raises
         ------
         NegprepError
-            The folder is damaged, is not one, or is of another version of negprep; or an option decides what was read
+            The folder is cut short, is not one, or is of another version of negprep; or an option decides what was read
             of the log, and is not what it was. In one line, with the remedy.
+
+        Notes
+        -----
+        The arrays are mapped and not read, so that changed bytes within them go unnoticed: ``negprep verify`` finds
+        them in a folder of ``prepare``, and ``python -m zipfile -t FOLDER/sampler.npz`` anywhere.
         """
         refuse_unknown("train", keywords, called="Sampler.open")
+        return cls._of(open_stored(path_name("folder", folder)), keywords)
+
+    @classmethod
+    def _of(cls, stored: StoredLog, keywords: TrainKeywords) -> Sampler:
+        """The sampler of what was opened."""
         given = completed("train", keywords)
-        suggested = given.pop("suggested")
-        _refuse_outputs({*keywords, *suggested})
+        _refuse_outputs({*keywords, *given.pop("suggested")})
         given.pop("data_set")
-        stored = open_stored(os.fspath(folder))
         options = stored.options({"encode": True} | given)
         sampler = cls.__new__(cls)
         sampler._opened = stored.folder, dict(keywords), stored.mark
@@ -152,7 +160,7 @@ class Sampler:
         NegprepError
             The folder holds something else, or the machine refuses.
         """
-        target, made = f"{os.fspath(folder).rstrip('/')}/", self.prepared
+        target, made = f"{path_name('folder', folder).rstrip('/')}/", self.prepared
         if self._opened is not None:
             stored = open_stored(self._opened[0])
             _refuse_another(stored, self._opened[2])
@@ -429,8 +437,9 @@ _CHANGING = ("generation", "pace", "_scores", "_resumed")
 
 def _reopened(folder: str, keywords: TrainKeywords, mark: int) -> Sampler:
     """A copy of a sampler that was opened."""
-    _refuse_another(open_stored(folder), mark)
-    return Sampler.open(folder, **keywords)
+    stored = open_stored(folder)
+    _refuse_another(stored, mark)
+    return Sampler._of(stored, keywords)
 
 
 def _refuse_another(stored: StoredLog, mark: int) -> None:

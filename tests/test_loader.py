@@ -228,6 +228,10 @@ def test_windows_of_any_size_give_the_same(samplers, name, monkeypatch):
         assert all_alike([epoch[place] for place in range(len(epoch))], whole)
     with pytest.raises(IndexError, match=r"no batch \d+ in an epoch of \d+"):
         epoch[len(whole)]
+    for index in ("a", 1.5, None):
+        with pytest.raises(TypeError, match=rf"an epoch has its batches by whole numbers, .*not {index!r}"):
+            epoch[index]
+    assert all_alike([epoch[np.int64(1)]], [whole[1]])
 
 
 @pytest.mark.parametrize("name", SMALL)

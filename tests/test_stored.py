@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import pickle
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from io import BytesIO
@@ -384,6 +386,28 @@ def test_folders_that_are_none(folder, tmp_path):
     assert_same(batches(moved), batches(sampler))
     with pytest.raises(OutputError, match="there is no such folder"):
         pickle.loads(pickle.dumps(moved))
+
+
+def test_what_is_not_a_path_is_refused(folder):
+    sampler = negprep.Sampler.open(folder)
+    for use in (negprep.Sampler.open, sampler.save):
+        for given in (None, b"kept", 3):
+            with pytest.raises(TypeError, match=f"^folder is a str or a path, not {type(given).__name__}$"):
+                use(given)
+        with pytest.raises(UsageError, match=r"^folder is empty; give a path$"):
+            use("")
+
+
+def test_changed_bytes_are_found_by_their_checksum(folder, tmp_path):
+    content = bytearray((folder / FILE).read_bytes())
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        assert archive.testzip() is None
+    with np.load(folder / FILE) as arrays:
+        codes = arrays["train.items"].tobytes()
+    content[content.index(codes)] ^= 1
+    (tmp_path / FILE).write_bytes(content)
+    done = subprocess.run([sys.executable, "-m", "zipfile", "-t", tmp_path / FILE], capture_output=True, text=True)
+    assert "'train.items.npy'" in done.stdout
 
 
 def test_a_copy_is_not_of_what_has_taken_the_place_of_the_file(tmp_path):

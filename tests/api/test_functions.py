@@ -162,6 +162,19 @@ def test_standard_input_and_empty_names(folder):
             call()
 
 
+def test_outputs_that_are_not_paths_are_refused(folder):
+    rows = negprep.train(LOG, "rows.parquet")
+    for use in (
+        lambda output: negprep.train(LOG, output),
+        lambda output: negprep.prepare(LOG, output),
+        lambda output: negprep.report(rows, output),
+    ):
+        with pytest.raises(TypeError, match=r"^output is a str or a path, not bytes$"):
+            use(b"rows")
+        with pytest.raises(negprep.UsageError, match=r"^output is empty; give a path$"):
+            use("")
+
+
 @pytest.mark.parametrize("function", ["verify", "report", "fit"])
 def test_an_unknown_keyword_names_the_nearest(folder, function):
     given = {"verify": {}, "report": {"output": "page.html"}, "fit": {"model": "m.npz", "kind": "rns"}}[function]
