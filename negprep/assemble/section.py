@@ -312,14 +312,13 @@ class Section:
         if self.per_user:
             users, skip = self._users_of(first_row, last_row)
             sizes = self.form.rows_of_users(self.heads.counts[users], self.counts[users])
-            words = _words_of_groups(self._user_keys("order", users), sizes)[skip : skip + last_row - first_row]
-            return words >> np.uint64(64 - ORDER_BITS)
+            words = _words_of_groups(self._user_keys("order", users), sizes, ORDER_BITS)
+            return words[skip : skip + last_row - first_row]
         heads, first_group, skip = self._heads_of(first_row, last_row)
         where = slice(first_group, first_group + len(heads))
         sizes = self.form.rows_of(self._counts_of(heads, where))
         keys = self._keys("order", heads, where)
-        words = _words_of_groups(keys, sizes)
-        return words[skip : skip + last_row - first_row] >> np.uint64(64 - ORDER_BITS)
+        return _words_of_groups(keys, sizes, ORDER_BITS)[skip : skip + last_row - first_row]
 
     def _heads_of(self, first_row: int, last_row: int) -> tuple[Heads, int, int]:
         """The heads of a range of rows, the first of their groups, and how many rows come before in it."""
@@ -378,21 +377,21 @@ def _level_pieces(counts: Positions) -> list[tuple[int, int]]:
     return pieces
 
 
-def _words_of_groups(keys: Words, sizes: Positions) -> Words:
-    """The words 0 to size - 1 of each key, end to end: uint64."""
-    words = np.empty(int(sizes.sum()), np.uint64)
+def _words_of_groups(keys: Words, sizes: Positions, bits: int = 64) -> Words:
+    """The top ``bits`` of the words 0 to size - 1 of each key, end to end: uint64."""
+    words, dropped = np.empty(int(sizes.sum()), np.uint64), np.uint64(64 - bits)
     size = int(sizes.max(initial=0))
     if size and sizes.min() == size:
         of_groups, counters, block = words.reshape(-1, size), np.arange(size), max(1, _BLOCK_WORDS // size)
         for begin in range(0, len(keys), block):  # few enough for a core's second-level cache
             here = slice(begin, begin + block)
-            of_groups[here] = word(keys[here, None], counters)
+            np.right_shift(word(keys[here, None], counters), dropped, out=of_groups[here])
         return words
     keys = np.repeat(keys, sizes)
     counters = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     for begin in range(0, len(words), _BLOCK_WORDS):
         here = slice(begin, begin + _BLOCK_WORDS)
-        words[here] = word(keys[here], counters[here])
+        words[here] = word(keys[here], counters[here]) >> dropped
     return words
 
 

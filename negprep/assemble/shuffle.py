@@ -27,12 +27,12 @@ _BLOCK_GROUPS = 1 << 14
 def packing_of(form: RowLayout, n_users: int, n_items: int, word_bits: int) -> AsTheyAre | InWords:
     """How the rows of a form are kept beside words of so many bits, with codes of so many users and items."""
     is_plain = form.sources is None and not form.with_log_q and not form.kept and not form.with_history
-    beside = AsTheyAre(np.dtype(np.uint32 if word_bits <= _SHORT_BITS else np.uint64))
+    beside = AsTheyAre(word_bits)
     if form.layout != "pointwise" or not is_plain or form.per_user:
         return beside
     label = as_numpy(pa.nulls(1, form.schema.field("label").type))
-    packing = InWords(max(1, n_users - 1).bit_length(), max(1, n_items - 1).bit_length(), label.dtype)
-    return packing if word_bits + packing.row_bits <= _NUMBER_BITS else beside
+    packing = InWords(word_bits, max(1, n_users - 1).bit_length(), max(1, n_items - 1).bit_length(), label.dtype)
+    return packing if word_bits + packing.user_bits + packing.item_bits + 1 <= _NUMBER_BITS else beside
 
 
 _SHORT_BITS, _NUMBER_BITS = 32, 64
@@ -42,18 +42,23 @@ _SHORT_BITS, _NUMBER_BITS = 32, 64
 class AsTheyAre:
     """Any columns, beside the words.
 
-    ``word_type``: Of the words, which fit.
+    ``word_bits``: The lowest ones, which count within a bucket.
     """
 
-    word_type: np.dtype[Any]
+    word_bits: int
 
     def pack(
         self, words: Words, pieces: Iterable[Groups], coded: RowLayout, rows: slice
     ) -> tuple[Packed, list[Column]]:
-        """Words, and some rows of some groups, which ascend by user: the words, and columns of the form of codes."""
+        """Words, and some rows of some groups, which ascend by user: the words, and columns of the form of codes.
+
+        May write to the words.
+        """
         made = [coded.batch(groups) for groups in pieces]
         batch = (made[0] if len(made) == 1 else pa.concat_batches(made)).slice(rows.start, rows.stop - rows.start)
-        return words.astype(self.word_type, copy=False), [unwrapped(column) for column in batch.columns]
+        words &= np.uint64((1 << self.word_bits) - 1)
+        kept = words.astype(np.uint32) if self.word_bits <= _SHORT_BITS else words
+        return kept, [unwrapped(column) for column in batch.columns]
 
     def in_order(self, words: Packed, columns: list[Column], rows: slice) -> list[Column]:
         """Some rows of all, in order: codes in place of ids, as int32."""
@@ -70,20 +75,17 @@ _IN_TIES = 3
 
 @dataclass(frozen=True)
 class InWords:
-    """User, item and label below the word, in one number: where there is room, to sort these is all there is to do.
+    """The word, and user, item and label below it, in one number: where there is room, to sort these is all.
 
+    ``word_bits``: The lowest ones, which count within a bucket.
     ``user_bits``, ``item_bits``: Of the largest codes.
     ``label_dtype``: Of the labels that come out.
     """
 
+    word_bits: int
     user_bits: int
     item_bits: int
     label_dtype: np.dtype[Any]
-
-    @property
-    def row_bits(self) -> int:
-        """The bits of a row."""
-        return self.user_bits + self.item_bits + 1
 
     def pack(
         self, words: Words, pieces: Iterable[Groups], coded: RowLayout, rows: slice
@@ -91,7 +93,8 @@ class InWords:
         """As `AsTheyAre.pack`: the numbers, and no columns."""
         packed = [self._packed(groups, coded.first_user) for groups in pieces]
         numbers = (packed[0] if len(packed) == 1 else np.concatenate(packed))[rows]
-        numbers |= words << np.uint64(self.row_bits)
+        words <<= np.uint64(_NUMBER_BITS - self.word_bits)
+        numbers |= words
         return numbers, []
 
     def _packed(self, groups: Groups, first_user: int) -> Words:
@@ -184,7 +187,7 @@ class Shuffle:
         folder: str | None,
     ) -> None:
         self._bits = min(_MOST_BITS, (max(1, most_rows - 1) // bucket_rows).bit_length())
-        self._word_bits = ORDER_BITS - self._bits  # of a word within its bucket
+        self._word_bits = ORDER_BITS - self._bits
         self.form, self._packing = form, packing_of(form, n_users, n_items, self._word_bits)
         self._sizes = np.zeros(1 << self._bits, np.int64)
         self._kept: list[Scattered] = []
@@ -197,7 +200,6 @@ class Shuffle:
         """Make the rows of a shard, of codes, and sort them by bucket. May run in any thread."""
         words = section.order_words(shard.begin, shard.end)
         buckets = (words >> np.uint64(self._word_bits)).astype(np.uint16)
-        words &= np.uint64((1 << self._word_bits) - 1)
         pieces, skip = section.groups(shard.begin, shard.end)
         packed, columns = self._packing.pack(words, pieces, section.form, slice(skip, skip + len(words)))
         if not self._bits:

@@ -56,7 +56,12 @@ def test_where_there_is_no_room_rows_are_beside_the_words(word_bits, word_type):
     assert isinstance(packing_of(form, 1 << 31, 1 << (63 - 31 - word_bits + 1), word_bits), AsTheyAre)
     packing = packing_of(form, 1 << 16, 1 << 16, word_bits)
     assert isinstance(packing, AsTheyAre)
-    assert packing.word_type == word_type
+    groups = groups_of(np.random.default_rng(1), size=10, users=1, items=1, num_neg=3, full=True)
+    words = np.arange(40, dtype=np.uint64) + np.uint64(1 << word_bits)
+    packed, columns = packing.pack(words, [groups], form.coded(0, 1, 1), slice(0, 40))
+    assert packed.dtype == word_type
+    assert packed.tolist() == list(range(40))
+    assert [len(column) for column in columns] == [40] * 3
 
 
 @pytest.mark.parametrize("form", [{"layout": "pairwise"}, {"sources": ("a",)}, {"with_log_q": True}], ids=str)
