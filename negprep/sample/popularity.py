@@ -231,6 +231,9 @@ _POINT_BITS = 40
 _FEW_BITS = 2
 """Users with less than this part, as a power of 1/2, of all points draw from their own at once."""
 
+_ENTRIES_PER_SEARCH = 32
+"""To make the thresholds of so many seen items takes as long as one search that makes those on its way."""
+
 _LISTED_ITEMS = 20
 """To list the eligible items of a catalog of so many items costs as much as one search for a point."""
 
@@ -317,6 +320,8 @@ class SeenCut:
 
     def _end_of_passed(self, rows: Positions, points: Positions) -> Positions:
         """Where the seen items whose threshold is at most the point end: int64, positions in ``items``."""
+        if len(points) * _ENTRIES_PER_SEARCH < len(self._items):
+            return self._search(rows, points)
         wanted = _packed(rows, points)
         ends: Positions = np.searchsorted(self._packed_thresholds, wanted)
         if not len(self._items):
@@ -326,6 +331,18 @@ class SeenCut:
             last = np.searchsorted(self._packed_thresholds, wanted[tied], side="right")
             ends[tied] += count_up_to(self._thresholds, ends[tied], last, points[tied])
         return ends
+
+    def _search(self, rows: Positions, points: Positions) -> Positions:
+        """The same for few points, with thresholds made where they are looked at."""
+        low, high = self._starts[rows], self._starts[rows + 1]
+        before = self._seen_before[low]
+        for _ in range(int((high - low).max(initial=0)).bit_length()):
+            middle = (low + high) >> 1
+            cut = self._seen_before[middle] - before  # first of all: sums over several users wrap
+            thresholds = self._weights.before[self._items.take(middle, mode="clip")] - cut
+            goes_up = (low < high) & (thresholds <= points)
+            low, high = np.where(goes_up, middle + 1, low), np.where(goes_up, high, middle)
+        return low
 
     @cached_property
     def _seen_before(self) -> Positions:

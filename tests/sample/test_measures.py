@@ -227,7 +227,16 @@ def test_points_of_listed_items_are_those_of_a_search(monkeypatch, spread):
 
 
 @pytest.mark.parametrize(
-    "change", [{"_LISTED_ITEMS": 0}, {"_LISTED_ITEMS": 1 << 40}, {"_CELLS": 1}, {"_STEPS": 0}], ids=str
+    "change",
+    [
+        {"_LISTED_ITEMS": 0},
+        {"_LISTED_ITEMS": 0, "_ENTRIES_PER_SEARCH": 0},
+        {"_LISTED_ITEMS": 0, "_ENTRIES_PER_SEARCH": 1 << 40},
+        {"_LISTED_ITEMS": 1 << 40},
+        {"_CELLS": 1},
+        {"_STEPS": 0},
+    ],
+    ids=str,
 )
 def test_no_kernel_of_the_points_shows(monkeypatch, change):
     chance, n_items = random.Random(10), 400
