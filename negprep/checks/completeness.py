@@ -132,7 +132,7 @@ class RangeCheck:
             places,
             lambda place: sweep.name(int(self.tallies.first_hits[place]), pairs.users[place], pairs.items[place]),
             int(hits[places].sum()),
-            rows=self.tallies.first_hits[places],
+            rows=self.tallies.first_hits[places].astype(np.int64),
         )
         self.settled.hits += int(hits.sum() - hits[places].sum())
 
@@ -277,7 +277,14 @@ class GroupSizes:
         rows, users = tallies.present, self._in_log.positives.users
         wanted = supply.wanted(self._terms, self._num_neg)[users] * epochs
         wrong = np.flatnonzero(present & (rows != wanted))
-        self._check(wrong, users[wrong], rows[wrong].astype(np.int64), supply, tallies.first_rows[wrong], epochs)
+        self._check(
+            wrong,
+            users[wrong],
+            rows[wrong].astype(np.int64),
+            supply,
+            tallies.first_rows[wrong].astype(np.int64),
+            epochs,
+        )
 
     def _exceptions(self, supply: Supply) -> None:
         """Groups with another number than was asked for."""

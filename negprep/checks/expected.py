@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Codes, Mask
 from negprep.checks.observed import UsersOfLog
-from negprep.checks.pair_set import PairSet, Rows
+from negprep.checks.pair_set import PairSet, Rows, steps
 from negprep.checks.promises import Promise
 from negprep.errors import RowError, UsageError
 from negprep.options.specs import SESSION, HoldoutRule
@@ -96,13 +96,17 @@ def expected(in_log: UsersOfLog, rule: HoldoutRule, part: str, *, with_valid: bo
     times, users = _times(in_log), positives.users
     may, must = np.repeat(sizes > 0, counts), np.repeat(sizes > 0, counts)
     if part != "test":  # nothing before the last of those held out
-        bound = _nth_latest(times, positives, n_all)[users]
-        may &= times >= bound
-        must &= times > bound
+        bounds = _nth_latest(times, positives, n_all)
+        for here in steps(len(times)):
+            bound = bounds[users[here]]
+            may[here] &= times[here] >= bound
+            must[here] &= times[here] > bound
     if part != "train":
-        bound = _nth_latest(times, positives, n_test)[users]
-        may &= times >= bound if part == "test" else times <= bound
-        must &= times > bound if part == "test" else times < bound
+        bounds = _nth_latest(times, positives, n_test)
+        for here in steps(len(times)):
+            bound = bounds[users[here]]
+            may[here] &= times[here] >= bound if part == "test" else times[here] <= bound
+            must[here] &= times[here] > bound if part == "test" else times[here] < bound
     must |= may & (per_user(positives, may) == sizes)[users]  # where there is no choice between equal times
     return Expected(sizes, may, must)
 

@@ -181,6 +181,9 @@ class Totals:
             drawn.forget()
 
 
+FirstRows = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+
+
 class Tallies:
     """Counts of a file, as far as it was swept, for the positives of a range of users."""
 
@@ -193,10 +196,10 @@ class Tallies:
         self._by_positive, self._terms = terms.restricted, terms
         self.negatives_of = totals.negatives_of[mine]  # int64 (n_users,)
         self.present = np.zeros(n_positives, np.int32)  # int32 (n_positives,)
-        self.first_rows = np.zeros(n_positives, np.int64)  # int64 (n_positives,): Where it did so first
+        self.first_rows: FirstRows = np.zeros(n_positives, np.int32)  # (n_positives,): Where it did so first
         self.epochs = Epochs(n_positives) if terms.epochs > 1 else None  # In which epochs it did so
         self.hits: npt.NDArray[np.int32] | None = None  # int32 (n_positives,), or None
-        self.first_hits = np.zeros(0, np.int64)  # int64 (n_positives,): In which row first
+        self.first_hits: FirstRows = np.zeros(0, np.int32)  # (n_positives,): In which row first
         self.exceptions: list[OddGroups] = []
 
     @property
@@ -240,6 +243,7 @@ class Tallies:
 
     def lead(self, places: Rows, rows: Rows, times: npt.NDArray[np.int32] | int) -> None:
         """Positives lead rows."""
+        self.first_rows = _wide_enough(self.first_rows, rows)
         if (places[1:] > places[:-1]).all():  # each once, as usual: much faster than counting
             here = in_succession(places)
             before = self.present[here]
@@ -255,10 +259,16 @@ class Tallies:
         if self.hits is None:
             self.totals.hit = True
             self.hits = np.zeros(len(self.present), np.int32)
-            self.first_hits = np.zeros(len(self.present), np.int64)
+            self.first_hits = np.zeros(len(self.present), np.int32)
+        self.first_hits = _wide_enough(self.first_hits, rows)
         fresh = np.flatnonzero(self.hits[places] == 0)[::-1]
         self.first_hits[places[fresh]] = rows[fresh]
         np.add.at(self.hits, places, 1)
+
+
+def _wide_enough(first: FirstRows, rows: Rows) -> FirstRows:
+    """What holds the rows as well: most files have few enough for half the memory."""
+    return first if int(rows.max(initial=0)) <= np.iinfo(first.dtype).max else first.astype(np.int64)
 
 
 def in_succession(places: Rows) -> Rows | slice:

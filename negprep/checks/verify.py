@@ -49,7 +49,7 @@ from negprep.checks.results import (
     Findings,
 )
 from negprep.checks.rows import NOTHING, Block, Blocks, LogQColumns, RowParts
-from negprep.checks.sweep import Sweep, Tallies, Totals, ask
+from negprep.checks.sweep import FirstRows, Sweep, Tallies, Totals, ask
 from negprep.encode.spill import check_spill_folder
 from negprep.errors import BadDataError, UsageError
 from negprep.options.reading import LogSource, ReadOptions
@@ -67,7 +67,7 @@ class HeadsPresent:
 
     in_log: UsersOfLog
     present: npt.NDArray[np.bool_]  # bool (n_positives,)
-    first_rows: Rows  # int64 (n_positives,)
+    first_rows: FirstRows  # (n_positives,)
 
 
 class FileCheck:
