@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -203,11 +204,11 @@ class _Found:
 
     def add(self, keys: Rows, times: Rows | None, kept: Codes | None) -> None:
         """Take the next."""
-        self._pieces.append(keys)
+        _append(self._pieces, keys)
         if self.times is not None and times is not None:
-            self._pieces_of_times.append(times)
+            _append(self._pieces_of_times, times)
         if self.kept is not None and kept is not None:
-            self._pieces_of_kept.append(kept)
+            _append(self._pieces_of_kept, kept)
         self._waiting += len(keys)
         if self._gathered is not None and self._waiting > max(self._gathered, len(self._keys)):
             self.keys()
@@ -233,6 +234,18 @@ class _Found:
         return self._keys
 
 
+_LARGE = 32 << 20
+"""Bytes: arrays from this size on go back to the system, and smaller ones stay in the heap (`startup`)."""
+
+
+def _append(pieces: list[npt.NDArray[Any]], piece: npt.NDArray[Any]) -> None:
+    """Add a piece, and join those at the end once they are large together."""
+    pieces.append(piece)
+    first = next((at + 1 for at in range(len(pieces) - 1, -1, -1) if pieces[at].nbytes >= _LARGE), 0)
+    if sum(each.nbytes for each in pieces[first:]) >= _LARGE:
+        pieces[first:] = [np.concatenate(pieces[first:])]
+
+
 def _timed(keys: Rows, times: Rows, latest: bool) -> tuple[Rows, Rows]:
     """The distinct keys, ascending, and the latest or the earliest time of each."""
     if not keys.size:
@@ -240,9 +253,9 @@ def _timed(keys: Rows, times: Rows, latest: bool) -> tuple[Rows, Rows]:
     if not (keys[1:] >= keys[:-1]).all():
         order = np.argsort(keys)
         keys, times = keys[order], times[order]
-    firsts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-    if len(firsts) == len(keys):
+    if (keys[1:] != keys[:-1]).all():
         return keys, times
+    firsts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
     return keys[firsts], (np.maximum if latest else np.minimum).reduceat(times, firsts)
 
 

@@ -473,7 +473,11 @@ class Negatives:
         """Count the negatives of each user, and find those of users whom the log does not have."""
         self._tallies.totals.negatives += len(block.items)
         known = block.users >= 0
-        count_into(self._tallies.negatives_of, block.users if known.all() else block.users[known])
+        counts, whole = block.counts, bool(known.all())
+        if whole and counts is not None and counts.min(initial=0) == 0 and counts.sum() == len(block.users):
+            count_into(self._tallies.negatives_of, block.heads, counts)  # who have them all
+        else:
+            count_into(self._tallies.negatives_of, block.users if whole else block.users[known])
         if self._terms.layout == "pointwise":
             self._sweep.found(USERS, np.flatnonzero(~known), block.negative_rows, block.users)
 
