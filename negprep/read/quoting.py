@@ -93,6 +93,7 @@ class QuoteWatch:
         self._needed, self._ids = tuple(needed), tuple(ids)
         self._grammar = Grammar(dialect)
         self._evidence: _Evidence | None = None
+        self._is_simple = dialect.escape is None and len(dialect.delimiter) == 1
         # The record that is not over yet, and the byte before it.
         self._rest, self._at = b"\n", offset - 1
 
@@ -125,7 +126,7 @@ class QuoteWatch:
 
     def _pass_records(self, text: bytes) -> int:
         """Pass the records that end in a text; the offset in the file where it is stuck, or ends."""
-        grammar, at, tried = self._grammar, 1, False
+        grammar, at, tried = self._grammar, self._pass_simple(text), False
         while True:
             stop = grammar.plain.match(text, at).end()  # type: ignore[union-attr]  # may be empty
             at = max(at, text.rfind(b"\n", at, stop) + 1, text.rfind(b"\r", at, stop) + 1)
@@ -144,6 +145,26 @@ class QuoteWatch:
         begin = self._at
         self._rest, self._at = text[at - 1 :], begin + at - 1
         return begin + stop
+
+    def _pass_simple(self, text: bytes) -> int:
+        """Pass whole lines at once, if every quote in them begins or ends a field; where the rest begins, or 1.
+
+        A third of the time of the regular expressions. After a text with another quote it is not tried again.
+        """
+        size = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+        if not self._is_simple or size <= 1:
+            return 1
+        data = np.frombuffer(text, np.uint8, size)
+        quotes = np.flatnonzero(data[1:] == ord(self._grammar.quote)) + 1
+        line_ends = np.flatnonzero((data == _LF) | (data == _CR))
+        is_edge = np.zeros(256, bool)
+        is_edge[[_LF, _CR, ord(self._dialect.delimiter)]] = True
+        self._is_simple = (
+            len(quotes) % 2 == 0
+            and bool(is_edge[data.take(quotes[::2] - 1)].all() and is_edge[data.take(quotes[1::2] + 1)].all())
+            and not (np.searchsorted(quotes, line_ends) % 2).any()
+        )
+        return size if self._is_simple else 1
 
     def _pass_proper(self, text: bytes, at: int) -> int:
         """Pass the records from ``at`` on at once, if all their quotes are proper; where the rest begins.

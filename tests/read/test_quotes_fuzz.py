@@ -9,7 +9,9 @@ import pytest
 
 from negprep.errors import BadDataError
 from negprep.options.reading import ReadOptions
+from negprep.read.lines import Dialect
 from negprep.read.log import open_log
+from negprep.read.quoting import Grammar, QuoteWatch
 
 STRAY = (
     '"12 inch', 'Blue 12"', '"great" stuff', '5" screen', '"', '""', '"""', 'the "best" of', '"Heroes"', 'end"',
@@ -160,3 +162,19 @@ def test_proper_quotes_are_read_as_by_csv(tmp_path, seeds):
     refused = sum(check_proper(tmp_path / "in.txt", seed) for seed in seeds)
     # Some text does look like rows, to whoever reads it; above all in files of two rows.
     assert refused <= len(seeds) // 200
+
+
+def test_what_is_passed_at_once_has_no_other_quotes():
+    dialect = Dialect(",", ("user", "item"), header=True, start=0, quote='"')
+    plain, passed = Grammar(dialect).plain, 0
+    for seed in range(20_000):
+        chance = random.Random(seed)
+        parts = chance.choices(
+            ['"', ",", "\n", "\r\n", "\r", "a", '"b"', '""', '"c"\n', ',"d"'], k=chance.randint(1, 9)
+        )
+        text = b"\n" + "".join(parts).encode()
+        at = QuoteWatch(None, dialect, 0, (0, 1), (0, 1))._pass_simple(text)
+        assert at == 1 or text[at - 1 : at] in (b"\n", b"\r")
+        assert plain.match(text, 1).end() >= at
+        passed += at > 1 and b'"' in text[:at]
+    assert passed > 1000
