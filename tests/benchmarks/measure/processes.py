@@ -17,18 +17,22 @@ from pathlib import Path
 
 Argument = str | Path
 SCRIPTS = Path(__file__).parents[1]
-TOUCH_BYTES = 3 << 30
+LEAST_TOUCHED, MOST_TOUCHED = 1 << 29, 3 << 30
 CACHE = SCRIPTS.parents[1] / "build" / "bench"
 PACKAGE = SCRIPTS.parents[1] / "negprep"
 
 
 @dataclass
 class Cost:
-    """What the runs of one command cost: wall clock, time of all its threads, and peak memory."""
+    """What the runs of one command cost: wall clock, time of all its threads, and peak memory.
+
+    ``touched``: Bytes that are made ready before the next run: twice what the last one took.
+    """
 
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
+    touched: int = MOST_TOUCHED
 
     @property
     def median(self) -> float:
@@ -68,19 +72,20 @@ def run(command: Sequence[Argument], into: Cost) -> None:
     # neither numpy nor pyarrow.
     _compile_negprep()
     os.sync()  # what others wrote is not this command's to wait for
-    _touch_memory()
+    _touch_memory(into.touched)
     begin = time.perf_counter()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     into.seconds.append(time.perf_counter() - begin)
     into.cpu.append(used.ru_utime + used.ru_stime)
     into.peaks.append(used.ru_maxrss * 1024)
+    into.touched = min(max(2 * into.peaks[-1], LEAST_TOUCHED), MOST_TOUCHED)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"exit code {process.returncode}: {' '.join(map(str, command))}")
 
 
-def _touch_memory() -> None:
+def _touch_memory(n_bytes: int) -> None:
     """Take some memory and give it back.
 
     A virtual machine gives pages that lie idle back to its host. Whoever takes them next waits for them: a command that
@@ -88,7 +93,7 @@ def _touch_memory() -> None:
     """
     pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     code = "import sys; bytearray(b'1') * int(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(min(TOUCH_BYTES, pages))], check=True)
+    subprocess.run([sys.executable, "-c", code, str(min(n_bytes, pages))], check=True)
 
 
 def in_turn(commands: dict[str, Sequence[Argument]], repeat: int, before: Callable[[str], None]) -> dict[str, Cost]:
@@ -103,7 +108,11 @@ def in_turn(commands: dict[str, Sequence[Argument]], repeat: int, before: Callab
         for done, name in enumerate(order):
             tell(f"round {turn} of {repeat}, {done + 1} of {len(order)}: {name}")
             before(name)
-            run(commands[name], costs[name] if turn else Cost())
+            if turn:
+                run(commands[name], costs[name])
+            else:
+                run(commands[name], warm := Cost())
+                costs[name].touched = warm.touched
         chance.shuffle(order)
     tell("")
     return costs
