@@ -36,7 +36,12 @@ def test_no_page_has_a_phrase_to_avoid(page):
     assert found == []
 
 
+def written_by_hand(page):
+    """The text without the tables of measurements, which grow with what is measured."""
+    return re.sub(r"<!-- results: .*?<!-- end -->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
 def test_the_documentation_is_short():
-    """All that is written by hand: the generated reference grows with the options."""
+    """The generated reference grows with the options."""
     pages = (page for page in (ROOT / "docs").rglob("*.md") if page != GENERATED)
-    assert sum(len(page.read_text(encoding="utf-8").split()) for page in pages) <= 23_960
+    assert sum(len(written_by_hand(page).split()) for page in pages) <= 23_050
