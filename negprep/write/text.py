@@ -113,8 +113,10 @@ class TextStream:
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in slices of so many rows that the arrays of their fields stay in a cache."""
-    return (batch.slice(start, TEXT_ROWS) for start in range(0, batch.num_rows, TEXT_ROWS))
+    """A batch in slices of so many rows, or elements of lists, that the arrays of their fields stay in a cache."""
+    most = max([1, batch.num_rows, *(len(each.flatten()) for each in batch.columns if pa.types.is_list(each.type))])
+    step = max(1, min(TEXT_ROWS, TEXT_ROWS * batch.num_rows // most))
+    return (batch.slice(start, step) for start in range(0, batch.num_rows, step))
 
 
 class _Gzip:

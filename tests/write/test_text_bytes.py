@@ -17,7 +17,7 @@ from rows_to_write import SCHEMA, contents, in_pieces, rows
 from negprep.errors import BadDataError, OutputError
 from negprep.write.destination import METADATA
 from negprep.write.output import Kind, kind_of, open_output
-from negprep.write.text import _BLOCK, _GZIP_HEADER, _deflated, _Gzip
+from negprep.write.text import _BLOCK, _GZIP_HEADER, TEXT_ROWS, _deflated, _Gzip, _slices
 
 NASTY = [
     "plain",
@@ -168,6 +168,20 @@ def test_lists_are_fields(tmp_path):
     for piece in (batch, pa.concat_batches([batch, batch]).slice(3)):
         text = written(tmp_path / "out.csv", [piece], batch.schema).decode()
         assert text == 'user,neg_items,words,log_q\n1,1 2,"a,1 b",-0.5 -inf\n2,,,\n3,3,"a,1",1e-30\n'
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 700, 2 * TEXT_ROWS])
+def test_rows_with_long_lists_are_made_few_at_a_time(size):
+    """So that threads hold text of about so many elements, however long the lists are."""
+    n_rows = 3 * TEXT_ROWS // max(size, 1) + 2
+    offsets = pa.array(np.arange(n_rows + 1) * size, pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, pa.array(np.zeros(n_rows * size, np.int8)))
+    batch = pa.record_batch({"user": np.arange(n_rows), "neg_items": lists})
+    for piece in (batch, batch.slice(1)):
+        made = list(_slices(piece))
+        assert pa.Table.from_batches(made) == pa.Table.from_batches([piece])
+        assert max(each.num_rows for each in made) == max(1, TEXT_ROWS // max(size, 1))
+    assert not list(_slices(batch.slice(n_rows)))
 
 
 def test_an_id_with_a_space_in_a_list_is_refused(tmp_path):
