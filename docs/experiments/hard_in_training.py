@@ -28,7 +28,7 @@ import negprep
 
 AT = 10
 TRIED = ((0.05, 0.05), (0.1, 0.02), (0.1, 0.1))
-"""Rates and penalties, of which the validation holdouts choose."""
+"""Rates and penalties; the validation holdouts choose among them."""
 
 EVERY, PATIENCE = 3, 5
 """How many epochs are between looks at the validation holdouts, and how many looks may bring nothing better."""

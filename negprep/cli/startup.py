@@ -70,7 +70,7 @@ def sort_without_avx512() -> None:
 
 
 def _is_zen4(cpuinfo: str) -> bool:
-    """Family 25 is Zen 3 and Zen 4, of which the latter alone has AVX-512."""
+    """Family 25 is Zen 3 and Zen 4; only Zen 4 has AVX-512."""
     found: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")

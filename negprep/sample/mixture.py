@@ -18,7 +18,7 @@ from negprep.arrays import Positions, Words
 from negprep.sample.measures import Asks, EligibleItems, Measure, Rest
 from negprep.sample.popularity import WeightedItems, draw_jointly
 from negprep.sample.rng import bounded, natural_log, word
-from negprep.sample.uniform import ROUND, STRIP_DRAWS, repeated, suspects
+from negprep.sample.uniform import ROUND, STRIP_DRAWS, of_groups, repeated, suspects
 
 Sources = npt.NDArray[np.int8]
 Items = npt.NDArray[np.signedinteger]
@@ -134,7 +134,7 @@ class Mixture:
         items = draw_jointly(eligible, weighted, groups, numbers, attempt, proposes, sources == component)
         if proposes is not None:
             others = np.flatnonzero(~proposes)
-            of, some = sources.take(others, axis=1), numbers[:, others] if numbers.shape[1] != 1 else numbers
+            of, some = sources.take(others, axis=1), of_groups(numbers, others)
             items[:, others] = self._attempt_apart(groups.at(others), some, attempt, of)
             sources[:, others] = of
         return items, sources

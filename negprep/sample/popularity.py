@@ -382,27 +382,26 @@ class WeightedProposer(Proposer):
         super().__init__(block, mask, workspace)
         self._weights = weights
 
-    def _coins(self, words: Words) -> Words:
-        return np.left_shift(words, _HALF, out=self._workspace.words("coins", words.shape))
+    def _keep_coins(self, words: Words) -> None:
+        np.left_shift(words, _HALF, out=self._workspace.words("coins", words.shape))
 
-    def _weigh(
-        self, columns: Positions, coins: Words, out: Positions, by_weight: npt.NDArray[np.bool_] | None
-    ) -> Positions:
-        others = self._workspace.octets("others", columns.shape).view(np.bool_)
-        return self._weights.look_up(columns, coins, by_weight, out=out.view(np.uint64), others=others)
-
-    def _settle(
+    def _weighed(
         self,
-        undecided: Positions,
         columns: Positions,
-        items: Positions,
+        scratch: Positions,
         bases: Words,
+        steps: Words,
         by_weight: npt.NDArray[np.bool_] | None,
-    ) -> None:
-        if by_weight is not None:
-            is_here = np.broadcast_to(by_weight, columns.shape).reshape(-1)[undecided]
-            undecided, bases = undecided[is_here], bases[is_here]
-        items.reshape(-1)[undecided] = self._weights.settle(columns.reshape(-1)[undecided], mix(bases + _COIN))
+    ) -> tuple[Positions, Positions]:
+        shape = columns.shape
+        coins, others = self._workspace.words("coins", shape), self._workspace.octets("others", shape).view(np.bool_)
+        undecided = self._weights.look_up(columns, coins, by_weight, out=scratch.view(np.uint64), others=others)
+        if undecided.size and by_weight is not None:
+            undecided = undecided[np.broadcast_to(by_weight, shape).reshape(-1)[undecided]]
+        if undecided.size:
+            words = mix((bases + steps).reshape(-1)[undecided] + _COIN)
+            scratch.reshape(-1)[undecided] = self._weights.settle(columns.reshape(-1)[undecided], words)
+        return scratch, coins.view(np.int64)
 
     def _are_seen(self, places: Positions, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:
         if isinstance(self.block, SparseBlock):

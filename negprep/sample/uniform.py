@@ -237,19 +237,14 @@ class Proposer:
         words, scratch = self._workspace.words("words", shape), self._workspace.words("scratch", shape)
         hits = self._workspace.octets("hits", shape)
         mix(np.add(bases, steps, out=words), scratch)
-        coins = self._coins(words)
+        self._keep_coins(words)
         np.right_shift(words, _HALF, out=words)
         np.multiply(words, np.uint64(block.n_items), out=words)
         too_low = np.uint64(2**32 % block.n_items)
         np.bitwise_and(words, _LOW_HALF, out=scratch)
         biased = np.flatnonzero(scratch < too_low) if scratch.size and scratch.min() < too_low else _NOTHING
         np.right_shift(words, _HALF, out=words)
-        items, places = words.view(np.int64), scratch.view(np.int64)
-        if coins is not None:
-            undecided = self._weigh(items, coins, places, by_weight)
-            if undecided.size:
-                self._settle(undecided, items, places, (bases + steps).reshape(-1)[undecided], by_weight)
-            items, places = places, coins.view(np.int64)
+        items, places = self._weighed(words.view(np.int64), scratch.view(np.int64), bases, steps, by_weight)
         flat = items.reshape(-1)
         if self._mask is None:
             hits.reshape(-1)[:] = block.contains(np.broadcast_to(rows, shape).reshape(-1), flat)
@@ -263,26 +258,19 @@ class Proposer:
             failed = failed[fails]
         return items, failed
 
-    def _coins(self, words: Words) -> Words | None:  # noqa: ARG002
-        """What of the words decides by weight."""
-        return None
+    def _keep_coins(self, words: Words) -> None:
+        """Keep what of the words decides by weight, if anything does: they are overwritten next."""
 
-    def _weigh(
-        self, columns: Positions, coins: Words, out: Positions, by_weight: npt.NDArray[np.bool_] | None
-    ) -> Positions:
-        """Turn columns into items, in ``out``, by weight. Returns the flat places of undecided ones."""
-        raise NotImplementedError
-
-    def _settle(
+    def _weighed(
         self,
-        undecided: Positions,
         columns: Positions,
-        items: Positions,
-        bases: Words,
-        by_weight: npt.NDArray[np.bool_] | None,
-    ) -> None:
-        """Decide by a further word for each, in place."""
-        raise NotImplementedError
+        scratch: Positions,
+        bases: Words,  # noqa: ARG002
+        steps: Words,  # noqa: ARG002
+        by_weight: npt.NDArray[np.bool_] | None,  # noqa: ARG002
+    ) -> tuple[Positions, Positions]:
+        """The items of columns of the catalog, and memory of their shape that is free; all else as in ``propose``."""
+        return columns, scratch
 
     def _are_seen(self, places: Positions, rows: Positions, items: Positions) -> npt.NDArray[np.bool_]:  # noqa: ARG002
         """Whether items that hit a mask, at some places of it, are seen."""
@@ -290,6 +278,11 @@ class Proposer:
 
 
 _NOTHING = np.empty(0, np.int64)
+
+
+def of_groups(numbers: Positions, groups: Positions) -> Positions:
+    """The numbers, as of ``Proposer.draw``, of some groups: the same where all groups share them."""
+    return numbers if numbers.shape[1] == 1 else numbers[:, groups]
 
 
 def draw_eligible(proposer: Proposer, rows: Positions, keys: Words, numbers: Positions, attempt: int) -> Codes:
@@ -305,8 +298,7 @@ def draw_eligible(proposer: Proposer, rows: Positions, keys: Words, numbers: Pos
             return eligible_ranks(block, rows, keys, numbers, attempt)
         items = np.full(np.broadcast_shapes(numbers.shape, rows.shape), -1)
         some = np.flatnonzero(block.eligible[rows])
-        of = numbers[:, some] if numbers.shape[1] != 1 else numbers
-        items[:, some] = eligible_ranks(block, rows[some], keys[some], of, attempt)
+        items[:, some] = eligible_ranks(block, rows[some], keys[some], of_groups(numbers, some), attempt)
         return items
 
     proposes = None if not block.mostly_seen.any() else ~block.mostly_seen[rows]
@@ -338,8 +330,7 @@ def draw_either(
         items[draws, groups] = draw(rows[groups], keys[groups], of, attempt + proposer.proposals)[0]
     if proposes is not None:
         others = np.flatnonzero(~proposes)
-        of = numbers[:, others] if numbers.shape[1] != 1 else numbers
-        items[:, others] = draw(rows[others], keys[others], of, attempt)
+        items[:, others] = draw(rows[others], keys[others], of_groups(numbers, others), attempt)
     return items
 
 
