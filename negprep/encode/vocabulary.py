@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -229,7 +230,10 @@ class DistinctIds:
 
 _BYTES, _MOST_WORDS = 8, 5
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
-_FACTORS = tuple(np.uint64(0x9E3779B97F4A7C15 * (2 * number + 1) % (1 << 64)) for number in range(_MOST_WORDS + 1))
+_HALF = np.uint64(32)
+_LOW, _HIGH = np.frombuffer(os.urandom(16 * (_MOST_WORDS + 1)), np.uint64).reshape(2, -1) | np.uint64(1)
+"""Factors of the words and of their upper halves, drawn for each process: nobody can choose ids that collide."""
+
 _LOOKED_UP = 1 << 15
 _FEWEST_SLOTS = 1 << 12
 
@@ -320,12 +324,17 @@ class _TextTable:
 
 
 def _hashed(words: list[Words], n_slots: int) -> npt.NDArray[np.int64]:
-    """The first slot of each string, of so many, a power of two; more words that are 0 change nothing."""
-    hashed = words[0] * _FACTORS[0]
-    for word, factor in zip(words[1:], _FACTORS[1:], strict=False):
-        hashed += word * factor
-    hashed ^= hashed >> np.uint64(32)
-    hashed *= _FACTORS[-1]
+    """The first slot of each string, of so many, a power of two; more words that are 0 change nothing.
+
+    A multilinear hash of the halves of the words: two strings have one sum with a probability of at most 2**-32.
+    Source: Lemire and Kaser 2014, "Strongly universal string hashing is fast".
+    """
+    hashed: Words = words[0] * _LOW[0]
+    for word, low, high in zip(words[1:], _LOW[1:], _HIGH[1:], strict=False):
+        hashed += word * low
+        hashed += (word >> _HALF) * high
+    hashed ^= hashed >> _HALF
+    hashed *= _LOW[-1]
     hashed >>= np.uint64(65 - n_slots.bit_length())
     return hashed.view(np.int64)
 

@@ -264,6 +264,40 @@ def test_strings_that_are_looked_up(longest, one_slot, monkeypatch):
     assert ids == sorted(set(given), key=str.encode)
 
 
+def one_sum(low):
+    """Words whose sums are one number with these factors, where upper halves have none of their own."""
+    first = np.random.default_rng(0).integers(1, 2**63, 5000).astype(np.uint64)
+    return [first, -first * low[0] * np.uint64(pow(int(low[1]), -1, 2**64))]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ids_made_to_collide_do_not_share_slots(seed, monkeypatch):
+    bytes_of_ends = np.indices((17, 17, 17), np.uint64).reshape(3, -1) << np.uint64(
+        56
+    )  # lost by factors of words alone
+    counted = [np.arange(5000, dtype=np.uint64) << np.uint64(shift) for shift in (0, 44)]
+    families = [one_sum(module._LOW), list(bytes_of_ends), counted]
+    chance = np.random.default_rng(seed)
+    for name in ("_LOW", "_HIGH"):
+        drawn = chance.integers(0, 2**64, module._MOST_WORDS + 1, np.uint64)
+        monkeypatch.setattr(module, name, drawn | np.uint64(1))
+    for words in families:
+        sharing = np.bincount(module._hashed(words, 1 << 14))
+        assert sharing.max() <= 9  # 5,000 balls in 16,384 bins: ten in one have a chance of 1 in a million
+
+
+def test_the_order_of_ids_is_not_that_of_slots(monkeypatch):
+    texts, seen = pa.array([f"{number:x}-" * (1 + number % 6) for number in range(20_000)]), set()
+    for seed in range(3):
+        chance = np.random.default_rng(seed)
+        monkeypatch.setattr(module, "_LOW", chance.integers(0, 2**64, module._MOST_WORDS + 1, np.uint64) | np.uint64(1))
+        table = module._TextTable()
+        assert np.array_equal(table.add(texts), np.arange(len(texts)))
+        assert table.texts.equals(texts)
+        seen.add(table._slots.tobytes())
+    assert len(seen) == 3
+
+
 def test_strings_are_found_or_not_while_others_are_added():
     table, texts = module._TextTable(), pa.array([f"{number:x}-" * (1 + number % 4) for number in range(60_000)])
     words = module._words_in(texts)
