@@ -281,11 +281,21 @@ class _TextTable:
 
     def find(self, words: list[Words]) -> Codes:
         """The places of strings: int32, shape (n,), -1 for one that has none."""
-        places = np.empty(len(words[0]), np.int32)
         slots, of_all = self._slots, self._words
+        places, is_other = np.empty(len(words[0]), np.int32), np.empty(len(words[0]), bool)
         for begin in range(0, len(places), _LOOKED_UP):  # few enough for a core's cache
             here = slice(begin, begin + _LOOKED_UP)
-            places[here] = _found([word[here] for word in words], slots, of_all)
+            some = [word[here] for word in words]
+            met = slots.take(_hashed(some, len(slots)), mode="clip", out=places[here])
+            is_other[here] = _are_other(met, some, of_all)
+        todo = np.flatnonzero(is_other)
+        words = [word[todo] for word in words]
+        at = _hashed(words, len(slots))
+        while len(todo):
+            at = (at + 1) & (len(slots) - 1)
+            places[todo] = met = slots.take(at, mode="clip")
+            rest = np.flatnonzero(_are_other(met, words, of_all))
+            todo, at, words = todo[rest], at[rest], [word[rest] for word in words]
         return places
 
     def add(self, texts: pa.StringArray) -> Codes:
@@ -339,20 +349,13 @@ def _hashed(words: list[Words], n_slots: int) -> npt.NDArray[np.int64]:
     return hashed.view(np.int64)
 
 
-def _found(words: list[Words], slots: Codes, of_all: list[Words]) -> Codes:
-    at = _hashed(words, len(slots))
-    places: Codes = np.full(len(at), -1, np.int32)
-    todo = np.arange(len(at))
-    while len(todo):
-        here = slots.take(at, mode="clip")
-        is_same = here >= 0
-        for nth in range(max(len(words), len(of_all))):
-            word = of_all[nth].take(here, mode="clip") if nth < len(of_all) else np.uint64(0)
-            is_same &= word == (words[nth] if nth < len(words) else np.uint64(0))
-        places[todo[is_same]] = here[is_same]
-        rest = np.flatnonzero(~is_same & (here >= 0))
-        todo, at, words = todo[rest], (at[rest] + 1) & (len(slots) - 1), [word[rest] for word in words]
-    return places
+def _are_other(places: Codes, words: list[Words], of_all: list[Words]) -> npt.NDArray[np.bool_]:
+    """Whether another string than that of the words is at each place; -1 is none."""
+    is_other = np.zeros(len(places), bool)
+    for nth in range(max(len(words), len(of_all))):
+        there = of_all[nth].take(places, mode="clip") if nth < len(of_all) else np.uint64(0)
+        is_other |= there != (words[nth] if nth < len(words) else np.uint64(0))
+    return is_other & (places >= 0)
 
 
 class _Pool:
