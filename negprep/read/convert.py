@@ -630,7 +630,7 @@ def _refuse_second_header(parsed: dict[str, pa.Array], header: dict[str, str]) -
         return
     again = None
     for role, name in ids.items():
-        found = mask_as_numpy(pc.is_in(parsed[role], strings([name])))
-        again = found if again is None else again & found
-    if again is not None and again.any():
-        raise RowError(int(again.argmax()), "the header occurs again", "were files joined? Remove the line")
+        found = pc.equal(parsed[role], strings([name])[0])
+        again = found if again is None else pc.and_(again, found)
+    if again is not None and again.true_count:
+        raise RowError(again.index(True).as_py(), "the header occurs again", "were files joined? Remove the line")

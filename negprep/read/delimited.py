@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from negprep.arrow import text_bytes
 from negprep.errors import BadDataError, NegprepError
 from negprep.read.lines import MAX_LINE, Dialect, explained, last_line_end, place_of, warn_if_cut
 from negprep.read.quoting import QuoteWatch
@@ -44,9 +45,10 @@ class TextInput:
         with machine_errors(self.source.name), self.source.open() as stream:
             offset = self.dialect.start
             stream.read(offset)
-            rest = b""
+            rest, spare = b"", list[bytearray]()
+            bytearray(BLOCK)  # glibc: once so much was given back, it keeps what is
             while True:
-                block = bytearray(BLOCK)
+                block = spare.pop() if spare else bytearray(BLOCK)
                 view = memoryview(block)
                 view[: len(rest)] = rest
                 size = len(rest) + cast(io.BufferedReader, stream).readinto(view[len(rest) :])
@@ -58,13 +60,13 @@ class TextInput:
                 if size < BLOCK:
                     at_end(bytes(view[max(0, size - 1) : size]))
                     if size:
-                        yield partial(parse.block, view[:size], offset)
+                        yield partial(parse.block, block, size, offset, spare)
                     return
                 end = last_line_end(block)
                 if end == 0:
                     raise parse.explained(offset, "a line is too long")
-                yield partial(parse.block, view[:end], offset)
                 rest = bytes(view[end:])
+                yield partial(parse.block, block, end, offset, spare)
                 offset += end
 
 
@@ -81,13 +83,14 @@ class _Parser:
         self._source, self._dialect, self._columns = source, dialect, columns
         self._header = columns if dialect.header else {}
         self._needed = [dialect.names.index(name) for name in columns.values()]
-        escape = dialect.escape and re.escape(dialect.escape)
-        joins = [*([re.escape(dialect.quote)] if dialect.quote else []), *([rf"{escape}[\r\n]"] if escape else [])]
-        self._joins = re.compile("|".join(joins).encode()) if joins else None
+        self._quote = dialect.quote.encode() if dialect.quote else None
+        self._escapes = re.compile(rf"{re.escape(dialect.escape)}[\r\n]".encode()) if dialect.escape else None
 
     def may_join_lines(self, block: bytearray, size: int) -> bool:
         """Whether a line end in the first bytes of a block, or after them, may stand within a field."""
-        return self._joins is not None and self._joins.search(block, 0, size) is not None
+        if self._quote is not None and block.find(self._quote, 0, size) >= 0:
+            return True
+        return self._escapes is not None and self._escapes.search(block, 0, size) is not None
 
     def watch(self, offset: int) -> QuoteWatch | None:
         """What follows the text from ``offset`` on, if it has quotes."""
@@ -106,25 +109,34 @@ class _Parser:
             "read_options": csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=serial),
             "parse_options": csv.ParseOptions(
                 delimiter=_STAND_IN.decode() if dialect.delimiter == "::" else dialect.delimiter,
-                quote_char=dialect.quote or False,
+                quote_char=(serial and dialect.quote) or False,
                 escape_char=dialect.escape or False,
                 newlines_in_values=serial,
             ),
             "convert_options": csv.ConvertOptions(
-                include_columns=included, column_types=dict.fromkeys(included, pa.string()), strings_can_be_null=False
+                include_columns=included,
+                column_types=dict.fromkeys(included, pa.string()),
+                strings_can_be_null=False,
+                check_utf8=serial,
             ),
         }
 
-    def block(self, block: memoryview, offset: int) -> Piece:
-        """Parse whole lines without quotes."""
+    def block(self, block: bytearray, size: int, offset: int, spare: list[bytearray]) -> Piece:
+        """Parse whole lines without quotes, the first bytes of a block, which is spare then."""
         from pyarrow import csv
 
-        data = pa.py_buffer(_marked(self._translated(block) if self._dialect.delimiter == "::" else block))
+        lines = memoryview(block)[:size]
+        data = pa.py_buffer(_marked(self._translated(lines) if self._dialect.delimiter == "::" else lines))
         try:
             table = csv.read_csv(pa.BufferReader(data), **self._options(serial=False))
+            columns = [column.combine_chunks() for column in table.columns]
+            for column in columns:
+                if text_bytes(column)[1].max(initial=0) >= 0x80:
+                    column.validate(full=True)
         except pa.ArrowInvalid as error:
             raise self.explained(offset, one_line(error)) from None
-        return self._piece([column.combine_chunks() for column in table.columns], offset, 0)
+        spare.append(block)
+        return self._piece(columns, offset, 0)
 
     def serially(self, stream: _Joined, offset: int) -> Iterator[Callable[[], Piece]]:
         """Parse the rest of the file, quotes and all."""

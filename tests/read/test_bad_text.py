@@ -176,6 +176,20 @@ def test_byte_order_mark_where_a_block_starts(here, read, quote):
     assert str(error.value) == f"in.csv:{line}: the user id holds a byte order mark (U+FEFF); {NO_MARK}"
 
 
+def test_a_byte_that_is_not_utf8_in_a_later_block(here, read):
+    row = "u1,é\n".encode()
+    rows = BLOCK // len(row) + 10
+    (here / "in.csv").write_bytes(b"user,item\n" + row * rows + b"u1,\xe9\n" + row)
+    with pytest.raises(BadDataError) as error:
+        read("in.csv")
+    assert str(error.value) == f"in.csv:{rows + 2}: the byte 0xE9 is not UTF-8; {LATIN}"
+
+
+def test_half_of_the_header_is_an_id(here, read):
+    (here / "in.csv").write_bytes(b"user,item\nuser,b\na,item\nitem,user\n")
+    assert read("in.csv").rows == [("user", "b"), ("a", "item"), ("item", "user")]
+
+
 def test_a_byte_order_mark_without_a_header_counts_once(here, read):
     (here / "in.csv").write_bytes(b"\xef\xbb\xbf" * 2 + b"7,8\n")
     with pytest.raises(BadDataError) as error:
