@@ -49,7 +49,7 @@ class Guide:
 
 _TOTAL_BITS = 62
 _COIN_BITS = 32
-_LOW_HALF = np.uint64(0xFFFFFFFF)
+_LOW_HALF, _HIGH_HALF = np.uint64(0xFFFFFFFF), np.uint64(0xFFFFFFFF00000000)
 _MOST_ITEMS = 1 << (_TOTAL_BITS - _COIN_BITS)
 _MOST_GUIDED = 1 << 20
 """Of more items, a guide would take longer to make than it saves."""
@@ -129,7 +129,6 @@ class Weights:
         may_differ: npt.NDArray[np.bool_] | None = None,
         *,
         out: Words,
-        others: npt.NDArray[np.bool_],
     ) -> Units:
         """Items of random columns and coins, of any one shape.
 
@@ -137,21 +136,20 @@ class Weights:
         ``coins``: Random upper 32 bits, and zeros. Overwritten.
         ``may_differ``: Where not so, the item is that of the column. None: everywhere.
         ``out``: The items.
-        ``others``: Memory to work in.
-        Returns int64: The flat places at which the coin equals the upper bits of the threshold, so that ``settle`` must
-          decide.
+        Returns int64: The flat places that ``settle`` must decide: the coin equals the upper bits of the threshold, and
+          the alias differs.
         """
         self._table[0].take(columns, out=out, mode="clip")
-        np.greater_equal(coins, out, out=others)
+        # The lesser of both has the difference in its lower half where the coin is beyond the threshold, else zeros.
+        np.minimum(out, coins, out=coins)
+        np.subtract(coins, out, out=out)
+        # It is just below 0, with a difference, where the upper bits are equal, and 0 where the coin is beyond.
+        is_decided = not out.size or out.max() <= _HIGH_HALF
+        undecided = np.empty(0, np.int64) if is_decided else np.flatnonzero(out > _HIGH_HALF)
+        np.bitwise_and(coins, _LOW_HALF, out=coins)
         if may_differ is not None:
-            np.logical_and(others, may_differ, out=others)
-        np.subtract(out, coins, out=coins)
-        # The upper bits are equal where the subtraction leaves no others.
-        is_decided = not coins.size or coins.min() > _LOW_HALF
-        undecided = np.empty(0, np.int64) if is_decided else np.flatnonzero(coins <= _LOW_HALF)
-        # To copy where `others` is set would take several times as long as to multiply by it.
-        np.multiply(np.bitwise_and(out, _LOW_HALF, out=out), others, out=out)
-        np.bitwise_xor(out, columns.view(np.uint64), out=out)
+            np.multiply(coins, may_differ, out=coins)
+        np.bitwise_xor(coins, columns.view(np.uint64), out=out)
         return undecided
 
     def settle(self, columns: Units, words: Words) -> Units:
@@ -394,8 +392,8 @@ class WeightedProposer(Proposer):
         by_weight: npt.NDArray[np.bool_] | None,
     ) -> tuple[Positions, Positions]:
         shape = columns.shape
-        coins, others = self._workspace.words("coins", shape), self._workspace.octets("others", shape).view(np.bool_)
-        undecided = self._weights.look_up(columns, coins, by_weight, out=scratch.view(np.uint64), others=others)
+        coins = self._workspace.words("coins", shape)
+        undecided = self._weights.look_up(columns, coins, by_weight, out=scratch.view(np.uint64))
         if undecided.size and by_weight is not None:
             undecided = undecided[np.broadcast_to(by_weight, shape).reshape(-1)[undecided]]
         if undecided.size:
