@@ -25,7 +25,7 @@ from negprep.sample.restrictions import CatalogOrder
 from negprep.sample.rng import natural_log
 from negprep.sample.scores import ScoredBlock, ScoredUsers, Scores
 from negprep.sample.seen import MaskBuffer, Seen, SeenBlock, SparseBlock
-from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, Workspace, shuffled_ranks, uniform
+from negprep.sample.uniform import BLOCK_DRAWS, BLOCK_SEEN, Workspace, block_seen, shuffled_ranks, uniform
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +275,9 @@ class Sampling:
         buffer, order = _mask_buffer(), self.plan.order
         names, is_sparse = set(self.plan.sampler_rule.names), self._is_sparse(heads, num_neg)
         proposes = order is None and not names.isdisjoint({"uniform", "popularity", "level"})
-        blocks: Iterable[tuple[int, int, int, int]] = self._seen.blocks(heads.users, BLOCK_SEEN)
+        n_seen = self._seen.count(heads.users)
+        n_entries = block_seen(n_seen, num_neg * len(heads)) if proposes else BLOCK_SEEN
+        blocks: Iterable[tuple[int, int, int, int]] = self._seen.blocks(heads.users, n_entries)
         if is_sparse:
             users = heads.users[np.flatnonzero(np.diff(heads.users, prepend=-1))]
             heads = replace(heads, users=users.searchsorted(heads.users).astype(np.int32))

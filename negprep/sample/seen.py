@@ -71,8 +71,11 @@ class Seen:
 
     def is_sparse(self, users: npt.NDArray[np.integer], n_draws: int) -> bool:
         """Whether so many draws of ascending users are too few to mark all that the users have seen."""
-        n_seen = 0 if not len(users) else int(self.starts[users[-1] + 1] - self.starts[users[0]])
-        return n_draws * (1 if "filter" in vars(self) else SPARSE_BELOW) < n_seen
+        return n_draws * (1 if "filter" in vars(self) else SPARSE_BELOW) < self.count(users)
+
+    def count(self, users: npt.NDArray[np.integer]) -> int:
+        """How many items the users from the first to the last of ascending ``users`` have seen."""
+        return 0 if not len(users) else int(self.starts[users[-1] + 1] - self.starts[users[0]])
 
     def blocks(self, users: npt.NDArray[np.integer], n_entries: int) -> Iterator[tuple[int, int, int, int]]:
         """Cut ascending ``users`` into blocks whose seen items fit a cache.

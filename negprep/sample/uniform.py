@@ -98,9 +98,8 @@ def uniform(
     step = max(1, widening * STRIP_DRAWS // num_neg)
     workspace, numbers = Workspace(), np.arange(num_neg)[:, None]
     is_sparse = seen.is_sparse(users, num_neg * len(users))
-    n_seen = int(seen.starts[users[-1] + 1] - seen.starts[users[0]]) if len(users) else 0
-    n_draws = len(users) * num_neg
-    n_entries = len(seen.items) if is_sparse else _block_seen(n_seen, n_draws, widening)
+    n_seen, n_draws = seen.count(users), len(users) * num_neg
+    n_entries = len(seen.items) if is_sparse else block_seen(n_seen, n_draws, widening)
     mask_bytes = _SPARING if n_draws < 2 * n_seen else None
     for first, last, begin, end in seen.blocks(users, n_entries):
         block = (SparseBlock if is_sparse else SeenBlock)(seen, first, last, mask_bytes)
@@ -116,7 +115,7 @@ def uniform(
     return items.T
 
 
-def _block_seen(n_seen: int, n_draws: int, widening: int) -> int:
+def block_seen(n_seen: int, n_draws: int, widening: int = 1) -> int:
     """Seen items whose mask is held at a time, for users who have so many and lead so many draws."""
     most = BLOCK_SEEN * widening * widening
     return min(max(FEWEST_SEEN, widening * STRIP_DRAWS * n_seen // max(1, n_draws)), most)
