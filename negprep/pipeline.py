@@ -338,7 +338,7 @@ class Run(Record):
         jobs, schema = max(1, self.options.jobs - 1), self.schema  # the thread that writes is one of them
         ahead = jobs + 1
         if self.options.shuffle:  # a row group may wait, too, or nobody would work while one is written
-            ahead = jobs + row_group_rows(self.options) // self._bucket_rows
+            ahead = jobs + 1 + 2 * row_group_rows(self.options) // self._bucket_rows  # a bucket may have half as many
         for epoch in self.epochs:
             with ExitStack() as held:
                 shards = self._shards(None, epoch, held)

@@ -382,10 +382,10 @@ def _words_of_groups(keys: Words, sizes: Positions, bits: int = 64) -> Words:
     words, dropped = np.empty(int(sizes.sum()), np.uint64), np.uint64(64 - bits)
     size = int(sizes.max(initial=0))
     if size and sizes.min() == size:
-        of_groups, counters, block = words.reshape(-1, size), np.arange(size), max(1, _BLOCK_WORDS // size)
+        of_groups, counters, block = words.reshape(-1, size), np.arange(size)[:, None], max(1, _BLOCK_WORDS // size)
         for begin in range(0, len(keys), block):  # few enough for a core's second-level cache
             here = slice(begin, begin + block)
-            np.right_shift(word(keys[here, None], counters), dropped, out=of_groups[here])
+            np.right_shift(word(keys[here], counters).T, dropped, out=of_groups[here])
         return words
     keys = np.repeat(keys, sizes)
     counters = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
