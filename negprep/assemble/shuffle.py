@@ -164,6 +164,19 @@ def ascending(words: Words, columns: list[npt.NDArray[Any]]) -> npt.NDArray[np.i
     return order
 
 
+def by_bucket(buckets: Words, bits: int) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """Positions by bucket, those of one as they came; where each of the 2**bits buckets begins, and the end."""
+    place_bits = max(1, len(buckets) - 1).bit_length()
+    kind: Any = np.uint32 if bits + place_bits <= _SHORT_BITS else np.uint64
+    packed: npt.NDArray[Any] = buckets.astype(kind) << kind(place_bits)
+    packed |= np.arange(len(packed), dtype=kind)
+    packed.sort()  # numpy's sort of numbers takes half the time of its radix sort of positions
+    firsts = np.arange(1, 1 << bits).astype(kind) << kind(place_bits)
+    bounds = [0, *packed.searchsorted(firsts).tolist(), len(packed)]
+    packed &= kind((1 << place_bits) - 1)
+    return packed.astype(np.int64), bounds
+
+
 class Shuffle:
     """The rows of one epoch, in memory while they fit, else in a spill file. To be closed.
 
@@ -199,26 +212,13 @@ class Shuffle:
     def scatter(self, section: Section, shard: Shard) -> Scattered:
         """Make the rows of a shard, of codes, and sort them by bucket. May run in any thread."""
         words = section.order_words(shard.begin, shard.end)
-        spread = self._spread(words) if self._bits else None
+        spread = by_bucket(words >> np.uint64(self._word_bits), self._bits) if self._bits else None
         pieces, skip = section.groups(shard.begin, shard.end)
         packed, columns = self._packing.pack(words, pieces, section.form, slice(skip, skip + len(words)))
         if spread is None:
             return Scattered(packed, columns, [0, len(words)])
         order, bounds = spread
         return Scattered(packed.take(order, mode="clip"), [taken(column, order) for column in columns], bounds)
-
-    def _spread(self, words: Words) -> tuple[npt.NDArray[np.int64], list[int]]:
-        """Positions of the words by bucket, and where each bucket begins, and the end."""
-        place_bits = max(1, len(words) - 1).bit_length()
-        kind = np.uint32 if self._bits + place_bits <= _SHORT_BITS else np.uint64
-        packed = (words >> np.uint64(self._word_bits)).astype(kind)
-        packed <<= kind(place_bits)
-        packed |= np.arange(len(words), dtype=kind)
-        packed.sort()  # numpy's sort of numbers takes half the time of its radix sort of positions
-        edges = np.arange(1, 1 << self._bits).astype(kind) << kind(place_bits)
-        bounds = [0, *packed.searchsorted(edges).tolist(), len(words)]
-        packed &= kind((1 << place_bits) - 1)
-        return packed.astype(np.int64), bounds
 
     def add(self, rows: Scattered) -> None:
         """Take the next rows."""

@@ -47,6 +47,7 @@ def encodings_of(first: pa.Table) -> dict[str, Any]:
     Returns dict: Arguments of `pyarrow.parquet.ParquetWriter`.
     """
     encodings, codecs = dict[str, str](), dict[str, _Codec]()
+    by_user = "user" in first.column_names and _ascends(first["user"])
     for path, column in _leaves(first):
         values = column[:_TRIED_VALUES].combine_chunks()
         values = values.drop_null() if values.null_count else values
@@ -58,7 +59,20 @@ def encodings_of(first: pa.Table) -> dict[str, Any]:
         "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding != "RLE_DICTIONARY"},
         "compression": {path: codec for path, (codec, _) in codecs.items()},
         "compression_level": {path: level for path, (_, level) in codecs.items() if level is not None},
+        # Rows that are sorted by it a reader can skip by it, and by nothing else; for strings it would take twice as
+        # long.
+        "write_statistics": ["user"] if by_user else False,
     }
+
+
+def _ascends(values: pa.ChunkedArray) -> bool:
+    """Whether the first values, integers or of a dictionary, ascend; of any others, whether there are any."""
+    first = values[:_TRIED_VALUES].combine_chunks()
+    first = first.indices if pa.types.is_dictionary(first.type) else first
+    if not pa.types.is_integer(first.type) or first.null_count:
+        return True
+    numbers = as_numpy(first)
+    return bool((numbers[1:] >= numbers[:-1]).all())
 
 
 def _leaves(rows: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
@@ -101,9 +115,9 @@ def _codec(encoding: str, tried: _Tried) -> _Codec:
     by_zstd = tried(encoding)
     if encoding == "DELTA_BINARY_PACKED" and _left(by_zstd) > _WORTH_ITS_TIME:
         return _NONE
-    if encoding != "PLAIN" or by_zstd.physical_type == "BYTE_ARRAY" or not by_zstd.num_values:
+    if encoding == "RLE_DICTIONARY" or by_zstd.physical_type == "BYTE_ARRAY" or not by_zstd.num_values:
         return _ZSTD
-    if _left(tried(encoding, _LZ4)) < _SWALLOWED_BY_LZ4:
+    if encoding == "PLAIN" and _left(tried(encoding, _LZ4)) < _SWALLOWED_BY_LZ4:
         return _LZ4
     if by_zstd.physical_type not in ("INT32", "INT64"):  # the same floats may come again far away, beyond these values
         return _ZSTD
@@ -258,9 +272,6 @@ class ParquetStream(_RowGroups):
             self._open_stream(),
             self._schema,
             **encodings_of(first),
-            # Rows are sorted by it, so a reader can skip by it and by nothing else; for strings it would take twice as
-            # long.
-            write_statistics=["user"],
             write_page_checksum=True,
             write_batch_size=self._encoded_values,
             max_rows_per_page=ROW_GROUP_ROWS,

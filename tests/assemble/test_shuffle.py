@@ -143,6 +143,16 @@ def test_ascending_settles_ties_by_columns_and_then_by_place():
     assert shuffle.ascending(words, [users, items]).tolist() == wanted
 
 
+@pytest.mark.parametrize(("bits", "n"), [(1, 1), (3, 2), (5, 6_000), (14, 1 << 18), (14, (1 << 18) + 1)])
+def test_positions_by_bucket_are_stable(bits, n):
+    """Up to 32 bits for bucket and place, and beyond."""
+    buckets = np.random.default_rng(n).integers(0, 1 << bits, n).astype(np.uint64)
+    buckets[buckets == 1] = 0  # an empty bucket
+    order, bounds = shuffle.by_bucket(buckets, bits)
+    assert (order == np.argsort(buckets, kind="stable")).all()
+    assert np.diff(bounds).tolist() == np.bincount(buckets.astype(int), minlength=1 << bits).tolist()
+
+
 def test_permutations_and_places_are_even():
     """Of 4,000 times four rows of one file, whose orders are independent of each other.
 
