@@ -64,7 +64,8 @@ _AT_ONCE = 1 << 12
 """Proposals made at a time, at least, as long as attempts are left: the calls for fewer take as long."""
 
 _FEW_DRAWS = 16
-"""Of fewer draws, each group is looked through for repeated ones at once."""
+"""Of fewer draws, each group is looked through for repeated ones at once. More are made one group after the other: they
+look into one user's part of the mask."""
 
 _WIDENING = 2
 """Strips of groups of more distinct draws are wider by this factor, and blocks by its square: to make these differ
@@ -93,7 +94,7 @@ def uniform(
     Returns int32, shape (n_positives, num_neg): Item codes. -1 at the end of a row whose user has too few eligible
       items: none at all, or, for distinct draws, fewer than num_neg.
     """
-    items = np.empty((num_neg, len(users)), np.int32)
+    items = _empty_items(num_neg, len(users))
     widening = _WIDENING if distinct and num_neg >= _FEW_DRAWS else 1
     step = max(1, widening * STRIP_DRAWS // num_neg)
     workspace, numbers = Workspace(), np.arange(num_neg)[:, None]
@@ -119,6 +120,13 @@ def block_seen(n_seen: int, n_draws: int, widening: int = 1) -> int:
     """Seen items whose mask is held at a time, for users who have so many and lead so many draws."""
     most = BLOCK_SEEN * widening * widening
     return min(max(FEWEST_SEEN, widening * STRIP_DRAWS * n_seen // max(1, n_draws)), most)
+
+
+def _empty_items(n_draws: int, n_groups: int) -> Codes:
+    """Memory for items: int32, shape (n_draws, n_groups), in the order in which they are drawn."""
+    if n_draws >= _FEW_DRAWS:
+        return np.empty((n_groups, n_draws), np.int32).T
+    return np.empty((n_draws, n_groups), np.int32)
 
 
 class Workspace:
@@ -183,8 +191,9 @@ class Proposer:
         Returns ``items``, int32, shape (n_draws, n_groups): Where all proposals failed, the last of them.
         Returns ``left``, int64: The flat places of these.
         """
-        n_draws, n_groups = shape = (len(numbers), len(rows))
-        items = np.empty(shape, np.int32)
+        n_draws, n_groups = len(numbers), len(rows)
+        by_group = n_draws >= _FEW_DRAWS
+        items = _empty_items(n_draws, n_groups)
         steps = (numbers + ((attempt << 32) + 1)).astype(np.uint64) * GAMMA
         of_group = steps.shape[1] != 1
         width = max(1, STRIP_DRAWS // n_draws)
@@ -192,16 +201,23 @@ class Proposer:
         for start in range(0, n_groups, width):
             here = slice(start, min(start + width, n_groups))
             some, by = steps[:, here] if of_group else steps, None if by_weight is None else by_weight[:, here]
-            items[:, here], again = self.propose(keys[here], some, rows[here], by)
-            draws, groups = unravel(again, n_draws, here.stop - start)
+            if by_group:
+                by = None if by is None else by.T
+                items.T[here], again = self.propose(keys[here, None], some.T, rows[here, None], by)
+                groups = again // n_draws
+                draws = again - groups * n_draws
+            else:
+                items[:, here], again = self.propose(keys[here], some, rows[here], by)
+                draws, groups = unravel(again, n_draws, here.stop - start)
             failed.append(np.array([draws, groups + start]))
         draws, groups = failed[1] if len(failed) == 2 else np.concatenate(failed, axis=1)
         if proposes is not None:
             mine = np.flatnonzero(proposes[groups])
             draws, groups = draws[mine], groups[mine]
-        left, flat = draws * n_groups + groups, items.reshape(-1)
+        left, flat = draws * n_groups + groups, items.reshape(-1, order="A")
         bases = keys[groups] + (steps[0, groups] if of_group else steps[draws, 0])
         rows, by = rows[groups], None if by_weight is None else by_weight.reshape(-1)[left]
+        left = groups * n_draws + draws if by_group else left
         done = 1
         while left.size and done < self.proposals:
             n_tried = min(self.proposals - done, max(1, _AT_ONCE // left.size))
@@ -218,21 +234,21 @@ class Proposer:
             left, bases, rows = left[again], bases[again], rows[again]
             by = None if by is None else by[again]
             done += n_tried
-        return items, left
+        return items, left % n_draws * n_groups + left // n_draws if by_group else left
 
     def propose(
         self, bases: Words, steps: Words, rows: Positions, by_weight: npt.NDArray[np.bool_] | None = None
     ) -> tuple[Positions, Positions]:
         """Items of the whole catalog, and the flat places of those that are seen or come from a word with a bias.
 
-        ``bases``: uint64, shape (n,).
-        ``steps``: uint64, shape (n_tried, 1) or (1, n). What is added to the bases to be mixed.
-        ``rows``: int64, shape (n,). The user of each.
-        ``by_weight``: bool, of a shape that broadcasts to (n_tried, n), or None. As in ``draw``.
-        Returns ``items``, int64, shape (n_tried, n): In memory that the next call reuses.
+        ``bases``: uint64, shape (n,), or (n, 1).
+        ``steps``: uint64, shape (n_tried, 1) or (1, n), or (1, n_tried). What is added to the bases to be mixed.
+        ``rows``: int64, the shape of ``bases``. The user of each.
+        ``by_weight``: bool, of a shape that broadcasts to that of the items, or None. As in ``draw``.
+        Returns ``items``, int64, shape (n_tried, n), or (n, n_tried): In memory that the next call reuses.
         Returns ``failed``, int64: Ascending.
         """
-        block, shape = self.block, (len(steps), len(bases))
+        block, shape = self.block, np.broadcast(bases, steps).shape
         words, scratch = self._workspace.words("words", shape), self._workspace.words("scratch", shape)
         hits = self._workspace.octets("hits", shape)
         mix(np.add(bases, steps, out=words), scratch)
@@ -252,7 +268,8 @@ class Proposer:
         hits.reshape(-1)[biased] = 1
         failed = hits.reshape(-1).view(np.bool_).nonzero()[0]
         if self._mask is not None and not block.is_exact:
-            fails = self._are_seen(places.reshape(-1)[failed], rows[failed % len(rows)], flat[failed])
+            of_failed = rows[failed % len(rows)] if rows.ndim == 1 else rows[failed // shape[1], 0]
+            fails = self._are_seen(places.reshape(-1)[failed], of_failed, flat[failed])
             fails[np.searchsorted(failed, biased)] = True
             failed = failed[fails]
         return items, failed

@@ -10,6 +10,7 @@ from randomness.sampled import LOG, RESTRICTIONS, SCENARIOS, arguments
 
 import negprep
 from negprep.encode import memory
+from negprep.sample import seen, uniform
 
 CASES = [
     (scenario, restriction, command)
@@ -49,3 +50,16 @@ def test_files_have_the_same_bytes(tmp_path, monkeypatch, scenario):
             monkeypatch.setattr(memory, "_FEWEST_ROWS", 40)
         files.append(negprep.train(LOG, tmp_path / f"{place}.parquet", **keywords, **options).read_bytes())
     assert len(set(files)) == 1
+
+
+@pytest.mark.parametrize("sampler", ["uniform", "popularity", ["uniform:0.5", "popularity:0.5"]])
+@pytest.mark.parametrize("distinct", [False, True], ids=["repeats", "distinct"])
+def test_groups_drawn_one_after_the_other_are_the_same(monkeypatch, sampler, distinct):
+    rows = []
+    for few in (1 << 20, 1):
+        monkeypatch.setattr(uniform, "_FEW_DRAWS", few)
+        for fold in (0, 1 << 24):  # a mask that folds, and one that is exact
+            monkeypatch.setattr(seen, "_LARGEST_EXACT_MASK", fold)
+            rows.append(negprep.train(LOG, sampler=sampler, num_neg=6, distinct=distinct, holdout="none"))
+    assert rows[0].num_rows
+    assert all(table.equals(rows[0]) for table in rows)
