@@ -154,15 +154,19 @@ class QuoteWatch:
         size = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
         if not self._is_simple or size <= 1:
             return 1
-        data = np.frombuffer(text, np.uint8, size)
-        quotes = np.flatnonzero(data[1:] == ord(self._grammar.quote)) + 1
-        line_ends = np.flatnonzero((data == _LF) | (data == _CR))
+        data, quote = np.frombuffer(text, np.uint8, size), ord(self._grammar.quote)
+        is_mark = (data == quote) | (data == _LF)
+        if b"\r" in text:
+            is_mark |= data == _CR
+        marks = np.flatnonzero(is_mark)
+        is_quote = data.take(marks) == quote
+        quotes, line_ends = marks[is_quote], np.flatnonzero(~is_quote)  # the first byte is a line end
         is_edge = np.zeros(256, bool)
         is_edge[[_LF, _CR, ord(self._dialect.delimiter)]] = True
         self._is_simple = (
             len(quotes) % 2 == 0
             and bool(is_edge[data.take(quotes[::2] - 1)].all() and is_edge[data.take(quotes[1::2] + 1)].all())
-            and not (np.searchsorted(quotes, line_ends) % 2).any()
+            and not ((line_ends - np.arange(len(line_ends))) & 1).any()  # quotes before each
         )
         return size if self._is_simple else 1
 
