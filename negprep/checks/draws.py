@@ -17,11 +17,11 @@ from negprep.checks.completeness import Known, RangeCheck
 from negprep.checks.expected import Placed, PlacedShown, PlaceRanges, Windows
 from negprep.checks.log_ids import Codebook
 from negprep.checks.observed import LogByRange
-from negprep.checks.pair_set import PairSet, Rows, steps
+from negprep.checks.pair_set import PairSet, Rows, count_into, steps
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import ArrayStore, PairParts, Part
 from negprep.checks.results import Findings
-from negprep.checks.sweep import Drawn, Totals, count_into
+from negprep.checks.sweep import Drawn, Totals
 
 
 class Drawable:
@@ -111,8 +111,9 @@ class UserSets:
         """For some owners after the others, the sum of the weights over their items in each bin."""
         found: Any = np.zeros((self.pairs.n_users, n_bins), weights.dtype)
         for part in self._parts:
-            listed = bins[part.items] >= 0
-            places = part.users[listed] * np.int64(n_bins) + bins[part.items[listed]]
+            of_items = bins[part.items]
+            listed = slice(None) if of_items.min(initial=0) >= 0 else of_items >= 0
+            places = part.users[listed] * np.int64(n_bins) + of_items[listed]
             sums: Any = np.zeros(part.n_users * n_bins, weights.dtype)
             np.add.at(sums, places, weights[part.items[listed]])
             found[part.first : part.first + part.n_users] = sums.reshape(part.n_users, n_bins)

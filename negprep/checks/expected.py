@@ -237,9 +237,8 @@ def _wanted(counts: Rows, rule: HoldoutRule) -> Rows:
 
 def per_user(positives: PairSet, which: Mask) -> Rows:
     """How many of each user's positives are among some of them: int64, shape (n_users,)."""
-    some = np.flatnonzero(which)
-    if 2 * len(some) <= len(which):
-        return np.bincount(positives.users[some], minlength=positives.n_users)
+    if 2 * np.count_nonzero(which) <= len(which):
+        return np.bincount(positives.users[np.flatnonzero(which)], minlength=positives.n_users)
     others = np.flatnonzero(~which)  # fewer
     return positives.counts - np.bincount(positives.users[others], minlength=positives.n_users)
 

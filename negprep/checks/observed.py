@@ -132,7 +132,9 @@ class UsersOfLog(UserPairs):
     def keys(self, users: Codes, items: Codes) -> Rows:
         """The keys of pairs, as those of the sets; -1 where the log lacks the user or the item."""
         keys = users * np.int64(len(self.items)) + items
-        keys[(users < 0) | (items < 0)] = -1
+        unknown = (users | items) < 0
+        if unknown.any():
+            keys[unknown] = -1
         return keys
 
     @cached_property

@@ -20,7 +20,8 @@ _MANY = 1 << 14
 _STEP = 1 << 16
 _SPARSE = 8
 _BLOCK = 1 << 6
-_FACTORS = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03)
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_SEVERAL = 2
 
 
 def steps(size: int) -> Iterator[slice]:
@@ -39,9 +40,30 @@ def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return values if first.all() else values[first]
 
 
-def _hashes(keys: Keys, size: int, factor: int) -> npt.NDArray[np.uint64]:
-    """A place among ``size``, a power of two, for each key."""
-    return (keys.view(np.uint64) * np.uint64(factor)) >> np.uint64(65 - size.bit_length())
+def in_succession(places: Rows) -> Rows | slice:
+    """Ascending places, as a slice where they come one after the other: then nothing is gathered."""
+    if len(places) and places[-1] - places[0] == len(places) - 1 and (places[1:] > places[:-1]).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
+def count_into(total: Rows, codes: npt.NDArray[np.integer], weights: Rows | None = None) -> None:
+    """Add how often each code occurs, or the sums of the weights."""
+    if not len(codes):
+        return
+    low, high = int(codes.min()), int(codes.max()) + 1
+    if high - low <= 8 * len(codes):
+        found = np.bincount(codes - low, weights=weights, minlength=high - low)
+        total[low:high] += found if weights is None else found.astype(np.int64)
+    else:
+        np.add.at(total, codes, 1 if weights is None else weights)
+
+
+def _hashed(keys: Keys, size: int) -> tuple[Rows, npt.NDArray[np.uint8]]:
+    """A place among ``size``, a power of two, for each key, and an odd number."""
+    mixed = keys.view(np.uint64) * _FACTOR
+    places = (mixed >> np.uint64(65 - size.bit_length())).view(np.int64)
+    return places, (mixed >> np.uint64(24)).astype(np.uint8) | np.uint8(1)
 
 
 def in_order(keys: Keys) -> tuple[Rows, Keys]:
@@ -55,6 +77,47 @@ def in_order(keys: Keys) -> tuple[Rows, Keys]:
     packed = ((keys - low) << bits) | np.arange(len(keys))  # to sort these takes half the time of an argsort
     packed.sort()
     return packed & ((1 << bits) - 1), (packed >> bits) + low
+
+
+Found = tuple[Keys, Rows, int]
+"""Some keys, ascending, the row of each, and the epoch of all."""
+
+
+class Gathered:
+    """Rows with keys to be looked up in a set, held back until they are many, and then given in order of keys.
+
+    So neighbours in memory are looked up one after the other; of few rows, each would be far from the next.
+    """
+
+    def __init__(self, pairs: PairSet) -> None:
+        self._row_bits = 63 - (pairs.n_users * pairs.n_items).bit_length()
+        self._packed = np.empty(max(_STEP, len(pairs) // 4), np.int64)
+        self._size = self._first = self._epoch = 0
+
+    def add(self, keys: Keys, rows: Rows, epoch: int) -> Iterator[Found]:
+        """Take some, whose rows ascend, and give those for which there is no room, in parts."""
+        if not len(keys):
+            return
+        if epoch != self._epoch or not self._has_room(rows):
+            yield from self.take()
+            self._epoch, self._first = epoch, int(rows[0])
+        if self._has_room(rows):
+            self._packed[self._size : self._size + len(keys)] = (keys << self._row_bits) | (rows - self._first)
+            self._size += len(keys)
+        else:
+            order, ordered = in_order(keys)
+            yield ordered, rows[order], epoch
+
+    def _has_room(self, rows: Rows) -> bool:
+        return self._size + len(rows) <= len(self._packed) and (int(rows[-1]) - self._first) >> self._row_bits == 0
+
+    def take(self) -> Iterator[Found]:
+        """Give all, in parts."""
+        packed, self._size = self._packed[: self._size], 0
+        packed.sort()
+        for here in steps(len(packed)):
+            rows = (packed[here] & ((1 << self._row_bits) - 1)) + self._first
+            yield packed[here] >> self._row_bits, rows, self._epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,19 +185,25 @@ class PairSet:
             mask[self.keys[begin:end] - low] = True
             return np.flatnonzero(mask[keys - low])
         if len(self.keys) > _CACHED and len(keys) > _MANY:  # fewer are not worth the marks
-            likely = np.flatnonzero(self._marks[_hashes(keys, len(self._marks), _FACTORS[0])])
-            likely = likely[self._marks[_hashes(keys[likely], len(self._marks), _FACTORS[1])]]
+            likely = np.concatenate([here.start + self._likely(keys[here]) for here in steps(len(keys))])
             return likely[self._found(keys[likely])]
         return self._found(keys)
 
+    def _likely(self, keys: Keys) -> Rows:
+        """Which of some keys may be here: those that have their mark, or one of several keys, at their place."""
+        places, marks = _hashed(keys, len(self._marks))
+        there = self._marks.take(places)
+        return np.flatnonzero((there == marks) | (there == _SEVERAL))
+
     @cached_property
-    def _marks(self) -> npt.NDArray[np.bool_]:
-        """Where the two hashes of a key may be (Bloom): one look, or two, tell most keys that are not here."""
-        marks = np.zeros(1 << min(28, (8 * len(self.keys)).bit_length()), bool)
+    def _marks(self) -> npt.NDArray[np.uint8]:
+        """The marks of the keys at their places: one look tells nearly all keys that are not here."""
+        found = np.zeros(1 << min(28, (4 * len(self.keys)).bit_length()), np.uint8)
         for here in steps(len(self.keys)):
-            for factor in _FACTORS:
-                marks[_hashes(self.keys[here], len(marks), factor)] = True
-        return marks
+            places, marks = _hashed(self.keys[here], len(found))
+            found[places] = np.where(found.take(places) == 0, marks, _SEVERAL)
+            found[places[found.take(places) != marks]] = _SEVERAL
+        return found
 
     def _found(self, keys: Keys) -> Rows:
         """``rows_in`` by search alone."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Codes
 from negprep.checks.observed import LogByRange, UsersOfLog
-from negprep.checks.pair_set import PairSet, Rows, distinct, in_order
+from negprep.checks.pair_set import Gathered, PairSet, Rows, count_into, distinct, in_order, in_succession
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import Arrays, end_to_end, taken
 from negprep.checks.results import (
@@ -36,7 +36,7 @@ from negprep.checks.results import (
     WITHIN,
     Findings,
 )
-from negprep.checks.rows import Block
+from negprep.checks.rows import NO_ROWS, Block
 from negprep.read.prepared import Prepared
 
 CHOICES = ("uniform", "popularity", "weak", "impression", "other")
@@ -150,7 +150,8 @@ class Totals:
         self.negatives_of = np.zeros(n_users, np.int64)  # int64 (n_users,): Negatives of each user
         self.source_counts: dict[str, int] = {}  # Negatives by the column ``source``
         self.heads = self.left_out = 0  # Positives that lead rows
-        self.strays = self.rows = self.negatives = self.known_users = 0  # Negatives, or users, without a positive
+        self.strays = self.rows = self.negatives = 0  # Negatives, or users, without a positive
+        self.knows_users = False  # Whether the log has any user of the file
         self.hit = False  # Whether a positive of the log was drawn as a negative in train
 
     def see(self, block: Block, layout: str) -> None:
@@ -271,25 +272,6 @@ def _wide_enough(first: FirstRows, rows: Rows) -> FirstRows:
     return first if int(rows.max(initial=0)) <= np.iinfo(first.dtype).max else first.astype(np.int64)
 
 
-def in_succession(places: Rows) -> Rows | slice:
-    """Ascending places, as a slice where they come one after the other: then nothing is gathered."""
-    if len(places) and places[-1] - places[0] == len(places) - 1 and (places[1:] > places[:-1]).all():
-        return slice(int(places[0]), int(places[-1]) + 1)
-    return places
-
-
-def count_into(total: Rows, codes: npt.NDArray[np.integer], weights: Rows | None = None) -> None:
-    """Add how often each code occurs, or the sums of the weights."""
-    if not len(codes):
-        return
-    low, high = int(codes.min()), int(codes.max()) + 1
-    if high - low <= 8 * len(codes):
-        found = np.bincount(codes - low, weights=weights, minlength=high - low)
-        total[low:high] += found if weights is None else found.astype(np.int64)
-    else:
-        np.add.at(total, codes, 1 if weights is None else weights)
-
-
 class Heads:
     """Checks the positives of blocks."""
 
@@ -297,11 +279,12 @@ class Heads:
         self._sweep, self._tallies, self._findings = sweep, sweep.tallies, sweep.findings
         self._prepared, self._in_log, self._terms = sweep.prepared, sweep.in_log, sweep.terms
         self._totals = sweep.tallies.totals
+        self._waiting = Gathered(self._in_log.positives)
 
     def take(self, block: Block) -> Rows:
-        """Check the positives of a block. Their places in the log, below 0 for none."""
+        """Check the positives of a block. Their places in the log, below 0 for none; nothing if they do not matter."""
         found, users = self._findings.found, block.heads
-        self._totals.known_users += int((users >= 0).sum()) + int((block.users >= 0).sum())
+        self._totals.knows_users |= max(int(each.max(initial=-1)) for each in (users, block.users)) >= 0
         strangers = np.flatnonzero(users < 0)
         self._sweep.found(USERS, strangers, block.head_rows, users)
         self._sweep.found(ITEMS, np.flatnonzero(block.head_items < 0), block.head_rows, users, block.head_items)
@@ -372,6 +355,11 @@ class Heads:
         """Where positives are among those of the log, and count them."""
         users, items, rows = block.heads, block.head_items, block.head_rows
         keys = self._in_log.keys(users, items)
+        if self._terms.shuffled and block.groups is None and block.head_kept is None:
+            in_log = keys >= 0
+            self._sweep.found(POSITIVES, np.flatnonzero(~in_log & (users >= 0)), rows, users, items)
+            self._look_up_later(self._waiting.add(keys[in_log], rows[in_log], block.epoch))
+            return NO_ROWS
         order, ordered = in_order(keys)
         places = np.empty(len(keys), np.int64)
         places[order] = self._in_log.positives.find(ordered)
@@ -385,6 +373,18 @@ class Heads:
         else:
             self._once(places[known], rows[known], block.epoch)
         return places
+
+    def finish(self) -> None:
+        """Look up those that wait for others."""
+        self._look_up_later(self._waiting.take())
+
+    def _look_up_later(self, gathered: Iterable[tuple[Rows, Rows, int]]) -> None:
+        for keys, rows, epoch in gathered:
+            places = self._in_log.positives.find(keys)
+            lost = places < 0
+            if lost.any():
+                self._sweep.found(POSITIVES, np.flatnonzero(lost), rows, *np.divmod(keys, len(self._in_log.items)))
+            self._once(places[~lost], rows[~lost], epoch)
 
     def _once(self, places: Rows, rows: Rows, epoch: int) -> None:
         """Positives, ascending, lead rows: each once in an epoch."""
@@ -466,7 +466,7 @@ class Negatives:
             self._within(block, places, found)
         if block.groups is not None and self._findings.ask(DISTINCT).status != "not checked":
             self._repeated(block, found)
-        self._tallies.totals.left_out += int(wrong.sum())
+        self._tallies.totals.left_out += int(np.count_nonzero(wrong))
         self._draws(block, places, choices, wrong)
 
     def _count(self, block: Block) -> None:
@@ -659,6 +659,7 @@ class Sweep:
             places = heads.take(block)
             if self.terms.layout != "positives":
                 negatives.take(block, places, sources)
+        heads.finish()
 
     @cached_property
     def weak(self) -> PairSet:

@@ -210,7 +210,7 @@ class FileCheck:
                     what = f"no {noun} in {self.totals.rows:,} rows: there is nothing to check"
                     remedy = f"is it the right file, and are its {noun}s where they should be?"
                     raise BadDataError(what, place=self.prepared.name, remedy=remedy)
-        if self.totals.rows and not self.totals.known_users:
+        if self.totals.rows and not self.totals.knows_users:
             shown = self.log.log_ids.users.name(0)
             raise BadDataError(
                 f"no user of the file is in the log, which has users like {shown}",

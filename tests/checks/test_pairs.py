@@ -8,7 +8,7 @@ import pytest
 from negprep.checks import pair_set as module
 from negprep.checks import ranges
 from negprep.checks.expected import per_user
-from negprep.checks.pair_set import PairSet, distinct
+from negprep.checks.pair_set import Gathered, PairSet, distinct
 
 
 @pytest.mark.parametrize("few", [0, 10, 1_000])
@@ -67,3 +67,34 @@ def test_keys_far_apart_are_found_by_blocks(monkeypatch, n_keys):
     keys = distinct(chance.integers(100, 2_000, n_keys))
     asked = np.sort(np.concatenate([chance.integers(0, 2_200, 300), keys, [keys[0] - 1, keys[-1] + 1]]))
     assert PairSet(keys, 40, 50)._bounds(asked).tolist() == np.searchsorted(keys, asked).tolist()
+
+
+@pytest.mark.parametrize("n_items", [50, 1 << 31])
+@pytest.mark.parametrize("step", [1, 8, 64, 1 << 16])
+def test_rows_held_back_come_once_in_order_of_keys_and_rows(monkeypatch, step, n_items):
+    monkeypatch.setattr(module, "_STEP", step)
+    chance = np.random.default_rng(step)
+    n_users = (1 << 57) // n_items  # few bits are left for rows
+    gathered, given, taken, row = Gathered(PairSet(np.empty(0, np.int64), n_users, n_items)), [], [], 10**12
+    for epoch in (0, 0, 0, 3, 3, 1, 0, 0):
+        rows = row + np.cumsum(chance.integers(1, 9, chance.integers(0, 40)))
+        row = int(rows[-1]) if len(rows) else row
+        keys = chance.integers(0, 30, len(rows)) * (n_users * n_items // 30)
+        given += zip([epoch] * len(rows), keys.tolist(), rows.tolist(), strict=True)
+        taken += gathered.add(keys, rows, epoch)
+    taken += gathered.take()
+    assert list(gathered.take()) == []
+    found = [[(epoch, *row) for row in zip(keys.tolist(), rows.tolist(), strict=True)] for keys, rows, epoch in taken]
+    assert all(part == sorted(part) for part in found)
+    assert [epoch for part in found for epoch, *_ in part] == [epoch for epoch, *_ in given]
+    assert sorted(row for part in found for row in part) == sorted(given)
+
+
+def test_keys_at_one_place_with_one_mark_are_told_apart(monkeypatch):
+    monkeypatch.setattr(module, "_CACHED", 0)
+    monkeypatch.setattr(module, "_MANY", 0)
+    monkeypatch.setattr(module, "_MASKED", 0)
+    monkeypatch.setattr(module, "_hashed", lambda keys, size: (keys % 4, (keys % 3 * 2 + 1).astype(np.uint8)))
+    keys = np.arange(0, 2_000, 7)
+    assert PairSet(keys, 40, 50).rows_in(np.arange(-3, 2_000)).tolist() == (keys + 3).tolist()
+    assert PairSet(keys[:3], 40, 50).rows_in(np.arange(2_000)).tolist() == keys[:3].tolist()
