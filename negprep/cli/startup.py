@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +42,10 @@ def keep_freed_memory() -> None:
     mallopt(_M_ARENA_MAX, 1)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
+
+_HAND_OVER_SECONDS = 5e-4
+"""After which a thread that waits for the interpreter is waited for. Another lets go of it for each call of numpy,
+mostly for less time than the one that waits takes to wake, and that one would sleep again."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 _ONE_PROCESSOR = 1 << 13
@@ -100,6 +105,7 @@ def load_libraries(*, algebra: int = 0, needs_functions: Callable[[], bool] = la
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
     sort_without_avx512()
+    sys.setswitchinterval(_HAND_OVER_SECONDS)
     for name in ("numpy", "pyarrow", "pyarrow.parquet"):
         _load(name)
     if needs_functions():
