@@ -64,6 +64,7 @@ from negprep.threads import on_threads, one_ahead
 from negprep.write.destination import Document, check_output, check_target
 from negprep.write.output import PART_ROWS, FolderOutput, NamedFile, Output, Part, kind_of, open_output
 from negprep.write.parquet import ROW_GROUP_ROWS
+from negprep.write.text import TEXT_ROWS
 
 
 def prepare(
@@ -232,7 +233,7 @@ class Run(Record):
         read: ReadLog | None = None,
     ) -> None:
         self._progress, self._spill_folder = progress or silent, options.spill_dir or spill_folder
-        self._memory = MemoryPlan.of(options.memory, shuffle=options.shuffle)
+        self._memory = MemoryPlan.of(options.memory, jobs=options.jobs, shuffle=options.shuffle)
         model_rule(options)
         model = read_model_of(options)
         self._is_shared = read is not None
@@ -455,11 +456,16 @@ class Run(Record):
 
     @property
     def _shard_rows(self) -> int:
-        return min(self.options.shard_rows, row_group_rows(self.options))
+        return max(1, min(self.options.shard_rows, int(self._memory.share * row_group_rows(self.options))))
 
     @property
     def _bucket_rows(self) -> int:
-        return min(self._shard_rows, self._memory.bucket_rows)
+        return min(self.options.shard_rows, row_group_rows(self.options), self._memory.bucket_rows)
+
+    @property
+    def text_rows(self) -> int:
+        """Rows, or elements of lists, that a thread writes as text at a time: of an eighth of a usual shard."""
+        return max(1, min(TEXT_ROWS, int(self._memory.share * (ROW_GROUP_ROWS >> 3))))
 
     def _report_written(self, rows: int) -> None:
         self._rows_written += rows
@@ -491,7 +497,7 @@ def _write(run: Run, output: Output, target: str) -> None:
 def write_all(run: Run, output: Output | NamedFile) -> None:
     """Write all rows of a run, in order, as the only ones of an output or a file."""
     with closing(run.rows()) as batches:
-        output.write_all(batches, run.options.jobs)
+        output.write_all(batches, run.options.jobs, run.text_rows)
 
 
 def write_rows(run: Run, write: Callable[[pa.RecordBatch], None]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import negprep
@@ -123,3 +127,28 @@ def test_groups_of_a_spilled_log_are_as_many_as_its_ranges(log, calls, monkeypat
     negprep.train(log, memory=1, jobs=1)
     assert calls["converted"] == 1
     assert calls["make_section"] == calls["group_pairs"] == 10
+
+
+@pytest.fixture(scope="module")
+def large_log(tmp_path_factory):
+    """1,600,000 rows of 16,000 users and 5,000 items, no pair twice."""
+    users, places = np.divmod(np.arange(8 * ROWS, dtype=np.int32), 100)
+    path = tmp_path_factory.mktemp("log") / "log.parquet"
+    pq.write_table(pa.table({"user": users, "item": (places * 50 + users * 7) % 5_000}), path)
+    return path
+
+
+def peak_of(log, target, *words):
+    """What a command takes at its peak, in MB, as it says; this process has 300 MB more meanwhile."""
+    ours = bytearray(b"x") * (300 << 20)
+    command = [sys.executable, "-m", "negprep", "train", str(log), str(target), "--holdout", "none", *words]
+    summary = target.with_suffix(".json")
+    subprocess.run([*command, "--summary", str(summary)], check=True, capture_output=True)
+    del ours
+    return json.loads(summary.read_bytes())["peak_memory_bytes"] / (1 << 20)
+
+
+@pytest.mark.parametrize("kind", ["pairwise.csv", "pairwise.parquet", "listwise.csv"])
+def test_many_threads_stay_within_the_memory(tmp_path, large_log, kind):
+    layout = kind.partition(".")[0]
+    assert peak_of(large_log, tmp_path / kind, "--layout", layout, "--memory", "200M", "--jobs", "48") < 1.2 * 200

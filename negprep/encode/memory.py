@@ -37,6 +37,12 @@ _SECTIONS_ALIVE = 5
 _BYTES_PER_SHUFFLED_ROW = 400
 """What shuffling a row takes, in all buckets that are sorted or written at a time."""
 
+_BYTES_PER_THREAD = 24 << 20
+"""What a row group that a thread makes and writes takes, with the rows that wait for others."""
+
+_LEAST_OF_THREADS = 32 << 20
+"""What `LEAST_MEMORY` has for them."""
+
 _MOST_BUCKET_ROWS = 1 << 17
 """Sorted in a core's second-level cache."""
 
@@ -52,15 +58,17 @@ class MemoryPlan:
     ``range_rows``: Rows of the users that are grouped together.
     ``shuffled_bytes``: Of output rows to be shuffled; more are spilled.
     ``bucket_rows``: Rows that are shuffled at a time.
+    ``share``: Of the rows of a row group, those that each thread may make at a time.
     """
 
     kept_bytes: int
     range_rows: int
     shuffled_bytes: int
     bucket_rows: int
+    share: float
 
     @classmethod
-    def of(cls, budget: int | None, *, shuffle: bool = False) -> MemoryPlan:
+    def of(cls, budget: int | None, *, jobs: int = 1, shuffle: bool = False) -> MemoryPlan:
         """The plan of a budget in bytes. None: half of what the machine, or its control group, has."""
         free = max(0, (default_budget() if budget is None else budget) - LEAST_MEMORY)
         if shuffle:
@@ -70,6 +78,7 @@ class MemoryPlan:
             min(_MOST_ROWS, max(_FEWEST_ROWS, free // (_SECTIONS_ALIVE * _BYTES_PER_GROUPED_ROW))),
             free // 2,
             min(_MOST_BUCKET_ROWS, max(_FEWEST_ROWS, free // _BYTES_PER_SHUFFLED_ROW)),
+            min(1.0, (_LEAST_OF_THREADS + free // 4) / (jobs * _BYTES_PER_THREAD)),
         )
 
 

@@ -130,10 +130,10 @@ class Output(ABC):
                 self._current().write(batch)
             self.rows_written += batch.num_rows
 
-    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int) -> None:
-        """Take all rows, whose text is made on so many threads."""
+    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int, text_rows: int) -> None:
+        """Take all rows, whose text is made on so many threads, of so many rows or elements of lists by each."""
         place, elsewhere = self._destination.place, self._destination.elsewhere
-        self.rows_written += _write_all(self._current(), batches, threads, place, elsewhere)
+        self.rows_written += _write_all(self._current(), batches, threads, text_rows, place, elsewhere)
 
     def next_part(self) -> None:  # noqa: B027
         """Let the next rows begin a new part file, if this one has any; nothing happens where there are no parts."""
@@ -399,9 +399,9 @@ class Part(_FileOfRows):
 class NamedFile(_FileOfRows):
     """A file with a name of its own."""
 
-    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int) -> None:
+    def write_all(self, batches: Iterable[pa.RecordBatch], threads: int, text_rows: int) -> None:
         """Take rows, as `Output.write_all` does."""
-        self.rows_written += _write_all(self._stream, batches, threads, self._place)
+        self.rows_written += _write_all(self._stream, batches, threads, text_rows, self._place)
 
     def close(self, metadata: dict[str, str]) -> None:
         """Complete the file."""
@@ -410,9 +410,14 @@ class NamedFile(_FileOfRows):
 
 
 def _write_all(
-    stream: RowStream, batches: Iterable[pa.RecordBatch], threads: int, place: str, elsewhere: str = ELSEWHERE
+    stream: RowStream,
+    batches: Iterable[pa.RecordBatch],
+    threads: int,
+    text_rows: int,
+    place: str,
+    elsewhere: str = ELSEWHERE,
 ) -> int:
-    """Write rows, whose text is made on so many threads; how many there are."""
+    """Write rows, whose text is made on so many threads, of so many by each; how many there are."""
     rows = 0
 
     def counted() -> Iterator[pa.RecordBatch]:
@@ -422,7 +427,7 @@ def _write_all(
             yield batch
 
     if threads > 1 and isinstance(stream, TextStream):  # encoding Parquet takes less time than making its rows
-        with closing(stream.encoded(counted(), threads)) as encoded:
+        with closing(stream.encoded(counted(), threads, text_rows)) as encoded:
             for data in encoded:
                 with machine_errors(place, elsewhere):
                     stream.append(data)

@@ -61,9 +61,9 @@ class TextStream:
         """Take the next rows as fields, all ``large_string``: at most about `TEXT_ROWS` at a time."""
         self._take(joined(fields, self._separator))
 
-    def encoded(self, batches: Iterable[pa.RecordBatch], threads: int) -> Generator[_Bytes, None, None]:
-        """Take the next rows, and make their bytes on so many threads: for `append`."""
-        slices = (rows for batch in batches for rows in _slices(batch))
+    def encoded(self, batches: Iterable[pa.RecordBatch], threads: int, most: int) -> Generator[_Bytes, None, None]:
+        """Take the next rows, and make their bytes on so many threads, at most so many rows by each: for `append`."""
+        slices = (rows for batch in batches for rows in _slices(batch, most))
         with closing(on_threads(self._lines, slices, threads=threads, name="negprep-text")) as made:
             if self._gzip is None:
                 for _, lines in made:
@@ -112,10 +112,10 @@ class TextStream:
             self.append(_deflated(block))
 
 
-def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in slices of so many rows, or elements of lists, that the arrays of their fields stay in a cache."""
-    most = max([1, batch.num_rows, *(len(each.flatten()) for each in batch.columns if pa.types.is_list(each.type))])
-    step = max(1, min(TEXT_ROWS, TEXT_ROWS * batch.num_rows // most))
+def _slices(batch: pa.RecordBatch, most: int = TEXT_ROWS) -> Iterator[pa.RecordBatch]:
+    """A batch in slices of at most so many rows or, about, elements of lists: arrays of fields that stay in a cache."""
+    longest = max([1, batch.num_rows, *(len(each.flatten()) for each in batch.columns if pa.types.is_list(each.type))])
+    step = max(1, min(most, most * batch.num_rows // longest))
     return (batch.slice(start, step) for start in range(0, batch.num_rows, step))
 
 

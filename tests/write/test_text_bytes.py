@@ -79,7 +79,7 @@ def test_the_bytes_do_not_tell_how_many_threads_made_them(tmp_path, name, count)
     alone = written(tmp_path / name, [batch], SCHEMA)
     for threads in (1, 2, 5):
         with open_output(str(tmp_path / name), SCHEMA, kind=kind_of("csv", name)) as output:
-            output.write_all(in_pieces(batch, [70_000, 1]), threads)
+            output.write_all(in_pieces(batch, [70_000, 1]), threads, 10_000 * threads)
             assert output.rows_written == count
             output.finish({})
         assert (tmp_path / name).read_bytes() == alone, threads
@@ -96,7 +96,7 @@ def test_an_error_among_the_rows_leaves_nothing(tmp_path, threads):
             pytest.raises(BadDataError, match="no more rows"),
             open_output(str(tmp_path / name), SCHEMA, kind=kind_of("csv", name)) as output,
         ):
-            output.write_all(batches(), threads)
+            output.write_all(batches(), threads, TEXT_ROWS)
     assert contents(tmp_path) == {}
 
 
