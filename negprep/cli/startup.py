@@ -44,8 +44,8 @@ def keep_freed_memory() -> None:
 
 
 _HAND_OVER_SECONDS = 5e-4
-"""After which a thread that waits for the interpreter is waited for. Another lets go of it for each call of numpy,
-mostly for less time than the one that waits takes to wake, and that one would sleep again."""
+"""A thread that has waited so long for the interpreter gets it when another next lets go. Before, it may wake in vain:
+a call of numpy lets go for less time than it takes to wake."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 _ONE_PROCESSOR = 1 << 13
