@@ -152,6 +152,8 @@ def ascending(words: Words, columns: list[npt.NDArray[Any]]) -> npt.NDArray[np.i
     """
     # Another sort than one of whole numbers alone, of positions by words, would take several times as long.
     place_bits = max(1, len(words) - 1).bit_length()
+    if ORDER_BITS + place_bits > _NUMBER_BITS:  # no room: of more rows than a bucket should have
+        return np.lexsort((*reversed(columns), words))
     places = np.uint64((1 << place_bits) - 1)
     packed = words << np.uint64(place_bits) | np.arange(len(words), dtype=np.uint64)
     packed.sort()

@@ -135,9 +135,12 @@ def test_rows_are_spilled_and_the_file_goes(tmp_path, small, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["o.parquet"]
 
 
-def test_ascending_settles_ties_by_columns_and_then_by_place():
+@pytest.mark.parametrize("bits", [40, 51, 52, 63], ids="words of {} bits".format)
+def test_ascending_settles_ties_by_columns_and_then_by_place(bits, monkeypatch):
+    """Also where word and place have no room in 64 bits."""
+    monkeypatch.setattr(shuffle, "ORDER_BITS", bits)
     chance = np.random.default_rng(1)
-    words = chance.integers(0, 1 << 10, 5_000).astype(np.uint64) << np.uint64(30)
+    words = chance.integers(0, 1 << 10, 5_000).astype(np.uint64) << np.uint64(bits - 10)
     users, items = chance.integers(0, 3, 5_000), chance.integers(0, 2, 5_000)
     wanted = sorted(range(5_000), key=lambda at: (words[at], users[at], items[at]))
     assert shuffle.ascending(words, [users, items]).tolist() == wanted
