@@ -119,7 +119,8 @@ def check_text(strings: pa.Array, noun: str) -> None:
     lengths = np.diff(offsets)
     if len(lengths) and lengths.max() > MAX_ID_BYTES:
         row = int(lengths.argmax())
-        raise RowError(row, f"the {noun} has {lengths[row]} bytes; the limit is {MAX_ID_BYTES}")
+        what = f"the {noun} has {lengths[row]} bytes, and the limit is {MAX_ID_BYTES}"
+        raise RowError(row, what, "shorten it, such as by a hash, or read another column")
     if not len(data):
         return
     highest = data.max()

@@ -71,6 +71,7 @@ def records(
     """The fields of each row; ``[]`` for a blank line. Beside ``::`` all quotes are text, as in files that use it."""
     if delimiter == "::":
         lines, delimiter, quote, escape = (line.replace("::", _STAND_IN) for line in lines), _STAND_IN, None, None
+    csv.field_size_limit(max(MAX_LINE, csv.field_size_limit()))  # it is 128 KiB, and of the whole process
     if quote is None:
         return csv.reader(lines, delimiter=delimiter, escapechar=escape, quoting=csv.QUOTE_NONE)
     return csv.reader(lines, delimiter=delimiter, quotechar=quote, escapechar=escape)

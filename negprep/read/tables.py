@@ -181,6 +181,10 @@ def _converted(rows: pd.DataFrame, names: tuple[str, ...], columns: dict[str, st
                 continue
             what = f"the column {name!r} holds mixed types: {one_line(error)}"
             raise BadDataError(what, remedy="make it one type, such as str") from None
+        except UnicodeEncodeError as error:
+            what = f"the column {name!r} holds {error.object[error.start]!r}, half a character"
+            remedy = "was it read with errors='surrogateescape'? Read it in its encoding"
+            raise BadDataError(what, remedy=remedy) from None
     return arrays
 
 
@@ -195,7 +199,7 @@ def _nested_in(frame: pd.DataFrame, names: tuple[str, ...]) -> dict[str, Leaf]:
             first = first if len(first) else column.dropna().iloc[:_LOOKED_AT]
             if len(first) and (isinstance(first.iloc[0], list | tuple | dict) or hasattr(first.iloc[0], "dtype")):
                 for some in (first.iloc[:1], first):
-                    with suppress(pa.ArrowException, OverflowError):  # whoever reads the column finds out
+                    with suppress(pa.ArrowException, OverflowError, UnicodeEncodeError):  # found when it is read
                         kind = pa.Array.from_pandas(some).type
         kinds.append((name, kind))
     return leaves_of(kinds)

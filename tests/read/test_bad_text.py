@@ -146,7 +146,21 @@ BAD = {
     ),
     "long id": (
         HEAD + b"u" * 70_000 + b",2,3\n",
-        "in.csv:2: the user id has 70000 bytes; the limit is 65536",
+        "in.csv:2: the user id has 70000 bytes, and the limit is 65536; "
+        "shorten it, such as by a hash, or read another column",
+    ),
+    "very long id": (
+        HEAD + b"u" * 1_000_000 + b",2,3\n",
+        "in.csv:2: the user id has 1000000 bytes, and the limit is 65536; "
+        "shorten it, such as by a hash, or read another column",
+    ),
+    "after a long field": (
+        b"user,item,text\n1,2," + b"x" * 200_000 + b"\n,3,y\n",
+        "in.csv:3: null user id; --drop-invalid drops and counts such rows",
+    ),
+    "after a long field of many lines": (
+        b'user,item,text\n1,2,"' + b"xy\n" * 100_000 + b'"\n1,3\n',
+        "in.csv:100003: 2 fields where the header has 3; repair or remove the line",
     ),
     "zip": (
         b"PK\x03\x04 and so on",

@@ -50,6 +50,18 @@ def test_mixed_types_in_a_frame(read):
         read(frame)
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\udcff", ["a", "\udfff"]], ids=ascii)
+@pytest.mark.parametrize("column", ["user", "item"])
+def test_half_characters_in_a_frame(read, column, text):
+    """As Python makes of names of files, and of bytes with surrogateescape."""
+    frame = pd.DataFrame({"user": ["b", "c"], "item": ["d", "e"]}, dtype=object)
+    frame.at[1, column] = text
+    wanted = f"^the column '{column}' holds (.*, half a character; was it read with|mixed types)"
+    with pytest.raises(BadDataError, match=wanted) as caught:
+        read(frame)
+    assert str(caught.value).isascii()
+
+
 def test_numbered_columns_of_a_frame(read):
     assert read(pd.DataFrame([[1, 2]]), user_col="0", item_col="1").rows == [(1, 2)]
 
