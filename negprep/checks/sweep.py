@@ -472,10 +472,10 @@ class Negatives:
     def _count(self, block: Block) -> None:
         """Count the negatives of each user, and find those of users whom the log does not have."""
         self._tallies.totals.negatives += len(block.items)
-        known = block.users >= 0
-        counts, whole = block.counts, bool(known.all())
-        if whole and counts is not None and counts.min(initial=0) == 0 and counts.sum() == len(block.users):
-            count_into(self._tallies.negatives_of, block.heads, counts)  # who have them all
+        known, counts, heads = block.users >= 0, block.counts, block.heads
+        whole, least = bool(known.all()), 0 if counts is None else min(counts.min(initial=0), heads.min(initial=0))
+        if whole and counts is not None and least == 0 and counts.sum() == len(block.users):
+            count_into(self._tallies.negatives_of, heads, counts)  # who have them all
         else:
             count_into(self._tallies.negatives_of, block.users if whole else block.users[known])
         if self._terms.layout == "pointwise":

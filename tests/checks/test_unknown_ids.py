@@ -43,6 +43,18 @@ def test_an_unknown_item_twice_in_a_group_fails_and_is_named(tmp_path):
     assert found[results.CATALOG].note == "those that are known"
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("place", range(3))
+def test_a_positive_without_negatives_of_an_unknown_user_is_named(tmp_path, place, part):
+    groups = ["1,10,1\n1,12,0\n", "2,12,1\n2,10,0\n"]
+    groups.insert(place, "9,10,1\n")
+    path = write(tmp_path / "rows.csv", "user,item,label\n" + "".join(groups))
+    for claims in ({}, {"num_neg": 1}, {"num_neg": 1, "distinct": True}):
+        found = checks(path, part=part, **claims)
+        assert failing(found)[results.USERS] == 1
+        assert found[results.USERS].examples == [f"{path}:{2 + 2 * place}: user 9"]
+
+
 def test_an_unknown_positive_among_its_own_negatives_is_counted(tmp_path):
     """DeepCF's AMusic has 18 of them, of which 7 are of items that its log lacks."""
     path = write(tmp_path / "x.test.negative", "(1,10)\t10\t12\n(2,99)\t99\t10\n(3,98)\t97\t11\n(3,97)\t98\t11\n")
