@@ -333,7 +333,7 @@ class Heads:
             known = np.flatnonzero(places >= 0)
             of_heads = block.heads[known], block.head_items[known], block.head_rows[known]
             report(*of_heads, places[known], block.head_kept[known])
-        if block.groups is None or self._terms.layout == "listwise":
+        if block.groups is None or not len(places) or self._terms.layout == "listwise":
             return
         mates = np.flatnonzero(np.where(block.groups >= 0, places.take(block.groups, mode="clip"), -1) >= 0)
         some = places[block.groups[mates]]

@@ -192,3 +192,17 @@ def test_ids_far_from_those_of_the_log_are_unknown(known):
     ids = sorted(id_ for id_ in near | {LEAST, LEAST + 1, -3, 0, 3, MOST - 1, MOST} if LEAST <= id_ <= MOST)
     wanted = [known.index(id_) if id_ in known else -1 for id_ in ids]
     assert codebook(pa.array(ids, pa.int64())).tolist() == wanted
+
+
+def test_an_epoch_without_a_positive_fails_where_columns_are_kept(tmp_path):
+    path = tmp_path / "train.parquet"
+    negprep.train(BIG, path, epochs=2, holdout="none", with_time=True)
+    made = pq.read_table(path)
+    epochs = made["epoch"].to_pylist()
+    epochs[-1] = 5
+    made = made.set_column(
+        made.column_names.index("epoch"), made.schema.field("epoch"), pa.array(epochs, made.schema.field("epoch").type)
+    )
+    pq.write_table(made, path)
+    report = verify([(str(path), "train")], BIG)
+    assert results.COUNTS in {check.name for check in report.checks if check.status == "failed"}
