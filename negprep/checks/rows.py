@@ -18,7 +18,7 @@ from negprep.checks.pair_set import Rows
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import ArrayStore, Laid, Ranges, end_to_end
 from negprep.errors import BadDataError
-from negprep.read.prepared import Batch, Prepared, candidate_lists
+from negprep.read.prepared import Batch, Prepared, candidate_lists, check_lengths
 from negprep.threads import one_ahead
 
 NO_ROWS: Rows = np.empty(0, np.int64)
@@ -300,12 +300,8 @@ def _flat(column: pa.Array, name: str, batch: Batch, lists: str) -> pa.Array:
         )
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise _not_a_number(batch, name)
-    found = as_numpy(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
-    wanted = np.diff(as_numpy(batch.rows.column(lists).offsets))
-    for row in np.flatnonzero(found != wanted)[:1].tolist():
-        noun = "negatives" if lists == "neg_items" else "positives"
-        what = f"{wanted[row]} {noun} and {found[row]} values of {name!r}"
-        raise BadDataError(what, place=batch.place(row), remedy="make the file again")
+    noun = "negatives" if lists == "neg_items" else "positives"
+    check_lengths(name, column, batch.rows.column(lists), batch.place, noun)
     return column.flatten()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -148,7 +149,7 @@ class Totals:
         self.mixes_rows = terms.mixes_rows
         self.place_sum = self.place_variance = 0.0  # Of the places of positives, less what can be expected
         self.negatives_of = np.zeros(n_users, np.int64)  # int64 (n_users,): Negatives of each user
-        self.source_counts: dict[str, int] = {}  # Negatives by the column ``source``
+        self.source_counts = Counter[str]()  # Negatives by the column ``source``
         self.heads = self.left_out = 0  # Positives that lead rows
         self.strays = self.rows = self.negatives = 0  # Negatives, or users, without a positive
         self.knows_users = False  # Whether the log has any user of the file
@@ -563,12 +564,11 @@ class Negatives:
         """Of each negative the place of its sampler among ``CHOICES``; None where one sampler drew all."""
         if block.sources is None:
             return None
+        names = sources.copy()  # the thread that reads the next block may add some
         if self._wrong_hits is None:
-            counts = self._tallies.totals.source_counts
-            numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(sources))
-            for source, number in zip(sources, numbers.tolist(), strict=True):
-                counts[source] = counts.get(source, 0) + number
-        table = np.array([*(self._choice_of(source) for source in sources), 0], np.int8)
+            numbers = np.bincount(block.sources[block.sources >= 0], minlength=len(names)).tolist()
+            self._tallies.totals.source_counts.update(dict(zip(names, numbers, strict=True)))
+        table = np.array([*(self._choice_of(source) for source in names), 0], np.int8)
         found: npt.NDArray[np.int8] = table[block.sources]
         return found
 

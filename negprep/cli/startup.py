@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -42,10 +41,6 @@ def keep_freed_memory() -> None:
     mallopt(_M_ARENA_MAX, 1)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
-
-_HAND_OVER_SECONDS = 5e-4
-"""A thread that has waited so long for the interpreter gets it when another next lets go. Before, it may wake in vain:
-a call of numpy lets go for less time than it takes to wake."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 _ONE_PROCESSOR = 1 << 13
@@ -105,7 +100,6 @@ def load_libraries(*, algebra: int = 0, needs_functions: Callable[[], bool] = la
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
     sort_without_avx512()
-    sys.setswitchinterval(_HAND_OVER_SECONDS)
     for name in ("numpy", "pyarrow", "pyarrow.parquet"):
         _load(name)
     if needs_functions():

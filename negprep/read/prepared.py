@@ -69,13 +69,29 @@ def canonical_rows(piece: Piece, *, by_spaces: bool) -> pa.RecordBatch:
             columns[name] = _ids(name, column, piece.place)
         elif name in _LISTS:
             columns[name] = _lists(name, column, piece.place, by_spaces=by_spaces)
-        elif name == "source" and "neg_items" in piece.columns and pa.types.is_string(column.type):
-            columns[name] = split_lists(pc.fill_null(column, ""), piece.place, by_spaces=by_spaces)
+        elif name == "source" and "neg_items" in piece.columns:
+            spelled = _spelled_out(column)
+            if pa.types.is_string(spelled.type):
+                spelled = split_lists(pc.fill_null(spelled, ""), piece.place, by_spaces=by_spaces)
+            columns[name] = _as_lists(name, spelled, piece.place)
         elif name in ("label", "epoch"):
             columns[name] = _small(name, column, piece.place)
         else:
             columns[name] = column
+    if "source" in columns and "neg_items" in columns:
+        check_lengths("source", columns["source"], columns["neg_items"], piece.place)
     return pa.record_batch(columns)
+
+
+def check_lengths(
+    name: str, column: pa.Array, lists: pa.Array, place: Callable[[int], str], noun: str = "negatives"
+) -> None:
+    """Refuse lists of values that are not as long as the lists of items beside them; a null is an empty list."""
+    found = as_numpy(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
+    wanted = np.diff(as_numpy(lists.offsets))
+    for row in np.flatnonzero(found != wanted)[:1].tolist():
+        what = f"{wanted[row]} {noun} and {found[row]} values of {name!r}"
+        raise BadDataError(what, place=place(row), remedy="make the file again")
 
 
 def _ids(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
@@ -89,14 +105,19 @@ def _lists(name: str, column: pa.Array, place: Callable[[int], str], *, by_space
     _refuse_null(column, _LISTS[name], place)
     if pa.types.is_string(column.type):
         column = split_lists(column, place, by_spaces=by_spaces)
-    if pa.types.is_fixed_size_list(column.type):
-        column = column.cast(pa.large_list(column.type.value_type))
-    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-        raise BadDataError(f"the column {name!r} has the type {column.type}", place=place(0), remedy="give lists")
+    column = _as_lists(name, column, place)
     ends = as_numpy(column.offsets).astype(np.int64)
     ends -= ends[0]
     values = _ids("item", column.flatten(), _place_in_lists(ends, place))
     return pa.LargeListArray.from_arrays(from_numpy(ends), values)
+
+
+def _as_lists(name: str, column: pa.Array, place: Callable[[int], str]) -> pa.Array:
+    if pa.types.is_fixed_size_list(column.type):
+        column = column.cast(pa.large_list(column.type.value_type))
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        raise BadDataError(f"the column {name!r} has the type {column.type}", place=place(0), remedy="give lists")
+    return column
 
 
 def _place_in_lists(ends: Counts, place: Callable[[int], str]) -> Callable[[int], str]:

@@ -16,8 +16,10 @@ from logs import as_table, random_rows
 import negprep
 from negprep.checks import results
 from negprep.checks.promises import Promised
+from negprep.checks.rows import Blocks
 from negprep.checks.sweep import Epochs
 from negprep.checks.verify import verify
+from negprep.errors import BadDataError
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 SAMPLE_LOG, CATALOG = str(SAMPLE / "log.parquet"), str(SAMPLE / "catalog.csv")
@@ -538,3 +540,53 @@ def test_epochs_in_any_order_are_those_of_a_set_of_pairs():
         places = sorted(chance.sample(range(40), 5))
         assert epochs.add(np.array(places), epoch).tolist() == [(place, epoch) in seen for place in places]
         seen |= {(place, epoch) for place in places}
+
+
+MIXED = {"sampler": ("uniform:0.5", "popularity:0.5"), "num_neg": 3, "holdout": "none"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        (None, "3 negatives and 0 values of 'source'"),
+        (["uniform"], "3 negatives and 1 values of 'source'"),
+        (["uniform"] * 4, "3 negatives and 4 values of 'source'"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["list", "dictionary", "text"])
+def test_sources_that_do_not_fit_their_lists_are_refused(tmp_path, cell, what, kind):
+    negprep.train(TINY, str(tmp_path / "o.parquet"), layout="listwise", **MIXED)
+    rows = pq.read_table(tmp_path / "o.parquet")
+    cells = rows["source"].to_pylist()
+    cells[7] = cell
+    column = pa.array(cells, pa.list_(pa.string()))
+    if kind != "list":
+        column = pa.array([None if each is None else " ".join(each) for each in cells])
+        column = column.dictionary_encode() if kind == "dictionary" else column
+    pq.write_table(rows.set_column(rows.schema.get_field_index("source"), "source", column), tmp_path / "o.parquet")
+    with pytest.raises(BadDataError, match=rf"o\.parquet: row 8\b.*{what}"):
+        verify([(str(tmp_path / "o.parquet"), "train")], TINY)
+
+
+class Growing(list):
+    """Names to which another is added while they are counted, as the thread that reads may do at any time."""
+
+    def __len__(self):
+        size = super().__len__()
+        self.append(f"later {size}")
+        return size
+
+
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise", "listwise"])
+def test_a_sampler_that_is_first_met_in_the_next_block_disturbs_nothing(tmp_path, layout, monkeypatch):
+    negprep.train(TINY, str(tmp_path / "o.parquet"), layout=layout, **MIXED)
+    plain = verify([(str(tmp_path / "o.parquet"), "train")], TINY)
+    made = Blocks.__init__
+
+    def grows(self, *given, **more):
+        made(self, *given, **more)
+        self.sources = Growing()
+
+    monkeypatch.setattr(Blocks, "__init__", grows)
+    assert verify([(str(tmp_path / "o.parquet"), "train")], TINY).checks == plain.checks
+    assert not any(check.status == "failed" for check in plain.checks)
