@@ -79,7 +79,7 @@ def in_order(keys: Keys) -> tuple[Rows, Keys]:
     return packed & ((1 << bits) - 1), (packed >> bits) + low
 
 
-Found = tuple[Keys, Rows, int]
+Ordered = tuple[Keys, Rows, int]
 """Some keys, ascending, the row of each, and the epoch of all."""
 
 
@@ -94,7 +94,7 @@ class Gathered:
         self._packed = np.empty(max(_STEP, len(pairs) // 4), np.int64)
         self._size = self._first = self._epoch = 0
 
-    def add(self, keys: Keys, rows: Rows, epoch: int) -> Iterator[Found]:
+    def add(self, keys: Keys, rows: Rows, epoch: int) -> Iterator[Ordered]:
         """Take some, whose rows ascend, and give those for which there is no room, in parts."""
         if not len(keys):
             return
@@ -111,7 +111,7 @@ class Gathered:
     def _has_room(self, rows: Rows) -> bool:
         return self._size + len(rows) <= len(self._packed) and (int(rows[-1]) - self._first) >> self._row_bits == 0
 
-    def take(self) -> Iterator[Found]:
+    def take(self) -> Iterator[Ordered]:
         """Give all, in parts."""
         packed, self._size = self._packed[: self._size], 0
         packed.sort()

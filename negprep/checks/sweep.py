@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from negprep.arrays import Codes
 from negprep.checks.observed import LogByRange, UsersOfLog
-from negprep.checks.pair_set import Gathered, PairSet, Rows, count_into, distinct, in_order, in_succession
+from negprep.checks.pair_set import Gathered, Ordered, PairSet, Rows, count_into, distinct, in_order, in_succession
 from negprep.checks.promises import Promise
 from negprep.checks.ranges import Arrays, end_to_end, taken
 from negprep.checks.results import (
@@ -379,7 +379,7 @@ class Heads:
         """Look up those that wait for others."""
         self._look_up_later(self._waiting.take())
 
-    def _look_up_later(self, gathered: Iterable[tuple[Rows, Rows, int]]) -> None:
+    def _look_up_later(self, gathered: Iterable[Ordered]) -> None:
         for keys, rows, epoch in gathered:
             places = self._in_log.positives.find(keys)
             lost = places < 0
